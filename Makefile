@@ -1,0 +1,36 @@
+# make demo   set up, fetch the sample scene, classify it
+# make test   set up, run the tests
+# make lint   ruff, mypy, import-linter
+# make bench  measure the engines on this machine
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo setup test lint bench clean
+
+demo: $(READY)
+	$(BIN)/hsi fetch indian_pines --to data
+	$(BIN)/hsi classify data/indian_pines.mat --model hybridsn-bn --out runs/demo --overwrite
+
+setup: $(READY)
+
+$(READY): setup.cfg constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,samples]'
+	touch $@
+
+test: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)
+	$(BIN)/python benchmarks/bench.py $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,167 @@
+"""Every setting of a run: checked, frozen, loaded from safe YAML, overridden from the command line."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from hsi.errors import ConfigError, UnknownNameError
+
+LARGEST_CONFIG = 1 << 20  # bytes; a configuration is a page of text
+
+
+class Section(BaseModel):
+    """A frozen group of settings that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ReducerSettings(Section):
+    """How bands become components. ``components`` None means the reducer's own default (30 for PCA)."""
+
+    name: str = "pca"
+    components: int | None = Field(default=None, ge=1)
+    whiten: bool = True
+    standardise: bool = False
+
+
+class SplitSettings(Section):
+    """Which labelled pixels train. ``train`` and ``validation`` are "10%" (of each class) or "50" (of each class)."""
+
+    rule: str = "random"
+    train: str = "10%"
+    validation: str | None = None
+
+    @field_validator("train", "validation", mode="before")
+    @classmethod
+    def _as_text(cls, value: object) -> object:
+        return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+
+
+class ModelSettings(Section):
+    """Which network, and the side of the window it looks at (odd)."""
+
+    name: str = "hybridsn-bn"
+    window: int = Field(default=25, ge=1)
+
+    @field_validator("window")
+    @classmethod
+    def _odd(cls, window: int) -> int:
+        if window % 2 == 0:
+            raise ValueError(
+                f"the window is {window}; it must be odd, to have a middle pixel: try {window - 1} or {window + 1}"
+            )
+        return window
+
+
+Engine = Literal["auto", "dense", "patch"]
+Schedule = Literal["constant", "step", "cosine", "one-cycle", "plateau"]
+Optimiser = Literal["adam", "adamw"]
+
+
+class TrainingSettings(Section):
+    """How the network learns. None means: the engine's or the schedule's own default, printed and stored by a run.
+
+    ``lr`` is the highest learning rate of the schedule, ``batch`` the windows per step of the patch engine.
+    """
+
+    engine: Engine = "auto"
+    epochs: int | None = Field(default=None, ge=1)
+    batch: int | None = Field(default=None, ge=1)
+    optimiser: Optimiser = "adamw"
+    lr: float | None = Field(default=None, gt=0)
+    lr_schedule: Schedule = "one-cycle"
+    weight_decay: float = Field(default=0.01, ge=0)
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    augment: bool = True
+    amp: Literal["auto", "off"] = "auto"
+
+
+class Settings(Section):
+    """Everything that decides a run's result, apart from its inputs."""
+
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    device: str = "auto"
+    reducer: ReducerSettings = ReducerSettings()
+    split: SplitSettings = SplitSettings()
+    model: ModelSettings = ModelSettings()
+    training: TrainingSettings = TrainingSettings()
+
+    @model_validator(mode="after")
+    def _plateau_needs_validation(self) -> Settings:
+        if self.training.lr_schedule == "plateau" and self.split.validation is None:
+            raise ValueError("the plateau schedule watches validation pixels: give --val, for example --val 5%")
+        return self
+
+
+def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Settings from a YAML file (or the defaults), with dotted overrides such as ``{"model.window": 15}`` on top.
+
+    Raises :class:`ConfigError` with the file, the setting and the near names for anything that does not fit.
+    """
+    values = _read_yaml(path) if path else {}
+    for dotted, value in (overrides or {}).items():
+        _set(values, dotted, value, path)
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, path)) from None
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > LARGEST_CONFIG:
+            raise ConfigError(f"{path}: larger than {LARGEST_CONFIG} bytes, which is no configuration")
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such configuration file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise ConfigError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected settings such as 'seed: 0', found a {type(values).__name__}")
+    return values
+
+
+def _set(values: dict[str, Any], dotted: str, value: Any, path: Path | None) -> None:
+    *sections, key = dotted.split(".")
+    for section in sections:
+        inner = values.setdefault(section, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"{path}: {section} is a section with settings below it, found {inner!r}")
+        values = inner
+    values[key] = value
+
+
+def _explain(error: ValidationError, path: Path | None) -> str:
+    """The first problem in one line."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    prefix = f"{path}: " if path else ""
+    if first["type"] == "extra_forbidden":
+        known = _known_keys(first["loc"][:-1])
+        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=2)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        return f"{prefix}unknown setting '{where}': {hint}known here: {', '.join(known)}"
+    if first["type"] == "literal_error":
+        choices = re.findall(r"'([^']*)'", first["ctx"]["expected"])
+        return f"{prefix}{where}: {UnknownNameError('choice', str(first['input']), choices)}"
+    message = first["msg"].removeprefix("Value error, ")
+    found = "" if first["type"] == "value_error" else f" (found {first['input']!r})"
+    return f"{prefix}{f'{where}: ' if where else ''}{message}{found}"
+
+
+def _known_keys(sections: tuple[int | str, ...]) -> list[str]:
+    model: Any = Settings
+    for section in sections:
+        model = model.model_fields[str(section)].annotation
+    return list(model.model_fields)

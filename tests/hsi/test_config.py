@@ -1,0 +1,76 @@
+"""Settings: safe YAML in, one clear line out when something does not fit."""
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from hsi.config import Settings, load_settings
+from hsi.errors import ConfigError
+
+
+def write(tmp_path, text):
+    path = tmp_path / "settings.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_file_sets_values_and_options_win_over_it(tmp_path):
+    path = write(tmp_path, "seed: 4\nsplit: {train: 50}\nmodel: {name: hybridsn-se, window: 15}\n")
+    settings = load_settings(path, {"model.window": 17, "training.lr": 0.01})
+    assert (settings.seed, settings.split.train, settings.model.name) == (4, "50", "hybridsn-se")
+    assert (settings.model.window, settings.training.lr) == (17, 0.01)
+
+
+def test_an_empty_file_means_the_defaults(tmp_path):
+    assert load_settings(write(tmp_path, "# nothing yet\n")) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("training: {epoch: 3}", "unknown setting 'training.epoch': did you mean epochs"),
+        ("modle: {}", "unknown setting 'modle': did you mean model"),
+        ("training: {lr_schedule: one_cycle}", "training.lr_schedule.*did you mean one-cycle"),
+        ("model: {window: 24}", "model.window: the window is 24; it must be odd"),
+        ("seed: -1", "seed: .*greater than or equal to 0.*found -1"),
+        ("training: {lr: .nan}", "training.lr: .*finite"),
+        ("training: {lr_schedule: plateau}", "give --val"),
+        ("- 1\n- 2", "expected settings such as 'seed: 0', found a list"),
+        ("seed: [", "is not YAML"),
+        ("seed: !!python/object/apply:os.system ['true']", "is not YAML"),
+        ("split: 3", "split: .*found 3"),
+        ("split: {train: true}", "split.train"),
+    ],
+)
+def test_what_does_not_fit_is_told_in_one_line_with_the_file(tmp_path, text, words):
+    path = write(tmp_path, text)
+    with pytest.raises(ConfigError, match=words) as caught:
+        load_settings(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_and_oversized_files_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match="no such configuration file"):
+        load_settings(tmp_path / "none.yaml")
+    with pytest.raises(ConfigError, match="larger than"):
+        load_settings(write(tmp_path, "#" * (1 << 20) + "\n"))
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_settings(tmp_path)
+
+
+def test_an_option_below_something_that_is_no_section_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="model is a section"):
+        load_settings(write(tmp_path, "model: hybridsn"), {"model.window": 15})
+
+
+@given(st.text(max_size=80))
+@hypothesis_settings(max_examples=150, deadline=None)
+def test_any_text_gives_settings_or_a_config_error(tmp_path_factory, text):
+    path = tmp_path_factory.mktemp("config") / "any.yaml"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    with contextlib.suppress(ConfigError):
+        assert isinstance(load_settings(path), Settings)
