@@ -1,0 +1,85 @@
+"""Principal components (Pearson 1901, doi:10.1080/14786440109462720), whitened as HybridSN uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi.errors import UsageError
+from hsi.reducers.reducer import REDUCERS, Pixels, Reducer, stream_moments
+
+DEFAULT_COMPONENTS = 30
+
+
+@REDUCERS.register("pca")
+class PCA(Reducer):
+    """PCA in one pass. ``standardise`` divides bands by their standard deviation first; ``whiten`` gives unit variance.
+
+    An axis's sign is arbitrary; here the loading of largest magnitude is positive, so that runs agree.
+    """
+
+    name = "pca"
+    mean_: NDArray[np.float64]
+    weights_: NDArray[np.float64]
+    explained_: NDArray[np.float64]
+
+    @property
+    def wanted(self) -> int:
+        """Number of components asked for."""
+        return self.settings.components or DEFAULT_COMPONENTS
+
+    def check(self, bands: int) -> None:
+        """Raise :class:`UsageError` for more components than bands."""
+        if self.wanted > bands:
+            raise UsageError(
+                f"{self.wanted} components asked for, but the scene has {bands} usable bands: "
+                f"--components {bands} or fewer"
+            )
+
+    def fit(self, pixels: Iterable[Pixels]) -> None:
+        """Learn mean and axes from ``(n, B)`` blocks. Raises :class:`UsageError` when fewer axes carry variance."""
+        moments = stream_moments(pixels)
+        covariance = moments.covariance
+        scale = np.sqrt(np.diag(covariance)) if self.settings.standardise else np.ones(len(covariance))
+        scale[scale == 0] = 1.0
+        values, axes = np.linalg.eigh(covariance / np.outer(scale, scale))
+        values, axes = values[::-1], axes[:, ::-1]
+        rank = int(np.count_nonzero(values > values[0] * 1e-12))
+        if rank < self.wanted:
+            raise UsageError(
+                f"{self.wanted} components asked for, but only {rank} carry any variance "
+                f"({moments.count} valid pixels): --components {rank} or fewer"
+            )
+        values, axes = values[: self.wanted], axes[:, : self.wanted]
+        axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(self.wanted)])
+        if self.settings.whiten:
+            axes = axes / np.sqrt(values)
+        self.mean_ = moments.mean
+        self.weights_ = axes / scale[:, None]  # (B, K)
+        self.explained_ = values / np.trace(covariance / np.outer(scale, scale))
+
+    def transform(self, pixels: Pixels) -> NDArray[np.float32]:
+        """``(n, B) -> (n, K)`` float32."""
+        components: NDArray[np.float64] = (pixels.astype(np.float64) - self.mean_) @ self.weights_
+        return components.astype(np.float32)
+
+    @property
+    def components(self) -> int:
+        """Number of components."""
+        return int(self.weights_.shape[1])
+
+    def describe(self) -> str:
+        """Components, share of variance, and how they were scaled."""
+        extra = ", whitened" if self.settings.whiten else ""
+        extra += ", standardised bands" if self.settings.standardise else ""
+        return f"PCA: {self.components} components hold {self.explained_.sum():.2%} of the variance{extra}"
+
+    def state(self) -> dict[str, NDArray[np.float64]]:
+        """Mean, weights and explained shares."""
+        return {"mean": self.mean_, "weights": self.weights_, "explained": self.explained_}
+
+    def restore(self, state: Mapping[str, NDArray[np.float64]]) -> None:
+        """Take the arrays of :meth:`state` back."""
+        self.mean_, self.weights_, self.explained_ = state["mean"], state["weights"], state["explained"]

@@ -1,0 +1,57 @@
+"""Random pixels of each class: a share (stratified) or a number per class."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hsi.errors import UsageError
+from hsi.labels import LabelMap
+from hsi.splits.amount import HOW, Amount
+from hsi.splits.split import SPLITS, TEST, TRAIN, VALIDATION, Split, SplitRequest, split_from_codes
+
+
+@SPLITS.register("random")
+def random_pixels(labels: LabelMap, request: SplitRequest) -> Split:
+    """Draw ``request.train`` of each class for training, ``request.validation`` of it for validation, test the rest.
+
+    A share is rounded half up, to no less than one training pixel. A class of two or more pixels keeps one at least
+    for the test; one with no more pixels than a count asks for gives half of them, with a warning. A class of one
+    pixel goes to training. Validation is cut from what is not training and may be empty for a tiny class.
+
+    Each class is drawn from its own stream of the seed, so that it does not depend on the other classes; a smaller
+    training set is part of a larger one, and asking for validation does not change the training pixels.
+    """
+    train, validation = _check(request)
+    codes = np.zeros(labels.values.size, np.uint8)
+    halved = []
+    for class_id, name in zip(labels.table.ids, labels.table.names, strict=True):
+        places = np.flatnonzero(labels.values == class_id)  # row-major, whatever the memory order
+        pixels = places.size
+        if not pixels:
+            continue
+        drawn = np.random.default_rng((request.seed, class_id)).permutation(places)
+        first = max(1, train.take(pixels, pixels))
+        second = first + (validation.take(pixels, pixels - first) if validation else 0)
+        codes[drawn[:first]], codes[drawn[first:second]], codes[drawn[second:]] = TRAIN, VALIDATION, TEST
+        if (pixels > 1 and _is_halved(train, pixels)) or _is_halved(validation, pixels - first):
+            halved.append(f"{name} ({pixels} pixels: {first} training, {second - first} validation)")
+    warnings = [f"smaller than the number asked for, so half was taken: {', '.join(halved)}"] if halved else []
+    text = f"random {train}" + (f", validation {validation}" if validation else "")
+    return split_from_codes(labels, codes.reshape(labels.values.shape), rule=text, seed=request.seed, warnings=warnings)
+
+
+def _check(request: SplitRequest) -> tuple[Amount, Amount | None]:
+    """The amounts of a request that this rule can meet."""
+    train, validation = request.train, request.validation
+    if train is None:
+        raise UsageError(f"the split 'random' needs an amount of training pixels: {HOW}")
+    if request.given is not None:
+        raise UsageError("the split 'random' has no use for a raster of given pixels: choose the split 'given'")
+    if validation and (train.percent or 0) + (validation.percent or 0) >= 100:
+        raise UsageError(f"training {train} and validation {validation} leave no pixel for the test: lower one of them")
+    return train, validation
+
+
+def _is_halved(amount: Amount | None, available: int) -> bool:
+    """Whether a count is too large for the pixels at hand."""
+    return amount is not None and amount.count is not None and available > 0 and amount.count >= available

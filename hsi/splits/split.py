@@ -1,0 +1,123 @@
+"""What a split is, what a rule is asked for, and the registry of rules."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi.errors import SplitError
+from hsi.labels import LabelMap
+from hsi.registry import Registry
+from hsi.splits.amount import Amount
+
+TRAIN, VALIDATION, TEST = 1, 2, 3
+FEW = 5
+
+Mask = NDArray[np.bool_]
+
+
+class PixelCounts(NamedTuple):
+    """Pixels of one class in each part of a split."""
+
+    train: int
+    validation: int
+    test: int
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Masks ``(H, W)`` bool of the training, validation and test pixels, and how they were chosen.
+
+    ``rule`` says it in words ("random 10%"); ``seed`` is None where nothing was drawn. Compare splits by ``hash``.
+    Raises :class:`SplitError` when the masks differ in shape, are not bool or overlap.
+    """
+
+    train: Mask
+    validation: Mask
+    test: Mask
+    rule: str
+    seed: int | None
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if any(part.dtype != bool or part.ndim != 2 or part.shape != self.train.shape for part in self._parts):
+            found = ", ".join(f"{part.dtype} {part.shape}" for part in self._parts)
+            raise SplitError(f"the masks of a split are bool and of one shape (rows, columns), found {found}")
+        shared = int(np.count_nonzero((self.train & (self.validation | self.test)) | (self.validation & self.test)))
+        if shared:
+            raise SplitError(f"{shared} pixels are in more than one of training, validation and test")
+
+    def codes(self) -> NDArray[np.uint8]:
+        """The split as one raster ``(H, W)`` uint8: 0 not used, 1 training, 2 validation, 3 test."""
+        codes = np.zeros(self.train.shape, np.uint8)
+        codes[self.train], codes[self.validation], codes[self.test] = TRAIN, VALIDATION, TEST
+        return codes
+
+    @property
+    def hash(self) -> str:
+        """SHA-256, in hexadecimal, of the shape and the masks; equal for equal splits however they were made."""
+        height, width = self.train.shape
+        return hashlib.sha256(f"{height}x{width}:".encode() + self.codes().tobytes()).hexdigest()
+
+    def counts(self, labels: LabelMap) -> dict[int, PixelCounts]:
+        """Pixels per class id and part, every class of the table in its order."""
+        codes, classes = labels.codes(), len(labels.table)
+        columns = [np.bincount(codes[part & (codes >= 0)], minlength=classes) for part in self._parts]
+        rows = np.column_stack(columns).tolist()
+        return {i: PixelCounts(*row) for i, row in zip(labels.table.ids, rows, strict=True)}
+
+    @property
+    def _parts(self) -> tuple[Mask, Mask, Mask]:
+        return self.train, self.validation, self.test
+
+
+@dataclass(frozen=True, eq=False)
+class SplitRequest:
+    """What a rule is asked for. A rule refuses what it has no use for and says what it lacks (:class:`UsageError`)."""
+
+    seed: int
+    train: Amount | None = None
+    validation: Amount | None = None
+    given: NDArray[Any] | None = None
+
+
+SplitRule = Callable[[LabelMap, SplitRequest], Split]
+SPLITS: Registry[SplitRule] = Registry("split", "hsi.splits")
+
+
+def split_from_codes(
+    labels: LabelMap, codes: NDArray[Any], *, rule: str, seed: int | None, warnings: Iterable[str] = ()
+) -> Split:
+    """The :class:`Split` of a raster of codes (see :meth:`Split.codes`), without the pixels that have no label.
+
+    Adds warnings that name the classes with few or no training pixels, or with no test pixel. Raises
+    :class:`SplitError` when fewer than two classes have a training pixel.
+    """
+    train, validation, test = (labels.labelled & (codes == part) for part in (TRAIN, VALIDATION, TEST))
+    split = Split(train, validation, test, rule, seed, tuple(warnings))
+    counts = split.counts(labels)
+    trained = sum(1 for part in counts.values() if part.train)
+    if trained < 2:
+        raise SplitError(f"{rule}: training pixels of 2 or more classes are needed, found {trained}")
+    return replace(split, warnings=(*split.warnings, *_class_warnings(labels, counts)))
+
+
+def _class_warnings(labels: LabelMap, counts: dict[int, PixelCounts]) -> list[str]:
+    """One line for each kind of trouble, naming the classes."""
+    named = list(zip(labels.table.names, counts.values(), strict=True))
+    few = [f"{name} ({part.train})" for name, part in named if 0 < part.train < FEW]
+    untrained = [name for name, part in named if not part.train]
+    untested = [name for name, part in named if part.train and not part.test]
+    lines = []
+    if few:
+        lines.append(f"fewer than {FEW} training pixels: {', '.join(few)}")
+    if untrained:
+        lines.append(f"no training pixel, so never on the map: {', '.join(untrained)}")
+    if untested:
+        lines.append(f"no test pixel, so without an accuracy: {', '.join(untested)}")
+    return lines

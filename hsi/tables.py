@@ -1,0 +1,218 @@
+"""Accuracy tables as text: JSON and CSV for programs (fractions), Markdown and LaTeX for people (percent).
+
+A *report* is what ``Accuracy.to_dict()`` of :mod:`hsi.metrics` gives, and where known also ``model``, ``split`` (the
+rule in words), ``seed`` and ``audit`` (``LeakageAudit.to_dict()`` of :mod:`hsi.audit`).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hsi.errors import OutputError
+
+Report = Mapping[str, Any]
+
+SUMMARY = {"overall_accuracy": "Overall accuracy", "average_accuracy": "Average accuracy", "kappa": "Kappa × 100"}
+HEADINGS = (
+    "Id",
+    "Class",
+    "Training",
+    "Test",
+    "Producer's accuracy (%)",
+    "95 % interval",
+    "User's accuracy (%)",
+    "F1 (%)",
+    "IoU (%)",
+)
+CSV_FIELDS = (
+    "row",
+    "id",
+    "name",
+    "train",
+    "test",
+    "unclassified",
+    "producers_accuracy",
+    "users_accuracy",
+    "f1",
+    "iou",
+    "value",
+    "low",
+    "high",
+)
+LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "{": r"\{",
+        "}": r"\}",
+        "&": r"\&",
+        "%": r"\%",
+        "$": r"\$",
+        "#": r"\#",
+        "_": r"\_",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        "–": "--",
+        "×": r"$\times$",
+    }
+)
+
+
+def to_json(report: Report) -> str:
+    """The whole report, indented. Raises :class:`ValueError` for NaN or infinity, which JSON does not have."""
+    return json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def to_csv(report: Report) -> str:
+    """One row per class, then overall accuracy, average accuracy and kappa under ``value``; fractions.
+
+    ``row`` says which it is; ``low`` and ``high`` bound the producer's accuracy or the overall accuracy. A number that
+    is not defined is an empty field. Line breaks in names become spaces, so that a line is a row.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, CSV_FIELDS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for entry in report["classes"]:
+        low, high = entry["producers_accuracy_interval"] or (None, None)
+        writer.writerow({"row": "class", **entry, "name": " ".join(entry["name"].split()), "low": low, "high": high})
+    low, high = report["intervals"]["overall_accuracy"] or (None, None)
+    writer.writerow({"row": "overall_accuracy", "value": report["overall_accuracy"], "low": low, "high": high})
+    for name in ("average_accuracy", "kappa"):
+        writer.writerow({"row": name, "value": report[name]})
+    return text.getvalue()
+
+
+def to_markdown(report: Report) -> str:
+    """A table of the classes, one of the summary and the notes, in GitHub's dialect."""
+    classes = [[escape_markdown(cell) for cell in row] for row in _class_rows(report)]
+    summary = [[escape_markdown(cell) for cell in row] for row in _summary_rows(report)]
+    parts = [
+        _markdown_table(HEADINGS, classes, "rl" + "r" * 7),
+        _markdown_table(("", "%", "95 % interval"), summary, "lrr"),
+        "\n".join(f"- {escape_markdown(note)}" for note in notes(report)),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def to_latex(report: Report) -> str:
+    """A ``table`` for the booktabs package: the classes, the summary and the notes."""
+    columns = len(HEADINGS)
+    lines = [
+        "% needs \\usepackage{booktabs}",
+        r"\begin{table}",
+        r"\centering",
+        rf"\begin{{tabular}}{{rl{'r' * (columns - 2)}}}",
+        r"\toprule",
+        _latex_row(HEADINGS),
+        r"\midrule",
+        *(_latex_row(row) for row in _class_rows(report)),
+        r"\midrule",
+        *(
+            _latex_row(("", name, "", "", value, interval, "", "", ""))
+            for name, value, interval in _summary_rows(report)
+        ),
+        r"\bottomrule",
+        r"\end{tabular}",
+        *(rf"\par\footnotesize {escape_latex(note)}" for note in notes(report)),
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+FORMATS: dict[str, Callable[[Report], str]] = {"json": to_json, "csv": to_csv, "md": to_markdown, "tex": to_latex}
+
+
+def write_tables(folder: Path, report: Report) -> list[Path]:
+    """Write ``accuracy.json``, ``.csv``, ``.md`` and ``.tex`` in UTF-8, replacing older ones; the folder is made.
+
+    Nothing is written unless all four can be made. Raises :class:`OutputError` when the folder cannot be written to.
+    """
+    texts = {folder / f"accuracy.{suffix}": write(report) for suffix, write in FORMATS.items()}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, text in texts.items():
+            path.write_text(text, encoding="utf-8", newline="")
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: the accuracy tables cannot be written ({error}); choose another folder"
+        ) from error
+    return list(texts)
+
+
+def notes(report: Report) -> list[str]:
+    """What a reader has to know about the numbers, one line each."""
+    lines = [
+        f"{name.capitalize()}: {report[name]}." for name in ("model", "split", "seed") if report.get(name) is not None
+    ]
+    if report["absent_classes"]:
+        lines.append(f"No test pixels, so not in the average accuracy: {', '.join(report['absent_classes'])}.")
+    unclassified = sum(entry["unclassified"] for entry in report["classes"])
+    if unclassified:
+        lines.append(f"Unclassified test pixels, counted as wrong: {unclassified}.")
+    if report.get("audit") is not None:
+        lines.append(f"Leakage audit: {report['audit']['in_words']}.")
+    return lines
+
+
+def escape_markdown(text: str) -> str:
+    """Text for a Markdown table cell: one line, without markup."""
+    one_line = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
+    return re.sub(r"([\\`*_\[\]~|>#])", r"\\\1", one_line)
+
+
+def escape_latex(text: str) -> str:
+    """Text for LaTeX: one line, every special character spelled out."""
+    return " ".join(text.split()).translate(LATEX)
+
+
+def _class_rows(report: Report) -> list[tuple[str, ...]]:
+    """The cells of the classes under :data:`HEADINGS`, not escaped."""
+    return [
+        (
+            str(entry["id"]),
+            entry["name"],
+            str(entry["train"]),
+            str(entry["test"]),
+            _percent(entry["producers_accuracy"]),
+            _interval(entry["producers_accuracy_interval"]),
+            _percent(entry["users_accuracy"]),
+            _percent(entry["f1"]),
+            _percent(entry["iou"]),
+        )
+        for entry in report["classes"]
+    ]
+
+
+def _summary_rows(report: Report) -> list[tuple[str, str, str]]:
+    """Name, value and interval of overall accuracy, average accuracy and kappa, not escaped."""
+    return [
+        (title, _percent(report[name]), _interval(report["intervals"][name]) if name in report["intervals"] else "")
+        for name, title in SUMMARY.items()
+    ]
+
+
+def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]], alignment: str) -> str:
+    """Rows of escaped cells; ``alignment`` has an l or an r for each column."""
+    rule = ["---:" if side == "r" else ":---" for side in alignment]
+    return "\n".join("| " + " | ".join(row) + " |" for row in (headings, rule, *rows))
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    """A row of cells that are not escaped yet."""
+    return " & ".join(escape_latex(cell) for cell in cells) + r" \\"
+
+
+def _percent(fraction: float | None) -> str:
+    return "–" if fraction is None else f"{fraction * 100:.2f}"
+
+
+def _interval(bounds: Sequence[float] | None) -> str:
+    return "–" if bounds is None else f"{_percent(bounds[0])} to {_percent(bounds[1])}"

@@ -1,0 +1,111 @@
+"""Reducers: one pass over blocks gives what a library gives on the whole, and runs agree."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.decomposition import PCA as WholePCA
+
+from hsi.config import ReducerSettings
+from hsi.errors import BundleError, SceneError, UsageError
+from hsi.reducers import REDUCERS, fit_reducer, reduce_scene, restore_reducer
+from hsi.reducers.reducer import Moments, stream_moments
+from hsi.scene import scene_from_array
+
+
+def make_cube(height=20, width=18, bands=9, seed=0):
+    generator = np.random.default_rng(seed)
+    mixing = generator.normal(size=(bands, bands)) * np.geomspace(30, 0.5, bands)[:, None]
+    return (1000 + generator.normal(size=(height, width, bands)) @ mixing).astype(np.float32)
+
+
+def everywhere(cube):
+    return np.ones(cube.shape[:2], bool)
+
+
+def test_whitened_components_equal_scikit_learn_up_to_sign():
+    cube = make_cube()
+    scene = scene_from_array(cube)
+    reducer = fit_reducer(scene, ReducerSettings(components=5), everywhere(cube))
+    ours = reduce_scene(scene, reducer, everywhere(cube)).reshape(5, -1).T
+    theirs = WholePCA(5, whiten=True, svd_solver="full").fit_transform(cube.reshape(-1, 9).astype(np.float64))
+    assert np.allclose(np.abs(ours), np.abs(theirs), atol=1e-3)
+    assert np.allclose(ours.std(axis=0, ddof=1), 1, atol=1e-4)
+
+
+def test_the_sign_does_not_depend_on_the_order_of_pixels():
+    cube = make_cube()
+    turned = np.ascontiguousarray(cube[::-1, ::-1])
+    fits = [fit_reducer(scene_from_array(c), ReducerSettings(components=6), everywhere(c)) for c in (cube, turned)]
+    assert np.allclose(fits[0].state()["weights"], fits[1].state()["weights"], rtol=1e-6, atol=1e-9)
+
+
+@given(st.lists(st.integers(1, 199), min_size=0, max_size=6, unique=True))
+@settings(max_examples=30, deadline=None)
+def test_moments_of_any_cut_into_blocks_are_those_of_the_whole(cuts):
+    pixels = 1e5 + np.random.default_rng(1).normal(size=(200, 4))
+    merged = stream_moments(np.split(pixels, sorted(cuts)))
+    whole = Moments.of(pixels)
+    assert merged.count == 200
+    assert np.allclose(merged.mean, whole.mean, rtol=1e-12)
+    assert np.allclose(merged.covariance, np.cov(pixels.T), rtol=1e-9, atol=1e-9)
+
+
+def test_invalid_pixels_neither_teach_nor_show():
+    cube = make_cube()
+    valid = everywhere(cube)
+    valid[:3] = False
+    spoiled = cube.copy()
+    spoiled[:3] = np.nan
+    settings_ = ReducerSettings(components=4)
+    clean = fit_reducer(scene_from_array(cube[3:]), settings_, valid[3:])
+    reducer = fit_reducer(scene_from_array(spoiled), settings_, valid)
+    assert np.allclose(reducer.state()["weights"], clean.state()["weights"])
+    components = reduce_scene(scene_from_array(spoiled), reducer, valid)
+    assert np.all(components[:, :3] == 0) and np.all(np.isfinite(components))
+
+
+def test_standardised_bands_count_alike_whatever_their_unit():
+    cube = make_cube()
+    scaled = cube * np.geomspace(1, 1000, 9, dtype=np.float32)
+    for standardise, alike in ((True, True), (False, False)):
+        settings_ = ReducerSettings(components=3, standardise=standardise)
+        results = [
+            reduce_scene(scene_from_array(c), fit_reducer(scene_from_array(c), settings_, everywhere(c)), everywhere(c))
+            for c in (cube, scaled)
+        ]
+        assert np.allclose(results[0], results[1], atol=1e-2) is alike
+
+
+@pytest.mark.parametrize("name", list(REDUCERS))
+def test_every_reducer_can_be_saved_and_restored(name):
+    cube = make_cube()
+    settings_ = ReducerSettings(name=name, components=4 if name != "identity" else None)
+    reducer = fit_reducer(scene_from_array(cube), settings_, everywhere(cube))
+    pixels = cube.reshape(-1, 9)
+    again = restore_reducer(settings_, reducer.state())
+    assert again.transform(pixels).dtype == np.float32
+    assert np.array_equal(again.transform(pixels), reducer.transform(pixels))
+    assert again.describe() == reducer.describe()
+    with pytest.raises(BundleError, match="missing"):
+        restore_reducer(settings_, {})
+
+
+def test_too_many_components_are_refused_with_the_number_that_would_do():
+    cube = make_cube()
+    with pytest.raises(UsageError, match="--components 9 or fewer"):
+        fit_reducer(scene_from_array(cube), ReducerSettings(components=10), everywhere(cube))
+    flat = np.repeat(cube[:, :, :2], 4, axis=2)
+    with pytest.raises(UsageError, match="only 2 carry any variance"):
+        fit_reducer(scene_from_array(flat), ReducerSettings(components=5), everywhere(flat))
+    with pytest.raises(UsageError, match="leave --components out"):
+        fit_reducer(scene_from_array(cube), ReducerSettings(name="identity", components=3), everywhere(cube))
+
+
+def test_a_scene_without_valid_pixels_or_with_other_bands_is_refused():
+    cube = make_cube()
+    with pytest.raises(SceneError, match="no valid pixel"):
+        fit_reducer(scene_from_array(cube), ReducerSettings(components=2), ~everywhere(cube))
+    reducer = fit_reducer(scene_from_array(cube), ReducerSettings(components=2), everywhere(cube))
+    with pytest.raises(BundleError, match="has 8 usable bands, the reducer was fitted on 9"):
+        reduce_scene(scene_from_array(cube[:, :, :8]), reducer, everywhere(cube))

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hsi.audit import audit_split
+from hsi.errors import OutputError
+from hsi.labels import default_table
+from hsi.metrics import confusion_matrix, measure_accuracy
+from hsi.tables import escape_latex, escape_markdown, to_csv, to_json, to_latex, to_markdown, write_tables
+
+HOSTILE = 'a|b, "c"\n& 50 % of_{x}^2 ~ #1 $\\end{table}$ <b>*'
+
+
+def report(*names: str, truth=(0, 0, 0, 1), predicted=(0, 0, 1, 1)) -> dict:
+    names = names or ("corn", "oats")
+    table = default_table(range(1, len(names) + 1)).renamed(dict(enumerate(names, 1)))
+    confusion = confusion_matrix(np.array(truth), np.array(predicted), len(names))
+    return measure_accuracy(confusion, table, range(10, 10 + len(names))).to_dict()
+
+
+def full_report() -> dict:
+    codes = np.zeros((4, 6), int)
+    train = np.indices(codes.shape).sum(axis=0) % 2 == 0
+    audit = audit_split(train, ~train, codes, 3).to_dict()
+    return {**report("corn", "oats", "peas"), "model": "hybridsn", "split": "random 10%", "seed": 0, "audit": audit}
+
+
+def markdown_cells(line: str) -> list[str]:
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def csv_rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def test_json_is_the_report_itself():
+    assert json.loads(to_json(full_report())) == full_report()
+    with pytest.raises(ValueError, match="JSON"):
+        to_json({"kappa": float("nan")})
+
+
+def test_csv_has_a_row_per_class_and_the_summary_in_fractions():
+    rows = csv_rows(to_csv(report()))
+    assert [row["row"] for row in rows] == ["class", "class", "overall_accuracy", "average_accuracy", "kappa"]
+    corn, _, overall, average, kappa = rows
+    assert (corn["id"], corn["name"], corn["train"], corn["test"]) == ("1", "corn", "10", "3")
+    assert float(corn["producers_accuracy"]) == pytest.approx(2 / 3)
+    assert float(corn["low"]) < 2 / 3 < float(corn["high"])
+    assert float(overall["value"]) == 0.75
+    assert float(overall["low"]) < 0.75 < float(overall["high"])
+    assert float(average["value"]) == pytest.approx(5 / 6)
+    assert float(kappa["value"]) == report()["kappa"]
+
+
+def test_csv_leaves_undefined_numbers_empty():
+    peas = csv_rows(to_csv(report("corn", "oats", "peas")))[2]
+    assert [peas[name] for name in ("producers_accuracy", "users_accuracy", "f1", "iou", "low", "high")] == [""] * 6
+
+
+def test_people_read_percent_with_two_decimals():
+    markdown, latex = to_markdown(report()), to_latex(report())
+    assert "| 1 | corn | 10 | 3 | 66.67 | 20.77 to 93.85 | 100.00 | 80.00 | 66.67 |" in markdown
+    assert "| Overall accuracy | 75.00 |" in markdown
+    assert r"1 & corn & 10 & 3 & 66.67 & 20.77 to 93.85 & 100.00 & 80.00 & 66.67 \\" in latex
+    assert r"Kappa $\times$ 100" in latex
+
+
+def test_undefined_numbers_are_dashes_and_absent_classes_are_noted():
+    made = report("corn", "oats", "peas")
+    assert "| 3 | peas | 12 | 0 | – | – | – | – | – |" in to_markdown(made)
+    assert r"3 & peas & 12 & 0 & -- & -- & -- & -- & -- \\" in to_latex(made)
+    for text in (to_markdown(made), to_latex(made)):
+        assert "No test pixels, so not in the average accuracy: peas." in text
+
+
+def test_a_report_without_test_pixels_still_makes_all_tables(tmp_path):
+    empty = report(truth=np.zeros(0, int), predicted=np.zeros(0, int))
+    assert len(write_tables(tmp_path, empty)) == 4
+    assert "| Overall accuracy | – | – |" in to_markdown(empty)
+
+
+def test_model_split_seed_and_audit_are_stated_when_known():
+    known, unknown = to_markdown(full_report()), to_markdown(report())
+    for line in ("- Model: hybridsn.", "- Split: random 10%.", "- Seed: 0.", "- Leakage audit: this split measures"):
+        assert line in known
+        assert line not in unknown
+    latex = to_latex(full_report())
+    assert r"Split: random 10\%." in latex
+    assert r"100.0 \% of test windows" in latex
+
+
+def test_unclassified_pixels_are_noted():
+    made = report(predicted=(0, 0, -1, 1))
+    assert "Unclassified test pixels, counted as wrong: 1." in to_markdown(made)
+    assert csv_rows(to_csv(made))[0]["unclassified"] == "1"
+
+
+def test_hostile_names_stay_inside_their_cell():
+    made = report(HOSTILE, "oats")
+    lines = to_markdown(made).splitlines()
+    assert {len(markdown_cells(line)) for line in lines if line.startswith("| 1") or line.startswith("| 2")} == {9}
+    assert "<b>" not in to_markdown(made)
+    assert csv_rows(to_csv(made))[0]["name"] == " ".join(HOSTILE.split())
+    latex = to_latex(made)
+    assert latex.count(r"\end{table}") == 1
+    row = next(line for line in latex.splitlines() if line.startswith("1 &"))
+    assert len(re.findall(r"(?<!\\)&", row)) == 8
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=20))
+def test_any_name_survives(name):
+    made = report(name, "oats")
+    rows = csv_rows(to_csv(made))
+    assert rows[0]["name"] == " ".join(name.split())
+    assert len(rows) == 5
+    assert markdown_cells("| " + escape_markdown(name) + " |") in ([escape_markdown(name).strip()], [""])
+    escaped = escape_latex(name)
+    assert not re.search(r"(?<!\\)[&%$#_]", escaped.replace(r"$\times$", ""))
+    assert len(escaped.splitlines()) <= 1
+    assert escaped.count("{") == escaped.count("}") or re.search(r"[{}]", name)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Soybean & corn_50%", r"Soybean \& corn\_50\%"),
+        ("#1 {a} $b$", r"\#1 \{a\} \$b\$"),
+        ("\\x~^", r"\textbackslash{}x\textasciitilde{}\textasciicircum{}"),
+        ("two\nlines", "two lines"),
+    ],
+)
+def test_latex_spells_out_special_characters(name, expected):
+    assert escape_latex(name) == expected
+
+
+def test_files_are_written_and_replaced(tmp_path):
+    folder = tmp_path / "new" / "folder"
+    made = report("maïs", "oats")
+    for _ in range(2):
+        paths = write_tables(folder, made)
+    assert [path.name for path in paths] == ["accuracy.json", "accuracy.csv", "accuracy.md", "accuracy.tex"]
+    assert json.loads(paths[0].read_text(encoding="utf-8"))["classes"][0]["name"] == "maïs"
+    assert paths[1].read_bytes() == to_csv(made).encode()
+    assert paths[2].read_text(encoding="utf-8") == to_markdown(made)
+    assert paths[3].read_text(encoding="utf-8") == to_latex(made)
+
+
+def test_a_folder_that_is_a_file_is_explained(tmp_path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_tables(tmp_path / "taken", report())
+
+
+def test_nothing_is_written_when_one_table_cannot_be_made(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        write_tables(tmp_path / "out", {**report(), "kappa": float("inf")})
+    assert not (tmp_path / "out").exists()
