@@ -1,0 +1,206 @@
+"""Maps as GeoTIFF, with what a GIS needs to show them: place, colours, class names and where there is no data."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi.errors import LabelError, OutputError, SceneError, SceneFileError
+from hsi.labels import ClassTable
+from hsi.paths import write_atomically
+from hsi.scene import Georeference
+
+TILE = 256
+NO_DATA_NAME = "no data"
+# type and usage numbers of GDAL's raster attribute tables
+RAT_COLUMNS = (("Value", 0, 5), ("Class_name", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8))
+
+
+def write_class_map(
+    path: Path,
+    ids: NDArray[np.integer[Any]],
+    table: ClassTable,
+    *,
+    georeference: Georeference | None,
+    nodata_mask: NDArray[np.bool_] | None,
+    description: str = "",
+) -> None:
+    """Write class ids ``(H, W)`` as a paletted GeoTIFF, with class names beside it.
+
+    uint8 when every id of the table is at most 254, else uint16. Pixels of ``nodata_mask`` hold the nodata value: 0,
+    or the largest number of the dtype when 0 is a class. Nothing is invented when ``georeference`` is None.
+    ``<path>.aux.xml`` carries GDAL's category names and raster attribute table, the ``.qml`` beside it QGIS's style.
+
+    Raises :class:`LabelError` for an id outside the table where there is data, :class:`OutputError` when a file cannot
+    be written.
+    """
+    path = Path(path)
+    dtype = np.dtype(np.uint8 if table.ids[-1] <= 254 else np.uint16)
+    nodata = 2 ** (8 * dtype.itemsize) - 1 if 0 in table.ids else 0
+    data = np.zeros(ids.shape, bool) if nodata_mask is None else nodata_mask
+    strange = np.unique(ids[~data & ~np.isin(ids, table.ids)])
+    if strange.size:
+        raise LabelError(f"{path}: class ids {strange[:5].tolist()} are not in the class table {list(table.ids)}")
+    values = np.where(data, nodata, ids).astype(dtype)
+    palette = {0: (0, 0, 0, 0)} | {i: (*colour, 255) for i, colour in zip(table.ids, table.colours, strict=True)}
+    palette[nodata] = (0, 0, 0, 0)
+    with _new_raster(path, values, georeference, nodata, description) as raster:
+        raster.write_colormap(1, palette)
+        raster.write(values, 1)
+    _write_text(path.with_name(path.name + ".aux.xml"), _auxiliary_xml(table, nodata))
+    _write_text(path.with_suffix(".qml"), _qgis_style(table))
+
+
+def write_band(
+    path: Path,
+    array: NDArray[Any],
+    *,
+    georeference: Georeference | None,
+    nodata: float | None = None,
+    description: str = "",
+) -> None:
+    """Write a float32 or uint8 array ``(H, W)`` as a GeoTIFF of one band.
+
+    Raises :class:`OutputError` for another dtype or number of axes and when the file cannot be written.
+    """
+    path = Path(path)
+    if array.ndim != 2 or array.dtype not in (np.float32, np.uint8):
+        raise OutputError(f"{path}: a band is 2-D and float32 or uint8, found {array.ndim}-D {array.dtype}")
+    with _new_raster(path, array, georeference, nodata, description) as raster:
+        raster.write(array, 1)
+    path.with_name(path.name + ".aux.xml").unlink(missing_ok=True)  # statistics of an older file of that name
+
+
+def read_georeference(path: Path, shape: tuple[int, int] | None = None) -> Georeference:
+    """The CRS and transform of any raster that GDAL reads, which must be ``shape`` (H, W) pixels large if given.
+
+    Raises :class:`SceneFileError` when it cannot be opened, :class:`SceneError` when it says nothing about its place
+    or has another size.
+    """
+    import rasterio
+    from rasterio.errors import RasterioIOError
+
+    try:
+        with _quiet(), rasterio.open(path) as raster:
+            found, transform, crs = raster.shape, raster.transform, raster.crs
+    except RasterioIOError as error:
+        raise SceneFileError(f"{path}: cannot be read as a raster ({error})") from error
+    if transform.is_identity:
+        raise SceneError(f"{path}: has no transform from pixels to map coordinates, so it cannot place the map")
+    if shape is not None and tuple(found) != tuple(shape):
+        raise SceneError(
+            f"{path}: is {found[0]} x {found[1]} pixels, the scene is {shape[0]} x {shape[1]} (rows x columns); "
+            "the reference must be a raster of the same grid"
+        )
+    a, b, c, d, e, f = (float(number) for number in tuple(transform)[:6])
+    return Georeference(crs.to_wkt() if crs else None, (a, b, c, d, e, f))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without rasterio's warning about files that have no place, which is a fact here and not a mistake."""
+    from rasterio.errors import NotGeoreferencedWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield
+
+
+@contextmanager
+def _new_raster(
+    path: Path, array: NDArray[Any], georeference: Georeference | None, nodata: float | None, description: str
+) -> Iterator[Any]:
+    """An open rasterio dataset of one band under a temporary name, renamed when the block ends well."""
+    import rasterio
+    from affine import Affine
+    from rasterio.errors import CRSError, RasterioError
+
+    place: dict[str, Any] = {}
+    if georeference is not None:
+        place["transform"] = Affine(*georeference.transform)
+        if georeference.crs is not None:
+            try:
+                place["crs"] = rasterio.crs.CRS.from_user_input(georeference.crs)
+            except CRSError as error:
+                raise OutputError(f"{path}: the CRS is not understood ({error})") from error
+    layout = {
+        "driver": "GTiff",
+        "height": array.shape[0],
+        "width": array.shape[1],
+        "count": 1,
+        "dtype": array.dtype.name,
+        "tiled": True,
+        "blockxsize": TILE,
+        "blockysize": TILE,
+        "compress": "deflate",
+        "predictor": 3 if array.dtype.kind == "f" else 1,
+        "bigtiff": "if_safer",
+        "nodata": nodata,
+    }
+    with write_atomically(path) as part:
+        try:
+            with _quiet(), rasterio.open(part, "w", **layout, **place) as raster:
+                if description:
+                    raster.set_band_description(1, description)
+                yield raster
+        except RasterioError as error:
+            reason = str(error).replace(str(part), path.name)
+            raise OutputError(f"{path}: cannot be written ({reason})") from error
+
+
+def _write_text(path: Path, text: str) -> None:
+    with write_atomically(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def _printable(name: str) -> str:
+    """A name without the control characters that XML has no way to hold."""
+    return "".join(letter if letter.isprintable() else " " for letter in name)
+
+
+def _serialised(root: ElementTree.Element) -> str:
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _auxiliary_xml(table: ClassTable, nodata: int) -> str:
+    """GDAL's "persistent auxiliary metadata": https://gdal.org/en/stable/drivers/raster/gtiff.html"""
+    root = ElementTree.Element("PAMDataset")
+    band = ElementTree.SubElement(root, "PAMRasterBand", band="1")
+    names = dict(zip(table.ids, map(_printable, table.names), strict=True))
+    categories = ElementTree.SubElement(band, "CategoryNames")
+    for i in range(table.ids[-1] + 1):  # GDAL finds a name by its position
+        ElementTree.SubElement(categories, "Category").text = names.get(i, NO_DATA_NAME if i == nodata else "")
+    attributes = ElementTree.SubElement(band, "GDALRasterAttributeTable", tableType="thematic")
+    for index, (name, kind, usage) in enumerate(RAT_COLUMNS):
+        field = ElementTree.SubElement(attributes, "FieldDefn", index=str(index))
+        for tag, text in (("Name", name), ("Type", str(kind)), ("Usage", str(usage))):
+            ElementTree.SubElement(field, tag).text = text
+    for index, (i, colour) in enumerate(zip(table.ids, table.colours, strict=True)):
+        row = ElementTree.SubElement(attributes, "Row", index=str(index))
+        for cell in (i, names[i], *colour):
+            ElementTree.SubElement(row, "F").text = str(cell)
+    return _serialised(root)
+
+
+def _qgis_style(table: ClassTable) -> str:
+    """A QGIS 3 layer style: one colour and label per class."""
+    root = ElementTree.Element("qgis", version="3.22.0", styleCategories="Symbology")
+    pipe = ElementTree.SubElement(root, "pipe")
+    renderer = ElementTree.SubElement(
+        pipe, "rasterrenderer", type="paletted", band="1", opacity="1", alphaBand="-1", nodataColor=""
+    )
+    ElementTree.SubElement(renderer, "rasterTransparency")
+    palette = ElementTree.SubElement(renderer, "colorPalette")
+    for i, name, (red, green, blue) in zip(table.ids, table.names, table.colours, strict=True):
+        colour = f"#{red:02x}{green:02x}{blue:02x}"
+        ElementTree.SubElement(palette, "paletteEntry", value=str(i), label=_printable(name), color=colour, alpha="255")
+    ElementTree.SubElement(root, "blendMode").text = "0"
+    return "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n" + _serialised(root)
