@@ -1,0 +1,121 @@
+"""The saved model: weights, reducer, bands, classes and settings in one safetensors file. Nothing is unpickled."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from hsi.config import Settings
+from hsi.errors import BundleError
+from hsi.labels import ClassTable
+from hsi.models import WindowNetwork, build_model
+from hsi.reducers import Reducer, restore_reducer
+from hsi.version import __version__
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """All that is needed to map another scene.
+
+    ``bands`` are the kept bands of the training scene's file, counted from 0, with ``wavelengths`` in nanometres
+    where known; ``trained_on`` holds SHA-256 sums of the inputs.
+    """
+
+    model: WindowNetwork
+    reducer: Reducer
+    table: ClassTable
+    settings: Settings
+    bands: tuple[int, ...]
+    wavelengths: tuple[float, ...] | None
+    trained_on: Mapping[str, str]
+
+
+def save_bundle(path: Path, bundle: Bundle) -> None:
+    """Write a bundle; an existing file of that name is replaced once the new one is complete."""
+    tensors = {f"model.{name}": value.detach().cpu().contiguous() for name, value in bundle.model.state_dict().items()}
+    arrays = {f"reducer.{name}": _as_tensor(value) for name, value in bundle.reducer.state().items()}
+    facts = {
+        "format": FORMAT,
+        "version": __version__,
+        "components": bundle.model.components,
+        "settings": bundle.settings.model_dump(),
+        "classes": {"ids": bundle.table.ids, "names": bundle.table.names, "colours": bundle.table.colours},
+        "bands": bundle.bands,
+        "wavelengths": bundle.wavelengths,
+        "trained_on": dict(bundle.trained_on),
+    }
+    partial = path.with_name(path.name + ".partial")
+    save_file({**tensors, **arrays}, partial, metadata={"hsi": json.dumps(facts)})
+    partial.replace(path)
+
+
+def _as_tensor(values: np.ndarray[Any, Any]) -> Any:
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(values))
+
+
+def load_bundle(path: Path) -> Bundle:
+    """Read a bundle back, the network in ``eval()`` mode on the CPU.
+
+    Raises :class:`BundleError` for a file that is missing, truncated, not a bundle, or of a newer format.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    except FileNotFoundError:
+        raise BundleError(f"{path}: no such model file") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise BundleError(f"{path}: not a complete safetensors file: {error}") from None
+    if "hsi" not in metadata:
+        raise BundleError(f"{path}: a safetensors file, but not one saved by hsi: train one with 'hsi classify'")
+    facts = _facts(path, metadata["hsi"])
+    try:
+        return _assemble(facts, tensors)
+    except (KeyError, TypeError, RuntimeError, ValueError) as error:
+        raise BundleError(
+            f"{path}: weights and description do not fit together: {' '.join(str(error).split())}"
+        ) from None
+
+
+def _facts(path: Path, text: str) -> dict[str, Any]:
+    try:
+        facts = json.loads(text)
+        version = int(facts["format"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise BundleError(f"{path}: the model's description cannot be read: the file has been changed") from None
+    if version > FORMAT:
+        raise BundleError(f"{path}: saved in format {version}, this hsi reads up to {FORMAT}: upgrade hsi")
+    return dict(facts)
+
+
+def _assemble(facts: dict[str, Any], tensors: dict[str, Any]) -> Bundle:
+    settings = Settings.model_validate(facts["settings"])
+    classes = facts["classes"]
+    table = ClassTable(tuple(classes["ids"]), tuple(classes["names"]), tuple(tuple(c) for c in classes["colours"]))
+    arrays = {n.removeprefix("reducer."): t.numpy() for n, t in tensors.items() if n.startswith("reducer.")}
+    reducer = restore_reducer(settings.reducer, arrays)
+    model = build_model(
+        settings.model.name, components=facts["components"], window=settings.model.window, classes=len(table)
+    )
+    model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
+    wavelengths = facts["wavelengths"]
+    return Bundle(
+        model=model.eval(),
+        reducer=reducer,
+        table=table,
+        settings=settings,
+        bands=tuple(facts["bands"]),
+        wavelengths=None if wavelengths is None else tuple(wavelengths),
+        trained_on=facts["trained_on"],
+    )

@@ -1,0 +1,73 @@
+"""Attention blocks whose gate looks at one window: squeeze-and-excitation and CBAM."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class SqueezeExcitation(nn.Module):
+    """A weight in (0, 1) for each channel, from the mean over the window (Hu et al. 2018, arXiv:1709.01507).
+
+    Two dense layers without bias, reduction 16 by default: 512 parameters for 64 channels.
+    """
+
+    def __init__(self, channels: int, reduction: int = 16) -> None:
+        super().__init__()
+        self.squeeze = nn.Linear(channels, channels // reduction, bias=False)
+        self.excite = nn.Linear(channels // reduction, channels, bias=False)
+
+    def gate(self, means: Tensor) -> Tensor:
+        """Channel weights from channel means: ``(..., C) -> (..., C)``."""
+        return torch.sigmoid(self.excite(F.relu(self.squeeze(means))))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """``(N, C, p, p) -> (N, C, p, p)``."""
+        return features * self.gate(features.mean(dim=(2, 3)))[:, :, None, None]
+
+
+class ChannelAttention(nn.Module):
+    """CBAM's first half: one shared MLP over the window's mean and maximum (Woo et al. 2018, arXiv:1807.06521)."""
+
+    def __init__(self, channels: int, reduction: int = 16) -> None:
+        super().__init__()
+        self.squeeze = nn.Linear(channels, channels // reduction, bias=False)
+        self.excite = nn.Linear(channels // reduction, channels, bias=False)
+
+    def gate(self, means: Tensor, maxima: Tensor) -> Tensor:
+        """Channel weights from channel means and maxima: ``(..., C), (..., C) -> (..., C)``."""
+        hidden = F.relu(self.squeeze(means)) + F.relu(self.squeeze(maxima))
+        return torch.sigmoid(self.excite(hidden))  # the second layer is linear, so the sum may come before it
+
+    def forward(self, features: Tensor) -> Tensor:
+        """``(N, C, p, p) -> (N, C, p, p)``."""
+        gate = self.gate(features.mean(dim=(2, 3)), features.amax(dim=(2, 3)))
+        return features * gate[:, :, None, None]
+
+
+class SpatialAttention(nn.Module):
+    """CBAM's second half: a 7 x 7 convolution over the channels' mean and maximum weighs each place in the window."""
+
+    def __init__(self, kernel: int = 7) -> None:
+        super().__init__()
+        self.weigh = nn.Conv2d(2, 1, kernel, padding=kernel // 2, bias=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """``(N, C, p, p) -> (N, C, p, p)``."""
+        pooled = torch.stack([features.mean(dim=1), features.amax(dim=1)], dim=1)
+        return features * torch.sigmoid(self.weigh(pooled))
+
+
+class CBAM(nn.Module):
+    """Channel attention, then spatial attention (Woo et al. 2018, arXiv:1807.06521): 610 parameters for 64 channels."""
+
+    def __init__(self, channels: int, reduction: int = 16, kernel: int = 7) -> None:
+        super().__init__()
+        self.channel = ChannelAttention(channels, reduction)
+        self.spatial = SpatialAttention(kernel)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """``(N, C, p, p) -> (N, C, p, p)``."""
+        out: Tensor = self.spatial(self.channel(features))
+        return out

@@ -1,0 +1,147 @@
+"""HybridSN and its variants (Roy et al. 2020, doi:10.1109/LGRS.2019.2918719).
+
+Three 3-D convolutions over (components, rows, columns), one 2-D convolution, three dense layers. All convolutions
+are stride 1 and unpadded, so they form a shared trunk. Variants add batch norm after each convolution
+(arXiv:1502.03167) and squeeze-and-excitation (arXiv:1709.01507) or CBAM (arXiv:1807.06521) after the 2-D one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hsi.errors import UsageError
+from hsi.models.attention import CBAM, SqueezeExcitation
+from hsi.models.network import MODELS, ModelEntry, WindowNetwork
+
+MIN_COMPONENTS, MIN_WINDOW = 13, 11
+ATTENTION: dict[str, Callable[[], nn.Module]] = {
+    "none": nn.Identity,
+    "se": partial(SqueezeExcitation, 64),
+    "cbam": partial(CBAM, 64),
+}
+
+
+class HybridSN(WindowNetwork):
+    """HybridSN with optional batch norm and attention (doi:10.1109/LGRS.2019.2918719).
+
+    ``components >= 13`` PCA components, odd ``window >= 11``. 5,122,176 parameters at 30 components, window 25 and
+    16 classes, the paper's figure.
+
+    Raises :class:`UsageError` (a ``ValueError``) for fewer components or a smaller or even window.
+    """
+
+    margin = 8
+
+    def __init__(self, components: int, window: int, classes: int, *, norm: bool = False, attention: str = "none"):
+        super().__init__(components, window, classes)
+        if components < MIN_COMPONENTS:
+            raise UsageError(
+                f"HybridSN needs at least {MIN_COMPONENTS} components, got {components}: raise --components"
+            )
+        if window < MIN_WINDOW:
+            raise UsageError(f"HybridSN needs a window of at least {MIN_WINDOW}, got {window}: raise --window")
+        depth = components - 12  # what 7 x 5 x 3 leaves of the spectral axis
+        self.conv1 = nn.Conv3d(1, 8, (7, 3, 3))
+        self.conv2 = nn.Conv3d(8, 16, (5, 3, 3))
+        self.conv3 = nn.Conv3d(16, 32, (3, 3, 3))
+        self.conv4 = nn.Conv2d(32 * depth, 64, 3)
+        self.norm1 = nn.BatchNorm3d(8) if norm else nn.Identity()
+        self.norm2 = nn.BatchNorm3d(16) if norm else nn.Identity()
+        self.norm3 = nn.BatchNorm3d(32) if norm else nn.Identity()
+        self.norm4 = nn.BatchNorm2d(64) if norm else nn.Identity()
+        self.attention = ATTENTION[attention]()
+        self.dense1 = nn.Linear(64 * self.head_window**2, 256)
+        self.dense2 = nn.Linear(256, 128)
+        self.dense3 = nn.Linear(128, classes)
+        self.dropout = nn.Dropout(0.4)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """He's initialisation (doi:10.1109/ICCV.2015.123) outside the attention; small last layer, zero biases.
+
+        Under PyTorch's own default the signal shrinks from layer to layer, which a short training without batch norm
+        does not recover from.
+        """
+        layers = (self.conv1, self.conv2, self.conv3, self.conv4, self.dense1, self.dense2, self.dense3)
+        for layer in layers:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        nn.init.normal_(self.dense3.weight, std=0.01)
+
+    def trunk(self, tiles: Tensor) -> Tensor:
+        """``(N, K, h, w) -> (N, 64, h - 8, w - 8)``."""
+        x = tiles.unsqueeze(1)  # (N, 1, K, h, w)
+        x = F.relu(self.norm1(self.conv1(x)))  # (N, 8, K - 6, h - 2, w - 2)
+        x = F.relu(self.norm2(self.conv2(x)))  # (N, 16, K - 10, h - 4, w - 4)
+        x = F.relu(self.norm3(self.conv3(x)))  # (N, 32, K - 12, h - 6, w - 6)
+        x = x.flatten(1, 2)  # (N, 32 * (K - 12), h - 6, w - 6)
+        return F.relu(self.norm4(self.conv4(x)))
+
+    def head(self, features: Tensor) -> Tensor:
+        """``(N, 64, p, p) -> (N, classes)``."""
+        x = self.attention(features).flatten(1)
+        return self._dense(self.dense1(x))
+
+    def _dense(self, first: Tensor) -> Tensor:
+        """The layers after the first dense one: ``(N, 256) -> (N, classes)``."""
+        x = self.dropout(F.relu(first))
+        x = self.dropout(F.relu(self.dense2(x)))
+        scores: Tensor = self.dense3(x)
+        return scores
+
+    def head_map(self, features: Tensor) -> Tensor:
+        """Every window at once where the gate allows: ``(1, 64, h, w) -> (1, classes, h - p + 1, w - p + 1)``."""
+        if isinstance(self.attention, CBAM):
+            return super().head_map(features)
+        if isinstance(self.attention, SqueezeExcitation):
+            first = self._gated_dense1(features)
+        else:
+            first = F.conv2d(features, self._dense1_kernel(), self.dense1.bias)  # (1, 256, h', w')
+        return self._dense(first.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+    def _dense1_kernel(self) -> Tensor:
+        return self.dense1.weight.view(-1, 64, self.head_window, self.head_window)
+
+    def _gated_dense1(self, features: Tensor) -> Tensor:
+        """The first dense layer under an SE gate, ``(1, 64, h, w) -> (1, 256, h', w')``.
+
+        The gate multiplies whole channels of one window, so the layer is a sum over channels of (gate of the
+        window) x (response of the channel alone): no window is ever copied out.
+        """
+        assert isinstance(self.attention, SqueezeExcitation)
+        means = F.avg_pool2d(features, self.head_window, stride=1)  # (1, 64, h', w')
+        gate = self.attention.gate(means.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        kernel = self._dense1_kernel()
+        first = self.dense1.bias.view(1, -1, 1, 1).expand(1, -1, *gate.shape[-2:]).clone()
+        for c in range(features.shape[1]):
+            response = F.conv2d(features[:, c : c + 1], kernel[:, c : c + 1])
+            first = torch.addcmul(first, response, gate[:, c : c + 1])
+        return first
+
+
+SOURCES = {
+    "": "doi:10.1109/LGRS.2019.2918719",
+    "bn": "arXiv:1502.03167",
+    "se": "arXiv:1709.01507",
+    "cbam": "arXiv:1807.06521",
+}
+
+for _norm in ("", "bn"):
+    for _attention in ("none", "se", "cbam"):
+        _parts = [part for part in (_norm, "" if _attention == "none" else _attention) if part]
+        _name = "-".join(["hybridsn", *_parts])
+        MODELS.register(_name)(
+            ModelEntry(
+                name=_name,
+                build=partial(HybridSN, norm=bool(_norm), attention=_attention),
+                norm="batch" if _norm else "none",
+                attention=_attention,
+                source=", ".join([SOURCES[""], *(SOURCES[part] for part in _parts)]),
+            )
+        )

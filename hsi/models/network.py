@@ -1,0 +1,85 @@
+"""What every classifier of windows is: a trunk that slides over a scene and a head that looks at one window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from hsi.errors import UsageError
+from hsi.registry import Registry
+from hsi.windows import window_rows
+
+
+class WindowNetwork(nn.Module):
+    """A network that gives class scores to the pixel in the middle of a ``window x window`` neighbourhood.
+
+    ``forward(patches) = head(trunk(patches))`` is the textbook network. A trunk whose layers are all stride 1 and
+    unpadded shrinks its input by ``margin`` rows and columns and may slide over a whole scene once instead of over
+    every patch: ``head_map(trunk(tile))`` then gives the same scores for every window in the tile. A network that
+    pads or strides leaves ``trunk`` as the identity (``margin = 0``); its head is the whole network.
+
+    Shapes: patches ``(N, K, window, window)`` float32, tiles ``(1, K, h, w)``, scores ``(N, classes)``.
+    """
+
+    margin: int = 0
+
+    def __init__(self, components: int, window: int, classes: int) -> None:
+        super().__init__()
+        if window % 2 == 0 or window < 1:
+            raise UsageError(f"window is {window}; it must be odd, so that it has a middle pixel: try {window + 1}")
+        self.components, self.window, self.classes = components, window, classes
+
+    @property
+    def shares_trunk(self) -> bool:
+        """Whether neighbouring windows share the trunk's work."""
+        return self.margin > 0
+
+    @property
+    def head_window(self) -> int:
+        """Side of the square of trunk output that the head looks at."""
+        return self.window - self.margin
+
+    def trunk(self, tiles: Tensor) -> Tensor:
+        """``(N, K, h, w) -> (N, C, h - margin, w - margin)``; the identity unless overridden."""
+        return tiles
+
+    def head(self, features: Tensor) -> Tensor:
+        """``(N, C, p, p) -> (N, classes)`` with ``p = head_window``."""
+        raise NotImplementedError
+
+    def head_map(self, features: Tensor) -> Tensor:
+        """The head at every window of a tile: ``(1, C, h, w) -> (1, classes, h - p + 1, w - p + 1)``.
+
+        The plain way, right for every head: the windows of a few rows at a time through :meth:`head`.
+        """
+        rows = [self.head(windows) for windows in window_rows(features[0], self.head_window)]
+        height, width = (side - self.head_window + 1 for side in features.shape[-2:])
+        return torch.cat(rows).view(1, height, width, -1).permute(0, 3, 1, 2)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Class scores (logits) of patches: ``(N, K, window, window) -> (N, classes)``."""
+        return self.head(self.trunk(patches))
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A line of ``hsi models``: how to build the network and where it comes from."""
+
+    name: str
+    build: Callable[[int, int, int], WindowNetwork]
+    norm: str
+    attention: str
+    source: str
+
+
+MODELS: Registry[ModelEntry] = Registry("model", "hsi.models")
+
+
+def choose_engine(engine: str, model: WindowNetwork) -> str:
+    """``dense`` where the network has a trunk to share, unless told otherwise. Raises :class:`UsageError`."""
+    if engine == "dense" and not model.shares_trunk:
+        raise UsageError("this network pads or strides, so its windows share no trunk: use --engine patch")
+    return ("dense" if model.shares_trunk else "patch") if engine == "auto" else engine

@@ -1,0 +1,283 @@
+"""The training loop and its two engines.
+
+The *dense* engine runs the trunk once over a tile of the scene, gathers the windows of the labelled pixels from its
+output and runs the head on them: neighbouring windows share the trunk's work, forward and backward. Batch norm's
+statistics are then taken over tiles. The *patch* engine is the textbook loop over batches of patches.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hsi.config import TrainingSettings
+from hsi.devices import bfloat16_pays
+from hsi.errors import TrainingError, UsageError
+from hsi.models import WindowNetwork, choose_engine
+from hsi.tiles import Pixels, Tile, group_tiles, plan_tiles, symmetry, symmetry_of_starts
+from hsi.windows import gather_windows, pad_scene
+
+DENSE_STEPS, DENSE_EPOCHS, PATCH_EPOCHS, PATCH_BATCH = 150, 20, 100, 256
+STEP_DECAYS = (0.41, 0.76)  # of the epochs; the learning rate is a tenth after each
+VALIDATIONS = 20  # about how often the validation pixels are looked at
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The settings of a training run with every default decided."""
+
+    engine: str
+    epochs: int
+    steps: int
+    batch: int | None
+    optimiser: str
+    lr: float
+    lr_schedule: str
+    weight_decay: float
+    label_smoothing: float
+    augment: bool
+    bfloat16: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """For the report."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What an epoch showed: mean loss and accuracy on training pixels (before its steps), and on validation pixels."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+    lr: float
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network with its recipe, history and the epoch whose weights it has."""
+
+    model: WindowNetwork
+    recipe: Recipe
+    history: tuple[Epoch, ...]
+    epoch: int
+    seconds: float
+
+
+Progress = Callable[[Epoch, int], None]
+
+
+class DenseEngine:
+    """Tiles through the trunk, windows of its output through the head."""
+
+    def __init__(self, model: WindowNetwork, padded: Tensor, pixels: Pixels) -> None:
+        self.model, self.padded = model, padded
+        height, width = (side - model.window + 1 for side in padded.shape[-2:])
+        self.tiles = plan_tiles(pixels, height, width, model.window)
+
+    def steps(self, generator: torch.Generator) -> Iterator[list[Tile]]:
+        """The tiles of each optimiser step of one epoch."""
+        yield from group_tiles(self.tiles, generator)
+
+    def scores(self, part: Tile, turn: int = 0) -> tuple[Tensor, Tensor]:
+        """Class scores ``(n, classes)`` and codes ``(n,)`` of a tile's pixels, the tile turned by a symmetry."""
+        features = self.model.trunk(symmetry(part.cut(self.padded), turn))
+        rows, columns = symmetry_of_starts(part, self.model.window, turn)
+        windows = gather_windows(features[0], rows, columns, self.model.head_window)
+        return self.model.head(windows), part.pixels.codes
+
+
+class PatchEngine:
+    """Batches of patches through the whole network; patches are cut on the device when a batch needs them."""
+
+    def __init__(self, model: WindowNetwork, padded: Tensor, pixels: Pixels, batch: int) -> None:
+        self.model, self.padded, self.pixels, self.batch = model, padded, pixels, batch
+
+    def steps(self, generator: torch.Generator) -> Iterator[list[Pixels]]:
+        """The batch of each optimiser step of one epoch."""
+        order = torch.randperm(len(self.pixels), generator=generator)
+        for batch in torch.split(order, self.batch):
+            yield [self.pixels.take(batch.to(self.padded.device))]
+
+    def scores(self, part: Pixels, turn: int = 0) -> tuple[Tensor, Tensor]:
+        """Class scores ``(n, classes)`` and codes ``(n,)`` of a batch, its patches turned by a symmetry."""
+        patches = gather_windows(self.padded, part.rows, part.columns, self.model.window)
+        return self.model(symmetry(patches, turn)), part.codes
+
+
+def labelled_pixels(codes: NDArray[np.int64], mask: NDArray[np.bool_]) -> Pixels:
+    """The pixels of a mask ``(H, W)`` with their class codes."""
+    rows, columns = np.nonzero(mask)
+    return Pixels(torch.from_numpy(rows), torch.from_numpy(columns), torch.from_numpy(codes[mask]))
+
+
+def decide(
+    settings: TrainingSettings, engine: str, steps_per_epoch: int, batch: int | None, device: torch.device
+) -> Recipe:
+    """Every default of the training settings decided for an engine."""
+    lr = settings.lr or (1e-4 if settings.lr_schedule == "step" else 1e-3)
+    dense_epochs = max(DENSE_EPOCHS, math.ceil(DENSE_STEPS / steps_per_epoch))
+    epochs = settings.epochs or (dense_epochs if engine == "dense" else PATCH_EPOCHS)
+    return Recipe(
+        engine=engine,
+        epochs=epochs,
+        steps=epochs * steps_per_epoch,
+        batch=batch,
+        optimiser=settings.optimiser,
+        lr=lr,
+        lr_schedule=settings.lr_schedule,
+        weight_decay=settings.weight_decay,
+        label_smoothing=settings.label_smoothing,
+        augment=settings.augment,
+        bfloat16=settings.amp == "auto" and bfloat16_pays(device),
+    )
+
+
+class Trainer:
+    """Prepared training: ``recipe`` says what was decided; :meth:`fit` does it.
+
+    ``components`` is ``(K, H, W)`` float32, ``codes`` ``(H, W)`` class positions, ``train`` and ``validation`` masks.
+    """
+
+    def __init__(
+        self,
+        model: WindowNetwork,
+        components: NDArray[np.float32],
+        codes: NDArray[np.int64],
+        train: NDArray[np.bool_],
+        validation: NDArray[np.bool_],
+        settings: TrainingSettings,
+        *,
+        device: torch.device,
+        seed: int,
+    ) -> None:
+        engine = choose_engine(settings.engine, model)
+        if engine == "dense" and settings.batch is not None:
+            raise UsageError("--batch belongs to the patch engine; the dense engine takes whole tiles: leave it out")
+        self.model, self.device, self.seed = model.to(device), device, seed
+        self.generator = torch.Generator().manual_seed(seed)
+        padded = pad_scene(torch.from_numpy(components), model.window).to(device)
+        pixels = labelled_pixels(codes, train).to(device)
+        batch = (settings.batch or PATCH_BATCH) if engine == "patch" else None
+
+        def make(pixels: Pixels) -> DenseEngine | PatchEngine:
+            return PatchEngine(model, padded, pixels, batch) if batch else DenseEngine(model, padded, pixels)
+
+        self.engine: Any = make(pixels)
+        self.validation: Any = make(labelled_pixels(codes, validation).to(device)) if validation.any() else None
+        planning = torch.Generator().manual_seed(seed)
+        steps_per_epoch = sum(1 for _ in self.engine.steps(planning))
+        self.recipe = decide(settings, engine, steps_per_epoch, batch, device)
+        self.optimiser = self._make_optimiser()
+        self.schedule = self._make_schedule()
+
+    def _make_optimiser(self) -> torch.optim.Optimizer:
+        kinds: dict[str, Any] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+        recipe, weights = self.recipe, self.model.parameters()
+        optimiser: torch.optim.Optimizer = kinds[recipe.optimiser](weights, lr=recipe.lr, weight_decay=recipe.weight_decay)
+        return optimiser
+
+    def _make_schedule(self) -> Any:
+        recipe, kinds = self.recipe, torch.optim.lr_scheduler
+        if recipe.lr_schedule == "one-cycle":
+            return kinds.OneCycleLR(self.optimiser, recipe.lr, recipe.steps, cycle_momentum=False)
+        if recipe.lr_schedule == "cosine":
+            return kinds.CosineAnnealingLR(self.optimiser, recipe.steps)
+        if recipe.lr_schedule == "step":
+            return kinds.MultiStepLR(self.optimiser, [round(share * recipe.steps) for share in STEP_DECAYS])
+        if recipe.lr_schedule == "plateau":
+            return kinds.ReduceLROnPlateau(self.optimiser, patience=max(1, recipe.epochs // 20))
+        return kinds.ConstantLR(self.optimiser, factor=1.0)
+
+    def fit(self, progress: Progress | None = None) -> Fitted:
+        """Train. With validation pixels the epoch that does best on them is kept, otherwise the last.
+
+        Raises :class:`TrainingError` when the loss is not finite.
+        """
+        started = time.perf_counter()
+        history: list[Epoch] = []
+        best, kept = (-1.0, -math.inf), copy.deepcopy(self.model.state_dict())
+        kept_epoch = 0
+        cuda = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=cuda):
+            torch.manual_seed(self.seed)
+            for number in range(1, self.recipe.epochs + 1):
+                record = self._epoch(number)
+                history.append(record)
+                if record.validation_accuracy is not None and record.validation_loss is not None:
+                    quality = (record.validation_accuracy, -record.validation_loss)
+                    if quality > best:
+                        best, kept, kept_epoch = quality, copy.deepcopy(self.model.state_dict()), number
+                if progress:
+                    progress(record, self.recipe.epochs)
+        if self.validation:
+            self.model.load_state_dict(kept)
+        self.model.eval()
+        seconds = time.perf_counter() - started
+        return Fitted(self.model, self.recipe, tuple(history), kept_epoch or self.recipe.epochs, seconds)
+
+    def _epoch(self, number: int) -> Epoch:
+        lr = self.optimiser.param_groups[0]["lr"]
+        loss = right = seen = 0.0
+        self.model.train()
+        for parts in self.engine.steps(self.generator):
+            step_loss, step_right, step_seen = self._step(parts)
+            loss, right, seen = loss + step_loss * step_seen, right + step_right, seen + step_seen
+            if not math.isfinite(loss):
+                raise TrainingError(
+                    f"the loss is {step_loss} in epoch {number} of {self.recipe.epochs} at learning rate {lr:.2g}: "
+                    f"try a lower one, for example --lr {self.recipe.lr / 10:.1g}"
+                )
+        return self._validated(Epoch(number, loss / seen, right / seen, lr))
+
+    def _step(self, parts: list[Any]) -> tuple[float, int, int]:
+        """One optimiser step over the mean loss of all parts: loss, pixels right, pixels."""
+        total = sum(len(part.pixels) if isinstance(part, Tile) else len(part) for part in parts)
+        turn = int(torch.randint(8, (), generator=self.generator)) if self.recipe.augment else 0
+        self.optimiser.zero_grad(set_to_none=True)
+        losses, right = [], []
+        for part in parts:
+            scores, codes = self._scores(self.engine, part, turn)
+            share = F.cross_entropy(scores, codes, label_smoothing=self.recipe.label_smoothing, reduction="sum") / total
+            share.backward()  # type: ignore[no-untyped-call]
+            losses.append(share.detach())
+            right.append((scores.argmax(1) == codes).sum())
+        self.optimiser.step()
+        if self.recipe.lr_schedule != "plateau":
+            self.schedule.step()
+        return float(torch.stack(losses).sum()), int(torch.stack(right).sum()), total
+
+    def _scores(self, engine: Any, part: Any, turn: int = 0) -> tuple[Tensor, Tensor]:
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.recipe.bfloat16):
+            scores, codes = engine.scores(part, turn)
+        return scores.float(), codes
+
+    @torch.no_grad()
+    def _validated(self, record: Epoch) -> Epoch:
+        """The record with validation loss and accuracy, when it is this epoch's turn."""
+        every = 1 if self.recipe.lr_schedule == "plateau" else max(1, self.recipe.epochs // VALIDATIONS)
+        if not self.validation or (record.epoch % every and record.epoch != self.recipe.epochs):
+            return record
+        self.model.eval()
+        pairs = [
+            self._scores(self.validation, part)
+            for parts in self.validation.steps(torch.Generator().manual_seed(0))
+            for part in parts
+        ]
+        scores, codes = torch.cat([s for s, _ in pairs]), torch.cat([c for _, c in pairs])
+        loss, right = float(F.cross_entropy(scores, codes)), float((scores.argmax(1) == codes).float().mean())
+        if self.recipe.lr_schedule == "plateau":
+            self.schedule.step(loss)
+        return Epoch(record.epoch, record.loss, record.accuracy, record.lr, loss, right)

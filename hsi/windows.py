@@ -1,0 +1,90 @@
+"""Windows of a padded scene: gather them, give their gradients back cheaply, or cut patches lazily.
+
+A scene of ``(H, W)`` pixels is padded with ``window // 2`` zeros on each side, so that the window of pixel
+``(row, column)`` starts at ``(row, column)`` of the padded array and every pixel has one, borders included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def pad_scene(components: Tensor, window: int) -> Tensor:
+    """Zero padding of ``window // 2`` on each side: ``(K, H, W) -> (K, H + window - 1, W + window - 1)``."""
+    half = window // 2
+    return F.pad(components, (half, half, half, half))
+
+
+def gather_windows(array: Tensor, rows: Tensor, columns: Tensor, size: int) -> Tensor:
+    """Copies of the windows that start at ``(rows, columns)``: ``(C, h, w) -> (N, C, size, size)``.
+
+    ``rows`` and ``columns`` are int64 of shape ``(N,)``. The result can be differentiated: see :class:`_Gather`.
+    """
+    windows: Tensor = _Gather.apply(array, rows, columns, size)  # type: ignore[no-untyped-call]
+    return windows
+
+
+def _view_windows(array: Tensor, size: int) -> Tensor:
+    """All windows as a view that copies nothing: ``(C, h, w) -> (h', w', C, size, size)``."""
+    return array.unfold(1, size, 1).unfold(2, size, 1).permute(1, 2, 0, 3, 4)
+
+
+class _Gather(torch.autograd.Function):
+    """Gather with a backward that adds each window's gradient into a slice, in order, so that runs agree.
+
+    Autograd's own backward through ``unfold`` and indexing materialises every window of the array.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, array: Tensor, rows: Tensor, columns: Tensor, size: int) -> Tensor:
+        ctx.shape, ctx.size = array.shape, size
+        ctx.save_for_backward(rows, columns)
+        return _view_windows(array, size)[rows, columns]  # (N, C, size, size)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        (gradient,) = gradients
+        rows, columns = ctx.saved_tensors
+        size = ctx.size
+        total = gradient.new_zeros(ctx.shape, dtype=torch.float32)
+        if gradient.is_cuda:
+            _add_windows_indexed(total, gradient, rows, columns)
+        else:
+            for piece, row, column in zip(gradient, rows.tolist(), columns.tolist(), strict=True):
+                total[:, row : row + size, column : column + size] += piece
+        return total.to(gradient.dtype), None, None, None
+
+
+def _add_windows_indexed(total: Tensor, gradient: Tensor, rows: Tensor, columns: Tensor) -> None:
+    """The same sum in few launches, one for each place in the window; for GPUs."""
+    channels, _, width = total.shape
+    size = gradient.shape[-1]
+    flat = total.view(channels, -1)
+    start = rows * width + columns
+    for i in range(size):
+        for j in range(size):
+            flat.index_add_(1, start + i * width + j, gradient[:, :, i, j].t().to(total.dtype))
+
+
+def window_rows(array: Tensor, size: int, budget: int = 1 << 22) -> Iterator[Tensor]:
+    """All windows in row-major order, in batches: ``(C, h, w) -> (n, C, size, size)`` each.
+
+    ``budget`` is about how many numbers a batch holds: small enough to stay in cache, and never less than one window.
+    """
+    windows = _view_windows(array, size)
+    width = windows.shape[1]
+    each = array.shape[0] * size * size
+    step = max(1, budget // each)
+    if step >= width:
+        for row in range(0, windows.shape[0], step // width):
+            block = windows[row : row + step // width]
+            yield block.reshape(-1, *block.shape[2:])
+        return
+    for row in range(windows.shape[0]):
+        for column in range(0, width, step):
+            yield windows[row, column : column + step].contiguous()

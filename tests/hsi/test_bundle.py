@@ -1,0 +1,90 @@
+"""The saved model: complete when read back, refused when it is not what it was."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from hsi.bundle import Bundle, load_bundle, save_bundle
+from hsi.config import Settings, load_settings
+from hsi.errors import BundleError
+from hsi.inference import map_scene
+from hsi.labels import default_table
+from hsi.models import build_model
+from hsi.reducers import fit_reducer, reduce_scene
+from hsi.scene import scene_from_array
+
+
+@pytest.fixture
+def saved(tmp_path):
+    cube = np.random.default_rng(0).normal(size=(15, 16, 20)).astype(np.float32)
+    scene, valid = scene_from_array(cube), np.ones((15, 16), bool)
+    settings = load_settings(None, {"model.window": 11, "model.name": "hybridsn-bn-se", "reducer.components": 14})
+    reducer = fit_reducer(scene, settings.reducer, valid)
+    model = build_model("hybridsn-bn-se", components=14, window=11, classes=3, seed=4)
+    table = default_table([3, 7, 200]).renamed({7: "déjà <vu>"})
+    bundle = Bundle(model, reducer, table, settings, scene.bands, None, {"scene.mat": "00"})
+    path = tmp_path / "model.safetensors"
+    save_bundle(path, bundle)
+    return path, bundle, scene, valid
+
+
+def test_a_model_read_back_makes_the_same_map_of_the_same_scene(saved):
+    path, bundle, scene, valid = saved
+    again = load_bundle(path)
+    assert (again.table, again.settings, again.bands) == (bundle.table, bundle.settings, bundle.bands)
+    assert again.trained_on == {"scene.mat": "00"}
+    maps = [
+        map_scene(b.model, reduce_scene(scene, b.reducer, valid), device=torch.device("cpu")) for b in (bundle, again)
+    ]
+    assert np.array_equal(maps[0].codes, maps[1].codes)
+    assert np.array_equal(maps[0].confidence, maps[1].confidence)
+
+
+def change_facts(path, change):
+    with safe_open(path, framework="pt") as file:
+        facts = json.loads(file.metadata()["hsi"])
+    change(facts)
+    save_file(load_file(path), path, metadata={"hsi": json.dumps(facts)})
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda facts: facts.update(format=99), "format 99.*upgrade hsi"),
+        (lambda facts: facts.pop("format"), "has been changed"),
+        (lambda facts: facts["settings"]["model"].update(name="hybridsn"), "do not fit together"),
+        (lambda facts: facts["settings"]["model"].update(name="nothing"), "unknown model 'nothing'"),
+        (lambda facts: facts["classes"].update(ids=[1]), "do not fit together"),
+        (lambda facts: facts.update(components="many"), "do not fit together"),
+        (lambda facts: facts.pop("bands"), "do not fit together"),
+    ],
+)
+def test_a_description_that_does_not_fit_is_refused(saved, change, words):
+    path = saved[0]
+    change_facts(path, change)
+    with pytest.raises(BundleError, match=words) as caught:
+        load_bundle(path)
+    assert path.name in str(caught.value)
+
+
+def test_missing_truncated_and_foreign_files_are_refused(saved, tmp_path):
+    path = saved[0]
+    with pytest.raises(BundleError, match="no such model file"):
+        load_bundle(tmp_path / "none.safetensors")
+    whole = path.read_bytes()
+    for size in (0, 7, 100, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        with pytest.raises(BundleError, match="not a complete safetensors file"):
+            load_bundle(path)
+    save_file({"x": torch.zeros(1)}, path)
+    with pytest.raises(BundleError, match="not one saved by hsi"):
+        load_bundle(path)
+
+
+def test_settings_survive_the_round_trip_whatever_they_are():
+    settings = load_settings(None, {"split.train": "50", "training.lr": 0.003})
+    assert Settings.model_validate(json.loads(json.dumps(settings.model_dump()))) == settings

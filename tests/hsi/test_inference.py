@@ -1,0 +1,58 @@
+"""Mapping: the same answer whatever the tile or the engine, every pixel, always in eval mode."""
+
+import numpy as np
+import pytest
+import torch
+
+from hsi.inference import map_scene, tile_scores
+from hsi.models import MODELS, build_model
+
+CPU = torch.device("cpu")
+
+
+def make_components(height=23, width=31):
+    return np.random.default_rng(0).normal(size=(13, height, width)).astype(np.float32)
+
+
+def whole_scores(model, components, **options):
+    scores = torch.full((model.classes, *components.shape[1:]), float("nan"))
+    for block, part in tile_scores(model, components, device=CPU, **options):
+        rows, columns = block.slices
+        scores[:, rows, columns] = part
+    return scores
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_tiles_and_engines_give_the_same_scores_for_every_pixel(name):
+    model = build_model(name, components=13, window=11, classes=3)
+    torch.nn.init.normal_(model.dense3.weight, generator=torch.Generator().manual_seed(0))
+    components = make_components()
+    reference = whole_scores(model, components, engine="patch")
+    assert torch.isfinite(reference).all() and reference.std() > 0.1
+    for options in ({}, {"tile": 8}, {"tile": 31}, {"tile": 1000}, {"tile": 10, "engine": "patch"}):
+        torch.testing.assert_close(whole_scores(model, components, **options), reference, rtol=1e-4, atol=1e-4)
+
+
+def test_mapping_twice_is_identical_even_after_train_mode():
+    model = build_model("hybridsn-bn", components=13, window=11, classes=3)
+    components = make_components()
+    first = map_scene(model.train(), components, device=CPU)
+    again = map_scene(model.train(), components, device=CPU)
+    assert np.array_equal(first.codes, again.codes) and np.array_equal(first.confidence, again.confidence)
+
+
+def test_confidence_is_the_largest_softmax_probability_and_progress_ends_at_all_pixels():
+    model = build_model("hybridsn", components=13, window=11, classes=3)
+    components = make_components()
+    steps = []
+    found = map_scene(model, components, device=CPU, tile=10, progress=lambda done, total: steps.append((done, total)))
+    best, which = whole_scores(model, components).softmax(0).max(0)
+    assert np.allclose(found.confidence, best, atol=1e-5)
+    assert np.mean(found.codes == which.numpy()) > 0.999
+    assert steps[-1] == (23 * 31, 23 * 31) and steps == sorted(steps)
+
+
+def test_a_scene_smaller_than_the_window_is_mapped_too():
+    model = build_model("hybridsn-se", components=13, window=25, classes=3)
+    found = map_scene(model, make_components(6, 9), device=CPU)
+    assert found.codes.shape == (6, 9) and np.isfinite(found.confidence).all()

@@ -1,0 +1,151 @@
+"""Training learns, repeats itself, keeps the epoch that validation chose, and stops when the loss is lost."""
+
+import numpy as np
+import pytest
+import torch
+
+from hsi.config import TrainingSettings
+from hsi.errors import TrainingError, UsageError
+from hsi.inference import map_scene
+from hsi.models import build_model
+from hsi.tiles import MOST_WINDOWS, Pixels, group_tiles, plan_tiles, symmetry, symmetry_of_starts
+from hsi.training import Trainer
+from hsi.windows import gather_windows, pad_scene
+
+CPU = torch.device("cpu")
+
+
+def make_problem(height=24, width=26):
+    """Components in which the left and the right half differ, and a third class in the middle rows."""
+    generator = np.random.default_rng(0)
+    codes = np.zeros((height, width), np.int64)
+    codes[:, width // 2 :] = 1
+    codes[height // 3 : 2 * height // 3, width // 4 : 3 * width // 4] = 2
+    components = generator.normal(size=(13, height, width)).astype(np.float32)
+    components[:3] += 2.5 * np.eye(3, dtype=np.float32)[codes].transpose(2, 0, 1)
+    train = generator.random(codes.shape) < 0.2
+    return components, codes, train
+
+
+def make_trainer(model_name="hybridsn-bn", *, validation=None, seed=0, problem=None, **settings):
+    components, codes, train = problem or make_problem()
+    held_out = np.zeros_like(train) if validation is None else validation & ~train
+    model = build_model(model_name, components=13, window=11, classes=3, seed=seed)
+    settings = TrainingSettings(**{"epochs": 12, **settings})
+    return Trainer(model, components, codes, train, held_out, settings, device=CPU, seed=seed)
+
+
+@pytest.mark.parametrize("model", ["hybridsn-bn", "hybridsn-se", "hybridsn-cbam"])
+@pytest.mark.parametrize("engine", ["dense", "patch"])
+def test_both_engines_learn_a_simple_scene(model, engine):
+    components, codes, train = make_problem()
+    settings = {"epochs": 40} if engine == "dense" else {"epochs": 12, "batch": 32}
+    fitted = make_trainer(model, engine=engine, amp="off", **settings).fit()
+    mapped = map_scene(fitted.model, components, device=CPU).codes
+    assert np.mean(mapped[~train] == codes[~train]) > 0.75  # chance is 0.4
+    assert fitted.history[-1].loss < fitted.history[0].loss / 2
+
+
+@pytest.mark.parametrize("engine", ["dense", "patch"])
+def test_the_same_seed_trains_the_same_network_and_leaves_the_global_generator_alone(engine):
+    before = torch.random.get_rng_state()
+    one, same, other = (make_trainer(engine=engine, seed=seed, epochs=3).fit() for seed in (1, 1, 2))
+    assert torch.equal(before, torch.random.get_rng_state())
+    weights = [fitted.model.state_dict() for fitted in (one, same, other)]
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+    assert not torch.equal(weights[0]["dense1.weight"], weights[2]["dense1.weight"])
+    assert one.history == same.history
+
+
+def test_validation_pixels_choose_the_epoch_that_is_kept():
+    _, codes, _ = make_problem()
+    validation = np.random.default_rng(5).random(codes.shape) < 0.3
+    trainer = make_trainer(validation=validation, epochs=20, lr=5e-3)
+    fitted = trainer.fit()
+    seen = [epoch for epoch in fitted.history if epoch.validation_accuracy is not None]
+    best = max(seen, key=lambda epoch: (epoch.validation_accuracy, -epoch.validation_loss))
+    assert fitted.epoch == best.epoch
+    scores = [trainer._scores(trainer.validation, p) for ps in trainer.validation.steps(torch.Generator()) for p in ps]
+    right = torch.cat([s.argmax(1) == c for s, c in scores]).float().mean()
+    assert float(right) == pytest.approx(best.validation_accuracy)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ("constant", [1e-3] * 10),
+        ("step", [1e-4] * 4 + [1e-5] * 4 + [1e-6] * 2),
+    ],
+)
+def test_rates_of_the_flat_schedules(schedule, expected):
+    fitted = make_trainer(lr_schedule=schedule, epochs=10).fit()
+    assert [epoch.lr for epoch in fitted.history] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "one-cycle"])
+def test_rates_of_the_curved_schedules(schedule):
+    rates = [epoch.lr for epoch in make_trainer(lr_schedule=schedule, epochs=20, lr=2e-3).fit().history]
+    peak = rates.index(max(rates))
+    assert max(rates) == pytest.approx(2e-3, rel=0.05)
+    assert rates[-1] < 1e-4
+    assert peak == 0 if schedule == "cosine" else 3 <= peak <= 8
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+
+
+def test_plateau_lowers_the_rate_when_validation_no_longer_improves():
+    _, codes, _ = make_problem()
+    validation = np.random.default_rng(5).random(codes.shape) < 0.2
+    fitted = make_trainer(validation=validation, lr_schedule="plateau", lr=1e-2, epochs=24).fit()
+    assert all(epoch.validation_loss is not None for epoch in fitted.history)
+    assert fitted.history[-1].lr < 1e-2
+
+
+def test_a_lost_loss_stops_with_the_epoch_the_rate_and_a_hint():
+    components, codes, train = make_problem()
+    components[0, 0, 0] = np.inf
+    with pytest.raises(TrainingError, match=r"the loss is nan in epoch 1 of 12 .*--lr 0.0001"):
+        make_trainer(problem=(components, codes, np.ones_like(train)), lr_schedule="constant").fit()
+
+
+def test_a_batch_is_refused_where_it_would_be_ignored():
+    with pytest.raises(UsageError, match="--batch belongs to the patch engine"):
+        make_trainer(engine="dense", batch=32)
+
+
+def test_every_default_is_decided_and_told():
+    recipe = make_trainer("hybridsn", epochs=None).recipe
+    assert (recipe.engine, recipe.batch, recipe.lr) == ("dense", None, 1e-3)
+    assert recipe.steps == recipe.epochs >= 100
+    patch = make_trainer("hybridsn", epochs=None, engine="patch", lr_schedule="step").recipe
+    assert (patch.batch, patch.lr, patch.epochs) == (256, 1e-4, 100)
+
+
+@pytest.mark.parametrize("turn", range(8))
+def test_windows_of_a_turned_tile_are_the_turned_windows(turn):
+    scene = torch.randn(2, 9, 12)
+    pixels = Pixels(torch.tensor([0, 3, 8]), torch.tensor([11, 4, 0]), torch.tensor([0, 1, 2]))
+    (tile,) = plan_tiles(pixels, 9, 12, 5)
+    padded = pad_scene(scene, 5)
+    plain = gather_windows(padded, pixels.rows, pixels.columns, 5)
+    rows, columns = symmetry_of_starts(tile, 5, turn)
+    turned = gather_windows(symmetry(tile.cut(padded), turn)[0], rows, columns, 5)
+    assert torch.equal(turned, symmetry(plain, turn))
+
+
+@pytest.mark.parametrize(("height", "width"), [(145, 145), (200, 90), (500, 333)])
+def test_tiles_hold_the_window_of_every_labelled_pixel_once(height, width):
+    generator = torch.Generator().manual_seed(0)
+    chosen = torch.randperm(height * width, generator=generator)[:5000]
+    pixels = Pixels(chosen // width, chosen % width, chosen)
+    window = 11
+    padded = pad_scene(torch.arange(height * width, dtype=torch.float32).view(1, height, width), window)
+    tiles = plan_tiles(pixels, height, width, window)
+    assert len({(tile.height, tile.width) for tile in tiles}) == 1, "one shape, so that nothing is prepared twice"
+    seen = []
+    for group in group_tiles(tiles, generator):
+        assert sum(len(part.pixels) for part in group) <= MOST_WINDOWS
+        for part in group:
+            windows = gather_windows(part.cut(padded)[0], part.pixels.rows, part.pixels.columns, window)
+            assert torch.equal(windows[:, 0, 5, 5].long(), part.pixels.codes), "the middle is the pixel itself"
+            seen.append(part.pixels.codes)
+    assert torch.equal(torch.cat(seen).sort().values, chosen.sort().values)
