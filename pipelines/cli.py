@@ -1,0 +1,109 @@
+"""``hsi``: finds the command, imports only that one, and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from hsi.errors import HsiError, UnknownNameError
+from hsi.version import __version__
+
+from .plain import plain
+
+# shown by --help without importing what they need
+COMMANDS = {
+    "classify": "Train on labelled pixels, map the whole scene, report accuracy.",
+    "fetch": "Get a benchmark scene by name.",
+    "inspect": "Say what is in a file: shape, bands, classes, bad pixels, memory.",
+    "models": "List the networks that --model takes.",
+}
+
+EPILOG = """\b
+Examples:
+  hsi fetch indian_pines --to data
+  hsi classify data/indian_pines.mat --model hybridsn-se
+  hsi inspect data/indian_pines.mat
+"""
+
+
+class LazyGroup(click.Group):
+    """Commands are modules of this package, imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of :data:`COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name; raises :class:`UnknownNameError`."""
+        if cmd_name not in COMMANDS:
+            raise UnknownNameError("command", cmd_name, COMMANDS)
+        command = importlib.import_module(f".{cmd_name}", __package__).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, from the table instead of from the modules."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="hsi")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def cli(debug: bool) -> None:
+    """Land-cover maps and believable accuracy tables from hyperspectral cubes."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command line and exit: 0 done, 1 failure, 2 usage, 130 interrupted."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    debug = "--debug" in given
+    given = [argument for argument in given if argument != "--debug"]  # accepted before and after the command
+    try:
+        cli.main(args=given or ["--help"], prog_name="hsi", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        if debug:
+            raise
+        _complain(f"{error.format_message()} ({_help_of(error)} --help says more)")
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        _complain("interrupted: nothing was left half-written")
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except HsiError as error:
+        if debug:
+            raise
+        _complain(str(error))
+        sys.exit(error.exit_code)
+    except Exception as error:
+        if debug:
+            raise
+        _complain(_unforeseen(error))
+        sys.exit(1)
+    sys.exit(0)
+
+
+def _unforeseen(error: Exception) -> str:
+    """What to say of an error that nothing in this package raised on purpose."""
+    text = str(error) or type(error).__name__
+    if isinstance(error, MemoryError) or "out of memory" in text.lower() or "can't allocate memory" in text:
+        return "out of memory: try a smaller --window or fewer --components, or a machine with more"
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}: check the path, its permissions and the space left"
+    return f"{type(error).__name__}: {text}; this was not foreseen: --debug shows where it happened"
+
+
+def _help_of(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    return context.command_path if context else "hsi"
+
+
+def _complain(text: str) -> None:
+    click.echo(f"error: {' '.join(plain(text).split())}", err=True)

@@ -1,0 +1,156 @@
+"""``hsi inspect``: say what is in a file before anything is computed from it."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .inputs import bad_pixels, ranges, recognised
+from .plain import plain
+from .terminal import progress, say, stdout
+
+if TYPE_CHECKING:
+    from hsi.labels import LabelMap
+    from hsi.scene import Scene, Survey
+
+# what hsi classify does unless told otherwise, for the estimate of memory
+COMPONENTS, WINDOW = 30, 25
+FEW_PIXELS = 5
+TEXT_WIDTH = 68  # what is left of 80 columns beside the label
+
+EPILOG = """\b
+Examples:
+  hsi inspect data/indian_pines.mat
+  hsi inspect flight.hdr --labels training.tif --background 255
+"""
+
+
+@click.command("inspect", epilog=EPILOG)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--variable", help="Which array of the file is the cube.")
+@click.option("--labels", "label_path", type=click.Path(path_type=Path), help="File with the labels.")
+@click.option("--label-variable", help="Which array of the file is the labels.")
+@click.option("--background", type=int, help="The label that means unlabelled. [default: 0, or what the file says]")
+def command(
+    file: Path, variable: str | None, label_path: Path | None, label_variable: str | None, background: int | None
+) -> None:
+    """Say what is in FILE: shape, bands, classes, bad pixels, memory."""
+    from hsi.readers import open_labels, open_scene
+    from hsi.scene import survey_scene
+
+    scene = open_scene(file, variable)
+    asked = label_path or label_variable or background is not None
+    labels = open_labels(label_path, scene, label_variable, background) if asked else None
+    labels, remark = (labels, "") if labels else find_labels(scene)
+    scene, labels, known_as = recognised(scene, labels) if labels else (scene, None, None)
+    say_scene(scene, known_as)
+    with progress("survey", "rows") as advance:
+        survey = survey_scene(scene, advance)
+    say_survey(scene, survey)
+    if labels:
+        say_labels(labels)
+    else:
+        _say_wrapped("labels", remark)
+    say_memory(scene)
+
+
+def say_scene(scene: Scene, known_as: str | None) -> None:
+    """What the file says of itself, and the benchmark scene that its labels gave away."""
+    from hsi.readers.places import crs_name, pixel_size
+
+    height, width, bands = scene.shape
+    say("file", str(scene.source))
+    say("format", scene.format)
+    if scene.variable:
+        say("variable", scene.variable)
+    if known_as:
+        say("recognised", f"as {known_as}, by its ground truth: names, colours and wavelengths are known")
+    say("shape", f"{height} rows x {width} columns x {bands} bands, {scene.dtype}")
+    if scene.wavelengths:
+        say("wavelengths", f"{min(scene.wavelengths):.6g} to {max(scene.wavelengths):.6g} nm")
+    else:
+        say("wavelengths", "not in the file")
+    place = scene.georeference
+    if place is None:
+        say("place", "not georeferenced")
+    else:
+        say("CRS", crs_name(place.crs) if place.crs else "none given")
+        say("pixel size", pixel_size(place))
+    if scene.nodata is not None:
+        say("nodata", f"{scene.nodata:.10g}")
+
+
+def say_survey(scene: Scene, survey: Survey) -> None:
+    """What one pass over all pixels found."""
+    usable = survey.invalid < survey.valid.size
+    say("values", f"{survey.minimum:.6g} to {survey.maximum:.6g}" if usable else "no pixel can be used")
+    total = f"{survey.valid.size:,}"
+    _say_wrapped("bad pixels", bad_pixels(survey) if survey.invalid else f"none of {total}")
+    for kind, positions in (("one value", survey.constant), ("no number", survey.dead)):
+        if positions:
+            numbers = ranges([scene.bands[i] + 1 for i in positions])
+            _say_wrapped("bad bands", f"{len(positions)} with {kind} (counted from 1): {numbers}")
+    if not survey.useless:
+        say("bad bands", "none")
+
+
+def find_labels(scene: Scene) -> tuple[LabelMap | None, str]:
+    """The labels that are found without being told where, or a remark on what is in the way: not a failure here."""
+    from hsi.errors import HsiError
+    from hsi.readers import open_labels
+
+    try:
+        return open_labels(None, scene), ""
+    except HsiError as error:
+        return None, str(error)
+
+
+def say_labels(labels: LabelMap) -> None:
+    """Where the labels are and how many pixels each class has."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    counts = labels.counts
+    labelled, total = sum(counts.values()), labels.values.size
+    named = f", variable {labels.variable}" if labels.variable else ""
+    say("labels", f"{labels.source}{named}")
+    say("", f"{len(counts)} classes, {labelled:,} of {total:,} pixels labelled, background {labels.background}")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), width=72)
+    table.add_column("id", justify="right", no_wrap=True)
+    table.add_column("name", ratio=1, overflow="fold")
+    table.add_column("pixels", justify="right", no_wrap=True)
+    table.add_column("share", justify="right", no_wrap=True)
+    for number, name in zip(labels.table.ids, labels.table.names, strict=True):
+        table.add_row(str(number), escape(plain(name)), f"{counts[number]:,}", f"{counts[number] / labelled:.1%}")
+    stdout.print(table, soft_wrap=False)
+    few = [number for number, count in counts.items() if count < FEW_PIXELS]
+    if few:
+        text = f"ids with fewer than {FEW_PIXELS} pixels, too few to train and test on: {ranges(few)}"
+        _say_wrapped("few pixels", text)
+
+
+def say_memory(scene: Scene) -> None:
+    """What the usual run would hold, and what cutting out all patches would take instead."""
+    height, width, bands = scene.shape
+    pixels, components = height * width, min(COMPONENTS, bands)
+    say("memory", f"{size_of(pixels * bands * 8)} as a whole cube of float64 (it is read in blocks)")
+    say("", f"{size_of(pixels * components * 4)} as {components} components of float32")
+    patches = size_of(pixels * components * 4 * WINDOW**2)
+    say("", f"{patches} if every pixel's {WINDOW} x {WINDOW} patch were cut out (hsi does not)")
+
+
+def size_of(count: int) -> str:
+    """Bytes in decimal units: ``33.6 MB``."""
+    amount, units = float(count), ["B", "kB", "MB", "GB", "TB", "PB"]
+    while amount >= 999.95 and len(units) > 1:
+        amount, units = amount / 1000, units[1:]
+    return f"{amount:.0f} B" if units[0] == "B" else f"{amount:.1f} {units[0]}"
+
+
+def _say_wrapped(label: str, text: str) -> None:
+    lines = textwrap.wrap(" ".join(text.split()), TEXT_WIDTH, break_long_words=False, break_on_hyphens=False)
+    for i, line in enumerate(lines):
+        say("" if i else label, line)

@@ -1,0 +1,44 @@
+"""``hsi models``: what --model takes."""
+
+from __future__ import annotations
+
+import click
+from rich import box
+from rich.table import Table
+
+from .terminal import stdout
+
+EPILOG = """\b
+Examples:
+  hsi models
+  hsi models --components 15 --window 13 --classes 9
+"""
+
+
+@click.command("models", epilog=EPILOG)
+@click.option("--components", default=30, show_default=True, help="Components to count parameters for.")
+@click.option("--window", default=25, show_default=True, help="Side of the window to count parameters for.")
+@click.option("--classes", default=16, show_default=True, help="Classes to count parameters for.")
+def command(components: int, window: int, classes: int) -> None:
+    """List the networks that --model takes, with parameters, norm, attention and source."""
+    from hsi.models import MODELS, build_model, count_parameters
+
+    title = f"parameters at {components} components, window {window}, {classes} classes"
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    for column in ("model", "norm", "attention"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("parameters", justify="right", no_wrap=True)
+    table.add_column("source", no_wrap=True)
+    for name, entry in MODELS.items():
+        model = build_model(name, components=components, window=window, classes=classes)
+        sources = entry.source.replace(", ", "\n")
+        table.add_row(name, entry.norm, entry.attention, f"{count_parameters(model):,}", sources)
+    stdout.print(table)

@@ -1,0 +1,52 @@
+"""Options that are settings of a run; commands that train share them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+
+# option name -> (setting, what the option takes, help)
+SETTING_OPTIONS: dict[str, tuple[str, Any, str]] = {
+    "--model": ("model.name", str, "Network; 'hsi models' lists them. [default: hybridsn-bn]"),
+    "--window": ("model.window", int, "Side of the window around each pixel, odd. [default: 25]"),
+    "--reducer": ("reducer.name", str, "pca, or identity to keep all bands. [default: pca]"),
+    "--components": ("reducer.components", int, "PCA components. [default: 30]"),
+    "--train": ("split.train", str, "Training pixels of each class: 10% is a share, 50 a number. [default: 10%]"),
+    "--val": (
+        "split.validation",
+        str,
+        "Validation pixels of each class, likewise; they choose the epoch. [default: none]",
+    ),
+    "--seed": ("seed", int, "Decides split, weights and order. [default: 0]"),
+    "--engine": ("training.engine", str, "dense (shared trunk), patch (textbook) or auto. [default: auto]"),
+    "--epochs": ("training.epochs", int, "Passes over the training pixels. [default: by engine]"),
+    "--batch": ("training.batch", int, "Windows in a step of the patch engine. [default: 256]"),
+    "--optimiser": ("training.optimiser", str, "adam or adamw. [default: adamw]"),
+    "--lr": ("training.lr", float, "Highest learning rate. [default: 1e-3; 1e-4 under step]"),
+    "--lr-schedule": ("training.lr_schedule", str, "constant, step, cosine, one-cycle, plateau. [default: one-cycle]"),
+    "--weight-decay": ("training.weight_decay", float, "Weight decay. [default: 0.01]"),
+    "--label-smoothing": ("training.label_smoothing", float, "Share of each label spread over all classes."),
+    "--amp": ("training.amp", str, "bfloat16 in training where the device has it: auto or off. [default: auto]"),
+    "--device": ("device", str, "auto, cpu, cuda, cuda:1 or mps. [default: auto]"),
+}
+FLAG_OPTIONS = {
+    "--whiten/--no-whiten": ("reducer.whiten", "Scale components to unit variance. [default: whiten]"),
+    "--standardise/--no-standardise": ("reducer.standardise", "Scale bands before PCA. [default: no]"),
+    "--augment/--no-augment": ("training.augment", "Random flips and transpositions. [default: augment]"),
+}
+
+
+def setting_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Every option that is a setting; those given arrive in ``overrides`` of the function, keyed by setting."""
+    for flag, (setting, text) in reversed(FLAG_OPTIONS.items()):
+        function = click.option(flag, setting.replace(".", "__"), default=None, help=text)(function)
+    for option, (setting, kind, text) in reversed(SETTING_OPTIONS.items()):
+        function = click.option(option, setting.replace(".", "__"), type=kind, default=None, help=text)(function)
+    return function
+
+
+def overrides_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that were given as options, keyed by their dotted names."""
+    return {name.replace("__", "."): value for name, value in options.items() if value is not None}

@@ -1,0 +1,57 @@
+"""What a run writes down about itself: timings, versions, inputs."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import platform
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PACKAGES = ("hsi", "torch", "numpy", "scipy", "scikit-learn", "rasterio", "spectral", "safetensors", "pydantic")
+
+
+class Stopwatch:
+    """Seconds by stage, in the order they were run."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a block and add it to the stage of that name."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - started, 3)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, the platform and the packages that decide a result."""
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def hash_files(paths: list[Path | None]) -> dict[str, str]:
+    """SHA-256 of each file, by its path; the same file is read once."""
+    sums = {}
+    for path in dict.fromkeys(p for p in paths if p is not None):
+        with path.open("rb") as file:
+            sums[str(path)] = hashlib.file_digest(file, "sha256").hexdigest()
+    return sums
+
+
+def peak_memory() -> int:
+    """Largest resident memory of this process so far, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

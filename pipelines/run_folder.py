@@ -1,0 +1,76 @@
+"""A run's folder: written beside its final place and renamed when complete, never on top of something else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from hsi.errors import OutputError
+
+MARK = "run.json"  # every complete run has one
+
+
+def check_free(out: Path, overwrite: bool) -> None:
+    """Raise :class:`OutputError` unless a run may be written to ``out``.
+
+    With ``overwrite`` an earlier run is replaced; a folder that holds something else is never touched.
+    """
+    try:
+        there = out.exists()
+    except OSError as error:  # such as a name that is too long
+        raise OutputError(f"{out}: cannot be written: {error.strerror}: choose another --out") from None
+    if not there:
+        return
+    if out.resolve() in (Path.cwd(), *Path.cwd().parents):
+        raise OutputError(f"{out}: is where you are, and a run takes the place of its folder: choose another --out")
+    if not out.is_dir():
+        raise OutputError(f"{out}: is a file; a run needs a folder: choose another --out")
+    if not any(out.iterdir()):
+        return
+    if not (out / MARK).is_file():
+        raise OutputError(f"{out}: holds files that are no run of hsi, so it is left alone: choose another --out")
+    if not overwrite:
+        raise OutputError(f"{out}: holds a finished run: choose another --out, or replace it with --overwrite")
+
+
+@contextmanager
+def run_folder(out: Path, overwrite: bool) -> Iterator[Path]:
+    """A folder to write a run into; it becomes ``out`` when the block ends well and is removed when it does not.
+
+    Raises :class:`OutputError` when ``out`` is taken or cannot be written.
+    """
+    check_free(out, overwrite)
+    place = out.resolve()  # a link is followed, so that what it points to is replaced
+    partial = place.with_name(f".{place.name}.partial-{os.getpid()}")
+    made = [folder for folder in partial.parents if not folder.exists()]
+    try:
+        try:
+            partial.mkdir(parents=True)
+        except OSError as error:
+            raise OutputError(f"{out}: cannot be written: {error.strerror}: choose another --out") from None
+        yield partial
+        _take_place(partial, out, overwrite)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        for folder in made:  # innermost first
+            with suppress(OSError):  # it holds the run
+                folder.rmdir()
+
+
+def _take_place(partial: Path, out: Path, overwrite: bool) -> None:
+    check_free(out, overwrite)  # another run may have finished meanwhile
+    place = out.resolve()
+    old = place.with_name(f".{place.name}.old-{os.getpid()}")
+    try:
+        if place.exists():
+            place.rename(old)
+        partial.rename(place)
+    except OSError as error:
+        raise OutputError(f"{out}: the finished run cannot be put in place: {error.strerror}") from None
+    finally:
+        if old.exists() and not place.exists():  # an interrupt may have come between the two
+            old.rename(place)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,60 @@
+"""What every command shows: results on stdout, progress and warnings on stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from .plain import plain
+
+# soft_wrap keeps long paths in one piece when the output is piped
+stdout = Console(highlight=False, soft_wrap=True)
+stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Advance(Protocol):
+    """Move a progress bar."""
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        """``done`` of ``total``, with a note behind the bar."""
+
+
+def say(label: str, text: str) -> None:
+    """One line of what was decided: a label, then the fact."""
+    stdout.print(f"[bold]{label:<11}[/bold] ", end="")
+    stdout.print(plain(text), markup=False)
+
+
+def warn(text: str) -> None:
+    """One warning on stderr."""
+    stderr.print("[yellow]warning:[/yellow] ", end="")
+    stderr.print(plain(text), markup=False)
+
+
+@contextmanager
+def progress(title: str, unit: str = "") -> Iterator[Advance]:
+    """A progress bar on stderr, drawn only on a terminal: ``advance(done, total, note)``."""
+    bar = Progress(
+        TextColumn("{task.description:<11}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=stderr,
+        disable=not stderr.is_terminal,
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task(title, total=None, note="")
+
+        def advance(done: int, total: int, note: str = "") -> None:
+            bar.update(task, completed=done, total=total, note=note)
+
+        yield advance
