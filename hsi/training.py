@@ -185,8 +185,9 @@ class Trainer:
 
     def _make_optimiser(self) -> torch.optim.Optimizer:
         kinds: dict[str, Any] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-        recipe, weights = self.recipe, self.model.parameters()
-        optimiser: torch.optim.Optimizer = kinds[recipe.optimiser](weights, lr=recipe.lr, weight_decay=recipe.weight_decay)
+        recipe = self.recipe
+        kind = kinds[recipe.optimiser]
+        optimiser: torch.optim.Optimizer = kind(self.model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
         return optimiser
 
     def _make_schedule(self) -> Any:

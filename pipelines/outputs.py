@@ -14,7 +14,6 @@ from rich.table import Table
 
 from .inputs import Inputs
 from .plain import plain
-from .plain import plain
 from .record import Stopwatch, peak_memory, versions
 from .terminal import say, stdout
 
