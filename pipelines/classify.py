@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
+from .input_options import LabelOptions, SceneOptions, label_options, scene_options
 from .inputs import Inputs, read_inputs
 from .options import overrides_of, setting_options
 from .outputs import describe_run, show_accuracy, show_written, write_rasters, write_report
@@ -35,24 +36,16 @@ Examples:
 
 @click.command("classify", epilog=EPILOG)
 @click.argument("scene_path", metavar="SCENE", type=click.Path(path_type=Path))
-@click.option("--labels", "label_path", type=click.Path(path_type=Path), help="Labels, when not found with the scene.")
-@click.option("--variable", help="Which array of the file is the cube.")
-@click.option("--label-variable", help="Which array of the file is the labels.")
-@click.option("--background", type=int, help="The label that means unlabelled. [default: 0, or what the file says]")
-@click.option(
-    "--georef", type=click.Path(path_type=Path), help="A raster that lies where the scene lies: CRS, transform."
-)
+@label_options
+@scene_options
 @click.option("--config", type=click.Path(path_type=Path), help="Settings as YAML; options given here win over it.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run. [default: runs/SCENE/MODEL-seedN]")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier run in that folder.")
 @setting_options
 def command(
     scene_path: Path,
-    label_path: Path | None,
-    variable: str | None,
-    label_variable: str | None,
-    background: int | None,
-    georef: Path | None,
+    label_options: LabelOptions,
+    scene_options: SceneOptions,
     config: Path | None,
     out: Path | None,
     overwrite: bool,
@@ -72,7 +65,7 @@ def command(
     with watch.stage("import"):
         check_names(settings)
     with watch.stage("read"):
-        inputs = read_inputs(scene_path, label_path, variable, label_variable, background, georef)
+        inputs = read_inputs(scene_path, scene_options, label_options)
     with run_folder(out, overwrite) as folder:
         report = classify(inputs, settings, folder, watch)
     show_accuracy(report)

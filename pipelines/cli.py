@@ -107,3 +107,7 @@ def _help_of(error: click.ClickException) -> str:
 
 def _complain(text: str) -> None:
     click.echo(f"error: {' '.join(plain(text).split())}", err=True)
+
+
+if __name__ == "__main__":
+    main()

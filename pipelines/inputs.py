@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .input_options import LabelOptions, SceneOptions
 from .terminal import progress, say, warn
 
 if TYPE_CHECKING:
     from hsi.labels import LabelMap
-    from hsi.scene import Georeference, Scene, Survey
+    from hsi.scene import Scene, Survey
 
 
 @dataclass(frozen=True)
@@ -23,33 +24,39 @@ class Inputs:
     scene: Scene
     survey: Survey
     labels: LabelMap
-    georeference: Georeference | None
     known_as: str | None
 
 
-def read_inputs(
-    scene_path: Path,
-    label_path: Path | None,
-    variable: str | None,
-    label_variable: str | None,
-    background: int | None,
-    georef: Path | None,
-) -> Inputs:
-    """Open the scene and its labels, look for bad pixels and bands, and say what was found."""
+def open_input_scene(path: Path, options: SceneOptions) -> Scene:
+    """The scene as the options describe it, with the place that ``--georef`` lends it."""
     from hsi.rasters import read_georeference
-    from hsi.readers import open_labels, open_scene
+    from hsi.readers import open_scene
+
+    scene = open_scene(path, options.variable)
+    if options.georef:
+        scene = replace(scene, georeference=read_georeference(options.georef, (scene.height, scene.width)))
+    return scene
+
+
+def open_input_labels(scene: Scene, options: LabelOptions) -> LabelMap:
+    """The labels of a scene as the options describe them."""
+    from hsi.readers import open_labels
+
+    return open_labels(options.labels, scene, options.label_variable, options.background)
+
+
+def read_inputs(path: Path, scene_options: SceneOptions, label_options: LabelOptions) -> Inputs:
+    """Open a scene and its labels, look for bad pixels and bands, and say what was found."""
     from hsi.scene import survey_scene
 
-    scene = open_scene(scene_path, variable)
-    labels = open_labels(label_path, scene, label_variable, background)
-    scene, labels, known_as = recognised(scene, labels)
-    georeference = read_georeference(georef, (scene.height, scene.width)) if georef else scene.georeference
+    scene = open_input_scene(path, scene_options)
+    scene, labels, known_as = recognised(scene, open_input_labels(scene, label_options))
     with progress("survey", "rows") as advance:
         survey = survey_scene(scene, advance)
     say_inputs(scene, survey, labels, known_as)
     if survey.useless:
         scene = scene.keep_bands([i for i in range(len(scene.bands)) if i not in survey.useless])
-    return Inputs(scene, survey, labels.masked(survey.valid), georeference, known_as)
+    return Inputs(scene, survey, labels.masked(survey.valid), known_as)
 
 
 def recognised(scene: Scene, labels: LabelMap) -> tuple[Scene, LabelMap, str | None]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .inputs import bad_pixels, ranges, recognised
+from .input_options import LabelOptions, SceneOptions, label_options, scene_options
+from .inputs import bad_pixels, open_input_labels, open_input_scene, ranges, recognised
 from .plain import plain
 from .terminal import progress, say, stdout
 
@@ -30,21 +31,14 @@ Examples:
 
 @click.command("inspect", epilog=EPILOG)
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--variable", help="Which array of the file is the cube.")
-@click.option("--labels", "label_path", type=click.Path(path_type=Path), help="File with the labels.")
-@click.option("--label-variable", help="Which array of the file is the labels.")
-@click.option("--background", type=int, help="The label that means unlabelled. [default: 0, or what the file says]")
-def command(
-    file: Path, variable: str | None, label_path: Path | None, label_variable: str | None, background: int | None
-) -> None:
+@label_options
+@scene_options
+def command(file: Path, label_options: LabelOptions, scene_options: SceneOptions) -> None:
     """Say what is in FILE: shape, bands, classes, bad pixels, memory."""
-    from hsi.readers import open_labels, open_scene
     from hsi.scene import survey_scene
 
-    scene = open_scene(file, variable)
-    asked = label_path or label_variable or background is not None
-    labels = open_labels(label_path, scene, label_variable, background) if asked else None
-    labels, remark = (labels, "") if labels else find_labels(scene)
+    scene = open_input_scene(file, scene_options)
+    labels, remark = find_labels(scene, label_options)
     scene, labels, known_as = recognised(scene, labels) if labels else (scene, None, None)
     say_scene(scene, known_as)
     with progress("survey", "rows") as advance:
@@ -97,14 +91,15 @@ def say_survey(scene: Scene, survey: Survey) -> None:
         say("bad bands", "none")
 
 
-def find_labels(scene: Scene) -> tuple[LabelMap | None, str]:
-    """The labels that are found without being told where, or a remark on what is in the way: not a failure here."""
+def find_labels(scene: Scene, options: LabelOptions) -> tuple[LabelMap | None, str]:
+    """The labels, or a remark on what is in the way; that is a failure only when something was said about labels."""
     from hsi.errors import HsiError
-    from hsi.readers import open_labels
 
     try:
-        return open_labels(None, scene), ""
+        return open_input_labels(scene, options), ""
     except HsiError as error:
+        if options.given:
+            raise
         return None, str(error)
 
 

@@ -35,7 +35,7 @@ def write_rasters(folder: Path, inputs: Inputs, split: Split, prediction: Predic
     """``map.tif``, ``confidence.tif`` and ``split.tif``."""
     from hsi.rasters import write_band, write_class_map
 
-    where, unusable = inputs.georeference, ~inputs.survey.valid
+    where, unusable = inputs.scene.georeference, ~inputs.survey.valid
     ids = mapped_ids(inputs, prediction)
     write_class_map(folder / "map.tif", ids, inputs.labels.table, georeference=where, nodata_mask=unusable)
     confidence = np.where(unusable, np.float32(np.nan), prediction.confidence)
