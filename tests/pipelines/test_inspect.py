@@ -9,6 +9,7 @@ import pytest
 
 from pipelines.cli import main
 from pipelines.inspect import ranges, size_of
+from tests.hsi import product_makers
 from tests.hsi.file_makers import NORTH_UP, envi, mat, npy, small_cube, small_labels, tiff
 
 
@@ -189,3 +190,36 @@ def test_sizes_are_in_decimal_units(count: int, text: str):
 def test_runs_of_numbers_are_shortened():
     assert ranges([1, 2, 3, 7, 9, 10]) == "1-3, 7, 9-10"
     assert ranges([]) == ""
+
+
+def test_a_product_with_its_bands_and_scale(run, tmp_path: Path):
+    found = facts(run(product_makers.emit(tmp_path).path)[1])
+    assert found["format"] == "EMIT L2A (gridded by its look-up table)"
+    assert found["wavelengths"] == "381 to 2493 nm"
+    assert found["FWHM"] == "8.5 nm"
+    assert found["marked"] == "11 bands good, 1 bad by the file"
+    assert found["bad bands"] == "1 marked bad in the file (counted from 1): 8"
+    assert found["CRS"] == "EPSG:4326 (WGS 84)"
+    assert found["bad pixels"].endswith("nodata")
+    assert "no labels found" in found["labels"]
+    assert facts(run(product_makers.neon(tmp_path).path)[1])["scale"] == "stored numbers x 0.0001"
+
+
+def test_a_product_by_its_folder(run, tmp_path: Path):
+    path = product_makers.enmap(tmp_path).path
+    found = facts(run(tmp_path)[1])
+    assert found["file"] == str(path)
+    assert found["format"] == "EnMAP L2A (GeoTIFF)"
+
+
+def test_bands_and_pixels_that_are_to_be_left_out(run, tmp_path: Path):
+    fields = {"wavelength": [400, 500, 600, 700, 800], "bbl": [1, 1, 1, 1, 0]}
+    path = envi(tmp_path / "x.hdr", small_cube() + 1, **fields)
+    mask = npy(tmp_path / "mask.npy", np.eye(11, 7))
+    options = ("--drop-bands", "1", "--drop-wavelengths", "450-550", "--mask", mask)
+    found = facts(run(path, *options)[1])
+    assert found["bad bands"].count("counted from 1") == 3
+    assert found["bad pixels"] == "70 of 77 pixels (90.9%) cannot be used: 70 outside the mask"
+    assert "marked bad" not in facts(run(path, "--keep-bad-bands")[1])["bad bands"]
+    assert run(path, "--drop-bands", "one")[0] == 2
+    assert "the scene x is 11 x 7" in run(path, "--mask", npy(tmp_path / "wrong.npy", np.ones((3, 3))))[2]

@@ -1,0 +1,416 @@
+"""``hsi classify`` from a file to a complete run."""
+
+import contextlib
+import csv
+import hashlib
+import json
+import re
+import warnings
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import rasterio
+import scipy.io
+from sklearn.metrics import cohen_kappa_score, confusion_matrix
+
+from hsi.bundle import load_bundle
+from hsi.models import MODELS
+from hsi.synthetic import synthetic_georeference
+from hsi.version import __version__
+from tests.conftest import IDS, QUICK, SMALL, run_apart, run_here
+from tests.hsi import file_makers
+
+PROMISED = {
+    *("map.tif", "map.tif.aux.xml", "map.qml", "confidence.tif", "split.tif"),
+    *("accuracy.json", "accuracy.csv", "accuracy.md", "accuracy.tex", "model.safetensors", "run.json"),
+    *(f"figures/{name}.png" for name in ("map", "false_colour", "ground_truth", "difference")),
+    *("figures/confusion_matrix.png", "figures/training_curves.png"),
+}
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # all but the line feed
+
+
+@contextlib.contextmanager
+def opened(path):
+    """A raster, without a word on whether it has a place."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        with rasterio.open(path) as raster:
+            yield raster
+
+
+def band(path):
+    with opened(path) as raster:
+        return raster.read(1)
+
+
+def content(path):
+    return json.loads(path.read_text())
+
+
+def files_in(folder):
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def with_class_names(folder, sample, names):
+    """The sample as ENVI files whose classes 1 to 4 have these names."""
+    cube = file_makers.envi(folder / "cube.hdr", sample.cube)
+    truth = np.searchsorted(IDS, sample.truth).astype(np.uint8)[:, :, None]
+    classes = {"file type": "ENVI Classification", "classes": 5, "class names": ["none", *names]}
+    file_makers.envi(folder / "cube_gt.hdr", truth, **classes)
+    return cube
+
+
+@pytest.fixture
+def quick(run, no_figures):
+    """A short run into ``run`` of the test's folder that has to succeed."""
+
+    def classify(scene, *options, out="run"):
+        done = run("classify", scene, *QUICK, *options, "--out", out)
+        assert done.code == 0, done.stderr
+        return done
+
+    return classify
+
+
+class TestWhatARunLeaves:
+    def test_exactly_the_promised_files(self, mat_run):
+        assert mat_run.done.code == 0, mat_run.done.stderr
+        assert files_in(mat_run.out) == PROMISED
+        assert [path.name for path in mat_run.out.parent.iterdir()] == [mat_run.out.name]  # no temporary folder
+
+    def test_every_path_written_is_told(self, mat_run):
+        told = mat_run.done.stdout
+        assert all(f"runs/scene/hybridsn-bn-seed0/{name}\n" in told for name in PROMISED)
+
+    def test_the_map_has_the_ids_of_the_ground_truth_and_no_gap(self, mat_run, sample):
+        ids = band(mat_run.out / "map.tif")
+        assert ids.dtype == np.uint16
+        assert ids.shape == sample.truth.shape
+        assert set(np.unique(ids)) <= set(IDS[1:])  # borders and background are classified too
+
+    def test_ids_below_255_make_a_uint8_map(self, tmp_path, sample, quick):
+        file = tmp_path / "low.mat"
+        scipy.io.savemat(file, {"cube": sample.cube, "gt": np.searchsorted(IDS, sample.truth).astype(np.uint8)})
+        quick(file)
+        assert band(tmp_path / "run" / "map.tif").dtype == np.uint8
+
+    def test_palette_and_names_are_those_of_the_class_table(self, mat_run):
+        table = load_bundle(mat_run.out / "model.safetensors").table
+        assert table.ids == (3, 7, 200, 300)
+        assert table.names == ("class 3", "class 7", "class 200", "class 300")
+        with opened(mat_run.out / "map.tif") as raster:
+            palette = raster.colormap(1)
+            assert raster.nodata == 0
+        assert [palette[i] for i in table.ids] == [(*colour, 255) for colour in table.colours]
+        names = [e.text or "" for e in ElementTree.parse(mat_run.out / "map.tif.aux.xml").iter("Category")]
+        assert [names[i] for i in table.ids] == list(table.names)
+        style = ElementTree.parse(mat_run.out / "map.qml").iter("paletteEntry")
+        assert [(int(e.get("value")), e.get("label")) for e in style] == list(zip(table.ids, table.names, strict=True))
+
+    def test_no_place_is_invented(self, mat_run):
+        for name in ("map.tif", "confidence.tif", "split.tif"):
+            with opened(mat_run.out / name) as raster:
+                assert raster.crs is None
+                assert raster.transform.is_identity
+
+    def test_a_geotiff_gives_its_place_to_every_raster(self, tiff_run):
+        assert tiff_run.done.code == 0, tiff_run.done.stderr
+        place = synthetic_georeference()
+        for name in ("map.tif", "confidence.tif", "split.tif"):
+            with rasterio.open(tiff_run.out / name) as raster:
+                assert raster.crs.to_epsg() == 32616
+                assert tuple(raster.transform)[:6] == place.transform
+
+    def test_georef_gives_its_place_to_a_scene_without_one(self, scenes, quick, tmp_path):
+        quick(scenes["mat"], "--georef", scenes["tiff"])
+        with rasterio.open(tmp_path / "run" / "map.tif") as raster:
+            assert raster.crs.to_epsg() == 32616
+            assert tuple(raster.transform)[:6] == synthetic_georeference().transform
+
+    @pytest.mark.parametrize("kind", ["mat_run", "tiff_run"])
+    def test_confidence_is_a_probability(self, kind, request):
+        confidence = band(request.getfixturevalue(kind).out / "confidence.tif")
+        assert confidence.dtype == np.float32
+        assert np.all((confidence >= 1 / 4) & (confidence <= 1))  # the largest of four
+
+    @pytest.mark.parametrize("kind", ["mat_run", "tiff_run"])
+    def test_the_split_agrees_with_the_counts_of_the_report(self, kind, request, sample):
+        out = request.getfixturevalue(kind).out
+        split, report = band(out / "split.tif"), content(out / "accuracy.json")
+        assert np.array_equal(split != 0, sample.truth != 0)
+        for row in report["classes"]:
+            here = split[sample.truth == row["id"]]
+            assert (row["train"], row["test"]) == (np.sum(here == 1), np.sum(here == 3))
+
+    def test_a_share_trains_a_tenth_of_each_class_and_a_number_that_many(self, mat_run, tiff_run, sample):
+        for row in content(mat_run.out / "accuracy.json")["classes"]:
+            assert row["train"] == np.floor(np.sum(sample.truth == row["id"]) / 10 + 0.5)
+        assert [row["train"] for row in content(tiff_run.out / "accuracy.json")["classes"]] == [20] * 4
+
+    @pytest.mark.parametrize("kind", ["mat_run", "tiff_run"])
+    def test_the_report_is_the_accuracy_of_the_map_on_test_pixels(self, kind, request, sample):
+        out = request.getfixturevalue(kind).out
+        report = content(out / "accuracy.json")
+        tested = band(out / "split.tif") == 3
+        truth, found = sample.truth[tested], band(out / "map.tif")[tested]
+        matrix = confusion_matrix(truth, found, labels=IDS[1:])
+        assert report["confusion_matrix"] == matrix.tolist()  # rows are the truth
+        assert report["overall_accuracy"] == pytest.approx(np.mean(truth == found))
+        assert report["average_accuracy"] == pytest.approx(np.mean(np.diag(matrix) / matrix.sum(1)))
+        assert report["kappa"] == pytest.approx(cohen_kappa_score(truth, found))
+        assert [row["test"] for row in report["classes"]] == matrix.sum(1).tolist()
+
+    def test_the_tables_hold_the_same_numbers(self, mat_run):
+        report = content(mat_run.out / "accuracy.json")
+        rows = {row["row"]: row for row in csv.DictReader((mat_run.out / "accuracy.csv").open())}
+        assert float(rows["overall_accuracy"]["value"]) == report["overall_accuracy"]
+        percent = f"{report['overall_accuracy'] * 100:.2f}"
+        assert percent in (mat_run.out / "accuracy.md").read_text()
+        assert percent in (mat_run.out / "accuracy.tex").read_text()
+        assert f"OA {percent}%" in mat_run.done.stdout
+
+    def test_the_record_says_what_was_run_on_what(self, mat_run, scenes):
+        record = content(mat_run.out / "run.json")
+        assert record["command"] == ["hsi", "classify", str(scenes["mat"]), *SMALL, "--epochs", "4"]
+        assert record["settings"]["model"] == {"name": "hybridsn-bn", "window": 11}
+        assert record["settings"]["reducer"]["components"] == 13
+        assert record["recipe"]["epochs"] == len(record["history"]) == 4
+        assert (record["seed"], record["device"]) == (0, "cpu")
+        assert {"hsi", "torch", "python", "numpy"} <= set(record["versions"])
+        digest = hashlib.sha256(scenes["mat"].read_bytes()).hexdigest()
+        assert record["inputs"]["sha256"] == {str(scenes["mat"]): digest}
+        assert (record["inputs"]["variable"], record["inputs"]["label_variable"]) == ("cube", "cube_gt")
+        assert list(record["seconds"])[-5:] == ["reduce", "train", "map", "assess", "write"]
+
+    def test_the_version_recorded_is_the_version_of_the_code(self, mat_run):
+        assert content(mat_run.out / "run.json")["versions"]["hsi"] == __version__
+
+    def test_the_data_of_an_envi_scene_is_hashed_with_its_header(self, scenes, quick, tmp_path):
+        quick(scenes["envi"])
+        hashed = content(tmp_path / "run" / "run.json")["inputs"]["sha256"]
+        expected = [
+            scenes["envi"].with_name(name) for name in ("scene.hdr", "scene.img", "scene_gt.hdr", "scene_gt.img")
+        ]
+        assert hashed == {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in expected}
+
+    def test_the_model_maps_the_scene_again(self, mat_run, sample):
+        import torch
+
+        from hsi.inference import map_scene
+        from hsi.reducers import reduce_scene
+        from hsi.scene import scene_from_array
+
+        bundle = load_bundle(mat_run.out / "model.safetensors")
+        valid = np.ones(sample.truth.shape, bool)
+        components = reduce_scene(scene_from_array(sample.cube), bundle.reducer, valid)
+        again = map_scene(bundle.model, components, device=torch.device("cpu"))
+        assert np.array_equal(np.asarray(bundle.table.ids)[again.codes], band(mat_run.out / "map.tif"))
+
+
+class TestWhatIsShown:
+    def test_what_was_decided_is_told(self, mat_run, scenes):
+        told = mat_run.done.stdout
+        for part in (
+            f"{scenes['mat']} (MATLAB v4 to v7), variable cube: 36 x 40 pixels, 24 bands, uint16",
+            "variable cube_gt: 4 classes",
+            "random 10%, seed 0",
+            "fitted on all 1,440 valid pixels, labelled or not",
+            "hybridsn-bn: 220,004 parameters, window 11",
+            "dense engine",
+            "4 epochs of 1 steps, adamw, one-cycle",
+            "QGIS",
+        ):
+            assert part in told
+
+    def test_a_pipe_gets_plain_lines_and_a_table_of_80_columns(self, scenes, tmp_path):
+        done = run_apart("classify", scenes["tiff"], *QUICK, "--out", "run", cwd=tmp_path)
+        assert (done.code, done.stderr) == (0, "")
+        assert not CONTROL.search(done.stdout)
+        lines = done.stdout.splitlines()
+        first = next(i for i, line in enumerate(lines) if line.startswith("accuracy on test pixels"))
+        last = next(i for i, line in enumerate(lines) if line.startswith("accuracy  "))
+        assert last - first == 7  # title, heading, rule, four classes
+        assert max(len(line) for line in lines[first : last + 1]) <= 80
+
+    def test_long_class_names_are_cut_on_screen_and_whole_in_files(self, tmp_path, sample, quick):
+        names = [f"{letter}{' very long name' * 8}" for letter in "abcd"]
+        done = quick(with_class_names(tmp_path, sample, names))
+        table = done.stdout.partition("accuracy on test pixels")[2].partition("accuracy  ")[0]
+        assert max(map(len, table.splitlines())) <= 80
+        assert "a very long name" in table
+        report = content(tmp_path / "run" / "accuracy.json")
+        assert [row["name"] for row in report["classes"]] == names
+
+    def test_a_pipe_that_knows_only_ascii_gets_an_answer(self, tmp_path, sample, run, no_figures):
+        cube = with_class_names(tmp_path, sample, ["blé", "maïs", "été – automne", "葡萄"])
+        done = run("classify", cube, *QUICK, "--out", "run", encoding="ascii")
+        assert (done.code, done.stderr) == (0, "")
+        assert "OA " in done.stdout
+
+
+class TestRepeating:
+    def test_the_same_seed_gives_the_same_bytes(self, mat_run, scenes, run, no_figures, tmp_path):
+        assert run("classify", scenes["mat"], *SMALL, "--epochs", 4, "--seed", 0, "--out", "again").code == 0
+        for name in ("map.tif", "confidence.tif", "split.tif", "accuracy.json", "accuracy.tex"):
+            assert (tmp_path / "again" / name).read_bytes() == (mat_run.out / name).read_bytes()
+
+    def test_another_seed_gives_another_split(self, mat_run, scenes, quick, tmp_path):
+        quick(scenes["mat"], "--seed", 1)
+        assert not np.array_equal(band(tmp_path / "run" / "split.tif"), band(mat_run.out / "split.tif"))
+        assert content(tmp_path / "run" / "accuracy.json")["seed"] == 1
+
+
+class TestSettings:
+    @pytest.mark.parametrize(
+        ("model", "schedule", "engine"),
+        [
+            ("hybridsn", "constant", "dense"),
+            ("hybridsn-bn", "step", "patch"),
+            ("hybridsn-bn-cbam", "cosine", "dense"),
+            ("hybridsn-bn-se", "one-cycle", "patch"),
+            ("hybridsn-cbam", "plateau", "dense"),
+            ("hybridsn-se", "step", "patch"),
+        ],
+    )
+    def test_every_network_learns_and_maps(self, model, schedule, engine, scenes, run, no_figures, tmp_path):
+        chosen = ("--model", model, "--lr-schedule", schedule, "--engine", engine, "--val", "10%")
+        done = run("classify", scenes["mat"], *SMALL, "--epochs", 1, *chosen, "--out", "run")
+        assert done.code == 0, done.stderr
+        assert f"{model}: " in done.stdout
+        assert f"{engine} engine" in done.stdout
+        recipe = content(tmp_path / "run" / "run.json")["recipe"]
+        assert (recipe["lr_schedule"], recipe["engine"]) == (schedule, engine)
+        assert recipe["lr"] == (1e-4 if schedule == "step" else 1e-3)
+        assert load_bundle(tmp_path / "run" / "model.safetensors").settings.model.name == model
+
+    def test_every_network_is_in_the_table_above(self):
+        (mark,) = self.test_every_network_learns_and_maps.pytestmark
+        assert sorted(row[0] for row in mark.args[1]) == list(MODELS)
+
+    def test_validation_pixels_choose_the_epoch(self, tiff_run):
+        record = content(tiff_run.out / "run.json")
+        seen = {
+            epoch["epoch"]: (epoch["validation_accuracy"], -epoch["validation_loss"])
+            for epoch in record["history"]
+            if epoch["validation_accuracy"] is not None
+        }
+        assert record["kept_epoch"] == max(seen, key=seen.get)
+        assert np.sum(band(tiff_run.out / "split.tif") == 2) > 0
+
+    def test_options_win_over_the_config_and_the_config_over_the_defaults(self, scenes, quick, tmp_path):
+        config = tmp_path / "mine.yaml"
+        config.write_text(
+            "seed: 7\nmodel: {name: hybridsn-se}\ntraining: {optimiser: adam, epochs: 9}\nsplit: {train: 30}\n"
+        )
+        done = quick(scenes["mat"], "--config", config, "--seed", 8, "--no-augment")
+        record = content(tmp_path / "run" / "run.json")
+        settings = record["settings"]
+        assert settings["seed"] == 8
+        assert settings["model"] == {"name": "hybridsn-se", "window": 11}
+        assert (settings["training"]["optimiser"], settings["training"]["epochs"]) == ("adam", 2)
+        assert settings["training"]["augment"] is False
+        assert settings["split"]["train"] == "30"
+        assert settings["training"]["lr_schedule"] == "one-cycle"
+        assert "random 30 per class, seed 8" in done.stdout
+
+    def test_the_identity_reducer_keeps_all_bands(self, scenes, run, no_figures, tmp_path):
+        options = ("--reducer", "identity", "--window", 11, "--epochs", 1, "--device", "cpu", "--out", "run")
+        done = run("classify", scenes["mat"], *options)
+        assert done.code == 0, done.stderr
+        assert load_bundle(tmp_path / "run" / "model.safetensors").model.components == 24
+
+
+class TestInputs:
+    @pytest.mark.parametrize(
+        ("kind", "told"),
+        [("npy", "scene_gt.npy: 4 classes"), ("envi", "scene_gt.hdr: 4 classes"), ("tiff", "scene_gt.tif: 4 classes")],
+    )
+    def test_labels_beside_the_scene_are_found(self, kind, told, scenes, quick, tmp_path, sample):
+        done = quick(scenes[kind])
+        assert told in done.stdout
+        assert np.array_equal(band(tmp_path / "run" / "split.tif") != 0, sample.truth != 0)
+
+    def test_formats_do_not_change_the_map(self, mat_run, scenes, run, no_figures, tmp_path):
+        assert run("classify", scenes["npy"], *SMALL, "--epochs", 4, "--out", "run").code == 0
+        assert np.array_equal(band(tmp_path / "run" / "map.tif"), band(mat_run.out / "map.tif"))
+
+    def test_named_files_and_variables_win(self, tmp_path, sample, quick):
+        cube, truth = tmp_path / "cube.mat", tmp_path / "truth.mat"
+        scipy.io.savemat(cube, {"a": sample.cube, "b": sample.cube[:, :, ::-1]})
+        scipy.io.savemat(truth, {"north": np.fliplr(sample.truth), "south": sample.truth})
+        done = quick(cube, "--variable", "b", "--labels", truth, "--label-variable", "south")
+        assert "variable b: 36 x 40" in done.stdout
+        assert "truth.mat, variable south" in done.stdout
+        assert set(content(tmp_path / "run" / "run.json")["inputs"]["sha256"]) == {str(cube), str(truth)}
+
+    def test_another_background(self, tmp_path, sample, quick):
+        file = tmp_path / "cube.mat"
+        scipy.io.savemat(file, {"cube": sample.cube, "gt": np.where(sample.truth == 0, 255, sample.truth)})
+        quick(file, "--background", 255)
+        assert set(np.unique(band(tmp_path / "run" / "map.tif"))) <= set(IDS[1:])
+
+    def test_pixels_without_a_number_are_masked_counted_and_nodata(self, tmp_path, sample, quick):
+        cube = sample.cube.astype(np.float32)
+        cube[:3, :5] = np.nan
+        cube[10, 10, 4] = np.inf
+        bad = ~np.isfinite(cube).all(axis=2)
+        file = file_makers.npy(tmp_path / "cube.npy", cube)
+        file_makers.npy(tmp_path / "cube_gt.npy", sample.truth)
+        done = quick(file)
+        assert re.fullmatch(r"warning: 16 of 1,440 pixels .*: 16 NaN or infinite", done.warnings[0])
+        assert "fitted on all 1,424 valid pixels" in done.stdout
+        ids, confidence = band(tmp_path / "run" / "map.tif"), band(tmp_path / "run" / "confidence.tif")
+        assert np.array_equal(ids == 0, bad)
+        assert np.array_equal(np.isnan(confidence), bad)
+        assert not band(tmp_path / "run" / "split.tif")[bad].any()
+        assert content(tmp_path / "run" / "run.json")["pixels"]["not_finite"] == 16
+
+    def test_bands_that_say_nothing_are_dropped_and_told(self, tmp_path, sample, quick):
+        cube = sample.cube.copy()
+        cube[:, :, [2, 3, 20]] = 700
+        scipy.io.savemat(tmp_path / "cube.mat", {"cube": cube, "gt": sample.truth})
+        done = quick("cube.mat")
+        assert done.warnings == ["warning: 3 bands hold one value everywhere and are dropped: 3-4, 21"]
+        kept = [number for number in range(1, 25) if number not in (3, 4, 21)]
+        assert content(tmp_path / "run" / "run.json")["bands"]["kept"] == kept
+        assert load_bundle(tmp_path / "run" / "model.safetensors").bands.bands == tuple(number - 1 for number in kept)
+
+    def test_a_class_of_one_pixel_trains_and_is_reported_as_absent(self, tmp_path, sample, quick):
+        truth = sample.truth.copy()
+        truth[0, 0] = 9
+        scipy.io.savemat(tmp_path / "cube.mat", {"cube": sample.cube, "gt": truth})
+        done = quick("cube.mat")
+        assert "warning: fewer than 5 training pixels: class 9 (1)" in done.warnings
+        assert "warning: no test pixel, so without an accuracy: class 9" in done.warnings
+        report = content(tmp_path / "run" / "accuracy.json")
+        assert report["absent_classes"] == ["class 9"]
+        assert "left out of AA: class 9" in done.stdout
+        shares = [row["producers_accuracy"] for row in report["classes"] if row["id"] != 9]
+        assert report["average_accuracy"] == pytest.approx(np.mean(shares))
+
+
+@pytest.fixture(scope="session")
+def indian_pines(tmp_path_factory):
+    """Two epochs on the real scene."""
+    pytest.importorskip("tensorly")
+    folder = tmp_path_factory.mktemp("indian-pines")
+    assert run_here("fetch", "indian_pines", "--to", "data", cwd=folder).code == 0
+    return folder, run_here(
+        "classify", "data/indian_pines.mat", "--device", "cpu", "--epochs", 2, "--out", "run", cwd=folder
+    )
+
+
+def test_indian_pines(indian_pines):
+    folder, done = indian_pines
+    assert (done.code, done.complaints) == (0, []), done.stderr
+    assert "hybridsn-bn: 5,122,416 parameters" in done.stdout
+    assert "recognised as Indian Pines" in done.stdout
+    assert files_in(folder / "run") == PROMISED
+    report = content(folder / "run" / "accuracy.json")
+    assert [row["name"] for row in report["classes"]][:3] == ["Alfalfa", "Corn-notill", "Corn-mintill"]
+    assert sum(row["train"] + row["test"] for row in report["classes"]) == 10_249
+    ids = band(folder / "run" / "map.tif")
+    assert ids.shape == (145, 145)
+    assert ids.dtype == np.uint8
+    assert ids.min() >= 1

@@ -1,0 +1,81 @@
+"""What lies in the repository beside the code: configurations, pinned versions, and nothing of one machine."""
+
+import configparser
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hsi.config import Settings, load_settings
+from tests.conftest import ROOT
+
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+DEFAULT = ROOT / "configs" / "default.yaml"
+NAME = re.compile(r"[A-Za-z0-9._-]+")
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_every_configuration_loads(path):
+    assert isinstance(load_settings(path), Settings)
+
+
+def test_the_default_configuration_is_what_the_code_does():
+    assert load_settings(DEFAULT) == Settings()
+
+
+def test_the_default_configuration_names_every_setting():
+    def keys(values):
+        return {key: keys(value) for key, value in values.items()} if isinstance(values, dict) else None
+
+    assert keys(yaml.safe_load(DEFAULT.read_text())) == keys(Settings().model_dump())
+
+
+@pytest.fixture(scope="module")
+def pinned():
+    lines = [line.split("#")[0].strip() for line in (ROOT / "constraints.txt").read_text().splitlines()]
+    return dict(re.fullmatch(r"([^=]+)==([^=]+)", line).groups() for line in lines if line)
+
+
+def test_versions_are_pinned(pinned):
+    assert pinned["torch"] == "2.13.0"
+
+
+def test_every_direct_dependency_is_pinned(pinned):
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    extras = setup["options.extras_require"]
+    listed = "\n".join([setup["options"]["install_requires"], extras["samples"], extras["dev"]])
+    wanted = {NAME.match(line)[0].lower() for line in listed.split("\n") if line.strip()}
+    known = {name.lower().replace("_", "-") for name in pinned}
+    assert wanted <= known
+
+
+def tracked():
+    """The files of the repository, with those that are not committed yet."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return [ROOT / name for name in listed.stdout.split("\0") if name]
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a git checkout")
+def test_no_file_knows_a_machine():
+    paths = re.compile("|".join(rf"(?<![\w.>*-]){folder}/" for folder in ("/work", "/root", "/home/[a-z]", "/Users")))
+    found = []
+    for path in tracked():
+        if path.is_file() and path.stat().st_size < 2**21:
+            text = path.read_bytes().decode("utf-8", "ignore")
+            found += [
+                f"{path.relative_to(ROOT)}: {match[0]}" for match in paths.finditer(text) if path != Path(__file__)
+            ]
+    assert not found
+
+
+def test_importing_the_library_brings_neither_the_commands_nor_torch():
+    program = "import hsi, sys; print(*({'torch', 'click', 'rich', 'pipelines'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
