@@ -17,7 +17,7 @@ setup: $(READY)
 
 $(READY): setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,samples]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,samples,vector]'
 	touch $@
 
 test: $(READY)

@@ -60,13 +60,19 @@ def default_table(ids: Sequence[int]) -> ClassTable:
 
 @dataclass(frozen=True)
 class LabelMap:
-    """Class ids ``(H, W)`` int32 with ``background`` where nothing is labelled, and their :class:`ClassTable`."""
+    """Class ids ``(H, W)`` int32 with ``background`` where nothing is labelled, and their :class:`ClassTable`.
+
+    Labels from polygons keep in ``polygons`` ``(H, W)`` int32 which one each pixel is from: 0 for none, else the number
+    of the feature in its file, from 1. ``notes`` are what a user should know of how the labels came to be.
+    """
 
     values: NDArray[np.int32]
     table: ClassTable
     background: int = 0
     source: Path | None = None
     variable: str | None = None
+    polygons: NDArray[np.int32] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def labelled(self) -> NDArray[np.bool_]:
@@ -80,12 +86,19 @@ class LabelMap:
 
     def codes(self) -> NDArray[np.int64]:
         """Positions in the class table ``(H, W)``, -1 for background."""
-        codes = np.searchsorted(np.asarray(self.table.ids), self.values)
-        return np.where(self.labelled, codes, -1)
+        return np.where(self.labelled, codes_of(self.values, self.table), -1)
 
     def masked(self, keep: NDArray[np.bool_]) -> LabelMap:
         """The same labels with background outside ``keep``; the class table stays whole."""
-        return replace(self, values=np.where(keep, self.values, np.int32(self.background)))
+        polygons = None if self.polygons is None else np.where(keep, self.polygons, np.int32(0))
+        return replace(self, values=np.where(keep, self.values, np.int32(self.background)), polygons=polygons)
+
+
+def codes_of(ids: NDArray[Any], table: ClassTable) -> NDArray[np.int64]:
+    """Positions in the class table of class ids of any shape, -1 where an id is not in it."""
+    known = np.asarray(table.ids)
+    codes = np.minimum(np.searchsorted(known, ids), len(known) - 1)
+    return np.where(known[codes] == ids, codes, -1)
 
 
 def label_map(
@@ -95,11 +108,14 @@ def label_map(
     table: ClassTable | None = None,
     source: Path | None = None,
     variable: str | None = None,
+    polygons: NDArray[np.int32] | None = None,
+    notes: tuple[str, ...] = (),
 ) -> LabelMap:
     """A checked :class:`LabelMap` of a 2-D array; floats are fine when they are whole numbers, NaN is background.
 
-    Classes are the ids that occur, named by ``table`` where it has them. Raises :class:`LabelError` for another
-    number of axes, fractions, ids below 0 or above 65534, and when everything is background.
+    Classes are the ids that occur, named by ``table`` where it has them. ``polygons`` and ``notes`` are kept as they
+    are. Raises :class:`LabelError` for another number of axes, fractions, ids below 0 or above 65534, and when
+    everything is background.
     """
     where = f"{source}{f' ({variable})' if variable else ''}" if source else (variable or "labels")
     if values.ndim != 2:
@@ -129,4 +145,4 @@ def label_map(
         found = found.renamed({i: n for i, (n, _) in known.items()}, {i: c for i, (_, c) in known.items()})
     if abs(background) > np.iinfo(np.int32).max:  # a nodata value such as -3.4e38 or 4294967295
         values, background = np.where(values == background, -1.0, values), -1
-    return LabelMap(values.astype(np.int32), found, background, source, variable)
+    return LabelMap(values.astype(np.int32), found, background, source, variable, polygons, notes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hsi.errors import SceneError
 
 Array = NDArray[Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,9 @@ class Scene:
     """A cube ``(H, W, B)`` of any real dtype that is read lazily.
 
     ``fetch(block)`` reads ``(h, w, all bands of the file)``; ``bands`` are the file's bands that are kept, counted
-    from 0. Wavelengths and FWHM are in nanometres, one per *kept* band. ``nodata`` is the file's value for "no data".
+    from 0. Wavelengths and FWHM (nanometres), ``good`` (False where the file marks a band as bad) and ``scale`` are one
+    per *kept* band. ``scale`` is there when values are not as stored but in physical units, float32: it is the factor
+    that each band was multiplied by. ``nodata`` is the value for "no data", NaN where the file's own one became NaN.
     """
 
     name: str
@@ -58,6 +61,8 @@ class Scene:
     format: str = "array"
     wavelengths: tuple[float, ...] | None = None
     fwhm: tuple[float, ...] | None = None
+    good: tuple[bool, ...] | None = None
+    scale: tuple[float, ...] | None = None
     nodata: float | None = None
     georeference: Georeference | None = None
 
@@ -67,7 +72,7 @@ class Scene:
         return self.height, self.width, len(self.bands)
 
     def read(self, block: Block | None = None) -> Array:
-        """The kept bands of a block (or of the whole scene): ``(h, w, B)`` in the file's dtype.
+        """The kept bands of a block (or of the whole scene): ``(h, w, B)`` in the scene's dtype.
 
         Raises :class:`SceneError` for a block that leaves the scene.
         """
@@ -94,7 +99,7 @@ class Scene:
         if not keep:
             raise SceneError(f"{self.source or self.name}: no usable band is left of {len(self.bands)}")
 
-        def pick(values: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        def pick(values: tuple[T, ...] | None) -> tuple[T, ...] | None:
             return None if values is None else tuple(values[i] for i in keep)
 
         return replace(
@@ -102,6 +107,8 @@ class Scene:
             bands=tuple(self.bands[i] for i in keep),
             wavelengths=pick(self.wavelengths),
             fwhm=pick(self.fwhm),
+            good=pick(self.good),
+            scale=pick(self.scale),
         )
 
 
@@ -130,7 +137,7 @@ class Survey:
     """What one pass over a scene found. Counts are of pixels; band positions are among the scene's kept bands.
 
     ``valid`` is the ``(H, W)`` bool mask of pixels that can be used; ``dead`` bands hold no valid number,
-    ``constant`` ones a single value.
+    ``constant`` ones a single value. ``masked`` pixels lie outside the mask that was given and count as nothing else.
     """
 
     valid: NDArray[np.bool_]
@@ -141,6 +148,7 @@ class Survey:
     maximum: float
     dead: tuple[int, ...]
     constant: tuple[int, ...]
+    masked: int = 0
 
     @property
     def useless(self) -> tuple[int, ...]:
@@ -153,23 +161,25 @@ class Survey:
         return int(self.valid.size - np.count_nonzero(self.valid))
 
 
-def survey_scene(scene: Scene, progress: Callable[[int, int], None] | None = None) -> Survey:
+def survey_scene(
+    scene: Scene, progress: Callable[[int, int], None] | None = None, mask: NDArray[np.bool_] | None = None
+) -> Survey:
     """Find invalid pixels and useless bands in one pass of bounded memory.
 
     A pixel is invalid when a band that is not dead is NaN or infinite or holds the scene's nodata value, or when all
     its bands are zero. A nodata value of 0 counts only when every band holds it, because single zeros are ordinary in
-    absorption bands. Pixels without any number but zero have no say in which bands are dead or constant.
-    ``progress(rows done, rows)`` is called after each block.
+    absorption bands. Pixels without any number but zero, and pixels where ``mask`` ``(H, W)`` is not set, have no say
+    in which bands are dead or constant. ``progress(rows done, rows)`` is called after each block.
     """
     height, width, bands = scene.shape
     bad_in_pixel, nan_in_pixel = np.zeros((2, height, width), np.min_scalar_type(bands))
-    empty = np.zeros((height, width), bool)
+    empty, inside = np.zeros((height, width), bool), np.ones((height, width), bool) if mask is None else mask
     bad_in_band, nan_in_band = np.zeros((2, bands), np.int64)
     low, high = np.full(bands, np.inf), np.full(bands, -np.inf)
     for block in scene.blocks():
         cube = scene.read(block)
         nan, bad = _flag_values(cube, scene.nodata)
-        void = (bad | (cube == 0)).all(axis=2)
+        void = (bad | (cube == 0)).all(axis=2) | ~inside[block.slices]
         empty[block.slices], filled = void, ~void[:, :, None]
         bad_in_pixel[block.slices], nan_in_pixel[block.slices] = bad.sum(axis=2), nan.sum(axis=2)
         bad_in_band += (bad & filled).sum(axis=(0, 1))
@@ -185,19 +195,22 @@ def survey_scene(scene: Scene, progress: Callable[[int, int], None] | None = Non
     nan_pixel = bad_pixel & (nan_in_pixel > (np.count_nonzero(nan_in_band == pixels) if pixels else 0))
     return Survey(
         valid=~(bad_pixel | empty),
-        not_finite=int(np.count_nonzero(nan_pixel)),
-        nodata=int(np.count_nonzero(bad_pixel & ~nan_pixel)),
-        zero=int(np.count_nonzero(empty & ~bad_pixel)),
+        not_finite=int(np.count_nonzero(nan_pixel & inside)),
+        nodata=int(np.count_nonzero(bad_pixel & ~nan_pixel & inside)),
+        zero=int(np.count_nonzero(empty & ~bad_pixel & inside)),
         minimum=float(low[~dead].min()) if pixels else float("nan"),
         maximum=float(high[~dead].max()) if pixels else float("nan"),
         dead=tuple(np.flatnonzero(dead).tolist()),
         constant=tuple(np.flatnonzero(~dead & (low == high)).tolist()),
+        masked=int(np.count_nonzero(~inside)),
     )
 
 
 def _flag_values(cube: Array, nodata: float | None) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which values of ``(h, w, B)`` are not finite, and which of them cannot be used at all."""
     nan = ~np.isfinite(cube) if cube.dtype.kind == "f" else np.zeros(cube.shape, bool)
+    if nodata is not None and np.isnan(nodata) and cube.dtype.kind == "f":
+        return np.isinf(cube), nan
     if not nodata:  # 0 is judged by whole pixels
         return nan, nan
     return nan, nan | (cube == nodata)
@@ -210,3 +223,9 @@ def _band_range(cube: Array, use: NDArray[np.bool_]) -> tuple[NDArray[np.float64
     lowest = np.min(cube, axis=(0, 1), where=use, initial=limits.max)
     highest = np.max(cube, axis=(0, 1), where=use, initial=limits.min)
     return np.where(used, lowest, np.inf), np.where(used, highest, -np.inf)
+
+
+def usable_pixels(cube: Array, nodata: float | None) -> NDArray[np.bool_]:
+    """Pixels of ``(h, w, B)`` that can be used, by the rules of :func:`survey_scene` without dead bands: ``(h, w)``."""
+    _, bad = _flag_values(cube, nodata)
+    return np.asarray(~bad.any(axis=2) & cube.any(axis=2))

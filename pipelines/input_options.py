@@ -19,6 +19,10 @@ class SceneOptions:
 
     variable: str | None = None
     georef: Path | None = None
+    mask: Path | None = None
+    drop_bands: str | None = None
+    drop_wavelengths: str | None = None
+    keep_bad_bands: bool = False
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,10 @@ class LabelOptions:
     labels: Path | None = None
     label_variable: str | None = None
     background: int | None = None
+    label_field: str | None = None
+    label_layer: str | None = None
+    all_touched: bool = False
+    align: bool = False
 
     @property
     def given(self) -> bool:
@@ -38,11 +46,19 @@ class LabelOptions:
 SCENE_CHOICES = (
     click.option("--variable", help="Which array of the file is the cube."),
     click.option("--georef", type=PATH, help="A raster that lies where the scene lies: CRS, transform."),
+    click.option("--mask", type=PATH, help="A raster of the scene's size; only its non-zero pixels are used."),
+    click.option("--drop-bands", metavar="BANDS", help="Bands to leave out, counted from 1: 104-108,150-163,220."),
+    click.option("--drop-wavelengths", metavar="NM", help="Bands to leave out, in nm: 1350-1450,1800-1950."),
+    click.option("--keep-bad-bands", is_flag=True, help="Use the bands that the file marks as bad, too."),
 )
 LABEL_CHOICES = (
-    click.option("--labels", type=PATH, help="File with the labels, when not found with the scene."),
+    click.option("--labels", type=PATH, help="Class raster, polygons or points, when not found with the scene."),
     click.option("--label-variable", help="Which array of the file is the labels."),
     click.option("--background", type=int, help="The label that means unlabelled. [default: 0, or what the file says]"),
+    click.option("--label-field", help="Field of a vector file that holds the class. [default: the only one]"),
+    click.option("--label-layer", help="Layer of a GeoPackage. [default: the only one]"),
+    click.option("--all-touched", is_flag=True, help="Label each pixel a polygon touches, not just by its centre."),
+    click.option("--align", is_flag=True, help="Reproject a class raster on another grid, by nearest neighbour."),
 )
 
 

@@ -13,7 +13,9 @@ from .input_options import LabelOptions, SceneOptions
 from .terminal import progress, say, warn
 
 if TYPE_CHECKING:
+    from hsi.bands import BandChoice
     from hsi.labels import LabelMap
+    from hsi.matching import BandList
     from hsi.scene import Scene, Survey
 
 
@@ -25,38 +27,94 @@ class Inputs:
     survey: Survey
     labels: LabelMap
     known_as: str | None
+    file_bands: int
+    bands: BandChoice
+
+    @property
+    def band_list(self) -> BandList:
+        """The bands that a model is trained on."""
+        from hsi.matching import BandList
+
+        return BandList(self.scene.bands, self.file_bands, self.scene.wavelengths, self.scene.fwhm)
 
 
 def open_input_scene(path: Path, options: SceneOptions) -> Scene:
     """The scene as the options describe it, with the place that ``--georef`` lends it."""
     from hsi.rasters import read_georeference
     from hsi.readers import open_scene
+    from hsi.readers.reader import check_file
 
     scene = open_scene(path, options.variable)
     if options.georef:
+        check_file(options.georef)
         scene = replace(scene, georeference=read_georeference(options.georef, (scene.height, scene.width)))
     return scene
 
 
+def choose_input_bands(scene: Scene, options: SceneOptions) -> BandChoice:
+    """The bands that are neither dropped by the options nor marked bad in the file."""
+    from hsi.bands import choose_bands, parse_bands, parse_wavelengths
+
+    return choose_bands(
+        scene,
+        drop_bands=parse_bands(options.drop_bands) if options.drop_bands else (),
+        drop_wavelengths=parse_wavelengths(options.drop_wavelengths) if options.drop_wavelengths else (),
+        keep_bad=options.keep_bad_bands,
+    )
+
+
+def survey_input(scene: Scene, options: SceneOptions) -> Survey:
+    """One pass over the scene's pixels, those outside ``--mask`` left out."""
+    from hsi.readers.masks import open_mask
+    from hsi.scene import survey_scene
+
+    mask = open_mask(options.mask, scene) if options.mask else None
+    with progress("survey", "rows") as advance:
+        return survey_scene(scene, advance, mask)
+
+
 def open_input_labels(scene: Scene, options: LabelOptions) -> LabelMap:
-    """The labels of a scene as the options describe them."""
+    """The labels of a scene as the options describe them; what their reader noted is printed as warnings."""
     from hsi.readers import open_labels
 
-    return open_labels(options.labels, scene, options.label_variable, options.background)
+    labels = open_labels(
+        options.labels,
+        scene,
+        options.label_variable,
+        options.background,
+        field=options.label_field,
+        layer=options.label_layer,
+        all_touched=options.all_touched,
+        align=options.align,
+    )
+    for note in labels.notes:
+        warn(f"labels: {note}")
+    return labels
 
 
 def read_inputs(path: Path, scene_options: SceneOptions, label_options: LabelOptions) -> Inputs:
-    """Open a scene and its labels, look for bad pixels and bands, and say what was found."""
-    from hsi.scene import survey_scene
+    """Open a scene and its labels, look for bad pixels and bands, and say what was found.
+
+    Raises :class:`SceneError` when no pixel can be used and :class:`LabelError` when no labelled one can.
+    """
+    from hsi.errors import LabelError, SceneError
 
     scene = open_input_scene(path, scene_options)
+    file_bands = len(scene.bands)
     scene, labels, known_as = recognised(scene, open_input_labels(scene, label_options))
-    with progress("survey", "rows") as advance:
-        survey = survey_scene(scene, advance)
-    say_inputs(scene, survey, labels, known_as)
-    if survey.useless:
-        scene = scene.keep_bands([i for i in range(len(scene.bands)) if i not in survey.useless])
-    return Inputs(scene, survey, labels.masked(survey.valid), known_as)
+    bands = choose_input_bands(scene, scene_options)
+    say_inputs(scene, labels, known_as)
+    scene = bands.apply(scene)
+    survey = survey_input(scene, scene_options)
+    bands = bands.without_useless(scene, survey)
+    say_dropped(bands, survey)
+    if not survey.valid.any():
+        raise SceneError(f"{scene.source}: no pixel can be used, expected numbers in every band: give another file")
+    scene = bands.apply(scene)
+    labels = labels.masked(survey.valid)
+    if not labels.labelled.any():
+        raise LabelError(f"{labels.source}: none of its labelled pixels can be used in {scene.source}: label others")
+    return Inputs(scene, survey, labels, known_as, file_bands, bands)
 
 
 def recognised(scene: Scene, labels: LabelMap) -> tuple[Scene, LabelMap, str | None]:
@@ -75,24 +133,34 @@ def recognised(scene: Scene, labels: LabelMap) -> tuple[Scene, LabelMap, str | N
     return scene, replace(labels, table=facts.table), facts.title
 
 
-def say_inputs(scene: Scene, survey: Survey, labels: LabelMap, known_as: str | None) -> None:
-    """Print what was chosen and what is wrong with it."""
+def say_inputs(scene: Scene, labels: LabelMap, known_as: str | None) -> None:
+    """Print what was chosen."""
     named = f", variable {scene.variable}" if scene.variable else ""
     height, width, bands = scene.shape
     say("scene", f"{scene.source} ({scene.format}){named}: {height} x {width} pixels, {bands} bands, {scene.dtype}")
     named = f", variable {labels.variable}" if labels.variable else ""
     found = f"{len(labels.table)} classes, {np.count_nonzero(labels.labelled):,} labelled pixels"
     say("labels", f"{labels.source}{named}: {found}{f'; recognised as {known_as}' if known_as else ''}")
+
+
+def say_dropped(bands: BandChoice, survey: Survey) -> None:
+    """Print which bands are dropped and why, a line for each reason, and which pixels cannot be used."""
+    from hsi.bands import CONSTANT, DEAD
+
+    unasked = {CONSTANT: "hold one value everywhere", DEAD: "hold no valid number"}
     if survey.invalid:
         warn(bad_pixels(survey))
-    for kind, dropped in (("hold one value everywhere", survey.constant), ("hold no valid number", survey.dead)):
-        if dropped:
-            warn(f"{len(dropped)} bands {kind} and are dropped: {ranges([scene.bands[i] + 1 for i in dropped])}")
+    for reason, numbers in bands.to_dict()["dropped"].items():
+        if reason in unasked:
+            warn(f"{len(numbers)} bands {unasked[reason]} and are dropped: {ranges(numbers)}")
+        else:
+            say("dropped", f"{len(numbers)} bands {reason}: {ranges(numbers)}")
 
 
 def bad_pixels(survey: Survey) -> str:
     """How many pixels are left out, and why."""
     kinds = {"NaN or infinite": survey.not_finite, "nodata": survey.nodata, "zero in all bands": survey.zero}
+    kinds["outside the mask"] = survey.masked
     listed = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items() if count)
     total = survey.valid.size
     return f"{survey.invalid:,} of {total:,} pixels ({survey.invalid / total:.1%}) cannot be used: {listed}"

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from .input_options import LabelOptions, SceneOptions, label_options, scene_options
-from .inputs import bad_pixels, open_input_labels, open_input_scene, ranges, recognised
+from .inputs import (
+    bad_pixels,
+    choose_input_bands,
+    open_input_labels,
+    open_input_scene,
+    ranges,
+    recognised,
+    survey_input,
+)
 from .plain import plain
-from .terminal import progress, say, stdout
+from .terminal import say, stdout
 
 if TYPE_CHECKING:
+    from hsi.bands import BandChoice
     from hsi.labels import LabelMap
     from hsi.scene import Scene, Survey
 
@@ -35,15 +46,14 @@ Examples:
 @scene_options
 def command(file: Path, label_options: LabelOptions, scene_options: SceneOptions) -> None:
     """Say what is in FILE: shape, bands, classes, bad pixels, memory."""
-    from hsi.scene import survey_scene
-
     scene = open_input_scene(file, scene_options)
     labels, remark = find_labels(scene, label_options)
     scene, labels, known_as = recognised(scene, labels) if labels else (scene, None, None)
     say_scene(scene, known_as)
-    with progress("survey", "rows") as advance:
-        survey = survey_scene(scene, advance)
-    say_survey(scene, survey)
+    bands = choose_input_bands(scene, scene_options)
+    scene = bands.apply(scene)
+    survey = survey_input(scene, scene_options)
+    say_survey(bands.without_useless(scene, survey), survey)
     if labels:
         say_labels(labels)
     else:
@@ -64,30 +74,34 @@ def say_scene(scene: Scene, known_as: str | None) -> None:
         say("recognised", f"as {known_as}, by its ground truth: names, colours and wavelengths are known")
     say("shape", f"{height} rows x {width} columns x {bands} bands, {scene.dtype}")
     if scene.wavelengths:
-        say("wavelengths", f"{min(scene.wavelengths):.6g} to {max(scene.wavelengths):.6g} nm")
+        say("wavelengths", f"{_span(scene.wavelengths)} nm")
     else:
         say("wavelengths", "not in the file")
+    if scene.fwhm:
+        say("FWHM", f"{_span(scene.fwhm)} nm")
+    if scene.good:
+        say("marked", f"{sum(scene.good)} bands good, {len(scene.good) - sum(scene.good)} bad by the file")
+    if scene.scale:
+        say("scale", f"stored numbers x {_span(scene.scale)}")
     place = scene.georeference
     if place is None:
         say("place", "not georeferenced")
     else:
         say("CRS", crs_name(place.crs) if place.crs else "none given")
         say("pixel size", pixel_size(place))
-    if scene.nodata is not None:
+    if scene.nodata is not None and not math.isnan(scene.nodata):
         say("nodata", f"{scene.nodata:.10g}")
 
 
-def say_survey(scene: Scene, survey: Survey) -> None:
+def say_survey(bands: BandChoice, survey: Survey) -> None:
     """What one pass over all pixels found."""
     usable = survey.invalid < survey.valid.size
     say("values", f"{survey.minimum:.6g} to {survey.maximum:.6g}" if usable else "no pixel can be used")
     total = f"{survey.valid.size:,}"
     _say_wrapped("bad pixels", bad_pixels(survey) if survey.invalid else f"none of {total}")
-    for kind, positions in (("one value", survey.constant), ("no number", survey.dead)):
-        if positions:
-            numbers = ranges([scene.bands[i] + 1 for i in positions])
-            _say_wrapped("bad bands", f"{len(positions)} with {kind} (counted from 1): {numbers}")
-    if not survey.useless:
+    for reason, numbers in bands.to_dict()["dropped"].items():
+        _say_wrapped("bad bands", f"{len(numbers)} {reason} (counted from 1): {ranges(numbers)}")
+    if not bands.dropped:
         say("bad bands", "none")
 
 
@@ -143,6 +157,11 @@ def size_of(count: int) -> str:
     while amount >= 999.95 and len(units) > 1:
         amount, units = amount / 1000, units[1:]
     return f"{amount:.0f} B" if units[0] == "B" else f"{amount:.1f} {units[0]}"
+
+
+def _span(values: Sequence[float]) -> str:
+    low, high = f"{min(values):.6g}", f"{max(values):.6g}"
+    return low if low == high else f"{low} to {high}"
 
 
 def _say_wrapped(label: str, text: str) -> None:

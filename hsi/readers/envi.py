@@ -26,7 +26,8 @@ from hsi.readers.reader import (
     plane,
     reading,
 )
-from hsi.readers.wavelengths import spectral_axis
+from hsi.readers.scaling import in_physical_units
+from hsi.readers.wavelengths import good_bands, spectral_axis
 from hsi.scene import Georeference, Scene, scene_from_array
 
 INTERLEAVES = ("bsq", "bil", "bip")
@@ -59,23 +60,31 @@ class EnviReader(Reader):
         """Whether it is an ENVI header or has one beside it."""
         return any(first_bytes(header).lstrip().startswith(b"ENVI") for header in (path, *_headers_of(path)))
 
+    def files(self, path: Path) -> tuple[Path, ...]:
+        """The header and the data."""
+        envi = _inspect(path)
+        return envi.header, envi.data
+
     def arrays(self, path: Path) -> tuple[ArrayInfo, ...]:
         """The one raster."""
         envi = _inspect(path)
         return (ArrayInfo("", envi.shape, kind_of(envi.dtype)),)
 
     def open(self, path: Path, array: ArrayInfo) -> Scene:
-        """The raster as a memory-mapped scene with wavelengths, nodata and place."""
+        """The raster as a memory-mapped scene with its bands, nodata and place, divided by its scale factor."""
         envi = _inspect(path)
-        return scene_from_array(
+        scene = scene_from_array(
             _map(envi),
             envi.data.stem,
             path,
             format=f"ENVI {envi.fields['interleave'].upper()}",
             nodata=envi.nodata,
             georeference=_georeference(envi),
+            good=good_bands(envi.header, _texts(envi.fields, "bbl"), envi.shape[2]),
             **_spectral_axis(envi),
         )
+        factor, bands = _number(envi.header, envi.fields, "reflectance scale factor") or 1.0, envi.shape[2]
+        return in_physical_units(scene, [1 / factor] * bands, [0.0] * bands)
 
     def read_labels(self, path: Path, array: ArrayInfo) -> LabelContent:
         """The raster as labels, with the class names and colours of an ENVI classification."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hsi.readers.hdf5_files import HDF5_MAGIC
 from hsi.readers.reader import (
     READERS,
     Array,
@@ -25,20 +26,20 @@ if TYPE_CHECKING:
     import h5py
 
 TITLE = "a MATLAB v7.3 (HDF5) file"
-HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 USER_BLOCK = 512
 
 
 class MatlabHdf5Reader(Reader):
-    """Any HDF5 file called ``.mat``: MATLAB writes axes in reverse, so a dataset (B, W, H) is the cube (H, W, B)."""
+    """MATLAB writes axes in reverse, so a dataset (B, W, H) is the cube (H, W, B)."""
 
     title = "MATLAB v7.3"
     suffixes = (".mat",)
 
     def recognises(self, path: Path) -> bool:
-        """Whether the HDF5 signature is at the start or behind MATLAB's user block, or its header names the version."""
+        """Whether HDF5's signature is behind MATLAB's user block or starts a ``.mat``, or its header says 7.3."""
         start = first_bytes(path, USER_BLOCK + len(HDF5_MAGIC))
-        return HDF5_MAGIC in (start[:8], start[USER_BLOCK:]) or start.startswith(b"MATLAB 7.3 MAT-file")
+        bare = self.has_suffix(path) and start.startswith(HDF5_MAGIC)
+        return bare or start[USER_BLOCK:] == HDF5_MAGIC or start.startswith(b"MATLAB 7.3 MAT-file")
 
     def arrays(self, path: Path) -> tuple[ArrayInfo, ...]:
         """The datasets, also those in structures (``name/field``), without MATLAB's own ``#refs#``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,29 +10,45 @@ import numpy as np
 
 from hsi.errors import LabelError, SceneFileError, UsageError
 from hsi.labels import ClassTable, LabelMap, default_colours, label_map
+from hsi.readers.aligning import align_labels, grid_mismatch, places_to_align, same_grid
 from hsi.readers.choosing import choose_cube, choose_plane, fitting_planes, listing, named, several_planes
-from hsi.readers.places import difference
+from hsi.readers.label_request import LabelRequest
+from hsi.readers.products import product_file
 from hsi.readers.reader import READERS, Array, ArrayInfo, LabelContent, Reader, check_file
 from hsi.readers.siblings import label_files, label_names
-from hsi.scene import Scene
+from hsi.readers.vector_files import KNOWN, is_vector
+from hsi.readers.vectors import read_vector_labels
+from hsi.scene import Georeference, Scene
 
+SHAPEFILE_PARTS = (".dbf", ".shx", ".prj", ".cpg")
 Found = tuple[Reader, Path, ArrayInfo]
 
 
 def open_scene(path: Path | str, variable: str | None = None) -> Scene:
     """The cube in a file as a :class:`Scene` ``(H, W, B)``; formats that allow it are read by window later.
 
-    ``variable`` names one of several cubes in a ``.mat`` or ``.npz`` file. Raises :class:`SceneFileError` for a file
-    that is missing, damaged or of no known format, :class:`SceneError` when it holds no cube of real numbers, and
-    :class:`UsageError` for a wrong ``variable`` or when several cubes need one.
+    ``path`` may be the folder of a product. ``variable`` names one of several cubes in a file. Raises
+    :class:`SceneFileError` for a file that is missing, damaged or of no known format, :class:`SceneError` when it holds
+    no cube of real numbers, and :class:`UsageError` for a wrong ``variable`` or when several cubes need one.
     """
-    path = Path(path)
+    path = product_file(Path(path))
+    check_file(path)
+    if is_vector(path):
+        raise SceneFileError(f"{path}: holds polygons or points, expected a cube; give it as --labels of a scene")
     reader = reader_for(path)
     return reader.open(path, choose_cube(path, reader.arrays(path), variable))
 
 
 def open_labels(
-    path: Path | str | None, like: Scene, variable: str | None = None, background: int | None = None
+    path: Path | str | None,
+    like: Scene,
+    variable: str | None = None,
+    background: int | None = None,
+    *,
+    field: str | None = None,
+    layer: str | None = None,
+    all_touched: bool = False,
+    align: bool = False,
 ) -> LabelMap:
     """The labels ``(H, W)`` of a scene, with class names and colours where the file has them.
 
@@ -39,37 +56,67 @@ def open_labels(
     then beside it (``<stem>_gt.*``, ``<stem without _corrected>_gt.*``, ``<stem>_labels.*``). ``background`` is 0
     unless the file names a nodata value; pixels of the nodata value never have a class.
 
+    A GeoPackage, Shapefile or GeoJSON is drawn onto the scene: see :func:`read_vector_labels` for ``field``, ``layer``
+    and ``all_touched``. With ``align`` a class raster on another grid is reprojected to the scene's by nearest
+    neighbour. What a user should know of either is in the ``notes`` of the result.
+
     Raises :class:`LabelError` when there are none, several, or they do not fit the scene's pixels or its place on the
-    ground, :class:`SceneFileError` for a damaged file and :class:`UsageError` for a wrong ``variable``.
+    ground, :class:`SceneFileError` for a damaged file and :class:`UsageError` for a wrong ``variable``, ``field`` or
+    ``layer`` and for an option that has no meaning for these labels.
     """
-    if path is None:
-        reader, path, array = _find_labels(like, variable)
-    else:
-        path = Path(path)
-        reader, path, array = _labels_in(path, like, variable)
+    request = LabelRequest(variable, background, field, layer, all_touched, align)
+    found = _find_labels(like, variable) if path is None else Path(path)
+    if isinstance(found, Path):
+        check_file(found)
+        if is_vector(found):
+            return read_vector_labels(found, like, request)
+        found = _labels_in(found, like, variable)
+    return _raster_labels(found, like, request)
+
+
+def files_of(path: Path) -> tuple[Path, ...]:
+    """Every file that holds the scene or the labels at ``path``: a header and its data, the parts of a Shapefile."""
+    if is_vector(path):
+        beside = sorted(path.parent.glob(f"{glob.escape(path.stem)}.*")) if path.suffix.lower() == ".shp" else [path]
+        return tuple(part for part in beside if part.suffix.lower() in (path.suffix.lower(), *SHAPEFILE_PARTS))
+    return reader_for(path).files(path)
+
+
+def _raster_labels(found: Found, like: Scene, request: LabelRequest) -> LabelMap:
+    reader, path, array = found
+    request.for_raster(path)
     content = reader.read_labels(path, array)
-    _check_fit(path, array, content, like)
-    values, background = _settle_background(content, background)
+    place, shape = content.georeference, (content.values.shape[0], content.values.shape[1])
+    if request.align:
+        places_to_align(path, place, like)
+    fits = same_grid(shape, place, like)
+    if not fits and not request.align:
+        raise _misfit(f"{path} ({array.name})" if array.name else str(path), shape, place, like)
+    values, background = _settle_background(content, request.background)
     table = _class_table(content)
-    return label_map(values, background=background, table=table, source=path, variable=array.name or None)
+    labels = label_map(values, background=background, table=table, source=path, variable=array.name or None)
+    return labels if fits else align_labels(labels, table, place, like)
 
 
-def reader_for(path: Path) -> Reader:
-    """The reader whose suffix and content fit best; raises :class:`SceneFileError` when none does."""
+def reader_for(path: Path, also: str = "") -> Reader:
+    """The reader whose suffix and content fit best; raises :class:`SceneFileError` when none does.
+
+    The message lists the formats that are known, and ``also`` those that are possible besides.
+    """
     check_file(path)
     accepting = [reader for _, reader in READERS.items() if reader.accepts(path)]
     if not accepting:
-        known = "; ".join(f"{reader.title} ({', '.join(reader.suffixes)})" for _, reader in READERS.items())
+        known = ", ".join(sorted({suffix for _, reader in READERS.items() for suffix in reader.suffixes}))
         found = f"suffix '{path.suffix}'" if path.suffix else "a name without suffix"
         raise SceneFileError(
-            f"{path}: not a format that is known: found {found}, expected one of: {known}; "
+            f"{path}: not a format that is known: found {found}, expected one of: {known}{also}; "
             "a raw ENVI data file needs its .hdr beside it"
         )
-    return max(accepting, key=lambda reader: (reader.has_suffix(path), reader.recognises(path)))
+    return max(accepting, key=lambda reader: (reader.is_product, reader.has_suffix(path), reader.recognises(path)))
 
 
 def _labels_in(path: Path, like: Scene, variable: str | None) -> Found:
-    reader = reader_for(path)
+    reader = reader_for(path, f"; {KNOWN}")
     arrays = reader.arrays(path)
     if variable is None:
         return reader, path, choose_plane(path, arrays, (like.height, like.width), _values(reader, path))
@@ -86,7 +133,8 @@ def _values(reader: Reader, path: Path) -> Callable[[ArrayInfo], Array]:
     return read
 
 
-def _find_labels(like: Scene, variable: str | None) -> Found:
+def _find_labels(like: Scene, variable: str | None) -> Found | Path:
+    """An array in the scene's own file, or a file beside it."""
     if like.source is None:
         raise LabelError(f"no labels found: {like.name} is not from a file; give --labels FILE")
     inside = _labels_beside_cube(like, like.source, variable)
@@ -99,7 +147,7 @@ def _find_labels(like: Scene, variable: str | None) -> Found:
             f"{like.source}: {len(files)} files could hold its labels: {found}; name one with --labels FILE"
         )
     if files:
-        return _labels_in(files[0], like, variable)
+        return files[0]
     reader = reader_for(like.source)
     rest = [array for array in reader.arrays(like.source) if array.name and array.name != like.variable]
     if variable is not None and rest:
@@ -123,22 +171,15 @@ def _labels_beside_cube(like: Scene, source: Path, variable: str | None) -> Foun
     return (reader, source, fitting[0]) if fitting else None
 
 
-def _check_fit(path: Path, array: ArrayInfo, content: LabelContent, like: Scene) -> None:
-    found, expected = content.values.shape, (like.height, like.width)
-    where = f"{path} ({array.name})" if array.name else str(path)
-    if found != expected:
-        shapes = (
-            f"the labels are {found[0]} x {found[1]}, the scene {like.name} is {expected[0]} x {expected[1]} pixels"
-        )
-        if found == expected[::-1]:
-            raise LabelError(f"{where}: transposed: {shapes}; swap the rows and columns of the labels")
-        raise LabelError(f"{where}: {shapes}; give the labels of this scene with --labels FILE")
-    if content.georeference and like.georeference:
-        apart = difference(like.georeference, content.georeference, expected)
-        if apart:
-            raise LabelError(
-                f"{where}: not on the grid of the scene {like.name}: {apart}; warp the labels to the scene"
-            )
+def _misfit(where: str, found: tuple[int, int], place: Georeference | None, like: Scene) -> LabelError:
+    """The error for labels that do not lie pixel on pixel with the scene."""
+    if place and like.georeference:
+        return grid_mismatch(where, found, place, like)
+    expected = (like.height, like.width)
+    shapes = f"the labels are {found[0]} x {found[1]}, the scene {like.name} is {expected[0]} x {expected[1]} pixels"
+    if found == expected[::-1]:
+        return LabelError(f"{where}: transposed: {shapes}; swap the rows and columns of the labels")
+    return LabelError(f"{where}: {shapes}; give the labels of this scene with --labels FILE")
 
 
 def _settle_background(content: LabelContent, background: int | None) -> tuple[Array, int]:

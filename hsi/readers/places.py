@@ -85,3 +85,14 @@ def _place(georeference: Georeference, column: int, row: int) -> tuple[float, fl
 def _corner(georeference: Georeference) -> str:
     a, _, c, _, e, f = georeference.transform
     return f"upper left corner is at ({c:.10g}, {f:.10g}) with pixels of {abs(a):.6g} x {abs(e):.6g}"
+
+
+def epsg_wkt(code: int) -> str | None:
+    """The WKT of an EPSG code, None for a code that is not known."""
+    from rasterio.crs import CRS
+    from rasterio.errors import CRSError
+
+    try:
+        return str(CRS.from_epsg(code).to_wkt())
+    except (CRSError, OverflowError):
+        return None

@@ -78,6 +78,8 @@ class Reader(ABC):
 
     title: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]]
+    # a product reader knows more of its files than the reader of the general format that they are in
+    is_product: ClassVar[bool] = False
 
     def has_suffix(self, path: Path) -> bool:
         """Whether the file's name says that it is of this format."""
@@ -90,6 +92,10 @@ class Reader(ABC):
     def accepts(self, path: Path) -> bool:
         """Whether this reader would open the file, going by its name or its content."""
         return self.has_suffix(path) or self.recognises(path)
+
+    def files(self, path: Path) -> tuple[Path, ...]:
+        """Every file that holds what ``path`` names, for a record of the inputs."""
+        return (path,)
 
     @abstractmethod
     def arrays(self, path: Path) -> tuple[ArrayInfo, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hsi.readers.reader import READERS
+from hsi.readers.vector_files import is_vector
 
 
 def label_names(source: Path) -> list[str]:
@@ -23,10 +24,10 @@ def label_files(source: Path) -> list[Path]:
     found = []
     for name in label_names(source):
         files = [entry for entry in sorted(source.parent.iterdir()) if _is_called(entry, name) and entry.is_file()]
-        files = [entry for entry in files if any(reader.accepts(entry) for _, reader in READERS.items())]
+        files = [f for f in files if is_vector(f) or any(reader.accepts(f) for _, reader in READERS.items())]
         if any(entry.suffix.lower() == ".hdr" for entry in files):
             # an ENVI header stands for the data file beside it
-            files = [entry for entry in files if any(reader.has_suffix(entry) for _, reader in READERS.items())]
+            files = [f for f in files if is_vector(f) or any(reader.has_suffix(f) for _, reader in READERS.items())]
         found += files
     return found
 

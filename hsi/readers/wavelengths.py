@@ -48,6 +48,14 @@ def spectral_axis(
     }
 
 
+def good_bands(path: Path, multipliers: Sequence[str], bands: int) -> tuple[bool, ...] | None:
+    """Bad-band multipliers (0: bad, 1: good) as truth values; None where the file has none.
+
+    Raises :class:`SceneError` when the list is not as long as the bands or holds what is not a number.
+    """
+    return tuple(value != 0 for value in _numbers(path, "bbl", multipliers, bands)) or None
+
+
 def _numbers(path: Path, key: str, texts: Sequence[str], bands: int) -> list[float]:
     if not texts:
         return []

@@ -11,8 +11,10 @@ from safetensors.torch import load_file, save_file
 from hsi.bundle import Bundle, load_bundle, save_bundle
 from hsi.config import Settings, load_settings
 from hsi.errors import BundleError
+from hsi.familiarity import learn_familiarity
 from hsi.inference import map_scene
 from hsi.labels import default_table
+from hsi.matching import BandList
 from hsi.models import build_model
 from hsi.reducers import fit_reducer, reduce_scene
 from hsi.scene import scene_from_array
@@ -26,7 +28,10 @@ def saved(tmp_path):
     reducer = fit_reducer(scene, settings.reducer, valid)
     model = build_model("hybridsn-bn-se", components=14, window=11, classes=3, seed=4)
     table = default_table([3, 7, 200]).renamed({7: "déjà <vu>"})
-    bundle = Bundle(model, reducer, table, settings, scene.bands, None, {"scene.mat": "00"})
+    components = reduce_scene(scene, reducer, valid).reshape(14, -1).T
+    familiar = learn_familiarity(components, np.arange(len(components)) % 3, 3)
+    bands = BandList(scene.bands, 20, None, None)
+    bundle = Bundle(model, reducer, table, settings, bands, familiar, {"scene.mat": "00"})
     path = tmp_path / "model.safetensors"
     save_bundle(path, bundle)
     return path, bundle, scene, valid

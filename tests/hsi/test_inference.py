@@ -56,3 +56,15 @@ def test_a_scene_smaller_than_the_window_is_mapped_too():
     model = build_model("hybridsn-se", components=13, window=25, classes=3)
     found = map_scene(model, make_components(6, 9), device=CPU)
     assert found.codes.shape == (6, 9) and np.isfinite(found.confidence).all()
+
+
+@pytest.mark.parametrize("engine", ["dense", "patch"])
+def test_averaging_over_symmetries_gives_a_turned_scene_the_turned_map(engine):
+    model = build_model("hybridsn-se", components=13, window=11, classes=3)
+    torch.nn.init.normal_(model.dense3.weight, generator=torch.Generator().manual_seed(0))
+    components = make_components(12, 17)
+    options = {"device": CPU, "engine": engine, "symmetries": True}
+    plain = map_scene(model, components, **options).confidence
+    turned = map_scene(model, np.ascontiguousarray(components[:, ::-1].transpose(0, 2, 1)), **options).confidence
+    assert np.allclose(turned, plain[::-1].T, atol=1e-5)
+    assert not np.allclose(plain, map_scene(model, components, device=CPU).confidence, atol=1e-3)

@@ -132,7 +132,7 @@ def test_band_reads_back_and_drops_stale_statistics(tmp_path):
 
 
 def test_band_of_another_dtype_is_refused(tmp_path):
-    with pytest.raises(OutputError, match="found 2-D float64"):
+    with pytest.raises(OutputError, match="float32 or uint8, found float64"):
         write_band(tmp_path / "x.tif", np.zeros((2, 2)), georeference=None)
 
 

@@ -1,5 +1,7 @@
 """Reducers: one pass over blocks gives what a library gives on the whole, and runs agree."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from hsi.config import ReducerSettings
 from hsi.errors import BundleError, SceneError, UsageError
 from hsi.reducers import REDUCERS, fit_reducer, reduce_scene, restore_reducer
 from hsi.reducers.reducer import Moments, stream_moments
-from hsi.scene import scene_from_array
+from hsi.scene import Block, scene_from_array
 
 
 def make_cube(height=20, width=18, bands=9, seed=0):
@@ -44,7 +46,8 @@ def test_the_sign_does_not_depend_on_the_order_of_pixels():
 @settings(max_examples=30, deadline=None)
 def test_moments_of_any_cut_into_blocks_are_those_of_the_whole(cuts):
     pixels = 1e5 + np.random.default_rng(1).normal(size=(200, 4))
-    merged = stream_moments(np.split(pixels, sorted(cuts)))
+    cubes = [block[:, None] for block in np.split(pixels, sorted(cuts))]
+    merged = stream_moments((cube, np.ones(cube.shape[:2], bool)) for cube in cubes)
     whole = Moments.of(pixels)
     assert merged.count == 200
     assert np.allclose(merged.mean, whole.mean, rtol=1e-12)
@@ -107,5 +110,50 @@ def test_a_scene_without_valid_pixels_or_with_other_bands_is_refused():
     with pytest.raises(SceneError, match="no valid pixel"):
         fit_reducer(scene_from_array(cube), ReducerSettings(components=2), ~everywhere(cube))
     reducer = fit_reducer(scene_from_array(cube), ReducerSettings(components=2), everywhere(cube))
-    with pytest.raises(BundleError, match="has 8 usable bands, the reducer was fitted on 9"):
+    with pytest.raises(BundleError, match="8 usable bands are given, but the reducer was fitted on 9"):
         reduce_scene(scene_from_array(cube[:, :, :8]), reducer, everywhere(cube))
+
+
+def test_mnf_puts_signal_before_noise_and_does_not_depend_on_the_bands_scales():
+    generator = np.random.default_rng(3)
+    smooth = np.cumsum(np.cumsum(generator.normal(size=(40, 50, 2)), axis=0), axis=1) / 40
+    mixing = generator.normal(size=(2, 8))
+    noise = generator.normal(size=(40, 50, 8)) * np.array([5, 0.2, 0.2, 3, 0.2, 0.2, 0.2, 4])
+    cube = smooth @ mixing + noise
+    settings_ = ReducerSettings(name="mnf", components=4)
+    results = []
+    for scale in (np.ones(8), np.geomspace(1, 500, 8)):
+        scene = scene_from_array(cube * scale)
+        reducer = fit_reducer(scene, settings_, everywhere(cube))
+        results.append(reduce_scene(scene, reducer, everywhere(cube)))
+        ratios = reducer.state()["ratios"]
+        assert ratios[1] > 5 * ratios[2] and np.all(np.diff(ratios) <= 0)
+    assert np.allclose(np.abs(results[0][:2]), np.abs(results[1][:2]), atol=1e-2)
+    first = np.corrcoef(np.vstack([results[0][:2].reshape(2, -1), smooth.reshape(-1, 2).T]))[:2, 2:]
+    assert np.all(np.linalg.norm(first, axis=1) > 0.9), "the leading components are the hidden signal"
+    with pytest.raises(UsageError, match="no effect on the mnf"):
+        fit_reducer(scene_from_array(cube), ReducerSettings(name="mnf", standardise=True), everywhere(cube))
+
+
+def test_only_rows_around_the_labelled_pixels_are_read_and_they_are_the_same():
+    cube = make_cube(400, 30, 9)
+    rows_read = []
+    whole = scene_from_array(cube)
+
+    def fetch(block):
+        rows_read.append((block.row, block.height))
+        return cube[block.slices]
+
+    scene = dataclasses.replace(whole, fetch=fetch)
+    strips = [Block(row, 0, 20, 30) for row in range(0, 400, 20)]
+    object.__setattr__(scene, "blocks", lambda budget=0: iter(strips))
+    reducer = fit_reducer(whole, ReducerSettings(components=3), everywhere(cube))
+    around = np.zeros((400, 30), bool)
+    around[205, 7] = around[399, 0] = True
+    padded = reduce_scene(scene, reducer, everywhere(cube), margin=5, around=around)
+    everything = reduce_scene(whole, reducer, everywhere(cube), margin=5)
+    assert rows_read == [(200, 20), (380, 20)]
+    assert padded.shape == everything.shape == (3, 410, 40)
+    assert np.array_equal(padded[:, 205:216], everything[:, 205:216])
+    assert np.allclose(everything[:, 5:-5, 5:-5], reduce_scene(whole, reducer, everywhere(cube)))
+    assert not everything[:, :5].any() and not everything[:, :, -5:].any()

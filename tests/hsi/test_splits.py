@@ -248,7 +248,19 @@ def ask(rule: str, labels: LabelMap, seed: int) -> Split:
     if rule == "given":
         drawn = make_split(labels, train=parse_amount("30%"), seed=seed)
         return make_split(labels, rule=rule, given=drawn.codes(), seed=seed)
+    if rule == "all":
+        return make_split(labels, rule=rule, validation=parse_amount("30%"), seed=seed)
     return make_split(labels, rule=rule, train=parse_amount("30%"), seed=seed)
+
+
+def test_all_pixels_train_but_those_held_back_for_validation():
+    labels = label_map(np.random.default_rng(2).integers(0, 4, (24, 20)))
+    split = make_split(labels, rule="all", seed=0)
+    assert np.array_equal(split.train, labels.labelled) and split.warnings == ()
+    held = make_split(labels, rule="all", validation=parse_amount("5"), seed=0)
+    assert [part.validation for part in held.counts(labels).values()] == [5, 5, 5]
+    with pytest.raises(UsageError, match="leave --train out"):
+        make_split(labels, rule="all", train=parse_amount("5"), seed=0)
 
 
 @pytest.mark.parametrize("rule", list(SPLITS))
@@ -264,7 +276,7 @@ class TestEveryRule:
             assert mask.dtype == bool
             assert mask.shape == self.labels.values.shape
             assert not np.any(mask & ~self.labels.labelled)
-        assert split.codes().max() == 3
+        assert split.codes().max() == (2 if rule == "all" else 3)
         assert set(split.counts(self.labels)) == set(self.labels.table.ids)
 
     def test_the_rule_names_itself(self, rule):

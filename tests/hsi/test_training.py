@@ -32,7 +32,8 @@ def make_trainer(model_name="hybridsn-bn", *, validation=None, seed=0, problem=N
     held_out = np.zeros_like(train) if validation is None else validation & ~train
     model = build_model(model_name, components=13, window=11, classes=3, seed=seed)
     settings = TrainingSettings(**{"epochs": 12, **settings})
-    return Trainer(model, components, codes, train, held_out, settings, device=CPU, seed=seed)
+    padded = pad_scene(torch.from_numpy(components), 11).numpy()
+    return Trainer(model, padded, codes, train, held_out, settings, device=CPU, seed=seed)
 
 
 @pytest.mark.parametrize("model", ["hybridsn-bn", "hybridsn-se", "hybridsn-cbam"])
@@ -74,7 +75,7 @@ def test_validation_pixels_choose_the_epoch_that_is_kept():
     ("schedule", "expected"),
     [
         ("constant", [1e-3] * 10),
-        ("step", [1e-4] * 4 + [1e-5] * 4 + [1e-6] * 2),
+        ("step", [1e-3] * 4 + [1e-4] * 4 + [1e-5] * 2),
     ],
 )
 def test_rates_of_the_flat_schedules(schedule, expected):
