@@ -29,6 +29,7 @@ from hsi.readers import open_labels, open_scene
 from hsi.reducers import fit_reducer, reduce_scene
 from hsi.splits import make_split, parse_amount
 from hsi.training import Trainer
+from hsi.windows import pad_scene
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -87,8 +88,9 @@ def bench_training(name: str, scene: Any, device: torch.device, repeats: int) ->
         model = build_model(name, components=len(components), window=25, classes=len(labels.table))
         settings = TrainingSettings(engine=engine, amp=amp, epochs=repeats + 1, lr_schedule="constant")
         nothing = np.zeros_like(split.train)
+        padded = pad_scene(torch.from_numpy(components), 25).numpy()
         trainer = Trainer(
-            model, components, labels.codes(), split.train, nothing, settings, device=device, seed=0
+            model, padded, labels.codes(), split.train, nothing, settings, device=device, seed=0
         )  # fmt: skip
         once = engine == "patch"
         seconds[f"{engine}_{amp}"] = median_seconds(lambda t=trainer: t._epoch(1), 1 if once else repeats, not once)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from safetensors.torch import save_file
 
 from hsi.config import Settings
 from hsi.errors import BundleError
+from hsi.familiarity import Familiarity
 from hsi.labels import ClassTable
+from hsi.matching import BandList
 from hsi.models import WindowNetwork, build_model
 from hsi.reducers import Reducer, restore_reducer
 from hsi.version import __version__
@@ -26,16 +28,16 @@ FORMAT = 1
 class Bundle:
     """All that is needed to map another scene.
 
-    ``bands`` are the kept bands of the training scene's file, counted from 0, with ``wavelengths`` in nanometres
-    where known; ``trained_on`` holds SHA-256 sums of the inputs.
+    ``bands`` are those that the reducer was fitted on; ``familiar`` is where the training pixels lie in component
+    space; ``trained_on`` holds SHA-256 sums of the inputs.
     """
 
     model: WindowNetwork
     reducer: Reducer
     table: ClassTable
     settings: Settings
-    bands: tuple[int, ...]
-    wavelengths: tuple[float, ...] | None
+    bands: BandList
+    familiar: Familiarity
     trained_on: Mapping[str, str]
 
 
@@ -43,14 +45,14 @@ def save_bundle(path: Path, bundle: Bundle) -> None:
     """Write a bundle; an existing file of that name is replaced once the new one is complete."""
     tensors = {f"model.{name}": value.detach().cpu().contiguous() for name, value in bundle.model.state_dict().items()}
     arrays = {f"reducer.{name}": _as_tensor(value) for name, value in bundle.reducer.state().items()}
+    arrays |= {f"familiar.{name}": _as_tensor(value) for name, value in bundle.familiar.state().items()}
     facts = {
         "format": FORMAT,
         "version": __version__,
         "components": bundle.model.components,
         "settings": bundle.settings.model_dump(),
         "classes": {"ids": bundle.table.ids, "names": bundle.table.names, "colours": bundle.table.colours},
-        "bands": bundle.bands,
-        "wavelengths": bundle.wavelengths,
+        "bands": asdict(bundle.bands),
         "trained_on": dict(bundle.trained_on),
     }
     partial = path.with_name(path.name + ".partial")
@@ -103,19 +105,23 @@ def _assemble(facts: dict[str, Any], tensors: dict[str, Any]) -> Bundle:
     settings = Settings.model_validate(facts["settings"])
     classes = facts["classes"]
     table = ClassTable(tuple(classes["ids"]), tuple(classes["names"]), tuple(tuple(c) for c in classes["colours"]))
-    arrays = {n.removeprefix("reducer."): t.numpy() for n, t in tensors.items() if n.startswith("reducer.")}
-    reducer = restore_reducer(settings.reducer, arrays)
+    reducer = restore_reducer(settings.reducer, _arrays(tensors, "reducer."))
     model = build_model(
         settings.model.name, components=facts["components"], window=settings.model.window, classes=len(table)
     )
     model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
-    wavelengths = facts["wavelengths"]
+    bands: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in facts["bands"].items()}
     return Bundle(
         model=model.eval(),
         reducer=reducer,
         table=table,
         settings=settings,
-        bands=tuple(facts["bands"]),
-        wavelengths=None if wavelengths is None else tuple(wavelengths),
+        bands=BandList(**bands),
+        familiar=Familiarity(**_arrays(tensors, "familiar.")),
         trained_on=facts["trained_on"],
     )
+
+
+def _arrays(tensors: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """The arrays whose names begin with ``prefix``, without it."""
+    return {name.removeprefix(prefix): value.numpy() for name, value in tensors.items() if name.startswith(prefix)}

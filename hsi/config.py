@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -32,10 +33,11 @@ class ReducerSettings(Section):
 
 
 class SplitSettings(Section):
-    """Which labelled pixels train. ``train`` and ``validation`` are "10%" (of each class) or "50" (of each class)."""
+    """Which labelled pixels train. ``train`` and ``validation`` are "10%" (of each class) or "50" (of each class);
+    ``train`` is None under a rule that takes no amount."""
 
     rule: str = "random"
-    train: str = "10%"
+    train: str | None = "10%"
     validation: str | None = None
 
     @field_validator("train", "validation", mode="before")
@@ -68,7 +70,9 @@ Optimiser = Literal["adam", "adamw"]
 class TrainingSettings(Section):
     """How the network learns. None means: the engine's or the schedule's own default, printed and stored by a run.
 
-    ``lr`` is the highest learning rate of the schedule, ``batch`` the windows per step of the patch engine.
+    ``lr`` is the highest learning rate of the schedule, ``batch`` the windows per step of the patch engine, ``balance``
+    the power of the inverse class size by which classes are weighted (0: all pixels alike, 1: all classes alike), and
+    ``clip`` the largest norm of the gradient, None for no limit.
     """
 
     engine: Engine = "auto"
@@ -79,6 +83,8 @@ class TrainingSettings(Section):
     lr_schedule: Schedule = "one-cycle"
     weight_decay: float = Field(default=0.01, ge=0)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    balance: float = Field(default=0.5, ge=0, le=1)
+    clip: float | None = Field(default=1.0, gt=0)
     augment: bool = True
     amp: Literal["auto", "off"] = "auto"
 
@@ -137,7 +143,7 @@ def _set(values: dict[str, Any], dotted: str, value: Any, path: Path | None) -> 
     for section in sections:
         inner = values.setdefault(section, {})
         if not isinstance(inner, dict):
-            raise ConfigError(f"{path}: {section} is a section with settings below it, found {inner!r}")
+            raise ConfigError(f"{path}: {section} is a section with settings below it, found {_shown(inner)}")
         values = inner
     values[key] = value
 
@@ -154,10 +160,18 @@ def _explain(error: ValidationError, path: Path | None) -> str:
         return f"{prefix}unknown setting '{where}': {hint}known here: {', '.join(known)}"
     if first["type"] == "literal_error":
         choices = re.findall(r"'([^']*)'", first["ctx"]["expected"])
-        return f"{prefix}{where}: {UnknownNameError('choice', str(first['input']), choices)}"
+        given = _shown(first["input"]).strip("'")
+        return f"{prefix}{where}: {UnknownNameError('choice', given, choices)}"
     message = first["msg"].removeprefix("Value error, ")
-    found = "" if first["type"] == "value_error" else f" (found {first['input']!r})"
+    found = "" if first["type"] == "value_error" else f" (found {_shown(first['input'])})"
     return f"{prefix}{f'{where}: ' if where else ''}{message}{found}"
+
+
+def _shown(value: object) -> str:
+    """A value short enough for a message, however deep and long it is."""
+    brief = reprlib.Repr()
+    brief.maxlevel = 2
+    return brief.repr(value)[:80]
 
 
 def _known_keys(sections: tuple[int | str, ...]) -> list[str]:

@@ -119,9 +119,11 @@ def confusion_figure(matrix: NDArray[np.integer[Any]], names: Sequence[str]) -> 
             text = "100" if share == 100 else f"{share:.1f}" if share >= 0.05 else "<0.1"
             axes.text(column, row, text, ha="center", va="center", fontsize=6, color="white" if share > 70 else INK)
     size = 7 if annotated else 4.5
-    labels = [f"{name} ({total:,})" for name, total in zip(names, totals, strict=True)]
+    labels = [f"{_literal(name)} ({total:,})" for name, total in zip(names, totals, strict=True)]
     axes.set_yticks(range(count), labels, fontsize=size)
-    axes.set_xticks(range(count), list(names), fontsize=size, rotation=45, ha="left", rotation_mode="anchor")
+    axes.set_xticks(
+        range(count), [_literal(name) for name in names], fontsize=size, rotation=45, ha="left", rotation_mode="anchor"
+    )
     axes.xaxis.tick_top()
     axes.set_xticks(np.arange(count + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(count + 1) - 0.5, minor=True)
@@ -216,6 +218,11 @@ def write_png(path: Path, figure: Figure) -> None:
         figure.savefig(part, dpi=DPI, bbox_inches="tight", pad_inches=0.08, pil_kwargs={"optimize": True})
 
 
+def _literal(text: str) -> str:
+    """A name as it is: matplotlib would read what stands between dollar signs as a formula."""
+    return text.replace("$", r"\$")
+
+
 def _new_figure(width: float, height: float) -> Figure:
     """An empty figure in inches that belongs to no window."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -256,11 +263,12 @@ def _picture_figure(picture: Image, title: str, entries: Sequence[tuple[str, Col
     axes.set_yticks([])
     for edge in axes.spines.values():
         edge.set(color=FAINT, linewidth=0.6)
-    axes.set_title(title, fontsize=9, color=INK, loc="left", pad=5)
+    axes.set_title(_literal(title), fontsize=9, color=INK, loc="left", pad=5)
     if entries:
         beside = width <= 1.5 * height
         handles = [
-            Patch(facecolor=_hex(colour), edgecolor=FAINT, linewidth=0.4, label=name) for name, colour in entries
+            Patch(facecolor=_hex(colour), edgecolor=FAINT, linewidth=0.4, label=_literal(name))
+            for name, colour in entries
         ]
         axes.legend(
             handles=handles,

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from hsi.models import WindowNetwork, choose_engine
 from hsi.scene import Block
+from hsi.tiles import symmetry, undo_symmetry
 from hsi.windows import gather_windows, pad_scene
 
 TILE_SIDE = 160  # windows along a tile's side at 30 components: some 300 MB of features
@@ -35,6 +36,7 @@ def map_scene(
     device: torch.device,
     engine: str = "auto",
     tile: int | None = None,
+    symmetries: bool = False,
     progress: Advance | None = None,
 ) -> Prediction:
     """Classify every pixel of ``(K, H, W)`` components, borders included.
@@ -45,7 +47,8 @@ def map_scene(
     codes = np.empty((height, width), np.int64)
     confidence = np.empty((height, width), np.float32)
     done = 0
-    for block, scores in tile_scores(model, components, device=device, engine=engine, tile=tile):
+    padded = pad_scene(torch.from_numpy(components), model.window)
+    for block, scores in padded_scores(model, padded, device=device, engine=engine, tile=tile, symmetries=symmetries):
         best, which = scores.softmax(0).max(0)
         codes[block.slices], confidence[block.slices] = which.cpu().numpy(), best.cpu().numpy()
         done += block.height * block.width
@@ -54,7 +57,6 @@ def map_scene(
     return Prediction(codes, confidence)
 
 
-@torch.no_grad()
 def tile_scores(
     model: WindowNetwork,
     components: NDArray[np.float32],
@@ -63,31 +65,53 @@ def tile_scores(
     engine: str = "auto",
     tile: int | None = None,
 ) -> Iterator[tuple[Block, Tensor]]:
-    """Class scores ``(classes, h, w)`` of one tile after another that together cover the scene."""
-    dense = choose_engine(engine, model) == "dense"
-    model = model.to(device).eval()
+    """Class scores ``(classes, h, w)`` of one tile after another that together cover ``(K, H, W)`` components."""
     padded = pad_scene(torch.from_numpy(components), model.window)
-    side = tile or max(16, int(TILE_SIDE * min(1.0, (30 / len(components)) ** 0.5)))
-    for block in _tiles(components.shape[1], components.shape[2], side):
-        reach = model.window - 1
-        piece = padded[
-            :, block.row : block.row + block.height + reach, block.column : block.column + block.width + reach
-        ]
-        piece = piece.to(device)
-        yield block, (_dense_scores if dense else _patch_scores)(model, piece, block)
+    yield from padded_scores(model, padded, device=device, engine=engine, tile=tile)
 
 
-def _dense_scores(model: WindowNetwork, piece: Tensor, block: Block) -> Tensor:
+@torch.no_grad()
+def padded_scores(
+    model: WindowNetwork,
+    padded: Tensor,
+    *,
+    device: torch.device,
+    engine: str = "auto",
+    tile: int | None = None,
+    symmetries: bool = False,
+) -> Iterator[tuple[Block, Tensor]]:
+    """Like :func:`tile_scores` for components that have half a window around them already: ``(K, h + w - 1, …)``.
+
+    ``symmetries`` averages the class probabilities over the eight symmetries of the square, at eight times the cost;
+    the scores are then the logarithms of these averages.
+    """
+    scores_of = _dense_scores if choose_engine(engine, model) == "dense" else _patch_scores
+    model = model.to(device).eval()
+    reach = model.window - 1
+    side = tile or max(16, int(TILE_SIDE * min(1.0, (30 / len(padded)) ** 0.5)))
+    for block in _tiles(padded.shape[1] - reach, padded.shape[2] - reach, side):
+        rows, columns = (slice(part.start, part.stop + reach) for part in block.slices)
+        piece = padded[:, rows, columns].to(device)
+        if not symmetries:
+            yield block, scores_of(model, piece)
+            continue
+        total = torch.zeros(1, device=device)
+        for turn in range(8):
+            total = total + undo_symmetry(scores_of(model, symmetry(piece, turn)).softmax(0), turn)
+        yield block, (total / 8).log()
+
+
+def _dense_scores(model: WindowNetwork, piece: Tensor) -> Tensor:
     return model.head_map(model.trunk(piece[None]))[0]
 
 
-def _patch_scores(model: WindowNetwork, piece: Tensor, block: Block) -> Tensor:
-    index = torch.arange(block.height * block.width, device=piece.device)
+def _patch_scores(model: WindowNetwork, piece: Tensor) -> Tensor:
+    height, width = (side - model.window + 1 for side in piece.shape[-2:])
     scores = [
-        model(gather_windows(piece, batch // block.width, batch % block.width, model.window))
-        for batch in torch.split(index, PATCHES)
+        model(gather_windows(piece, batch // width, batch % width, model.window))
+        for batch in torch.split(torch.arange(height * width, device=piece.device), PATCHES)
     ]
-    return torch.cat(scores).t().reshape(-1, block.height, block.width)
+    return torch.cat(scores).t().reshape(-1, height, width)
 
 
 def _tiles(height: int, width: int, side: int) -> Iterator[Block]:

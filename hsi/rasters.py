@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,58 @@ from numpy.typing import NDArray
 from hsi.errors import LabelError, OutputError, SceneError, SceneFileError
 from hsi.labels import ClassTable
 from hsi.paths import write_atomically
-from hsi.scene import Georeference
+from hsi.scene import Block, Georeference
 
 TILE = 256
 NO_DATA_NAME = "no data"
 # type and usage numbers of GDAL's raster attribute tables
 RAT_COLUMNS = (("Value", 0, 5), ("Class_name", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8))
+
+
+Write = Callable[[Block, NDArray[Any]], None]
+
+
+def class_dtype(table: ClassTable) -> np.dtype[Any]:
+    """uint8 when every id of the table is at most 254, else uint16."""
+    return np.dtype(np.uint8 if table.ids[-1] <= 254 else np.uint16)
+
+
+def nodata_value(table: ClassTable) -> int:
+    """What a class map holds where there is no data: 0, or the largest number of the dtype when 0 is a class."""
+    return int(np.iinfo(class_dtype(table)).max) if 0 in table.ids else 0
+
+
+@contextmanager
+def class_map_writer(
+    path: Path, shape: tuple[int, int], table: ClassTable, *, georeference: Georeference | None, description: str = ""
+) -> Iterator[Write]:
+    """Write class ids block by block as a paletted GeoTIFF of ``shape`` (H, W), with class names beside it.
+
+    Yields ``write(block, ids)``; pixels without data hold :func:`nodata_value`. Nothing is invented when
+    ``georeference`` is None. ``<path>.aux.xml`` carries GDAL's category names and raster attribute table, the ``.qml``
+    beside it QGIS's style. The file takes its name when the block ends well.
+
+    Raises :class:`LabelError` for an id outside the table, :class:`OutputError` when a file cannot be written.
+    """
+    path = Path(path)
+    nodata = nodata_value(table)
+    palette = {0: (0, 0, 0, 0)} | {i: (*colour, 255) for i, colour in zip(table.ids, table.colours, strict=True)}
+    palette[nodata] = (0, 0, 0, 0)
+    known = [*table.ids, nodata]
+    with _new_raster(path, (1, *shape), class_dtype(table), georeference, nodata, [description]) as raster:
+        raster.write_colormap(1, palette)
+
+        def write(block: Block, ids: NDArray[Any]) -> None:
+            strange = np.setdiff1d(ids, known)
+            if strange.size:
+                raise LabelError(
+                    f"{path}: class ids {strange[:5].tolist()} are not in the class table {list(table.ids)}"
+                )
+            raster.write(ids.astype(class_dtype(table)), 1, window=block.slices)
+
+        yield write
+    _write_text(path.with_name(path.name + ".aux.xml"), _auxiliary_xml(table, nodata))
+    _write_text(path.with_suffix(".qml"), _qgis_style(table))
 
 
 def write_class_map(
@@ -32,30 +78,33 @@ def write_class_map(
     nodata_mask: NDArray[np.bool_] | None,
     description: str = "",
 ) -> None:
-    """Write class ids ``(H, W)`` as a paletted GeoTIFF, with class names beside it.
+    """Write class ids ``(H, W)`` at once; see :func:`class_map_writer`. Pixels of ``nodata_mask`` have no data."""
+    values = ids if nodata_mask is None else np.where(nodata_mask, nodata_value(table), ids)
+    height, width = ids.shape
+    with class_map_writer(path, (height, width), table, georeference=georeference, description=description) as write:
+        write(Block(0, 0, height, width), values)
 
-    uint8 when every id of the table is at most 254, else uint16. Pixels of ``nodata_mask`` hold the nodata value: 0,
-    or the largest number of the dtype when 0 is a class. Nothing is invented when ``georeference`` is None.
-    ``<path>.aux.xml`` carries GDAL's category names and raster attribute table, the ``.qml`` beside it QGIS's style.
 
-    Raises :class:`LabelError` for an id outside the table where there is data, :class:`OutputError` when a file cannot
-    be written.
+@contextmanager
+def band_writer(
+    path: Path,
+    shape: tuple[int, int, int],
+    dtype: Any,
+    *,
+    georeference: Georeference | None,
+    nodata: float | None = None,
+    descriptions: Sequence[str] = (),
+) -> Iterator[Write]:
+    """Write bands ``shape`` (C, H, W) of float32 or uint8 block by block: yields ``write(block, (C, h, w) array)``.
+
+    Raises :class:`OutputError` for another dtype and when the file cannot be written.
     """
-    path = Path(path)
-    dtype = np.dtype(np.uint8 if table.ids[-1] <= 254 else np.uint16)
-    nodata = 2 ** (8 * dtype.itemsize) - 1 if 0 in table.ids else 0
-    data = np.zeros(ids.shape, bool) if nodata_mask is None else nodata_mask
-    strange = np.unique(ids[~data & ~np.isin(ids, table.ids)])
-    if strange.size:
-        raise LabelError(f"{path}: class ids {strange[:5].tolist()} are not in the class table {list(table.ids)}")
-    values = np.where(data, nodata, ids).astype(dtype)
-    palette = {0: (0, 0, 0, 0)} | {i: (*colour, 255) for i, colour in zip(table.ids, table.colours, strict=True)}
-    palette[nodata] = (0, 0, 0, 0)
-    with _new_raster(path, values, georeference, nodata, description) as raster:
-        raster.write_colormap(1, palette)
-        raster.write(values, 1)
-    _write_text(path.with_name(path.name + ".aux.xml"), _auxiliary_xml(table, nodata))
-    _write_text(path.with_suffix(".qml"), _qgis_style(table))
+    path, dtype = Path(path), np.dtype(dtype)
+    if dtype not in (np.float32, np.uint8):
+        raise OutputError(f"{path}: bands are float32 or uint8, found {dtype}")
+    with _new_raster(path, shape, dtype, georeference, nodata, descriptions) as raster:
+        yield lambda block, values: raster.write(values, window=block.slices)
+    path.with_name(path.name + ".aux.xml").unlink(missing_ok=True)  # statistics of an older file of that name
 
 
 def write_band(
@@ -70,12 +119,41 @@ def write_band(
 
     Raises :class:`OutputError` for another dtype or number of axes and when the file cannot be written.
     """
-    path = Path(path)
-    if array.ndim != 2 or array.dtype not in (np.float32, np.uint8):
+    if array.ndim != 2:
         raise OutputError(f"{path}: a band is 2-D and float32 or uint8, found {array.ndim}-D {array.dtype}")
-    with _new_raster(path, array, georeference, nodata, description) as raster:
-        raster.write(array, 1)
-    path.with_name(path.name + ".aux.xml").unlink(missing_ok=True)  # statistics of an older file of that name
+    place: dict[str, Any] = {"georeference": georeference, "nodata": nodata, "descriptions": [description]}
+    with band_writer(path, (1, *array.shape), array.dtype, **place) as write:
+        write(Block(0, 0, *array.shape), array[None])
+
+
+def make_cog(path: Path) -> None:
+    """Turn a GeoTIFF into a cloud-optimised one (tiles, overviews by the most frequent or mean value) in its place.
+
+    Raises :class:`OutputError` when GDAL cannot.
+    """
+    import rasterio
+    import rasterio.shutil
+    from rasterio.errors import RasterioError
+
+    with _quiet(), rasterio.open(path) as raster:
+        resampling = "mode" if raster.dtypes[0].startswith("uint") else "average"
+    options = {"compress": "deflate", "overview_resampling": resampling, "bigtiff": "if_safer"}
+    with write_atomically(path) as part:
+        try:
+            with _quiet():
+                rasterio.shutil.copy(path, part, driver="COG", **options)
+        except RasterioError as error:
+            raise OutputError(f"{path}: cannot be made a cloud-optimised GeoTIFF ({error})") from error
+        part.with_name(part.name + ".aux.xml").unlink(missing_ok=True)
+
+
+def read_classes(path: Path, block: Block | None = None) -> NDArray[Any]:
+    """The class ids ``(H, W)`` of a map that :func:`class_map_writer` wrote, or those of a block of it ``(h, w)``."""
+    import rasterio
+
+    with _quiet(), rasterio.open(path) as raster:
+        ids: NDArray[Any] = raster.read(1, window=block.slices if block else None)
+    return ids
 
 
 def read_georeference(path: Path, shape: tuple[int, int] | None = None) -> Georeference:
@@ -115,44 +193,59 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _new_raster(
-    path: Path, array: NDArray[Any], georeference: Georeference | None, nodata: float | None, description: str
+    path: Path,
+    shape: tuple[int, int, int],
+    dtype: np.dtype[Any],
+    georeference: Georeference | None,
+    nodata: float | None,
+    descriptions: Sequence[str],
 ) -> Iterator[Any]:
-    """An open rasterio dataset of one band under a temporary name, renamed when the block ends well."""
+    """An open rasterio dataset ``shape`` (bands, H, W) under a temporary name, renamed when the block ends well."""
     import rasterio
-    from affine import Affine
-    from rasterio.errors import CRSError, RasterioError
+    from rasterio.errors import RasterioError
 
-    place: dict[str, Any] = {}
-    if georeference is not None:
-        place["transform"] = Affine(*georeference.transform)
-        if georeference.crs is not None:
-            try:
-                place["crs"] = rasterio.crs.CRS.from_user_input(georeference.crs)
-            except CRSError as error:
-                raise OutputError(f"{path}: the CRS is not understood ({error})") from error
+    bands, height, width = shape
     layout = {
         "driver": "GTiff",
-        "height": array.shape[0],
-        "width": array.shape[1],
-        "count": 1,
-        "dtype": array.dtype.name,
+        "height": height,
+        "width": width,
+        "count": bands,
+        "dtype": dtype.name,
         "tiled": True,
         "blockxsize": TILE,
         "blockysize": TILE,
         "compress": "deflate",
-        "predictor": 3 if array.dtype.kind == "f" else 1,
+        "predictor": 3 if dtype.kind == "f" else 1,
         "bigtiff": "if_safer",
         "nodata": nodata,
     }
     with write_atomically(path) as part:
         try:
-            with _quiet(), rasterio.open(part, "w", **layout, **place) as raster:
-                if description:
-                    raster.set_band_description(1, description)
+            with _quiet(), rasterio.open(part, "w", **layout, **_place(path, georeference)) as raster:
+                for band, description in enumerate(descriptions, start=1):
+                    if description:
+                        raster.set_band_description(band, description)
                 yield raster
         except RasterioError as error:
             reason = str(error).replace(str(part), path.name)
             raise OutputError(f"{path}: cannot be written ({reason})") from error
+
+
+def _place(path: Path, georeference: Georeference | None) -> dict[str, Any]:
+    """CRS and transform as rasterio takes them; nothing when there is no place."""
+    import rasterio
+    from affine import Affine
+    from rasterio.errors import CRSError
+
+    if georeference is None:
+        return {}
+    place: dict[str, Any] = {"transform": Affine(*georeference.transform)}
+    if georeference.crs is not None:
+        try:
+            place["crs"] = rasterio.crs.CRS.from_user_input(georeference.crs)
+        except CRSError as error:
+            raise OutputError(f"{path}: the CRS is not understood ({error})") from error
+    return place
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -113,6 +113,15 @@ def symmetry(array: Tensor, which: int) -> Tensor:
     return array.transpose(-1, -2) if which & 4 else array
 
 
+def undo_symmetry(array: Tensor, which: int) -> Tensor:
+    """What :func:`symmetry` of that number turned, turned back."""
+    if which & 4:
+        array = array.transpose(-1, -2)
+    if which & 2:
+        array = array.flip(-2)
+    return array.flip(-1) if which & 1 else array
+
+
 def symmetry_of_starts(tile: Tile, window: int, which: int) -> tuple[Tensor, Tensor]:
     """Where the tile's windows start after :func:`symmetry` of the tile: ``rows, columns``."""
     rows, columns = tile.pixels.rows, tile.pixels.columns

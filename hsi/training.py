@@ -25,10 +25,14 @@ from hsi.devices import bfloat16_pays
 from hsi.errors import TrainingError, UsageError
 from hsi.models import WindowNetwork, choose_engine
 from hsi.tiles import Pixels, Tile, group_tiles, plan_tiles, symmetry, symmetry_of_starts
-from hsi.windows import gather_windows, pad_scene
+from hsi.windows import gather_windows
 
 DENSE_STEPS, DENSE_EPOCHS, PATCH_EPOCHS, PATCH_BATCH = 150, 20, 100, 256
+# The dense engine takes all training pixels in a step, several batches' worth, so its rate is higher, as by the linear
+# scaling rule (Goyal et al. 2017, arXiv:1706.02677); the patch engine's rates are those published for it.
+DENSE_RATE, PATCH_RATE, PATCH_RATES = 3e-3, 1e-3, {"step": 1e-4}
 STEP_DECAYS = (0.41, 0.76)  # of the epochs; the learning rate is a tenth after each
+LARGEST_ON_DEVICE = 4 * 2**30  # bytes of components that are kept on the device; beyond that, tiles are sent
 VALIDATIONS = 20  # about how often the validation pixels are looked at
 
 
@@ -45,6 +49,8 @@ class Recipe:
     lr_schedule: str
     weight_decay: float
     label_smoothing: float
+    balance: float
+    clip: float | None
     augment: bool
     bfloat16: bool
 
@@ -93,7 +99,8 @@ class DenseEngine:
 
     def scores(self, part: Tile, turn: int = 0) -> tuple[Tensor, Tensor]:
         """Class scores ``(n, classes)`` and codes ``(n,)`` of a tile's pixels, the tile turned by a symmetry."""
-        features = self.model.trunk(symmetry(part.cut(self.padded), turn))
+        tile = part.cut(self.padded).to(part.pixels.codes.device)
+        features = self.model.trunk(symmetry(tile, turn))
         rows, columns = symmetry_of_starts(part, self.model.window, turn)
         windows = gather_windows(features[0], rows, columns, self.model.head_window)
         return self.model.head(windows), part.pixels.codes
@@ -109,11 +116,13 @@ class PatchEngine:
         """The batch of each optimiser step of one epoch."""
         order = torch.randperm(len(self.pixels), generator=generator)
         for batch in torch.split(order, self.batch):
-            yield [self.pixels.take(batch.to(self.padded.device))]
+            yield [self.pixels.take(batch.to(self.pixels.codes.device))]
 
     def scores(self, part: Pixels, turn: int = 0) -> tuple[Tensor, Tensor]:
         """Class scores ``(n, classes)`` and codes ``(n,)`` of a batch, its patches turned by a symmetry."""
-        patches = gather_windows(self.padded, part.rows, part.columns, self.model.window)
+        device, (rows, columns) = self.padded.device, (part.rows, part.columns)
+        patches = gather_windows(self.padded, rows.to(device), columns.to(device), self.model.window)
+        patches = patches.to(part.codes.device)
         return self.model(symmetry(patches, turn)), part.codes
 
 
@@ -123,11 +132,18 @@ def labelled_pixels(codes: NDArray[np.int64], mask: NDArray[np.bool_]) -> Pixels
     return Pixels(torch.from_numpy(rows), torch.from_numpy(columns), torch.from_numpy(codes[mask]))
 
 
+def balanced_weights(codes: Tensor, classes: int, balance: float) -> Tensor:
+    """A weight for each class, ``count ** -balance`` scaled so that the mean over pixels is 1: ``(classes,)``."""
+    counts = torch.bincount(codes, minlength=classes).clamp(min=1).float()
+    weights = counts**-balance
+    return weights / weights[codes].mean()
+
+
 def decide(
     settings: TrainingSettings, engine: str, steps_per_epoch: int, batch: int | None, device: torch.device
 ) -> Recipe:
     """Every default of the training settings decided for an engine."""
-    lr = settings.lr or (1e-4 if settings.lr_schedule == "step" else 1e-3)
+    lr = settings.lr or (DENSE_RATE if engine == "dense" else PATCH_RATES.get(settings.lr_schedule, PATCH_RATE))
     dense_epochs = max(DENSE_EPOCHS, math.ceil(DENSE_STEPS / steps_per_epoch))
     epochs = settings.epochs or (dense_epochs if engine == "dense" else PATCH_EPOCHS)
     return Recipe(
@@ -140,6 +156,8 @@ def decide(
         lr_schedule=settings.lr_schedule,
         weight_decay=settings.weight_decay,
         label_smoothing=settings.label_smoothing,
+        balance=settings.balance,
+        clip=settings.clip,
         augment=settings.augment,
         bfloat16=settings.amp == "auto" and bfloat16_pays(device),
     )
@@ -148,13 +166,14 @@ def decide(
 class Trainer:
     """Prepared training: ``recipe`` says what was decided; :meth:`fit` does it.
 
-    ``components`` is ``(K, H, W)`` float32, ``codes`` ``(H, W)`` class positions, ``train`` and ``validation`` masks.
+    ``padded`` is ``(K, H + window - 1, W + window - 1)`` float32 components with half a window of zeros around them,
+    ``codes`` ``(H, W)`` class positions, ``train`` and ``validation`` masks.
     """
 
     def __init__(
         self,
         model: WindowNetwork,
-        components: NDArray[np.float32],
+        padded: NDArray[np.float32],
         codes: NDArray[np.int64],
         train: NDArray[np.bool_],
         validation: NDArray[np.bool_],
@@ -168,12 +187,15 @@ class Trainer:
             raise UsageError("--batch belongs to the patch engine; the dense engine takes whole tiles: leave it out")
         self.model, self.device, self.seed = model.to(device), device, seed
         self.generator = torch.Generator().manual_seed(seed)
-        padded = pad_scene(torch.from_numpy(components), model.window).to(device)
+        scene = torch.from_numpy(padded)
+        if scene.nbytes <= LARGEST_ON_DEVICE:
+            scene = scene.to(device)
         pixels = labelled_pixels(codes, train).to(device)
+        self.class_weights = balanced_weights(pixels.codes, model.classes, settings.balance)
         batch = (settings.batch or PATCH_BATCH) if engine == "patch" else None
 
         def make(pixels: Pixels) -> DenseEngine | PatchEngine:
-            return PatchEngine(model, padded, pixels, batch) if batch else DenseEngine(model, padded, pixels)
+            return PatchEngine(model, scene, pixels, batch) if batch else DenseEngine(model, scene, pixels)
 
         self.engine: Any = make(pixels)
         self.validation: Any = make(labelled_pixels(codes, validation).to(device)) if validation.any() else None
@@ -225,6 +247,8 @@ class Trainer:
                     progress(record, self.recipe.epochs)
         if self.validation:
             self.model.load_state_dict(kept)
+        if not all(torch.isfinite(weight).all() for weight in self.model.state_dict().values()):
+            raise TrainingError(f"training ended with weights that are no numbers: {self._lower_rate()}")
         self.model.eval()
         seconds = time.perf_counter() - started
         return Fitted(self.model, self.recipe, tuple(history), kept_epoch or self.recipe.epochs, seconds)
@@ -237,11 +261,12 @@ class Trainer:
             step_loss, step_right, step_seen = self._step(parts)
             loss, right, seen = loss + step_loss * step_seen, right + step_right, seen + step_seen
             if not math.isfinite(loss):
-                raise TrainingError(
-                    f"the loss is {step_loss} in epoch {number} of {self.recipe.epochs} at learning rate {lr:.2g}: "
-                    f"try a lower one, for example --lr {self.recipe.lr / 10:.1g}"
-                )
+                where = f"in epoch {number} of {self.recipe.epochs} at learning rate {lr:.2g}"
+                raise TrainingError(f"the loss is {step_loss} {where}: {self._lower_rate()}")
         return self._validated(Epoch(number, loss / seen, right / seen, lr))
+
+    def _lower_rate(self) -> str:
+        return f"try a lower rate, for example --lr {self.recipe.lr / 10:.1g}"
 
     def _step(self, parts: list[Any]) -> tuple[float, int, int]:
         """One optimiser step over the mean loss of all parts: loss, pixels right, pixels."""
@@ -251,14 +276,21 @@ class Trainer:
         losses, right = [], []
         for part in parts:
             scores, codes = self._scores(self.engine, part, turn)
-            share = F.cross_entropy(scores, codes, label_smoothing=self.recipe.label_smoothing, reduction="sum") / total
+            share = self._loss_sum(scores, codes) / total
             share.backward()  # type: ignore[no-untyped-call]
             losses.append(share.detach())
             right.append((scores.argmax(1) == codes).sum())
+        if self.recipe.clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         self.optimiser.step()
         if self.recipe.lr_schedule != "plateau":
             self.schedule.step()
         return float(torch.stack(losses).sum()), int(torch.stack(right).sum()), total
+
+    def _loss_sum(self, scores: Tensor, codes: Tensor) -> Tensor:
+        """Cross-entropy of ``(n, classes)`` scores, weighted by class, summed over pixels."""
+        smoothing = self.recipe.label_smoothing
+        return F.cross_entropy(scores, codes, self.class_weights, label_smoothing=smoothing, reduction="sum")
 
     def _scores(self, engine: Any, part: Any, turn: int = 0) -> tuple[Tensor, Tensor]:
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.recipe.bfloat16):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
+import warnings
+from typing import Any
 
 import click
 
@@ -16,6 +19,9 @@ from .plain import plain
 # shown by --help without importing what they need
 COMMANDS = {
     "classify": "Train on labelled pixels, map the whole scene, report accuracy.",
+    "train": "Train on labelled pixels and save the model.",
+    "predict": "Map a scene of any size with a saved model.",
+    "evaluate": "Compare a map with reference labels.",
     "fetch": "Get a benchmark scene by name.",
     "inspect": "Say what is in a file: shape, bands, classes, bad pixels, memory.",
     "models": "List the networks that --model takes.",
@@ -59,11 +65,16 @@ def cli(debug: bool) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command line and exit: 0 done, 1 failure, 2 usage, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to stop
     given = sys.argv[1:] if arguments is None else list(arguments)
     debug = "--debug" in given
     given = [argument for argument in given if argument != "--debug"]  # accepted before and after the command
     try:
-        cli.main(args=given or ["--help"], prog_name="hsi", standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn_in_one_line
+            cli.main(args=given or ["--help"], prog_name="hsi", standalone_mode=False)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:
@@ -98,6 +109,15 @@ def _unforeseen(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}: check the path, its permissions and the space left"
     return f"{type(error).__name__}: {text}; this was not foreseen: --debug shows where it happened"
+
+
+def _warn_in_one_line(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
+) -> None:
+    """Show what a library warns of as this package's own warnings are shown."""
+    from .terminal import warn
+
+    warn(" ".join(str(message).split()))
 
 
 def _help_of(error: click.ClickException) -> str:

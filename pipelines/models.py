@@ -8,6 +8,8 @@ from rich.table import Table
 
 from .terminal import stdout
 
+AT_LEAST_ONE = click.IntRange(1)
+
 EPILOG = """\b
 Examples:
   hsi models
@@ -16,9 +18,9 @@ Examples:
 
 
 @click.command("models", epilog=EPILOG)
-@click.option("--components", default=30, show_default=True, help="Components to count parameters for.")
-@click.option("--window", default=25, show_default=True, help="Side of the window to count parameters for.")
-@click.option("--classes", default=16, show_default=True, help="Classes to count parameters for.")
+@click.option("--components", type=AT_LEAST_ONE, default=30, show_default=True, help="Components to count for.")
+@click.option("--window", type=AT_LEAST_ONE, default=25, show_default=True, help="Side of the window to count for.")
+@click.option("--classes", type=AT_LEAST_ONE, default=16, show_default=True, help="Classes to count for.")
 def command(components: int, window: int, classes: int) -> None:
     """List the networks that --model takes, with parameters, norm, attention and source."""
     from hsi.models import MODELS, build_model, count_parameters

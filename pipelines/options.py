@@ -24,10 +24,12 @@ SETTING_OPTIONS: dict[str, tuple[str, Any, str]] = {
     "--epochs": ("training.epochs", int, "Passes over the training pixels. [default: by engine]"),
     "--batch": ("training.batch", int, "Windows in a step of the patch engine. [default: 256]"),
     "--optimiser": ("training.optimiser", str, "adam or adamw. [default: adamw]"),
-    "--lr": ("training.lr", float, "Highest learning rate. [default: 1e-3; 1e-4 under step]"),
+    "--lr": ("training.lr", float, "Highest learning rate. [default: dense 3e-3; patch 1e-3, under step 1e-4]"),
     "--lr-schedule": ("training.lr_schedule", str, "constant, step, cosine, one-cycle, plateau. [default: one-cycle]"),
     "--weight-decay": ("training.weight_decay", float, "Weight decay. [default: 0.01]"),
     "--label-smoothing": ("training.label_smoothing", float, "Share of each label spread over all classes."),
+    "--balance": ("training.balance", float, "Weight of rare classes: 0 none, 1 all classes alike. [default: 0.5]"),
+    "--clip": ("training.clip", float, "Largest norm of the gradient. [default: 1]"),
     "--amp": ("training.amp", str, "bfloat16 in training where the device has it: auto or off. [default: auto]"),
     "--device": ("device", str, "auto, cpu, cuda, cuda:1 or mps. [default: auto]"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -15,92 +16,93 @@ from rich.table import Table
 from .inputs import Inputs
 from .plain import plain
 from .record import Stopwatch, peak_memory, versions
-from .terminal import say, stdout
+from .terminal import progress, say, stdout
 
 if TYPE_CHECKING:
-    from hsi.config import Settings
-    from hsi.inference import Prediction
-    from hsi.reducers import Reducer
-    from hsi.splits import Split
-    from hsi.training import Fitted
+    from numpy.typing import NDArray
+
+    from hsi.mapping import MapOptions, MapSummary
+
+    from .fitting import Run
+
+    Ids = NDArray[Any]
 
 
-def mapped_ids(inputs: Inputs, prediction: Prediction) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Class ids as in the ground truth, ``(H, W)``."""
-    ids: np.ndarray[Any, np.dtype[np.int64]] = np.asarray(inputs.labels.table.ids)[prediction.codes]
-    return ids
+def map_inputs(inputs: Inputs, run: Run, path: Path, options: MapOptions) -> MapSummary:
+    """Map the scene that the model was trained on, all of it, with a progress bar."""
+    from hsi.devices import resolve_device
+    from hsi.mapping import plan_map, write_map
+    from hsi.matching import BandMatch
+    from hsi.memory import free_memory, resident_memory
+
+    match = BandMatch(inputs.scene, None, "the bands it was trained on")
+    plan = plan_map(run.bundle, match, options, resident_memory() + free_memory() // 2)
+    device = resolve_device(run.settings.device)
+    with progress("map", "rows") as advance:
+        return write_map(
+            path, run.bundle, match, options, plan, usable=inputs.survey.valid, device=device, progress=advance
+        )
 
 
-def write_rasters(folder: Path, inputs: Inputs, split: Split, prediction: Prediction) -> None:
-    """``map.tif``, ``confidence.tif`` and ``split.tif``."""
-    from hsi.rasters import write_band, write_class_map
-
-    where, unusable = inputs.scene.georeference, ~inputs.survey.valid
-    ids = mapped_ids(inputs, prediction)
-    write_class_map(folder / "map.tif", ids, inputs.labels.table, georeference=where, nodata_mask=unusable)
-    confidence = np.where(unusable, np.float32(np.nan), prediction.confidence)
-    write_band(
-        folder / "confidence.tif", confidence, georeference=where, nodata=float("nan"),
-        description="largest class probability",
-    )  # fmt: skip
-    write_band(
-        folder / "split.tif", split.codes(), georeference=where,
-        description="0 not used, 1 training, 2 validation, 3 test",
-    )  # fmt: skip
+def areas_of(summary: MapSummary) -> list[dict[str, Any]]:
+    """Pixels and hectares of each class of a map; hectares are None where the place is not known."""
+    hectares = summary.hectares or {}
+    names = zip(summary.table.ids, summary.table.names, strict=True)
+    return [{"id": i, "name": n, "pixels": summary.pixels[i], "hectares": hectares.get(i)} for i, n in names]
 
 
-def write_report(
-    folder: Path, inputs: Inputs, split: Split, prediction: Prediction, fitted: Fitted, report: dict[str, Any]
-) -> None:
-    """``accuracy.*`` and the figures."""
+def write_report(folder: Path, inputs: Inputs, run: Run, ids: Ids, report: dict[str, Any]) -> None:
+    """``split.tif``, ``accuracy.*`` and the figures."""
     from hsi.figures import RunFigures, false_colour, write_figures
+    from hsi.rasters import write_band
     from hsi.tables import write_tables
 
+    scene, labels, split = inputs.scene, inputs.labels, run.split
+    meaning = "0 not used, 1 training, 2 validation, 3 test"
+    write_band(folder / "split.tif", split.codes(), georeference=scene.georeference, description=meaning)
     write_tables(folder, report)
-    scene, labels = inputs.scene, inputs.labels
     figures = RunFigures(
         title=inputs.known_as or scene.name,
         table=labels.table,
-        ids=np.where(inputs.survey.valid, mapped_ids(inputs, prediction), labels.background),
+        ids=np.where(inputs.survey.valid, ids, labels.background),
         picture=false_colour(scene, inputs.survey.valid),
         truth=labels.values,
         tested=split.test,
         matrix=np.asarray(report["confusion_matrix"]),
-        history=[asdict(epoch) for epoch in fitted.history],
+        history=[asdict(epoch) for epoch in run.fitted.history],
     )
     write_figures(folder / "figures", figures)
 
 
-def describe_run(
-    inputs: Inputs, settings: Settings, split: Split, fitted: Fitted, reducer: Reducer, watch: Stopwatch,
-    hashes: dict[str, str],
-) -> dict[str, Any]:  # fmt: skip
+def describe_run(inputs: Inputs, run: Run, watch: Stopwatch) -> dict[str, Any]:
     """Everything needed to know what was run: ``run.json``."""
-    scene, labels, survey = inputs.scene, inputs.labels, inputs.survey
+    scene, labels, survey, fitted = inputs.scene, inputs.labels, inputs.survey, run.fitted
     return {
         "command": ["hsi", *sys.argv[1:]],
-        "settings": settings.model_dump(),
+        "settings": run.settings.model_dump(),
         "recipe": fitted.recipe.to_dict(),
         "device": str(next(fitted.model.parameters()).device),
         "versions": versions(),
-        "seed": settings.seed,
+        "seed": run.settings.seed,
         "inputs": {
             "scene": str(scene.source),
             "variable": scene.variable,
             "labels": str(labels.source),
             "label_variable": labels.variable,
-            "sha256": hashes,
+            "sha256": dict(run.bundle.trained_on),
             "recognised_as": inputs.known_as,
         },
-        "bands": [band + 1 for band in scene.bands],
+        "bands": inputs.bands.to_dict(),
+        "label_notes": list(labels.notes),
         "pixels": {
             "invalid": survey.invalid,
             "not_finite": survey.not_finite,
             "nodata": survey.nodata,
             "zero": survey.zero,
+            "masked": survey.masked,
         },
-        "reducer": f"{reducer.describe()}; fitted on all valid pixels, labelled or not",
-        "split": {"rule": split.rule, "hash": split.hash, "warnings": list(split.warnings)},
+        "reducer": f"{run.bundle.reducer.describe()}; fitted on all valid pixels, labelled or not",
+        "split": {"rule": run.split.rule, "hash": run.split.hash, "warnings": list(run.split.warnings)},
         "kept_epoch": fitted.epoch,
         "history": [asdict(epoch) for epoch in fitted.history],
         "seconds": watch.seconds,
@@ -141,6 +143,34 @@ def show_accuracy(report: dict[str, Any]) -> None:
 
 def _percent(fraction: float | None) -> str:
     return "–" if fraction is None else f"{fraction:.2%}"
+
+
+def check_free_file(path: Path, overwrite: bool) -> None:
+    """Raise :class:`OutputError` unless a file may be written to ``path``."""
+    from hsi.errors import OutputError
+
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder; give --out the name of a file")
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path}: exists already: choose another --out, or replace it with --overwrite")
+    folder = next(folder for folder in path.absolute().parents if folder.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise OutputError(f"{path}: cannot be written: {folder} is no folder to write into: choose another --out")
+
+
+def show_areas(areas: list[dict[str, Any]]) -> None:
+    """Pixels, share and hectares of each class of a map."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
+    table.add_column("id", justify="right")
+    table.add_column("class", overflow="ellipsis", no_wrap=True, max_width=40)
+    for heading in ("pixels", "share", "hectares"):
+        table.add_column(heading, justify="right")
+    total = sum(row["pixels"] for row in areas) or 1
+    for row in areas:
+        hectares = "–" if row["hectares"] is None else f"{row['hectares']:,.2f}"
+        pixels = (f"{row['pixels']:,}", f"{row['pixels'] / total:.1%}")
+        table.add_row(str(row["id"]), escape(plain(row["name"])), *pixels, hectares)
+    stdout.print(table)
 
 
 def show_written(out: Path) -> None:

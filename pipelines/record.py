@@ -8,11 +8,23 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PACKAGES = ("hsi", "torch", "numpy", "scipy", "scikit-learn", "rasterio", "spectral", "safetensors", "pydantic")
+PACKAGES = (
+    "hsi",
+    "torch",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "rasterio",
+    "spectral",
+    "safetensors",
+    "pydantic",
+    "h5py",
+    "geopandas",
+)
 
 
 class Stopwatch:
@@ -42,13 +54,20 @@ def versions() -> dict[str, str]:
     return found
 
 
-def hash_files(paths: list[Path | None]) -> dict[str, str]:
+def hash_files(paths: Iterable[Path]) -> dict[str, str]:
     """SHA-256 of each file, by its path; the same file is read once."""
     sums = {}
-    for path in dict.fromkeys(p for p in paths if p is not None):
+    for path in dict.fromkeys(paths):
         with path.open("rb") as file:
             sums[str(path)] = hashlib.file_digest(file, "sha256").hexdigest()
     return sums
+
+
+def hash_inputs(*sources: Path | None) -> dict[str, str]:
+    """SHA-256 of every file that holds these scenes and labels, by its path."""
+    from hsi.readers import files_of
+
+    return hash_files(path for source in sources if source is not None for path in files_of(source))
 
 
 def peak_memory() -> int:

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from hsi.config import ReducerSettings
 from hsi.errors import BundleError, SceneError
-from hsi.reducers.reducer import REDUCERS, Pixels, Reducer
+from hsi.reducers.reducer import REDUCERS, Pixels, Reducer, ValidBlock
 from hsi.scene import Scene
 
 Advance = Callable[[int, int], None]
+PIXELS = 1 << 15
 
 
 def fit_reducer(
@@ -27,35 +28,65 @@ def fit_reducer(
     reducer.check(len(scene.bands))
     if not valid.any():
         raise SceneError(f"{scene.source or scene.name}: no valid pixel: all are NaN, zero or nodata")
-    reducer.fit(_valid_pixels(scene, valid, progress))
+    reducer.fit(_blocks(scene, valid, progress))
     return reducer
 
 
-def _valid_pixels(scene: Scene, valid: NDArray[np.bool_], progress: Advance | None) -> Iterator[Pixels]:
+def _blocks(scene: Scene, valid: NDArray[np.bool_], progress: Advance | None) -> Iterator[ValidBlock]:
     for block in scene.blocks():
-        yield scene.read(block)[valid[block.slices]]
+        yield scene.read(block), valid[block.slices]
         if progress:
             progress(block.row + block.height, scene.height)
 
 
-def reduce_scene(
-    scene: Scene, reducer: Reducer, valid: NDArray[np.bool_], progress: Advance | None = None
-) -> NDArray[np.float32]:
-    """The scene as components ``(K, H, W)`` float32, zero where a pixel is not valid (as outside the scene).
+def reduce_cube(cube: Pixels, reducer: Reducer, usable: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """``(h, w, B)`` as components ``(K, h, w)`` float32, zero where ``usable`` ``(h, w)`` is not set.
 
     Raises :class:`BundleError` when the reducer was fitted on another number of bands.
     """
-    height, width, bands = scene.shape
     fitted_on = len(reducer.state()["mean"])
-    if bands != fitted_on:
-        raise BundleError(
-            f"{scene.source or scene.name}: has {bands} usable bands, the reducer was fitted on {fitted_on}"
-        )
-    components = np.zeros((reducer.components, height, width), np.float32)
+    if cube.shape[2] != fitted_on:
+        raise BundleError(f"{cube.shape[2]} usable bands are given, but the reducer was fitted on {fitted_on}")
+    pixels = cube[usable]  # (n, B)
+    reduced = np.empty((len(pixels), reducer.components), np.float32)
+    for start in range(0, len(pixels), PIXELS):  # float64 copies of a piece at a time
+        reduced[start : start + PIXELS] = reducer.transform(pixels[start : start + PIXELS])
+    components = np.zeros((reducer.components, *usable.shape), np.float32)
+    components[:, usable] = reduced.T
+    return components
+
+
+def reduce_scene(
+    scene: Scene,
+    reducer: Reducer,
+    valid: NDArray[np.bool_],
+    progress: Advance | None = None,
+    *,
+    margin: int = 0,
+    around: NDArray[np.bool_] | None = None,
+) -> NDArray[np.float32]:
+    """The scene as components ``(K, H, W)`` float32, zero where a pixel is not valid (as outside the scene).
+
+    With ``margin`` there are that many zeros more on each side. With ``around`` ``(H, W)`` only the rows within
+    ``margin`` of its pixels are read; the others stay zero and take no memory on systems that give it when it is used.
+
+    Raises :class:`BundleError` when the reducer was fitted on another number of bands.
+    """
+    height, width, _ = scene.shape
+    padded = np.zeros((reducer.components, height + 2 * margin, width + 2 * margin), np.float32)
+    inside = padded[:, margin : margin + height, margin : margin + width]
+    wanted = np.ones(height, bool) if around is None else _near(np.asarray(around.any(axis=1)), margin)
     for block in scene.blocks():
-        keep = valid[block.slices]
         rows, columns = block.slices
-        components[:, rows, columns][:, keep] = reducer.transform(scene.read(block)[keep]).T
+        if wanted[rows].any():
+            inside[:, rows, columns] = reduce_cube(scene.read(block), reducer, valid[block.slices])
         if progress:
             progress(block.row + block.height, height)
-    return components
+    return padded
+
+
+def _near(rows: NDArray[np.bool_], distance: int) -> NDArray[np.bool_]:
+    """Rows within a distance of those marked, ``(H,)``."""
+    from scipy.ndimage import maximum_filter1d
+
+    return np.asarray(maximum_filter1d(rows.astype(np.uint8), 2 * distance + 1, mode="constant") > 0)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi.errors import UsageError
-from hsi.reducers.reducer import REDUCERS, Pixels, Reducer, stream_moments
+from hsi.reducers.reducer import REDUCERS, Pixels, Reducer, ValidBlock, stream_moments
 
 
 @REDUCERS.register("identity")
@@ -26,9 +26,9 @@ class Identity(Reducer):
                 f"the identity reducer keeps all {bands} bands: leave --components out, or use --reducer pca"
             )
 
-    def fit(self, pixels: Iterable[Pixels]) -> None:
+    def fit(self, blocks: Iterable[ValidBlock]) -> None:
         """Learn mean and standard deviation of each band."""
-        moments = stream_moments(pixels)
+        moments = stream_moments(blocks)
         self.mean_ = moments.mean
         scale = np.sqrt(np.diag(moments.covariance))
         self.scale_ = np.where(scale == 0, 1.0, scale)

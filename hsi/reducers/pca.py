@@ -8,7 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi.errors import UsageError
-from hsi.reducers.reducer import REDUCERS, Pixels, Reducer, stream_moments
+from hsi.reducers.reducer import (
+    REDUCERS,
+    Pixels,
+    Reducer,
+    ValidBlock,
+    fix_signs,
+    refuse_too_many,
+    stream_moments,
+)
 
 DEFAULT_COMPONENTS = 30
 
@@ -32,15 +40,11 @@ class PCA(Reducer):
 
     def check(self, bands: int) -> None:
         """Raise :class:`UsageError` for more components than bands."""
-        if self.wanted > bands:
-            raise UsageError(
-                f"{self.wanted} components asked for, but the scene has {bands} usable bands: "
-                f"--components {bands} or fewer"
-            )
+        refuse_too_many(self.wanted, bands)
 
-    def fit(self, pixels: Iterable[Pixels]) -> None:
-        """Learn mean and axes from ``(n, B)`` blocks. Raises :class:`UsageError` when fewer axes carry variance."""
-        moments = stream_moments(pixels)
+    def fit(self, blocks: Iterable[ValidBlock]) -> None:
+        """Learn mean and axes from blocks. Raises :class:`UsageError` when fewer axes carry variance."""
+        moments = stream_moments(blocks)
         covariance = moments.covariance
         scale = np.sqrt(np.diag(covariance)) if self.settings.standardise else np.ones(len(covariance))
         scale[scale == 0] = 1.0
@@ -53,7 +57,7 @@ class PCA(Reducer):
                 f"({moments.count} valid pixels): --components {rank} or fewer"
             )
         values, axes = values[: self.wanted], axes[:, : self.wanted]
-        axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(self.wanted)])
+        axes = fix_signs(axes)
         if self.settings.whiten:
             axes = axes / np.sqrt(values)
         self.mean_ = moments.mean

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi.config import ReducerSettings
-from hsi.errors import BundleError
+from hsi.errors import BundleError, UsageError
 from hsi.registry import Registry
 
 Pixels = NDArray[Any]
+ValidBlock = tuple[NDArray[Any], NDArray[np.bool_]]  # (h, w, B) and which of its pixels (h, w) count
 
 
 class Reducer(ABC):
@@ -30,8 +31,8 @@ class Reducer(ABC):
         """Raise :class:`UsageError` when the settings do not suit a scene of that many bands."""
 
     @abstractmethod
-    def fit(self, pixels: Iterable[Pixels]) -> None:
-        """Learn from a stream of valid pixels, ``(n, B)`` each."""
+    def fit(self, blocks: Iterable[ValidBlock]) -> None:
+        """Learn from a stream of blocks of whole rows and their valid pixels."""
 
     @abstractmethod
     def transform(self, pixels: Pixels) -> NDArray[np.float32]:
@@ -101,12 +102,31 @@ class Moments:
         return self.scatter / max(self.count - 1, 1)
 
 
-def stream_moments(pixels: Iterable[Pixels]) -> Moments:
-    """Moments of a stream of ``(n, B)`` blocks; empty blocks are passed over."""
+def add_moments(total: Moments | None, pixels: Pixels) -> Moments | None:
+    """The moments with some more ``(n, B)`` pixels, of which there may be none."""
+    if len(pixels) == 0:
+        return total
+    return Moments.of(pixels) if total is None else total + Moments.of(pixels)
+
+
+def stream_moments(blocks: Iterable[ValidBlock]) -> Moments:
+    """Moments of the valid pixels of a stream of blocks."""
     total: Moments | None = None
-    for block in pixels:
-        if len(block):
-            moments = Moments.of(block)
-            total = moments if total is None else total + moments
+    for cube, valid in blocks:
+        total = add_moments(total, cube[valid])
     assert total is not None, "a scene has at least one valid pixel"
     return total
+
+
+def fix_signs(axes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``(B, K)`` axes whose loading of largest magnitude is positive: a sign is arbitrary, and runs must agree."""
+    largest = np.abs(axes).argmax(axis=0)
+    return np.asarray(axes * np.sign(axes[largest, np.arange(axes.shape[1])]))
+
+
+def refuse_too_many(wanted: int, bands: int) -> None:
+    """Raise :class:`UsageError` for more components than bands."""
+    if wanted > bands:
+        raise UsageError(
+            f"{wanted} components asked for, but the scene has {bands} usable bands: --components {bands} or fewer"
+        )

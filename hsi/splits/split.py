@@ -91,11 +91,18 @@ SPLITS: Registry[SplitRule] = Registry("split", "hsi.splits")
 
 
 def split_from_codes(
-    labels: LabelMap, codes: NDArray[Any], *, rule: str, seed: int | None, warnings: Iterable[str] = ()
+    labels: LabelMap,
+    codes: NDArray[Any],
+    *,
+    rule: str,
+    seed: int | None,
+    warnings: Iterable[str] = (),
+    tested: bool = True,
 ) -> Split:
     """The :class:`Split` of a raster of codes (see :meth:`Split.codes`), without the pixels that have no label.
 
-    Adds warnings that name the classes with few or no training pixels, or with no test pixel. Raises
+    Adds warnings that name the classes with few or no training pixels, or, where a test is meant (``tested``), with no
+    test pixel. Raises
     :class:`SplitError` when fewer than two classes have a training pixel.
     """
     train, validation, test = (labels.labelled & (codes == part) for part in (TRAIN, VALIDATION, TEST))
@@ -104,15 +111,15 @@ def split_from_codes(
     trained = sum(1 for part in counts.values() if part.train)
     if trained < 2:
         raise SplitError(f"{rule}: training pixels of 2 or more classes are needed, found {trained}")
-    return replace(split, warnings=(*split.warnings, *_class_warnings(labels, counts)))
+    return replace(split, warnings=(*split.warnings, *_class_warnings(labels, counts, tested)))
 
 
-def _class_warnings(labels: LabelMap, counts: dict[int, PixelCounts]) -> list[str]:
+def _class_warnings(labels: LabelMap, counts: dict[int, PixelCounts], tested: bool) -> list[str]:
     """One line for each kind of trouble, naming the classes."""
     named = list(zip(labels.table.names, counts.values(), strict=True))
     few = [f"{name} ({part.train})" for name, part in named if 0 < part.train < FEW]
     untrained = [name for name, part in named if not part.train]
-    untested = [name for name, part in named if part.train and not part.test]
+    untested = [name for name, part in named if tested and part.train and not part.test]
     lines = []
     if few:
         lines.append(f"fewer than {FEW} training pixels: {', '.join(few)}")

@@ -1,0 +1,91 @@
+"""Run ``hsi classify`` over models and seeds and write mean and standard deviation: ``python benchmarks/accuracy.py``.
+
+Finished runs are kept and not run again, so the command can be repeated until all are there.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import click
+
+RESULTS = Path(__file__).parent / "results"
+ROOT = Path(__file__).parent.parent
+MEASURES = {"OA": "overall_accuracy", "AA": "average_accuracy", "kappa": "kappa"}
+
+
+def run(scene: Path, model: str, seed: int, train: str, runs: Path) -> dict[str, Any]:
+    """The accuracy report and the record of one run, made now unless it is there."""
+    out = (runs / f"{model}-{train.rstrip('%')}-seed{seed}").resolve()
+    if not (out / "run.json").exists():
+        options = ["--model", model, "--seed", str(seed), "--train", train, "--out", str(out)]
+        command = [sys.executable, "-m", "pipelines.cli", "classify", str(scene.resolve()), *options]
+        subprocess.run(command, cwd=ROOT, check=True, stdout=sys.stderr)
+    report, record = (json.loads((out / f"{name}.json").read_text(encoding="utf-8")) for name in ("accuracy", "run"))
+    figures = {name: report[key] for name, key in MEASURES.items()}
+    figures |= {
+        "seed": seed,
+        "seconds": sum(record["seconds"].values()),
+        "peak_memory_bytes": record["peak_memory_bytes"],
+    }
+    return figures | {"position_only": report["audit"]["position_accuracy"]}
+
+
+def to_markdown(record: dict[str, Any]) -> str:
+    """The record as a table of percent, mean and standard deviation over seeds."""
+    lines = [f"`{record['command']}`, {record['date']}, {record['seeds']} seeds, {record['versions']}.", ""]
+    lines += [
+        "| model | OA (%) | AA (%) | kappa × 100 | OA of each seed | peak memory |",
+        "|---|---:|---:|---:|---|---:|",
+    ]
+    for name, runs in record["models"].items():
+        cells = [spread([100 * run[key] for run in runs]) for key in MEASURES]
+        each = ", ".join(f"{100 * run['OA']:.2f}" for run in runs)
+        peak = max(run["peak_memory_bytes"] for run in runs) / 2**30
+        lines.append(f"| {name} | {' | '.join(cells)} | {each} | {peak:.2f} GiB |")
+    baseline = [100 * run["position_only"] for run in next(iter(record["models"].values()))]
+    lines += [f"| position-only nearest neighbour (audit) | {spread(baseline)} | | | | |"]
+    return "\n".join(lines) + "\n"
+
+
+def spread(values: list[float]) -> str:
+    """Mean ± standard deviation."""
+    return f"{statistics.mean(values):.2f} ± {statistics.stdev(values) if len(values) > 1 else 0:.2f}"
+
+
+@click.command()
+@click.option("--scene", type=click.Path(path_type=Path), default=Path("data/indian_pines.mat"), show_default=True)
+@click.option("--models", default="hybridsn-bn,hybridsn-se", show_default=True)
+@click.option("--seeds", default=5, show_default=True)
+@click.option("--train", default="10%", show_default=True)
+@click.option("--runs", type=click.Path(path_type=Path), default=Path("runs/accuracy"), show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), default=RESULTS / "indian_pines.json", show_default=True)
+def main(scene: Path, models: str, seeds: int, train: str, runs: Path, out: Path) -> None:
+    """Run every model with every seed from 0 and write the accuracies as JSON and Markdown."""
+    import torch
+
+    from hsi.version import __version__
+
+    found = {name: [run(scene, name, seed, train, runs) for seed in range(seeds)] for name in models.split(",")}
+    record = {
+        "command": f"hsi classify {scene} --model MODEL --train {train} --seed SEED",
+        "date": date.today().isoformat(),
+        "seeds": f"0 to {seeds - 1}",
+        "versions": f"hsi {__version__}, torch {torch.__version__}, {torch.get_num_threads()} CPU threads",
+        "models": found,
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    text = to_markdown(record)
+    out.with_suffix(".md").write_text(text, encoding="utf-8")
+    click.echo(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""How much memory there is, and how a scene is cut so that mapping stays within it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from hsi.errors import UsageError
+
+MB = 10**6
+UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+TILE_SIDES = (16, 160)  # smallest and largest tile, in pixels; larger ones are no faster
+ROWS = (8, 512)  # fewest and most rows of a strip
+OUTPUT_TILE = 256  # rows of a tile of the files that are written
+CACHES = (16 * MB, 512 * MB)  # smallest and largest block cache of GDAL
+PIECES = 48 * MB  # copies of a piece of a scene while it becomes components, for the largest of several reads
+
+
+def parse_memory(text: str) -> int:
+    """``"1GB"``, ``"512 MB"`` or ``"1.5GiB"`` in bytes. Raises :class:`UsageError` for anything else."""
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?i?)b?", text.strip().lower())
+    if not match or match[2] not in UNITS:
+        raise UsageError(f"'{text}' is not an amount of memory: write 512MB or 2GB")
+    return int(float(match[1]) * UNITS[match[2]])
+
+
+def free_memory() -> int:
+    """Bytes that could be used now without swapping."""
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
+def resident_memory() -> int:
+    """Bytes of memory that this process holds now."""
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What mapping a scene takes: its ``width`` and the bytes ``stored`` for a pixel of its file, the network's
+    ``components``, ``window`` and ``classes``, the bytes of ``outputs`` for a pixel, and the ``patches`` that the patch
+    engine works on at a time (0 for the dense engine)."""
+
+    width: int
+    stored: int
+    components: int
+    window: int
+    classes: int
+    outputs: int
+    patches: int = 0
+
+    @property
+    def network(self) -> int:
+        """Bytes that the network takes whatever the tile."""
+        return (30 + 3 * self.components) * MB + self.patches * self.window**2 * self.feature
+
+    @property
+    def feature(self) -> int:
+        """Bytes that the network takes for a pixel of a tile with its margin.
+
+        This and ``network`` are above all that was measured with float32 on a CPU, by the peak resident memory for
+        tiles of 32, 128 and 256 pixels. In MB, without, with SE and with CBAM attention (components / window / tile):
+        13 / 11 / 128: 175, 201, 181; 13 / 25 / 128: 141, 152, 144; 30 / 11 / 128: 155, 195, 202; 30 / 25 / 32: 136,
+        138, 149; 30 / 25 / 128: 255, 253, 214; 60 / 11 / 128: 450, 387, 435; 60 / 25 / 128: 410, 368, 410.
+        """
+        return 6000 + 180 * self.components
+
+    @property
+    def row(self) -> int:
+        """Bytes for a row of a strip: as stored, five copies of the components, probabilities, and the outputs."""
+        return self.width * (self.stored + 5 * 4 * self.components + 3 * 4 * self.classes + 2 * self.outputs + 16)
+
+    @property
+    def held(self) -> int:
+        """Bytes held whatever the strip: the rows of components above, and a row of output tiles, twice."""
+        return self.width * (2 * self.window * 4 * self.components + 2 * OUTPUT_TILE * self.outputs)
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """How a scene is streamed: ``rows`` are read and reduced at a time, ``tile`` is the side of the network's tiles,
+    ``cache`` the bytes that GDAL may keep of the files it reads and writes."""
+
+    rows: int
+    tile: int
+    cache: int
+
+
+def plan_memory(limit: int, work: Work) -> MemoryPlan:
+    """The largest tiles, and strips to suit them, that keep this process below ``limit`` bytes, whatever the height.
+
+    Raises :class:`UsageError` when even the smallest do not fit.
+    """
+    cache = min(max(limit // 16, CACHES[0]), CACHES[1])
+    budget = limit - resident_memory() - work.held - work.network - PIECES - cache
+    margin = work.window - 1
+    for side in range(TILE_SIDES[1], TILE_SIDES[0] - 1, -8):
+        tile = 0 if work.patches else (side + margin) ** 2 * work.feature
+        rows = int((budget - tile) / work.row)
+        # strips lower than the tile make its margin count for more
+        if rows >= side or (side == TILE_SIDES[0] and rows >= ROWS[0]):
+            return MemoryPlan(min(ROWS[1], rows), side, cache)
+    smallest = ROWS[0] * work.row + (0 if work.patches else (TILE_SIDES[0] + margin) ** 2 * work.feature)
+    need = -(-(limit - budget + smallest) // MB)
+    raise UsageError(f"--max-memory is {limit / MB:,.0f} MB; this scene and model need at least {need:,} MB")

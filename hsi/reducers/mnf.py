@@ -1,0 +1,101 @@
+"""Minimum noise fraction (Green et al. 1988, doi:10.1109/36.3001): components in order of signal over noise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+
+from hsi.errors import UsageError
+from hsi.reducers.reducer import (
+    REDUCERS,
+    Moments,
+    Pixels,
+    Reducer,
+    ValidBlock,
+    add_moments,
+    fix_signs,
+    refuse_too_many,
+)
+
+DEFAULT_COMPONENTS = 30
+RIDGE = 1e-9  # of the mean noise variance, so that bands that copy each other do not stop the transform
+
+
+@REDUCERS.register("mnf")
+class MNF(Reducer):
+    """The components with the highest signal-to-noise ratio, in one pass.
+
+    Noise is estimated from differences between neighbours in a row, half of whose variance is noise. ``whiten`` gives
+    components unit variance; without it they have unit noise variance. ``standardise`` has no meaning here, because
+    the transform does not depend on the bands' scales. Signs are fixed as in PCA.
+    """
+
+    name = "mnf"
+    mean_: NDArray[np.float64]
+    weights_: NDArray[np.float64]
+    ratios_: NDArray[np.float64]
+
+    @property
+    def wanted(self) -> int:
+        """Number of components asked for."""
+        return self.settings.components or DEFAULT_COMPONENTS
+
+    def check(self, bands: int) -> None:
+        """Raise :class:`UsageError` for more components than bands and for ``standardise``."""
+        if self.settings.standardise:
+            raise UsageError("--standardise has no effect on the mnf reducer: leave it out")
+        refuse_too_many(self.wanted, bands)
+
+    def fit(self, blocks: Iterable[ValidBlock]) -> None:
+        """Learn mean, noise and axes. Raises :class:`UsageError` when no two neighbours are valid."""
+        total: Moments | None = None
+        differences: Moments | None = None
+        for cube, valid in blocks:
+            values = cube.astype(np.float64)
+            pairs = valid[:, 1:] & valid[:, :-1]
+            pixels, noise = values[valid], (values[:, 1:] - values[:, :-1])[pairs]
+            total = add_moments(total, pixels)
+            differences = add_moments(differences, noise)
+        if total is None or differences is None:
+            raise UsageError("the mnf reducer needs valid pixels side by side to estimate noise: use --reducer pca")
+        self._solve(total, differences.covariance / 2)
+
+    def _solve(self, moments: Moments, noise: NDArray[np.float64]) -> None:
+        bands = len(noise)
+        noise = noise + np.eye(bands) * (RIDGE * max(np.trace(noise) / bands, np.finfo(float).tiny))
+        try:
+            ratios, axes = scipy.linalg.eigh(moments.covariance, noise)
+        except np.linalg.LinAlgError:
+            raise UsageError("the noise of this scene cannot be estimated for mnf: use --reducer pca") from None
+        ratios, axes = ratios[::-1][: self.wanted], axes[:, ::-1][:, : self.wanted]
+        axes = fix_signs(axes)
+        if self.settings.whiten:
+            axes = axes / np.sqrt(np.maximum(ratios, np.finfo(float).tiny))
+        self.mean_, self.weights_, self.ratios_ = moments.mean, axes, ratios
+
+    def transform(self, pixels: Pixels) -> NDArray[np.float32]:
+        """``(n, B) -> (n, K)`` float32."""
+        components: NDArray[np.float64] = (pixels.astype(np.float64) - self.mean_) @ self.weights_
+        return components.astype(np.float32)
+
+    @property
+    def components(self) -> int:
+        """Number of components."""
+        return int(self.weights_.shape[1])
+
+    def describe(self) -> str:
+        """Components, their range of signal-to-noise ratios, and how they were scaled."""
+        snr = np.sqrt(np.maximum(self.ratios_ - 1, 0))
+        scaled = "unit variance" if self.settings.whiten else "unit noise"
+        return f"MNF: {self.components} components, signal to noise {snr[0]:.1f} to {snr[-1]:.1f}, {scaled}"
+
+    def state(self) -> dict[str, NDArray[np.float64]]:
+        """Mean, weights and ratios."""
+        return {"mean": self.mean_, "weights": self.weights_, "ratios": self.ratios_}
+
+    def restore(self, state: Mapping[str, NDArray[np.float64]]) -> None:
+        """Take the arrays of :meth:`state` back."""
+        self.mean_, self.weights_, self.ratios_ = state["mean"], state["weights"], state["ratios"]

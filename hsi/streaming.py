@@ -1,0 +1,131 @@
+"""A scene as strips of components: read ahead in the background, each pixel read and reduced once."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi.errors import SceneError
+from hsi.reducers import Reducer, reduce_cube
+from hsi.scene import Block, Scene, usable_pixels
+
+PIECE = 1 << 20  # numbers of a scene that are turned into components at a time, 8 MiB as float64
+Convert = Callable[[NDArray[Any]], NDArray[Any]]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Whole rows of a scene, ready to be classified.
+
+    ``padded`` is ``(K, rows + window - 1, W + window - 1)`` float32: the rows' components with half a window around
+    them, zero outside the scene and where a pixel cannot be used; ``valid`` is ``(rows, W)``.
+    """
+
+    block: Block
+    padded: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+
+
+def component_strips(
+    scene: Scene,
+    reducer: Reducer,
+    *,
+    window: int,
+    rows: int,
+    convert: Convert | None = None,
+    usable: Mask | None = None,
+) -> Iterator[Strip]:
+    """Strips of about ``rows`` rows from top to bottom that together cover the scene once.
+
+    ``convert`` turns ``(h, w, bands of the scene)`` into the bands that the reducer was fitted on; ``usable``
+    ``(H, W)`` leaves out pixels that could be read. The next rows are read and reduced while the caller works on these.
+    Raises :class:`SceneError` that names the rows which cannot be read.
+    """
+    half = window // 2
+    sides = ((0, 0), (0, 0), (half, half))
+    held = np.zeros((reducer.components, half, scene.width + 2 * half), np.float32)
+    valid = np.zeros((0, scene.width), bool)
+    row = 0
+    for components, found in _read_ahead(scene, reducer, rows, convert, usable):
+        held = np.concatenate([held, np.pad(components, sides)], axis=1)
+        valid = np.concatenate([valid, found])
+        if row + len(valid) == scene.height:
+            held = np.pad(held, ((0, 0), (0, half), (0, 0)))
+        ready = held.shape[1] - 2 * half
+        if ready > 0:
+            yield Strip(Block(row, 0, ready, scene.width), held, valid[:ready])
+            # copies, so that the rows that are done are let go
+            held, valid, row = held[:, ready:].copy(), valid[ready:].copy(), row + ready
+
+
+def _read_ahead(
+    scene: Scene, reducer: Reducer, rows: int, convert: Convert | None, usable: Mask | None
+) -> Iterator[tuple[NDArray[np.float32], Mask]]:
+    """Components ``(K, h, W)`` and usable pixels ``(h, W)`` of one strip after another, the next one under way."""
+
+    def work(block: Block) -> tuple[NDArray[np.float32], Mask]:
+        stored = _read_rows(scene, block)
+        allowed = None if usable is None else usable[block.slices]
+        return _reduce_in_pieces(scene, stored, reducer, convert, allowed)
+
+    starts = range(0, scene.height, rows)
+    blocks = [Block(row, 0, min(rows, scene.height - row), scene.width) for row in starts]
+    with ThreadPoolExecutor(max_workers=1) as reading:
+        coming = reading.submit(work, blocks[0])
+        for following in [*blocks[1:], None]:
+            done = coming.result()
+            if following:
+                coming = reading.submit(work, following)
+            yield done
+            del done  # not held while the next rows are waited for
+
+
+def _read_rows(scene: Scene, block: Block) -> NDArray[Any]:
+    """All bands of the file in some rows, ``(h, W, bands of the file)``; raises :class:`SceneError` with the rows."""
+    try:
+        return scene.fetch(block)
+    except MemoryError:
+        raise
+    except Exception as error:
+        where = str(scene.source or scene.name)
+        reason = " ".join(str(error).split()).removeprefix(f"{where}: ")
+        last = block.row + block.height
+        raise SceneError(
+            f"{where}: rows {block.row + 1} to {last} of {scene.height} cannot be read: {reason}"
+        ) from error
+
+
+def _reduce_in_pieces(
+    scene: Scene, stored: NDArray[Any], reducer: Reducer, convert: Convert | None, allowed: Mask | None
+) -> tuple[NDArray[np.float32], Mask]:
+    """Components ``(K, h, W)`` and usable pixels ``(h, W)`` of stored rows, few rows at a time to bound the copies."""
+    height, width, file_bands = stored.shape
+    bands: slice | list[int] = list(scene.bands) if scene.bands != tuple(range(file_bands)) else slice(None)
+    components = np.empty((reducer.components, height, width), np.float32)
+    found = np.empty((height, width), bool)
+    step = max(1, PIECE // (width * max(file_bands, reducer.components)))
+    for top in range(0, height, step):
+        rows = slice(top, top + step)
+        cube = np.ascontiguousarray(stored[rows][:, :, bands])
+        found[rows] = usable_pixels(cube, scene.nodata)
+        if allowed is not None:
+            found[rows] &= allowed[rows]
+        components[:, rows] = reduce_cube(convert(cube) if convert else cube, reducer, found[rows])
+    _forget_pages(stored)
+    return components, found
+
+
+def _forget_pages(stored: NDArray[Any]) -> None:
+    """Give the pages of a memory-mapped file back, which would otherwise count as this process's until it ends."""
+    base: Any = stored
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)

@@ -1,0 +1,129 @@
+"""From inputs and settings to a trained model: what classify and train have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .inputs import Inputs
+from .record import Stopwatch, hash_inputs
+from .terminal import progress, say, warn
+
+if TYPE_CHECKING:
+    from hsi.bundle import Bundle
+    from hsi.config import Settings
+    from hsi.labels import LabelMap
+    from hsi.scene import Scene
+    from hsi.splits import Split
+    from hsi.training import Epoch, Fitted, Trainer
+
+
+@dataclass(frozen=True)
+class Run:
+    """What was trained, on what split, and everything that a saved model keeps."""
+
+    settings: Settings
+    split: Split
+    fitted: Fitted
+    bundle: Bundle
+
+
+def fit_run(inputs: Inputs, settings: Settings, split: Split, watch: Stopwatch) -> Run:
+    """Reduce the scene, train on the split's training pixels, and put the saved model together."""
+    from hsi.bundle import Bundle
+    from hsi.devices import resolve_device
+    from hsi.familiarity import learn_familiarity
+    from hsi.models import build_model
+    from hsi.reducers import fit_reducer, reduce_scene
+    from hsi.training import Trainer
+
+    scene, labels, valid = inputs.scene, inputs.labels, inputs.survey.valid
+    window, classes = settings.model.window, len(labels.table)
+    half = window // 2
+    check_window(window, scene)
+    with watch.stage("reduce"), progress("reduce", "rows") as advance:
+        reducer = fit_reducer(scene, settings.reducer, valid, advance)
+        around = split.train | split.validation
+        padded = reduce_scene(scene, reducer, valid, advance, margin=half, around=around)
+    say("reducer", f"{reducer.describe()}; fitted on all {np.count_nonzero(valid):,} valid pixels, labelled or not")
+    model = build_model(
+        settings.model.name, components=reducer.components, window=window, classes=classes, seed=settings.seed
+    )
+    codes = labels.codes()
+    trainer = Trainer(
+        model, padded, codes, split.train, split.validation, settings.training,
+        device=resolve_device(settings.device), seed=settings.seed,
+    )  # fmt: skip
+    say_plan(settings, trainer)
+    with watch.stage("train"), progress("train", "epochs") as advance:
+        fitted = trainer.fit(lambda epoch, epochs: advance(epoch.epoch, epochs, epoch_note(epoch)))
+    rows, columns = np.nonzero(split.train)
+    bundle = Bundle(
+        model=fitted.model,
+        reducer=reducer,
+        table=labels.table,
+        settings=settings,
+        bands=inputs.band_list,
+        familiar=learn_familiarity(padded[:, rows + half, columns + half].T, codes[split.train], classes),
+        trained_on=hash_inputs(scene.source, labels.source),
+    )
+    return Run(settings, split, fitted, bundle)
+
+
+def split_labels(labels: LabelMap, settings: Settings) -> Split:
+    """Make the split and say its sizes and warnings."""
+    from hsi.splits import make_split, parse_amount
+
+    wanted = settings.split
+    train, validation = (parse_amount(text) if text else None for text in (wanted.train, wanted.validation))
+    split = make_split(labels, rule=wanted.rule, train=train, validation=validation, seed=settings.seed)
+    sizes = {"training": split.train, "validation": split.validation, "test": split.test}
+    listed = ", ".join(f"{int(mask.sum()):,} {name}" for name, mask in sizes.items() if mask.any())
+    say("split", f"{split.rule}, seed {settings.seed}: {listed} pixels")
+    for warning in split.warnings:
+        warn(warning)
+    return split
+
+
+def check_names(settings: Settings) -> None:
+    """Raise :class:`UsageError` for a model, reducer, rule, amount or device that does not exist, before any work."""
+    from hsi.devices import resolve_device
+    from hsi.models import MODELS
+    from hsi.reducers import REDUCERS
+    from hsi.splits import SPLITS, parse_amount
+
+    _ = MODELS[settings.model.name], REDUCERS[settings.reducer.name], SPLITS[settings.split.rule]
+    for amount in (settings.split.train, settings.split.validation):
+        if amount is not None:
+            parse_amount(amount)
+    resolve_device(settings.device)
+
+
+def check_window(window: int, scene: Scene) -> None:
+    """Raise :class:`UsageError` for a window that is larger than the scene."""
+    from hsi.errors import UsageError
+
+    if window > max(scene.height, scene.width):
+        size = f"{scene.height} x {scene.width} pixels"
+        raise UsageError(f"--window is {window}, larger than the scene of {size}: try a smaller one")
+
+
+def say_plan(settings: Settings, trainer: Trainer) -> None:
+    """Print what will be trained, how and where."""
+    from hsi.devices import describe_device
+    from hsi.models import count_parameters
+
+    recipe, model = trainer.recipe, trainer.model
+    say("model", f"{settings.model.name}: {count_parameters(model):,} parameters, window {model.window}")
+    number = "bfloat16" if recipe.bfloat16 else "float32"
+    say("training", f"{recipe.engine} engine, {number}, on {describe_device(trainer.device)}")
+    say("", f"{recipe.epochs} epochs of {recipe.steps // recipe.epochs} steps, {recipe.optimiser}, "
+            f"{recipe.lr_schedule} learning rate up to {recipe.lr:g}")  # fmt: skip
+
+
+def epoch_note(epoch: Epoch) -> str:
+    """Loss and accuracy for the progress bar."""
+    note = f"loss {epoch.loss:.3f} accuracy {epoch.accuracy:.1%}"
+    return note if epoch.validation_accuracy is None else f"{note} validation {epoch.validation_accuracy:.1%}"

@@ -1,0 +1,252 @@
+"""``hsi predict``: map a scene of any size with a saved model."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .input_options import SceneOptions, scene_options
+from .inputs import open_input_scene
+from .outputs import areas_of, check_free_file, show_areas
+from .record import Stopwatch, hash_files, peak_memory, versions
+from .terminal import progress, say, warn
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+    from hsi.bundle import Bundle
+    from hsi.mapping import MapOptions, MapSummary
+    from hsi.matching import BandMatch
+    from hsi.memory import MemoryPlan
+    from hsi.scene import Scene
+
+EPILOG = """\b
+Examples:
+  hsi predict runs/demo/model.safetensors data/indian_pines.mat --out map.tif
+  hsi predict model.safetensors flightline.hdr --out map.tif --max-memory 1GB \\
+      --probabilities --reject 0.6
+"""
+
+
+@click.command("predict", epilog=EPILOG)
+@click.argument("model_path", metavar="MODEL", type=click.Path(path_type=Path))
+@click.argument("scene_path", metavar="SCENE", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The map to write, a GeoTIFF.")
+@click.option("--overwrite", is_flag=True, help="Replace a map of that name.")
+@click.option("--max-memory", help="Most memory to use, such as 1GB. [default: half of what is free]")
+@click.option("--probabilities", is_flag=True, help="Also write the probability of every class, one band each.")
+@click.option("--reject", type=float, help='Below this confidence a pixel is "unclassified".')
+@click.option("--novelty", is_flag=True, help="Also write how unlike the training pixels each pixel is.")
+@click.option("--smooth", help="Majority filter of the map, such as majority:3. [default: none]")
+@click.option("--cog", is_flag=True, help="Write cloud-optimised GeoTIFFs.")
+@click.option("--resample-bands", is_flag=True, help="Interpolate the model's bands when the scene has others.")
+@click.option("--engine", default="auto", show_default=True, help="dense, patch or auto.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
+@scene_options
+def command(
+    model_path: Path,
+    scene_path: Path,
+    out: Path,
+    overwrite: bool,
+    max_memory: str | None,
+    probabilities: bool,
+    reject: float | None,
+    novelty: bool,
+    smooth: str | None,
+    cog: bool,
+    resample_bands: bool,
+    engine: str,
+    device: str,
+    scene_options: SceneOptions,
+) -> None:
+    """Map SCENE with the model in MODEL (from 'hsi train' or a run of 'hsi classify').
+
+    The scene is read, mapped and written by blocks, so that its size does not matter. Beside the map come its
+    confidence, and a record with the areas of the classes.
+    """
+    from hsi.bundle import load_bundle
+    from hsi.devices import resolve_device
+    from hsi.mapping import MapOptions, plan_map
+    from hsi.matching import match_bands
+    from hsi.memory import free_memory, parse_memory, resident_memory
+    from hsi.models import choose_engine
+    from hsi.smoothing import parse_smoothing
+
+    options = MapOptions(reject, probabilities, novelty, engine)
+    check_free_map(out, overwrite, options)
+    refuse_band_choices(scene_options)
+    size = parse_smoothing(smooth) if smooth else None
+    limit = parse_memory(max_memory) if max_memory else resident_memory() + free_memory() // 2
+    place = resolve_device(device)
+    bundle = load_bundle(model_path)
+    choose_engine(engine, bundle.model)
+    scene = open_input_scene(scene_path, scene_options)
+    match = match_bands(bundle.bands, scene, resample_bands)
+    usable = open_input_mask(scene, scene_options)
+    job = Job(bundle, match, options, plan_map(bundle, match, options, limit), place, usable)
+    say_plan(job, limit)
+    watch = Stopwatch()
+    with staged(out) as draft:
+        summary = write_layers(draft, job, size, cog, watch)
+        record = describe(job, summary, watch)
+        record |= {"model": str(model_path), "sha256": hash_files([model_path]), "smooth": smooth}
+        draft.with_suffix(".json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    show_areas(record["areas"])
+    say_result(job, summary, watch, [*layer_files(out, options), out.with_suffix(".json")])
+
+
+@dataclass(frozen=True)
+class Job:
+    """A model, the scene that it maps, and how."""
+
+    bundle: Bundle
+    match: BandMatch
+    options: MapOptions
+    plan: MemoryPlan
+    device: torch.device
+    usable: NDArray[np.bool_] | None
+
+
+def layer_files(out: Path, options: MapOptions) -> list[Path]:
+    """The rasters that a map with these options consists of, the map first."""
+    from hsi.mapping import sibling
+
+    kinds = {"confidence": True, "probabilities": options.probabilities, "novelty": options.novelty}
+    return [out, *(sibling(out, kind) for kind, wanted in kinds.items() if wanted)]
+
+
+def check_free_map(out: Path, overwrite: bool, options: MapOptions) -> None:
+    """Raise :class:`UsageError` unless ``out`` is called a GeoTIFF, :class:`OutputError` unless it may be written."""
+    from hsi.errors import UsageError
+
+    if out.suffix.lower() not in (".tif", ".tiff"):
+        raise UsageError(f"--out {out}: a map is a GeoTIFF: give a name that ends in .tif")
+    for path in (*layer_files(out, options), out.with_suffix(".json")):
+        check_free_file(path, overwrite)
+
+
+def refuse_band_choices(options: SceneOptions) -> None:
+    """Raise :class:`UsageError` for options that choose bands, which the model has done."""
+    from hsi.errors import UsageError
+
+    given = {
+        "--drop-bands": options.drop_bands,
+        "--drop-wavelengths": options.drop_wavelengths,
+        "--keep-bad-bands": options.keep_bad_bands,
+    }
+    for name, value in given.items():
+        if value:
+            raise UsageError(f"{name} has no effect here, because the model knows its bands: leave it out")
+
+
+def open_input_mask(scene: Scene, options: SceneOptions) -> NDArray[np.bool_] | None:
+    """The pixels that ``--mask`` leaves, ``(H, W)``; None without one."""
+    from hsi.readers.masks import open_mask
+
+    return open_mask(options.mask, scene) if options.mask else None
+
+
+@contextmanager
+def staged(out: Path) -> Iterator[Path]:
+    """A path of the same name in a temporary folder; all that is written beside it moves to ``out``'s folder when the
+    block ends well, and is removed when it does not. Raises :class:`OutputError` when that folder cannot be made.
+    """
+    from hsi.errors import OutputError
+
+    made = [folder for folder in (out.parent, *out.parent.parents) if not folder.exists()]
+    folder = out.parent / f".{out.stem}.partial-{os.getpid()}"
+    try:
+        try:
+            folder.mkdir(parents=True)
+        except OSError as error:
+            raise OutputError(f"{out}: cannot be written: {error.strerror}: choose another --out") from None
+        yield folder / out.name
+        for path in folder.iterdir():
+            path.replace(out.parent / path.name)
+        made = []
+    except OutputError as error:
+        raise OutputError(str(error).replace(str(folder), str(out.parent))) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        for parent in made:  # innermost first
+            with suppress(OSError):  # not made by then
+                parent.rmdir()
+
+
+def write_layers(draft: Path, job: Job, smooth: int | None, cog: bool, watch: Stopwatch) -> MapSummary:
+    """Map the scene into ``draft`` and the files beside it, with a progress bar, smoothed by a window of ``smooth``."""
+    import rasterio
+
+    from hsi.mapping import smooth_map, write_map
+    from hsi.rasters import make_cog
+
+    with watch.stage("map"), progress("map", "rows") as advance:
+        summary = write_map(
+            draft, job.bundle, job.match, job.options, job.plan,
+            device=job.device, usable=job.usable, progress=advance,
+        )  # fmt: skip
+    with watch.stage("finish"), rasterio.Env(GDAL_CACHEMAX=job.plan.cache):
+        if smooth:
+            summary = smooth_map(draft, smooth, summary.table, job.match.scene, summary)
+        if cog:
+            for path in layer_files(draft, job.options):
+                make_cog(path)
+    return summary
+
+
+def say_plan(job: Job, limit: int) -> None:
+    """Print what will be mapped with what, and how it is cut."""
+    scene, model, plan = job.match.scene, job.bundle.settings.model, job.plan
+    reducer = job.bundle.reducer.describe()
+    say("model", f"{model.name}, window {model.window}, {len(job.bundle.table)} classes; {reducer}")
+    say("scene", f"{scene.source} ({scene.format}): {scene.height} x {scene.width} pixels")
+    say("bands", job.match.note)
+    cut = f"{plan.rows} rows at a time, tiles of {plan.tile} x {plan.tile} pixels"
+    say("memory", f"below {limit / 10**9:.2f} GB: {cut}")
+
+
+def describe(job: Job, summary: MapSummary, watch: Stopwatch) -> dict[str, Any]:
+    """What was mapped and how: the record beside the map."""
+    return {
+        "command": ["hsi", *sys.argv[1:]],
+        "scene": str(job.match.scene.source),
+        "bands": job.match.note,
+        "trained_on": dict(job.bundle.trained_on),
+        "options": vars(job.options),
+        "device": str(job.device),
+        "rows": job.plan.rows,
+        "tile": job.plan.tile,
+        "areas": areas_of(summary),
+        "without_data": summary.without_data,
+        "novel": summary.novel,
+        "versions": versions(),
+        "seconds": watch.seconds,
+        "peak_memory_bytes": peak_memory(),
+    }
+
+
+def say_result(job: Job, summary: MapSummary, watch: Stopwatch, files: list[Path]) -> None:
+    """Print speed, what is not on the map, and the files."""
+    pixels = job.match.scene.height * job.match.scene.width
+    say("speed", f"{pixels:,} pixels in {watch.seconds['map']:.1f} s, peak memory {peak_memory() / 10**9:.2f} GB")
+    if summary.without_data == pixels:
+        warn("nothing is on the map: every pixel lacks data in a band of the model; 'hsi inspect' says more")
+    elif summary.without_data:
+        say("no data", f"{summary.without_data:,} pixels")
+    if summary.novel is not None:
+        share = f"{summary.novel:,} pixels ({summary.novel / pixels:.1%})"
+        say("novelty", f"{share} are farther from every class than 99.9 % of the training pixels")
+    for i, path in enumerate(files):
+        say("" if i else "written", str(path))
+    say("open", f"{files[0]} in QGIS")

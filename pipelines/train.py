@@ -1,0 +1,75 @@
+"""``hsi train``: a model file from a scene and labels, to map other scenes with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .fitting import Run, check_names, fit_run, split_labels
+from .input_options import LabelOptions, SceneOptions, label_options, scene_options
+from .inputs import read_inputs
+from .options import overrides_of, setting_options
+from .outputs import check_free_file
+from .record import Stopwatch
+from .terminal import say
+
+EPILOG = """\b
+Examples:
+  hsi train scene.tif --labels landcover.tif --out model.safetensors
+  hsi train scene.hdr --labels fields.gpkg --label-field crop --model hybridsn-se \\
+      --val 10% --out crops.safetensors
+"""
+
+
+@click.command("train", epilog=EPILOG)
+@click.argument("scene_path", metavar="SCENE", type=click.Path(path_type=Path))
+@label_options
+@scene_options
+@click.option("--config", type=click.Path(path_type=Path), help="Settings as YAML; options given here win over it.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The model file to write.")
+@click.option("--overwrite", is_flag=True, help="Replace a model file of that name.")
+@setting_options
+def command(
+    scene_path: Path,
+    label_options: LabelOptions,
+    scene_options: SceneOptions,
+    config: Path | None,
+    out: Path,
+    overwrite: bool,
+    **options: Any,
+) -> None:
+    """Train on the labelled pixels of SCENE and save the model, without a map.
+
+    All labelled pixels train unless --train says otherwise; what it leaves is used for nothing. To know how good a
+    model is, use 'hsi classify', or 'hsi evaluate' its map against other labels.
+    """
+    from hsi.config import load_settings
+
+    overrides = overrides_of(options)
+    settings = load_settings(config, overrides)
+    if not settings.split.model_fields_set & {"train", "rule"}:
+        settings = load_settings(config, overrides | {"split.rule": "all", "split.train": None})
+    check_free_file(out, overwrite)
+    check_names(settings)
+    inputs = read_inputs(scene_path, scene_options, label_options)
+    watch = Stopwatch()
+    run = fit_run(inputs, settings, split_labels(inputs.labels, settings), watch)
+    save(out, run)
+    last = run.fitted.history[run.fitted.epoch - 1]
+    say(
+        "trained",
+        f"{watch.seconds['train']:.0f} s, loss {last.loss:.4f}, accuracy on training pixels {last.accuracy:.2%}",
+    )
+    say("written", str(out))
+    say("next", f"hsi predict {out} SCENE --out map.tif")
+
+
+def save(out: Path, run: Run) -> None:
+    """Write the model file whole or not at all; raises :class:`OutputError`."""
+    from hsi.bundle import save_bundle
+    from hsi.paths import write_atomically
+
+    with write_atomically(out) as part:
+        save_bundle(part, run.bundle)
