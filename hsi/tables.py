@@ -30,6 +30,7 @@ HEADINGS = (
     "F1 (%)",
     "IoU (%)",
 )
+AREA_HEADINGS = ("Id", "Class on the map", "Pixels", "Hectares")
 CSV_FIELDS = (
     "row",
     "id",
@@ -44,6 +45,8 @@ CSV_FIELDS = (
     "value",
     "low",
     "high",
+    "pixels",
+    "hectares",
 )
 LATEX = str.maketrans(
     {
@@ -74,8 +77,9 @@ def to_json(report: Report) -> str:
 def to_csv(report: Report) -> str:
     """One row per class, then overall accuracy, average accuracy and kappa under ``value``; fractions.
 
-    ``row`` says which it is; ``low`` and ``high`` bound the producer's accuracy or the overall accuracy. A number that
-    is not defined is an empty field. Line breaks in names become spaces, so that a line is a row.
+    ``row`` says which it is; ``low`` and ``high`` bound the producer's accuracy or the overall accuracy. Then, where the
+    report has ``areas``, a row for the area of each class on the map. A number that is not defined is an empty field.
+    Line breaks in names become spaces, so that a line is a row.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, CSV_FIELDS, extrasaction="ignore", lineterminator="\n")
@@ -87,6 +91,8 @@ def to_csv(report: Report) -> str:
     writer.writerow({"row": "overall_accuracy", "value": report["overall_accuracy"], "low": low, "high": high})
     for name in ("average_accuracy", "kappa"):
         writer.writerow({"row": name, "value": report[name]})
+    for entry in report.get("areas", ()):
+        writer.writerow({"row": "area", **entry, "name": " ".join(entry["name"].split())})
     return text.getvalue()
 
 
@@ -94,9 +100,11 @@ def to_markdown(report: Report) -> str:
     """A table of the classes, one of the summary and the notes, in GitHub's dialect."""
     classes = [[escape_markdown(cell) for cell in row] for row in _class_rows(report)]
     summary = [[escape_markdown(cell) for cell in row] for row in _summary_rows(report)]
+    areas = [[escape_markdown(cell) for cell in row] for row in _area_rows(report)]
     parts = [
         _markdown_table(HEADINGS, classes, "rl" + "r" * 7),
         _markdown_table(("", "%", "95 % interval"), summary, "lrr"),
+        _markdown_table(AREA_HEADINGS, areas, "rlrr") if areas else "",
         "\n".join(f"- {escape_markdown(note)}" for note in notes(report)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -121,10 +129,20 @@ def to_latex(report: Report) -> str:
         ),
         r"\bottomrule",
         r"\end{tabular}",
+        *_latex_areas(report),
         *(rf"\par\footnotesize {escape_latex(note)}" for note in notes(report)),
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _latex_areas(report: Report) -> list[str]:
+    """A second tabular for the areas of the classes on the map, when the report has them."""
+    rows = _area_rows(report)
+    if not rows:
+        return []
+    body = [_latex_row(AREA_HEADINGS), r"\midrule", *(_latex_row(row) for row in rows)]
+    return [r"\par\medskip", r"\begin{tabular}{rlrr}", r"\toprule", *body, r"\bottomrule", r"\end{tabular}"]
 
 
 FORMATS: dict[str, Callable[[Report], str]] = {"json": to_json, "csv": to_csv, "md": to_markdown, "tex": to_latex}
@@ -188,6 +206,19 @@ def _class_rows(report: Report) -> list[tuple[str, ...]]:
             _percent(entry["iou"]),
         )
         for entry in report["classes"]
+    ]
+
+
+def _area_rows(report: Report) -> list[tuple[str, str, str, str]]:
+    """The cells of the areas under :data:`AREA_HEADINGS`, not escaped; a dash where the place is not known."""
+    return [
+        (
+            str(entry["id"]),
+            entry["name"],
+            str(entry["pixels"]),
+            "–" if entry["hectares"] is None else f"{entry['hectares']:.2f}",
+        )
+        for entry in report.get("areas", ())
     ]
 
 

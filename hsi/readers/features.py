@@ -43,9 +43,9 @@ class Shapes:
 def classes_of(layer: Layer, background: int | None) -> Classes:
     """The classes of a layer: whole numbers stay what they are, texts become 1 to n in sorted order.
 
-    Texts are stripped of white space at their ends, and blank ones are no class. Features of the class ``background`` (0 unless given) count as
-    unlabelled, like the pixels of a raster. Raises :class:`LabelError` for fractions, ids out of range and very
-    long texts, :class:`UsageError` for a background of text classes.
+    Texts are stripped of white space at their ends, and blank ones are no class. Features of the class ``background``
+    (0 unless given) count as unlabelled, like the pixels of a raster. Raises :class:`LabelError` for fractions, ids out
+    of range and very long texts, :class:`UsageError` for a background of text classes.
     """
     values = layer.frame[layer.field]
     known = values.notna().to_numpy(bool)

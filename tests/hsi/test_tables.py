@@ -164,3 +164,20 @@ def test_nothing_is_written_when_one_table_cannot_be_made(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         write_tables(tmp_path / "out", {**report(), "kappa": float("inf")})
     assert not (tmp_path / "out").exists()
+
+
+def test_areas_of_the_map_are_in_every_table_with_a_dash_where_the_place_is_not_known():
+    areas = [
+        {"id": 1, "name": HOSTILE, "pixels": 12, "hectares": 1.08},
+        {"id": 2, "name": "oats", "pixels": 3, "hectares": None},
+    ]
+    with_areas = {**report(), "areas": areas}
+    rows = [row for row in csv_rows(to_csv(with_areas)) if row["row"] == "area"]
+    assert [(row["id"], row["pixels"], row["hectares"]) for row in rows] == [("1", "12", "1.08"), ("2", "3", "")]
+    cells = [markdown_cells(line) for line in to_markdown(with_areas).splitlines() if line.startswith("|")]
+    assert ["1", escape_markdown(HOSTILE), "12", "1.08"] in cells
+    assert ["2", "oats", "3", "–"] in cells
+    latex = to_latex(with_areas)
+    assert f"1 & {escape_latex(HOSTILE)} & 12 & 1.08" in latex
+    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 2
+    assert to_latex(report()).count(r"\begin{tabular}") == 1
