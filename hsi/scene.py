@@ -85,7 +85,7 @@ class Scene:
             cube = cube[:, :, list(self.bands)]
         return cube
 
-    def blocks(self, budget: int = 64 * 2**20) -> Iterator[Block]:
+    def blocks(self, budget: int = 128 * 2**20) -> Iterator[Block]:
         """Strips of whole rows that cover the scene, each of about ``budget`` bytes as float64, at least one row."""
         rows = max(1, budget // (self.width * len(self.bands) * 8))
         for row in range(0, self.height, rows):

@@ -77,9 +77,9 @@ def to_json(report: Report) -> str:
 def to_csv(report: Report) -> str:
     """One row per class, then overall accuracy, average accuracy and kappa under ``value``; fractions.
 
-    ``row`` says which it is; ``low`` and ``high`` bound the producer's accuracy or the overall accuracy. Then, where the
-    report has ``areas``, a row for the area of each class on the map. A number that is not defined is an empty field.
-    Line breaks in names become spaces, so that a line is a row.
+    ``row`` says which it is; ``low`` and ``high`` bound the producer's accuracy or the overall accuracy. Where the
+    report has ``areas``, a row for the area of each class on the map follows. A number that is not defined is an empty
+    field. Line breaks in names become spaces, so that a line is a row.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, CSV_FIELDS, extrasaction="ignore", lineterminator="\n")
