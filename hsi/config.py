@@ -89,6 +89,12 @@ class TrainingSettings(Section):
     amp: Literal["auto", "off"] = "auto"
 
 
+class MappingSettings(Section):
+    """How a map is made. ``symmetries`` averages over the eight symmetries of the square, eight times the work."""
+
+    symmetries: bool = True
+
+
 class Settings(Section):
     """Everything that decides a run's result, apart from its inputs."""
 
@@ -98,6 +104,7 @@ class Settings(Section):
     split: SplitSettings = SplitSettings()
     model: ModelSettings = ModelSettings()
     training: TrainingSettings = TrainingSettings()
+    mapping: MappingSettings = MappingSettings()
 
     @model_validator(mode="after")
     def _plateau_needs_validation(self) -> Settings:

@@ -41,12 +41,17 @@ Advance = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class MapOptions:
-    """What to write beside the map. ``reject`` is the confidence below which a pixel is "unclassified"."""
+    """What to write beside the map, and how to make it.
+
+    ``reject`` is the confidence below which a pixel is "unclassified"; ``symmetries`` averages over the eight
+    symmetries of the square.
+    """
 
     reject: float | None = None
     probabilities: bool = False
     novelty: bool = False
     engine: str = "auto"
+    symmetries: bool = False
 
     def __post_init__(self) -> None:
         if self.reject is not None and not 0 < self.reject < 1:
@@ -198,7 +203,8 @@ def _classify_strip(
     height, width = strip.valid.shape
     probabilities = np.empty((len(bundle.table), height, width), np.float32)
     padded = torch.from_numpy(strip.padded)
-    for block, scores in padded_scores(bundle.model, padded, device=device, engine=options.engine, tile=plan.tile):
+    how: dict[str, Any] = {"engine": options.engine, "tile": plan.tile, "symmetries": options.symmetries}
+    for block, scores in padded_scores(bundle.model, padded, device=device, **how):
         rows, columns = block.slices
         probabilities[:, rows, columns] = scores.softmax(0).cpu().numpy()
     confidence = probabilities.max(axis=0)

@@ -12,7 +12,9 @@ UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "m
 TILE_SIDES = (16, 160)  # smallest and largest tile, in pixels; larger ones are no faster
 ROWS = (8, 512)  # fewest and most rows of a strip
 OUTPUT_TILE = 256  # rows of a tile of the files that are written
-CACHES = (16 * MB, 512 * MB)  # smallest and largest block cache of GDAL
+CACHES = (16 * MB, 512 * MB)  # smallest and largest block cache of GDAL, which gets a share of the limit
+CACHE_SHARE = 16
+USABLE = 0.8  # of what is free below the limit; the C library holds on to some that was given back, measured up to 19 %
 PIECES = 48 * MB  # copies of a piece of a scene while it becomes components, for the largest of several reads
 
 
@@ -52,21 +54,28 @@ class Work:
     outputs: int
     patches: int = 0
 
-    @property
-    def network(self) -> int:
-        """Bytes that the network takes whatever the tile."""
-        return (30 + 3 * self.components) * MB + self.patches * self.window**2 * self.feature
+    def network(self, tile: int) -> int:
+        """Bytes that the network takes for tiles of that side, or for its patches.
 
-    @property
-    def feature(self) -> int:
-        """Bytes that the network takes for a pixel of a tile with its margin.
-
-        This and ``network`` are above all that was measured with float32 on a CPU, by the peak resident memory for
-        tiles of 32, 128 and 256 pixels. In MB, without, with SE and with CBAM attention (components / window / tile):
-        13 / 11 / 128: 175, 201, 181; 13 / 25 / 128: 141, 152, 144; 30 / 11 / 128: 155, 195, 202; 30 / 25 / 32: 136,
-        138, 149; 30 / 25 / 128: 255, 253, 214; 60 / 11 / 128: 450, 387, 435; 60 / 25 / 128: 410, 368, 410.
+        For a pixel of a tile with its margin, float32 on a CPU, it is the layer with the largest sum of inputs, copies
+        and outputs. PyTorch copies out the neighbourhoods of a 3-D convolution (63, 360 and 432 numbers for HybridSN's
+        three) unless channels x depth x rows exceed 20,480, so that some tiles take less than smaller ones. The rest,
+        and the factors, lie above all that was measured, as growth of the peak resident memory in MB (components /
+        window / tile, without, with SE and with CBAM attention): 13 / 11 / 128: 175, 201, 181; 13 / 25 / 128: 141,
+        152, 144; 30 / 11 / 128: 155, 195, 202; 30 / 25 / 32: 141, 138, 149; 30 / 25 / 80: 374; 30 / 25 / 88: 159;
+        30 / 25 / 128: 255, 253, 214; 30 / 19 / 88: 389; 60 / 11 / 128: 450, 387, 435; 60 / 25 / 160: 541. 256 patches
+        at a time: 13 / 11: 39; 13 / 25: 193; 30 / 25: 623; 60 / 11: 187.
         """
-        return 6000 + 180 * self.components
+        depths, side = [self.components - taken for taken in (0, 6, 10, 12)], tile + self.window - 1
+        if self.patches:
+            return 60 * MB + self.patches * self.window**2 * 130 * self.components
+        largest = 2500  # in the head
+        channels = (1, 8, 16, 32)
+        for layer, (copied, removed) in enumerate(((63, 0), (360, 2), (432, 4))):
+            inside, outside = channels[layer] * depths[layer], channels[layer + 1] * depths[layer + 1]
+            copies = copied * depths[layer + 1] if inside * (side - removed) <= 20_480 else 0
+            largest = max(largest, inside + copies + 2 * outside)
+        return 60 * MB + side**2 * 5 * largest
 
     @property
     def row(self) -> int:
@@ -94,15 +103,14 @@ def plan_memory(limit: int, work: Work) -> MemoryPlan:
 
     Raises :class:`UsageError` when even the smallest do not fit.
     """
-    cache = min(max(limit // 16, CACHES[0]), CACHES[1])
-    budget = limit - resident_memory() - work.held - work.network - PIECES - cache
-    margin = work.window - 1
-    for side in range(TILE_SIDES[1], TILE_SIDES[0] - 1, -8):
-        tile = 0 if work.patches else (side + margin) ** 2 * work.feature
-        rows = int((budget - tile) / work.row)
+    cache = min(max(limit // CACHE_SHARE, CACHES[0]), CACHES[1])
+    resident = resident_memory()
+    budget = (limit - resident - cache) * USABLE - work.held - PIECES
+    for tile in range(TILE_SIDES[1], TILE_SIDES[0] - 1, -8):
+        rows = int((budget - work.network(tile)) / work.row)
         # strips lower than the tile make its margin count for more
-        if rows >= side or (side == TILE_SIDES[0] and rows >= ROWS[0]):
-            return MemoryPlan(min(ROWS[1], rows), side, cache)
-    smallest = ROWS[0] * work.row + (0 if work.patches else (TILE_SIDES[0] + margin) ** 2 * work.feature)
-    need = -(-(limit - budget + smallest) // MB)
-    raise UsageError(f"--max-memory is {limit / MB:,.0f} MB; this scene and model need at least {need:,} MB")
+        if rows >= tile or (tile == TILE_SIDES[0] and rows >= ROWS[0]):
+            return MemoryPlan(min(ROWS[1], rows), tile, cache)
+    least = resident + (work.held + PIECES + work.network(TILE_SIDES[0]) + ROWS[0] * work.row) / USABLE
+    need = max(least + CACHES[0], least * CACHE_SHARE / (CACHE_SHARE - 1)) / MB + 1
+    raise UsageError(f"--max-memory is {limit / MB:,.0f} MB; this scene and model need at least {need:,.0f} MB")

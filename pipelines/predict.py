@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hsi.memory import MemoryPlan
     from hsi.scene import Scene
 
+ENGINES = ("auto", "dense", "patch")
 EPILOG = """\b
 Examples:
   hsi predict runs/demo/model.safetensors data/indian_pines.mat --out map.tif
@@ -50,8 +51,14 @@ Examples:
 @click.option("--novelty", is_flag=True, help="Also write how unlike the training pixels each pixel is.")
 @click.option("--smooth", help="Majority filter of the map, such as majority:3. [default: none]")
 @click.option("--cog", is_flag=True, help="Write cloud-optimised GeoTIFFs.")
+@click.option(
+    "--symmetries/--no-symmetries", default=None,
+    help="Average over the eight symmetries of the square: eight times the work. [default: as the model says]",
+)  # fmt: skip
 @click.option("--resample-bands", is_flag=True, help="Interpolate the model's bands when the scene has others.")
-@click.option("--engine", default="auto", show_default=True, help="dense, patch or auto.")
+@click.option(
+    "--engine", type=click.Choice(ENGINES), default="auto", show_default=True, help="Shared trunk or patches."
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
 @scene_options
 def command(
@@ -66,6 +73,7 @@ def command(
     smooth: str | None,
     cog: bool,
     resample_bands: bool,
+    symmetries: bool | None,
     engine: str,
     device: str,
     scene_options: SceneOptions,
@@ -91,6 +99,9 @@ def command(
     place = resolve_device(device)
     bundle = load_bundle(model_path)
     choose_engine(engine, bundle.model)
+    if symmetries is None:
+        symmetries = bundle.settings.mapping.symmetries
+    options = replace(options, symmetries=symmetries)
     scene = open_input_scene(scene_path, scene_options)
     match = match_bands(bundle.bands, scene, resample_bands)
     usable = open_input_mask(scene, scene_options)
@@ -124,6 +135,13 @@ def layer_files(out: Path, options: MapOptions) -> list[Path]:
 
     kinds = {"confidence": True, "probabilities": options.probabilities, "novelty": options.novelty}
     return [out, *(sibling(out, kind) for kind, wanted in kinds.items() if wanted)]
+
+
+def older_layers(out: Path) -> list[Path]:
+    """Rasters that a map of this name may have had beside it; with another map they would be wrong."""
+    from hsi.mapping import MapOptions
+
+    return layer_files(out, MapOptions(probabilities=True, novelty=True))[1:] if out.exists() else []
 
 
 def check_free_map(out: Path, overwrite: bool, options: MapOptions) -> None:
@@ -172,6 +190,8 @@ def staged(out: Path) -> Iterator[Path]:
         except OSError as error:
             raise OutputError(f"{out}: cannot be written: {error.strerror}: choose another --out") from None
         yield folder / out.name
+        for path in older_layers(out):
+            path.unlink(missing_ok=True)
         for path in folder.iterdir():
             path.replace(out.parent / path.name)
         made = []
@@ -213,6 +233,8 @@ def say_plan(job: Job, limit: int) -> None:
     say("scene", f"{scene.source} ({scene.format}): {scene.height} x {scene.width} pixels")
     say("bands", job.match.note)
     cut = f"{plan.rows} rows at a time, tiles of {plan.tile} x {plan.tile} pixels"
+    if job.options.symmetries:
+        say("averaged", "over the eight symmetries of the square; --no-symmetries is eight times faster")
     say("memory", f"below {limit / 10**9:.2f} GB: {cut}")
 
 
