@@ -35,8 +35,8 @@ ENGINES = ("auto", "dense", "patch")
 EPILOG = """\b
 Examples:
   hsi predict runs/demo/model.safetensors data/indian_pines.mat --out map.tif
-  hsi predict model.safetensors flightline.hdr --out map.tif --max-memory 1GB \\
-      --probabilities --reject 0.6
+  hsi predict model.safetensors flightline.hdr --out map.tif \\
+      --max-memory 1GB --probabilities --reject 0.6
 """
 
 
@@ -53,7 +53,7 @@ Examples:
 @click.option("--cog", is_flag=True, help="Write cloud-optimised GeoTIFFs.")
 @click.option(
     "--symmetries/--no-symmetries", default=None,
-    help="Average over the eight symmetries of the square: eight times the work. [default: as the model says]",
+    help="Average over the square's eight symmetries: eight times the work. [default: as the model says]",
 )  # fmt: skip
 @click.option("--resample-bands", is_flag=True, help="Interpolate the model's bands when the scene has others.")
 @click.option(

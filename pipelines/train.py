@@ -18,8 +18,8 @@ from .terminal import say
 EPILOG = """\b
 Examples:
   hsi train scene.tif --labels landcover.tif --out model.safetensors
-  hsi train scene.hdr --labels fields.gpkg --label-field crop --model hybridsn-se \\
-      --val 10% --out crops.safetensors
+  hsi train scene.hdr --labels fields.gpkg --label-field crop \\
+      --model hybridsn-se --val 10% --out crops.safetensors
 """
 
 

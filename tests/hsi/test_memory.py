@@ -1,0 +1,101 @@
+"""Amounts of memory, and plans that keep to them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hsi.errors import UsageError
+from hsi.memory import CACHES, ROWS, TILE_SIDES, Work, free_memory, parse_memory, plan_memory, resident_memory
+
+GB = 10**9
+
+
+def work(**changes):
+    return Work(
+        **{"width": 1000, "stored": 400, "components": 30, "window": 25, "classes": 10, "outputs": 6, **changes}
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        ("1GB", 10**9), ("512 MB", 512 * 10**6), ("1.5GiB", 1.5 * 2**30), ("2g", 2 * 10**9), ("900mib", 900 * 2**20),
+        ("1000000", 10**6), (" 3kB ", 3000), ("1TB", 10**12),
+    ],
+)  # fmt: skip
+def test_parse(text, amount):
+    assert parse_memory(text) == amount
+
+
+@pytest.mark.parametrize("text", ["", "GB", "-1GB", "1 PB", "1,5GB", "half", "1e9", "nan", "1 i"])
+def test_anything_else_is_refused(text):
+    with pytest.raises(UsageError, match="write 512MB or 2GB"):
+        parse_memory(text)
+
+
+def test_this_process_holds_some_and_some_is_free():
+    assert 10**7 < resident_memory() < 10**11
+    assert free_memory() > 0
+
+
+@given(
+    limit=st.floats(0.5, 30),
+    window=st.sampled_from([11, 25]),
+    components=st.integers(13, 60),
+    width=st.integers(1, 20_000),
+    stored=st.integers(10, 2000),
+    outputs=st.integers(6, 100),
+)
+def test_a_plan_is_within_its_bounds_and_the_limit(limit, window, components, width, stored, outputs):
+    job = work(window=window, components=components, width=width, stored=stored, outputs=outputs)
+    budget = int(limit * GB)
+    try:
+        plan = plan_memory(budget, job)
+    except UsageError as error:
+        assert "need at least" in str(error)
+        return
+    assert TILE_SIDES[0] <= plan.tile <= TILE_SIDES[1] and ROWS[0] <= plan.rows <= ROWS[1]
+    assert CACHES[0] <= plan.cache <= CACHES[1]
+    assert plan.rows * job.row + job.network(plan.tile) + job.held + plan.cache < budget - 0.9 * resident_memory()
+
+
+def test_more_memory_makes_larger_tiles_and_strips():
+    plans = [plan_memory(int(limit * GB) + resident_memory(), work()) for limit in (0.5, 0.7, 1, 4)]
+    assert [plan.tile for plan in plans] == sorted(plan.tile for plan in plans)
+    assert plans[0].tile < plans[-1].tile == TILE_SIDES[1]
+    assert plans[-1].rows == ROWS[1]
+
+
+@pytest.mark.parametrize(
+    ("components", "window", "tile", "megabytes"),
+    [
+        (13, 11, 64, 55), (13, 11, 128, 201), (13, 25, 64, 131), (13, 25, 128, 152), (30, 11, 64, 224),
+        (30, 15, 88, 329), (30, 19, 88, 389), (30, 19, 112, 170), (30, 25, 32, 149), (30, 25, 64, 286),
+        (30, 25, 80, 374), (30, 25, 88, 159), (30, 25, 128, 255), (30, 33, 64, 292), (60, 11, 32, 164),
+        (60, 11, 96, 249), (60, 11, 128, 450), (60, 25, 128, 410), (60, 25, 160, 541),
+    ],
+)  # fmt: skip
+def test_what_was_measured_is_allowed_for(components, window, tile, megabytes):
+    allowed = work(components=components, window=window).network(tile)
+    assert megabytes * 10**6 < allowed
+
+
+def test_a_tile_that_is_cut_short_takes_no_more_than_was_planned():
+    job = work(components=30, window=25)
+    # up to 108 rows PyTorch's second convolution takes five times as much
+    assert job.largest_layer(108) > 3 * job.largest_layer(109)
+    assert job.network(160) >= 108 * 184 * 5 * job.largest_layer(108)
+
+
+def test_the_need_that_is_named_is_enough():
+    with pytest.raises(UsageError) as caught:
+        plan_memory(10**8, work())
+    need = int(str(caught.value).split("at least ")[1].split(" ")[0].replace(",", ""))
+    plan = plan_memory((need + 5) * 10**6, work())
+    assert plan.tile == TILE_SIDES[0]
+
+
+def test_the_patch_engine_needs_room_for_its_patches():
+    with pytest.raises(UsageError):
+        plan_memory(resident_memory() + 6 * 10**8, work(patches=256))
+    assert plan_memory(resident_memory() + 3 * GB, work(patches=256)).tile == TILE_SIDES[1]

@@ -1,0 +1,391 @@
+"""``hsi predict``: a saved model on the scene that it was trained on, on others, and in bounded memory."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+from hsi.bundle import save_bundle
+from hsi.scene import scene_from_array
+from hsi.synthetic import make_scene, synthetic_georeference
+from tests.conftest import ROOT, SMALL, run_here, started
+from tests.hsi import file_makers
+from tests.hsi.model_makers import random_bundle, random_cube
+
+USAGE, FAILURE, INTERRUPTED = 2, 1, 130
+GRID = {"crs": "EPSG:32616", "transform": rasterio.Affine(*synthetic_georeference().transform)}
+
+
+def read(path, band=None):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        with rasterio.open(path) as raster:
+            return raster.read(band)
+
+
+def names_in(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+@pytest.fixture
+def predict(run):
+    """Map a scene into ``map.tif`` of the test's folder; has to succeed."""
+
+    def work(model, scene, *options, out="map.tif"):
+        done = run("predict", model, scene, "--device", "cpu", *options, "--out", out)
+        assert done.code == 0, done.stderr
+        return done
+
+    return work
+
+
+@pytest.fixture(scope="module")
+def model(tiff_run):
+    return tiff_run.out / "model.safetensors"
+
+
+class TestTheTrainingScene:
+    @pytest.mark.parametrize(("kind", "made"), [("tiff", "tiff_run"), ("mat", "mat_run")])
+    def test_the_map_is_that_of_classify(self, kind, made, scenes, predict, tmp_path, request):
+        out = request.getfixturevalue(made).out
+        done = predict(out / "model.safetensors", scenes[kind])
+        for name in ("map.tif", "map.tif.aux.xml", "map.qml"):
+            assert (tmp_path / name).read_bytes() == (out / name).read_bytes()
+        assert (tmp_path / "map_confidence.tif").read_bytes() == (out / "confidence.tif").read_bytes()
+        assert names_in(tmp_path) == {"map.tif", "map.tif.aux.xml", "map.qml", "map_confidence.tif", "map.json"}
+        assert done.stderr == ""
+
+    def test_what_is_told_and_recorded(self, model, scenes, predict, tmp_path):
+        done = predict(model, scenes["tiff"], "--max-memory", "2GB")
+        for part in (
+            "hybridsn-bn, window 11, 4 classes",
+            "36 x 40 pixels",
+            "below 2.00 GB",
+            "map_confidence.tif",
+            "QGIS",
+        ):
+            assert part in done.stdout
+        record = json.loads((tmp_path / "map.json").read_text())
+        ids = read(tmp_path / "map.tif", 1)
+        assert [row["pixels"] for row in record["areas"]] == [np.sum(ids == row["id"]) for row in record["areas"]]
+        assert [row["hectares"] for row in record["areas"]] == pytest.approx(
+            [0.04 * row["pixels"] for row in record["areas"]]
+        )
+        assert record["command"][:2] == ["hsi", "predict"] and record["trained_on"]
+
+    def test_the_areas_are_shown(self, model, scenes, predict):
+        told = predict(model, scenes["tiff"]).stdout
+        assert "hectares" in told and "class 200" in told
+
+
+class TestOptions:
+    def test_reject(self, model, scenes, predict, tmp_path):
+        predict(model, scenes["tiff"], "--reject", 0.9)
+        ids, confidence = read(tmp_path / "map.tif", 1), read(tmp_path / "map_confidence.tif", 1)
+        assert np.array_equal(ids == 301, confidence < 0.9)
+        rows = {row["name"]: row for row in json.loads((tmp_path / "map.json").read_text())["areas"]}
+        assert rows["unclassified"]["pixels"] == np.sum(ids == 301)
+
+    def test_probabilities(self, model, scenes, predict, tmp_path):
+        predict(model, scenes["tiff"], "--probabilities")
+        with rasterio.open(tmp_path / "map_probabilities.tif") as raster:
+            assert raster.descriptions == ("class 3", "class 7", "class 200", "class 300")
+            probabilities = raster.read()
+        np.testing.assert_allclose(probabilities.sum(axis=0), 1, atol=1e-5)
+        ids = np.array([3, 7, 200, 300])[probabilities.argmax(axis=0)]
+        assert np.array_equal(ids, read(tmp_path / "map.tif", 1))
+
+    def test_novelty(self, model, scenes, predict, tmp_path, sample):
+        done = predict(model, scenes["tiff"], "--novelty")
+        assert "farther from every class than 99.9 %" in done.stdout
+        assert read(tmp_path / "map_novelty.tif", 1).shape == sample.truth.shape
+
+    def test_smooth(self, model, scenes, predict, tmp_path):
+        from hsi.smoothing import majority
+
+        predict(model, scenes["tiff"], out="rough.tif")
+        predict(model, scenes["tiff"], "--smooth", "majority:3", out="smooth.tif")
+        smooth = read(tmp_path / "smooth.tif", 1)
+        assert np.array_equal(smooth, majority(read(tmp_path / "rough.tif", 1), 3, ignore=0))
+        record = json.loads((tmp_path / "smooth.json").read_text())
+        assert record["smooth"] == "majority:3"
+        assert [row["pixels"] for row in record["areas"]] == [np.sum(smooth == row["id"]) for row in record["areas"]]
+
+    def test_mask(self, model, scenes, predict, tmp_path):
+        mask = np.ones((36, 40), np.uint8)
+        mask[:10] = 0
+        predict(model, scenes["tiff"], "--mask", file_makers.tiff(tmp_path / "mask.tif", mask, **GRID))
+        assert np.array_equal(read(tmp_path / "map.tif", 1) == 0, mask == 0)
+
+    def test_georef(self, tmp_path, mat_run, scenes, predict):
+        predict(mat_run.out / "model.safetensors", scenes["mat"], "--georef", scenes["tiff"])
+        with rasterio.open(tmp_path / "map.tif") as raster:
+            assert raster.crs.to_epsg() == 32616
+
+    def test_a_scene_that_lacks_data_everywhere_is_told(self, model, sample, predict, tmp_path):
+        scene = file_makers.tiff(tmp_path / "void.tif", np.zeros_like(sample.cube))
+        assert "nothing is on the map" in predict(model, scene).stderr
+
+    def test_symmetries_are_averaged_as_the_model_says_unless_told_otherwise(self, model, scenes, predict, tmp_path):
+        told = [predict(model, scenes["tiff"], *more, out=f"{i}.tif").stdout for i, more in enumerate(SYMMETRIES)]
+        assert ["eight symmetries" in text for text in told] == [True, True, False]
+        maps = [read(tmp_path / f"{i}_confidence.tif") for i in range(3)]
+        assert np.array_equal(maps[0], maps[1])
+        assert not np.array_equal(maps[0], maps[2])
+
+
+SYMMETRIES = ((), ("--symmetries",), ("--no-symmetries",))
+
+
+class TestCloudOptimised:
+    def test_every_raster_is_and_keeps_what_it_says(self, tmp_path, predict):
+        cube = random_cube(600, 40, 13)
+        cube[:20] = np.nan
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            scene = file_makers.tiff(tmp_path / "large.tif", cube, **GRID)
+        save_bundle(tmp_path / "m.safetensors", random_bundle(scene_from_array(random_cube(20, 20, 13))))
+        options = ("--probabilities", "--reject", 0.5, "--no-symmetries")
+        predict(tmp_path / "m.safetensors", scene, *options, out="plain.tif")
+        predict(tmp_path / "m.safetensors", scene, *options, "--cog", out="cog.tif")
+        for name in ("", "_confidence", "_probabilities"):
+            with (
+                rasterio.open(tmp_path / f"cog{name}.tif") as cog,
+                rasterio.open(tmp_path / f"plain{name}.tif") as plain,
+            ):
+                assert cog.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+                assert cog.overviews(1) == [2]
+                assert np.array_equal(cog.read(), plain.read(), equal_nan=True)
+                assert (cog.crs, cog.transform, cog.descriptions) == (plain.crs, plain.transform, plain.descriptions)
+                assert cog.nodata == plain.nodata or np.isnan([cog.nodata, plain.nodata]).all()
+        with rasterio.open(tmp_path / "cog.tif") as cog, rasterio.open(tmp_path / "plain.tif") as plain:
+            assert cog.colormap(1) == plain.colormap(1)
+        assert (tmp_path / "cog.tif.aux.xml").read_text() == (tmp_path / "plain.tif.aux.xml").read_text()
+        assert "unclassified" in (tmp_path / "cog.tif.aux.xml").read_text()
+        assert not [name for name in names_in(tmp_path) if "part" in name]
+
+
+def resampled(cube, have, wanted):
+    """Spectra as another sensor would see them."""
+    flat = np.array([np.interp(wanted, have, spectrum) for spectrum in cube.reshape(-1, cube.shape[2])])
+    return flat.reshape(*cube.shape[:2], -1).astype(cube.dtype)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A model of one half of a scene; the other half's cube, ground truth and wavelengths."""
+    folder = tmp_path_factory.mktemp("sensors")
+    cube, labels, nm = make_scene(48, 96, bands=60, classes=4, field=16, labelled_share=0.7)
+    scene = file_makers.envi(folder / "left.hdr", cube[:, :48], wavelength=[str(x) for x in nm])
+    file_makers.envi(folder / "left_gt.hdr", labels[:, :48, None])
+    done = run_here("train", scene, *SMALL, "--epochs", 30, "--out", "m.safetensors", cwd=folder)
+    assert done.code == 0, done.stderr
+    return folder, cube[:, 48:], labels[:, 48:], nm
+
+
+class TestAnotherSensor:
+    def accuracy(self, path, truth):
+        found = read(path, 1)
+        return np.mean(found[truth > 0] == truth[truth > 0])
+
+    def test_other_wavelengths_are_refused_and_resampled_when_asked(self, trained, run, tmp_path):
+        folder, cube, truth, nm = trained
+        other = np.linspace(405, 2495, 83)
+        scene = file_makers.envi(
+            tmp_path / "right.hdr", resampled(cube, nm, other), wavelength=[str(x / 1000) for x in other],
+            **{"wavelength units": "Micrometers"},
+        )  # fmt: skip
+        done = run("predict", folder / "m.safetensors", scene, "--out", "map.tif")
+        assert done.code == FAILURE
+        (line,) = done.complaints
+        for part in ("right.hdr", "bands within 1 nm", "(nearest ", "and", "--resample-bands"):
+            assert part in line
+        assert names_in(tmp_path) == {"right.hdr", "right.img"}
+        done = run("predict", folder / "m.safetensors", scene, "--resample-bands", "--out", "map.tif")
+        assert done.code == 0, done.stderr
+        assert "60 bands resampled from" in done.stdout
+        own = file_makers.envi(tmp_path / "own.hdr", cube, wavelength=[str(x) for x in nm])
+        assert run("predict", folder / "m.safetensors", own, "--out", "own.tif").code == 0
+        assert self.accuracy(tmp_path / "own.tif", truth) > 0.9
+        assert self.accuracy(tmp_path / "map.tif", truth) > self.accuracy(tmp_path / "own.tif", truth) - 0.05
+
+    def test_bands_in_another_order_make_the_same_map(self, trained, predict, tmp_path):
+        folder, cube, _, nm = trained
+        order = np.random.default_rng(0).permutation(60)
+        straight = file_makers.envi(tmp_path / "straight.hdr", cube, wavelength=[str(x) for x in nm])
+        mixed = file_makers.envi(tmp_path / "mixed.hdr", cube[:, :, order], wavelength=[str(x) for x in nm[order]])
+        predict(folder / "m.safetensors", straight, out="straight.tif")
+        predict(folder / "m.safetensors", mixed, out="mixed.tif")
+        assert np.array_equal(read(tmp_path / "straight.tif"), read(tmp_path / "mixed.tif"))
+
+    def test_without_wavelengths_the_number_of_bands_counts(self, trained, run, tmp_path):
+        folder, cube, _, _ = trained
+        assert (
+            run("predict", folder / "m.safetensors", file_makers.npy(tmp_path / "a.npy", cube), "--out", "a.tif").code
+            == 0
+        )
+        short = file_makers.npy(tmp_path / "b.npy", cube[:, :, 1:])
+        done = run("predict", folder / "m.safetensors", short, "--out", "b.tif")
+        assert done.code == FAILURE
+        assert "has 59 bands, the model was trained on a file of 60" in done.complaints[0]
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("options", "says"),
+        [
+            (("--max-memory", "lots"), "write 512MB or 2GB"),
+            (("--max-memory", "10MB"), "need at least"),
+            (("--reject", "2"), "between 0 and 1"),
+            (("--smooth", "median:3"), "write majority:3"),
+            (("--engine", "warp"), "'warp' is not one of 'auto', 'dense', 'patch'"),
+            (("--device", "abacus"), "abacus"),
+            (("--drop-bands", "3"), "--drop-bands has no effect here"),
+            (("--keep-bad-bands",), "--keep-bad-bands has no effect here"),
+            (("--resample-bands",), "needs wavelengths on both sides"),
+        ],
+    )
+    def test_options_that_make_no_sense(self, options, says, tmp_path, run, model, scenes):
+        done = run("predict", model, scenes["tiff"], *options, "--out", "sub/map.tif")
+        assert (done.code, len(done.complaints)) == (USAGE, 1), done.stderr
+        assert says in done.complaints[0]
+        assert names_in(tmp_path) == set()
+
+    def test_a_map_that_is_there_is_replaced_only_when_asked(self, tmp_path, run, predict, model, scenes):
+        predict(model, scenes["tiff"])
+        before = (tmp_path / "map.tif").read_bytes()
+        done = run("predict", model, scenes["tiff"], "--reject", 0.9, "--out", "map.tif")
+        assert done.code == FAILURE and "--overwrite" in done.complaints[0]
+        assert (tmp_path / "map.tif").read_bytes() == before
+        predict(model, scenes["tiff"], "--reject", 0.9, "--overwrite")
+        assert (tmp_path / "map.tif").read_bytes() != before
+
+    def test_layers_of_an_older_map_do_not_stay_with_the_new_one(self, tmp_path, predict, model, scenes):
+        predict(model, scenes["tiff"], "--probabilities")
+        done = predict(model, scenes["tiff"], "--overwrite")
+        assert "map_probabilities" not in done.stdout
+        assert not (tmp_path / "map_probabilities.tif").exists()
+
+    def test_no_other_file_is_overwritten(self, tmp_path, run, model, scenes):
+        (tmp_path / "map.json").write_text("precious")
+        done = run("predict", model, scenes["tiff"], "--out", "map.tif")
+        assert done.code == FAILURE and "map.json: exists already" in done.complaints[0]
+
+    @pytest.mark.parametrize("name", ["map", "map.json", "map.png"])
+    def test_a_map_is_called_a_geotiff(self, name, run, model, scenes):
+        done = run("predict", model, scenes["tiff"], "--out", name)
+        assert done.code == USAGE and "ends in .tif" in done.complaints[0]
+
+    @pytest.mark.parametrize("size", [0, 100, -1])
+    def test_a_truncated_model(self, size, tmp_path, run, model, scenes):
+        cut = tmp_path / "cut.safetensors"
+        cut.write_bytes(model.read_bytes()[:size])
+        done = run("predict", cut, scenes["tiff"], "--out", "map.tif")
+        assert (done.code, len(done.complaints)) == (FAILURE, 1)
+        assert "cut.safetensors: not a complete safetensors file" in done.complaints[0]
+
+    def test_a_tampered_model(self, tmp_path, run, model, scenes):
+        changed = tmp_path / "changed.safetensors"
+        changed.write_bytes(model.read_bytes().replace(b"hybridsn-bn", b"hybridsn-xx", 1))
+        done = run("predict", changed, scenes["tiff"], "--out", "map.tif")
+        assert (done.code, len(done.complaints)) == (FAILURE, 1), done.stderr
+        assert "changed.safetensors" in done.complaints[0]
+
+    def test_a_missing_model_or_scene(self, run, model, scenes):
+        assert (
+            "no such model file" in run("predict", "none.safetensors", scenes["tiff"], "--out", "a.tif").complaints[0]
+        )
+        assert "no such file" in run("predict", model, "none.tif", "--out", "a.tif").complaints[0]
+
+
+class TestWhatGoesWrongMidway:
+    def test_an_error_of_reading_names_the_rows_and_leaves_nothing(self, tmp_path, run, model, scenes, monkeypatch):
+        from hsi import readers
+
+        def damaged(path, variable=None):
+            from dataclasses import replace
+
+            scene = open_scene(path, variable)
+
+            def fetch(block):
+                if block.row > 0:
+                    raise OSError("disk on fire")
+                return scene.fetch(block)
+
+            return replace(scene, fetch=fetch)
+
+        open_scene = readers.open_scene
+        monkeypatch.setattr(readers, "open_scene", damaged)
+        monkeypatch.setattr("hsi.memory.ROWS", (8, 8))
+        monkeypatch.setattr("hsi.memory.TILE_SIDES", (8, 8))
+        done = run("predict", model, scenes["tiff"], "--device", "cpu", "--out", "sub/map.tif")
+        assert (done.code, len(done.complaints)) == (FAILURE, 1), done.stderr
+        assert f"{scenes['tiff']}: rows 9 to 16 of 36 cannot be read: disk on fire" in done.complaints[0]
+        assert names_in(tmp_path) == set()
+
+    def test_an_interrupt_leaves_nothing(self, tmp_path):
+        np.lib.format.open_memmap(tmp_path / "scene.npy", "w+", np.float32, (4000, 500, 13))[:] = 1
+        save_bundle(tmp_path / "m.safetensors", random_bundle(scene_from_array(random_cube(20, 20, 13))))
+        with started(
+            "predict", "m.safetensors", "scene.npy", "--device", "cpu", "--out", "sub/map.tif", cwd=tmp_path
+        ) as process:
+            deadline = time.monotonic() + 60
+            while not list(tmp_path.glob("sub/.map.partial-*/.map_confidence*")) and time.monotonic() < deadline:
+                assert process.poll() is None, process.stderr.read()
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=60)
+        assert process.returncode == INTERRUPTED
+        assert "interrupted" in err and "Traceback" not in err
+        assert names_in(tmp_path) == {"scene.npy", "m.safetensors"}
+
+    def test_a_folder_that_cannot_be_written_is_found_before_any_work(self, tmp_path, run, model, scenes):
+        (tmp_path / "file").write_text("")
+        done = run("predict", model, scenes["tiff"], "--out", "file/map.tif")
+        assert (done.code, len(done.complaints)) == (FAILURE, 1)
+        assert "cannot be written" in done.complaints[0]
+
+
+LIMIT = 600 * 10**6
+
+
+@pytest.fixture(scope="module")
+def peaks(tmp_path_factory):
+    """Peak memory in bytes by height, for two scenes of zeros, which are not stored, with a few pixels of data."""
+    folder = tmp_path_factory.mktemp("memory")
+    save_bundle(folder / "m.safetensors", random_bundle(scene_from_array(random_cube(20, 20, 2000))))
+    found = {}
+    for height in (750, 3000):
+        mapped = np.lib.format.open_memmap(folder / f"{height}.npy", "w+", np.uint16, (height, 52, 2000))
+        mapped[::97, 5] = 7
+        del mapped
+        words = ("predict", "m.safetensors", f"{height}.npy", "--device", "cpu", "--no-symmetries")
+        words = (*words, "--max-memory", f"{LIMIT // 10**6}MB")
+        # a process starts with the peak of the one that it was forked from, so a small one comes in between
+        command = ["sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-m", "pipelines.cli", *words]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        subprocess.run([*command, "--out", f"{height}.tif"], cwd=folder, env=environment, check=True, timeout=120)
+        found[height] = json.loads((folder / f"{height}.json").read_text())["peak_memory_bytes"]
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is measured as Linux counts it")
+class TestMemory:
+    def test_a_scene_larger_than_the_limit_stays_below_it(self, peaks):
+        assert 3000 * 52 * 2000 * 2 > LIMIT > peaks[3000]
+
+    def test_the_height_does_not_matter(self, peaks):
+        assert peaks[3000] < 1.1 * peaks[750]
+
+
+def test_paths_are_shown_as_they_were_given(model, scenes, run, tmp_path):
+    done = run("predict", model, scenes["tiff"], "--out", Path("sub") / "map.tif")
+    assert f"open        {Path('sub') / 'map.tif'} in QGIS" in done.stdout
