@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hsi.errors import ConfigError, OutputError
+from hsi.errors import ConfigError, HsiError, OutputError
 
 
 def config_dir() -> Path:
@@ -34,7 +34,7 @@ def write_atomically(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
         os.replace(part, path)  # noqa: PTH105 - replaces in one step on every system
-    except OutputError:
+    except HsiError:
         raise
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -126,10 +127,23 @@ def scene_from_array(cube: Array, name: str = "scene", source: Path | None = Non
     dtype = cube.dtype.newbyteorder("=")
 
     def fetch(block: Block) -> Array:
-        return np.asarray(cube[block.slices], dtype)
+        values = np.array(cube[block.slices], dtype) if mapped else np.asarray(cube[block.slices], dtype)
+        if mapped:
+            _forget_pages(cube)
+        return values
 
+    mapped = isinstance(cube, np.memmap) and cube.mode != "c"  # a private copy may hold what no file does
     height, width, bands = cube.shape
     return Scene(name, source, height, width, tuple(range(bands)), dtype, fetch, **facts)
+
+
+def _forget_pages(cube: Array) -> None:
+    """Give the pages of a memory-mapped file back, which would otherwise count as this process's until it ends."""
+    base: Any = cube
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -118,14 +117,4 @@ def _reduce_in_pieces(
         if allowed is not None:
             found[rows] &= allowed[rows]
         components[:, rows] = reduce_cube(convert(cube) if convert else cube, reducer, found[rows])
-    _forget_pages(stored)
     return components, found
-
-
-def _forget_pages(stored: NDArray[Any]) -> None:
-    """Give the pages of a memory-mapped file back, which would otherwise count as this process's until it ends."""
-    base: Any = stored
-    while isinstance(base, np.ndarray):
-        base = base.base
-    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        base.madvise(mmap.MADV_DONTNEED)

@@ -204,7 +204,7 @@ class TestWhatARunLeaves:
         bundle = load_bundle(mat_run.out / "model.safetensors")
         valid = np.ones(sample.truth.shape, bool)
         components = reduce_scene(scene_from_array(sample.cube), bundle.reducer, valid)
-        again = map_scene(bundle.model, components, device=torch.device("cpu"))
+        again = map_scene(bundle.model, components, device=torch.device("cpu"), symmetries=True)
         assert np.array_equal(np.asarray(bundle.table.ids)[again.codes], band(mat_run.out / "map.tif"))
 
 
@@ -218,7 +218,7 @@ class TestWhatIsShown:
             "fitted on all 1,440 valid pixels, labelled or not",
             "hybridsn-bn: 220,004 parameters, window 11",
             "dense engine",
-            "4 epochs of 1 steps, adamw, one-cycle",
+            "4 epochs of 2 steps, adamw, one-cycle",
             "QGIS",
         ):
             assert part in told
@@ -281,7 +281,7 @@ class TestSettings:
         assert f"{engine} engine" in done.stdout
         recipe = content(tmp_path / "run" / "run.json")["recipe"]
         assert (recipe["lr_schedule"], recipe["engine"]) == (schedule, engine)
-        assert recipe["lr"] == (1e-4 if schedule == "step" else 1e-3)
+        assert recipe["lr"] == (2.5e-3 if engine == "dense" else 1e-4 if schedule == "step" else 1e-3)
         assert load_bundle(tmp_path / "run" / "model.safetensors").settings.model.name == model
 
     def test_every_network_is_in_the_table_above(self):
