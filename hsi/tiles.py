@@ -11,7 +11,6 @@ from torch import Tensor
 WHOLE_SIDE = 192  # a scene up to this side is one tile
 TILE_SIDE = 96  # side of a tile's windows elsewhere: its margin costs half as much again
 MOST_WINDOWS = 2048  # windows of a tile that are gathered at once; bounds memory
-HALF = 0.55  # of a tile's windows along an axis are in each half of it: they overlap, so that the cut can move
 STEP_AREA = 40_000  # padded pixels that one step's tiles cover together
 
 
@@ -88,32 +87,6 @@ def plan_tiles(pixels: Pixels, height: int, width: int, window: int) -> list[Til
         local = Pixels(inside.rows - row, inside.columns - column, inside.codes)
         tiles.append(Tile(row, column, tall + window - 1, wide + window - 1, local))
     return tiles
-
-
-def halve_tile(tile: Tile, window: int, generator: torch.Generator) -> list[Tile]:
-    """The tile as two overlapping halves, left and right or upper and lower, its pixels dealt out by a random cut.
-
-    Two steps on halves learn more than one on the whole for nearly the same work. All halves along an axis are of one
-    size. A tile is left whole when a half would have no pixel.
-    """
-    down = bool(torch.randint(2, (), generator=generator))
-    starts = tile.pixels.rows if down else tile.pixels.columns
-    places = (tile.height if down else tile.width) - window + 1
-    length = math.ceil(places * HALF)
-    cut = int(torch.randint(places - length, length + 1, (), generator=generator))
-    parts = []
-    for inside, first in ((starts < cut, 0), (starts >= cut, places - length)):
-        if not inside.any():
-            return [tile]
-        pixels = tile.pixels.take(inside)
-        size = length + window - 1
-        if down:
-            pixels = Pixels(pixels.rows - first, pixels.columns, pixels.codes)
-            parts.append(Tile(tile.row + first, tile.column, size, tile.width, pixels))
-        else:
-            pixels = Pixels(pixels.rows, pixels.columns - first, pixels.codes)
-            parts.append(Tile(tile.row, tile.column + first, tile.height, size, pixels))
-    return parts
 
 
 def group_tiles(tiles: list[Tile], generator: torch.Generator) -> list[list[Tile]]:

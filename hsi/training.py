@@ -19,18 +19,19 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from hsi.config import TrainingSettings
 from hsi.devices import bfloat16_pays
 from hsi.errors import TrainingError, UsageError
 from hsi.models import WindowNetwork, choose_engine
-from hsi.tiles import Pixels, Tile, group_tiles, halve_tile, plan_tiles, symmetry, symmetry_of_starts
+from hsi.tiles import Pixels, Tile, group_tiles, plan_tiles, symmetry, symmetry_of_starts
 from hsi.windows import gather_windows
 
-DENSE_STEPS, DENSE_EPOCHS, PATCH_EPOCHS, PATCH_BATCH = 270, 20, 100, 256
-# The dense engine takes all training pixels in a step, several batches' worth, so its rate is higher, as by the linear
-# scaling rule (Goyal et al. 2017, arXiv:1706.02677); the patch engine's rates are those published for it.
-DENSE_RATE, PATCH_RATE, PATCH_RATES = 2.5e-3, 1e-3, {"step": 1e-4}
+DENSE_STEPS, DENSE_EPOCHS, PATCH_EPOCHS, PATCH_BATCH = 180, 20, 100, 256
+# The dense engine's steps are several batches' worth, so its rates are higher, as by the linear scaling rule (Goyal et
+# al. 2017, arXiv:1706.02677), and more so without batch norm; the patch engine's rates are those published for it.
+DENSE_RATE, DENSE_RATE_UNNORMED, PATCH_RATE, PATCH_RATES = 1.5e-3, 3e-3, 1e-3, {"step": 1e-4}
 STEP_DECAYS = (0.41, 0.76)  # of the epochs; the learning rate is a tenth after each
 LARGEST_ON_DEVICE = 4 * 2**30  # bytes of components that are kept on the device; beyond that, tiles are sent
 VALIDATIONS = 20  # about how often the validation pixels are looked at
@@ -94,11 +95,7 @@ class DenseEngine:
         self.tiles = plan_tiles(pixels, height, width, model.window)
 
     def steps(self, generator: torch.Generator) -> Iterator[list[Tile]]:
-        """The tiles of each optimiser step of one epoch; a scene of one tile is taken in halves."""
-        if len(self.tiles) == 1:
-            for half in halve_tile(self.tiles[0], self.model.window, generator):
-                yield from ([part] for part in half.chunk(generator))
-            return
+        """The tiles of each optimiser step of one epoch."""
         yield from group_tiles(self.tiles, generator)
 
     def scores(self, part: Tile, turn: int = 0) -> tuple[Tensor, Tensor]:
@@ -144,10 +141,19 @@ def balanced_weights(codes: Tensor, classes: int, balance: float) -> Tensor:
 
 
 def decide(
-    settings: TrainingSettings, engine: str, steps_per_epoch: int, batch: int | None, device: torch.device
+    settings: TrainingSettings,
+    model: WindowNetwork,
+    engine: str,
+    steps_per_epoch: int,
+    batch: int | None,
+    device: torch.device,
 ) -> Recipe:
-    """Every default of the training settings decided for an engine."""
-    lr = settings.lr or (DENSE_RATE if engine == "dense" else PATCH_RATES.get(settings.lr_schedule, PATCH_RATE))
+    """Every default of the training settings decided for a network and an engine."""
+    if engine == "dense":
+        normed = any(isinstance(module, _BatchNorm) for module in model.modules())
+        rate = DENSE_RATE if normed else DENSE_RATE_UNNORMED
+    else:
+        rate = PATCH_RATES.get(settings.lr_schedule, PATCH_RATE)
     dense_epochs = max(DENSE_EPOCHS, math.ceil(DENSE_STEPS / steps_per_epoch))
     epochs = settings.epochs or (dense_epochs if engine == "dense" else PATCH_EPOCHS)
     return Recipe(
@@ -156,7 +162,7 @@ def decide(
         steps=epochs * steps_per_epoch,
         batch=batch,
         optimiser=settings.optimiser,
-        lr=lr,
+        lr=settings.lr or rate,
         lr_schedule=settings.lr_schedule,
         weight_decay=settings.weight_decay,
         label_smoothing=settings.label_smoothing,
@@ -205,7 +211,7 @@ class Trainer:
         self.validation: Any = make(labelled_pixels(codes, validation).to(device)) if validation.any() else None
         planning = torch.Generator().manual_seed(seed)
         steps_per_epoch = sum(1 for _ in self.engine.steps(planning))
-        self.recipe = decide(settings, engine, steps_per_epoch, batch, device)
+        self.recipe = decide(settings, model, engine, steps_per_epoch, batch, device)
         self.steps_done = 0
         self.optimiser = self._make_optimiser()
         self.schedule = self._make_schedule()

@@ -24,7 +24,7 @@ SETTING_OPTIONS: dict[str, tuple[str, Any, str]] = {
     "--epochs": ("training.epochs", int, "Passes over the training pixels. [default: by engine]"),
     "--batch": ("training.batch", int, "Windows in a step of the patch engine. [default: 256]"),
     "--optimiser": ("training.optimiser", str, "adam or adamw. [default: adamw]"),
-    "--lr": ("training.lr", float, "Highest learning rate. [default: dense 2.5e-3; patch 1e-3, under step 1e-4]"),
+    "--lr": ("training.lr", float, "Highest learning rate. [default: by engine, network and schedule]"),
     "--lr-schedule": ("training.lr_schedule", str, "constant, step, cosine, one-cycle, plateau. [default: one-cycle]"),
     "--weight-decay": ("training.weight_decay", float, "Weight decay. [default: 0.01]"),
     "--label-smoothing": ("training.label_smoothing", float, "Share of each label spread over all classes."),

@@ -218,7 +218,7 @@ class TestWhatIsShown:
             "fitted on all 1,440 valid pixels, labelled or not",
             "hybridsn-bn: 220,004 parameters, window 11",
             "dense engine",
-            "4 epochs of 2 steps, adamw, one-cycle",
+            "4 epochs of 1 steps, adamw, one-cycle",
             "QGIS",
         ):
             assert part in told
@@ -281,7 +281,9 @@ class TestSettings:
         assert f"{engine} engine" in done.stdout
         recipe = content(tmp_path / "run" / "run.json")["recipe"]
         assert (recipe["lr_schedule"], recipe["engine"]) == (schedule, engine)
-        assert recipe["lr"] == (2.5e-3 if engine == "dense" else 1e-4 if schedule == "step" else 1e-3)
+        assert recipe["lr"] == (
+            (1.5e-3 if "bn" in model else 3e-3) if engine == "dense" else 1e-4 if schedule == "step" else 1e-3
+        )
         assert load_bundle(tmp_path / "run" / "model.safetensors").settings.model.name == model
 
     def test_every_network_is_in_the_table_above(self):
