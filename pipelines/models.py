@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import click
-from rich import box
-from rich.table import Table
 
-from .terminal import stdout
+from .terminal import new_table, stdout
 
 AT_LEAST_ONE = click.IntRange(1)
 
@@ -25,16 +23,7 @@ def command(components: int, window: int, classes: int) -> None:
     """List the networks that --model takes, with parameters, norm, attention and source."""
     from hsi.models import MODELS, build_model, count_parameters
 
-    title = f"parameters at {components} components, window {window}, {classes} classes"
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        collapse_padding=True,
-    )
+    table = new_table(f"parameters at {components} components, window {window}, {classes} classes")
     for column in ("model", "norm", "attention"):
         table.add_column(column, no_wrap=True)
     table.add_column("parameters", justify="right", no_wrap=True)

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich import box
 from rich.markup import escape
-from rich.table import Table
 
 from .inputs import Inputs
 from .plain import plain
 from .record import Stopwatch, peak_memory, versions
-from .terminal import progress, say, stdout
+from .terminal import new_table, progress, say, stdout
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -112,16 +110,7 @@ def describe_run(inputs: Inputs, run: Run, watch: Stopwatch) -> dict[str, Any]:
 
 def show_accuracy(report: dict[str, Any]) -> None:
     """The per-class table, then OA, AA, kappa and the audit."""
-    title = "accuracy on test pixels (PA producer's, UA user's accuracy)"
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        collapse_padding=True,
-    )
+    table = new_table("accuracy on test pixels (PA producer's, UA user's accuracy)")
     table.add_column("id", justify="right")
     table.add_column("class", overflow="ellipsis", no_wrap=True, max_width=30)
     for heading in ("train", "test", "PA", "UA", "F1"):
@@ -160,7 +149,7 @@ def check_free_file(path: Path, overwrite: bool) -> None:
 
 def show_areas(areas: list[dict[str, Any]]) -> None:
     """Pixels, share and hectares of each class of a map."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
+    table = new_table()
     table.add_column("id", justify="right")
     table.add_column("class", overflow="ellipsis", no_wrap=True, max_width=40)
     for heading in ("pixels", "share", "hectares"):

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
 
 from .plain import plain
 
@@ -33,6 +35,19 @@ def warn(text: str) -> None:
     """One warning on stderr."""
     stderr.print("[yellow]warning:[/yellow] ", end="")
     stderr.print(plain(text), markup=False)
+
+
+def new_table(title: str | None = None) -> Table:
+    """An empty table that spends no columns on frames."""
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        collapse_padding=True,
+    )
 
 
 @contextmanager

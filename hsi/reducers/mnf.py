@@ -11,21 +11,19 @@ from numpy.typing import NDArray
 from hsi.errors import UsageError
 from hsi.reducers.reducer import (
     REDUCERS,
+    LinearReducer,
     Moments,
-    Pixels,
-    Reducer,
     ValidBlock,
     add_moments,
     fix_signs,
     refuse_too_many,
 )
 
-DEFAULT_COMPONENTS = 30
 RIDGE = 1e-9  # of the mean noise variance, so that bands that copy each other do not stop the transform
 
 
 @REDUCERS.register("mnf")
-class MNF(Reducer):
+class MNF(LinearReducer):
     """The components with the highest signal-to-noise ratio, in one pass.
 
     Noise is estimated from differences between neighbours in a row, half of whose variance is noise. ``whiten`` gives
@@ -34,14 +32,7 @@ class MNF(Reducer):
     """
 
     name = "mnf"
-    mean_: NDArray[np.float64]
-    weights_: NDArray[np.float64]
     ratios_: NDArray[np.float64]
-
-    @property
-    def wanted(self) -> int:
-        """Number of components asked for."""
-        return self.settings.components or DEFAULT_COMPONENTS
 
     def check(self, bands: int) -> None:
         """Raise :class:`UsageError` for more components than bands and for ``standardise``."""
@@ -75,16 +66,6 @@ class MNF(Reducer):
         if self.settings.whiten:
             axes = axes / np.sqrt(np.maximum(ratios, np.finfo(float).tiny))
         self.mean_, self.weights_, self.ratios_ = moments.mean, axes, ratios
-
-    def transform(self, pixels: Pixels) -> NDArray[np.float32]:
-        """``(n, B) -> (n, K)`` float32."""
-        components: NDArray[np.float64] = (pixels.astype(np.float64) - self.mean_) @ self.weights_
-        return components.astype(np.float32)
-
-    @property
-    def components(self) -> int:
-        """Number of components."""
-        return int(self.weights_.shape[1])
 
     def describe(self) -> str:
         """Components, their range of signal-to-noise ratios, and how they were scaled."""

@@ -10,33 +10,23 @@ from numpy.typing import NDArray
 from hsi.errors import UsageError
 from hsi.reducers.reducer import (
     REDUCERS,
-    Pixels,
-    Reducer,
+    LinearReducer,
     ValidBlock,
     fix_signs,
     refuse_too_many,
     stream_moments,
 )
 
-DEFAULT_COMPONENTS = 30
-
 
 @REDUCERS.register("pca")
-class PCA(Reducer):
+class PCA(LinearReducer):
     """PCA in one pass. ``standardise`` divides bands by their standard deviation first; ``whiten`` gives unit variance.
 
     An axis's sign is arbitrary; here the loading of largest magnitude is positive, so that runs agree.
     """
 
     name = "pca"
-    mean_: NDArray[np.float64]
-    weights_: NDArray[np.float64]
     explained_: NDArray[np.float64]
-
-    @property
-    def wanted(self) -> int:
-        """Number of components asked for."""
-        return self.settings.components or DEFAULT_COMPONENTS
 
     def check(self, bands: int) -> None:
         """Raise :class:`UsageError` for more components than bands."""
@@ -63,16 +53,6 @@ class PCA(Reducer):
         self.mean_ = moments.mean
         self.weights_ = axes / scale[:, None]  # (B, K)
         self.explained_ = values / np.trace(covariance / np.outer(scale, scale))
-
-    def transform(self, pixels: Pixels) -> NDArray[np.float32]:
-        """``(n, B) -> (n, K)`` float32."""
-        components: NDArray[np.float64] = (pixels.astype(np.float64) - self.mean_) @ self.weights_
-        return components.astype(np.float32)
-
-    @property
-    def components(self) -> int:
-        """Number of components."""
-        return int(self.weights_.shape[1])
 
     def describe(self) -> str:
         """Components, share of variance, and how they were scaled."""

@@ -15,6 +15,7 @@ from hsi.errors import BundleError, UsageError
 from hsi.registry import Registry
 
 Pixels = NDArray[Any]
+DEFAULT_COMPONENTS = 30
 ValidBlock = tuple[NDArray[Any], NDArray[np.bool_]]  # (h, w, B) and which of its pixels (h, w) count
 
 
@@ -54,6 +55,28 @@ class Reducer(ABC):
     @abstractmethod
     def restore(self, state: Mapping[str, NDArray[np.float64]]) -> None:
         """Take the arrays of :meth:`state` back."""
+
+
+class LinearReducer(Reducer):
+    """A projection of centred pixels onto ``K`` axes: learns ``mean_`` ``(B,)`` and ``weights_`` ``(B, K)``."""
+
+    mean_: NDArray[np.float64]
+    weights_: NDArray[np.float64]
+
+    @property
+    def wanted(self) -> int:
+        """Number of components asked for."""
+        return self.settings.components or DEFAULT_COMPONENTS
+
+    def transform(self, pixels: Pixels) -> NDArray[np.float32]:
+        """``(n, B) -> (n, K)`` float32."""
+        components: NDArray[np.float64] = (pixels.astype(np.float64) - self.mean_) @ self.weights_
+        return components.astype(np.float32)
+
+    @property
+    def components(self) -> int:
+        """Number of components."""
+        return int(self.weights_.shape[1])
 
 
 REDUCERS: Registry[type[Reducer]] = Registry("reducer", "hsi.reducers")
