@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hsi.areas import pixel_hectares
 from hsi.bundle import Bundle
-from hsi.errors import UsageError
+from hsi.errors import TrainingError, UsageError
 from hsi.inference import PATCHES, padded_scores
 from hsi.labels import ClassTable
 from hsi.matching import BandMatch
@@ -208,6 +208,8 @@ def _classify_strip(
         rows, columns = block.slices
         probabilities[:, rows, columns] = scores.softmax(0).cpu().numpy()
     confidence = probabilities.max(axis=0)
+    if not np.isfinite(confidence).all():
+        raise TrainingError("the model's scores are no numbers, so its training diverged: train again with a lower --lr")
     ids = np.asarray(table.ids, class_dtype(table))[probabilities.argmax(axis=0)]
     if options.reject is not None:
         ids[confidence < options.reject] = table.ids[-1]

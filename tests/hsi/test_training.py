@@ -104,7 +104,7 @@ def test_plateau_lowers_the_rate_when_validation_no_longer_improves():
 def test_a_lost_loss_stops_with_the_epoch_the_rate_and_a_hint():
     components, codes, train = make_problem()
     components[0, 0, 0] = np.inf
-    with pytest.raises(TrainingError, match=r"the loss is nan in epoch 1 of 12 .*--lr 0.0001"):
+    with pytest.raises(TrainingError, match=r"the loss is nan in epoch 1 of 12 .*--lr 0.000[12]"):
         make_trainer(problem=(components, codes, np.ones_like(train)), lr_schedule="constant").fit()
 
 
