@@ -209,7 +209,7 @@ def _classify_strip(
         probabilities[:, rows, columns] = scores.softmax(0).cpu().numpy()
     confidence = probabilities.max(axis=0)
     if not np.isfinite(confidence).all():
-        raise TrainingError("the model's scores are no numbers, so its training diverged: train again with a lower --lr")
+        raise TrainingError("the model's scores are no numbers: its training diverged; train again with a lower --lr")
     ids = np.asarray(table.ids, class_dtype(table))[probabilities.argmax(axis=0)]
     if options.reject is not None:
         ids[confidence < options.reject] = table.ids[-1]
