@@ -39,7 +39,7 @@ def run(scene: Path, model: str, seed: int, train: str, runs: Path) -> dict[str,
 
 def to_markdown(record: dict[str, Any]) -> str:
     """The record as a table of percent, mean and standard deviation over seeds."""
-    lines = [f"`{record['command']}`, {record['date']}, {record['seeds']} seeds, {record['versions']}.", ""]
+    lines = [f"`{record['command']}`, {record['date']}, seeds {record['seeds']}, {record['versions']}.", ""]
     lines += [
         "| model | OA (%) | AA (%) | kappa × 100 | OA of each seed | peak memory |",
         "|---|---:|---:|---:|---|---:|",
@@ -55,8 +55,9 @@ def to_markdown(record: dict[str, Any]) -> str:
 
 
 def spread(values: list[float]) -> str:
-    """Mean ± standard deviation."""
-    return f"{statistics.mean(values):.2f} ± {statistics.stdev(values) if len(values) > 1 else 0:.2f}"
+    """Mean ± standard deviation; one value as it is."""
+    mean = f"{statistics.mean(values):.2f}"
+    return f"{mean} ± {statistics.stdev(values):.2f}" if len(values) > 1 else mean
 
 
 @click.command()
@@ -76,8 +77,8 @@ def main(scene: Path, models: str, seeds: int, train: str, runs: Path, out: Path
     record = {
         "command": f"hsi classify {scene} --model MODEL --train {train} --seed SEED",
         "date": date.today().isoformat(),
-        "seeds": f"0 to {seeds - 1}",
-        "versions": f"hsi {__version__}, torch {torch.__version__}, {torch.get_num_threads()} CPU threads",
+        "seeds": ", ".join(map(str, range(seeds))),
+        "versions": f"hsi {__version__}, torch {torch.__version__}",
         "models": found,
     }
     out.parent.mkdir(parents=True, exist_ok=True)
