@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from report import write_results
 
 RESULTS = Path(__file__).parent / "results"
 ROOT = Path(__file__).parent.parent
@@ -81,11 +82,7 @@ def main(scene: Path, models: str, seeds: int, train: str, runs: Path, out: Path
         "versions": f"hsi {__version__}, torch {torch.__version__}",
         "models": found,
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    text = to_markdown(record)
-    out.with_suffix(".md").write_text(text, encoding="utf-8")
-    click.echo(text)
+    write_results(out, record, to_markdown(record))
 
 
 if __name__ == "__main__":

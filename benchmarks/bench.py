@@ -6,7 +6,6 @@ patch engine needs minutes a map on a CPU, so it is timed once on the whole scen
 
 from __future__ import annotations
 
-import json
 import platform
 import statistics
 import subprocess
@@ -20,6 +19,7 @@ from typing import Any
 import click
 import numpy as np
 import torch
+from report import write_results
 
 from hsi.config import ReducerSettings, TrainingSettings
 from hsi.devices import describe_device, resolve_device
@@ -167,11 +167,7 @@ def main(path: Path, models: str, repeats: int, patch_rows: int, device: str, ou
         click.echo(f"train {name}", err=True)
         record["training"].append(bench_training(name, (components, labels, split), where, repeats))
     record["start"] = bench_start(repeats)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    text = to_markdown(record)
-    out.with_suffix(".md").write_text(text, encoding="utf-8")
-    click.echo(text)
+    write_results(out, record, to_markdown(record))
 
 
 if __name__ == "__main__":

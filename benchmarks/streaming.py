@@ -22,6 +22,7 @@ from typing import Any
 import click
 import numpy as np
 import torch
+from report import write_results
 
 from hsi.devices import describe_device, resolve_device
 from hsi.memory import parse_memory
@@ -162,11 +163,7 @@ def main(size: str, max_memory: str, width: int, bands: int, device: str, folder
         raise click.ClickException(f"{size} do not fit where {free / 10**9:.1f} GB are free: give another --folder")
     with tempfile.TemporaryDirectory(dir=folder) as name:
         record = measure(Path(name), wanted, max_memory, width, bands, device)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    text = to_markdown(record)
-    out.with_suffix(".md").write_text(text, encoding="utf-8")
-    click.echo(text)
+    write_results(out, record, to_markdown(record))
 
 
 if __name__ == "__main__":
