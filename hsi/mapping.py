@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from hsi.areas import pixel_hectares
 from hsi.bundle import Bundle
 from hsi.errors import TrainingError, UsageError
+from hsi.heap import kept_memory
 from hsi.inference import PATCHES, padded_scores
 from hsi.labels import ClassTable
 from hsi.matching import BandMatch
@@ -137,6 +138,7 @@ def write_map(
     tally = _Tally(table, scene)
     with ExitStack() as stack:
         stack.enter_context(rasterio.Env(GDAL_CACHEMAX=plan.cache))
+        stack.enter_context(kept_memory())
         writers = _open_writers(stack, path, scene, bundle, table, options)
         strips = component_strips(
             scene,

@@ -24,6 +24,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from hsi.config import TrainingSettings
 from hsi.devices import bfloat16_pays
 from hsi.errors import TrainingError, UsageError
+from hsi.heap import kept_memory
 from hsi.models import WindowNetwork, choose_engine
 from hsi.tiles import Pixels, Tile, group_tiles, plan_tiles, symmetry, symmetry_of_starts
 from hsi.windows import gather_windows
@@ -245,7 +246,7 @@ class Trainer:
         best, kept = (-1.0, -math.inf), copy.deepcopy(self.model.state_dict())
         kept_epoch = 0
         cuda = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=cuda):
+        with torch.random.fork_rng(devices=cuda), kept_memory():
             torch.manual_seed(self.seed)
             for number in range(1, self.recipe.epochs + 1):
                 record = self._epoch(number)

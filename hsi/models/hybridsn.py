@@ -75,13 +75,26 @@ class HybridSN(WindowNetwork):
         nn.init.normal_(self.dense3.weight, std=0.01)
 
     def trunk(self, tiles: Tensor) -> Tensor:
-        """``(N, K, h, w) -> (N, 64, h - 8, w - 8)``."""
-        x = tiles.unsqueeze(1)  # (N, 1, K, h, w)
-        x = F.relu(self.norm1(self.conv1(x)))  # (N, 8, K - 6, h - 2, w - 2)
+        """``(N, K, h, w) -> (N, 64, h - 8, w - 8)``.
+
+        The same sums as ``conv4(flatten(conv3(conv2(conv1(tiles)))))`` in the layouts that CPUs and GPUs take fastest:
+        channels last, the first layer as a 2-D convolution of every seven neighbouring components, and the last as a
+        3-D one over the whole depth, which spares the copy that flattening would make.
+        """
+        x = F.relu(self.norm1(self._first(tiles)))  # (N, 8, K - 6, h - 2, w - 2)
         x = F.relu(self.norm2(self.conv2(x)))  # (N, 16, K - 10, h - 4, w - 4)
         x = F.relu(self.norm3(self.conv3(x)))  # (N, 32, K - 12, h - 6, w - 6)
-        x = x.flatten(1, 2)  # (N, 32 * (K - 12), h - 6, w - 6)
-        return F.relu(self.norm4(self.conv4(x)))
+        kernel = self.conv4.weight.view(64, 32, -1, 3, 3)  # (64, 32, K - 12, 3, 3)
+        x = F.conv3d(x, kernel, self.conv4.bias).squeeze(2)  # (N, 64, h - 8, w - 8)
+        return F.relu(self.norm4(x))
+
+    def _first(self, tiles: Tensor) -> Tensor:
+        """``conv1`` with its channels last in memory: ``(N, K, h, w) -> (N, 8, K - 6, h - 2, w - 2)``."""
+        depth = self.conv1.kernel_size[0]
+        runs = tiles.unfold(1, depth, 1).permute(0, 1, 4, 2, 3)  # (N, K - 6, 7, h, w)
+        runs = runs.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        x = F.conv2d(runs, self.conv1.weight.squeeze(1), self.conv1.bias)  # (N * (K - 6), 8, h - 2, w - 2)
+        return x.view(len(tiles), -1, *x.shape[1:]).transpose(1, 2)
 
     def head(self, features: Tensor) -> Tensor:
         """``(N, 64, p, p) -> (N, classes)``."""

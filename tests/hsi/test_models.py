@@ -125,3 +125,23 @@ def test_a_network_without_a_shared_trunk_takes_the_patch_engine():
     scene = torch.randn(5, 6, 7)
     dense = model.head_map(model.trunk(pad_scene(scene, 5)[None]))[0]
     torch.testing.assert_close(dense, patch_scores(model, scene))
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name.startswith("hybridsn")])
+def test_the_fast_trunk_is_the_plain_one(name):
+    """Layer by layer as published, on several patches: the same features, and the same gradients."""
+    results = []
+    for plain in (True, False):
+        model = lively(name, components=17, window=13).eval()
+        x = torch.randn(3, 17, 13, 13, generator=torch.Generator().manual_seed(1)).requires_grad_()
+        if plain:
+            y = model.norm1(model.conv1(x.unsqueeze(1))).relu()
+            y = model.norm3(model.conv3(model.norm2(model.conv2(y)).relu())).relu()
+            y = model.norm4(model.conv4(y.flatten(1, 2))).relu()
+        else:
+            y = model.trunk(x)
+        y.square().mean().backward()
+        kernels = [model.conv1.weight.grad, model.conv2.weight.grad, model.conv3.weight.grad, model.conv4.weight.grad]
+        results.append([y, x.grad, *kernels])
+    for fast, expected in zip(*results, strict=True):
+        torch.testing.assert_close(fast, expected, rtol=1e-3, atol=1e-5)
