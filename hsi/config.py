@@ -24,9 +24,9 @@ class Section(BaseModel):
 
 
 class ReducerSettings(Section):
-    """How bands become components. ``components`` None means the reducer's own default (30 for PCA)."""
+    """How bands become components. ``components`` None means the reducer's own default (20 for MNF, 30 for PCA)."""
 
-    name: str = "pca"
+    name: str = "mnf"
     components: int | None = Field(default=None, ge=1)
     whiten: bool = True
     standardise: bool = False

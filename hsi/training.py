@@ -29,10 +29,10 @@ from hsi.models import WindowNetwork, choose_engine
 from hsi.tiles import Pixels, Tile, group_tiles, plan_tiles, symmetry, symmetry_of_starts
 from hsi.windows import gather_windows
 
-DENSE_STEPS, DENSE_EPOCHS, PATCH_EPOCHS, PATCH_BATCH = 160, 20, 100, 256
+DENSE_STEPS, DENSE_EPOCHS, PATCH_EPOCHS, PATCH_BATCH = 300, 20, 100, 256
 # The dense engine's steps are several batches' worth, so its rates are higher, as by the linear scaling rule (Goyal et
 # al. 2017, arXiv:1706.02677), and more so without batch norm; the patch engine's rates are those published for it.
-DENSE_RATE, DENSE_RATE_UNNORMED, PATCH_RATE, PATCH_RATES = 1.5e-3, 3e-3, 1e-3, {"step": 1e-4}
+DENSE_RATE, DENSE_RATE_UNNORMED, PATCH_RATE, PATCH_RATES = 1.5e-3, 2e-3, 1e-3, {"step": 1e-4}
 STEP_DECAYS = (0.41, 0.76)  # of the epochs; the learning rate is a tenth after each
 LARGEST_ON_DEVICE = 4 * 2**30  # bytes of components that are kept on the device; beyond that, tiles are sent
 VALIDATIONS = 20  # about how often the validation pixels are looked at

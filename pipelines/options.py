@@ -11,8 +11,8 @@ import click
 SETTING_OPTIONS: dict[str, tuple[str, Any, str]] = {
     "--model": ("model.name", str, "Network; 'hsi models' lists them. [default: hybridsn-bn]"),
     "--window": ("model.window", int, "Side of the window around each pixel, odd. [default: 25]"),
-    "--reducer": ("reducer.name", str, "pca, or identity to keep all bands. [default: pca]"),
-    "--components": ("reducer.components", int, "PCA components. [default: 30]"),
+    "--reducer": ("reducer.name", str, "mnf, pca, or identity to keep all bands. [default: mnf]"),
+    "--components": ("reducer.components", int, "Components to keep. [default: 20 for mnf, 30 for pca]"),
     "--train": ("split.train", str, "Training pixels of each class: 10% is a share, 50 a number. [default: 10%]"),
     "--val": (
         "split.validation",
@@ -35,7 +35,7 @@ SETTING_OPTIONS: dict[str, tuple[str, Any, str]] = {
 }
 FLAG_OPTIONS = {
     "--whiten/--no-whiten": ("reducer.whiten", "Scale components to unit variance. [default: whiten]"),
-    "--standardise/--no-standardise": ("reducer.standardise", "Scale bands before PCA. [default: no]"),
+    "--standardise/--no-standardise": ("reducer.standardise", "pca: scale bands first. [default: no]"),
     "--symmetries/--no-symmetries": (
         "mapping.symmetries",
         "Average the map over the eight symmetries of the square, at eight times the cost. [default: yes]",

@@ -104,6 +104,11 @@ def command(
     options = replace(options, symmetries=symmetries)
     scene = open_input_scene(scene_path, scene_options)
     match = match_bands(bundle.bands, scene, resample_bands)
+    if resample_bands and not bundle.reducer.stands_resampling:
+        warn(
+            f"the model's {bundle.reducer.name} components use fine differences between bands, which interpolation "
+            "blurs: for scenes of other sensors, train the model with --reducer pca"
+        )
     usable = open_input_mask(scene, scene_options)
     job = Job(bundle, match, options, plan_map(bundle, match, options, limit), place, usable)
     say_plan(job, limit)

@@ -16,10 +16,12 @@ from hsi.reducers.reducer import (
     ValidBlock,
     add_moments,
     fix_signs,
+    refuse_too_few,
     refuse_too_many,
 )
 
 RIDGE = 1e-9  # of the mean noise variance, so that bands that copy each other do not stop the transform
+LEAST = 0.1  # no signal has a smaller ratio of variance to noise: half the variance of differences is at most twice it
 
 
 @REDUCERS.register("mnf")
@@ -32,12 +34,14 @@ class MNF(LinearReducer):
     """
 
     name = "mnf"
+    stands_resampling = False  # it leans on small differences between neighbouring bands that stand out of the noise
+    usual_components = 20
     ratios_: NDArray[np.float64]
 
     def check(self, bands: int) -> None:
         """Raise :class:`UsageError` for more components than bands and for ``standardise``."""
         if self.settings.standardise:
-            raise UsageError("--standardise has no effect on the mnf reducer: leave it out")
+            raise UsageError("--standardise has no effect on the mnf reducer: leave it out, or add --reducer pca")
         refuse_too_many(self.wanted, bands)
 
     def fit(self, blocks: Iterable[ValidBlock]) -> None:
@@ -61,10 +65,12 @@ class MNF(LinearReducer):
             ratios, axes = scipy.linalg.eigh(moments.covariance, noise)
         except np.linalg.LinAlgError:
             raise UsageError("the noise of this scene cannot be estimated for mnf: use --reducer pca") from None
-        ratios, axes = ratios[::-1][: self.wanted], axes[:, ::-1][:, : self.wanted]
+        ratios, axes = ratios[::-1], axes[:, ::-1]
+        refuse_too_few(self.wanted, int(np.count_nonzero(ratios > LEAST)), moments.count)
+        ratios, axes = ratios[: self.wanted], axes[:, : self.wanted]
         axes = fix_signs(axes)
         if self.settings.whiten:
-            axes = axes / np.sqrt(np.maximum(ratios, np.finfo(float).tiny))
+            axes = axes / np.sqrt(ratios)
         self.mean_, self.weights_, self.ratios_ = moments.mean, axes, ratios
 
     def describe(self) -> str:

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi.errors import UsageError
 from hsi.reducers.reducer import (
     REDUCERS,
     LinearReducer,
     ValidBlock,
     fix_signs,
+    refuse_too_few,
     refuse_too_many,
     stream_moments,
 )
@@ -41,11 +41,7 @@ class PCA(LinearReducer):
         values, axes = np.linalg.eigh(covariance / np.outer(scale, scale))
         values, axes = values[::-1], axes[:, ::-1]
         rank = int(np.count_nonzero(values > values[0] * 1e-12))
-        if rank < self.wanted:
-            raise UsageError(
-                f"{self.wanted} components asked for, but only {rank} carry any variance "
-                f"({moments.count} valid pixels): --components {rank} or fewer"
-            )
+        refuse_too_few(self.wanted, rank, moments.count)
         values, axes = values[: self.wanted], axes[:, : self.wanted]
         axes = fix_signs(axes)
         if self.settings.whiten:

@@ -15,7 +15,6 @@ from hsi.errors import BundleError, UsageError
 from hsi.registry import Registry
 
 Pixels = NDArray[Any]
-DEFAULT_COMPONENTS = 30
 ValidBlock = tuple[NDArray[Any], NDArray[np.bool_]]  # (h, w, B) and which of its pixels (h, w) count
 
 
@@ -23,6 +22,7 @@ class Reducer(ABC):
     """From ``B`` bands to ``K`` components. Constructors only store; what is learned ends in ``_``."""
 
     name: ClassVar[str]
+    stands_resampling: ClassVar[bool] = True  # whether the components of interpolated bands are about the same
 
     def __init__(self, settings: ReducerSettings) -> None:
         self.settings = settings
@@ -60,13 +60,14 @@ class Reducer(ABC):
 class LinearReducer(Reducer):
     """A projection of centred pixels onto ``K`` axes: learns ``mean_`` ``(B,)`` and ``weights_`` ``(B, K)``."""
 
+    usual_components: ClassVar[int] = 30  # as HybridSN on Indian Pines
     mean_: NDArray[np.float64]
     weights_: NDArray[np.float64]
 
     @property
     def wanted(self) -> int:
-        """Number of components asked for."""
-        return self.settings.components or DEFAULT_COMPONENTS
+        """Number of components asked for, or the usual one."""
+        return self.settings.components or self.usual_components
 
     def transform(self, pixels: Pixels) -> NDArray[np.float32]:
         """``(n, B) -> (n, K)`` float32."""
@@ -152,4 +153,13 @@ def refuse_too_many(wanted: int, bands: int) -> None:
     if wanted > bands:
         raise UsageError(
             f"{wanted} components asked for, but the scene has {bands} usable bands: --components {bands} or fewer"
+        )
+
+
+def refuse_too_few(wanted: int, found: int, pixels: int) -> None:
+    """Raise :class:`UsageError` when fewer components than wanted hold anything."""
+    if found < wanted:
+        raise UsageError(
+            f"{wanted} components asked for, but only {found} carry any variance "
+            f"({pixels} valid pixels): --components {found} or fewer"
         )

@@ -28,7 +28,7 @@ def everywhere(cube):
 def test_whitened_components_equal_scikit_learn_up_to_sign():
     cube = make_cube()
     scene = scene_from_array(cube)
-    reducer = fit_reducer(scene, ReducerSettings(components=5), everywhere(cube))
+    reducer = fit_reducer(scene, ReducerSettings(name="pca", components=5), everywhere(cube))
     ours = reduce_scene(scene, reducer, everywhere(cube)).reshape(5, -1).T
     theirs = WholePCA(5, whiten=True, svd_solver="full").fit_transform(cube.reshape(-1, 9).astype(np.float64))
     assert np.allclose(np.abs(ours), np.abs(theirs), atol=1e-3)
@@ -38,7 +38,10 @@ def test_whitened_components_equal_scikit_learn_up_to_sign():
 def test_the_sign_does_not_depend_on_the_order_of_pixels():
     cube = make_cube()
     turned = np.ascontiguousarray(cube[::-1, ::-1])
-    fits = [fit_reducer(scene_from_array(c), ReducerSettings(components=6), everywhere(c)) for c in (cube, turned)]
+    fits = [
+        fit_reducer(scene_from_array(c), ReducerSettings(name="pca", components=6), everywhere(c))
+        for c in (cube, turned)
+    ]
     assert np.allclose(fits[0].state()["weights"], fits[1].state()["weights"], rtol=1e-6, atol=1e-9)
 
 
@@ -60,7 +63,7 @@ def test_invalid_pixels_neither_teach_nor_show():
     valid[:3] = False
     spoiled = cube.copy()
     spoiled[:3] = np.nan
-    settings_ = ReducerSettings(components=4)
+    settings_ = ReducerSettings(name="pca", components=4)
     clean = fit_reducer(scene_from_array(cube[3:]), settings_, valid[3:])
     reducer = fit_reducer(scene_from_array(spoiled), settings_, valid)
     assert np.allclose(reducer.state()["weights"], clean.state()["weights"])
@@ -72,7 +75,7 @@ def test_standardised_bands_count_alike_whatever_their_unit():
     cube = make_cube()
     scaled = cube * np.geomspace(1, 1000, 9, dtype=np.float32)
     for standardise, alike in ((True, True), (False, False)):
-        settings_ = ReducerSettings(components=3, standardise=standardise)
+        settings_ = ReducerSettings(name="pca", components=3, standardise=standardise)
         results = [
             reduce_scene(scene_from_array(c), fit_reducer(scene_from_array(c), settings_, everywhere(c)), everywhere(c))
             for c in (cube, scaled)
@@ -94,22 +97,28 @@ def test_every_reducer_can_be_saved_and_restored(name):
         restore_reducer(settings_, {})
 
 
-def test_too_many_components_are_refused_with_the_number_that_would_do():
+@pytest.mark.parametrize("name", ["pca", "mnf"])
+def test_too_many_components_are_refused_with_the_number_that_would_do(name):
     cube = make_cube()
     with pytest.raises(UsageError, match="--components 9 or fewer"):
-        fit_reducer(scene_from_array(cube), ReducerSettings(components=10), everywhere(cube))
+        fit_reducer(scene_from_array(cube), ReducerSettings(name=name, components=10), everywhere(cube))
     flat = np.repeat(cube[:, :, :2], 4, axis=2)
     with pytest.raises(UsageError, match="only 2 carry any variance"):
-        fit_reducer(scene_from_array(flat), ReducerSettings(components=5), everywhere(flat))
+        fit_reducer(scene_from_array(flat), ReducerSettings(name=name, components=5), everywhere(flat))
+
+
+def test_a_reducer_that_keeps_all_bands_takes_no_number_of_them():
+    cube = make_cube()
     with pytest.raises(UsageError, match="leave --components out"):
         fit_reducer(scene_from_array(cube), ReducerSettings(name="identity", components=3), everywhere(cube))
 
 
-def test_a_scene_without_valid_pixels_or_with_other_bands_is_refused():
+@pytest.mark.parametrize("name", ["pca", "mnf"])
+def test_a_scene_without_valid_pixels_or_with_other_bands_is_refused(name):
     cube = make_cube()
     with pytest.raises(SceneError, match="no valid pixel"):
-        fit_reducer(scene_from_array(cube), ReducerSettings(components=2), ~everywhere(cube))
-    reducer = fit_reducer(scene_from_array(cube), ReducerSettings(components=2), everywhere(cube))
+        fit_reducer(scene_from_array(cube), ReducerSettings(name=name, components=2), ~everywhere(cube))
+    reducer = fit_reducer(scene_from_array(cube), ReducerSettings(name=name, components=2), everywhere(cube))
     with pytest.raises(BundleError, match="8 usable bands are given, but the reducer was fitted on 9"):
         reduce_scene(scene_from_array(cube[:, :, :8]), reducer, everywhere(cube))
 

@@ -115,7 +115,7 @@ def test_a_batch_is_refused_where_it_would_be_ignored():
 
 def test_every_default_is_decided_and_told():
     recipe = make_trainer("hybridsn", epochs=None).recipe
-    assert (recipe.engine, recipe.batch, recipe.lr) == ("dense", None, 3e-3)
+    assert (recipe.engine, recipe.batch, recipe.lr) == ("dense", None, 2e-3)
     assert recipe.steps == recipe.epochs >= 100, "a small scene is one tile and one step"
     patch = make_trainer("hybridsn", epochs=None, engine="patch", lr_schedule="step").recipe
     assert (patch.batch, patch.lr, patch.epochs) == (256, 1e-4, 100)

@@ -282,7 +282,7 @@ class TestSettings:
         recipe = content(tmp_path / "run" / "run.json")["recipe"]
         assert (recipe["lr_schedule"], recipe["engine"]) == (schedule, engine)
         assert recipe["lr"] == (
-            (1.5e-3 if "bn" in model else 3e-3) if engine == "dense" else 1e-4 if schedule == "step" else 1e-3
+            (1.5e-3 if "bn" in model else 2e-3) if engine == "dense" else 1e-4 if schedule == "step" else 1e-3
         )
         assert load_bundle(tmp_path / "run" / "model.safetensors").settings.model.name == model
 
@@ -406,7 +406,7 @@ def indian_pines(tmp_path_factory):
 def test_indian_pines(indian_pines):
     folder, done = indian_pines
     assert (done.code, done.complaints) == (0, []), done.stderr
-    assert "hybridsn-bn: 5,122,416 parameters" in done.stdout
+    assert "hybridsn-bn: 4,938,096 parameters" in done.stdout
     assert "recognised as Indian Pines" in done.stdout
     assert files_in(folder / "run") == PROMISED
     report = content(folder / "run" / "accuracy.json")

@@ -186,8 +186,10 @@ def trained(tmp_path_factory):
     cube, labels, nm = make_scene(48, 96, bands=60, classes=4, field=16, labelled_share=0.7)
     scene = file_makers.envi(folder / "left.hdr", cube[:, :48], wavelength=[str(x) for x in nm])
     file_makers.envi(folder / "left_gt.hdr", labels[:, :48, None])
-    done = run_here("train", scene, *SMALL, "--epochs", 30, "--out", "m.safetensors", cwd=folder)
-    assert done.code == 0, done.stderr
+    for reducer, out in (("pca", "m.safetensors"), ("mnf", "mnf.safetensors")):
+        epochs = 30 if reducer == "pca" else 1
+        done = run_here("train", scene, *SMALL, "--reducer", reducer, "--epochs", epochs, "--out", out, cwd=folder)
+        assert done.code == 0, done.stderr
     return folder, cube[:, 48:], labels[:, 48:], nm
 
 
@@ -212,6 +214,10 @@ class TestAnotherSensor:
         done = run("predict", folder / "m.safetensors", scene, "--resample-bands", "--out", "map.tif")
         assert done.code == 0, done.stderr
         assert "60 bands resampled from" in done.stdout
+        assert not done.stderr
+        fine = run("predict", folder / "mnf.safetensors", scene, "--resample-bands", "--out", "mnf.tif")
+        assert fine.code == 0
+        assert "mnf components use fine differences" in fine.stderr and "--reducer pca" in fine.stderr
         own = file_makers.envi(tmp_path / "own.hdr", cube, wavelength=[str(x) for x in nm])
         assert run("predict", folder / "m.safetensors", own, "--out", "own.tif").code == 0
         assert self.accuracy(tmp_path / "own.tif", truth) > 0.9
