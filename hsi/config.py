@@ -90,9 +90,11 @@ class TrainingSettings(Section):
 
 
 class MappingSettings(Section):
-    """How a map is made. ``symmetries`` averages over the eight symmetries of the square, eight times the work."""
+    """How a map is made. ``symmetries`` averages class probabilities over the eight symmetries of the square, eight
+    times the work; ``blend`` averages them over the neighbours that look alike."""
 
     symmetries: bool = True
+    blend: bool = True
 
 
 class Settings(Section):

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from hsi.areas import pixel_hectares
+from hsi.blending import REACH, blend
 from hsi.bundle import Bundle
 from hsi.errors import TrainingError, UsageError
 from hsi.heap import kept_memory
@@ -45,7 +46,7 @@ class MapOptions:
     """What to write beside the map, and how to make it.
 
     ``reject`` is the confidence below which a pixel is "unclassified"; ``symmetries`` averages over the eight
-    symmetries of the square.
+    symmetries of the square, ``blend`` over the neighbours that look alike.
     """
 
     reject: float | None = None
@@ -53,6 +54,12 @@ class MapOptions:
     novelty: bool = False
     engine: str = "auto"
     symmetries: bool = False
+    blend: bool = False
+
+    @property
+    def reach(self) -> int:
+        """How many pixels around a strip have a say in its map, beside their windows."""
+        return REACH if self.blend else 0
 
     def __post_init__(self) -> None:
         if self.reject is not None and not 0 < self.reject < 1:
@@ -105,6 +112,7 @@ def plan_map(bundle: Bundle, match: BandMatch, options: MapOptions, limit: int) 
         stored=stored if match.scene.scale is None else 2 * stored,  # as stored, and in physical units
         components=bundle.reducer.components,
         window=bundle.model.window,
+        reach=options.reach,
         classes=len(bundle.table),
         outputs=2 + 4 * layers,
         patches=PATCHES if choose_engine(options.engine, bundle.model) == "patch" else 0,
@@ -143,7 +151,7 @@ def write_map(
         strips = component_strips(
             scene,
             bundle.reducer,
-            window=bundle.model.window,
+            window=bundle.model.window + 2 * options.reach,
             rows=plan.rows,
             convert=match.convert,
             usable=usable,
@@ -203,12 +211,17 @@ def _classify_strip(
 ) -> dict[str, NDArray[Any]]:
     """All layers of a strip: map ``(h, W)`` and bands ``(C, h, W)``, without values where there is no data."""
     height, width = strip.valid.shape
-    probabilities = np.empty((len(bundle.table), height, width), np.float32)
+    reach, half = options.reach, bundle.model.window // 2
+    probabilities = np.empty((len(bundle.table), height + 2 * reach, width + 2 * reach), np.float32)
     padded = torch.from_numpy(strip.padded)
     how: dict[str, Any] = {"engine": options.engine, "tile": plan.tile, "symmetries": options.symmetries}
     for block, scores in padded_scores(bundle.model, padded, device=device, **how):
         rows, columns = block.slices
         probabilities[:, rows, columns] = scores.softmax(0).cpu().numpy()
+    middle = strip.padded[:, half : half + height + 2 * reach, half : half + width + 2 * reach]
+    if options.blend:
+        inner = (slice(None), slice(reach, reach + height), slice(reach, reach + width))
+        probabilities, middle = blend(probabilities, middle)[inner], middle[inner]
     confidence = probabilities.max(axis=0)
     if not np.isfinite(confidence).all():
         raise TrainingError("the model's scores are no numbers: its training diverged; train again with a lower --lr")
@@ -220,8 +233,6 @@ def _classify_strip(
     if options.probabilities:
         layers["probabilities"] = probabilities
     if options.novelty:
-        half = bundle.model.window // 2
-        middle = strip.padded[:, half : half + height, half : half + width]
         novelty = np.empty((1, height, width), np.float32)
         novelty[:, strip.valid] = bundle.familiar.distance(middle[:, strip.valid].T)
         layers["novelty"] = novelty

@@ -44,7 +44,8 @@ def resident_memory() -> int:
 class Work:
     """What mapping a scene takes: its ``width`` and the bytes ``stored`` for a pixel of its file, the network's
     ``components``, ``window`` and ``classes``, the bytes of ``outputs`` for a pixel, and the ``patches`` that the patch
-    engine works on at a time (0 for the dense engine)."""
+    engine works on at a time (0 for the dense engine). Probabilities are blended with those of pixels up to ``reach``
+    away (0 where they are not)."""
 
     width: int
     stored: int
@@ -53,6 +54,7 @@ class Work:
     classes: int
     outputs: int
     patches: int = 0
+    reach: int = 0
 
     def network(self, tile: int) -> int:
         """Bytes that the network takes for tiles of up to that side, or for its patches.
@@ -87,12 +89,14 @@ class Work:
     @property
     def row(self) -> int:
         """Bytes for a row of a strip: as stored, five copies of the components, probabilities, and the outputs."""
-        return self.width * (self.stored + 5 * 4 * self.components + 3 * 4 * self.classes + 2 * self.outputs + 16)
+        copies = 5 if self.reach else 3  # of the probabilities
+        return self.width * (self.stored + 5 * 4 * self.components + copies * 4 * self.classes + 2 * self.outputs + 16)
 
     @property
     def held(self) -> int:
         """Bytes held whatever the strip: the rows of components above, and a row of output tiles, twice."""
-        return self.width * (2 * self.window * 4 * self.components + 2 * OUTPUT_TILE * self.outputs)
+        around = self.window + 2 * self.reach
+        return self.width * (2 * around * 4 * self.components + 2 * OUTPUT_TILE * self.outputs)
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def classify(inputs: Inputs, settings: Settings, folder: Path, watch: Stopwatch)
     split = split_labels(inputs.labels, settings)
     run = fit_run(inputs, settings, split, watch)
     with watch.stage("map"):
-        options = MapOptions(engine=run.fitted.recipe.engine, symmetries=settings.mapping.symmetries)
+        options = MapOptions(engine=run.fitted.recipe.engine, **settings.mapping.model_dump())
         summary = map_inputs(inputs, run, folder / "map.tif", options)
         (folder / "map_confidence.tif").rename(folder / "confidence.tif")
     with watch.stage("assess"):

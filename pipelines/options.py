@@ -40,6 +40,10 @@ FLAG_OPTIONS = {
         "mapping.symmetries",
         "Average the map over the eight symmetries of the square, at eight times the cost. [default: yes]",
     ),
+    "--blend/--no-blend": (
+        "mapping.blend",
+        "Average class probabilities over the neighbours that look alike. [default: yes]",
+    ),
     "--augment/--no-augment": ("training.augment", "Random flips and transpositions. [default: augment]"),
 }
 

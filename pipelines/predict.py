@@ -55,6 +55,10 @@ Examples:
     "--symmetries/--no-symmetries", default=None,
     help="Average over the square's eight symmetries: eight times the work. [default: as the model says]",
 )  # fmt: skip
+@click.option(
+    "--blend/--no-blend", default=None,
+    help="Average over the neighbours that look alike. [default: as the model says]",
+)  # fmt: skip
 @click.option("--resample-bands", is_flag=True, help="Interpolate the model's bands when the scene has others.")
 @click.option(
     "--engine", type=click.Choice(ENGINES), default="auto", show_default=True, help="Shared trunk or patches."
@@ -74,6 +78,7 @@ def command(
     cog: bool,
     resample_bands: bool,
     symmetries: bool | None,
+    blend: bool | None,
     engine: str,
     device: str,
     scene_options: SceneOptions,
@@ -99,9 +104,9 @@ def command(
     place = resolve_device(device)
     bundle = load_bundle(model_path)
     choose_engine(engine, bundle.model)
-    if symmetries is None:
-        symmetries = bundle.settings.mapping.symmetries
-    options = replace(options, symmetries=symmetries)
+    asked = {"symmetries": symmetries, "blend": blend}
+    told = {name: value for name, value in asked.items() if value is not None}
+    options = replace(options, **(bundle.settings.mapping.model_dump() | told))
     scene = open_input_scene(scene_path, scene_options)
     match = match_bands(bundle.bands, scene, resample_bands)
     if resample_bands and not bundle.reducer.stands_resampling:
@@ -240,6 +245,8 @@ def say_plan(job: Job, limit: int) -> None:
     cut = f"{plan.rows} rows at a time, tiles of {plan.tile} x {plan.tile} pixels"
     if job.options.symmetries:
         say("averaged", "over the eight symmetries of the square; --no-symmetries is eight times faster")
+    if job.options.blend:
+        say("blended", "with the neighbours that look alike; --no-blend leaves each pixel on its own")
     say("memory", f"below {limit / 10**9:.2f} GB: {cut}")
 
 

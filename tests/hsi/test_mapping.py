@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hsi.areas import pixel_hectares
+from hsi.blending import blend
 from hsi.errors import SceneError, UsageError
 from hsi.inference import padded_scores
 from hsi.labels import ClassTable, default_table
@@ -45,11 +46,13 @@ def make_scene(height, width, invalid=True, **facts):
     return scene_from_array(cube, georeference=PLACE, **facts)
 
 
-def expected_scores(bundle, scene, valid, symmetries=False):
+def expected_scores(bundle, scene, valid, symmetries=False, blended=False):
     """Probabilities ``(C, H, W)`` of the whole scene at once."""
-    padded = pad_scene(torch.from_numpy(reduce_scene(scene, bundle.reducer, valid)), bundle.model.window)
+    components = reduce_scene(scene, bundle.reducer, valid)
+    padded = pad_scene(torch.from_numpy(components), bundle.model.window)
     ((_, scores),) = padded_scores(bundle.model, padded, device=CPU, tile=1000, symmetries=symmetries)
-    return scores.softmax(0).numpy()
+    probabilities = scores.softmax(0).numpy()
+    return blend(probabilities, components) if blended else probabilities
 
 
 def valid_of(scene):
@@ -71,7 +74,7 @@ def read(path):
 
 def check_like_whole(bundle, scene, rows, tile, **how):
     valid = valid_of(scene)
-    expected = expected_scores(bundle, scene, valid, how.get("symmetries", False))
+    expected = expected_scores(bundle, scene, valid, how.get("symmetries", False), how.get("blend", False))
     with tempfile.TemporaryDirectory() as name:
         options = MapOptions(probabilities=True, **how)
         make_map(Path(name), bundle, scene, rows=rows, tile=tile, options=options)
@@ -118,6 +121,10 @@ class TestLikeTheWholeScene:
 
     def test_averaged_over_symmetries(self, bundle):
         check_like_whole(bundle, make_scene(33, 21), 9, 8, symmetries=True)
+
+    @pytest.mark.parametrize(("height", "width", "rows"), [(33, 21, 9), (12, 40, 2), (5, 3, 50), (1, 1, 1)])
+    def test_blended_with_neighbours_across_the_seams(self, bundle, height, width, rows):
+        check_like_whole(bundle, make_scene(height, width, height > 5), rows, 8, blend=True)
 
     def test_nothing_of_the_file_depends_on_the_strips(self, bundle, tmp_path):
         scene = make_scene(600, 30)  # more than two rows of the file's tiles

@@ -197,15 +197,19 @@ class TestWhatARunLeaves:
     def test_the_model_maps_the_scene_again(self, mat_run, sample):
         import torch
 
-        from hsi.inference import map_scene
+        from hsi.blending import blend
+        from hsi.inference import padded_scores
         from hsi.reducers import reduce_scene
         from hsi.scene import scene_from_array
+        from hsi.windows import pad_scene
 
         bundle = load_bundle(mat_run.out / "model.safetensors")
         valid = np.ones(sample.truth.shape, bool)
         components = reduce_scene(scene_from_array(sample.cube), bundle.reducer, valid)
-        again = map_scene(bundle.model, components, device=torch.device("cpu"), symmetries=True)
-        assert np.array_equal(np.asarray(bundle.table.ids)[again.codes], band(mat_run.out / "map.tif"))
+        padded = pad_scene(torch.from_numpy(components), bundle.model.window)
+        ((_, scores),) = padded_scores(bundle.model, padded, device=torch.device("cpu"), symmetries=True)
+        codes = blend(scores.softmax(0).numpy(), components).argmax(axis=0)
+        assert np.array_equal(np.asarray(bundle.table.ids)[codes], band(mat_run.out / "map.tif"))
 
 
 class TestWhatIsShown:
