@@ -11,38 +11,50 @@ from hsi.errors import SceneError
 from hsi.readers.choosing import listing
 from hsi.readers.opening import reader_for
 from hsi.readers.places import difference
+from hsi.readers.reader import ArrayInfo, LabelContent, Reader
 from hsi.scene import Scene
 
 
-def open_mask(path: Path | str, like: Scene) -> NDArray[np.bool_]:
+def open_mask(path: Path | str, like: Scene, option: str = "--mask") -> NDArray[np.bool_]:
     """``(H, W)`` bool of a raster of one band: True where it is neither 0 nor NaN nor its nodata value.
 
-    Raises :class:`SceneFileError` for a file that cannot be read and :class:`SceneError` when it holds no single plane
-    or lies on another grid than the scene.
+    ``option`` is where the file was named. Raises :class:`SceneFileError` for a file that cannot be read and
+    :class:`SceneError` when it holds no single plane or lies on another grid than the scene.
     """
     path = Path(path)
     reader = reader_for(path)
     arrays = reader.arrays(path)
     planes = [array for array in arrays if array.is_plane]
     if len(planes) != 1:
-        raise SceneError(f"{path}: a mask is one plane (rows, columns), found {listing(arrays)}; give another --mask")
-    content = reader.read_labels(path, planes[0])
+        raise SceneError(f"{path}: a mask is one plane (rows, columns), found {listing(arrays)}; give another {option}")
+    use = chosen(read_on_grid(reader, path, planes[0], like, "mask"))
+    if not use.any():
+        raise SceneError(f"{path}: the mask leaves no pixel: every value is 0 or nodata; give another {option}")
+    return use
+
+
+def read_on_grid(reader: Reader, path: Path, plane: ArrayInfo, like: Scene, kind: str) -> LabelContent:
+    """A plane of the scene's pixels; raises :class:`SceneError` when it, a ``kind``, lies on another grid."""
+    content = reader.read_labels(path, plane)
     expected, found = (like.height, like.width), content.values.shape
     if found != expected:
         raise SceneError(
-            f"{path}: the mask is {found[0]} x {found[1]}, the scene {like.name} is {expected[0]} x {expected[1]} "
-            "pixels; give a mask of this scene"
+            f"{path}: the {kind} is {found[0]} x {found[1]}, the scene {like.name} is {expected[0]} x {expected[1]} "
+            f"pixels; give a {kind} of this scene"
         )
     if content.georeference and like.georeference:
         apart = difference(like.georeference, content.georeference, expected)
         if apart:
-            apart = apart.replace("the labels'", "the mask's")
-            raise SceneError(f"{path}: not on the grid of the scene {like.name}: {apart}; warp the mask to the scene")
+            apart = apart.replace("the labels'", f"the {kind}'s")
+            raise SceneError(f"{path}: not on the grid of the scene {like.name}: {apart}; warp the {kind} to the scene")
+    return content
+
+
+def chosen(content: LabelContent) -> NDArray[np.bool_]:
+    """Where the values are neither 0 nor NaN nor nodata."""
     use: NDArray[np.bool_] = content.values != 0
     if content.values.dtype.kind == "f":
         use &= ~np.isnan(content.values)
     if content.nodata is not None:
         use &= content.values != content.nodata
-    if not use.any():
-        raise SceneError(f"{path}: the mask leaves no pixel: every value is 0 or nodata; give another --mask")
     return use

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,22 @@ from hsi.readers.label_request import LabelRequest
 from hsi.readers.products import product_file
 from hsi.readers.reader import READERS, Array, ArrayInfo, LabelContent, Reader, check_file
 from hsi.readers.siblings import label_files, label_names
+from hsi.readers.train_test import read_together, training_and_test
 from hsi.readers.vector_files import KNOWN, is_vector
 from hsi.readers.vectors import read_vector_labels
 from hsi.scene import Georeference, Scene
 
 SHAPEFILE_PARTS = (".dbf", ".shx", ".prj", ".cpg")
-Found = tuple[Reader, Path, ArrayInfo]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where labels were found: a file, the name of the array in it, and how to read it."""
+
+    path: Path
+    name: str
+    read: Callable[[], LabelContent]
+    notes: tuple[str, ...] = ()
 
 
 def open_scene(path: Path | str, variable: str | None = None) -> Scene:
@@ -53,8 +64,9 @@ def open_labels(
     """The labels ``(H, W)`` of a scene, with class names and colours where the file has them.
 
     Without ``path`` they are looked for in the scene's own file (a 2-D array of whole numbers of the scene's size) and
-    then beside it (``<stem>_gt.*``, ``<stem without _corrected>_gt.*``, ``<stem>_labels.*``). ``background`` is 0
-    unless the file names a nodata value; pixels of the nodata value never have a class.
+    then beside it (``<stem>_gt.*``, ``<stem without _corrected>_gt.*``, ``<stem>_labels.*``). Two arrays called like
+    ``TR`` and ``TE`` that share no pixel are taken together. ``background`` is 0 unless the file names a nodata value;
+    pixels of the nodata value never have a class.
 
     A GeoPackage, Shapefile or GeoJSON is drawn onto the scene: see :func:`read_vector_labels` for ``field``, ``layer``
     and ``all_touched``. With ``align`` a class raster on another grid is reprojected to the scene's by nearest
@@ -83,18 +95,20 @@ def files_of(path: Path) -> tuple[Path, ...]:
 
 
 def _raster_labels(found: Found, like: Scene, request: LabelRequest) -> LabelMap:
-    reader, path, array = found
+    path, name = found.path, found.name
     request.for_raster(path)
-    content = reader.read_labels(path, array)
+    content = found.read()
     place, shape = content.georeference, (content.values.shape[0], content.values.shape[1])
     if request.align:
         places_to_align(path, place, like)
     fits = same_grid(shape, place, like)
     if not fits and not request.align:
-        raise _misfit(f"{path} ({array.name})" if array.name else str(path), shape, place, like)
+        raise _misfit(f"{path} ({name})" if name else str(path), shape, place, like)
     values, background = _settle_background(content, request.background)
     table = _class_table(content)
-    labels = label_map(values, background=background, table=table, source=path, variable=array.name or None)
+    labels = label_map(
+        values, background=background, table=table, source=path, variable=name or None, notes=found.notes
+    )
     return labels if fits else align_labels(labels, table, place, like)
 
 
@@ -119,11 +133,29 @@ def _labels_in(path: Path, like: Scene, variable: str | None) -> Found:
     reader = reader_for(path, f"; {KNOWN}")
     arrays = reader.arrays(path)
     if variable is None:
-        return reader, path, choose_plane(path, arrays, (like.height, like.width), _values(reader, path))
+        shape, read = (like.height, like.width), _values(reader, path)
+        return _training_and_test(reader, path, arrays, shape) or _one(
+            reader, path, choose_plane(path, arrays, shape, read)
+        )
     array = named(path, arrays, variable, "--label-variable")
     if not array.is_plane:
         raise LabelError(f"{path}: labels are a 2-D array of whole numbers, found {array}; name another variable")
-    return reader, path, array
+    return _one(reader, path, array)
+
+
+def _one(reader: Reader, path: Path, array: ArrayInfo) -> Found:
+    return Found(path, array.name, lambda: reader.read_labels(path, array))
+
+
+def _training_and_test(reader: Reader, path: Path, arrays: Sequence[ArrayInfo], shape: tuple[int, int]) -> Found | None:
+    """Training and test labels together, when these are the only planes of the scene's shape and share no pixel."""
+    planes = [array for array in arrays if array.is_plane and array.shape[:2] == shape]
+    pair = training_and_test(planes) if len(planes) == 2 else None
+    content = read_together(reader, path, pair) if pair else None
+    if pair is None or content is None:
+        return None
+    note = f"{pair[0].name} and {pair[1].name} are taken together; --split given:{path} tells them apart"
+    return Found(path, f"{pair[0].name} + {pair[1].name}", lambda: content, (note,))
 
 
 def _values(reader: Reader, path: Path) -> Callable[[ArrayInfo], Array]:
@@ -165,10 +197,14 @@ def _labels_beside_cube(like: Scene, source: Path, variable: str | None) -> Foun
     others = [array for array in reader.arrays(source) if array.name != (like.variable or "")]
     if variable is not None:
         return _labels_in(source, like, variable) if variable in {array.name for array in others} else None
-    fitting = fitting_planes(others, (like.height, like.width), _values(reader, source))
+    shape = (like.height, like.width)
+    together = _training_and_test(reader, source, others, shape)
+    if together is not None:
+        return together
+    fitting = fitting_planes(others, shape, _values(reader, source))
     if len(fitting) > 1:
         raise several_planes(source, fitting)
-    return (reader, source, fitting[0]) if fitting else None
+    return _one(reader, source, fitting[0]) if fitting else None
 
 
 def _misfit(where: str, found: tuple[int, int], place: Georeference | None, like: Scene) -> LabelError:
