@@ -46,9 +46,11 @@ class LeakageAudit:
         line = (
             f"{self._windows()}; a nearest neighbour that sees only positions scores {_percent(self.position_accuracy)}"
         )
+        if not self.leak_free:
+            return f"{line}; test pixels whose windows share nothing with training windows: none left"
         if self.leak_free_accuracy is None:
             return line
-        where = f"the {self.leak_free} test pixels whose windows share nothing with training windows"
+        where = f"the {self.leak_free:,} test pixels whose windows share nothing with training windows"
         return f"{line}; accuracy on {where}: {_percent(self.leak_free_accuracy)}"
 
     def _windows(self) -> str:

@@ -1,7 +1,8 @@
 """Accuracy tables as text: JSON and CSV for programs (fractions), Markdown and LaTeX for people (percent).
 
 A *report* is what ``Accuracy.to_dict()`` of :mod:`hsi.metrics` gives, and where known also ``model``, ``split`` (the
-rule in words), ``seed`` and ``audit`` (``LeakageAudit.to_dict()`` of :mod:`hsi.audit`).
+rule in words), ``split_notes`` (what the split left out or could not do), ``seed`` and ``audit``
+(``LeakageAudit.to_dict()`` of :mod:`hsi.audit`).
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def to_csv(report: Report) -> str:
 
 
 def to_markdown(report: Report) -> str:
-    """A table of the classes, one of the summary and the notes, in GitHub's dialect."""
+    """A table of the classes, one of the summary, the leakage audit and the notes, in GitHub's dialect."""
     classes = [[escape_markdown(cell) for cell in row] for row in _class_rows(report)]
     summary = [[escape_markdown(cell) for cell in row] for row in _summary_rows(report)]
     areas = [[escape_markdown(cell) for cell in row] for row in _area_rows(report)]
@@ -106,8 +107,37 @@ def to_markdown(report: Report) -> str:
         _markdown_table(("", "%", "95 % interval"), summary, "lrr"),
         _markdown_table(AREA_HEADINGS, areas, "rlrr") if areas else "",
         "\n".join(f"- {escape_markdown(note)}" for note in notes(report)),
+        _markdown_audit(report),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _markdown_audit(report: Report) -> str:
+    """The section on leakage, when the report has an audit."""
+    audit = report.get("audit")
+    if audit is None:
+        return ""
+    window, distance = f"{audit['window']} × {audit['window']}", audit["distance"]
+    free = (
+        f"{_percent(audit['leak_free_accuracy'])} % ({audit['leak_free']} pixels)"
+        if audit["leak_free"]
+        else "none left"
+    )
+    rows = (
+        (f"Test windows of {window} that contain a training pixel", f"{_percent(audit['contains_training'])} %"),
+        (f"Test windows of {window} that overlap a training window", f"{_percent(audit['overlaps_training'])} %"),
+        (
+            "Pixels from a test pixel to the nearest training pixel (Chebyshev): 10, 50 and 90 % have no more than",
+            f"{distance['10']}, {distance['50']} and {distance['90']}",
+        ),
+        (
+            "Overall accuracy of the nearest training pixel's class, by position only",
+            f"{_percent(audit['position_accuracy'])} %",
+        ),
+        ("Overall accuracy of this map", f"{_percent(report['overall_accuracy'])} % ({audit['test']} pixels)"),
+        ("Overall accuracy of this map where test windows share nothing with training windows", free),
+    )
+    return "## Leakage audit\n\n" + _markdown_table(("", "found"), rows, "lr")
 
 
 def to_latex(report: Report) -> str:
@@ -170,6 +200,7 @@ def notes(report: Report) -> list[str]:
     lines = [
         f"{name.capitalize()}: {report[name]}." for name in ("model", "split", "seed") if report.get(name) is not None
     ]
+    lines += [f"Split: {note}." for note in report.get("split_notes", ())]
     if report["absent_classes"]:
         lines.append(f"No test pixels, so not in the average accuracy: {', '.join(report['absent_classes'])}.")
     unclassified = sum(entry["unclassified"] for entry in report["classes"])

@@ -89,6 +89,7 @@ def test_a_random_split_measures_interpolation():
     words = audit.in_words()
     assert words.startswith("this split measures interpolation inside fields: 100.0 % of test windows contain training")
     assert "a nearest neighbour that sees only positions scores" in words
+    assert words.endswith("test pixels whose windows share nothing with training windows: none left")
     assert "\n" not in words
 
 

@@ -87,6 +87,26 @@ def test_a_report_without_test_pixels_still_makes_all_tables(tmp_path):
     assert "| Overall accuracy | – | – |" in to_markdown(empty)
 
 
+def test_the_leakage_audit_has_a_section_of_its_own():
+    section = to_markdown(full_report()).partition("## Leakage audit")[2]
+    audit = full_report()["audit"]
+    for line in (
+        f"| Test windows of 3 × 3 that contain a training pixel | {100 * audit['contains_training']:.2f} % |",
+        f"| Test windows of 3 × 3 that overlap a training window | {100 * audit['overlaps_training']:.2f} % |",
+        f"by position only | {100 * audit['position_accuracy']:.2f} % |",
+        "share nothing with training windows | none left |",
+    ):
+        assert line in section
+    free = to_markdown({**full_report(), "audit": {**audit, "leak_free": 7, "leak_free_accuracy": 0.5}})
+    assert "share nothing with training windows | 50.00 % (7 pixels) |" in free
+    assert "## Leakage audit" not in to_markdown({**full_report(), "audit": None})
+
+
+def test_what_the_split_left_out_is_stated():
+    notes = to_markdown({**full_report(), "split_notes": ["7 of 16 blocks train"]})
+    assert "- Split: 7 of 16 blocks train." in notes
+
+
 def test_model_split_seed_and_audit_are_stated_when_known():
     known, unknown = to_markdown(full_report()), to_markdown(report())
     for line in ("- Model: hybridsn.", "- Split: random 10%.", "- Seed: 0.", "- Leakage audit: this split measures"):
