@@ -33,12 +33,38 @@ class ReducerSettings(Section):
 
 
 class SplitSettings(Section):
-    """Which labelled pixels train. ``train`` and ``validation`` are "10%" (of each class) or "50" (of each class);
-    ``train`` is None under a rule that takes no amount."""
+    """Which labelled pixels train. None means: the rule's own default; a rule refuses what it has no use for.
+
+    ``train`` and ``validation`` are "10%" (of each class) or "50" (of each class). ``given`` names the file or files
+    of the rule "given"; ``rule: given:split.tif`` is short for both. ``block`` and ``buffer`` are pixels, ``minimum``
+    training and test pixels of each class; ``fold`` (from 1) of ``folds`` is tested.
+    """
 
     rule: str = "random"
-    train: str | None = "10%"
+    train: str | None = None
     validation: str | None = None
+    given: str | None = None
+    block: int | None = Field(default=None, ge=1)
+    buffer: int | None = Field(default=None, ge=0)
+    minimum: int | None = Field(default=None, ge=1)
+    folds: int | None = Field(default=None, ge=2)
+    fold: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _files_of_rule(cls, values: Any) -> Any:
+        rule = values.get("rule") if isinstance(values, dict) else None
+        if not isinstance(rule, str) or not rule.startswith("given:"):
+            return values
+        return {**values, "rule": "given", "given": rule.removeprefix("given:").strip()}
+
+    @model_validator(mode="after")
+    def _files_where_given(self) -> SplitSettings:
+        if self.rule == "given" and not self.given:
+            raise ValueError("the split 'given' needs its pixels: given:split.tif, or given:train.tif,test.tif")
+        if self.rule != "given" and self.given is not None:
+            raise ValueError(f"the split '{self.rule}' has no use for the file {self.given}: choose the rule given")
+        return self
 
     @field_validator("train", "validation", mode="before")
     @classmethod

@@ -29,6 +29,9 @@ Examples:
   hsi classify data/indian_pines.mat --model hybridsn-cbam --train 10% \\
       --lr-schedule step --seed 3 --out runs/try3
   hsi classify cube.hdr --labels truth.tif --train 50 --val 5%
+  hsi classify cube.hdr --labels truth.tif --split blocks --window 15
+  hsi classify cube.hdr --labels truth.tif --split kfold-polygons --fold 1
+  hsi classify cube.hdr --labels truth.tif --split given:runs/old/split.tif
 """
 
 
@@ -37,7 +40,9 @@ Examples:
 @label_options
 @scene_options
 @click.option("--config", type=click.Path(path_type=Path), help="Settings as YAML; options given here win over it.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the run. [default: runs/SCENE/MODEL-seedN]")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder of the run. [default: runs/SCENE/MODEL-SPLIT-seedN]"
+)
 @click.option("--overwrite", is_flag=True, help="Replace an earlier run in that folder.")
 @setting_options
 def command(
@@ -57,7 +62,7 @@ def command(
     from hsi.config import load_settings
 
     settings = load_settings(config, overrides_of(options))
-    out = out or Path("runs") / scene_path.stem / f"{settings.model.name}-seed{settings.seed}"
+    out = out or Path("runs") / scene_path.stem / run_name(settings)
     check_free(out, overwrite)
     watch = Stopwatch()
     with watch.stage("import"):
@@ -76,7 +81,7 @@ def classify(inputs: Inputs, settings: Settings, folder: Path, watch: Stopwatch)
     from hsi.mapping import MapOptions
     from hsi.rasters import read_classes
 
-    split = split_labels(inputs.labels, settings)
+    split = split_labels(inputs, settings)
     run = fit_run(inputs, settings, split, watch)
     with watch.stage("map"):
         options = MapOptions(engine=run.fitted.recipe.engine, **settings.mapping.model_dump())
@@ -90,6 +95,14 @@ def classify(inputs: Inputs, settings: Settings, folder: Path, watch: Stopwatch)
         write_report(folder, inputs, run, ids, report)
     (folder / "run.json").write_text(json.dumps(describe_run(inputs, run, watch), indent=2) + "\n", encoding="utf-8")
     return report
+
+
+def run_name(settings: Settings) -> str:
+    """What a run's folder is called when nobody says: model, split (unless random), fold and seed."""
+    split = settings.split
+    rule = [] if split.rule == "random" else [split.rule]
+    fold = [] if split.fold is None else [f"fold{split.fold}"]
+    return "-".join([settings.model.name, *rule, *fold, f"seed{settings.seed}"])
 
 
 def assess(labels: LabelMap, split: Split, ids: NDArray[Any], settings: Settings) -> dict[str, Any]:
@@ -108,6 +121,7 @@ def assess(labels: LabelMap, split: Split, ids: NDArray[Any], settings: Settings
         "seed": settings.seed,
         "split": split.rule,
         "split_hash": split.hash,
+        "split_notes": [*split.notes, *split.warnings],
         **report,
         "audit": audit.to_dict() if audit else None,
     }

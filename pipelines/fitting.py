@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,6 @@ from .terminal import progress, say, warn
 if TYPE_CHECKING:
     from hsi.bundle import Bundle
     from hsi.config import Settings
-    from hsi.labels import LabelMap
     from hsi.scene import Scene
     from hsi.splits import Split
     from hsi.training import Epoch, Fitted, Trainer
@@ -67,37 +67,50 @@ def fit_run(inputs: Inputs, settings: Settings, split: Split, watch: Stopwatch) 
         settings=settings,
         bands=inputs.band_list,
         familiar=learn_familiarity(padded[:, rows + half, columns + half].T, codes[split.train], classes),
-        trained_on=hash_inputs(scene.source, labels.source),
+        trained_on=hash_inputs(scene.source, labels.source, *given_files(settings)),
     )
     return Run(settings, split, fitted, bundle)
 
 
-def split_labels(labels: LabelMap, settings: Settings) -> Split:
-    """Make the split and say its sizes and warnings."""
-    from hsi.splits import make_split, parse_amount
+def split_labels(inputs: Inputs, settings: Settings) -> Split:
+    """Make the split and say its sizes, what it left out and its warnings."""
+    from hsi.readers.given_split import open_split
+    from hsi.splits import make_split, split_request
 
     wanted = settings.split
-    train, validation = (parse_amount(text) if text else None for text in (wanted.train, wanted.validation))
-    split = make_split(labels, rule=wanted.rule, train=train, validation=validation, seed=settings.seed)
+    given = open_split(wanted.given, inputs.scene) if wanted.given else None
+    split = make_split(inputs.labels, split_request(settings), rule=wanted.rule, given=given)
     sizes = {"training": split.train, "validation": split.validation, "test": split.test}
     listed = ", ".join(f"{int(mask.sum()):,} {name}" for name, mask in sizes.items() if mask.any())
-    say("split", f"{split.rule}, seed {settings.seed}: {listed} pixels")
+    seed = "" if split.seed is None else f", seed {split.seed}"
+    say("split", f"{split.rule}{seed}: {listed} pixels")
+    for note in split.notes:
+        say("", note)
     for warning in split.warnings:
         warn(warning)
     return split
 
 
+def given_files(settings: Settings) -> tuple[Path, ...]:
+    """The files that a given split is in; none for any other split."""
+    from hsi.readers.given_split import split_files
+
+    return split_files(settings.split.given) if settings.split.given else ()
+
+
 def check_names(settings: Settings) -> None:
-    """Raise :class:`UsageError` for a model, reducer, rule, amount or device that does not exist, before any work."""
+    """Raise :class:`UsageError` for a model, reducer, split or device that does not exist or cannot be as asked.
+
+    Raises :class:`SceneFileError` for a given split whose file is missing; all before any work.
+    """
     from hsi.devices import resolve_device
     from hsi.models import MODELS
     from hsi.reducers import REDUCERS
-    from hsi.splits import SPLITS, parse_amount
+    from hsi.splits import check_request, split_request
 
-    _ = MODELS[settings.model.name], REDUCERS[settings.reducer.name], SPLITS[settings.split.rule]
-    for amount in (settings.split.train, settings.split.validation):
-        if amount is not None:
-            parse_amount(amount)
+    _ = MODELS[settings.model.name], REDUCERS[settings.reducer.name]
+    check_request(settings.split.rule, split_request(settings))
+    given_files(settings)
     resolve_device(settings.device)
 
 

@@ -13,12 +13,36 @@ SETTING_OPTIONS: dict[str, tuple[str, Any, str]] = {
     "--window": ("model.window", int, "Side of the window around each pixel, odd. [default: 25]"),
     "--reducer": ("reducer.name", str, "mnf, pca, or identity to keep all bands. [default: mnf]"),
     "--components": ("reducer.components", int, "Components to keep. [default: 20 for mnf, 30 for pca]"),
-    "--train": ("split.train", str, "Training pixels of each class: 10% is a share, 50 a number. [default: 10%]"),
+    "--split": (
+        "split.rule",
+        str,
+        "Which pixels train and test: random, blocks, polygons, kfold-random, kfold-blocks, kfold-polygons, "
+        "given:FILE or given:TRAIN,TEST. [default: random]",
+    ),
+    "--train": (
+        "split.train",
+        str,
+        "Training pixels of each class: 10% is a share, 50 a number. [default: 10% if random, else all there are]",
+    ),
     "--val": (
         "split.validation",
         str,
         "Validation pixels of each class, likewise; they choose the epoch. [default: none]",
     ),
+    "--block": ("split.block", int, "Side of the blocks in pixels. [default: twice the window]"),
+    "--buffer": (
+        "split.buffer",
+        int,
+        "Pixels left out on each side of a border between training and test. [default: half the window for blocks, "
+        "which keeps windows apart; 0 for polygons]",
+    ),
+    "--min-per-class": (
+        "split.minimum",
+        int,
+        "Training and test pixels that blocks and polygons give each class if they can. [default: 5]",
+    ),
+    "--folds": ("split.folds", int, "Number of folds of a kfold split. [default: 5]"),
+    "--fold": ("split.fold", int, "The fold of a kfold split to test, from 1."),
     "--seed": ("seed", int, "Decides split, weights and order. [default: 0]"),
     "--engine": ("training.engine", str, "dense (shared trunk), patch (textbook) or auto. [default: auto]"),
     "--epochs": ("training.epochs", int, "Passes over the training pixels. [default: by engine]"),

@@ -100,7 +100,7 @@ def describe_run(inputs: Inputs, run: Run, watch: Stopwatch) -> dict[str, Any]:
             "masked": survey.masked,
         },
         "reducer": f"{run.bundle.reducer.describe()}; fitted on all valid pixels, labelled or not",
-        "split": {"rule": run.split.rule, "hash": run.split.hash, "warnings": list(run.split.warnings)},
+        "split": run.split.to_dict(labels),
         "kept_epoch": fitted.epoch,
         "history": [asdict(epoch) for epoch in fitted.history],
         "seconds": watch.seconds,

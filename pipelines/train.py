@@ -50,12 +50,12 @@ def command(
     overrides = overrides_of(options)
     settings = load_settings(config, overrides)
     if not settings.split.model_fields_set & {"train", "rule"}:
-        settings = load_settings(config, overrides | {"split.rule": "all", "split.train": None})
+        settings = load_settings(config, overrides | {"split.rule": "all"})
     check_free_file(out, overwrite)
     check_names(settings)
     inputs = read_inputs(scene_path, scene_options, label_options)
     watch = Stopwatch()
-    run = fit_run(inputs, settings, split_labels(inputs.labels, settings), watch)
+    run = fit_run(inputs, settings, split_labels(inputs, settings), watch)
     save(out, run)
     last = run.fitted.history[run.fitted.epoch - 1]
     say(

@@ -6,21 +6,21 @@ import numpy as np
 
 from hsi.errors import SplitError, UsageError
 from hsi.labels import LabelMap
-from hsi.splits.split import SPLITS, TEST, TRAIN, VALIDATION, Split, SplitRequest, split_from_codes
+from hsi.splits.drawing import draw
+from hsi.splits.split import TEST, TRAIN, VALIDATION, Split, SplitRequest, split_from_codes, split_rule
 
 
-@SPLITS.register("given")
+@split_rule("given", ("given", "validation"))
 def given_pixels(labels: LabelMap, request: SplitRequest) -> Split:
     """The split in ``request.given``: ``(H, W)`` of 0 (not used), 1 (training), 2 (validation) and 3 (test).
 
-    Pixels that have no label are left out, with a warning. Nothing is drawn, so the split has no seed. Raises
-    :class:`SplitError` for another shape or other values.
+    Pixels that have no label are left out, with a warning. Nothing is drawn, so the split has no seed, unless an amount
+    of ``validation`` is drawn from the given training pixels. Raises :class:`SplitError` for another shape or other
+    values, :class:`UsageError` without a raster and for an amount of validation beside given validation pixels.
     """
     given = request.given
     if given is None:
-        raise UsageError("the split 'given' needs a raster of 0 (not used), 1 (training), 2 (validation) and 3 (test)")
-    if request.train is not None or request.validation is not None:
-        raise UsageError("the split 'given' has its pixels already: leave the amounts out or choose the split 'random'")
+        raise UsageError("the split 'given' needs its pixels: --split given:split.tif, or given:train.tif,test.tif")
     if given.shape != labels.values.shape:
         raise SplitError(f"the given split has shape {given.shape}, the labels have {labels.values.shape}")
     known = np.isin(given, (0, TRAIN, VALIDATION, TEST))
@@ -31,4 +31,13 @@ def given_pixels(labels: LabelMap, request: SplitRequest) -> Split:
         )
     stray = int(np.count_nonzero((given != 0) & ~labels.labelled))
     warnings = [f"{stray} given pixels have no label and are left out"] if stray else []
-    return split_from_codes(labels, given, rule="given", seed=None, warnings=warnings)
+    if not np.any(given == TEST) and np.any(given == VALIDATION):
+        warnings.append("no given pixel is for the test: 2 means validation, 3 means test")
+    if request.validation is None:
+        return split_from_codes(labels, given, rule="given", seed=None, warnings=warnings)
+    if np.any(given == VALIDATION):
+        raise UsageError("the given split has validation pixels already: leave --val out")
+    drawn = draw(labels, labels.labelled & (given == TRAIN), request)
+    codes = np.where(drawn.validation, VALIDATION, given)
+    rule = f"given{request.amounts}"
+    return split_from_codes(labels, codes, rule=rule, seed=request.seed, warnings=warnings)

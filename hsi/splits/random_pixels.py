@@ -6,13 +6,23 @@ import numpy as np
 
 from hsi.errors import UsageError
 from hsi.labels import LabelMap
-from hsi.splits.amount import HOW, Amount
-from hsi.splits.split import SPLITS, TEST, TRAIN, VALIDATION, Split, SplitRequest, split_from_codes
+from hsi.splits.amount import Amount
+from hsi.splits.split import TEST, TRAIN, VALIDATION, Split, SplitRequest, split_from_codes, split_rule
+
+USUAL = Amount(percent=10)
 
 
-@SPLITS.register("random")
+def _check(request: SplitRequest) -> None:
+    """Raise :class:`UsageError` for amounts that leave no pixel to test."""
+    train, validation = request.train or USUAL, request.validation
+    if validation and (train.percent or 0) + (validation.percent or 0) >= 100:
+        raise UsageError(f"training {train} and validation {validation} leave no pixel for the test: lower one of them")
+
+
+@split_rule("random", ("train", "validation"), _check)
 def random_pixels(labels: LabelMap, request: SplitRequest) -> Split:
-    """Draw ``request.train`` of each class for training, ``request.validation`` of it for validation, test the rest.
+    """Draw ``request.train`` (10 %) of each class for training, ``request.validation`` of it for validation, test the
+    rest.
 
     A share is rounded half up, to no less than one training pixel. A class of two or more pixels keeps one at least
     for the test; one with no more pixels than a count asks for gives half of them, with a warning. A class of one
@@ -21,7 +31,7 @@ def random_pixels(labels: LabelMap, request: SplitRequest) -> Split:
     Each class is drawn from its own stream of the seed, so that it does not depend on the other classes; a smaller
     training set is part of a larger one, and asking for validation does not change the training pixels.
     """
-    train, validation = _check(request)
+    train, validation = request.train or USUAL, request.validation
     codes = np.zeros(labels.values.size, np.uint8)
     halved = []
     for class_id, name in zip(labels.table.ids, labels.table.names, strict=True):
@@ -38,18 +48,6 @@ def random_pixels(labels: LabelMap, request: SplitRequest) -> Split:
     warnings = [f"smaller than the number asked for, so half was taken: {', '.join(halved)}"] if halved else []
     text = f"random {train}" + (f", validation {validation}" if validation else "")
     return split_from_codes(labels, codes.reshape(labels.values.shape), rule=text, seed=request.seed, warnings=warnings)
-
-
-def _check(request: SplitRequest) -> tuple[Amount, Amount | None]:
-    """The amounts of a request that this rule can meet."""
-    train, validation = request.train, request.validation
-    if train is None:
-        raise UsageError(f"the split 'random' needs an amount of training pixels: {HOW}")
-    if request.given is not None:
-        raise UsageError("the split 'random' has no use for a raster of given pixels: choose the split 'given'")
-    if validation and (train.percent or 0) + (validation.percent or 0) >= 100:
-        raise UsageError(f"training {train} and validation {validation} leave no pixel for the test: lower one of them")
-    return train, validation
 
 
 def _is_halved(amount: Amount | None, available: int) -> bool:

@@ -31,10 +31,11 @@ class PixelCounts(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Masks ``(H, W)`` bool of the training, validation and test pixels, and how they were chosen.
+    """Masks ``(H, W)`` bool, read-only, of the training, validation and test pixels, and how they were chosen.
 
-    ``rule`` says it in words ("random 10%"); ``seed`` is None where nothing was drawn. Compare splits by ``hash``.
-    Raises :class:`SplitError` when the masks differ in shape, are not bool or overlap.
+    ``rule`` says it in words ("random 10%"); ``seed`` is None where nothing was drawn. ``notes`` report what the rule
+    did and left out, ``warnings`` what it could not do. Compare splits by ``hash``. Raises :class:`SplitError` when the
+    masks differ in shape, are not bool or overlap.
     """
 
     train: Mask
@@ -43,6 +44,7 @@ class Split:
     rule: str
     seed: int | None
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if any(part.dtype != bool or part.ndim != 2 or part.shape != self.train.shape for part in self._parts):
@@ -51,6 +53,12 @@ class Split:
         shared = int(np.count_nonzero((self.train & (self.validation | self.test)) | (self.validation & self.test)))
         if shared:
             raise SplitError(f"{shared} pixels are in more than one of training, validation and test")
+        for name in ("train", "validation", "test"):
+            mask = getattr(self, name)
+            if mask.flags.writeable:
+                mask = mask.copy()
+                mask.setflags(write=False)
+                object.__setattr__(self, name, mask)
 
     def codes(self) -> NDArray[np.uint8]:
         """The split as one raster ``(H, W)`` uint8: 0 not used, 1 training, 2 validation, 3 test."""
@@ -71,6 +79,21 @@ class Split:
         rows = np.column_stack(columns).tolist()
         return {i: PixelCounts(*row) for i, row in zip(labels.table.ids, rows, strict=True)}
 
+    def to_dict(self, labels: LabelMap) -> dict[str, Any]:
+        """Plain values for JSON, with the pixels of each class in every part and in none (``unused``)."""
+        counts, pixels = self.counts(labels), labels.counts
+        return {
+            "rule": self.rule,
+            "seed": self.seed,
+            "hash": self.hash,
+            "classes": [
+                {"id": i, "name": name, **counts[i]._asdict(), "unused": pixels[i] - sum(counts[i])}
+                for i, name in zip(labels.table.ids, labels.table.names, strict=True)
+            ],
+            "notes": list(self.notes),
+            "warnings": list(self.warnings),
+        }
+
     @property
     def _parts(self) -> tuple[Mask, Mask, Mask]:
         return self.train, self.validation, self.test
@@ -78,16 +101,53 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class SplitRequest:
-    """What a rule is asked for. A rule refuses what it has no use for and says what it lacks (:class:`UsageError`)."""
+    """What a rule is asked for; None is for the rule to decide. See :func:`hsi.splits.make_split` for each."""
 
     seed: int
     train: Amount | None = None
     validation: Amount | None = None
     given: NDArray[Any] | None = None
+    window: int | None = None
+    block: int | None = None
+    buffer: int | None = None
+    minimum: int | None = None
+    folds: int | None = None
+    fold: int | None = None
+
+    @property
+    def amounts(self) -> str:
+        """The amounts that are asked for, to end a line of words with."""
+        named = {"train": self.train, "validation": self.validation}
+        return "".join(f", {name} {amount}" for name, amount in named.items() if amount)
 
 
-SplitRule = Callable[[LabelMap, SplitRequest], Split]
+Make = Callable[[LabelMap, SplitRequest], Split]
+Check = Callable[[SplitRequest], object]
+
+
+@dataclass(frozen=True)
+class SplitRule:
+    """A way to split: ``make`` does it, ``uses`` names the fields of a request that mean something to it.
+
+    ``check`` raises :class:`hsi.errors.UsageError` for a request that makes no sense whatever the labels are.
+    """
+
+    make: Make
+    uses: frozenset[str]
+    check: Check
+
+
 SPLITS: Registry[SplitRule] = Registry("split", "hsi.splits")
+
+
+def split_rule(name: str, uses: Iterable[str], check: Check = lambda request: None) -> Callable[[Make], Make]:
+    """Decorator that registers a function as the rule of that name; see :class:`SplitRule`."""
+
+    def register(make: Make) -> Make:
+        SPLITS.register(name)(SplitRule(make, frozenset(uses), check))
+        return make
+
+    return register
 
 
 def split_from_codes(
@@ -97,16 +157,16 @@ def split_from_codes(
     rule: str,
     seed: int | None,
     warnings: Iterable[str] = (),
+    notes: Iterable[str] = (),
     tested: bool = True,
 ) -> Split:
     """The :class:`Split` of a raster of codes (see :meth:`Split.codes`), without the pixels that have no label.
 
     Adds warnings that name the classes with few or no training pixels, or, where a test is meant (``tested``), with no
-    test pixel. Raises
-    :class:`SplitError` when fewer than two classes have a training pixel.
+    test pixel. Raises :class:`SplitError` when fewer than two classes have a training pixel.
     """
     train, validation, test = (labels.labelled & (codes == part) for part in (TRAIN, VALIDATION, TEST))
-    split = Split(train, validation, test, rule, seed, tuple(warnings))
+    split = Split(train, validation, test, rule, seed, tuple(warnings), tuple(notes))
     counts = split.counts(labels)
     trained = sum(1 for part in counts.values() if part.train)
     if trained < 2:

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from hsi.errors import SplitError, UnknownNameError, UsageError
+from hsi.config import Settings, load_settings
+from hsi.errors import ConfigError, SplitError, UnknownNameError, UsageError
 from hsi.labels import LabelMap, label_map
-from hsi.splits import SPLITS, Amount, PixelCounts, Split, make_split, parse_amount
+from hsi.splits import SPLITS, Amount, PixelCounts, Split, every_fold, make_split, parse_amount, split_request
+from hsi.splits.make import OPTIONS
 
 PINNED_PIXELS = [[2, 3], [4, 3], [4, 7], [5, 2]]
 PINNED_HASH = "96f6791deff3afe2bf9f0b1b0a275cd69e3ff4ab0053b1a2bfae568a419c4ac1"
@@ -183,6 +187,20 @@ class TestGiven:
         assert split.codes()[0, 6] == 0
         assert "1 given pixels have no label and are left out" in split.warnings
 
+    def test_validation_can_be_drawn_from_the_training_pixels(self):
+        labels, codes = label_map(np.arange(40)[None] % 2 + 1), np.where(np.arange(40) < 20, 1, 3)[None]
+        split = make_split(labels, rule="given", given=codes, validation=parse_amount("3"), seed=0)
+        assert split.counts(labels) == {1: PixelCounts(7, 3, 10), 2: PixelCounts(7, 3, 10)}
+        np.testing.assert_array_equal(split.test, codes == 3)
+        assert (split.rule, split.seed) == ("given, validation 3 per class", 0)
+        codes[0, :2] = 2
+        with pytest.raises(UsageError, match="has validation pixels already"):
+            make_split(labels, rule="given", given=codes, validation=parse_amount("3"), seed=0)
+
+    def test_codes_without_a_test_pixel_are_told(self):
+        split = make_split(self.labels, rule="given", given=np.array([[1, 1, 2, 1, 1, 2, 0]]), seed=0)
+        assert "no given pixel is for the test: 2 means validation, 3 means test" in split.warnings
+
     def test_untrained_and_untested_classes_are_named(self):
         labels = label_map(np.array([[1, 1, 2, 2, 3, 3]]))
         split = make_split(labels, rule="given", given=np.array([[1, 1, 1, 3, 3, 3]]), seed=0)
@@ -222,11 +240,18 @@ class TestRefusals:
         ("request_", "message"),
         [
             ({"seed": -1, "train": parse_amount("10%")}, "seed"),
-            ({}, "needs an amount of training pixels"),
-            ({"train": parse_amount("10%"), "given": np.ones((1, 42))}, "has no use for a raster"),
+            ({"given": np.ones((1, 42))}, "'random' has no use for --split given:FILE: .*it is for given"),
             ({"train": parse_amount("60%"), "validation": parse_amount("40%")}, "leave no pixel for the test"),
-            ({"rule": "given"}, "needs a raster"),
-            ({"rule": "given", "given": np.ones((1, 42)), "train": parse_amount("5")}, "has its pixels already"),
+            ({"validation": parse_amount("90%")}, "training 10% and validation 90% leave no pixel"),
+            ({"rule": "given"}, "needs its pixels"),
+            ({"window": 4}, "odd number of pixels, found 4"),
+            ({"rule": "blocks", "window": 5, "block": 0}, "--block is 1 or more, found 0"),
+            ({"rule": "blocks"}, "give the window or a buffer"),
+            ({"rule": "blocks", "window": 25, "buffer": 11}, "lets windows of 25 pixels overlap: give 12 or more"),
+            ({"rule": "blocks", "window": 5, "train": parse_amount("5"), "minimum": 6}, "more than the 5 training"),
+            ({"rule": "kfold-random"}, "name it with --fold 1 to 5"),
+            ({"rule": "kfold-blocks", "window": 3, "folds": 3, "fold": 4}, "--fold 4 is not one of the 3 folds"),
+            ({"rule": "kfold-polygons", "folds": 1, "fold": 1}, "2 or more are needed"),
         ],
     )
     def test_requests_that_make_no_sense(self, request_, message):
@@ -243,14 +268,14 @@ class TestRefusals:
             Split(mask, ~mask, np.zeros((2, 2), np.uint8), "by hand", None)  # type: ignore[arg-type]
 
 
-def ask(rule: str, labels: LabelMap, seed: int) -> Split:
+def ask(rule: str, labels: LabelMap, seed: int, **more: object) -> Split:
     """A split by any rule, whatever it needs."""
-    if rule == "given":
-        drawn = make_split(labels, train=parse_amount("30%"), seed=seed)
-        return make_split(labels, rule=rule, given=drawn.codes(), seed=seed)
-    if rule == "all":
-        return make_split(labels, rule=rule, validation=parse_amount("30%"), seed=seed)
-    return make_split(labels, rule=rule, train=parse_amount("30%"), seed=seed)
+    needs: dict[str, object] = {}
+    if "given" in SPLITS[rule].uses:
+        needs["given"] = make_split(labels, train=parse_amount("30%"), seed=seed).codes()
+    if "fold" in SPLITS[rule].uses:
+        needs |= {"folds": 3, "fold": 2}
+    return make_split(labels, rule=rule, seed=seed, window=3, **{**needs, **more})
 
 
 def test_all_pixels_train_but_those_held_back_for_validation():
@@ -259,16 +284,27 @@ def test_all_pixels_train_but_those_held_back_for_validation():
     assert np.array_equal(split.train, labels.labelled) and split.warnings == ()
     held = make_split(labels, rule="all", validation=parse_amount("5"), seed=0)
     assert [part.validation for part in held.counts(labels).values()] == [5, 5, 5]
-    with pytest.raises(UsageError, match="leave --train out"):
+    with pytest.raises(UsageError, match="'all' has no use for --train: leave --train out"):
         make_split(labels, rule="all", train=parse_amount("5"), seed=0)
+
+
+def fields(height: int, width: int, size: int, classes: int) -> LabelMap:
+    """Square fields of ``size`` pixels, their classes in turn, with a strip of background between."""
+    rows, columns = np.indices((height, width))
+    values = (rows // size * 2 + columns // size) % classes + 1
+    return label_map(np.where((rows % size == 0) | (columns % size == 0), 0, values))
 
 
 @pytest.mark.parametrize("rule", list(SPLITS))
 class TestEveryRule:
-    labels = label_map(np.random.default_rng(2).integers(0, 4, (24, 20)))
+    labels = fields(36, 45, 9, 3)
 
     def test_same_request_same_split(self, rule):
         assert ask(rule, self.labels, 3).hash == ask(rule, self.labels, 3).hash
+
+    def test_memory_order_does_not_matter(self, rule):
+        turned = label_map(np.asfortranarray(self.labels.values))
+        assert ask(rule, turned, 3).hash == ask(rule, self.labels, 3).hash
 
     def test_masks_are_bool_disjoint_and_labelled(self, rule):
         split = ask(rule, self.labels, 3)
@@ -276,8 +312,104 @@ class TestEveryRule:
             assert mask.dtype == bool
             assert mask.shape == self.labels.values.shape
             assert not np.any(mask & ~self.labels.labelled)
-        assert split.codes().max() == (2 if rule == "all" else 3)
+        assert not np.any(
+            (split.train & split.test) | (split.train & split.validation) | (split.test & split.validation)
+        )
+        assert split.codes().max() == (1 if rule == "all" else 3)
         assert set(split.counts(self.labels)) == set(self.labels.table.ids)
+
+    def test_every_class_is_trained_and_tested(self, rule):
+        for part in ask(rule, self.labels, 3).counts(self.labels).values():
+            assert part.train >= 5
+            assert part.test >= 5 or rule == "all"
 
     def test_the_rule_names_itself(self, rule):
         assert ask(rule, self.labels, 3).rule.startswith(rule)
+
+    def test_validation_is_cut_from_what_would_train(self, rule):
+        if "validation" not in SPLITS[rule].uses:
+            pytest.skip("takes no validation pixels")
+        plain, split = (ask(rule, self.labels, 3, **more) for more in ({}, {"validation": parse_amount("5%")}))
+        for class_id, part in split.counts(self.labels).items():
+            assert part.validation == Amount(percent=5).of(self.labels.counts[class_id])
+        if rule == "random":  # of which the training pixels do not depend on validation
+            np.testing.assert_array_equal(split.train, plain.train)
+        else:
+            np.testing.assert_array_equal(split.train | split.validation, plain.train)
+            np.testing.assert_array_equal(split.test, plain.test)
+
+    def test_what_it_has_no_use_for_is_refused(self, rule):
+        values = {"train": parse_amount("5"), "validation": parse_amount("5"), "given": np.ones((36, 45)), "block": 9}
+        values |= {"buffer": 2, "minimum": 3, "folds": 3, "fold": 1}
+        assert set(values) == set(OPTIONS)
+        for field in set(values) - SPLITS[rule].uses:
+            with pytest.raises(UsageError, match=f"'{rule}' has no use for {OPTIONS[field]}: leave"):
+                ask(rule, self.labels, 3, **{field: values[field]})
+
+    def test_the_masks_cannot_be_changed(self, rule):
+        split = ask(rule, self.labels, 3)
+        with pytest.raises(ValueError, match="read-only"):
+            split.train[0, 0] = True
+        with pytest.raises(AttributeError):
+            split.seed = 4
+
+    def test_its_record_is_json_and_counts_every_labelled_pixel(self, rule):
+        split = ask(rule, self.labels, 3)
+        record = split.to_dict(self.labels)
+        assert json.loads(json.dumps(record)) == record
+        assert (record["hash"], record["rule"]) == (split.hash, split.rule)
+        for entry in record["classes"]:
+            parts = sum(entry[part] for part in ("train", "validation", "test", "unused"))
+            assert parts == self.labels.counts[entry["id"]]
+
+
+@pytest.mark.parametrize(
+    ("rule", "digest"),
+    [
+        ("blocks", "34b89f80cb0b9da46f9ed4c8de543af4b78a66c49556d1916cd30f4ac274cfa8"),
+        ("polygons", "9e670e95fe7f239b90c97e45c7cc2fc78c9be7d5723cc166812aaea943a09e3a"),
+        ("kfold-random", "566eab488db0a7cc4e897fe764d176bd8491f9c37d1be22556a202792ee59952"),
+        ("kfold-blocks", "7293dede39a9f5666dca75b0047cac84ce47f36618ce673d6861a00c5f72cce0"),
+        ("kfold-polygons", "7a959d5722aa2ecb48f7e6809318e5cfee66a801788e0d526459cb8595b78963"),
+    ],
+)
+def test_these_splits_stay_the_same_on_every_machine(rule, digest):
+    split = ask(rule, fields(36, 45, 9, 3), 7, train=parse_amount("10%"), validation=parse_amount("5%"))
+    assert split.hash == digest
+
+
+class TestSettings:
+    def test_settings_ask_for_what_they_say(self):
+        overrides = {"split.rule": "blocks", "split.train": 50, "split.buffer": 9, "model.window": 11, "seed": 4}
+        request = split_request(load_settings(None, overrides))
+        assert (request.seed, request.window, request.buffer) == (4, 11, 9)
+        assert request.train == Amount(count=50)
+        assert (request.validation, request.minimum, request.fold) == (None, None, None)
+
+    def test_every_fold_of_an_open_k_fold_split_becomes_a_run(self):
+        settings = load_settings(None, {"split.rule": "kfold-blocks", "split.folds": 3})
+        runs = every_fold(settings)
+        assert [run.split.fold for run in runs] == [1, 2, 3]
+        assert every_fold(runs[1]) == [runs[1]]
+
+    def test_other_splits_are_one_run(self):
+        assert every_fold(Settings()) == [Settings()]
+
+    def test_files_may_follow_the_rule(self):
+        short, long = (load_settings(None, values) for values in (
+            {"split.rule": "given:a.tif,b.tif"}, {"split.rule": "given", "split.given": "a.tif,b.tif"}))  # fmt: skip
+        assert short == long
+        assert short.split.given == "a.tif,b.tif"
+
+    @pytest.mark.parametrize(
+        ("overrides", "message"),
+        [
+            ({"split.rule": "given"}, "needs its pixels: given:split.tif"),
+            ({"split.rule": "given:"}, "needs its pixels"),
+            ({"split.given": "a.tif"}, "'random' has no use for the file a.tif"),
+            ({"split.folds": 1}, "split.folds"),
+        ],
+    )
+    def test_what_cannot_be_meant_is_refused(self, overrides, message):
+        with pytest.raises(ConfigError, match=message):
+            load_settings(None, overrides)

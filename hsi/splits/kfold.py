@@ -1,0 +1,102 @@
+"""k-fold cross-validation: each labelled pixel is tested in one fold, and the other folds train."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi.errors import SplitError, UsageError
+from hsi.labels import LabelMap
+from hsi.splits.apart import apart, buffer_of
+from hsi.splits.assigning import deal
+from hsi.splits.drawing import draw, left_out
+from hsi.splits.polygons import fields_of
+from hsi.splits.spatial_blocks import block_cut, block_of
+from hsi.splits.split import TEST, TRAIN, VALIDATION, Split, SplitRequest, split_from_codes, split_rule
+from hsi.splits.units import Units, field_units
+
+FOLDS = 5
+USES = ("train", "validation", "folds", "fold")
+
+
+def folds_of(request: SplitRequest) -> int:
+    """How many folds there are."""
+    return FOLDS if request.folds is None else request.folds
+
+
+def _check(request: SplitRequest) -> None:
+    """Raise :class:`UsageError` unless the request names one of two or more folds."""
+    folds = folds_of(request)
+    if folds < 2:
+        raise UsageError(f"--folds {folds}: 2 or more are needed, one to test and the others to train")
+    if request.fold is None:
+        raise UsageError(f"there are {folds} folds, and each run tests one of them: name it with --fold 1 to {folds}")
+    if not 1 <= request.fold <= folds:
+        raise UsageError(f"--fold {request.fold} is not one of the {folds} folds: give 1 to {folds}")
+
+
+def _check_blocks(request: SplitRequest) -> None:
+    _check(request)
+    buffer_of(request)
+
+
+@split_rule("kfold-random", USES, _check)
+def kfold_random(labels: LabelMap, request: SplitRequest) -> Split:
+    """The pixels of each class, in random order, dealt to the folds in turn."""
+    folds = np.full(labels.values.size, -1, np.int32)
+    for start, class_id in enumerate(labels.table.ids):
+        places = np.flatnonzero(labels.values == class_id)
+        drawn = np.random.default_rng((request.seed, class_id)).permutation(places)
+        folds[drawn] = (np.arange(places.size) + start) % folds_of(request)  # the odd ones of a class go elsewhere
+    return _split(labels, request, folds.reshape(labels.values.shape), "kfold-random", None, 0)
+
+
+@split_rule("kfold-blocks", (*USES, "block", "buffer"), _check_blocks)
+def kfold_blocks(labels: LabelMap, request: SplitRequest) -> Split:
+    """Blocks as of the split ``blocks``, dealt so that each fold has about as many pixels of each class.
+
+    All pixels of the fold are tested; training pixels give way until they are ``2 * buffer + 1`` or more away, so that
+    no test window shares a pixel with a training window.
+    """
+    side, buffer = block_of(request), buffer_of(request)
+    random = np.random.default_rng(request.seed)
+    units = block_cut(labels, side, random)
+    return _split_units(labels, request, units, random, f"kfold-blocks of {side} pixels", buffer)
+
+
+@split_rule("kfold-polygons", (*USES, "buffer"), _check)
+def kfold_polygons(labels: LabelMap, request: SplitRequest) -> Split:
+    """Whole polygons or connected fields, as of the split ``polygons``, dealt so that each fold has about as many
+    pixels of each class. With a ``buffer`` training pixels give way as under ``kfold-blocks``."""
+    random = np.random.default_rng(request.seed)
+    rule = f"kfold-polygons ({fields_of(labels)})"
+    return _split_units(labels, request, field_units(labels), random, rule, request.buffer or 0)
+
+
+def _split_units(
+    labels: LabelMap, request: SplitRequest, units: Units, random: np.random.Generator, rule: str, buffer: int
+) -> Split:
+    fold_of = deal(units.counts, folds_of(request), random).astype(np.int32)
+    return _split(labels, request, np.append(fold_of, np.int32(-1))[units.numbers], rule, units, buffer)
+
+
+def _split(
+    labels: LabelMap, request: SplitRequest, folds: NDArray[np.int32], rule: str, units: Units | None, buffer: int
+) -> Split:
+    """Test the fold of a request; ``folds`` ``(H, W)`` is the fold of each labelled pixel, from 0."""
+    assert request.fold is not None
+    text = f"{rule}, fold {request.fold} of {folds_of(request)}"
+    text += f"{f', buffer {buffer}' if buffer else ''}{request.amounts}"
+    test = labels.labelled & (folds == request.fold - 1)
+    others = labels.labelled & ~test
+    if not test.any():
+        raise SplitError(f"{labels.source or 'labels'}: {text}: no pixel fell to this fold: ask for fewer --folds")
+    side = apart(others, test, 2 * buffer + 1)
+    drawn = draw(labels, side, request, units)
+    used = drawn.train | drawn.validation
+    notes = [
+        *left_out(labels, others & ~side, "left out, too near to the test pixels"),
+        *left_out(labels, side & ~used, "of the other folds not drawn"),
+    ]
+    parts = np.select([drawn.train, drawn.validation, test], [TRAIN, VALIDATION, TEST], 0)
+    return split_from_codes(labels, parts, rule=text, seed=request.seed, notes=notes, warnings=drawn.warnings)
