@@ -1,4 +1,4 @@
-"""Accuracy of a map: confusion matrix, overall and average accuracy, kappa, per class, with intervals.
+"""Accuracy of a map: confusion matrix, overall and average accuracy, kappa, disagreement, per class, with intervals.
 
 Fractions throughout, and None where a number is not defined; never NaN.
 """
@@ -11,15 +11,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix as count_pairs
 
+from hsi.disagreement import Disagreement, measure_disagreement
 from hsi.errors import LabelError
+from hsi.intervals import LEVEL, Interval, wilson_interval
 from hsi.labels import ClassTable
-
-LEVEL = 0.95
-
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +48,13 @@ class ConfusionMatrix:
     def predicted(self) -> NDArray[np.int64]:
         """Pixels per predicted class ``(C,)``."""
         return np.asarray(self.counts.sum(axis=0), np.int64)
+
+    @property
+    def square(self) -> NDArray[np.int64]:
+        """``(C + 1, C + 1)``: "unclassified" as a last class, which the truth never has."""
+        square = np.zeros((len(self.counts) + 1,) * 2, np.int64)
+        square[:-1, :-1], square[:-1, -1] = self.counts, self.unclassified
+        return square
 
 
 def confusion_matrix(truth: NDArray[Any], predicted: NDArray[Any], classes: int) -> ConfusionMatrix:
@@ -86,23 +90,12 @@ def kappa(confusion: ConfusionMatrix) -> float | None:
     return float((total * confusion.correct - chance) / (total**2 - chance))
 
 
-def wilson_interval(correct: int, total: int) -> Interval | None:
-    """Two-sided 95 % score interval of a share (Wilson 1927, doi:10.1080/01621459.1927.10502953); None of nothing.
-
-    It treats pixels as independent draws. Neighbouring pixels are not, so the true interval is wider.
-    """
-    if total == 0:
-        return None
-    found = binomtest(correct, total).proportion_ci(LEVEL, method="wilson")
-    return float(found.low), float(found.high)
-
-
 @dataclass(frozen=True)
 class ClassAccuracy:
     """Accuracy of one class: training and test pixels, fractions, and None where a fraction has nothing below it.
 
     Producer's accuracy is recall, user's accuracy is precision; ``unclassified`` counts its test pixels that the map
-    declines to name.
+    declines to name. ``quantity_disagreement`` and ``allocation_disagreement`` are shares of all test pixels.
     """
 
     id: int
@@ -113,19 +106,25 @@ class ClassAccuracy:
     producers_accuracy: float | None
     producers_accuracy_interval: Interval | None
     users_accuracy: float | None
+    users_accuracy_interval: Interval | None
     f1: float | None
     iou: float | None
+    quantity_disagreement: float | None
+    allocation_disagreement: float | None
 
 
 @dataclass(frozen=True, eq=False)
 class Accuracy:
     """Accuracy of a map on test pixels. ``average_accuracy`` is the mean producer's accuracy of the classes that have
-    test pixels; the names of the others are in ``absent_classes``. All three are None without a test pixel."""
+    test pixels; the names of the others are in ``absent_classes``. Quantity and allocation disagreement add up to 1
+    less the overall accuracy. All five are None without a test pixel."""
 
     overall_accuracy: float | None
     overall_accuracy_interval: Interval | None
     average_accuracy: float | None
     kappa: float | None
+    quantity_disagreement: float | None
+    allocation_disagreement: float | None
     classes: tuple[ClassAccuracy, ...]
     confusion: ConfusionMatrix
     absent_classes: tuple[str, ...]
@@ -136,6 +135,8 @@ class Accuracy:
             "overall_accuracy": self.overall_accuracy,
             "average_accuracy": self.average_accuracy,
             "kappa": self.kappa,
+            "quantity_disagreement": self.quantity_disagreement,
+            "allocation_disagreement": self.allocation_disagreement,
             "classes": [_class_dict(entry) for entry in self.classes],
             "confusion_matrix": self.confusion.counts.tolist(),
             "absent_classes": list(self.absent_classes),
@@ -155,20 +156,25 @@ def measure_accuracy(confusion: ConfusionMatrix, table: ClassTable, training: Se
     if not len(confusion.counts) == len(table) == len(training):
         found = f"{len(confusion.counts)}, {len(table)} and {len(training)}"
         raise LabelError(f"confusion matrix, class table and training counts are for {found} classes")
-    classes = tuple(_measure_class(confusion, table, i, int(training[i])) for i in range(len(table)))
+    disagreement = measure_disagreement(confusion.square)
+    classes = tuple(_measure_class(confusion, table, i, int(training[i]), disagreement) for i in range(len(table)))
     recalls = [entry.producers_accuracy for entry in classes if entry.producers_accuracy is not None]
     return Accuracy(
         overall_accuracy=_ratio(confusion.correct, confusion.total),
         overall_accuracy_interval=wilson_interval(confusion.correct, confusion.total),
         average_accuracy=float(np.mean(recalls)) if recalls else None,
         kappa=kappa(confusion),
+        quantity_disagreement=disagreement.quantity if disagreement else None,
+        allocation_disagreement=disagreement.allocation if disagreement else None,
         classes=classes,
         confusion=confusion,
         absent_classes=tuple(entry.name for entry in classes if not entry.test),
     )
 
 
-def _measure_class(confusion: ConfusionMatrix, table: ClassTable, code: int, train: int) -> ClassAccuracy:
+def _measure_class(
+    confusion: ConfusionMatrix, table: ClassTable, code: int, train: int, disagreement: Disagreement | None
+) -> ClassAccuracy:
     """The row and column of one class code."""
     hits = int(confusion.counts[code, code])
     truth, predicted = int(confusion.truth[code]), int(confusion.predicted[code])
@@ -181,8 +187,11 @@ def _measure_class(confusion: ConfusionMatrix, table: ClassTable, code: int, tra
         producers_accuracy=_ratio(hits, truth),
         producers_accuracy_interval=wilson_interval(hits, truth),
         users_accuracy=_ratio(hits, predicted),
+        users_accuracy_interval=wilson_interval(hits, predicted),
         f1=_ratio(2 * hits, truth + predicted),
         iou=_ratio(hits, truth + predicted - hits),
+        quantity_disagreement=float(disagreement.quantity_of[code]) if disagreement else None,
+        allocation_disagreement=float(disagreement.allocation_of[code]) if disagreement else None,
     )
 
 
@@ -193,7 +202,8 @@ def _ratio(part: int, whole: int) -> float | None:
 
 def _class_dict(entry: ClassAccuracy) -> dict[str, Any]:
     """A class as plain values; JSON has lists and no tuples."""
-    return {**vars(entry), "producers_accuracy_interval": _as_list(entry.producers_accuracy_interval)}
+    intervals = ("producers_accuracy_interval", "users_accuracy_interval")
+    return {**vars(entry), **{name: _as_list(getattr(entry, name)) for name in intervals}}
 
 
 def _as_list(interval: Interval | None) -> list[float] | None:

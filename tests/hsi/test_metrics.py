@@ -11,13 +11,15 @@ from sklearn import metrics as sk
 
 from hsi.errors import LabelError
 from hsi.labels import default_table
-from hsi.metrics import Accuracy, confusion_matrix, kappa, measure_accuracy, wilson_interval
+from hsi.metrics import Accuracy, confusion_matrix, kappa, measure_accuracy
 
 CLASSES = 4
 TOP_KEYS = {
     "overall_accuracy",
     "average_accuracy",
     "kappa",
+    "quantity_disagreement",
+    "allocation_disagreement",
     "classes",
     "confusion_matrix",
     "absent_classes",
@@ -77,6 +79,16 @@ def test_no_pixel_vanishes(found):
 
 @given(pairs)
 @settings(deadline=None, max_examples=40)
+def test_disagreement_is_what_is_wrong(found):
+    accuracy = measure(*found)
+    total = accuracy.quantity_disagreement + accuracy.allocation_disagreement
+    assert total == pytest.approx(1 - accuracy.overall_accuracy)
+    for entry in accuracy.classes:
+        assert entry.quantity_disagreement >= 0 and entry.allocation_disagreement >= 0
+
+
+@given(pairs)
+@settings(deadline=None, max_examples=40)
 def test_the_report_is_json_without_nan(found):
     report = measure(*found).to_dict()
     assert set(report) == TOP_KEYS
@@ -110,6 +122,12 @@ def test_unclassified_pixels_count_as_wrong_and_are_reported():
     assert (first["id"], first["name"], first["train"], first["test"]) == (1, "class 1", 7, 2)
 
 
+def test_unclassified_pixels_are_a_disagreement_of_quantity():
+    accuracy = measure([0, 0, 1, 1], [0, -1, 1, 1], classes=2)
+    assert (accuracy.quantity_disagreement, accuracy.allocation_disagreement) == (0.25, 0)
+    assert [entry.quantity_disagreement for entry in accuracy.classes] == [0.25, 0]
+
+
 def test_absent_classes_are_listed_and_left_out_of_the_average():
     accuracy = measure([0, 0, 1], [0, 0, 2], classes=4)
     assert accuracy.average_accuracy == 0.5
@@ -128,6 +146,7 @@ def test_a_class_that_is_never_predicted_has_no_users_accuracy():
 def test_no_test_pixel_gives_none_throughout():
     accuracy = measure(np.zeros(0, int), np.zeros(0, int), classes=2)
     assert (accuracy.overall_accuracy, accuracy.average_accuracy, accuracy.kappa) == (None, None, None)
+    assert (accuracy.quantity_disagreement, accuracy.allocation_disagreement) == (None, None)
     assert accuracy.overall_accuracy_interval is None
     assert accuracy.absent_classes == ("class 1", "class 2")
     assert accuracy.to_dict()["intervals"]["overall_accuracy"] is None
@@ -146,24 +165,14 @@ def test_kappa_of_a_whole_flight_line_does_not_overflow():
     assert kappa(large) == pytest.approx(kappa(confusion))
 
 
-def test_wilson_against_a_worked_example():
-    # Newcombe (1998, doi:10.1002/(SICI)1097-0258(19980430)17:8<857::AID-SIM777>3.0.CO;2-E), table I, score method
-    for (correct, total), expected in {
-        (81, 263): (0.2553, 0.3662),
-        (15, 148): (0.0624, 0.1605),
-        (0, 20): (0.0, 0.1611),
-        (1, 29): (0.0061, 0.1718),
-    }.items():
-        assert wilson_interval(correct, total) == pytest.approx(expected, abs=5e-5)
-    assert wilson_interval(0, 0) is None
-
-
 def test_intervals_belong_to_the_right_numbers():
     accuracy = measure([0] * 10 + [1] * 5, [0] * 9 + [1] * 6, classes=2)
     overall = binomtest(14, 15).proportion_ci(0.95, method="wilson")
     first = binomtest(9, 10).proportion_ci(0.95, method="wilson")
     assert accuracy.overall_accuracy_interval == pytest.approx((overall.low, overall.high))
     assert accuracy.classes[0].producers_accuracy_interval == pytest.approx((first.low, first.high))
+    said = binomtest(5, 6).proportion_ci(0.95, method="wilson")
+    assert accuracy.classes[1].users_accuracy_interval == pytest.approx((said.low, said.high))
     report = accuracy.to_dict()
     assert report["intervals"]["overall_accuracy"] == list(accuracy.overall_accuracy_interval)
     assert (report["intervals"]["method"], report["intervals"]["level"]) == ("Wilson", 0.95)
