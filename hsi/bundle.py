@@ -29,7 +29,8 @@ class Bundle:
     """All that is needed to map another scene.
 
     ``bands`` are those that the reducer was fitted on; ``familiar`` is where the training pixels lie in component
-    space; ``trained_on`` holds SHA-256 sums of the inputs.
+    space; ``trained_on`` holds SHA-256 sums of the inputs. Scores are divided by ``temperature`` before they become
+    probabilities, which changes no class.
     """
 
     model: WindowNetwork
@@ -39,6 +40,7 @@ class Bundle:
     bands: BandList
     familiar: Familiarity
     trained_on: Mapping[str, str]
+    temperature: float = 1.0
 
 
 def save_bundle(path: Path, bundle: Bundle) -> None:
@@ -54,6 +56,7 @@ def save_bundle(path: Path, bundle: Bundle) -> None:
         "classes": {"ids": bundle.table.ids, "names": bundle.table.names, "colours": bundle.table.colours},
         "bands": asdict(bundle.bands),
         "trained_on": dict(bundle.trained_on),
+        "temperature": bundle.temperature,
     }
     partial = path.with_name(path.name + ".partial")
     save_file({**tensors, **arrays}, partial, metadata={"hsi": json.dumps(facts)})
@@ -110,6 +113,9 @@ def _assemble(facts: dict[str, Any], tensors: dict[str, Any]) -> Bundle:
         settings.model.name, components=facts["components"], window=settings.model.window, classes=len(table)
     )
     model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
+    temperature = float(facts.get("temperature", 1.0))
+    if not 0 < temperature < float("inf"):
+        raise ValueError(f"the temperature is {temperature:g}")
     bands: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in facts["bands"].items()}
     return Bundle(
         model=model.eval(),
@@ -119,6 +125,7 @@ def _assemble(facts: dict[str, Any], tensors: dict[str, Any]) -> Bundle:
         bands=BandList(**bands),
         familiar=Familiarity(**_arrays(tensors, "familiar.")),
         trained_on=facts["trained_on"],
+        temperature=temperature,
     )
 
 

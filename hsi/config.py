@@ -117,10 +117,12 @@ class TrainingSettings(Section):
 
 class MappingSettings(Section):
     """How a map is made. ``symmetries`` averages class probabilities over the eight symmetries of the square, eight
-    times the work; ``blend`` averages them over the neighbours that look alike."""
+    times the work; ``blend`` averages them over the neighbours that look alike; ``calibrate`` fits the temperature of
+    the probabilities on validation pixels."""
 
     symmetries: bool = True
     blend: bool = True
+    calibrate: bool = False
 
 
 class Settings(Section):
@@ -138,6 +140,13 @@ class Settings(Section):
     def _plateau_needs_validation(self) -> Settings:
         if self.training.lr_schedule == "plateau" and self.split.validation is None:
             raise ValueError("the plateau schedule watches validation pixels: give --val, for example --val 5%")
+        return self
+
+    @model_validator(mode="after")
+    def _calibration_needs_validation(self) -> Settings:
+        given = self.split.rule.startswith("given")  # its raster may hold some
+        if self.mapping.calibrate and self.split.validation is None and not given:
+            raise ValueError("--calibrate fits on validation pixels: give --val, for example --val 10%")
         return self
 
 

@@ -1,7 +1,4 @@
-"""Figures of a run as PNG: maps with legends, false colour, confusion matrix, training curves.
-
-Matplotlib's object-oriented interface throughout, so no figure is shared and no global setting is changed.
-"""
+"""Figures of a run as PNG: maps with legends, false colour, confusion matrix, training curves, reliability."""
 
 from __future__ import annotations
 
@@ -13,21 +10,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hsi.drawing import DPI, FAINT, INK, RIGHT, WRONG
+from hsi.drawing import hex_colour as _hex
+from hsi.drawing import literal as _literal
+from hsi.drawing import new_figure as _new_figure
+from hsi.drawing import plain_axes as _plain
 from hsi.labels import ClassTable, Colour
 from hsi.paths import write_atomically
 from hsi.scene import Scene
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Image = NDArray[np.uint8]
-DPI = 200
 LONGEST_SIDE = 1000  # pixels of the figure that the longer side of a map takes
 MAX_LEGEND_ROWS = 24
 EMPTY = (236, 236, 236)  # nothing labelled, nothing tested or nothing measured
-RIGHT, WRONG = (44, 108, 176), (240, 126, 20)  # blue and orange stay apart for every kind of colour vision
-INK, FAINT = "#222222", "#8a8a8a"
 VISIBLE_NM, NEAR_NM = (640.0, 550.0, 460.0), 100.0
 HIDDEN_BANDS_AT = (0.75, 0.45, 0.15)  # without wavelengths: shares of the band axis, away from its noisy ends
 ANNOTATED_CLASSES = 30
@@ -170,12 +168,41 @@ def training_curves_figure(history: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
+def reliability_figure(calibration: Mapping[str, Any]) -> Figure:
+    """Accuracy against confidence by bin, above the share of pixels in each bin.
+
+    ``calibration`` is what ``Calibration.to_dict()`` of :mod:`hsi.calibration` gives.
+    """
+    bins = [entry for entry in calibration["bins"] if entry["pixels"]]
+    confidence = [100 * entry["confidence"] for entry in bins]
+    figure = _new_figure(3.6, 4.4)
+    curve, counts = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    figure.subplots_adjust(hspace=0.1)
+    blue, orange = (_hex(colour) for colour in (RIGHT, WRONG))
+    curve.plot([0, 100], [0, 100], color=FAINT, linestyle="--", label="as it should be")
+    curve.vlines(confidence, confidence, [100 * entry["accuracy"] for entry in bins], color=orange, linewidth=1)
+    curve.plot(confidence, [100 * entry["accuracy"] for entry in bins], color=blue, marker="o", label="this map")
+    curve.set(xlim=(0, 100.5), ylim=(0, 102))
+    shares = [100 * entry["pixels"] / calibration["pixels"] for entry in bins]
+    widths = [95 * (entry["high"] - entry["low"]) for entry in bins]
+    counts.bar([100 * entry["low"] for entry in bins], shares, widths, align="edge", color=blue)
+    for axes, label in ((curve, "right (%)"), (counts, "pixels (%)")):
+        _plain(axes)
+        axes.set_ylabel(label, fontsize=8, color=INK)
+    curve.legend(frameon=False, fontsize=7, loc="upper left", labelcolor=INK)
+    counts.set_xlabel("confidence (%)", fontsize=8, color=INK)
+    told = f"{calibration['pixels']:,} pixels; expected calibration error {calibration['error']:.2%}"
+    curve.set_title(told, fontsize=8, color=INK, loc="left", pad=5)
+    figure.align_ylabels()
+    return figure
+
+
 @dataclass(frozen=True)
 class RunFigures:
     """What the figures of a run are drawn from; what is None is not drawn.
 
     ``ids`` and ``truth`` are class ids ``(H, W)``, ``tested`` the ``(H, W)`` bool mask of the pixels that count,
-    ``matrix`` the confusion matrix in the order of ``table``.
+    ``matrix`` the confusion matrix in the order of ``table``, ``calibration`` is for :func:`reliability_figure`.
     """
 
     title: str
@@ -186,12 +213,15 @@ class RunFigures:
     tested: NDArray[np.bool_] | None = None
     matrix: NDArray[np.integer[Any]] | None = None
     history: Sequence[Mapping[str, Any]] = field(default=())
+    calibration: Mapping[str, Any] | None = None
 
 
 def write_figures(folder: Path, run: RunFigures) -> list[Path]:
     """Write the PNGs of a run into ``folder`` and say which: map, false_colour, ground_truth, difference,
-    confusion_matrix, training_curves. Raises :class:`hsi.errors.OutputError` when one cannot be written."""
-    truth, tested, matrix, title = run.truth, run.tested, run.matrix, run.title
+    confusion_matrix, reliability, training_curves.
+
+    Raises :class:`hsi.errors.OutputError` when one cannot be written."""
+    truth, tested, matrix, calibration, title = run.truth, run.tested, run.matrix, run.calibration, run.title
     drawings: dict[str, Callable[[], Figure]] = {
         "map": lambda: class_map_figure(run.ids, run.table, f"{title}: map"),
         "false_colour": lambda: false_colour_figure(run.picture, f"{title}: false colour"),
@@ -202,6 +232,8 @@ def write_figures(folder: Path, run: RunFigures) -> list[Path]:
             drawings["difference"] = lambda: difference_figure(run.ids, truth, tested, f"{title}: right and wrong")
     if matrix is not None:
         drawings["confusion_matrix"] = lambda: confusion_figure(matrix, run.table.names)
+    if calibration is not None:
+        drawings["reliability"] = lambda: reliability_figure(calibration)
     if run.history:
         drawings["training_curves"] = lambda: training_curves_figure(run.history)
     paths = []
@@ -216,36 +248,6 @@ def write_png(path: Path, figure: Figure) -> None:
     """Write a figure, cropped to what it shows. Raises :class:`hsi.errors.OutputError` when it cannot be written."""
     with write_atomically(path) as part:
         figure.savefig(part, dpi=DPI, bbox_inches="tight", pad_inches=0.08, pil_kwargs={"optimize": True})
-
-
-def _literal(text: str) -> str:
-    """A name as it is: matplotlib would read what stands between dollar signs as a formula."""
-    return text.replace("$", r"\$")
-
-
-def _new_figure(width: float, height: float) -> Figure:
-    """An empty figure in inches that belongs to no window."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _hex(colour: Colour) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*colour)
-
-
-def _plain(axes: Axes) -> None:
-    axes.tick_params(labelsize=7, colors=INK, width=0.6)
-    axes.grid(color="#e6e6e6", linewidth=0.6)
-    axes.set_axisbelow(True)
-    for edge in ("top", "right"):
-        axes.spines[edge].set_visible(False)
-    for line in axes.lines:
-        line.set_linewidth(1.3)
-        line.set_markersize(3)
 
 
 def _picture_figure(picture: Image, title: str, entries: Sequence[tuple[str, Colour]]) -> Figure:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hsi.blending import REACH, blend
 from hsi.models import WindowNetwork, choose_engine
 from hsi.scene import Block
 from hsi.tiles import symmetry, undo_symmetry
@@ -99,6 +100,42 @@ def padded_scores(
         for turn in range(8):
             total = total + undo_symmetry(scores_of(model, symmetry(piece, turn)).softmax(0), turn)
         yield block, (total / 8).log()
+
+
+def pixel_scores(
+    model: WindowNetwork,
+    padded: Tensor,
+    chosen: NDArray[np.bool_],
+    *,
+    device: torch.device,
+    engine: str = "auto",
+    symmetries: bool = False,
+    blended: bool = False,
+) -> NDArray[np.float32]:
+    """Class scores ``(n, classes)`` of the ``chosen`` ``(H, W)`` pixels in order of rows, as a map has them.
+
+    ``padded`` is ``(K, H + window - 1, W + window - 1)``. With ``symmetries`` or ``blended`` the scores are logarithms
+    of averaged probabilities. Rows without a chosen pixel cost nothing.
+    """
+    height, width = chosen.shape
+    half, reach = model.window // 2, REACH if blended else 0
+    found = []
+    for top in range(0, height, TILE_SIDE):
+        here = chosen[top : top + TILE_SIDE]
+        if not here.any():
+            continue
+        first, last = max(0, top - reach), min(height, top + len(here) + reach)
+        piece = padded[:, first : last + model.window - 1]
+        probabilities = np.empty((model.classes, last - first, width), np.float32)
+        for block, scores in padded_scores(model, piece, device=device, engine=engine, symmetries=symmetries):
+            probabilities[:, *block.slices] = scores.softmax(0).cpu().numpy()
+        if blended:
+            inside = slice(half, half + width)
+            probabilities = blend(probabilities, piece[:, half : half + last - first, inside].numpy())
+        found.append(probabilities[:, top - first : top - first + len(here)][:, here].T)
+    with np.errstate(divide="ignore"):
+        logarithms: NDArray[np.float32] = np.log(np.concatenate(found))
+    return logarithms
 
 
 def _dense_scores(model: WindowNetwork, piece: Tensor) -> Tensor:

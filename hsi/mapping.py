@@ -12,6 +12,7 @@ import numpy as np
 import rasterio
 import torch
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from hsi.areas import pixel_hectares
 from hsi.blending import REACH, blend
@@ -222,10 +223,13 @@ def _classify_strip(
     if options.blend:
         inner = (slice(None), slice(reach, reach + height), slice(reach, reach + width))
         probabilities, middle = blend(probabilities, middle)[inner], middle[inner]
+    ids = np.asarray(table.ids, class_dtype(table))[probabilities.argmax(axis=0)]  # before rounding by a temperature
+    if bundle.temperature != 1:
+        with np.errstate(divide="ignore"):
+            probabilities = softmax(np.log(probabilities) / np.float32(bundle.temperature), axis=0)
     confidence = probabilities.max(axis=0)
     if not np.isfinite(confidence).all():
         raise TrainingError("the model's scores are no numbers: its training diverged; train again with a lower --lr")
-    ids = np.asarray(table.ids, class_dtype(table))[probabilities.argmax(axis=0)]
     if options.reject is not None:
         ids[confidence < options.reject] = table.ids[-1]
     ids[~strip.valid] = nodata_value(table)

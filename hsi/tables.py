@@ -1,8 +1,10 @@
 """Accuracy tables as text: JSON and CSV for programs (fractions), Markdown and LaTeX for people (percent).
 
 A *report* is what ``Accuracy.to_dict()`` of :mod:`hsi.metrics` gives, and where known also ``model``, ``split`` (the
-rule in words), ``split_notes`` (what the split left out or could not do), ``seed`` and ``audit``
-(``LeakageAudit.to_dict()`` of :mod:`hsi.audit`).
+rule in words), ``split_notes`` (what the split left out or could not do), ``seed``, ``audit``
+(``LeakageAudit.to_dict()`` of :mod:`hsi.audit`), ``areas`` (pixels and hectares of the classes on the map),
+``calibration`` (``Calibration.to_dict()`` of :mod:`hsi.calibration`) and ``estimate`` (``MapEstimate.to_dict()`` of
+:mod:`hsi.estimation`, with ``doubts``, a list of lines).
 """
 
 from __future__ import annotations
@@ -11,27 +13,25 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from hsi.errors import OutputError
-
-Report = Mapping[str, Any]
-
-SUMMARY = {"overall_accuracy": "Overall accuracy", "average_accuracy": "Average accuracy", "kappa": "Kappa × 100"}
-HEADINGS = (
-    "Id",
-    "Class",
-    "Training",
-    "Test",
-    "Producer's accuracy (%)",
-    "95 % interval",
-    "User's accuracy (%)",
-    "F1 (%)",
-    "IoU (%)",
+from hsi.sections import (
+    Report,
+    Section,
+    area_section,
+    audit_section,
+    class_section,
+    estimate_section,
+    percent,
+    reliability_section,
+    summary_section,
 )
-AREA_HEADINGS = ("Id", "Class on the map", "Pixels", "Hectares")
+
+OVERALL = ("average_accuracy", "kappa", "quantity_disagreement", "allocation_disagreement")
 CSV_FIELDS = (
     "row",
     "id",
@@ -48,6 +48,12 @@ CSV_FIELDS = (
     "high",
     "pixels",
     "hectares",
+    "users_low",
+    "users_high",
+    "quantity_disagreement",
+    "allocation_disagreement",
+    "standard_error",
+    "confidence",
 )
 LATEX = str.maketrans(
     {
@@ -76,103 +82,89 @@ def to_json(report: Report) -> str:
 
 
 def to_csv(report: Report) -> str:
-    """One row per class, then overall accuracy, average accuracy and kappa under ``value``; fractions.
+    """One row per class, then the numbers for all pixels under ``value``; fractions.
 
-    ``row`` says which it is; ``low`` and ``high`` bound the producer's accuracy or the overall accuracy. Where the
-    report has ``areas``, a row for the area of each class on the map follows. A number that is not defined is an empty
-    field. Line breaks in names become spaces, so that a line is a row.
+    ``row`` says which it is; ``low`` and ``high`` bound the producer's accuracy or the value, ``users_low`` and
+    ``users_high`` the user's accuracy. Rows for the areas on the map, for the calibration and its bins, and for what
+    was estimated of the whole map follow where the report has them. A number that is not defined is an empty field.
+    Line breaks in names become spaces, so that a line is a row.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, CSV_FIELDS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    for entry in report["classes"]:
-        low, high = entry["producers_accuracy_interval"] or (None, None)
-        writer.writerow({"row": "class", **entry, "name": " ".join(entry["name"].split()), "low": low, "high": high})
-    low, high = report["intervals"]["overall_accuracy"] or (None, None)
-    writer.writerow({"row": "overall_accuracy", "value": report["overall_accuracy"], "low": low, "high": high})
-    for name in ("average_accuracy", "kappa"):
-        writer.writerow({"row": name, "value": report[name]})
-    for entry in report.get("areas", ()):
-        writer.writerow({"row": "area", **entry, "name": " ".join(entry["name"].split())})
+    for row in (*_accuracy_rows(report), *_calibration_rows(report), *_estimate_rows(report)):
+        writer.writerow({**row, "name": " ".join(row.get("name", "").split())})
     return text.getvalue()
 
 
+def _accuracy_rows(report: Report) -> Iterator[Mapping[str, Any]]:
+    """What was counted, and the areas on the map."""
+    for entry in report["classes"]:
+        low, high = entry["producers_accuracy_interval"] or (None, None)
+        lowest, highest = entry["users_accuracy_interval"] or (None, None)
+        yield {"row": "class", **entry, "low": low, "high": high, "users_low": lowest, "users_high": highest}
+    low, high = report["intervals"]["overall_accuracy"] or (None, None)
+    yield {"row": "overall_accuracy", "value": report["overall_accuracy"], "low": low, "high": high}
+    for name in OVERALL:
+        yield {"row": name, "value": report[name]}
+    for entry in report.get("areas", ()):
+        yield {"row": "area", **entry}
+
+
+def _calibration_rows(report: Report) -> Iterator[Mapping[str, Any]]:
+    """The calibration error, then the accuracy of each bin of confidence."""
+    if not report.get("calibration"):
+        return
+    found = report["calibration"]
+    total = {"pixels": found["pixels"], "confidence": found["confidence"]}
+    yield {"row": "expected_calibration_error", "value": found["error"], **total}
+    for entry in found["bins"]:
+        yield {"row": "reliability", **entry, "value": entry["accuracy"]}
+
+
+def _estimate_rows(report: Report) -> Iterator[Mapping[str, Any]]:
+    """What was estimated of the whole map; a row for each number of each class."""
+    if not report.get("estimate"):
+        return
+    estimate = report["estimate"]
+    yield {"row": "map_overall_accuracy", "pixels": estimate["sample"], **estimate["overall_accuracy"]}
+    for name in ("quantity_disagreement", "allocation_disagreement"):
+        yield {"row": f"map_{name}", "value": estimate[name]}
+    for entry in estimate["classes"]:
+        known = {"id": entry["id"], "name": entry["name"]}
+        for name in ("users_accuracy", "producers_accuracy", "share"):
+            yield {"row": f"map_{name}", **known, **(entry[name] or {})}
+        yield {"row": f"map_{estimate['unit']}", **known, **entry["area"]}
+
+
 def to_markdown(report: Report) -> str:
-    """A table of the classes, one of the summary, the leakage audit and the notes, in GitHub's dialect."""
-    classes = [[escape_markdown(cell) for cell in row] for row in _class_rows(report)]
-    summary = [[escape_markdown(cell) for cell in row] for row in _summary_rows(report)]
-    areas = [[escape_markdown(cell) for cell in row] for row in _area_rows(report)]
-    parts = [
-        _markdown_table(HEADINGS, classes, "rl" + "r" * 7),
-        _markdown_table(("", "%", "95 % interval"), summary, "lrr"),
-        _markdown_table(AREA_HEADINGS, areas, "rlrr") if areas else "",
-        "\n".join(f"- {escape_markdown(note)}" for note in notes(report)),
-        _markdown_audit(report),
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _markdown_audit(report: Report) -> str:
-    """The section on leakage, when the report has an audit."""
-    audit = report.get("audit")
-    if audit is None:
-        return ""
-    window, distance = f"{audit['window']} × {audit['window']}", audit["distance"]
-    free = (
-        f"{_percent(audit['leak_free_accuracy'])} % ({audit['leak_free']} pixels)"
-        if audit["leak_free"]
-        else "none left"
-    )
-    rows = (
-        (f"Test windows of {window} that contain a training pixel", f"{_percent(audit['contains_training'])} %"),
-        (f"Test windows of {window} that overlap a training window", f"{_percent(audit['overlaps_training'])} %"),
-        (
-            "Pixels from a test pixel to the nearest training pixel (Chebyshev): 10, 50 and 90 % have no more than",
-            f"{distance['10']}, {distance['50']} and {distance['90']}",
-        ),
-        (
-            "Overall accuracy of the nearest training pixel's class, by position only",
-            f"{_percent(audit['position_accuracy'])} %",
-        ),
-        ("Overall accuracy of this map", f"{_percent(report['overall_accuracy'])} % ({audit['test']} pixels)"),
-        ("Overall accuracy of this map where test windows share nothing with training windows", free),
-    )
-    return "## Leakage audit\n\n" + _markdown_table(("", "found"), rows, "lr")
+    """A table of the classes, one of the summary, one for each further section, notes and the leakage audit, in
+    GitHub's dialect."""
+    further = (section(report) for section in (area_section, estimate_section, reliability_section))
+    sections = [class_section(report), summary_section(report), *(section for section in further if section)]
+    listed = "\n".join(f"- {escape_markdown(note)}" for note in notes(report))
+    audit = audit_section(report)
+    leakage = f"## Leakage audit\n\n{_markdown_table(audit)}" if audit else ""
+    return "\n\n".join(part for part in (*map(_markdown_table, sections), listed, leakage) if part) + "\n"
 
 
 def to_latex(report: Report) -> str:
-    """A ``table`` for the booktabs package: the classes, the summary and the notes."""
-    columns = len(HEADINGS)
+    """A ``table`` for the booktabs package: the classes, the summary, areas, estimates and the notes.
+
+    The bins of the calibration are left to the reliability diagram.
+    """
+    classes, summary = class_section(report), summary_section(report)
+    summed = [("", name, "", "", value, interval, "", "", "", "") for name, value, interval in summary.rows]
     lines = [
         "% needs \\usepackage{booktabs}",
         r"\begin{table}",
-        r"\centering",
-        rf"\begin{{tabular}}{{rl{'r' * (columns - 2)}}}",
-        r"\toprule",
-        _latex_row(HEADINGS),
-        r"\midrule",
-        *(_latex_row(row) for row in _class_rows(report)),
-        r"\midrule",
-        *(
-            _latex_row(("", name, "", "", value, interval, "", "", ""))
-            for name, value, interval in _summary_rows(report)
-        ),
-        r"\bottomrule",
-        r"\end{tabular}",
-        *_latex_areas(report),
-        *(rf"\par\footnotesize {escape_latex(note)}" for note in notes(report)),
-        r"\end{table}",
+        r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
+        *_latex_tabular(classes, [r"\midrule", *map(_latex_row, summed)]),
     ]
-    return "\n".join(lines) + "\n"
-
-
-def _latex_areas(report: Report) -> list[str]:
-    """A second tabular for the areas of the classes on the map, when the report has them."""
-    rows = _area_rows(report)
-    if not rows:
-        return []
-    body = [_latex_row(AREA_HEADINGS), r"\midrule", *(_latex_row(row) for row in rows)]
-    return [r"\par\medskip", r"\begin{tabular}{rlrr}", r"\toprule", *body, r"\bottomrule", r"\end{tabular}"]
+    for section in (area_section(report), estimate_section(report)):
+        lines += [r"\par\medskip", *_latex_tabular(section)] if section else []
+    lines += [rf"\par\footnotesize {escape_latex(note)}" for note in notes(report)]
+    return "\n".join([*lines, r"\end{table}"]) + "\n"
 
 
 FORMATS: dict[str, Callable[[Report], str]] = {"json": to_json, "csv": to_csv, "md": to_markdown, "tex": to_latex}
@@ -206,9 +198,36 @@ def notes(report: Report) -> list[str]:
     unclassified = sum(entry["unclassified"] for entry in report["classes"])
     if unclassified:
         lines.append(f"Unclassified test pixels, counted as wrong: {unclassified}.")
+    if report["intervals"]["overall_accuracy"]:
+        lines.append("The intervals of accuracies take pixels for independent draws, which neighbours are not.")
+    if report.get("calibration"):
+        lines.append(f"Confidence: {calibration_in_words(report['calibration'])}.")
+    if report.get("estimate"):
+        lines += [f"{line}." for line in estimate_in_words(report["estimate"])]
     if report.get("audit") is not None:
         lines.append(f"Leakage audit: {report['audit']['in_words']}.")
     return lines
+
+
+def calibration_in_words(calibration: Mapping[str, Any]) -> str:
+    """How confidence and accuracy compare, in one line."""
+    mean, right, error = (percent(calibration[name]) for name in ("confidence", "accuracy", "error"))
+    return f"mean {mean} %, right {right} %, expected calibration error {error} %"
+
+
+def estimate_in_words(estimate: Mapping[str, Any]) -> list[str]:
+    """What the estimates for the whole map rest on, a line each."""
+    kind = {
+        "simple": "a simple random sample of the map, stratified afterwards by its classes",
+        "stratified": "a random sample drawn within each class of the map",
+    }[estimate["design"]]
+    lines = [
+        f"Estimates for the whole map take its {estimate['sample']} reference pixels for {kind}, as was stated "
+        "(Olofsson et al. 2014); ± is half a 95 % interval, and 0 where the sample shows no error"
+    ]
+    if estimate["pooled"]:
+        lines.append(f"Too few in the sample, so pooled in one stratum: {', '.join(estimate['pooled'])}")
+    return lines + [f"Doubt about the sample: {doubt}" for doubt in estimate.get("doubts", ())]
 
 
 def escape_markdown(text: str) -> str:
@@ -222,59 +241,34 @@ def escape_latex(text: str) -> str:
     return " ".join(text.split()).translate(LATEX)
 
 
-def _class_rows(report: Report) -> list[tuple[str, ...]]:
-    """The cells of the classes under :data:`HEADINGS`, not escaped."""
+def _markdown_table(section: Section) -> str:
+    """A table whose rule says how its columns are aligned."""
+    rule = ["---:" if side == "r" else ":---" for side in section.alignment]
+    cells = [[escape_markdown(cell) for cell in row] for row in (section.headings, *section.rows)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in (cells[0], rule, *cells[1:]))
+
+
+def _latex_tabular(section: Section, more: Sequence[str] = ()) -> list[str]:
+    """A tabular with a line of groups above the headings where there are some, and ``more`` lines at its end."""
+    groups, rules, first = [], [], 1
+    for group, members in groupby(section.columns, key=lambda column: column[0]):
+        width = len(list(members))
+        groups.append(rf"\multicolumn{{{width}}}{{c}}{{{escape_latex(group)}}}" if group else "& " * (width - 1))
+        rules += [rf"\cmidrule(lr){{{first}-{first + width - 1}}}"] if group else []
+        first += width
     return [
-        (
-            str(entry["id"]),
-            entry["name"],
-            str(entry["train"]),
-            str(entry["test"]),
-            _percent(entry["producers_accuracy"]),
-            _interval(entry["producers_accuracy_interval"]),
-            _percent(entry["users_accuracy"]),
-            _percent(entry["f1"]),
-            _percent(entry["iou"]),
-        )
-        for entry in report["classes"]
+        rf"\begin{{tabular}}{{{section.alignment}}}",
+        r"\toprule",
+        *([" & ".join(groups) + r" \\", " ".join(rules)] if rules else []),
+        _latex_row([heading for _, heading in section.columns]),
+        r"\midrule",
+        *map(_latex_row, section.rows),
+        *more,
+        r"\bottomrule",
+        r"\end{tabular}",
     ]
-
-
-def _area_rows(report: Report) -> list[tuple[str, str, str, str]]:
-    """The cells of the areas under :data:`AREA_HEADINGS`, not escaped; a dash where the place is not known."""
-    return [
-        (
-            str(entry["id"]),
-            entry["name"],
-            str(entry["pixels"]),
-            "–" if entry["hectares"] is None else f"{entry['hectares']:.2f}",
-        )
-        for entry in report.get("areas", ())
-    ]
-
-
-def _summary_rows(report: Report) -> list[tuple[str, str, str]]:
-    """Name, value and interval of overall accuracy, average accuracy and kappa, not escaped."""
-    return [
-        (title, _percent(report[name]), _interval(report["intervals"][name]) if name in report["intervals"] else "")
-        for name, title in SUMMARY.items()
-    ]
-
-
-def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]], alignment: str) -> str:
-    """Rows of escaped cells; ``alignment`` has an l or an r for each column."""
-    rule = ["---:" if side == "r" else ":---" for side in alignment]
-    return "\n".join("| " + " | ".join(row) + " |" for row in (headings, rule, *rows))
 
 
 def _latex_row(cells: Sequence[str]) -> str:
     """A row of cells that are not escaped yet."""
     return " & ".join(escape_latex(cell) for cell in cells) + r" \\"
-
-
-def _percent(fraction: float | None) -> str:
-    return "–" if fraction is None else f"{fraction * 100:.2f}"
-
-
-def _interval(bounds: Sequence[float] | None) -> str:
-    return "–" if bounds is None else f"{_percent(bounds[0])} to {_percent(bounds[1])}"

@@ -12,7 +12,7 @@ from .fitting import check_names, fit_run, split_labels
 from .input_options import LabelOptions, SceneOptions, label_options, scene_options
 from .inputs import Inputs, read_inputs
 from .options import overrides_of, setting_options
-from .outputs import areas_of, describe_run, map_inputs, show_accuracy, show_written, write_report
+from .outputs import areas_of, calibration_of, describe_run, map_inputs, show_accuracy, show_written, write_report
 from .record import Stopwatch
 from .run_folder import check_free, run_folder
 
@@ -84,12 +84,14 @@ def classify(inputs: Inputs, settings: Settings, folder: Path, watch: Stopwatch)
     split = split_labels(inputs, settings)
     run = fit_run(inputs, settings, split, watch)
     with watch.stage("map"):
-        options = MapOptions(engine=run.fitted.recipe.engine, **settings.mapping.model_dump())
+        averages = settings.mapping.model_dump(include={"symmetries", "blend"})
+        options = MapOptions(engine=run.fitted.recipe.engine, **averages)
         summary = map_inputs(inputs, run, folder / "map.tif", options)
         (folder / "map_confidence.tif").rename(folder / "confidence.tif")
     with watch.stage("assess"):
         ids = read_classes(folder / "map.tif")
         report = assess(inputs.labels, split, ids, settings) | {"areas": areas_of(summary)}
+        report["calibration"] = calibration_of(ids == inputs.labels.values, split.test, folder / "confidence.tif")
     with watch.stage("write"):
         save_bundle(folder / "model.safetensors", run.bundle)
         write_report(folder, inputs, run, ids, report)

@@ -2,57 +2,118 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
 
+from .beside import confidence_beside, of_run
 from .input_options import LabelOptions, label_options
 from .inputs import open_input_labels
-from .outputs import check_free_file, show_accuracy
+from .outputs import check_free_file, show_accuracy, show_estimate
 from .terminal import say, warn
 
 if TYPE_CHECKING:
-    from hsi.labels import ClassTable, LabelMap
+    from numpy.typing import NDArray
 
+    from hsi.estimation import Design
+    from hsi.labels import ClassTable, LabelMap
+    from hsi.metrics import ConfusionMatrix
+    from hsi.scene import Scene
+
+DESIGN = click.Choice(("simple", "stratified"))
+FIGURE = "reliability.png"
+ALIKE = 1e-6  # relative difference of the areas of pixels, which a projected grid has by rounding
 EPILOG = """\b
 Examples:
   hsi evaluate map.tif --labels reference.gpkg --label-field class
   hsi evaluate runs/demo/map.tif --labels truth.tif --out accuracy
+  hsi evaluate map.tif --labels points.gpkg --label-field class \\
+      --design stratified
 """
 
 
 @click.command("evaluate", epilog=EPILOG)
 @click.argument("map_path", metavar="MAP", type=click.Path(path_type=Path))
 @label_options
+@click.option("--design", type=DESIGN, help="How the reference was drawn at random: from the whole map, or by class.")
+@click.option(
+    "--confidence", type=click.Path(path_type=Path), help="Confidence of MAP, 0 to 1. [default: the file beside it]"
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write accuracy.json, .csv, .md and .tex into.")
 @click.option("--overwrite", is_flag=True, help="Replace the tables in that folder.")
-def command(map_path: Path, label_options: LabelOptions, out: Path | None, overwrite: bool) -> None:
+def command(
+    map_path: Path,
+    label_options: LabelOptions,
+    design: Design | None,
+    confidence: Path | None,
+    out: Path | None,
+    overwrite: bool,
+) -> None:
     """Compare MAP, a class raster, with reference labels: accuracy per class, OA, AA and kappa.
 
     Classes are matched by name, or by id where one side has no names. Every labelled pixel that the map covers
     counts, so the labels must be ones that the map was not trained on.
+
+    Where the labelled pixels are a random sample of the map, --design estimates the accuracy of all of it and the
+    true area of each class, with 95 % intervals.
     """
     from hsi.errors import UsageError
-    from hsi.tables import write_tables
 
     if label_options.labels is None:
         raise UsageError("give the reference with --labels, for example --labels reference.gpkg --label-field class")
     if out:
-        for suffix in ("json", "csv", "md", "tex"):
-            check_free_file(out / f"accuracy.{suffix}", overwrite)
-    mapped, reference = read_both(map_path, label_options)
-    report = compare(mapped, reference)
+        for name in (*(f"accuracy.{suffix}" for suffix in ("json", "csv", "md", "tex")), FIGURE):
+            check_free_file(out / name, overwrite)
+    pair = read_both(map_path, label_options)
+    report = compare(pair) | {"seen": seen_pixels(pair, map_path)}
+    if report["seen"]:
+        warn(seen_in_words(pair, report["seen"]))
+    report["calibration"] = calibration(pair, map_path, confidence)
+    if design:
+        report["estimate"] = estimate(pair, design, report["seen"])
     show_accuracy(report)
+    if design:
+        show_estimate(report["estimate"])
     if out:
-        for i, path in enumerate(write_tables(out, report)):
-            say("" if i else "written", str(path))
+        write(out, report)
 
 
-def read_both(map_path: Path, options: LabelOptions) -> tuple[LabelMap, LabelMap]:
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """A map and its reference on one grid. ``truth`` and ``found`` ``(H, W)`` are positions in ``table``, the classes
+    of the map; -1 is unlabelled in the one and unclassified in the other."""
+
+    mapped: LabelMap
+    reference: LabelMap
+    grid: Scene
+    table: ClassTable
+    truth: NDArray[np.int64]
+    found: NDArray[np.int64]
+
+    @property
+    def counted(self) -> NDArray[np.bool_]:
+        """Labelled pixels that the map covers."""
+        return np.asarray((self.truth >= 0) & self.mapped.labelled)
+
+    @property
+    def uncovered(self) -> int:
+        """Labelled pixels where the map has no data."""
+        return int(np.count_nonzero((self.truth >= 0) & ~self.mapped.labelled))
+
+    def confusion(self) -> ConfusionMatrix:
+        """The counted pixels by both."""
+        from hsi.metrics import confusion_matrix
+
+        return confusion_matrix(self.truth[self.counted], self.found[self.counted], len(self.table))
+
+
+def read_both(map_path: Path, options: LabelOptions) -> Pair:
     """The map and the reference on its grid."""
+    from hsi.labels import codes_of
+    from hsi.mapping import UNCLASSIFIED, without
     from hsi.readers import open_scene
 
     mapped = read_map(map_path)
@@ -61,7 +122,13 @@ def read_both(map_path: Path, options: LabelOptions) -> tuple[LabelMap, LabelMap
     say("map", f"{map_path}: {grid.height} x {grid.width} pixels, {len(mapped.table)} classes")
     labelled = np.count_nonzero(reference.labelled)
     say("reference", f"{reference.source}: {len(reference.table)} classes, {labelled:,} labelled pixels")
-    return mapped, reference
+    table = mapped.table if UNCLASSIFIED in reference.table.names else without(mapped.table, UNCLASSIFIED)
+    truth = np.array([*class_codes(table, reference), -1])[codes_of(reference.values, reference.table)]
+    truth = np.where(reference.labelled, truth, -1)
+    pair = Pair(mapped, reference, grid, table, truth, codes_of(mapped.values, table))
+    if pair.uncovered:
+        warn(f"{pair.uncovered:,} labelled pixels lie where the map has no data and are not counted")
+    return pair
 
 
 def read_map(path: Path) -> LabelMap:
@@ -87,30 +154,96 @@ def read_map(path: Path) -> LabelMap:
     return replace(mapped, table=table)
 
 
-def compare(mapped: LabelMap, reference: LabelMap) -> dict[str, Any]:
+def compare(pair: Pair) -> dict[str, Any]:
     """The accuracy report of a map by the reference labels where the map has data."""
-    from hsi.labels import codes_of
-    from hsi.mapping import UNCLASSIFIED, without
-    from hsi.metrics import confusion_matrix, measure_accuracy
+    from hsi.metrics import measure_accuracy
 
-    table = mapped.table if UNCLASSIFIED in reference.table.names else without(mapped.table, UNCLASSIFIED)
-    code_of = class_codes(table, reference)
-    truth = np.array([*code_of, -1])[codes_of(reference.values, reference.table)]
-    truth = np.where(reference.labelled, truth, -1)
-    counted = (truth >= 0) & mapped.labelled
-    uncovered = int(np.count_nonzero((truth >= 0) & ~mapped.labelled))
-    if uncovered:
-        warn(f"{uncovered:,} labelled pixels lie where the map has no data and are not counted")
-    confusion = confusion_matrix(truth[counted], codes_of(mapped.values, table)[counted], len(table))
-    report = measure_accuracy(confusion, table, [0] * len(table)).to_dict()
+    report = measure_accuracy(pair.confusion(), pair.table, [0] * len(pair.table)).to_dict()
     return {
-        "model": str(mapped.source),
-        "split": f"reference {reference.source}",
+        "model": str(pair.mapped.source),
+        "split": f"reference {pair.reference.source}",
         "seed": None,
         **report,
-        "uncovered": uncovered,
+        "uncovered": pair.uncovered,
         "audit": None,
     }
+
+
+def calibration(pair: Pair, map_path: Path, given: Path | None) -> dict[str, Any] | None:
+    """How far the map's confidence can be trusted, on the pixels that it names; None without one.
+
+    Raises what is wrong with a confidence that was ``given``; one that merely lies beside the map is left out then.
+    """
+    from hsi.calibration import measure_calibration
+    from hsi.errors import SceneError, SceneFileError
+    from hsi.readers.masks import open_confidence
+
+    path = given or confidence_beside(map_path)
+    if path is None:
+        return None
+    try:
+        confidence = open_confidence(path, pair.grid)
+    except (SceneError, SceneFileError) as error:
+        if given:
+            raise
+        warn(f"no calibration: {error}")
+        return None
+    named = pair.counted & (pair.found >= 0) & np.isfinite(confidence)
+    found = measure_calibration(confidence[named], (pair.found == pair.truth)[named])
+    return found.to_dict() if found else None
+
+
+def seen_pixels(pair: Pair, map_path: Path) -> int:
+    """Counted pixels that trained or validated the run of ``hsi classify`` that the map is from."""
+    from hsi.rasters import read_classes
+    from hsi.splits.split import TRAIN, VALIDATION
+
+    path = of_run(map_path, "split.tif")
+    codes = read_classes(path) if path else None
+    if codes is None or codes.shape != pair.truth.shape:
+        return 0
+    return int(np.count_nonzero(pair.counted & np.isin(codes, (TRAIN, VALIDATION))))
+
+
+def seen_in_words(pair: Pair, seen: int) -> str:
+    """What it means that a map was made with some of the pixels that it is compared with."""
+    total = np.count_nonzero(pair.counted)
+    return f"{seen:,} of the {total:,} labelled pixels trained or validated this map, which flatters it: leave them out"
+
+
+def estimate(pair: Pair, design: Design, seen: int) -> dict[str, Any]:
+    """Accuracy and areas of the whole map from a random sample of it; doubts that it is one are warned of."""
+    from hsi.areas import pixel_hectares
+    from hsi.estimation import estimate_map
+    from hsi.sampling import ReferencePixels, sampling_doubts
+
+    classes = len(pair.table)
+    strata = np.where(pair.mapped.labelled, np.where(pair.found < 0, classes, pair.found), -1)
+    pixels = ReferencePixels(strata, pair.counted, (*pair.table.names, "unclassified"), pair.reference.polygons)
+    found = estimate_map(pair.confusion().square, pixels.in_map, pair.table, design)
+    doubts = sampling_doubts(pixels, design)
+    for doubt in doubts:
+        warn(f"--design {design}: {doubt}")
+    if seen:
+        doubts.insert(0, seen_in_words(pair, seen))
+    hectares = pixel_hectares(pair.grid.georeference, pair.grid.height, pair.grid.width)
+    alike = hectares is not None and np.ptp(hectares) <= ALIKE * hectares.max()
+    return found.to_dict(float(hectares.mean()) if hectares is not None and alike else None) | {"doubts": doubts}
+
+
+def write(out: Path, report: dict[str, Any]) -> None:
+    """The tables and, with a calibration, its figure."""
+    from hsi.figures import reliability_figure, write_png
+    from hsi.tables import write_tables
+
+    paths = write_tables(out, report)
+    if report["calibration"]:
+        paths.append(out / FIGURE)
+        write_png(out / FIGURE, reliability_figure(report["calibration"]))
+    else:
+        (out / FIGURE).unlink(missing_ok=True)  # of an evaluation that is replaced
+    for i, path in enumerate(paths):
+        say("" if i else "written", str(path))
 
 
 def class_codes(table: ClassTable, reference: LabelMap) -> list[int]:

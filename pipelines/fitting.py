@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +13,10 @@ from .record import Stopwatch, hash_inputs
 from .terminal import progress, say, warn
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from hsi.bundle import Bundle
+    from hsi.calibration import Temperature
     from hsi.config import Settings
     from hsi.scene import Scene
     from hsi.splits import Split
@@ -28,10 +31,14 @@ class Run:
     split: Split
     fitted: Fitted
     bundle: Bundle
+    temperature: Temperature | None = None
 
 
 def fit_run(inputs: Inputs, settings: Settings, split: Split, watch: Stopwatch) -> Run:
     """Reduce the scene, train on the split's training pixels, and put the saved model together."""
+    from scipy.ndimage import maximum_filter
+
+    from hsi.blending import REACH
     from hsi.bundle import Bundle
     from hsi.devices import resolve_device
     from hsi.familiarity import learn_familiarity
@@ -43,9 +50,12 @@ def fit_run(inputs: Inputs, settings: Settings, split: Split, watch: Stopwatch) 
     window, classes = settings.model.window, len(labels.table)
     half = window // 2
     check_window(window, scene)
+    check_calibration(settings, split)
     with watch.stage("reduce"), progress("reduce", "rows") as advance:
         reducer = fit_reducer(scene, settings.reducer, valid, advance)
         around = split.train | split.validation
+        if settings.mapping.calibrate and settings.mapping.blend:
+            around = maximum_filter(around, 2 * REACH + 1)  # validation pixels are blended with their neighbours
         padded = reduce_scene(scene, reducer, valid, advance, margin=half, around=around)
     say("reducer", f"{reducer.describe()}; fitted on all {np.count_nonzero(valid):,} valid pixels, labelled or not")
     model = build_model(
@@ -59,6 +69,10 @@ def fit_run(inputs: Inputs, settings: Settings, split: Split, watch: Stopwatch) 
     say_plan(settings, trainer)
     with watch.stage("train"), progress("train", "epochs") as advance:
         fitted = trainer.fit(lambda epoch, epochs: advance(epoch.epoch, epochs, epoch_note(epoch)))
+    temperature = None
+    if settings.mapping.calibrate:
+        with watch.stage("calibrate"):
+            temperature = calibrate(trainer, padded, codes, split, settings)
     rows, columns = np.nonzero(split.train)
     bundle = Bundle(
         model=fitted.model,
@@ -68,8 +82,32 @@ def fit_run(inputs: Inputs, settings: Settings, split: Split, watch: Stopwatch) 
         bands=inputs.band_list,
         familiar=learn_familiarity(padded[:, rows + half, columns + half].T, codes[split.train], classes),
         trained_on=hash_inputs(scene.source, labels.source, *given_files(settings)),
+        temperature=temperature.value if temperature else 1.0,
     )
-    return Run(settings, split, fitted, bundle)
+    return Run(settings, split, fitted, bundle, temperature)
+
+
+def calibrate(
+    trainer: Trainer, padded: NDArray[np.float32], codes: NDArray[np.int64], split: Split, settings: Settings
+) -> Temperature | None:
+    """The temperature that suits the validation pixels, which is said; None where they tell nothing."""
+    import torch
+
+    from hsi.calibration import fit_temperature
+    from hsi.inference import pixel_scores
+
+    averages = {"symmetries": settings.mapping.symmetries, "blended": settings.mapping.blend}
+    how: dict[str, Any] = {"device": trainer.device, "engine": trainer.recipe.engine, **averages}
+    scores = pixel_scores(trainer.model, torch.from_numpy(padded), split.validation, **how)
+    codes = codes[split.validation]
+    found = fit_temperature(scores, codes)
+    if found is None:
+        warn(f"all {len(codes):,} validation pixels are right, so they tell no temperature: confidence stays as it is")
+        return None
+    before, after = found.error
+    fitted = f"temperature {found.value:.3g} by {found.pixels:,} validation pixels"
+    say("calibrated", f"{fitted}: ECE from {before:.2%} to {after:.2%}")
+    return found
 
 
 def split_labels(inputs: Inputs, settings: Settings) -> Split:
@@ -112,6 +150,14 @@ def check_names(settings: Settings) -> None:
     check_request(settings.split.rule, split_request(settings))
     given_files(settings)
     resolve_device(settings.device)
+
+
+def check_calibration(settings: Settings, split: Split) -> None:
+    """Raise :class:`UsageError` where a calibration is asked for and the split has no validation pixel."""
+    from hsi.errors import UsageError
+
+    if settings.mapping.calibrate and not split.validation.any():
+        raise UsageError(f"--calibrate fits on validation pixels, and the split {split.rule} has none: give it some")
 
 
 def check_window(window: int, scene: Scene) -> None:

@@ -68,6 +68,10 @@ FLAG_OPTIONS = {
         "mapping.blend",
         "Average class probabilities over the neighbours that look alike. [default: yes]",
     ),
+    "--calibrate/--no-calibrate": (
+        "mapping.calibrate",
+        "Fit the temperature of probabilities on the pixels of --val. [default: no]",
+    ),
     "--augment/--no-augment": ("training.augment", "Random flips and transpositions. [default: augment]"),
 }
 

@@ -49,6 +49,15 @@ def areas_of(summary: MapSummary) -> list[dict[str, Any]]:
     return [{"id": i, "name": n, "pixels": summary.pixels[i], "hectares": hectares.get(i)} for i, n in names]
 
 
+def calibration_of(right: Ids, counted: Ids, confidence: Path) -> dict[str, Any] | None:
+    """Whether a confidence raster keeps its word, on the ``counted`` pixels ``(H, W)``; None without one of them."""
+    from hsi.calibration import measure_calibration
+    from hsi.rasters import read_classes
+
+    found = measure_calibration(read_classes(confidence)[counted], right[counted])
+    return found.to_dict() if found else None
+
+
 def write_report(folder: Path, inputs: Inputs, run: Run, ids: Ids, report: dict[str, Any]) -> None:
     """``split.tif``, ``accuracy.*`` and the figures."""
     from hsi.figures import RunFigures, false_colour, write_figures
@@ -67,6 +76,7 @@ def write_report(folder: Path, inputs: Inputs, run: Run, ids: Ids, report: dict[
         truth=labels.values,
         tested=split.test,
         matrix=np.asarray(report["confusion_matrix"]),
+        calibration=report.get("calibration"),
         history=[asdict(epoch) for epoch in run.fitted.history],
     )
     write_figures(folder / "figures", figures)
@@ -101,6 +111,7 @@ def describe_run(inputs: Inputs, run: Run, watch: Stopwatch) -> dict[str, Any]:
         },
         "reducer": f"{run.bundle.reducer.describe()}; fitted on all valid pixels, labelled or not",
         "split": run.split.to_dict(labels),
+        "calibration": run.temperature.to_dict() if run.temperature else None,
         "kept_epoch": fitted.epoch,
         "history": [asdict(epoch) for epoch in fitted.history],
         "seconds": watch.seconds,
@@ -109,25 +120,60 @@ def describe_run(inputs: Inputs, run: Run, watch: Stopwatch) -> dict[str, Any]:
 
 
 def show_accuracy(report: dict[str, Any]) -> None:
-    """The per-class table, then OA, AA, kappa and the audit."""
+    """The per-class table, then OA with its interval, AA, kappa, what is wrong, the calibration and the audit."""
+    from hsi.sections import interval
+    from hsi.tables import calibration_in_words
+
     table = new_table("accuracy on test pixels (PA producer's, UA user's accuracy)")
     table.add_column("id", justify="right")
     table.add_column("class", overflow="ellipsis", no_wrap=True, max_width=30)
-    for heading in ("train", "test", "PA", "UA", "F1"):
+    for heading in ("train", "test", "PA", "UA", "F1", "IoU"):
         table.add_column(heading, justify="right")
     for row in report["classes"]:
-        shares = [_percent(row[key]) for key in ("producers_accuracy", "users_accuracy", "f1")]
+        shares = [_percent(row[key]) for key in ("producers_accuracy", "users_accuracy", "f1", "iou")]
         table.add_row(str(row["id"]), escape(plain(row["name"])), f"{row['train']:,}", f"{row['test']:,}", *shares)
     stdout.print(table)
     if report["absent_classes"]:
         say("absent", f"no test pixel, left out of AA: {', '.join(report['absent_classes'])}")
     kappa = "undefined" if report["kappa"] is None else f"{report['kappa']:.4f}"
-    say(
-        "accuracy",
-        f"OA {_percent(report['overall_accuracy'])}  AA {_percent(report['average_accuracy'])}  kappa {kappa}",
-    )
+    overall, bounds = _percent(report["overall_accuracy"]), interval(report["intervals"]["overall_accuracy"])
+    say("accuracy", f"OA {overall} ({bounds})  AA {_percent(report['average_accuracy'])}  kappa {kappa}")
+    quantity, allocation = (_percent(report[f"{kind}_disagreement"]) for kind in ("quantity", "allocation"))
+    say("wrong", f"by quantity {quantity}, by allocation {allocation}")
+    if report.get("calibration"):
+        say("confidence", calibration_in_words(report["calibration"]))
     if report["audit"]:
         say("audit", report["audit"]["in_words"])
+
+
+def show_estimate(estimate: dict[str, Any]) -> None:
+    """Accuracy and area of each class and of the whole map, as estimated from a sample."""
+    unit = {"hectares": "ha", "pixels": "pixels"}[estimate["unit"]]
+    table = new_table("estimated for the whole map, with half the 95 % interval")
+    table.add_column("id", justify="right")
+    table.add_column("class", overflow="ellipsis", no_wrap=True, max_width=30)
+    for heading in ("UA %", "PA %", f"mapped {unit}", f"estimated {unit}"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in estimate["classes"]:
+        shares = [_with_reach(row[key], 100, 1) for key in ("users_accuracy", "producers_accuracy")]
+        digits = 1 if row["mapped_area"] < 100 and unit == "ha" else 0
+        areas = (f"{row['mapped_area']:,.{digits}f}", _with_reach(row["area"], 1, digits))
+        table.add_row(str(row["id"]), escape(plain(row["name"])), *shares, *areas)
+    stdout.print(table)
+    quantity, allocation = (_percent(estimate[f"{kind}_disagreement"]) for kind in ("quantity", "allocation"))
+    overall = _with_reach(estimate["overall_accuracy"], 100, 2)
+    say("whole map", f"OA {overall} %, wrong by quantity {quantity}, by allocation {allocation}")
+    if estimate["pooled"]:
+        say("pooled", f"too few reference pixels to stand alone: {', '.join(estimate['pooled'])}")
+
+
+def _with_reach(estimate: dict[str, float] | None, scale: float, digits: int) -> str:
+    """A number and half of its interval, such as ``88.0 ±7.4``."""
+    from hsi.sections import reach
+
+    if estimate is None:
+        return "–"
+    return f"{estimate['value'] * scale:,.{digits}f} ±{reach(estimate) * scale:,.{digits}f}"
 
 
 def _percent(fraction: float | None) -> str:

@@ -105,8 +105,8 @@ def command(
     bundle = load_bundle(model_path)
     choose_engine(engine, bundle.model)
     asked = {"symmetries": symmetries, "blend": blend}
-    told = {name: value for name, value in asked.items() if value is not None}
-    options = replace(options, **(bundle.settings.mapping.model_dump() | told))
+    stored = bundle.settings.mapping.model_dump(include=set(asked))
+    options = replace(options, **(stored | {name: value for name, value in asked.items() if value is not None}))
     scene = open_input_scene(scene_path, scene_options)
     match = match_bands(bundle.bands, scene, resample_bands)
     if resample_bands and not bundle.reducer.stands_resampling:
@@ -243,6 +243,12 @@ def say_plan(job: Job, limit: int) -> None:
     say("scene", f"{scene.source} ({scene.format}): {scene.height} x {scene.width} pixels")
     say("bands", job.match.note)
     cut = f"{plan.rows} rows at a time, tiles of {plan.tile} x {plan.tile} pixels"
+    if job.bundle.temperature != 1:
+        say("confidence", f"calibrated, with temperature {job.bundle.temperature:.3g}")
+        stored = job.bundle.settings.mapping
+        for name in ("symmetries", "blend"):
+            if getattr(job.options, name) != getattr(stored, name):
+                warn(f"the temperature was fitted with the other choice of --{name}, so confidence may be a little off")
     if job.options.symmetries:
         say("averaged", "over the eight symmetries of the square; --no-symmetries is eight times faster")
     if job.options.blend:
@@ -258,6 +264,7 @@ def describe(job: Job, summary: MapSummary, watch: Stopwatch) -> dict[str, Any]:
         "bands": job.match.note,
         "trained_on": dict(job.bundle.trained_on),
         "options": vars(job.options),
+        "temperature": job.bundle.temperature,
         "device": str(job.device),
         "rows": job.plan.rows,
         "tile": job.plan.tile,

@@ -1,6 +1,7 @@
 """The saved model: complete when read back, refused when it is not what it was."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -49,6 +50,15 @@ def test_a_model_read_back_makes_the_same_map_of_the_same_scene(saved):
     assert np.array_equal(maps[0].confidence, maps[1].confidence)
 
 
+def test_the_temperature_is_kept_and_is_1_where_a_file_has_none(saved, tmp_path):
+    path, bundle, _, _ = saved
+    assert load_bundle(path).temperature == 1
+    save_bundle(path, replace(bundle, temperature=1.7))
+    assert load_bundle(path).temperature == 1.7
+    change_facts(path, lambda facts: facts.pop("temperature"))
+    assert load_bundle(path).temperature == 1
+
+
 def change_facts(path, change):
     with safe_open(path, framework="pt") as file:
         facts = json.loads(file.metadata()["hsi"])
@@ -66,6 +76,9 @@ def change_facts(path, change):
         (lambda facts: facts["classes"].update(ids=[1]), "do not fit together"),
         (lambda facts: facts.update(components="many"), "do not fit together"),
         (lambda facts: facts.pop("bands"), "do not fit together"),
+        (lambda facts: facts.update(temperature=0), "the temperature is 0"),
+        (lambda facts: facts.update(temperature=float("nan")), "the temperature is nan"),
+        (lambda facts: facts.update(temperature="warm"), "do not fit together"),
     ],
 )
 def test_a_description_that_does_not_fit_is_refused(saved, change, words):

@@ -38,6 +38,7 @@ def test_an_empty_file_means_the_defaults(tmp_path):
         ("seed: -1", "seed: .*greater than or equal to 0.*found -1"),
         ("training: {lr: .nan}", "training.lr: .*finite"),
         ("training: {lr_schedule: plateau}", "give --val"),
+        ("mapping: {calibrate: true}", "--calibrate fits on validation pixels: give --val"),
         ("- 1\n- 2", "expected settings such as 'seed: 0', found a list"),
         ("seed: [", "is not YAML"),
         ("seed: !!python/object/apply:os.system ['true']", "is not YAML"),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hsi.calibration import measure_calibration
 from hsi.errors import OutputError
 from hsi.figures import (
     EMPTY,
@@ -14,6 +15,7 @@ from hsi.figures import (
     confusion_figure,
     difference_figure,
     false_colour,
+    reliability_figure,
     training_curves_figure,
     write_figures,
     write_png,
@@ -33,6 +35,8 @@ HISTORY = [
     }
     for i in range(1, 9)
 ]
+
+CALIBRATION = measure_calibration(np.linspace(0.3, 1, 50), np.arange(50) % 5 > 0).to_dict()
 
 
 def legend_of(figure):
@@ -58,17 +62,18 @@ def test_all_figures_of_a_run(tmp_path):
         tested=truth > 0,
         matrix=rng.integers(0, 50, (4, 4)),
         history=HISTORY,
+        calibration=CALIBRATION,
     )
     paths = write_figures(tmp_path / "figures", run)
-    expected = ["map", "false_colour", "ground_truth", "difference", "confusion_matrix", "training_curves"]
-    assert [path.stem for path in paths] == expected
+    expected = ["map", "false_colour", "ground_truth", "difference", "confusion_matrix", "reliability"]
+    assert [path.stem for path in paths] == [*expected, "training_curves"]
     for path in paths:
         with Image.open(path) as picture:
             picture.load()
             assert picture.format == "PNG"
             assert 400 < picture.width < 2500
             assert 300 < picture.height < 2500
-    assert len(list((tmp_path / "figures").iterdir())) == 6
+    assert len(list((tmp_path / "figures").iterdir())) == 7
 
 
 def test_without_truth_only_the_map_is_drawn(tmp_path):
@@ -120,6 +125,18 @@ def test_training_curves_without_validation():
     figure = training_curves_figure(history)
     assert [len(axes.lines) for axes in figure.axes] == [1, 1, 1]
     assert [len(axes.lines) for axes in training_curves_figure(HISTORY).axes] == [1, 2, 1]
+
+
+def test_reliability_shows_the_bins_that_have_pixels():
+    figure = reliability_figure(CALIBRATION)
+    curve, counts = figure.axes
+    diagonal, found = curve.lines
+    assert diagonal.get_xydata().tolist() == [[0, 0], [100, 100]]
+    filled = [entry for entry in CALIBRATION["bins"] if entry["pixels"]]
+    assert found.get_xdata().tolist() == pytest.approx([100 * entry["confidence"] for entry in filled])
+    assert found.get_ydata().tolist() == pytest.approx([100 * entry["accuracy"] for entry in filled])
+    assert sum(bar.get_height() for bar in counts.patches) == pytest.approx(100)
+    assert f"{CALIBRATION['error']:.2%}" in curve.get_title(loc="left")
 
 
 def test_false_colour_uses_visible_bands_and_valid_pixels():

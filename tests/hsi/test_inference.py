@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from hsi.inference import map_scene, tile_scores
+from hsi.blending import blend
+from hsi.inference import map_scene, padded_scores, pixel_scores, tile_scores
 from hsi.models import MODELS, build_model
+from hsi.windows import pad_scene
 
 CPU = torch.device("cpu")
 
@@ -68,3 +70,24 @@ def test_averaging_over_symmetries_gives_a_turned_scene_the_turned_map(engine):
     turned = map_scene(model, np.ascontiguousarray(components[:, ::-1].transpose(0, 2, 1)), **options).confidence
     assert np.allclose(turned, plain[::-1].T, atol=1e-5)
     assert not np.allclose(plain, map_scene(model, components, device=CPU).confidence, atol=1e-3)
+
+
+@pytest.mark.parametrize(("symmetries", "blended"), [(False, False), (True, False), (True, True)])
+@pytest.mark.parametrize("engine", ["dense", "patch"])
+def test_scores_of_single_pixels_are_those_of_the_map(engine, symmetries, blended, monkeypatch):
+    monkeypatch.setattr("hsi.inference.TILE_SIDE", 9)  # so that blending meets seams
+    model = build_model("hybridsn-bn-se", components=13, window=11, classes=3)
+    torch.nn.init.normal_(model.dense3.weight, generator=torch.Generator().manual_seed(0))
+    components = make_components()
+    padded = pad_scene(torch.from_numpy(components), 11)
+    chosen = np.random.default_rng(0).random((23, 31)) < 0.1
+    chosen[9:18] = False
+    scores = pixel_scores(
+        model.train(), padded, chosen, device=CPU, engine=engine, symmetries=symmetries, blended=blended
+    )
+    ((_, whole),) = padded_scores(model, padded, device=CPU, tile=1000, symmetries=symmetries)
+    expected = whole.softmax(0).numpy()
+    if blended:
+        expected = blend(expected, components)
+    np.testing.assert_allclose(np.exp(scores), expected[:, chosen].T, atol=1e-5)
+    assert not model.training

@@ -72,6 +72,25 @@ def read(path):
         return raster.read()
 
 
+@pytest.mark.parametrize("symmetries", [False, True])
+@pytest.mark.parametrize("temperature", [0.2, 2.5, 1e7])
+def test_a_temperature_changes_confidence_and_no_class(bundle, tmp_path, temperature, symmetries):
+    scene = make_scene(30, 25)
+    options = MapOptions(probabilities=True, symmetries=symmetries)
+    make_map(tmp_path, bundle, scene, options=options)
+    ids, plain = read(tmp_path / "map.tif"), read(tmp_path / "map_probabilities.tif")
+    make_map(tmp_path, replace(bundle, temperature=temperature), scene, options=options)
+    assert np.array_equal(read(tmp_path / "map.tif"), ids)
+    warm, confidence = read(tmp_path / "map_probabilities.tif"), read(tmp_path / "map_confidence.tif")[0]
+    valid = np.isfinite(confidence)
+    assert np.array_equal(valid, valid_of(scene))
+    expected = plain[:, valid].astype(np.float64) ** (1 / temperature)
+    np.testing.assert_allclose(warm[:, valid], expected / expected.sum(axis=0), atol=1e-5)
+    np.testing.assert_array_equal(confidence[valid], warm[:, valid].max(axis=0))
+    change = confidence[valid] - plain[:, valid].max(axis=0)
+    assert np.all(change <= 1e-6 if temperature > 1 else change >= -1e-6)
+
+
 def check_like_whole(bundle, scene, rows, tile, **how):
     valid = valid_of(scene)
     expected = expected_scores(bundle, scene, valid, how.get("symmetries", False), how.get("blend", False))

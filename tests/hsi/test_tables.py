@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hsi.audit import audit_split
+from hsi.calibration import measure_calibration
 from hsi.errors import OutputError
+from hsi.estimation import estimate_map
 from hsi.labels import default_table
 from hsi.metrics import confusion_matrix, measure_accuracy
 from hsi.tables import escape_latex, escape_markdown, to_csv, to_json, to_latex, to_markdown, write_tables
@@ -49,8 +51,11 @@ def test_json_is_the_report_itself():
 
 def test_csv_has_a_row_per_class_and_the_summary_in_fractions():
     rows = csv_rows(to_csv(report()))
-    assert [row["row"] for row in rows] == ["class", "class", "overall_accuracy", "average_accuracy", "kappa"]
-    corn, _, overall, average, kappa = rows
+    assert [row["row"] for row in rows[:5]] == ["class", "class", "overall_accuracy", "average_accuracy", "kappa"]
+    assert [row["row"] for row in rows[5:]] == ["quantity_disagreement", "allocation_disagreement"]
+    corn, oats, overall, average, kappa, quantity, allocation = rows
+    assert (float(quantity["value"]), float(allocation["value"])) == (0.25, 0)
+    assert float(oats["users_low"]) < float(oats["users_accuracy"]) == 0.5 < float(oats["users_high"])
     assert (corn["id"], corn["name"], corn["train"], corn["test"]) == ("1", "corn", "10", "3")
     assert float(corn["producers_accuracy"]) == pytest.approx(2 / 3)
     assert float(corn["low"]) < 2 / 3 < float(corn["high"])
@@ -62,21 +67,23 @@ def test_csv_has_a_row_per_class_and_the_summary_in_fractions():
 
 def test_csv_leaves_undefined_numbers_empty():
     peas = csv_rows(to_csv(report("corn", "oats", "peas")))[2]
-    assert [peas[name] for name in ("producers_accuracy", "users_accuracy", "f1", "iou", "low", "high")] == [""] * 6
+    names = ("producers_accuracy", "users_accuracy", "f1", "iou", "low", "high", "users_low", "users_high")
+    assert [peas[name] for name in names] == [""] * 8
 
 
 def test_people_read_percent_with_two_decimals():
     markdown, latex = to_markdown(report()), to_latex(report())
-    assert "| 1 | corn | 10 | 3 | 66.67 | 20.77 to 93.85 | 100.00 | 80.00 | 66.67 |" in markdown
+    assert "| 1 | corn | 10 | 3 | 66.67 | 20.77 to 93.85 | 100.00 | 34.24 to 100.00 | 80.00 | 66.67 |" in markdown
     assert "| Overall accuracy | 75.00 |" in markdown
-    assert r"1 & corn & 10 & 3 & 66.67 & 20.77 to 93.85 & 100.00 & 80.00 & 66.67 \\" in latex
+    assert "| Quantity disagreement | 25.00 |" in markdown
+    assert r"1 & corn & 10 & 3 & 66.67 & 20.77 to 93.85 & 100.00 & 34.24 to 100.00 & 80.00 & 66.67 \\" in latex
     assert r"Kappa $\times$ 100" in latex
 
 
 def test_undefined_numbers_are_dashes_and_absent_classes_are_noted():
     made = report("corn", "oats", "peas")
-    assert "| 3 | peas | 12 | 0 | – | – | – | – | – |" in to_markdown(made)
-    assert r"3 & peas & 12 & 0 & -- & -- & -- & -- & -- \\" in to_latex(made)
+    assert "| 3 | peas | 12 | 0 | – | – | – | – | – | – |" in to_markdown(made)
+    assert r"3 & peas & 12 & 0 & -- & -- & -- & -- & -- & -- \\" in to_latex(made)
     for text in (to_markdown(made), to_latex(made)):
         assert "No test pixels, so not in the average accuracy: peas." in text
 
@@ -126,13 +133,13 @@ def test_unclassified_pixels_are_noted():
 def test_hostile_names_stay_inside_their_cell():
     made = report(HOSTILE, "oats")
     lines = to_markdown(made).splitlines()
-    assert {len(markdown_cells(line)) for line in lines if line.startswith("| 1") or line.startswith("| 2")} == {9}
+    assert {len(markdown_cells(line)) for line in lines if line.startswith("| 1") or line.startswith("| 2")} == {10}
     assert "<b>" not in to_markdown(made)
     assert csv_rows(to_csv(made))[0]["name"] == " ".join(HOSTILE.split())
     latex = to_latex(made)
     assert latex.count(r"\end{table}") == 1
     row = next(line for line in latex.splitlines() if line.startswith("1 &"))
-    assert len(re.findall(r"(?<!\\)&", row)) == 8
+    assert len(re.findall(r"(?<!\\)&", row)) == 9
 
 
 @settings(max_examples=150, deadline=None)
@@ -141,7 +148,7 @@ def test_any_name_survives(name):
     made = report(name, "oats")
     rows = csv_rows(to_csv(made))
     assert rows[0]["name"] == " ".join(name.split())
-    assert len(rows) == 5
+    assert len(rows) == 7
     assert markdown_cells("| " + escape_markdown(name) + " |") in ([escape_markdown(name).strip()], [""])
     escaped = escape_latex(name)
     assert not re.search(r"(?<!\\)[&%$#_]", escaped.replace(r"$\times$", ""))
@@ -201,3 +208,59 @@ def test_areas_of_the_map_are_in_every_table_with_a_dash_where_the_place_is_not_
     assert f"1 & {escape_latex(HOSTILE)} & 12 & 1.08" in latex
     assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 2
     assert to_latex(report()).count(r"\begin{tabular}") == 1
+
+
+def whole_report() -> dict:
+    """Everything that a report can have."""
+    counts = np.array([[40, 4, 0], [2, 30, 0], [0, 0, 0]])
+    table = default_table([1, 2]).renamed({1: HOSTILE, 2: "oats"})
+    estimate = estimate_map(counts, np.array([600, 400, 0]), table, "stratified").to_dict(0.04)
+    confidence = np.linspace(0.4, 1, 30)
+    calibration = measure_calibration(confidence, confidence > 0.5).to_dict()
+    doubts = ["the reference pixels lie side by side"]
+    return {**report(HOSTILE, "oats"), "calibration": calibration, "estimate": {**estimate, "doubts": doubts}}
+
+
+def test_calibration_is_in_every_table():
+    made = whole_report()
+    markdown, latex, rows = to_markdown(made), to_latex(made), csv_rows(to_csv(made))
+    error = f"{made['calibration']['error'] * 100:.2f}"
+    assert f"| Expected calibration error | {error} |" in markdown
+    assert f"Expected calibration error & & & {error}" in latex.replace("&  &", "& &").replace("&  &", "& &")
+    assert f"expected calibration error {error} %." in markdown
+    assert "| 93.33 to 100.00 | 4 |" in markdown
+    (total,) = [row for row in rows if row["row"] == "expected_calibration_error"]
+    assert (float(total["value"]), total["pixels"]) == (made["calibration"]["error"], "30")
+    bins = [row for row in rows if row["row"] == "reliability"]
+    assert sum(int(row["pixels"]) for row in bins) == 30
+    assert float(bins[-1]["value"]) == 1 and bins[0]["value"] == ""
+
+
+def test_estimates_for_the_map_are_in_every_table():
+    made = whole_report()
+    markdown, latex, rows = to_markdown(made), to_latex(made), csv_rows(to_csv(made))
+    oats = made["estimate"]["classes"][1]
+    area, error = oats["area"]["value"], 1.959964 * oats["area"]["standard_error"]
+    assert f"| 16.00 | {area:.2f} | {error:.2f} |" in markdown
+    assert f"& 16.00 & {area:.2f} & {error:.2f}" in latex
+    assert "Overall accuracy of the map, estimated" in markdown
+    for words in ("a random sample drawn within each class", "Doubt about the sample: the reference pixels lie side"):
+        assert words in markdown and words in latex
+    found = {(row["row"], row["id"]): row for row in rows}
+    assert float(found["map_hectares", "2"]["value"]) == area
+    assert found["map_hectares", "1"]["name"] == " ".join(HOSTILE.split())
+    assert float(found["map_users_accuracy", "2"]["standard_error"]) == oats["users_accuracy"]["standard_error"]
+    overall = made["estimate"]["overall_accuracy"]
+    assert [float(found["map_overall_accuracy", ""][name]) for name in ("value", "low", "high")] == [
+        overall["value"], overall["low"], overall["high"]
+    ]  # fmt: skip
+
+
+def test_every_tabular_has_as_many_cells_as_columns():
+    latex = to_latex({**whole_report(), "areas": [{"id": 1, "name": HOSTILE, "pixels": 12, "hectares": 1.08}]})
+    tabulars = re.findall(r"\\begin\{tabular\}\{([rl]+)\}(.*?)\\end\{tabular\}", latex, flags=re.DOTALL)
+    assert [len(alignment) for alignment, _ in tabulars] == [10, 4, 10]
+    for alignment, body in tabulars:
+        for line in re.findall(r"^.*&.*$", body, flags=re.MULTILINE):
+            spanned = sum(int(width) - 1 for width in re.findall(r"\\multicolumn\{(\d)\}", line))
+            assert len(re.findall(r"(?<!\\)&", line)) + 1 + spanned == len(alignment), line

@@ -25,7 +25,7 @@ PROMISED = {
     *("map.tif", "map.tif.aux.xml", "map.qml", "confidence.tif", "split.tif"),
     *("accuracy.json", "accuracy.csv", "accuracy.md", "accuracy.tex", "model.safetensors", "run.json"),
     *(f"figures/{name}.png" for name in ("map", "false_colour", "ground_truth", "difference")),
-    *("figures/confusion_matrix.png", "figures/training_curves.png"),
+    *("figures/confusion_matrix.png", "figures/reliability.png", "figures/training_curves.png"),
 }
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # all but the line feed
 
@@ -160,6 +160,19 @@ class TestWhatARunLeaves:
         assert report["average_accuracy"] == pytest.approx(np.mean(np.diag(matrix) / matrix.sum(1)))
         assert report["kappa"] == pytest.approx(cohen_kappa_score(truth, found))
         assert [row["test"] for row in report["classes"]] == matrix.sum(1).tolist()
+
+    @pytest.mark.parametrize("kind", ["mat_run", "tiff_run"])
+    def test_calibration_is_that_of_the_test_pixels(self, kind, request, sample):
+        out = request.getfixturevalue(kind).out
+        found, told = content(out / "accuracy.json")["calibration"], request.getfixturevalue(kind).done.stdout
+        tested = band(out / "split.tif") == 3
+        confidence = band(out / "confidence.tif")[tested].astype(float)
+        right = (band(out / "map.tif") == sample.truth)[tested]
+        places = np.ceil(confidence * 15)
+        gaps = [abs((confidence - right)[places == place].sum()) for place in np.unique(places)]
+        assert found["error"] == pytest.approx(sum(gaps) / tested.sum())
+        assert (found["pixels"], found["confidence"]) == (tested.sum(), pytest.approx(confidence.mean()))
+        assert f"expected calibration error {found['error'] * 100:.2f} %" in told
 
     def test_the_tables_hold_the_same_numbers(self, mat_run):
         report = content(mat_run.out / "accuracy.json")
@@ -420,3 +433,63 @@ def test_indian_pines(indian_pines):
     assert ids.shape == (145, 145)
     assert ids.dtype == np.uint8
     assert ids.min() >= 1
+
+
+@pytest.fixture(scope="module")
+def calibrated(tmp_path_factory, scenes):
+    """The run of the GeoTIFF scene again, calibrated: its folder and how the command ended."""
+    out = tmp_path_factory.mktemp("calibrated") / "run"
+    options = ("--train", "20", "--val", "10%", "--lr-schedule", "constant", "--seed", 5, "--calibrate")
+    done = run_here("classify", scenes["tiff"], *SMALL, "--epochs", 6, *options, "--out", out, cwd=out.parent)
+    assert done.code == 0, done.stderr
+    return out, done
+
+
+class TestCalibration:
+    def test_no_class_changes_but_confidence_does(self, calibrated, tiff_run):
+        out, done = calibrated
+        assert np.array_equal(band(out / "map.tif"), band(tiff_run.out / "map.tif"))
+        before, after = band(tiff_run.out / "confidence.tif"), band(out / "confidence.tif")
+        fitted = content(out / "run.json")["calibration"]
+        assert np.mean(after) < np.mean(before) if fitted["temperature"] > 1 else np.mean(after) > np.mean(before)
+        assert load_bundle(out / "model.safetensors").temperature == fitted["temperature"] != 1
+        assert f"temperature {fitted['temperature']:.3g} by {fitted['pixels']:,} validation pixels" in done.stdout
+        assert content(tiff_run.out / "run.json")["calibration"] is None
+
+    def test_it_is_likelier_and_closer_on_the_validation_pixels(self, calibrated, sample):
+        out, _ = calibrated
+        fitted = content(out / "run.json")["calibration"]
+        assert fitted["loss"]["after"] < fitted["loss"]["before"]
+        validated = band(out / "split.tif") == 2
+        assert fitted["pixels"] == validated.sum()
+        confidence, right = band(out / "confidence.tif")[validated], (band(out / "map.tif") == sample.truth)[validated]
+        places = np.ceil(confidence.astype(float) * 15)
+        gaps = [abs((confidence - right)[places == place].sum()) for place in np.unique(places)]
+        assert fitted["error"]["after"] == pytest.approx(sum(gaps) / validated.sum(), abs=0.02)
+
+    def test_predict_applies_it(self, calibrated, run, scenes, tmp_path):
+        out, _ = calibrated
+        done = run("predict", out / "model.safetensors", scenes["tiff"], "--device", "cpu", "--out", "map.tif")
+        assert (done.code, done.stderr) == (0, "")
+        assert (tmp_path / "map_confidence.tif").read_bytes() == (out / "confidence.tif").read_bytes()
+        temperature = content(out / "run.json")["calibration"]["temperature"]
+        assert f"calibrated, with temperature {temperature:.3g}" in done.stdout
+        assert content(tmp_path / "map.json")["temperature"] == temperature
+
+    def test_predict_warns_where_it_was_fitted_for_another_kind_of_map(self, calibrated, run, scenes):
+        options = ("--device", "cpu", "--no-symmetries", "--out", "map.tif")
+        done = run("predict", calibrated[0] / "model.safetensors", scenes["tiff"], *options)
+        assert "the temperature was fitted with the other choice of --symmetries" in done.stderr
+
+    def test_without_validation_pixels_it_is_refused_before_any_work(self, run, scenes, tmp_path):
+        done = run("classify", scenes["tiff"], *QUICK, "--calibrate", "--out", "run")
+        assert (done.code, len(done.complaints)) == (2, 1)
+        assert "--calibrate fits on validation pixels: give --val" in done.complaints[0]
+        assert list(tmp_path.iterdir()) == []
+
+    def test_where_all_validation_pixels_are_right_confidence_stays(self, run, scenes, tmp_path, monkeypatch):
+        monkeypatch.setattr("hsi.calibration.fit_temperature", lambda scores, codes: None)
+        done = run("train", scenes["tiff"], *QUICK, "--val", "10%", "--calibrate", "--out", "m.safetensors")
+        assert done.code == 0, done.stderr
+        assert "validation pixels are right, so they tell no temperature" in done.stderr
+        assert load_bundle(tmp_path / "m.safetensors").temperature == 1

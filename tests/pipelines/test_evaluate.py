@@ -7,9 +7,12 @@ import pytest
 import rasterio
 from sklearn.metrics import cohen_kappa_score, confusion_matrix
 
+from hsi.estimation import DESIGNS
 from hsi.labels import default_table
 from hsi.rasters import write_class_map
+from hsi.scene import Georeference
 from hsi.synthetic import synthetic_georeference
+from pipelines.evaluate import DESIGN
 from tests.hsi import file_makers
 
 PLACE = synthetic_georeference()
@@ -147,11 +150,256 @@ class TestOutput:
     def test_tables_in_all_forms_replaced_only_when_asked(self, pair, write_map, evaluate, run, tmp_path):
         paths = write_map(pair[0]), write_map(pair[1], name="truth.tif")
         evaluate(*paths)
-        names = {f"accuracy.{suffix}" for suffix in ("json", "csv", "md", "tex")}
+        names = {f"accuracy.{suffix}" for suffix in ("json", "csv", "md", "tex")}  # no confidence, no figure
         assert {path.name for path in (tmp_path / "accuracy").iterdir()} == names
         done = run("evaluate", paths[0], "--labels", paths[1], "--out", "accuracy")
         assert done.code == 1 and "--overwrite" in done.complaints[0]
         evaluate(*paths, "--overwrite")
+
+    def test_the_table_fits_80_columns(self, pair, write_map, run):
+        done = run("evaluate", write_map(pair[0]), "--labels", write_map(pair[1], name="truth.tif"))
+        shown = done.stdout.partition("accuracy on test pixels")[2].splitlines()
+        assert "IoU" in shown[1]
+        assert max(map(len, shown)) <= 80
+
+
+def point_features(rows, columns, names):
+    """Points in the middle of pixels, as GeoJSON text."""
+    features = [
+        {
+            "type": "Feature",
+            "properties": {"class": name},
+            "geometry": {"type": "Point", "coordinates": [500_000 + 20 * (c + 0.5), 4_480_000 - 20 * (r + 0.5)]},
+        }
+        for r, c, name in zip(rows.tolist(), columns.tolist(), names, strict=True)
+    ]
+    crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32616"}}
+    return json.dumps({"type": "FeatureCollection", "crs": crs, "features": features})
+
+
+class TestDesign:
+    """A map of 100 x 90 pixels whose errors are known, and random samples of its truth."""
+
+    @pytest.fixture
+    def ground(self):
+        random = np.random.default_rng(1)
+        truth = random.choice(np.array([1, 2, 5], np.uint8), (100, 90), p=[0.6, 0.3, 0.1])
+        return np.where(random.random(truth.shape) < 0.8, truth, 2).astype(np.uint8), truth
+
+    @pytest.fixture
+    def sampled(self, ground):
+        def draw(design, count=300):
+            ids, truth = ground
+            random = np.random.default_rng(2)
+            if design == "simple":
+                places = random.choice(ids.size, count, replace=False)
+            else:
+                places = np.concatenate(
+                    [random.choice(np.flatnonzero(ids == i), count // 3, replace=False) for i in (1, 2, 5)]
+                )
+            found = np.zeros_like(truth)
+            found.flat[places] = truth.flat[places]
+            return found
+
+        return draw
+
+    @pytest.mark.parametrize("design", ["simple", "stratified"])
+    def test_accuracy_and_hectares_of_the_whole_map(self, design, ground, sampled, write_map, evaluate, tmp_path):
+        ids, truth = ground
+        reference = sampled(design)
+        report, done = evaluate(write_map(ids), write_map(reference, name="truth.tif"), "--design", design)
+        found = report["estimate"]
+        assert done.warnings == [] and found["doubts"] == []
+        assert (found["design"], found["sample"], found["unit"]) == (design, 300, "hectares")
+        shares = [np.mean(ids == i) for i in (1, 2, 5)]
+        right = [np.mean(reference[(ids == i) & (reference > 0)] == i) for i in (1, 2, 5)]
+        assert found["overall_accuracy"]["value"] == pytest.approx(np.dot(shares, right))
+        for entry, i in zip(found["classes"], (1, 2, 5), strict=True):
+            assert entry["mapped_area"] == pytest.approx(0.04 * np.sum(ids == i))
+            area = entry["area"]
+            assert abs(area["value"] - 0.04 * np.sum(truth == i)) < 4 * area["standard_error"]
+            assert area["low"] < area["value"] < area["high"]
+        assert sum(entry["area"]["value"] for entry in found["classes"]) == pytest.approx(0.04 * ids.size)
+        text = (tmp_path / "accuracy" / "accuracy.md").read_text()
+        assert "Estimated (ha)" in text and "Overall accuracy of the map, estimated" in text
+        shown = done.stdout.partition("estimated for the whole map")[2].partition("written")[0].splitlines()
+        assert max(map(len, shown)) <= 80
+        corn = found["classes"][0]["area"]
+        assert f"{corn['value']:,.0f} ±{1.959964 * corn['standard_error']:,.0f}" in shown[3]
+
+    def test_points_are_a_sample_like_any_other(self, ground, sampled, write_map, evaluate, tmp_path):
+        ids, _ = ground
+        reference = sampled("simple")
+        rows, columns = np.nonzero(reference)
+        (tmp_path / "points.geojson").write_text(
+            point_features(rows, columns, [NAMES[i] for i in reference[rows, columns]])
+        )
+        path = write_map(ids)
+        by_points, done = evaluate(path, tmp_path / "points.geojson", "--label-field", "class", "--design", "simple")
+        by_raster, _ = evaluate(path, write_map(reference, name="truth.tif"), "--design", "simple", "--overwrite")
+        assert by_points["estimate"] == by_raster["estimate"]
+        assert done.warnings == []
+
+    def test_without_the_option_nothing_is_estimated(self, ground, sampled, write_map, evaluate, tmp_path):
+        report, done = evaluate(write_map(ground[0]), write_map(sampled("simple"), name="truth.tif"))
+        assert "estimate" not in report
+        assert "whole map" not in done.stdout
+        for suffix in ("csv", "md", "tex"):
+            assert "estimated" not in (tmp_path / "accuracy" / f"accuracy.{suffix}").read_text().lower()
+
+    def test_fields_are_warned_of(self, ground, write_map, evaluate, tmp_path):
+        ids, truth = ground
+        reference = np.where(np.indices(truth.shape).sum(axis=0) % 40 < 12, truth, 0).astype(np.uint8)
+        report, done = evaluate(write_map(ids), write_map(reference, name="truth.tif"), "--design", "simple")
+        (doubt,) = report["estimate"]["doubts"]
+        assert "lie side by side" in doubt
+        assert done.warnings == [f"warning: --design simple: {doubt}"]
+        assert "Doubt about the sample" in (tmp_path / "accuracy" / "accuracy.md").read_text()
+
+    def test_polygons_are_warned_of(self, ground, write_map, evaluate, tmp_path):
+        corners = [(500_000, 4_480_000), (500_400, 4_480_000), (500_400, 4_479_600), (500_000, 4_479_600)]
+        feature = json.loads(point_features(np.zeros(2, int), np.array([60, 70]), ["corn", "corn"]))
+        feature["features"][0]["geometry"] = {"type": "Polygon", "coordinates": [[*corners, corners[0]]]}
+        (tmp_path / "fields.geojson").write_text(json.dumps(feature))
+        options = ("--label-field", "class", "--design", "simple")
+        report, done = evaluate(write_map(ground[0]), tmp_path / "fields.geojson", *options)
+        assert "2 polygons of up to 400 pixels" in report["estimate"]["doubts"][0]
+        assert "2 polygons of up to 400 pixels" in done.warnings[0]
+
+    def test_a_sample_by_class_is_no_simple_one(self, ground, sampled, write_map, evaluate):
+        _, done = evaluate(write_map(ground[0]), write_map(sampled("stratified"), name="t.tif"), "--design", "simple")
+        assert "give --design stratified" in done.warnings[0]
+
+    @pytest.mark.parametrize("place", [None, Georeference("EPSG:4326", (0.001, 0, 10, 0, -0.001, 50))])
+    def test_pixels_where_the_ground_area_is_not_known_or_differs(self, place, ground, sampled, write_map, evaluate):
+        ids, _ = ground
+        paths = write_map(ids, georeference=place), write_map(sampled("simple"), name="t.tif", georeference=place)
+        report, done = evaluate(*paths, "--design", "simple")
+        found = report["estimate"]
+        assert found["unit"] == "pixels"
+        assert sum(entry["area"]["value"] for entry in found["classes"]) == pytest.approx(ids.size)
+        assert "mapped pixels" in done.stdout
+
+    def test_unclassified_ground_is_part_of_the_map(self, ground, sampled, write_map, evaluate):
+        ids, _ = ground
+        ids[:20] = 254
+        reference = write_map(sampled("simple"), name="t.tif")
+        report, _ = evaluate(write_map(ids, WITH_UNCLASSIFIED), reference, "--design", "simple")
+        found = report["estimate"]
+        assert sum(entry["area"]["value"] for entry in found["classes"]) == pytest.approx(0.04 * ids.size)
+        assert found["overall_accuracy"]["value"] == pytest.approx(report["overall_accuracy"], abs=0.02)
+
+    def test_ground_without_data_is_not(self, ground, sampled, write_map, evaluate):
+        ids, _ = ground
+        ids[:20] = 0
+        report, _ = evaluate(write_map(ids), write_map(sampled("simple"), name="t.tif"), "--design", "simple")
+        total = sum(entry["area"]["value"] for entry in report["estimate"]["classes"])
+        assert total == pytest.approx(0.04 * ids[20:].size)
+
+    def test_too_few_pixels_of_a_class_are_refused(self, ground, sampled, write_map, run, tmp_path):
+        ids, _ = ground
+        reference = np.where((ids == 5) & (sampled("simple") > 0), 0, sampled("simple")).astype(np.uint8)
+        options = ("--labels", write_map(reference, name="t.tif"), "--design", "stratified", "--out", "accuracy")
+        done = run("evaluate", write_map(ids), *options)
+        assert (done.code, len(done.complaints)) == (2, 1)
+        assert "2 or more reference pixels in each class of the map" in done.complaints[0]
+        assert "water (0)" in done.complaints[0]
+        assert not (tmp_path / "accuracy").exists()
+
+    def test_every_design_can_be_asked_for(self):
+        assert tuple(DESIGN.choices) == DESIGNS
+
+    def test_another_design_is_refused(self, ground, write_map, run):
+        done = run("evaluate", write_map(ground[0]), "--labels", "t.tif", "--design", "systematic")
+        assert done.code == 2 and "simple" in done.complaints[0]
+
+
+class TestCalibration:
+    @pytest.fixture
+    def confident(self, pair, tmp_path):
+        """Write a confidence for the map and give the error that it has."""
+
+        def write(name="map_confidence.tif", scale=1.0, rows=30):
+            values = np.random.default_rng(5).uniform(0.4, 1, (30, 20)).astype(np.float32)
+            values[0, :5] = np.nan
+            with rasterio.Env():
+                file_makers.tiff(tmp_path / name, values[:rows] * np.float32(scale), nodata=float("nan"), **GRID)
+            kept = (pair[1] > 0) & np.isfinite(values)
+            right, places = (pair[0] == pair[1])[kept], np.ceil(values[kept].astype(float) * 15)
+            gaps = [abs((values[kept] - right)[places == place].sum()) for place in np.unique(places)]
+            return sum(gaps) / kept.sum(), int(kept.sum())
+
+        return write
+
+    def test_the_confidence_beside_a_map_is_used(self, pair, write_map, evaluate, confident, tmp_path):
+        error, pixels = confident()
+        report, done = evaluate(write_map(pair[0]), write_map(pair[1], name="truth.tif"))
+        assert report["calibration"]["error"] == pytest.approx(error)
+        assert report["calibration"]["pixels"] == pixels
+        assert f"expected calibration error {error * 100:.2f} %" in done.stdout
+        assert (tmp_path / "accuracy" / "reliability.png").stat().st_size > 1000
+        assert "reliability.png" in done.stdout
+        (tmp_path / "map_confidence.tif").unlink()
+        report, _ = evaluate(write_map(pair[0]), tmp_path / "truth.tif", "--overwrite")
+        assert report["calibration"] is None
+        assert not (tmp_path / "accuracy" / "reliability.png").exists()
+
+    def test_another_one_is_used_when_named(self, pair, write_map, evaluate, confident):
+        error, _ = confident("other.tif")
+        paths = write_map(pair[0]), write_map(pair[1], name="truth.tif")
+        assert evaluate(*paths)[0]["calibration"] is None
+        report, _ = evaluate(*paths, "--confidence", "other.tif", "--overwrite")
+        assert report["calibration"]["error"] == pytest.approx(error)
+
+    def test_pixels_that_the_map_does_not_name_do_not_count(self, pair, write_map, evaluate, confident):
+        _, pixels = confident()
+        ids, truth = pair
+        ids[10:] = 254
+        report, _ = evaluate(write_map(ids, WITH_UNCLASSIFIED), write_map(truth, name="truth.tif"))
+        assert 0 < report["calibration"]["pixels"] <= pixels - np.count_nonzero(truth[10:])
+
+    def test_that_of_a_run_is_found(self, tiff_run, scenes, evaluate):
+        truth = scenes["tiff"].with_name("scene_gt.tif")
+        report, _ = evaluate(tiff_run.out / "map.tif", truth)
+        assert report["calibration"]["pixels"] == sum(row["test"] for row in report["classes"])
+
+    def test_pixels_that_trained_the_map_are_told(self, tiff_run, scenes, evaluate, run, tmp_path):
+        truth = scenes["tiff"].with_name("scene_gt.tif")
+        report, done = evaluate(tiff_run.out / "map.tif", truth, "--design", "simple")
+        split = rasterio.open(tiff_run.out / "split.tif").read(1)
+        seen = np.isin(split, (1, 2)).sum()
+        assert report["seen"] == seen
+        words = f"{seen:,} of the {np.count_nonzero(split):,} labelled pixels trained or validated this map"
+        assert words in done.warnings[0]
+        assert words in report["estimate"]["doubts"][0]
+
+    def test_that_of_a_smoothed_map_is_not_used(self, pair, write_map, evaluate, confident, tmp_path):
+        confident()
+        (tmp_path / "map.json").write_text('{"smooth": "majority:3"}')
+        report, done = evaluate(write_map(pair[0]), write_map(pair[1], name="truth.tif"))
+        assert report["calibration"] is None
+        assert "not compared: the map was smoothed (majority:3)" in done.stdout
+
+    @pytest.mark.parametrize("record", ["[]", "{", "null", "3"])
+    def test_a_record_that_is_none_is_passed_over(self, record, pair, write_map, evaluate, confident, tmp_path):
+        confident()
+        (tmp_path / "map.json").write_text(record)
+        report, _ = evaluate(write_map(pair[0]), write_map(pair[1], name="truth.tif"))
+        assert report["calibration"]
+
+    @pytest.mark.parametrize(
+        ("more", "says"),
+        [({"scale": 100.0}, "is a probability from 0 to 1"), ({"rows": 29}, "the confidence is 29 x 20")],
+    )
+    def test_what_is_no_confidence_of_this_map(self, more, says, pair, write_map, evaluate, confident, run):
+        confident(**more)
+        paths = write_map(pair[0]), write_map(pair[1], name="truth.tif")
+        report, done = evaluate(*paths)
+        assert report["calibration"] is None
+        assert "no calibration: " in done.warnings[0] and says in done.warnings[0]
+        done = run("evaluate", paths[0], "--labels", paths[1], "--confidence", "map_confidence.tif")
+        assert (done.code, len(done.complaints)) == (1, 1)
+        assert says in done.complaints[0] and "map_confidence.tif" in done.complaints[0]
 
 
 class TestRefusals:

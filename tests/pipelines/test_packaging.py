@@ -76,7 +76,7 @@ def test_types_and_licence_are_inside(files):
 
 
 def test_nothing_else_is_inside(files):
-    assert not [name for name in files if "test" in name or "__pycache__" in name or name.endswith((".mat", ".pyc"))]
+    assert not [name for name in files if "tests/" in name or "__pycache__" in name or name.endswith((".mat", ".pyc"))]
 
 
 def test_the_command_is_declared(wheel):

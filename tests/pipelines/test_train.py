@@ -115,6 +115,7 @@ def test_a_new_folder_is_made(train, scenes, tmp_path):
         (("--model", "hybridsm"), 2, "did you mean hybridsn"),
         (("--train", "0%"), 2, "0%"),
         (("--lr-schedule", "plateau"), 2, "--val"),
+        (("--calibrate",), 2, "--val"),
         (("--config", "none.yaml"), 2, "no such configuration file"),
         (("--out", "file/m.safetensors"), 1, "is no folder to write into"),
         (("--out", "."), 1, "is a folder"),
