@@ -42,8 +42,8 @@ def command(
 ) -> None:
     """Train on the labelled pixels of SCENE and save the model, without a map.
 
-    All labelled pixels train unless --train says otherwise; what it leaves is used for nothing. To know how good a
-    model is, use 'hsi classify', or 'hsi evaluate' its map against other labels.
+    All labelled pixels train unless --train or --split says otherwise; what they leave is used for nothing. To know
+    how good a model is, use 'hsi classify', or 'hsi evaluate' its map against other labels.
     """
     from hsi.config import load_settings
 

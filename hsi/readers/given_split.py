@@ -12,8 +12,8 @@ from hsi.errors import SceneError, SplitError, UsageError
 from hsi.readers.choosing import listing
 from hsi.readers.masks import chosen, open_mask, read_on_grid
 from hsi.readers.opening import reader_for
+from hsi.readers.paired_labels import training_and_test
 from hsi.readers.reader import check_file
-from hsi.readers.train_test import training_and_test
 from hsi.scene import Scene
 
 OPTION = "--split given:TRAIN,TEST"

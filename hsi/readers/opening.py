@@ -14,10 +14,10 @@ from hsi.labels import ClassTable, LabelMap, default_colours, label_map
 from hsi.readers.aligning import align_labels, grid_mismatch, places_to_align, same_grid
 from hsi.readers.choosing import choose_cube, choose_plane, fitting_planes, listing, named, several_planes
 from hsi.readers.label_request import LabelRequest
+from hsi.readers.paired_labels import read_together, training_and_test
 from hsi.readers.products import product_file
 from hsi.readers.reader import READERS, Array, ArrayInfo, LabelContent, Reader, check_file
 from hsi.readers.siblings import label_files, label_names
-from hsi.readers.train_test import read_together, training_and_test
 from hsi.readers.vector_files import KNOWN, is_vector
 from hsi.readers.vectors import read_vector_labels
 from hsi.scene import Georeference, Scene

@@ -111,11 +111,11 @@ def _halves(
 
 def _lacking(labels: LabelMap, split: Split, minimum: int, kind: Kind) -> list[str]:
     """A warning that names the classes without their minimum on both sides."""
-    counts = split.counts(labels)
+    counts, pixels = split.counts(labels), labels.counts
     named = [
         f"{name} ({counts[i].train} training, {counts[i].test} test)"
         for i, name in zip(labels.table.ids, labels.table.names, strict=True)
-        if labels.counts[i] and min(counts[i].train, counts[i].test) < minimum
+        if pixels[i] and min(counts[i].train, counts[i].test) < minimum
     ]
     wanted = f"{minimum} training and {minimum} test pixels"
     return [f"{kind.units} cannot give {wanted} to {', '.join(named)}"] if named else []
