@@ -33,6 +33,13 @@ def kept_memory() -> Iterator[None]:
         library.malloc_trim(0)
 
 
+def return_memory() -> None:
+    """Give what is free now back to the system, so that holes between what is in use do not add up."""
+    library = _glibc()
+    if library is not None:
+        library.malloc_trim(0)
+
+
 def _glibc() -> ctypes.CDLL | None:
     if sys.platform != "linux":
         return None

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hsi.blending import REACH, blend
+from hsi.heap import return_memory
 from hsi.models import WindowNetwork, choose_engine
 from hsi.scene import Block
 from hsi.tiles import symmetry, undo_symmetry
@@ -99,6 +100,7 @@ def padded_scores(
         total = torch.zeros(1, device=device)
         for turn in range(8):
             total = total + undo_symmetry(scores_of(model, symmetry(piece, turn)).softmax(0), turn)
+            return_memory()
         yield block, (total / 8).log()
 
 
