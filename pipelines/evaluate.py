@@ -42,8 +42,10 @@ Examples:
 @click.option(
     "--confidence", type=click.Path(path_type=Path), help="Confidence of MAP, 0 to 1. [default: the file beside it]"
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Folder to write accuracy.json, .csv, .md and .tex into.")
-@click.option("--overwrite", is_flag=True, help="Replace the tables in that folder.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder for accuracy.json, .csv, .md, .tex and reliability.png."
+)
+@click.option("--overwrite", is_flag=True, help="Replace these files in that folder.")
 def command(
     map_path: Path,
     label_options: LabelOptions,
