@@ -124,13 +124,13 @@ def show_accuracy(report: dict[str, Any]) -> None:
     from hsi.sections import interval
     from hsi.tables import calibration_in_words
 
-    table = new_table("accuracy on test pixels (PA producer's, UA user's accuracy)")
+    table = new_table("accuracy on test pixels in percent (PA producer's, UA user's accuracy)")
     table.add_column("id", justify="right")
-    table.add_column("class", overflow="ellipsis", no_wrap=True, max_width=30)
+    table.add_column("class", overflow="ellipsis", no_wrap=True, max_width=26)
     for heading in ("train", "test", "PA", "UA", "F1", "IoU"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in report["classes"]:
-        shares = [_percent(row[key]) for key in ("producers_accuracy", "users_accuracy", "f1", "iou")]
+        shares = [_percent(row[key]).rstrip("%") for key in ("producers_accuracy", "users_accuracy", "f1", "iou")]
         table.add_row(str(row["id"]), escape(plain(row["name"])), f"{row['train']:,}", f"{row['test']:,}", *shares)
     stdout.print(table)
     if report["absent_classes"]:

@@ -259,6 +259,18 @@ class TestWhatIsShown:
         report = content(tmp_path / "run" / "accuracy.json")
         assert [row["name"] for row in report["classes"]] == names
 
+    def test_perfect_accuracies_are_whole_beside_long_names_and_large_classes(self, capsys):
+        from hsi.labels import ClassTable
+        from hsi.metrics import ConfusionMatrix, measure_accuracy
+        from pipelines.outputs import show_accuracy
+
+        confusion = ConfusionMatrix(np.diag([123_456, 7_890]), np.zeros(2, np.int64))
+        table = ClassTable((1, 12), ("Buildings-Grass-Trees-Drives and more", "Woods"), ((0, 0, 0), (9, 9, 9)))
+        show_accuracy(measure_accuracy(confusion, table, [12_345, 678]).to_dict() | {"audit": None})
+        rows = capsys.readouterr().out.splitlines()
+        assert [row.split()[-4:] for row in rows if row.endswith("100.00")] == [["100.00"] * 4] * 2
+        assert max(map(len, rows[:5])) <= 80
+
     def test_a_pipe_that_knows_only_ascii_gets_an_answer(self, tmp_path, sample, run, no_figures):
         cube = with_class_names(tmp_path, sample, ["blé", "maïs", "été – automne", "葡萄"])
         done = run("classify", cube, *QUICK, "--out", "run", encoding="ascii")
