@@ -48,7 +48,8 @@ class EstimatorComparator(Comparator):
     def recipe(self) -> dict[str, Any]:
         """Fixed and chosen settings, and how these were chosen."""
         choice = self.choice_.to_dict()
-        return {**self.fixed, **choice.pop("values"), "window": choice.pop("side"), "cross_validation": choice}
+        chosen = {**self.fixed, **choice.pop("values"), "window": choice.pop("side")}
+        return {**chosen, "cross_validation": None if choice["accuracy"] is None else choice}
 
     def describe(self) -> str:
         """Fixed and chosen settings, and by what accuracy these were chosen."""

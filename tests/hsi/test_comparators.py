@@ -107,7 +107,7 @@ class TestEveryComparator:
         assert comparator.name == name
         assert comparator.source.startswith("doi:10.")
         for chosen, value in comparator.recipe().items():
-            assert isinstance(value, (int, float, bool, dict)), chosen
+            assert isinstance(value, (int, float, bool, dict, type(None))), chosen
         assert comparator.describe()
 
 
