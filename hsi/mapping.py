@@ -144,7 +144,7 @@ def write_map(
     """
     scene = match.scene
     table = map_table(bundle.table, options.reject is not None)
-    tally = _Tally(table, scene)
+    tally = Tally(table, scene)
     with ExitStack() as stack:
         stack.enter_context(rasterio.Env(GDAL_CACHEMAX=plan.cache))
         stack.enter_context(kept_memory())
@@ -250,7 +250,7 @@ def smooth_map(path: Path, size: int, table: ClassTable, scene: Scene, summary: 
 
     Read and written by blocks with ``size // 2`` rows around them, so that no seam shows.
     """
-    tally = _Tally(table, scene)
+    tally = Tally(table, scene)
     half, width = size // 2, scene.width
     shape, where = (scene.height, width), scene.georeference
     with class_map_writer(path, shape, table, georeference=where) as write:
@@ -264,7 +264,7 @@ def smooth_map(path: Path, size: int, table: ClassTable, scene: Scene, summary: 
     return replace(tally.summary(), novel=summary.novel)
 
 
-class _Tally:
+class Tally:
     """Counts of a map as it is written."""
 
     def __init__(self, table: ClassTable, scene: Scene) -> None:

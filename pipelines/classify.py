@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .fitting import check_names, fit_run, split_labels
+from .comparators import is_comparator, map_with_comparator, settle_comparator
+from .fitting import check_names, split_labels
 from .input_options import LabelOptions, SceneOptions, label_options, scene_options
 from .inputs import Inputs, read_inputs
+from .mapped import map_with_network
 from .options import overrides_of, setting_options
-from .outputs import areas_of, calibration_of, describe_run, map_inputs, show_accuracy, show_written, write_report
+from .outputs import areas_of, calibration_of, describe_run, show_accuracy, show_written, write_report
 from .record import Stopwatch
 from .run_folder import check_free, run_folder
 
@@ -28,6 +30,7 @@ Examples:
   hsi classify data/indian_pines.mat --model hybridsn-se
   hsi classify data/indian_pines.mat --model hybridsn-cbam --train 10% \\
       --lr-schedule step --seed 3 --out runs/try3
+  hsi classify data/indian_pines.mat --model svm --train 10%
   hsi classify cube.hdr --labels truth.tif --train 50 --val 5%
   hsi classify cube.hdr --labels truth.tif --split blocks --window 15
   hsi classify cube.hdr --labels truth.tif --split kfold-polygons --fold 1
@@ -66,6 +69,7 @@ def command(
     check_free(out, overwrite)
     watch = Stopwatch()
     with watch.stage("import"):
+        settings = settle_comparator(settings)
         check_names(settings)
     with watch.stage("read"):
         inputs = read_inputs(scene_path, scene_options, label_options)
@@ -78,24 +82,21 @@ def command(
 def classify(inputs: Inputs, settings: Settings, folder: Path, watch: Stopwatch) -> dict[str, Any]:
     """The whole flow from a split to a complete run in ``folder``; returns the accuracy report."""
     from hsi.bundle import save_bundle
-    from hsi.mapping import MapOptions
     from hsi.rasters import read_classes
 
     split = split_labels(inputs, settings)
-    run = fit_run(inputs, settings, split, watch)
-    with watch.stage("map"):
-        averages = settings.mapping.model_dump(include={"symmetries", "blend"})
-        options = MapOptions(engine=run.fitted.recipe.engine, **averages)
-        summary = map_inputs(inputs, run, folder / "map.tif", options)
-        (folder / "map_confidence.tif").rename(folder / "confidence.tif")
+    map_scene = map_with_comparator if is_comparator(settings) else map_with_network
+    mapped = map_scene(inputs, settings, split, folder, watch)
     with watch.stage("assess"):
         ids = read_classes(folder / "map.tif")
-        report = assess(inputs.labels, split, ids, settings) | {"areas": areas_of(summary)}
+        report = assess(inputs.labels, split, ids, settings) | {"areas": areas_of(mapped.summary)}
         report["calibration"] = calibration_of(ids == inputs.labels.values, split.test, folder / "confidence.tif")
     with watch.stage("write"):
-        save_bundle(folder / "model.safetensors", run.bundle)
-        write_report(folder, inputs, run, ids, report)
-    (folder / "run.json").write_text(json.dumps(describe_run(inputs, run, watch), indent=2) + "\n", encoding="utf-8")
+        if mapped.bundle:
+            save_bundle(folder / "model.safetensors", mapped.bundle)
+        write_report(folder, inputs, mapped, ids, report)
+    record = describe_run(inputs, mapped, watch)
+    (folder / "run.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return report
 
 

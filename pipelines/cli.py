@@ -24,7 +24,7 @@ COMMANDS = {
     "evaluate": "Compare a map with reference labels.",
     "fetch": "Get a benchmark scene by name.",
     "inspect": "Say what is in a file: shape, bands, classes, bad pixels, memory.",
-    "models": "List the networks that --model takes.",
+    "models": "List the networks and comparators that --model takes.",
 }
 
 EPILOG = """\b

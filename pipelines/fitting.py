@@ -141,12 +141,17 @@ def check_names(settings: Settings) -> None:
 
     Raises :class:`SceneFileError` for a given split whose file is missing; all before any work.
     """
+    from hsi.comparators import COMPARATORS
     from hsi.devices import resolve_device
+    from hsi.errors import UnknownNameError
     from hsi.models import MODELS
     from hsi.reducers import REDUCERS
     from hsi.splits import check_request, split_request
 
-    _ = MODELS[settings.model.name], REDUCERS[settings.reducer.name]
+    models = [*MODELS, *COMPARATORS]
+    if settings.model.name not in models:
+        raise UnknownNameError("model", settings.model.name, models)
+    _ = REDUCERS[settings.reducer.name]
     check_request(settings.split.rule, split_request(settings))
     given_files(settings)
     resolve_device(settings.device)

@@ -9,7 +9,7 @@ import click
 
 # option name -> (setting, what the option takes, help)
 SETTING_OPTIONS: dict[str, tuple[str, Any, str]] = {
-    "--model": ("model.name", str, "Network; 'hsi models' lists them. [default: hybridsn-bn]"),
+    "--model": ("model.name", str, "Network or comparator; 'hsi models' lists them. [default: hybridsn-bn]"),
     "--window": ("model.window", int, "Side of the window around each pixel, odd. [default: 25]"),
     "--reducer": ("reducer.name", str, "mnf, pca, or identity to keep all bands. [default: mnf]"),
     "--components": ("reducer.components", int, "Components to keep. [default: 20 for mnf, 30 for pca]"),
@@ -83,6 +83,12 @@ def setting_options(function: Callable[..., None]) -> Callable[..., None]:
     for option, (setting, kind, text) in reversed(SETTING_OPTIONS.items()):
         function = click.option(option, setting.replace(".", "__"), type=kind, default=None, help=text)(function)
     return function
+
+
+def option_of(setting: str) -> str:
+    """What a setting is called on the command line: the option, or both forms of a flag."""
+    options = {name: option for option, (name, *_) in {**SETTING_OPTIONS, **FLAG_OPTIONS}.items()}
+    return options[setting]
 
 
 def overrides_of(options: Mapping[str, Any]) -> dict[str, Any]:

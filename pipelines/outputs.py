@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from hsi.mapping import MapOptions, MapSummary
 
     from .fitting import Run
+    from .mapped import Mapped
 
     Ids = NDArray[Any]
 
@@ -50,21 +50,23 @@ def areas_of(summary: MapSummary) -> list[dict[str, Any]]:
 
 
 def calibration_of(right: Ids, counted: Ids, confidence: Path) -> dict[str, Any] | None:
-    """Whether a confidence raster keeps its word, on the ``counted`` pixels ``(H, W)``; None without one of them."""
+    """Whether a confidence raster keeps its word, on the ``counted`` pixels ``(H, W)``; None without it or them."""
     from hsi.calibration import measure_calibration
     from hsi.rasters import read_classes
 
+    if not confidence.is_file():
+        return None
     found = measure_calibration(read_classes(confidence)[counted], right[counted])
     return found.to_dict() if found else None
 
 
-def write_report(folder: Path, inputs: Inputs, run: Run, ids: Ids, report: dict[str, Any]) -> None:
+def write_report(folder: Path, inputs: Inputs, mapped: Mapped, ids: Ids, report: dict[str, Any]) -> None:
     """``split.tif``, ``accuracy.*`` and the figures."""
     from hsi.figures import RunFigures, false_colour, write_figures
     from hsi.rasters import write_band
     from hsi.tables import write_tables
 
-    scene, labels, split = inputs.scene, inputs.labels, run.split
+    scene, labels, split = inputs.scene, inputs.labels, mapped.split
     meaning = "0 not used, 1 training, 2 validation, 3 test"
     write_band(folder / "split.tif", split.codes(), georeference=scene.georeference, description=meaning)
     write_tables(folder, report)
@@ -77,27 +79,26 @@ def write_report(folder: Path, inputs: Inputs, run: Run, ids: Ids, report: dict[
         tested=split.test,
         matrix=np.asarray(report["confusion_matrix"]),
         calibration=report.get("calibration"),
-        history=[asdict(epoch) for epoch in run.fitted.history],
+        history=mapped.record.get("history", ()),
     )
     write_figures(folder / "figures", figures)
 
 
-def describe_run(inputs: Inputs, run: Run, watch: Stopwatch) -> dict[str, Any]:
+def describe_run(inputs: Inputs, mapped: Mapped, watch: Stopwatch) -> dict[str, Any]:
     """Everything needed to know what was run: ``run.json``."""
-    scene, labels, survey, fitted = inputs.scene, inputs.labels, inputs.survey, run.fitted
+    scene, labels, survey = inputs.scene, inputs.labels, inputs.survey
     return {
         "command": ["hsi", *sys.argv[1:]],
-        "settings": run.settings.model_dump(),
-        "recipe": fitted.recipe.to_dict(),
-        "device": str(next(fitted.model.parameters()).device),
+        "settings": mapped.settings.model_dump(),
+        **mapped.record,
         "versions": versions(),
-        "seed": run.settings.seed,
+        "seed": mapped.settings.seed,
         "inputs": {
             "scene": str(scene.source),
             "variable": scene.variable,
             "labels": str(labels.source),
             "label_variable": labels.variable,
-            "sha256": dict(run.bundle.trained_on),
+            "sha256": dict(mapped.trained_on),
             "recognised_as": inputs.known_as,
         },
         "bands": inputs.bands.to_dict(),
@@ -109,11 +110,7 @@ def describe_run(inputs: Inputs, run: Run, watch: Stopwatch) -> dict[str, Any]:
             "zero": survey.zero,
             "masked": survey.masked,
         },
-        "reducer": f"{run.bundle.reducer.describe()}; fitted on all valid pixels, labelled or not",
-        "split": run.split.to_dict(labels),
-        "calibration": run.temperature.to_dict() if run.temperature else None,
-        "kept_epoch": fitted.epoch,
-        "history": [asdict(epoch) for epoch in fitted.history],
+        "split": mapped.split.to_dict(labels),
         "seconds": watch.seconds,
         "peak_memory_bytes": peak_memory(),
     }

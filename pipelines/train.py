@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from .comparators import refuse_to_train
 from .fitting import Run, check_names, fit_run, split_labels
 from .input_options import LabelOptions, SceneOptions, label_options, scene_options
 from .inputs import read_inputs
@@ -52,6 +53,7 @@ def command(
     if not settings.split.model_fields_set & {"train", "rule"}:
         settings = load_settings(config, overrides | {"split.rule": "all"})
     check_free_file(out, overwrite)
+    refuse_to_train(settings)
     check_names(settings)
     inputs = read_inputs(scene_path, scene_options, label_options)
     watch = Stopwatch()

@@ -20,11 +20,17 @@ class Identity(Reducer):
     scale_: NDArray[np.float64]
 
     def check(self, bands: int) -> None:
-        """Raise :class:`UsageError` for a number of components, because none is chosen here."""
+        """Raise :class:`UsageError` for a number of components or a scaling, because none is chosen here."""
         if self.settings.components not in (None, bands):
             raise UsageError(
                 f"the identity reducer keeps all {bands} bands: leave --components out, or use --reducer pca"
             )
+        for option, given in {
+            "--standardise": self.settings.standardise,
+            "--no-whiten": not self.settings.whiten,
+        }.items():
+            if given:
+                raise UsageError(f"the identity reducer scales every band anyway: leave {option} out")
 
     def fit(self, blocks: Iterable[ValidBlock]) -> None:
         """Learn mean and standard deviation of each band."""

@@ -1,0 +1,135 @@
+"""Comparators in ``hsi classify``: what their settings come to, and a scene mapped with one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .fitting import check_window, given_files
+from .inputs import Inputs
+from .mapped import Mapped
+from .options import option_of
+from .record import Stopwatch, hash_inputs
+from .terminal import progress, say
+
+if TYPE_CHECKING:
+    from hsi.comparators import Comparator, Predicted
+    from hsi.config import Settings
+    from hsi.mapping import MapSummary
+    from hsi.splits import Split
+
+
+def is_comparator(settings: Settings) -> bool:
+    """Whether the model of a run is a comparator."""
+    from hsi.comparators import COMPARATORS
+
+    return settings.model.name in COMPARATORS
+
+
+def settle_comparator(settings: Settings) -> Settings:
+    """The settings of a comparator with its usual reducer, unless one is named; those of a network as they are.
+
+    Raises :class:`UsageError` for a setting that means nothing to the comparator.
+    """
+    from hsi.comparators import COMPARATORS
+
+    if not is_comparator(settings):
+        return settings
+    comparator, asked = COMPARATORS[settings.model.name], settings.reducer
+    check_meaning(settings, comparator)
+    if comparator.reducer is None:
+        return settings
+    named = asked.name if "name" in asked.model_fields_set else None
+    usual = comparator.components if named in (None, comparator.reducer) else None
+    update = {"name": named or comparator.reducer, "components": asked.components or usual}
+    return settings.model_copy(update={"reducer": asked.model_copy(update=update)})
+
+
+def check_meaning(settings: Settings, comparator: type[Comparator]) -> None:
+    """Raise :class:`UsageError` for the first setting that is not the default and would be ignored."""
+    from hsi.config import Settings as Defaults
+    from hsi.errors import UsageError
+
+    if settings.device not in ("auto", "cpu"):
+        raise UsageError(f"--device {settings.device} means nothing to {comparator.name}, which runs on the CPU")
+    for section in ("training", "mapping", *(() if comparator.reducer else ("reducer",))):
+        given, usual = getattr(settings, section), getattr(Defaults(), section)
+        for name in type(given).model_fields:
+            if getattr(given, name) != getattr(usual, name):
+                raise UsageError(
+                    f"{option_of(f'{section}.{name}')} ({section}.{name}) means nothing to {comparator.name} "
+                    f"({comparator.title}): leave it out, or choose a model that it is for ('hsi models' lists them)"
+                )
+    comparator(settings.seed).sides(settings.model.window)
+
+
+def refuse_to_train(settings: Settings) -> None:
+    """Raise :class:`UsageError` where ``hsi train`` is asked for a comparator."""
+    from hsi.errors import UsageError
+
+    if is_comparator(settings):
+        raise UsageError(
+            f"{settings.model.name} is a comparator and not saved: a saved scikit-learn model is a pickle, which can "
+            f"run code when it is opened: map with hsi classify --model {settings.model.name}, or train a network"
+        )
+
+
+def map_with_comparator(inputs: Inputs, settings: Settings, split: Split, folder: Path, watch: Stopwatch) -> Mapped:
+    """Fit a comparator on training pixels and write ``map.tif``, and ``confidence.tif`` where it has probabilities."""
+    from hsi.comparators import COMPARATORS, fit_comparator, map_with
+    from hsi.reducers import fit_reducer
+
+    scene, labels, valid = inputs.scene, inputs.labels, inputs.survey.valid
+    comparator = COMPARATORS[settings.model.name](settings.seed)
+    window = settings.model.window
+    check_window(window, scene)
+    say("model", f"{comparator.name}: {comparator.title}; --window {window} is for the split and its audit")
+    reducer = None
+    if comparator.reducer:
+        with watch.stage("reduce"), progress("reduce", "rows") as advance:
+            reducer = fit_reducer(scene, settings.reducer, valid, advance)
+    reduced = reducer.describe() if reducer else f"none: {comparator.sees}, neither reduced nor standardised"
+    fitted_on = f"; fitted on all {np.count_nonzero(valid):,} valid pixels, labelled or not" if reducer else ""
+    say("reducer", f"{reduced}{fitted_on}")
+    say("training", training_pixels(split))
+    with watch.stage("train"), progress("train", "fits") as advance:
+        fit_comparator(comparator, scene, reducer, valid, split.train, labels.codes(), window, advance)
+    say("", comparator.describe())
+    with watch.stage("map"), progress("map", "rows") as advance:
+        predicted = map_with(comparator, scene, reducer, valid, advance)
+        summary = write_map(folder, inputs, predicted)
+    record = {"recipe": comparator.recipe(), "parameters": None, "device": "cpu", "reducer": f"{reduced}{fitted_on}"}
+    trained_on = hash_inputs(scene.source, labels.source, *given_files(settings))
+    return Mapped(settings, split, summary, record, trained_on)
+
+
+def training_pixels(split: Split) -> str:
+    """Which pixels a comparator learns from, in words."""
+    trained, validated = np.count_nonzero(split.train), np.count_nonzero(split.validation)
+    unused = f"; the {validated:,} validation pixels are not used" if validated else ""
+    return f"on the {trained:,} training pixels alone{unused}"
+
+
+def write_map(folder: Path, inputs: Inputs, predicted: Predicted) -> MapSummary:
+    """Write the class map, and the confidence where there is one; returns the pixels of each class."""
+    from hsi.mapping import Tally
+    from hsi.rasters import class_dtype, nodata_value, write_band, write_class_map
+    from hsi.scene import Block
+
+    scene, table = inputs.scene, inputs.labels.table
+    ids = np.asarray(table.ids, class_dtype(table))[predicted.codes]
+    ids[~inputs.survey.valid] = nodata_value(table)
+    write_class_map(folder / "map.tif", ids, table, georeference=scene.georeference, nodata_mask=None)
+    if predicted.confidence is not None:
+        write_band(
+            folder / "confidence.tif",
+            predicted.confidence,
+            georeference=scene.georeference,
+            nodata=float("nan"),
+            description="largest class probability",
+        )
+    tally = Tally(table, scene)
+    tally.add(Block(0, 0, scene.height, scene.width), {"map": ids}, 0.0)
+    return tally.summary()

@@ -1,0 +1,64 @@
+"""What a network and a comparator both leave: a map in the run's folder, and what is told of how it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .fitting import Run, fit_run
+from .inputs import Inputs
+from .outputs import map_inputs
+from .record import Stopwatch
+
+if TYPE_CHECKING:
+    from hsi.bundle import Bundle
+    from hsi.config import Settings
+    from hsi.mapping import MapSummary
+    from hsi.splits import Split
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """A scene mapped into a run's folder.
+
+    ``record`` is what ``run.json`` tells of the method, ``trained_on`` the hashes of its inputs, ``bundle`` the model
+    to save: None for a comparator.
+    """
+
+    settings: Settings
+    split: Split
+    summary: MapSummary
+    record: Mapping[str, Any]
+    trained_on: Mapping[str, str]
+    bundle: Bundle | None = None
+
+
+def map_with_network(inputs: Inputs, settings: Settings, split: Split, folder: Path, watch: Stopwatch) -> Mapped:
+    """Train a network and write ``map.tif`` and ``confidence.tif``."""
+    from hsi.mapping import MapOptions
+
+    run = fit_run(inputs, settings, split, watch)
+    with watch.stage("map"):
+        averages = settings.mapping.model_dump(include={"symmetries", "blend"})
+        options = MapOptions(engine=run.fitted.recipe.engine, **averages)
+        summary = map_inputs(inputs, run, folder / "map.tif", options)
+        (folder / "map_confidence.tif").rename(folder / "confidence.tif")
+    return Mapped(settings, split, summary, network_record(run), run.bundle.trained_on, run.bundle)
+
+
+def network_record(run: Run) -> dict[str, Any]:
+    """What ``run.json`` tells of a network."""
+    from hsi.models import count_parameters
+
+    fitted = run.fitted
+    return {
+        "recipe": fitted.recipe.to_dict(),
+        "parameters": count_parameters(fitted.model),
+        "device": str(next(fitted.model.parameters()).device),
+        "reducer": f"{run.bundle.reducer.describe()}; fitted on all valid pixels, labelled or not",
+        "calibration": run.temperature.to_dict() if run.temperature else None,
+        "kept_epoch": fitted.epoch,
+        "history": [asdict(epoch) for epoch in fitted.history],
+    }
