@@ -60,30 +60,25 @@ class Work:
         """Bytes that the network takes for tiles of up to that side, or for its patches.
 
         The factors lie above all that was measured in float32 on a CPU, as growth of the peak resident memory in MB
-        (components / window / tile, without, with SE and with CBAM attention): 13 / 11 / 128: 175, 201, 181;
-        13 / 25 / 128: 141, 152, 144; 30 / 11 / 128: 155, 195, 202; 30 / 25 / 32: 141, 138, 149; 30 / 25 / 80: 374;
-        30 / 25 / 88: 159; 30 / 25 / 128: 255, 253, 214; 30 / 19 / 88: 389; 60 / 11 / 128: 450, 387, 435;
-        60 / 25 / 160: 541. 256 patches at a time: 13 / 11: 39; 13 / 25: 193; 30 / 25: 623; 60 / 11: 187.
+        (components / window / tile, without, with SE and with CBAM attention): 13 / 11 / 128: 89, 166, 101;
+        13 / 25 / 128: 75, 137, 237; 15 / 19 / 128: 75, 142, 221; 30 / 11 / 128: 286, 274, 286; 30 / 25 / 32: 54, 42,
+        94; 30 / 25 / 80: 184, 173, 144; 30 / 25 / 128: 356, 328, 381; 60 / 11 / 128: 611, 659, 540; 60 / 25 / 160: 913,
+        931, 1426. 256 patches at a time: 13 / 11: 45; 13 / 25: 328; 15 / 19: 210; 30 / 25: 1239; 60 / 11: 446.
         """
         if self.patches:
-            return 60 * MB + self.patches * self.window**2 * 130 * self.components
-        margin = self.window - 1
-        largest = max(height * 5 * self.largest_layer(height) for height in range(self.window, tile + margin + 1))
-        return 60 * MB + largest * (tile + margin)
+            return 60 * MB + self.patches * self.window**2 * 270 * self.components
+        return 60 * MB + (tile + self.window - 1) ** 2 * 5 * self.largest_layer
 
-    def largest_layer(self, height: int) -> int:
-        """Numbers that the layer which takes most holds for a pixel of a tile ``height`` rows high with its margin.
-
-        They are its inputs, its outputs twice, and copies: PyTorch copies out the neighbourhoods of a 3-D convolution
-        (63, 360 and 432 numbers for HybridSN's three) unless channels x depth x rows exceed 20,480. So a lower tile can
-        take more than a higher one.
-        """
-        largest = 2500  # in the head
+    @property
+    def largest_layer(self) -> int:
+        """Numbers that the layer which takes most holds for a pixel of a tile: its inputs, and twice its outputs and
+        the runs of neighbouring components that it copies."""
         channels, depths = (1, 8, 16, 32), [self.components - taken for taken in (0, 6, 10, 12)]
-        for layer, (copied, removed) in enumerate(((63, 0), (360, 2), (432, 4))):
+        largest = 2500  # in the head
+        for layer, run in enumerate((7, 5, 3)):
             inside, outside = channels[layer] * depths[layer], channels[layer + 1] * depths[layer + 1]
-            copies = copied * depths[layer + 1] if inside * (height - removed) <= 20_480 else 0
-            largest = max(largest, inside + copies + 2 * outside)
+            copies = run * channels[layer] * depths[layer + 1]
+            largest = max(largest, inside + 2 * copies + 2 * outside)
         return largest
 
     @property

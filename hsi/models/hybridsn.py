@@ -50,9 +50,9 @@ class HybridSN(WindowNetwork):
         self.conv2 = nn.Conv3d(8, 16, (5, 3, 3))
         self.conv3 = nn.Conv3d(16, 32, (3, 3, 3))
         self.conv4 = nn.Conv2d(32 * depth, 64, 3)
-        self.norm1 = nn.BatchNorm3d(8) if norm else nn.Identity()
-        self.norm2 = nn.BatchNorm3d(16) if norm else nn.Identity()
-        self.norm3 = nn.BatchNorm3d(32) if norm else nn.Identity()
+        self.norm1 = nn.BatchNorm2d(8) if norm else nn.Identity()
+        self.norm2 = nn.BatchNorm2d(16) if norm else nn.Identity()
+        self.norm3 = nn.BatchNorm2d(32) if norm else nn.Identity()
         self.norm4 = nn.BatchNorm2d(64) if norm else nn.Identity()
         self.attention = ATTENTION[attention]()
         self.dense1 = nn.Linear(64 * self.head_window**2, 256)
@@ -77,24 +77,24 @@ class HybridSN(WindowNetwork):
     def trunk(self, tiles: Tensor) -> Tensor:
         """``(N, K, h, w) -> (N, 64, h - 8, w - 8)``.
 
-        The same sums as ``conv4(flatten(conv3(conv2(conv1(tiles)))))`` in the layouts that CPUs and GPUs take fastest:
-        channels last, the first layer as a 2-D convolution of every seven neighbouring components, and the last as a
-        3-D one over the whole depth, which spares the copy that flattening would make.
+        The same sums as ``conv4(flatten(conv3(conv2(conv1(tiles)))))``, with each 3-D convolution as a 2-D one of every
+        run of neighbouring components: PyTorch's 3-D convolutions of a single tile are several times slower on CPUs.
         """
-        x = F.relu(self.norm1(self._first(tiles)))  # (N, 8, K - 6, h - 2, w - 2)
-        x = F.relu(self.norm2(self.conv2(x)))  # (N, 16, K - 10, h - 4, w - 4)
-        x = F.relu(self.norm3(self.conv3(x)))  # (N, 32, K - 12, h - 6, w - 6)
-        kernel = self.conv4.weight.view(64, 32, -1, 3, 3)  # (64, 32, K - 12, 3, 3)
-        x = F.conv3d(x, kernel, self.conv4.bias).squeeze(2)  # (N, 64, h - 8, w - 8)
-        return F.relu(self.norm4(x))
+        x = self._spectral(tiles.unsqueeze(2), self.conv1, self.norm1)  # (N, K - 6, 8, h - 2, w - 2)
+        x = self._spectral(x, self.conv2, self.norm2)  # (N, K - 10, 16, h - 4, w - 4)
+        x = self._spectral(x, self.conv3, self.norm3)  # (N, K - 12, 32, h - 6, w - 6)
+        kernel = self.conv4.weight.unflatten(1, (32, -1)).transpose(1, 2).flatten(1, 2)  # as x: component, then channel
+        return F.relu(self.norm4(F.conv2d(x.flatten(1, 2), kernel, self.conv4.bias)))
 
-    def _first(self, tiles: Tensor) -> Tensor:
-        """``conv1`` with its channels last in memory: ``(N, K, h, w) -> (N, 8, K - 6, h - 2, w - 2)``."""
-        depth = self.conv1.kernel_size[0]
-        runs = tiles.unfold(1, depth, 1).permute(0, 1, 4, 2, 3)  # (N, K - 6, 7, h, w)
-        runs = runs.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        x = F.conv2d(runs, self.conv1.weight.squeeze(1), self.conv1.bias)  # (N * (K - 6), 8, h - 2, w - 2)
-        return x.view(len(tiles), -1, *x.shape[1:]).transpose(1, 2)
+    def _spectral(self, x: Tensor, conv: nn.Conv3d, norm: nn.Module) -> Tensor:
+        """A 3-D convolution, its norm and ReLU: ``(N, D, C, h, w) -> (N, D - d + 1, C', h - 2, w - 2)``."""
+        depth = conv.kernel_size[0]
+        places = x.shape[1] - depth + 1
+        runs = torch.cat([x[:, i : i + places] for i in range(depth)], dim=2).flatten(0, 1)  # (N D', d C, h, w)
+        if runs.is_cuda or torch.is_autocast_enabled(runs.device.type):
+            runs = runs.contiguous(memory_format=torch.channels_last)  # slower in float32 on CPUs
+        kernel = conv.weight.transpose(1, 2).flatten(1, 2)  # (C', d C, 3, 3)
+        return F.relu(norm(F.conv2d(runs, kernel, conv.bias))).unflatten(0, (-1, places))
 
     def head(self, features: Tensor) -> Tensor:
         """``(N, 64, p, p) -> (N, classes)``."""

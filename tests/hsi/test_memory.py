@@ -69,22 +69,14 @@ def test_more_memory_makes_larger_tiles_and_strips():
 @pytest.mark.parametrize(
     ("components", "window", "tile", "megabytes"),
     [
-        (13, 11, 64, 55), (13, 11, 128, 201), (13, 25, 64, 131), (13, 25, 128, 152), (30, 11, 64, 224),
-        (30, 15, 88, 329), (30, 19, 88, 389), (30, 19, 112, 170), (30, 25, 32, 149), (30, 25, 64, 286),
-        (30, 25, 80, 374), (30, 25, 88, 159), (30, 25, 128, 255), (30, 33, 64, 292), (60, 11, 32, 164),
-        (60, 11, 96, 249), (60, 11, 128, 450), (60, 25, 128, 410), (60, 25, 160, 541),
+        (13, 11, 128, 166), (13, 25, 128, 237), (15, 19, 128, 221), (30, 11, 128, 286), (30, 19, 88, 173),
+        (30, 25, 32, 94), (30, 25, 80, 184), (30, 25, 88, 202), (30, 25, 128, 381), (60, 11, 128, 659),
+        (60, 25, 160, 1426),
     ],
 )  # fmt: skip
 def test_what_was_measured_is_allowed_for(components, window, tile, megabytes):
     allowed = work(components=components, window=window).network(tile)
     assert megabytes * 10**6 < allowed
-
-
-def test_a_tile_that_is_cut_short_takes_no_more_than_was_planned():
-    job = work(components=30, window=25)
-    # up to 108 rows PyTorch's second convolution takes five times as much
-    assert job.largest_layer(108) > 3 * job.largest_layer(109)
-    assert job.network(160) >= 108 * 184 * 5 * job.largest_layer(108)
 
 
 def test_the_need_that_is_named_is_enough():
