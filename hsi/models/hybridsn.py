@@ -83,7 +83,7 @@ class HybridSN(WindowNetwork):
         x = self._spectral(tiles.unsqueeze(2), self.conv1, self.norm1)  # (N, K - 6, 8, h - 2, w - 2)
         x = self._spectral(x, self.conv2, self.norm2)  # (N, K - 10, 16, h - 4, w - 4)
         x = self._spectral(x, self.conv3, self.norm3)  # (N, K - 12, 32, h - 6, w - 6)
-        kernel = self.conv4.weight.unflatten(1, (32, -1)).transpose(1, 2).flatten(1, 2)  # as x: component, then channel
+        kernel = self.conv4.weight.view(64, 32, -1, 3, 3).transpose(1, 2).flatten(1, 2)  # as x: component, then channel
         return F.relu(self.norm4(F.conv2d(x.flatten(1, 2), kernel, self.conv4.bias)))
 
     def _spectral(self, x: Tensor, conv: nn.Conv3d, norm: nn.Module) -> Tensor:
@@ -94,7 +94,8 @@ class HybridSN(WindowNetwork):
         if runs.is_cuda or torch.is_autocast_enabled(runs.device.type):
             runs = runs.contiguous(memory_format=torch.channels_last)  # slower in float32 on CPUs
         kernel = conv.weight.transpose(1, 2).flatten(1, 2)  # (C', d C, 3, 3)
-        return F.relu(norm(F.conv2d(runs, kernel, conv.bias))).unflatten(0, (-1, places))
+        y = F.relu(norm(F.conv2d(runs, kernel, conv.bias)))
+        return y.reshape(len(x), places, *y.shape[1:])
 
     def head(self, features: Tensor) -> Tensor:
         """``(N, 64, p, p) -> (N, classes)``."""
