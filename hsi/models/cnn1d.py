@@ -21,8 +21,8 @@ class CNN1D(WindowNetwork):
     pooling takes as many values at a time as leave about 37 (5, 5 and 3 there), the last of them from what remains.
     81,408 parameters at 220 bands and 8 classes, the paper's figure for Indian Pines.
 
-    It looks at the pixel in the middle of any odd ``window``, which as published is the pixel alone. Departures: bands
-    have unit variance where the paper scales them to [-1, 1], and biases start at zero.
+    It looks at the pixel in the middle of any odd ``window``, which as published is the pixel alone. A departure: bands
+    have unit variance where the paper scales them to [-1, 1].
 
     Raises :class:`UsageError` (a ``ValueError``) for fewer bands or an even window.
     """
@@ -39,9 +39,8 @@ class CNN1D(WindowNetwork):
         self.conv = nn.Conv1d(1, 20, length)
         self.dense1 = nn.Linear(20 * math.ceil(filtered / self.pool), 100)
         self.dense2 = nn.Linear(100, classes)
-        for layer in (self.conv, self.dense1, self.dense2):
-            nn.init.uniform_(layer.weight, -0.05, 0.05)  # as in the paper
-            nn.init.zeros_(layer.bias)
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -0.05, 0.05)  # as in the paper
 
     def trunk(self, tiles: Tensor) -> Tensor:
         """The pixels that are in the middle of a window: ``(N, K, h, w) -> (N, K, h - margin, w - margin)``."""

@@ -14,8 +14,8 @@ class CNN3D(WindowNetwork):
     """Six convolutions along (bands, rows, columns) and one dense layer (doi:10.1109/TGRS.2018.2818945).
 
     Two of 3 x 3 x 3 (20 and 35 filters) look around, two strided ones along the bands stand in for pooling, and two
-    more go on along the bands; ReLU after each. Padding and strides are along the bands only, so the layers slide over a
-    scene. ``components >= 3`` bands and any odd ``window >= 5``; 5 as published. Weights start as He's.
+    more go on along the bands; ReLU after each. Padding and strides are along the bands only, so the layers slide over
+    a scene. ``components >= 3`` bands and any odd ``window >= 5``; 5 as published. Weights start as He's.
 
     Raises :class:`UsageError` (a ``ValueError``) for fewer bands or a smaller or even window.
     """

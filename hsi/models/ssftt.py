@@ -54,7 +54,7 @@ class SSFTT(WindowNetwork):
         """``(N, 64, p, p) -> (N, 4, 64)``: weighted means of the places of a window."""
         places = features.flatten(2).transpose(1, 2)  # (N, p * p, 64)
         shares = self.weigh(places).softmax(dim=1)  # (N, p * p, 4)
-        return shares.transpose(1, 2) @ places
+        return torch.bmm(shares.transpose(1, 2), places)
 
     def head(self, features: Tensor) -> Tensor:
         """``(N, 64, p, p) -> (N, classes)``."""
@@ -69,7 +69,7 @@ MODELS.register("ssftt")(
     ModelEntry(
         name="ssftt",
         build=SSFTT,
-        norm="batch, layer",
+        norm="batch",
         attention="self",
         source="doi:10.1109/TGRS.2022.3144158",
         reducer="pca",

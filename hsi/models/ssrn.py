@@ -32,10 +32,10 @@ class Residual(nn.Module):
 class SSRN(WindowNetwork):
     """Two residual blocks along the bands, two in space, 24 filters each (doi:10.1109/TGRS.2017.2755542).
 
-    Filters along the bands are 7 long; the first takes every second band, and after the spectral blocks 128 filters over
-    what is left of the bands put a pixel's spectrum into 128 numbers. These layers and the unpadded 3 x 3 one that
-    follows are the trunk; the spatial blocks pad a window by zeros, so they are in the head with the average over the
-    window. Batch norm comes before each convolution but the first, as the paper's equations have it, and once more
+    Filters along the bands are 7 long; the first takes every second band, and after the spectral blocks 128 filters
+    over what is left of the bands put a pixel's spectrum into 128 numbers. These layers and the unpadded 3 x 3 one
+    that follows are the trunk; the spatial blocks pad a window by zeros, so they are in the head with the average over
+    the window. Batch norm comes before each convolution but the first, as the paper's equations have it, and once more
     before the average. ``components >= 7`` bands and any odd ``window >= 3``; 7 as published. 364,168 parameters at 200
     bands and 16 classes. Weights start as He's.
 
