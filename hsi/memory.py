@@ -44,8 +44,8 @@ def resident_memory() -> int:
 class Work:
     """What mapping a scene takes: its ``width`` and the bytes ``stored`` for a pixel of its file, the network's
     ``components``, ``window`` and ``classes``, the bytes of ``outputs`` for a pixel, and the ``patches`` that the patch
-    engine works on at a time (0 for the dense engine). Probabilities are blended with those of pixels up to ``reach``
-    away (0 where they are not)."""
+    engine works on at a time (0 for the dense engine), which take ``patch_bytes`` for a component of a pixel.
+    Probabilities are blended with those of pixels up to ``reach`` away (0 where they are not)."""
 
     width: int
     stored: int
@@ -55,6 +55,7 @@ class Work:
     outputs: int
     patches: int = 0
     reach: int = 0
+    patch_bytes: int = 130
 
     def network(self, tile: int) -> int:
         """Bytes that the network takes for tiles of up to that side, or for its patches.
@@ -64,9 +65,10 @@ class Work:
         13 / 25 / 128: 141, 152, 144; 30 / 11 / 128: 155, 195, 202; 30 / 25 / 32: 141, 138, 149; 30 / 25 / 80: 374;
         30 / 25 / 88: 159; 30 / 25 / 128: 255, 253, 214; 30 / 19 / 88: 389; 60 / 11 / 128: 450, 387, 435;
         60 / 25 / 160: 541. 256 patches at a time: 13 / 11: 39; 13 / 25: 193; 30 / 25: 623; 60 / 11: 187.
+        Other networks hold less for a tile of as many components: see the tests.
         """
         if self.patches:
-            return 60 * MB + self.patches * self.window**2 * 130 * self.components
+            return 60 * MB + self.patches * self.window**2 * self.patch_bytes * self.components
         margin = self.window - 1
         largest = max(height * 5 * self.largest_layer(height) for height in range(self.window, tile + margin + 1))
         return 60 * MB + largest * (tile + margin)

@@ -5,7 +5,15 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hsi.models.network import MODELS, ModelEntry, WindowNetwork, initialise_he, refuse_small, slide_dense
+from hsi.models.network import (
+    MODELS,
+    ModelEntry,
+    WindowNetwork,
+    convolve_first,
+    initialise_he,
+    refuse_small,
+    slide_dense,
+)
 
 MIN_BANDS, MIN_WINDOW = 3, 5
 
@@ -41,7 +49,7 @@ class CNN3D(WindowNetwork):
 
     def trunk(self, tiles: Tensor) -> Tensor:
         """``(N, K, h, w) -> (N, 35 * depth, h - 4, w - 4)`` with a depth of about K / 8."""
-        x = F.relu(self.conv1(tiles.unsqueeze(1)))  # (N, 20, K - 2, h - 2, w - 2)
+        x = F.relu(convolve_first(self.conv1, tiles))  # (N, 20, K - 2, h - 2, w - 2)
         x = F.relu(self.pool1(x))  # (N, 20, K / 2, h - 2, w - 2)
         x = F.relu(self.conv2(x))  # (N, 35, K / 2, h - 4, w - 4)
         x = F.relu(self.pool2(x))  # (N, 35, K / 4, h - 4, w - 4)

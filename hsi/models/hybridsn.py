@@ -15,7 +15,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hsi.models.attention import CBAM, SqueezeExcitation
-from hsi.models.network import MODELS, ModelEntry, WindowNetwork, initialise_he, refuse_small, slide_dense
+from hsi.models.network import (
+    MODELS,
+    ModelEntry,
+    WindowNetwork,
+    convolve_first,
+    initialise_he,
+    refuse_small,
+    slide_dense,
+)
 
 MIN_COMPONENTS, MIN_WINDOW = 13, 11
 ATTENTION: dict[str, Callable[[], nn.Module]] = {
@@ -71,20 +79,12 @@ class HybridSN(WindowNetwork):
         channels last, the first layer as a 2-D convolution of every seven neighbouring components, and the last as a
         3-D one over the whole depth, which spares the copy that flattening would make.
         """
-        x = F.relu(self.norm1(self._first(tiles)))  # (N, 8, K - 6, h - 2, w - 2)
+        x = F.relu(self.norm1(convolve_first(self.conv1, tiles)))  # (N, 8, K - 6, h - 2, w - 2)
         x = F.relu(self.norm2(self.conv2(x)))  # (N, 16, K - 10, h - 4, w - 4)
         x = F.relu(self.norm3(self.conv3(x)))  # (N, 32, K - 12, h - 6, w - 6)
         kernel = self.conv4.weight.view(64, 32, -1, 3, 3)  # (64, 32, K - 12, 3, 3)
         x = F.conv3d(x, kernel, self.conv4.bias).squeeze(2)  # (N, 64, h - 8, w - 8)
         return F.relu(self.norm4(x))
-
-    def _first(self, tiles: Tensor) -> Tensor:
-        """``conv1`` with its channels last in memory: ``(N, K, h, w) -> (N, 8, K - 6, h - 2, w - 2)``."""
-        depth = self.conv1.kernel_size[0]
-        runs = tiles.unfold(1, depth, 1).permute(0, 1, 4, 2, 3)  # (N, K - 6, 7, h, w)
-        runs = runs.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        x = F.conv2d(runs, self.conv1.weight.squeeze(1), self.conv1.bias)  # (N * (K - 6), 8, h - 2, w - 2)
-        return x.view(len(tiles), -1, *x.shape[1:]).transpose(1, 2)
 
     def head(self, features: Tensor) -> Tensor:
         """``(N, 64, p, p) -> (N, classes)``."""

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hsi.models.network import MODELS, ModelEntry, WindowNetwork, initialise_he, refuse_small
+from hsi.models.network import MODELS, ModelEntry, WindowNetwork, convolve_first, initialise_he, refuse_small
 
 MIN_COMPONENTS, MIN_WINDOW = 3, 5
 WIDTH, TOKENS = 64, 4
@@ -47,7 +47,7 @@ class SSFTT(WindowNetwork):
 
     def trunk(self, tiles: Tensor) -> Tensor:
         """``(N, K, h, w) -> (N, 64, h - 4, w - 4)``."""
-        x = F.relu(self.norm1(self.conv1(tiles.unsqueeze(1))))  # (N, 8, K - 2, h - 2, w - 2)
+        x = F.relu(self.norm1(convolve_first(self.conv1, tiles)))  # (N, 8, K - 2, h - 2, w - 2)
         return F.relu(self.norm2(self.conv2(x.flatten(1, 2))))
 
     def tokens(self, features: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ FILTERS, MATCHED = 24, 128
 
 
 class Residual(nn.Module):
-    """Batch norm, ReLU and a padded convolution, twice, added to the input; the shape stays."""
+    """Batch norm, ReLU and a padded convolution, twice, added to the input: the shape stays."""
 
     def __init__(self, kernel: tuple[int, int]) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class Residual(nn.Module):
         self.conv2 = nn.Conv2d(FILTERS, FILTERS, kernel, padding=padding)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(N, 24, d, n) -> (N, 24, d, n)``."""
+        """``(N, 24, n, d) -> (N, 24, n, d)``."""
         y = self.conv1(F.relu(self.norm1(x)))
         out: Tensor = x + self.conv2(F.relu(self.norm2(y)))
         return out
@@ -43,15 +43,16 @@ class SSRN(WindowNetwork):
     """
 
     margin = 2
+    patch_bytes = 420
 
     def __init__(self, components: int, window: int, classes: int) -> None:
         super().__init__(components, window, classes)
         refuse_small("SSRN", components, window, least_components=MIN_BANDS, least_window=MIN_WINDOW)
         self.depth = (components - 7) // 2 + 1
-        self.conv1 = nn.Conv2d(1, FILTERS, (7, 1), stride=(2, 1))
-        self.spectral = nn.Sequential(Residual((7, 1)), Residual((7, 1)))
+        self.conv1 = nn.Conv2d(1, FILTERS, (1, 7), stride=(1, 2))
+        self.spectral = nn.Sequential(Residual((1, 7)), Residual((1, 7)))
         self.norm2 = nn.BatchNorm2d(FILTERS)
-        self.conv2 = nn.Conv2d(FILTERS, MATCHED, (self.depth, 1))
+        self.conv2 = nn.Conv2d(FILTERS, MATCHED, (1, self.depth))
         self.norm3 = nn.BatchNorm2d(MATCHED)
         self.conv3 = nn.Conv2d(MATCHED, FILTERS, 3)
         self.spatial = nn.Sequential(Residual((3, 3)), Residual((3, 3)))
@@ -62,13 +63,16 @@ class SSRN(WindowNetwork):
     def trunk(self, tiles: Tensor) -> Tensor:
         """``(N, K, h, w) -> (N, 24, h - 2, w - 2)``.
 
-        Along the bands every pixel is on its own, so rows and columns are one axis there.
+        Along the bands every pixel is on its own: rows and columns are one axis, and channels come last in memory,
+        where the layer that spans the bands is a matrix product.
         """
-        x = self.conv1(tiles.flatten(2).unsqueeze(1))  # (N, 24, d, h * w)
-        x = self.spectral(x)
-        x = self.conv2(F.relu(self.norm2(x)))  # (N, 128, 1, h * w)
-        x = x.view(len(x), MATCHED, *tiles.shape[2:])  # (N, 128, h, w)
-        features: Tensor = self.conv3(F.relu(self.norm3(x)))
+        spectra = tiles.flatten(2).transpose(1, 2).unsqueeze(1)  # (N, 1, h * w, K)
+        x = self.conv1(spectra.contiguous()).contiguous(memory_format=torch.channels_last)  # (N, 24, h * w, d)
+        x = F.relu(self.norm2(self.spectral(x)))
+        kernel = self.conv2.weight.permute(0, 2, 3, 1).flatten(1)  # (128, d * 24)
+        x = F.linear(x.permute(0, 2, 3, 1).flatten(2), kernel, self.conv2.bias)  # (N, h * w, 128)
+        x = F.relu(self.norm3(x.transpose(1, 2).unflatten(2, tiles.shape[2:])))  # (N, 128, h, w)
+        features: Tensor = self.conv3(x)
         return features
 
     def head(self, features: Tensor) -> Tensor:
