@@ -44,8 +44,8 @@ def resident_memory() -> int:
 class Work:
     """What mapping a scene takes: its ``width`` and the bytes ``stored`` for a pixel of its file, the network's
     ``components``, ``window`` and ``classes``, the bytes of ``outputs`` for a pixel, and the ``patches`` that the patch
-    engine works on at a time (0 for the dense engine). Probabilities are blended with those of pixels up to ``reach``
-    away (0 where they are not)."""
+    engine works on at a time (0 for the dense engine), which take ``patch_bytes`` for a component of a pixel.
+    Probabilities are blended with those of pixels up to ``reach`` away (0 where they are not)."""
 
     width: int
     stored: int
@@ -55,6 +55,7 @@ class Work:
     outputs: int
     patches: int = 0
     reach: int = 0
+    patch_bytes: int = 270
 
     def network(self, tile: int) -> int:
         """Bytes that the network takes for tiles of up to that side, or for its patches.
@@ -64,9 +65,10 @@ class Work:
         13 / 25 / 128: 75, 137, 237; 15 / 19 / 128: 75, 142, 221; 30 / 11 / 128: 286, 274, 286; 30 / 25 / 32: 54, 42,
         94; 30 / 25 / 80: 184, 173, 144; 30 / 25 / 128: 356, 328, 381; 60 / 11 / 128: 611, 659, 540; 60 / 25 / 160: 913,
         931, 1426. 256 patches at a time: 13 / 11: 45; 13 / 25: 328; 15 / 19: 210; 30 / 25: 1239; 60 / 11: 446.
+        Other networks hold less for a tile of as many components: see the tests.
         """
         if self.patches:
-            return 60 * MB + self.patches * self.window**2 * 270 * self.components
+            return 60 * MB + self.patches * self.window**2 * self.patch_bytes * self.components
         return 60 * MB + (tile + self.window - 1) ** 2 * 5 * self.largest_layer
 
     @property

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from .terminal import new_table, stdout
 
+if TYPE_CHECKING:
+    from hsi.models import ModelEntry
+
 AT_LEAST_ONE = click.IntRange(1)
+
+BANDS, COMPONENTS, WINDOW = 200, 30, 25  # counted for where neither the method nor anybody says
 
 EPILOG = """\b
 Examples:
@@ -16,24 +23,60 @@ Examples:
 
 
 @click.command("models", epilog=EPILOG)
-@click.option("--components", type=AT_LEAST_ONE, default=30, show_default=True, help="Components to count for.")
-@click.option("--window", type=AT_LEAST_ONE, default=25, show_default=True, help="Side of the window to count for.")
+@click.option(
+    "--components",
+    type=AT_LEAST_ONE,
+    help=f"Components to count for. [default: the method's own, {BANDS} where it takes all bands, else {COMPONENTS}]",
+)
+@click.option(
+    "--window",
+    type=AT_LEAST_ONE,
+    help=f"Side of the window to count for. [default: the method's own, else {WINDOW}]",
+)
 @click.option("--classes", type=AT_LEAST_ONE, default=16, show_default=True, help="Classes to count for.")
-def command(components: int, window: int, classes: int) -> None:
+def command(components: int | None, window: int | None, classes: int) -> None:
     """List the networks and comparators that --model takes, with parameters, norm, attention and source."""
+    from hsi.errors import UsageError
     from hsi.models import MODELS, build_model, count_parameters
 
-    table = new_table(f"parameters at {components} components, window {window}, {classes} classes")
+    usual = f"{components or COMPONENTS} components, window {window or WINDOW}, {classes} classes"
+    otherwise = "" if components and window else ", or as a line says"
+    table = new_table(f"parameters at {usual}{otherwise}")
     for column in ("model", "norm", "attention"):
         table.add_column(column, no_wrap=True)
     table.add_column("parameters", justify="right", no_wrap=True)
     table.add_column("source", no_wrap=True)
+    refused = []
     for name, entry in MODELS.items():
-        model = build_model(name, components=components, window=window, classes=classes)
-        sources = entry.source.replace(", ", "\n")
-        table.add_row(name, entry.norm, entry.attention, f"{count_parameters(model):,}", sources)
+        sizes = sizes_of(entry, components, window)
+        try:
+            counted = f"{count_parameters(build_model(name, **sizes, classes=classes)):,}"
+        except UsageError as error:
+            counted = "too small"
+            refused.append(error)
+        sources = entry.source.replace("doi:", "").replace(", ", "\n")
+        if sizes != {"components": components or COMPONENTS, "window": window or WINDOW}:
+            sources += f"\n{told(entry, components)}, window {sizes['window']}"
+        table.add_row(name, entry.norm, entry.attention, counted, sources)
+    if len(refused) == table.row_count:
+        raise refused[0]
     stdout.print(table)
     show_comparators()
+
+
+def sizes_of(entry: ModelEntry, components: int | None, window: int | None) -> dict[str, int]:
+    """The sizes to count a network's parameters for: those asked for, else its own, else the usual ones."""
+    usual = BANDS if entry.reducer == "identity" else COMPONENTS
+    return {"components": components or entry.components or usual, "window": window or entry.window or WINDOW}
+
+
+def told(entry: ModelEntry, components: int | None) -> str:
+    """What a network takes as a pixel, in words."""
+    if components:
+        return f"{components} components"
+    if entry.reducer == "identity":
+        return f"all bands ({BANDS})"
+    return f"{entry.components or COMPONENTS} components"
 
 
 def show_comparators() -> None:

@@ -14,9 +14,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hsi.errors import UsageError
 from hsi.models.attention import CBAM, SqueezeExcitation
-from hsi.models.network import MODELS, ModelEntry, WindowNetwork
+from hsi.models.network import (
+    MODELS,
+    ModelEntry,
+    WindowNetwork,
+    initialise_he,
+    refuse_small,
+    slide_dense,
+)
 
 MIN_COMPONENTS, MIN_WINDOW = 13, 11
 ATTENTION: dict[str, Callable[[], nn.Module]] = {
@@ -36,15 +42,11 @@ class HybridSN(WindowNetwork):
     """
 
     margin = 8
+    patch_bytes = 270
 
     def __init__(self, components: int, window: int, classes: int, *, norm: bool = False, attention: str = "none"):
         super().__init__(components, window, classes)
-        if components < MIN_COMPONENTS:
-            raise UsageError(
-                f"HybridSN needs at least {MIN_COMPONENTS} components, got {components}: raise --components"
-            )
-        if window < MIN_WINDOW:
-            raise UsageError(f"HybridSN needs a window of at least {MIN_WINDOW}, got {window}: raise --window")
+        refuse_small("HybridSN", components, window, least_components=MIN_COMPONENTS, least_window=MIN_WINDOW)
         depth = components - 12  # what 7 x 5 x 3 leaves of the spectral axis
         self.conv1 = nn.Conv3d(1, 8, (7, 3, 3))
         self.conv2 = nn.Conv3d(8, 16, (5, 3, 3))
@@ -62,16 +64,12 @@ class HybridSN(WindowNetwork):
         self._initialise()
 
     def _initialise(self) -> None:
-        """He's initialisation (doi:10.1109/ICCV.2015.123) outside the attention; small last layer, zero biases.
+        """He's initialisation outside the attention, with a small last layer.
 
         Under PyTorch's own default the signal shrinks from layer to layer, which a short training without batch norm
         does not recover from.
         """
-        layers = (self.conv1, self.conv2, self.conv3, self.conv4, self.dense1, self.dense2, self.dense3)
-        for layer in layers:
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
+        initialise_he(self.conv1, self.conv2, self.conv3, self.conv4, self.dense1, self.dense2, self.dense3)
         nn.init.normal_(self.dense3.weight, std=0.01)
 
     def trunk(self, tiles: Tensor) -> Tensor:
@@ -116,7 +114,7 @@ class HybridSN(WindowNetwork):
         if isinstance(self.attention, SqueezeExcitation):
             first = self._gated_dense1(features)
         else:
-            first = F.conv2d(features, self._dense1_kernel(), self.dense1.bias)  # (1, 256, h', w')
+            first = slide_dense(self.dense1, features, self.head_window)  # (1, 256, h', w')
         return self._dense(first.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
     def _dense1_kernel(self) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hsi.errors import UsageError
@@ -25,6 +26,9 @@ class WindowNetwork(nn.Module):
     """
 
     margin: int = 0
+    patch_bytes: int = (
+        130  # for a component of a patch's pixel while the patch engine maps, above all that was measured
+    )
 
     def __init__(self, components: int, window: int, classes: int) -> None:
         super().__init__()
@@ -66,16 +70,60 @@ class WindowNetwork(nn.Module):
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A line of ``hsi models``: how to build the network and where it comes from."""
+    """A line of ``hsi models``: how to build the network and where it comes from.
+
+    ``reducer``, ``components`` and ``window`` are what the method looks at as published; None leaves the choice to the
+    settings. Components None under the reducer "identity" are all bands.
+    """
 
     name: str
     build: Callable[[int, int, int], WindowNetwork]
     norm: str
     attention: str
     source: str
+    reducer: str | None = None
+    components: int | None = None
+    window: int | None = None
 
 
 MODELS: Registry[ModelEntry] = Registry("model", "hsi.models")
+
+
+def refuse_small(title: str, components: int, window: int, *, least_components: int, least_window: int = 1) -> None:
+    """Raise :class:`UsageError` for fewer components, or a smaller window, than a network's layers can take."""
+    if components < least_components:
+        raise UsageError(
+            f"{title} needs at least {least_components} components, got {components}: raise --components, "
+            "or use --reducer identity, which keeps every band"
+        )
+    if window < least_window:
+        raise UsageError(f"{title} needs a window of at least {least_window}, got {window}: raise --window")
+
+
+def initialise_he(*layers: nn.Conv2d | nn.Conv3d | nn.Linear) -> None:
+    """He's initialisation (doi:10.1109/ICCV.2015.123) and zero biases."""
+    for layer in layers:
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+
+
+def slide_dense(layer: nn.Linear, features: Tensor, window: int) -> Tensor:
+    """A dense layer at every window of a tile, as a convolution: ``(1, C, h, w) -> (1, out, h - p + 1, w - p + 1)``."""
+    return F.conv2d(features, layer.weight.view(-1, features.shape[1], window, window), layer.bias)
+
+
+def convolve_first(layer: nn.Conv3d, tiles: Tensor) -> Tensor:
+    """A first 3-D layer of D x 3 x 3 with channels last in memory: ``(N, K, h, w) -> (N, C, K - D + 1, h - 2, w - 2)``.
+
+    The same sums as ``layer(tiles.unsqueeze(1))``, as a 2-D convolution of every D neighbouring components, in the
+    layout that CPUs and GPUs take fastest in the layers that follow.
+    """
+    depth = layer.kernel_size[0]
+    runs = tiles.unfold(1, depth, 1).permute(0, 1, 4, 2, 3)  # (N, K - D + 1, D, h, w)
+    runs = runs.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+    x = F.conv2d(runs, layer.weight.squeeze(1), layer.bias)  # (N * (K - D + 1), C, h - 2, w - 2)
+    return x.view(len(tiles), -1, *x.shape[1:]).transpose(1, 2)
 
 
 def choose_engine(engine: str, model: WindowNetwork) -> str:

@@ -12,7 +12,7 @@ from hsi.config import load_settings
 from hsi.familiarity import learn_familiarity
 from hsi.labels import ClassTable, default_table
 from hsi.matching import BandList
-from hsi.models import build_model
+from hsi.models import WindowNetwork, build_model
 from hsi.reducers import fit_reducer, reduce_scene
 from hsi.scene import Scene
 
@@ -26,12 +26,22 @@ def random_bundle(
     valid = np.ones((scene.height, scene.width), bool)
     reducer = fit_reducer(scene, settings.reducer, valid)
     model = build_model(name, components=13, window=window, classes=len(table), seed=seed)
-    with torch.no_grad():
-        torch.nn.init.normal_(model.dense3.weight, generator=torch.Generator().manual_seed(seed))
+    wake(model, seed)
     components = reduce_scene(scene, reducer, valid).reshape(13, -1).T
     familiar = learn_familiarity(components, np.arange(len(components)) % len(table), len(table))
     bands = BandList(scene.bands, len(scene.bands), scene.wavelengths, scene.fwhm)
     return Bundle(model.eval(), reducer, table, settings, bands, familiar, {})
+
+
+def last_layer(model: WindowNetwork) -> torch.nn.Linear:
+    """The dense layer that gives the class scores."""
+    return [layer for layer in model.modules() if isinstance(layer, torch.nn.Linear)][-1]
+
+
+def wake(model: WindowNetwork, seed: int = 0) -> WindowNetwork:
+    """The network with weights of its last layer that let the scores of pixels differ; fresh ones are near zero."""
+    torch.nn.init.normal_(last_layer(model).weight, generator=torch.Generator().manual_seed(seed))
+    return model
 
 
 def random_cube(height: int, width: int, bands: int = 15, dtype: Any = np.float32, seed: int = 0) -> np.ndarray:

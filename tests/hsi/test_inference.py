@@ -8,6 +8,7 @@ from hsi.blending import blend
 from hsi.inference import map_scene, padded_scores, pixel_scores, tile_scores
 from hsi.models import MODELS, build_model
 from hsi.windows import pad_scene
+from tests.hsi.model_makers import wake
 
 CPU = torch.device("cpu")
 
@@ -27,7 +28,7 @@ def whole_scores(model, components, **options):
 @pytest.mark.parametrize("name", list(MODELS))
 def test_tiles_and_engines_give_the_same_scores_for_every_pixel(name):
     model = build_model(name, components=13, window=11, classes=3)
-    torch.nn.init.normal_(model.dense3.weight, generator=torch.Generator().manual_seed(0))
+    wake(model)
     components = make_components()
     reference = whole_scores(model, components, engine="patch")
     assert torch.isfinite(reference).all() and reference.std() > 0.1
@@ -63,7 +64,7 @@ def test_a_scene_smaller_than_the_window_is_mapped_too():
 @pytest.mark.parametrize("engine", ["dense", "patch"])
 def test_averaging_over_symmetries_gives_a_turned_scene_the_turned_map(engine):
     model = build_model("hybridsn-se", components=13, window=11, classes=3)
-    torch.nn.init.normal_(model.dense3.weight, generator=torch.Generator().manual_seed(0))
+    wake(model)
     components = make_components(12, 17)
     options = {"device": CPU, "engine": engine, "symmetries": True}
     plain = map_scene(model, components, **options).confidence
@@ -77,7 +78,7 @@ def test_averaging_over_symmetries_gives_a_turned_scene_the_turned_map(engine):
 def test_scores_of_single_pixels_are_those_of_the_map(engine, symmetries, blended, monkeypatch):
     monkeypatch.setattr("hsi.inference.TILE_SIDE", 9)  # so that blending meets seams
     model = build_model("hybridsn-bn-se", components=13, window=11, classes=3)
-    torch.nn.init.normal_(model.dense3.weight, generator=torch.Generator().manual_seed(0))
+    wake(model)
     components = make_components()
     padded = pad_scene(torch.from_numpy(components), 11)
     chosen = np.random.default_rng(0).random((23, 31)) < 0.1

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from hsi.errors import UsageError
 from hsi.memory import CACHES, ROWS, TILE_SIDES, Work, free_memory, parse_memory, plan_memory, resident_memory
+from hsi.models import build_model
 
 GB = 10**9
 
@@ -77,6 +78,23 @@ def test_more_memory_makes_larger_tiles_and_strips():
 def test_what_was_measured_is_allowed_for(components, window, tile, megabytes):
     allowed = work(components=components, window=window).network(tile)
     assert megabytes * 10**6 < allowed
+
+
+@pytest.mark.parametrize(
+    ("name", "components", "window", "tile", "megabytes"),
+    [
+        ("ssrn", 200, 7, 16, 36), ("ssrn", 200, 7, 62, 306), ("ssrn", 200, 7, 160, 1833), ("ssrn", 30, 7, 160, 254),
+        ("cnn3d", 200, 5, 62, 168), ("cnn3d", 200, 5, 160, 1186), ("cnn3d", 100, 5, 96, 201),
+        ("cnn2d", 30, 5, 160, 112), ("cnn3d", 30, 5, 160, 160), ("cnn1d", 200, 1, 160, 796),
+        ("ssftt", 30, 13, 32, 38), ("ssftt", 30, 13, 160, 114),
+        ("ssrn", 200, 7, None, 1022), ("ssrn", 100, 7, None, 369), ("cnn3d", 200, 5, None, 143),
+        ("cnn2d", 30, 5, None, 6), ("cnn1d", 200, 1, None, 17), ("ssftt", 30, 13, None, 110),
+    ],
+)  # fmt: skip
+def test_what_was_measured_of_other_networks_is_allowed_for(name, components, window, tile, megabytes):
+    bytes_each = build_model(name, components=components, window=window, classes=16).patch_bytes
+    job = work(components=components, window=window, patches=0 if tile else 256, patch_bytes=bytes_each)
+    assert megabytes * 10**6 < job.network(tile or 16)
 
 
 def test_the_need_that_is_named_is_enough():

@@ -230,7 +230,7 @@ class TestSettings:
             (("--window", 9), ("at least 11", "9")),
             (("--window", 43), ("--window is 43", "36 x 40", "smaller")),
             (("--model", "hybridsn-es"), ("unknown model 'hybridsn-es'", "did you mean", "hybridsn-se")),
-            (("--model", "resnet"), ("unknown model 'resnet'", "known: hybridsn, ")),
+            (("--model", "resnet"), ("unknown model 'resnet'", "known: boosting, cnn1d, ")),
             (("--lr-schedule", "cosin"), ("unknown choice 'cosin'", "did you mean cosine?")),
             (("--lr-schedule", "plateau"), ("plateau", "--val")),
             (("--optimiser", "adamm"), ("did you mean adam",)),
@@ -462,7 +462,8 @@ def test_no_command_leaves_anything_for_a_wrong_option(command, refused):
 
 
 @pytest.mark.parametrize(
-    ("options", "says"), [(("--window", 10), "odd"), (("--components", 5), "13"), (("--classes", 0), "classes")]
+    ("options", "says"),
+    [(("--window", 10), "odd"), (("--components", 2, "--window", 3), "at least 9"), (("--classes", 0), "classes")],
 )
 def test_models_refuses_sizes_no_network_takes(options, says, refused):
     refused(USAGE, "models", *options, says=(says,))

@@ -294,12 +294,17 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("model", "schedule", "engine"),
         [
+            ("cnn1d", "cosine", "dense"),
+            ("cnn2d", "step", "patch"),
+            ("cnn3d", "constant", "dense"),
             ("hybridsn", "constant", "dense"),
             ("hybridsn-bn", "step", "patch"),
             ("hybridsn-bn-cbam", "cosine", "dense"),
             ("hybridsn-bn-se", "one-cycle", "patch"),
             ("hybridsn-cbam", "plateau", "dense"),
             ("hybridsn-se", "step", "patch"),
+            ("ssftt", "one-cycle", "dense"),
+            ("ssrn", "plateau", "dense"),
         ],
     )
     def test_every_network_learns_and_maps(self, model, schedule, engine, scenes, run, no_figures, tmp_path):
@@ -311,7 +316,11 @@ class TestSettings:
         recipe = content(tmp_path / "run" / "run.json")["recipe"]
         assert (recipe["lr_schedule"], recipe["engine"]) == (schedule, engine)
         assert recipe["lr"] == (
-            (1.5e-3 if "bn" in model else 2e-3) if engine == "dense" else 1e-4 if schedule == "step" else 1e-3
+            (1.5e-3 if MODELS[model].norm == "batch" else 2e-3)
+            if engine == "dense"
+            else 1e-4
+            if schedule == "step"
+            else 1e-3
         )
         assert load_bundle(tmp_path / "run" / "model.safetensors").settings.model.name == model
 

@@ -18,6 +18,11 @@ PARAMETERS = {
     "hybridsn-bn-se": "5,122,928",
     "hybridsn-cbam": "5,122,786",
     "hybridsn-bn-cbam": "5,123,026",
+    "cnn1d": "74,176",
+    "cnn2d": "295,036",
+    "cnn3d": "45,196",
+    "ssrn": "364,168",
+    "ssftt": "149,128",
 }
 
 
@@ -93,16 +98,19 @@ def test_version(run):
     assert run("--version").stdout == f"hsi, version {__version__}\n"
 
 
-def test_models_counts_the_parameters_of_the_six_networks(run):
+def test_models_counts_the_parameters_of_each_network_at_its_own_sizes(run):
     done = run("models")
     assert (done.code, done.stderr) == (0, "")
     words = [line.split() for line in done.stdout.splitlines()]
-    rows = {line[0]: line for line in words if line and line[0].startswith("hybridsn")}
+    rows = {line[0]: line for line in words if line and line[0] in PARAMETERS}
     assert {name: line[3] for name, line in rows.items()} == PARAMETERS
     assert rows["hybridsn"][1:3] == ["none", "none"]
     assert rows["hybridsn-bn-se"][1:3] == ["batch", "se"]
     for source in ("10.1109/LGRS.2019.2918719", "1709.01507", "1807.06521", "1502.03167"):
         assert source in done.stdout
+    for source in ("10.1155/2015/258619", "10.1109/IGARSS.2015.7326945", "10.1109/TGRS.2022.3144158"):
+        assert source in done.stdout
+    assert "all bands (200), window 7" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
@@ -110,6 +118,14 @@ def test_models_counts_for_other_sizes(run):
     done = run("models", "--components", 13, "--window", 11, "--classes", 4)
     assert "13 components, window 11, 4 classes" in done.stdout
     assert "220,004" in done.stdout
+
+
+def test_models_says_which_networks_cannot_take_a_size(run):
+    done = run("models", "--components", 5)
+    rows = {line.split()[0]: line for line in done.stdout.splitlines() if line.split()}
+    assert done.code == 0
+    assert "too small" in rows["hybridsn"] and "too small" in rows["ssrn"]
+    assert "5 components, window 13" in done.stdout and "too small" not in rows["ssftt"]
 
 
 def test_inspect_tells_shape_bands_classes_and_memory(scenes, run):
