@@ -17,7 +17,7 @@ from hsi.errors import BundleError
 from hsi.familiarity import Familiarity
 from hsi.labels import ClassTable
 from hsi.matching import BandList
-from hsi.models import WindowNetwork, build_model
+from hsi.models import Joined, WindowNetwork, build_model
 from hsi.reducers import Reducer, restore_reducer
 from hsi.version import __version__
 
@@ -109,9 +109,11 @@ def _assemble(facts: dict[str, Any], tensors: dict[str, Any]) -> Bundle:
     classes = facts["classes"]
     table = ClassTable(tuple(classes["ids"]), tuple(classes["names"]), tuple(tuple(c) for c in classes["colours"]))
     reducer = restore_reducer(settings.reducer, _arrays(tensors, "reducer."))
-    model = build_model(
-        settings.model.name, components=facts["components"], window=settings.model.window, classes=len(table)
+    model: WindowNetwork = build_model(
+        settings.model.name, components=facts["components"], window=settings.model.window or 0, classes=len(table)
     )
+    if settings.mapping.spectral:
+        model = Joined(model)
     model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
     temperature = float(facts.get("temperature", 1.0))
     if not 0 < temperature < float("inf"):

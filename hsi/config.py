@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from hsi.errors import ConfigError, UnknownNameError
 
 LARGEST_CONFIG = 1 << 20  # bytes; a configuration is a page of text
+USUAL_REDUCER = "mnf"
+USUAL_WINDOW = 15  # and the largest that is chosen from a scene
 
 
 class Section(BaseModel):
@@ -24,9 +26,10 @@ class Section(BaseModel):
 
 
 class ReducerSettings(Section):
-    """How bands become components. ``components`` None means the reducer's own default (20 for MNF, 30 for PCA)."""
+    """How bands become components. ``name`` None means the model's own reducer (MNF for HybridSN), ``components`` None
+    that reducer's own number (15 for MNF, 30 for PCA)."""
 
-    name: str = "mnf"
+    name: str | None = None
     components: int | None = Field(default=None, ge=1)
     whiten: bool = True
     standardise: bool = False
@@ -73,15 +76,16 @@ class SplitSettings(Section):
 
 
 class ModelSettings(Section):
-    """Which network, and the side of the window it looks at (odd)."""
+    """Which model, and the side of the window it looks at (odd): None means the model's own, which for HybridSN is
+    chosen from the scene."""
 
     name: str = "hybridsn-bn"
-    window: int = Field(default=25, ge=1)
+    window: int | None = Field(default=None, ge=1)
 
     @field_validator("window")
     @classmethod
-    def _odd(cls, window: int) -> int:
-        if window % 2 == 0:
+    def _odd(cls, window: int | None) -> int | None:
+        if window is not None and window % 2 == 0:
             raise ValueError(
                 f"the window is {window}; it must be odd, to have a middle pixel: try {window - 1} or {window + 1}"
             )
@@ -117,11 +121,14 @@ class TrainingSettings(Section):
 
 class MappingSettings(Section):
     """How a map is made. ``symmetries`` averages class probabilities over the eight symmetries of the square, eight
-    times the work; ``blend`` averages them over the neighbours that look alike; ``calibrate`` fits the temperature of
-    the probabilities on validation pixels."""
+    times the work; ``blend`` averages them over the neighbours that look alike. None means yes for HybridSN, whose
+    recipe they are part of, and no for other methods. ``spectral`` joins the network with a linear discriminant of the
+    pixel's own components; None means where fields are small, and with HybridSN only. ``calibrate`` fits the
+    temperature of the probabilities on validation pixels."""
 
-    symmetries: bool = True
-    blend: bool = True
+    symmetries: bool | None = None
+    blend: bool | None = None
+    spectral: bool | None = None
     calibrate: bool = False
 
 

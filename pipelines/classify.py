@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .comparators import is_comparator, map_with_comparator, settle_comparator
+from .comparators import map_with_comparator
 from .fitting import check_names, split_labels
 from .input_options import LabelOptions, SceneOptions, label_options, scene_options
 from .inputs import Inputs, read_inputs
@@ -17,6 +17,7 @@ from .options import overrides_of, setting_options
 from .outputs import areas_of, calibration_of, describe_run, show_accuracy, show_written, write_report
 from .record import Stopwatch
 from .run_folder import check_free, run_folder
+from .settling import is_comparator, settle
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,7 +70,7 @@ def command(
     check_free(out, overwrite)
     watch = Stopwatch()
     with watch.stage("import"):
-        settings = settle_comparator(settings)
+        settings = settle(settings)
         check_names(settings)
     with watch.stage("read"):
         inputs = read_inputs(scene_path, scene_options, label_options)
@@ -89,7 +90,7 @@ def classify(inputs: Inputs, settings: Settings, folder: Path, watch: Stopwatch)
     mapped = map_scene(inputs, settings, split, folder, watch)
     with watch.stage("assess"):
         ids = read_classes(folder / "map.tif")
-        report = assess(inputs.labels, split, ids, settings) | {"areas": areas_of(mapped.summary)}
+        report = assess(inputs.labels, split, ids, mapped.settings) | {"areas": areas_of(mapped.summary)}
         report["calibration"] = calibration_of(ids == inputs.labels.values, split.test, folder / "confidence.tif")
     with watch.stage("write"):
         if mapped.bundle:
@@ -118,7 +119,9 @@ def assess(labels: LabelMap, split: Split, ids: NDArray[Any], settings: Settings
     confusion = confusion_matrix(truth[test], predicted[test], len(labels.table))
     training = [part.train for part in split.counts(labels).values()]
     report = measure_accuracy(confusion, labels.table, training).to_dict()
-    audit = audit_split(split.train, test, truth, settings.model.window, predicted) if test.any() else None
+    window = settings.model.window
+    assert window is not None, "settled"
+    audit = audit_split(split.train, test, truth, window, predicted) if test.any() else None
     return {
         "model": settings.model.name,
         "seed": settings.seed,

@@ -1,4 +1,4 @@
-"""Comparators in ``hsi classify``: what their settings come to, and a scene mapped with one."""
+"""Comparators in ``hsi classify``: a scene mapped with one."""
 
 from __future__ import annotations
 
@@ -10,59 +10,15 @@ import numpy as np
 from .fitting import check_window, given_files
 from .inputs import Inputs
 from .mapped import Mapped
-from .options import option_of
 from .record import Stopwatch, hash_inputs
+from .settling import is_comparator
 from .terminal import progress, say
 
 if TYPE_CHECKING:
-    from hsi.comparators import Comparator, Predicted
+    from hsi.comparators import Predicted
     from hsi.config import Settings
     from hsi.mapping import MapSummary
     from hsi.splits import Split
-
-
-def is_comparator(settings: Settings) -> bool:
-    """Whether the model of a run is a comparator."""
-    from hsi.comparators import COMPARATORS
-
-    return settings.model.name in COMPARATORS
-
-
-def settle_comparator(settings: Settings) -> Settings:
-    """The settings of a comparator with its usual reducer, unless one is named; those of a network as they are.
-
-    Raises :class:`UsageError` for a setting that means nothing to the comparator.
-    """
-    from hsi.comparators import COMPARATORS
-
-    if not is_comparator(settings):
-        return settings
-    comparator, asked = COMPARATORS[settings.model.name], settings.reducer
-    check_meaning(settings, comparator)
-    if comparator.reducer is None:
-        return settings
-    named = asked.name if "name" in asked.model_fields_set else None
-    usual = comparator.components if named in (None, comparator.reducer) else None
-    update = {"name": named or comparator.reducer, "components": asked.components or usual}
-    return settings.model_copy(update={"reducer": asked.model_copy(update=update)})
-
-
-def check_meaning(settings: Settings, comparator: type[Comparator]) -> None:
-    """Raise :class:`UsageError` for the first setting that is not the default and would be ignored."""
-    from hsi.config import Settings as Defaults
-    from hsi.errors import UsageError
-
-    if settings.device not in ("auto", "cpu"):
-        raise UsageError(f"--device {settings.device} means nothing to {comparator.name}, which runs on the CPU")
-    for section in ("training", "mapping", *(() if comparator.reducer else ("reducer",))):
-        given, usual = getattr(settings, section), getattr(Defaults(), section)
-        for name in type(given).model_fields:
-            if getattr(given, name) != getattr(usual, name):
-                raise UsageError(
-                    f"{option_of(f'{section}.{name}')} ({section}.{name}) means nothing to {comparator.name} "
-                    f"({comparator.title}): leave it out, or choose a model that it is for ('hsi models' lists them)"
-                )
-    comparator(settings.seed).sides(settings.model.window)
 
 
 def refuse_to_train(settings: Settings) -> None:
@@ -84,6 +40,7 @@ def map_with_comparator(inputs: Inputs, settings: Settings, split: Split, folder
     scene, labels, valid = inputs.scene, inputs.labels, inputs.survey.valid
     comparator = COMPARATORS[settings.model.name](settings.seed)
     window = settings.model.window
+    assert window is not None, "settled"
     check_window(window, scene)
     say("model", f"{comparator.name}: {comparator.title}; --window {window} is for the split and its audit")
     reducer = None

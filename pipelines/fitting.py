@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from hsi.bundle import Bundle
     from hsi.calibration import Temperature
     from hsi.config import Settings
+    from hsi.models import WindowNetwork
+    from hsi.reducers import Reducer
     from hsi.scene import Scene
     from hsi.splits import Split
     from hsi.training import Epoch, Fitted, Trainer
@@ -36,32 +38,24 @@ class Run:
 
 def fit_run(inputs: Inputs, settings: Settings, split: Split, watch: Stopwatch) -> Run:
     """Reduce the scene, train on the split's training pixels, and put the saved model together."""
-    from scipy.ndimage import maximum_filter
-
-    from hsi.blending import REACH
     from hsi.bundle import Bundle
     from hsi.devices import resolve_device
     from hsi.familiarity import learn_familiarity
-    from hsi.models import build_model
-    from hsi.reducers import fit_reducer, reduce_scene
+    from hsi.models import build_model, join_discriminant
     from hsi.training import Trainer
 
-    scene, labels, valid = inputs.scene, inputs.labels, inputs.survey.valid
-    window, classes = settings.model.window, len(labels.table)
-    half = window // 2
-    check_window(window, scene)
+    scene, labels = inputs.scene, inputs.labels
+    classes, codes = len(labels.table), labels.codes()
+    check_window(settings.model.window, scene)
     check_calibration(settings, split)
-    with watch.stage("reduce"), progress("reduce", "rows") as advance:
-        reducer = fit_reducer(scene, settings.reducer, valid, advance)
-        around = split.train | split.validation
-        if settings.mapping.calibrate and settings.mapping.blend:
-            around = maximum_filter(around, 2 * REACH + 1)  # validation pixels are blended with their neighbours
-        padded = reduce_scene(scene, reducer, valid, advance, margin=half, around=around)
-    say("reducer", f"{reducer.describe()}; fitted on all {np.count_nonzero(valid):,} valid pixels, labelled or not")
+    with watch.stage("reduce"):
+        reducer, padded, margin = reduce_around(inputs, settings, split)
+        settings, window = settle_by_scene(settings, padded, codes, split, margin)
+    half = window // 2
+    padded = crop(padded, margin - half)
     model = build_model(
         settings.model.name, components=reducer.components, window=window, classes=classes, seed=settings.seed
     )
-    codes = labels.codes()
     trainer = Trainer(
         model, padded, codes, split.train, split.validation, settings.training,
         device=resolve_device(settings.device), seed=settings.seed,
@@ -69,26 +63,81 @@ def fit_run(inputs: Inputs, settings: Settings, split: Split, watch: Stopwatch) 
     say_plan(settings, trainer)
     with watch.stage("train"), progress("train", "epochs") as advance:
         fitted = trainer.fit(lambda epoch, epochs: advance(epoch.epoch, epochs, epoch_note(epoch)))
+    rows, columns = np.nonzero(split.train)
+    spectra, truth = padded[:, rows + half, columns + half].T, codes[split.train]
+    network = join_discriminant(fitted.model, spectra, truth) if settings.mapping.spectral else fitted.model
     temperature = None
     if settings.mapping.calibrate:
         with watch.stage("calibrate"):
-            temperature = calibrate(trainer, padded, codes, split, settings)
-    rows, columns = np.nonzero(split.train)
+            temperature = calibrate(network, trainer, padded, codes, split, settings)
     bundle = Bundle(
-        model=fitted.model,
+        model=network,
         reducer=reducer,
         table=labels.table,
         settings=settings,
         bands=inputs.band_list,
-        familiar=learn_familiarity(padded[:, rows + half, columns + half].T, codes[split.train], classes),
+        familiar=learn_familiarity(spectra, truth, classes),
         trained_on=hash_inputs(scene.source, labels.source, *given_files(settings)),
         temperature=temperature.value if temperature else 1.0,
     )
     return Run(settings, split, fitted, bundle, temperature)
 
 
+def reduce_around(inputs: Inputs, settings: Settings, split: Split) -> tuple[Reducer, NDArray[np.float32], int]:
+    """A fitted reducer, the components ``(K, H + 2 margin, W + 2 margin)`` that training looks at, and the margin: half
+    of the window, or of the largest that may be chosen."""
+    from scipy.ndimage import maximum_filter
+
+    from hsi.blending import REACH
+    from hsi.config import USUAL_WINDOW
+    from hsi.reducers import fit_reducer, reduce_scene
+
+    scene, valid = inputs.scene, inputs.survey.valid
+    margin = (settings.model.window or USUAL_WINDOW) // 2
+    around = split.train | split.validation
+    if settings.mapping.calibrate and settings.mapping.blend:
+        around = maximum_filter(around, 2 * REACH + 1)  # validation pixels are blended with their neighbours
+    with progress("reduce", "rows") as advance:
+        reducer = fit_reducer(scene, settings.reducer, valid, advance)
+        padded = reduce_scene(scene, reducer, valid, advance, margin=margin, around=around)
+    say("reducer", f"{reducer.describe()}; fitted on all {np.count_nonzero(valid):,} valid pixels, labelled or not")
+    return reducer, padded, margin
+
+
+def crop(padded: NDArray[np.float32], rim: int) -> NDArray[np.float32]:
+    """``(K, h, w)`` without the outermost ``rim`` rows and columns."""
+    return padded[:, rim : padded.shape[1] - rim, rim : padded.shape[2] - rim]
+
+
+def settle_by_scene(
+    settings: Settings, padded: NDArray[np.float32], codes: NDArray[np.int64], split: Split, margin: int
+) -> tuple[Settings, int]:
+    """The settings with a window, and a word on the discriminant: chosen by the training pixels where not given, and
+    said."""
+    from hsi.surroundings import SIDES, choose_window
+
+    window, spectral = settings.model.window, settings.mapping.spectral
+    if window is not None and spectral is not None:
+        return settings, window
+    choice = choose_window(crop(padded, margin), codes, split.train)
+    shares = ", ".join(f"{side} x {side} {share:.1%}" for side, share in zip(SIDES, choice.accuracy, strict=False))
+    reason = f"a linear discriminant names training pixels by means over {shares}" if shares else "too few to choose by"
+    window = window or choice.window
+    spectral = choice.small_fields if spectral is None else spectral
+    joined = ", joined with a linear discriminant of the pixel's components" if spectral else ""
+    say("window", f"{window}{joined}: {reason}")
+    model = settings.model.model_copy(update={"window": window})
+    mapping = settings.mapping.model_copy(update={"spectral": spectral})
+    return settings.model_copy(update={"model": model, "mapping": mapping}), window
+
+
 def calibrate(
-    trainer: Trainer, padded: NDArray[np.float32], codes: NDArray[np.int64], split: Split, settings: Settings
+    network: WindowNetwork,
+    trainer: Trainer,
+    padded: NDArray[np.float32],
+    codes: NDArray[np.int64],
+    split: Split,
+    settings: Settings,
 ) -> Temperature | None:
     """The temperature that suits the validation pixels, which is said; None where they tell nothing."""
     import torch
@@ -96,9 +145,9 @@ def calibrate(
     from hsi.calibration import fit_temperature
     from hsi.inference import pixel_scores
 
-    averages = {"symmetries": settings.mapping.symmetries, "blended": settings.mapping.blend}
+    averages = {"symmetries": bool(settings.mapping.symmetries), "blended": bool(settings.mapping.blend)}
     how: dict[str, Any] = {"device": trainer.device, "engine": trainer.recipe.engine, **averages}
-    scores = pixel_scores(trainer.model, torch.from_numpy(padded), split.validation, **how)
+    scores = pixel_scores(network, torch.from_numpy(padded), split.validation, **how)
     codes = codes[split.validation]
     found = fit_temperature(scores, codes)
     if found is None:
@@ -145,13 +194,13 @@ def check_names(settings: Settings) -> None:
     from hsi.devices import resolve_device
     from hsi.errors import UnknownNameError
     from hsi.models import MODELS
-    from hsi.reducers import REDUCERS
+    from hsi.reducers import find_reducer
     from hsi.splits import check_request, split_request
 
     models = [*MODELS, *COMPARATORS]
     if settings.model.name not in models:
         raise UnknownNameError("model", settings.model.name, models)
-    _ = REDUCERS[settings.reducer.name]
+    find_reducer(settings.reducer)
     check_request(settings.split.rule, split_request(settings))
     given_files(settings)
     resolve_device(settings.device)
@@ -165,10 +214,12 @@ def check_calibration(settings: Settings, split: Split) -> None:
         raise UsageError(f"--calibrate fits on validation pixels, and the split {split.rule} has none: give it some")
 
 
-def check_window(window: int, scene: Scene) -> None:
-    """Raise :class:`UsageError` for a window that is larger than the scene."""
+def check_window(window: int | None, scene: Scene) -> None:
+    """Raise :class:`UsageError` for a window larger than the scene; where it is still to be chosen, the smallest."""
     from hsi.errors import UsageError
+    from hsi.surroundings import SMALL_WINDOW
 
+    window = window or SMALL_WINDOW
     if window > max(scene.height, scene.width):
         size = f"{scene.height} x {scene.width} pixels"
         raise UsageError(f"--window is {window}, larger than the scene of {size}: try a smaller one")

@@ -45,7 +45,7 @@ def map_with_network(inputs: Inputs, settings: Settings, split: Split, folder: P
         options = MapOptions(engine=run.fitted.recipe.engine, **averages)
         summary = map_inputs(inputs, run, folder / "map.tif", options)
         (folder / "map_confidence.tif").rename(folder / "confidence.tif")
-    return Mapped(settings, split, summary, network_record(run), run.bundle.trained_on, run.bundle)
+    return Mapped(run.settings, split, summary, network_record(run), run.bundle.trained_on, run.bundle)
 
 
 def network_record(run: Run) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def network_record(run: Run) -> dict[str, Any]:
     fitted = run.fitted
     return {
         "recipe": fitted.recipe.to_dict(),
-        "parameters": count_parameters(fitted.model),
+        "parameters": count_parameters(run.bundle.model),
         "device": str(next(fitted.model.parameters()).device),
         "reducer": f"{run.bundle.reducer.describe()}; fitted on all valid pixels, labelled or not",
         "calibration": run.temperature.to_dict() if run.temperature else None,

@@ -10,9 +10,9 @@ import click
 # option name -> (setting, what the option takes, help)
 SETTING_OPTIONS: dict[str, tuple[str, Any, str]] = {
     "--model": ("model.name", str, "Network or comparator; 'hsi models' lists them. [default: hybridsn-bn]"),
-    "--window": ("model.window", int, "Side of the window around each pixel, odd. [default: 25]"),
-    "--reducer": ("reducer.name", str, "mnf, pca, or identity to keep all bands. [default: mnf]"),
-    "--components": ("reducer.components", int, "Components to keep. [default: 20 for mnf, 30 for pca]"),
+    "--window": ("model.window", int, "Side of the window around each pixel, odd. [default: 11 or 15, by the scene]"),
+    "--reducer": ("reducer.name", str, "mnf, pca, or identity to keep all bands. [default: mnf, or the method's own]"),
+    "--components": ("reducer.components", int, "Components to keep. [default: mnf 15, pca 30, or the method's own]"),
     "--split": (
         "split.rule",
         str,
@@ -62,11 +62,15 @@ FLAG_OPTIONS = {
     "--standardise/--no-standardise": ("reducer.standardise", "pca: scale bands first. [default: no]"),
     "--symmetries/--no-symmetries": (
         "mapping.symmetries",
-        "Average the map over the eight symmetries of the square, at eight times the cost. [default: yes]",
+        "Average the map over the eight symmetries of the square, at eight times the cost. [default: yes for HybridSN]",
     ),
     "--blend/--no-blend": (
         "mapping.blend",
-        "Average class probabilities over the neighbours that look alike. [default: yes]",
+        "Average class probabilities over the neighbours that look alike. [default: yes for HybridSN]",
+    ),
+    "--spectral/--no-spectral": (
+        "mapping.spectral",
+        "Join the network with a linear discriminant of the pixel's own components. [default: where fields are small]",
     ),
     "--calibrate/--no-calibrate": (
         "mapping.calibrate",

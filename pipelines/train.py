@@ -14,6 +14,7 @@ from .inputs import read_inputs
 from .options import overrides_of, setting_options
 from .outputs import check_free_file
 from .record import Stopwatch
+from .settling import settle
 from .terminal import say
 
 EPILOG = """\b
@@ -54,6 +55,7 @@ def command(
         settings = load_settings(config, overrides | {"split.rule": "all"})
     check_free_file(out, overwrite)
     refuse_to_train(settings)
+    settings = settle(settings)
     check_names(settings)
     inputs = read_inputs(scene_path, scene_options, label_options)
     watch = Stopwatch()

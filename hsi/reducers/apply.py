@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hsi.config import ReducerSettings
 from hsi.errors import BundleError, SceneError
-from hsi.reducers.reducer import REDUCERS, Pixels, Reducer, ValidBlock
+from hsi.reducers.reducer import Pixels, Reducer, ValidBlock, find_reducer
 from hsi.scene import Scene
 
 Advance = Callable[[int, int], None]
@@ -24,7 +24,7 @@ def fit_reducer(
     ``valid`` is ``(H, W)`` bool. Raises :class:`UsageError` when the settings do not suit the scene and
     :class:`SceneError` when no pixel is valid.
     """
-    reducer = REDUCERS[settings.name](settings)
+    reducer = find_reducer(settings)(settings)
     reducer.check(len(scene.bands))
     if not valid.any():
         raise SceneError(f"{scene.source or scene.name}: no valid pixel: all are NaN, zero or nodata")

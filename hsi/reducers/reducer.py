@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi.config import ReducerSettings
+from hsi.config import USUAL_REDUCER, ReducerSettings
 from hsi.errors import BundleError, UsageError
 from hsi.registry import Registry
 
@@ -83,13 +83,18 @@ class LinearReducer(Reducer):
 REDUCERS: Registry[type[Reducer]] = Registry("reducer", "hsi.reducers")
 
 
+def find_reducer(settings: ReducerSettings) -> type[Reducer]:
+    """The reducer of that name, MNF where there is none. Raises :class:`UnknownNameError`."""
+    return REDUCERS[settings.name or USUAL_REDUCER]
+
+
 def restore_reducer(settings: ReducerSettings, state: Mapping[str, NDArray[np.float64]]) -> Reducer:
     """A fitted reducer from its settings and arrays. Raises :class:`BundleError` for arrays that are missing."""
-    reducer = REDUCERS[settings.name](settings)
+    reducer = find_reducer(settings)(settings)
     try:
         reducer.restore(state)
     except KeyError as missing:
-        raise BundleError(f"the {settings.name} reducer's array {missing} is missing from the saved model") from None
+        raise BundleError(f"the {reducer.name} reducer's array {missing} is missing from the saved model") from None
     return reducer
 
 

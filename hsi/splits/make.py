@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from hsi.config import USUAL_WINDOW
 from hsi.errors import SplitError, UsageError
 from hsi.labels import LabelMap
 from hsi.splits.amount import parse_amount
@@ -39,7 +40,7 @@ def split_request(settings: Settings) -> SplitRequest:
         seed=settings.seed,
         train=train,
         validation=validation,
-        window=settings.model.window,
+        window=settings.model.window or USUAL_WINDOW,
         block=wanted.block,
         buffer=wanted.buffer,
         minimum=wanted.minimum,

@@ -1,10 +1,12 @@
 """The contract that every registered network keeps, and the published numbers of each."""
 
+import numpy as np
 import pytest
 import torch
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from hsi.errors import UnknownNameError, UsageError
-from hsi.models import MODELS, build_model, choose_engine, count_parameters
+from hsi.models import MODELS, build_model, choose_engine, count_parameters, join_discriminant
 from hsi.windows import gather_windows, pad_scene
 from tests.hsi.model_makers import last_layer, wake
 
@@ -276,3 +278,41 @@ def test_the_fast_trunk_is_the_plain_one(name):
         results.append([y, x.grad, *kernels])
     for fast, expected in zip(*results, strict=True):
         torch.testing.assert_close(fast, expected, rtol=1e-3, atol=1e-5)
+
+
+class TestJoined:
+    def joined(self, name="hybridsn-bn-se", classes=3):
+        random = np.random.default_rng(0)
+        pixels, codes = random.normal(size=(60, 17)).astype(np.float32), np.arange(60) % classes
+        pixels[:, 0] += codes
+        network = lively(name, components=17, window=13, classes=classes).eval()
+        return join_discriminant(network, pixels, codes), pixels, codes
+
+    @pytest.mark.parametrize("classes", [2, 3])
+    def test_it_is_the_geometric_mean_of_both(self, classes):
+        joined, pixels, codes = self.joined(classes=classes)
+        patches = torch.randn(5, 17, 13, 13, generator=torch.Generator().manual_seed(1))
+        discriminant = LinearDiscriminantAnalysis().fit(pixels, codes)
+        spectral = discriminant.predict_proba(patches[:, :, 6, 6].numpy())
+        with torch.no_grad():
+            expected = np.sqrt(joined.network(patches).softmax(1).numpy() * spectral)
+            found = joined(patches).softmax(1).numpy()
+        np.testing.assert_allclose(found, expected / expected.sum(1, keepdims=True), atol=1e-5)
+
+    @pytest.mark.parametrize("name", ["hybridsn", "hybridsn-bn-cbam", "ssftt"])
+    def test_dense_is_patch(self, name):
+        joined, *_ = self.joined(name)
+        tile = torch.randn(1, 17, 17, 16, generator=torch.Generator().manual_seed(2))
+        rows, columns = torch.meshgrid(torch.arange(5), torch.arange(4), indexing="ij")
+        patches = gather_windows(tile[0], rows.flatten(), columns.flatten(), 13)
+        with torch.no_grad():
+            dense = joined.head_map(joined.trunk(tile))[0].flatten(1).T
+            torch.testing.assert_close(dense, joined(patches), rtol=1e-4, atol=1e-4)
+
+    def test_a_class_that_was_not_trained_is_never_named(self):
+        network = lively("hybridsn", components=17, window=13, classes=4).eval()
+        pixels = np.random.default_rng(0).normal(size=(20, 17)).astype(np.float32)
+        joined = join_discriminant(network, pixels, np.arange(20) % 2 * 2)
+        with torch.no_grad():
+            named = joined(torch.randn(50, 17, 13, 13, generator=torch.Generator().manual_seed(3))).argmax(1)
+        assert set(named.tolist()) <= {0, 2}

@@ -1,0 +1,83 @@
+"""What a model decides about its settings where nobody says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .options import option_of
+
+if TYPE_CHECKING:
+    from hsi.comparators import Comparator
+    from hsi.config import Settings
+
+
+def settle(settings: Settings) -> Settings:
+    """The settings with the model's own choices filled in where none was made.
+
+    HybridSN's window, and whether it is joined with a discriminant, stay open where nobody says: both are chosen from
+    the scene. Settings of a model that does not
+    exist are returned as they are. Raises :class:`UsageError` for a setting that would mean nothing to a comparator.
+    """
+    from hsi.comparators import COMPARATORS
+    from hsi.models import MODELS
+
+    name = settings.model.name
+    if name in COMPARATORS:
+        return _settle_comparator(settings, COMPARATORS[name])
+    if name not in MODELS:
+        return settings
+    entry = MODELS[name]
+    published = entry.window is not None  # a method of its own; the averages below are part of the recipe for HybridSN
+    reducer = _reducer(settings, entry.reducer, entry.components)
+    mapping = {key: not published for key in ("symmetries", "blend") if getattr(settings.mapping, key) is None}
+    if published and settings.mapping.spectral is None:
+        mapping["spectral"] = False
+    return _with(settings, reducer=reducer, model={"window": settings.model.window or entry.window}, mapping=mapping)
+
+
+def is_comparator(settings: Settings) -> bool:
+    """Whether the model of a run is a comparator."""
+    from hsi.comparators import COMPARATORS
+
+    return settings.model.name in COMPARATORS
+
+
+def _reducer(settings: Settings, own: str | None, components: int | None) -> dict[str, Any]:
+    """The reducer asked for, the method's own or the usual one, with the method's components under its own reducer."""
+    from hsi.config import USUAL_REDUCER
+
+    name = settings.reducer.name or own or USUAL_REDUCER
+    return {"name": name, "components": settings.reducer.components or (components if name == own else None)}
+
+
+def _with(settings: Settings, **sections: dict[str, Any]) -> Settings:
+    update = {name: getattr(settings, name).model_copy(update=values) for name, values in sections.items()}
+    return settings.model_copy(update=update)
+
+
+def _settle_comparator(settings: Settings, comparator: type[Comparator]) -> Settings:
+    """A comparator has a reducer of its own, or none, and the usual window for the split and its audit."""
+    from hsi.config import USUAL_WINDOW
+
+    window = settings.model.window or USUAL_WINDOW
+    _check_meaning(settings, comparator, window)
+    reducer = _reducer(settings, comparator.reducer, comparator.components) if comparator.reducer else {}
+    return _with(settings, reducer=reducer, model={"window": window})
+
+
+def _check_meaning(settings: Settings, comparator: type[Comparator], window: int) -> None:
+    """Raise :class:`UsageError` for the first setting that is not the default and would be ignored."""
+    from hsi.config import Settings as Defaults
+    from hsi.errors import UsageError
+
+    if settings.device not in ("auto", "cpu"):
+        raise UsageError(f"--device {settings.device} means nothing to {comparator.name}, which runs on the CPU")
+    for section in ("training", "mapping", *(() if comparator.reducer else ("reducer",))):
+        given, usual = getattr(settings, section), getattr(Defaults(), section)
+        for name in type(given).model_fields:
+            if getattr(given, name) != getattr(usual, name):
+                raise UsageError(
+                    f"{option_of(f'{section}.{name}')} ({section}.{name}) means nothing to {comparator.name} "
+                    f"({comparator.title}): leave it out, or choose a model that it is for ('hsi models' lists them)"
+                )
+    comparator(settings.seed).sides(window)
