@@ -157,11 +157,12 @@ class Within:
 
 @dataclass(frozen=True)
 class SplitComparison:
-    """All rows under one split, best mean overall accuracy first only in ``rankings``; rows keep their order.
+    """All rows under one split, in their order; ``rankings`` of every measure, ``within`` of the overall accuracy.
 
-    ``position`` is the overall accuracy by position alone, ``containing`` the share of test windows that hold training
-    pixels, ``leak_free`` the number of test pixels whose windows share nothing with training windows, ``test`` that of
-    all. ``unshared`` are pairs of rows with the runs in which their splits differ, so that no test was made.
+    Of the runs of the row with the highest overall accuracy: ``rule`` is their split in words, ``position`` the overall
+    accuracy by position alone, ``containing`` the share of test windows that hold training pixels, ``leak_free`` the
+    number of test pixels whose windows share nothing with training windows, ``test`` that of all. ``unshared`` are the
+    rows whose splits differ from its own, with the runs in which they do: no test was made there.
     """
 
     name: str
@@ -173,11 +174,22 @@ class SplitComparison:
     test: Spread | None
     rankings: tuple[Ranking, ...]
     within: tuple[Within, ...]
-    unshared: Mapping[tuple[str, str], tuple[Replicate, ...]]
+    unshared: Mapping[str, tuple[Replicate, ...]]
 
     def ranking(self, measure: str) -> Ranking | None:
         """The ranking of a measure; None where no row has it."""
         return next((one for one in self.rankings if one.measure == measure), None)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything that was compared. ``about`` tells how: scene, seeds, command, date, versions, machine."""
+
+    title: str
+    splits: tuple[SplitComparison, ...]
+    finished: tuple[FinishedRun, ...]
+    failed: tuple[FailedRun, ...]
+    about: Mapping[str, Any]
 
 
 def read_finished(planned: PlannedRun, folder: Path) -> FinishedRun | None:
@@ -207,26 +219,21 @@ def compare_split(
     if not runs:
         raise ValueError(f"the split {name} has no finished run to compare")
     counts = {row.name: sum(run.row == row.name for run in planned) for row in rows}
-    audits = {run.planned.replicate: run.audit for of_row in runs.values() for run in of_row.values()}
     rankings = tuple(filter(None, (_rank(measure, runs) for measure in MEASURES)))
     best = rankings[0].best if rankings else next(iter(runs))
+    audits = [run.audit for run in runs[best].values()]
     return SplitComparison(
         name=name,
-        rule=_rule_in_words(next(run for of_row in runs.values() for run in of_row.values())),
+        rule=str(next(iter(runs[best].values())).report["split"]),
         rows=tuple(_summary(row, counts[row.name], list(runs[row.name].values())) for row in rows if row.name in runs),
-        position=spread(audit.get("position_accuracy") for audit in audits.values()),
-        containing=spread(audit.get("contains_training") for audit in audits.values()),
-        leak_free=spread(audit.get("leak_free") for audit in audits.values()),
-        test=spread(audit.get("test") for audit in audits.values()),
+        position=spread(audit.get("position_accuracy") for audit in audits),
+        containing=spread(audit.get("contains_training") for audit in audits),
+        leak_free=spread(audit.get("leak_free") for audit in audits),
+        test=spread(audit.get("test") for audit in audits),
         rankings=rankings,
         within=_within(best, runs, truth, progress),
         unshared=_unshared(best, runs),
     )
-
-
-def _rule_in_words(run: FinishedRun) -> str:
-    """The rule without the seed and fold of one run."""
-    return str(run.report["split"])
 
 
 def _summary(row: Row, planned: int, runs: Sequence[FinishedRun]) -> RowSummary:
@@ -259,14 +266,13 @@ def _hash(run: FinishedRun) -> str:
     return str(run.report["split_hash"])
 
 
-def _unshared(best: str, runs: Runs) -> dict[tuple[str, str], tuple[Replicate, ...]]:
+def _unshared(best: str, runs: Runs) -> dict[str, tuple[Replicate, ...]]:
+    """The rows that have another split than the best one in some run, and these runs."""
     found = {}
     for row, of_row in runs.items():
-        both = [key for key in runs[best] if key in of_row]
-        apart = tuple(key for key in both if key not in _shared(runs[best], of_row))
-        if apart:
-            found[best, row] = apart
-    return found
+        shared = _shared(runs[best], of_row)
+        found[row] = tuple(key for key in runs[best] if key in of_row and key not in shared)
+    return {row: keys for row, keys in found.items() if keys}
 
 
 def _rank(measure: str, runs: Runs) -> Ranking | None:
@@ -279,7 +285,8 @@ def _rank(measure: str, runs: Runs) -> Ranking | None:
     gaps: dict[str, list[float]] = {}
     for row in known:
         if row != best:
-            pairs = ((runs[best][key].report[measure], runs[row][key].report[measure]) for key in _shared(runs[best], runs[row]))
+            keys = _shared(runs[best], runs[row])
+            pairs = ((runs[best][key].report[measure], runs[row][key].report[measure]) for key in keys)
             gaps[row] = [one - other for one, other in pairs if one is not None and other is not None]
     tested = [row for row, of_row in gaps.items() if of_row]
     corrected = dict(zip(tested, holm([signed_rank(gaps[row]) for row in tested]), strict=True))
