@@ -225,7 +225,9 @@ def compare_split(
     return SplitComparison(
         name=name,
         rule=str(next(iter(runs[best].values())).report["split"]),
-        rows=tuple(_summary(row, counts[row.name], list(runs[row.name].values())) for row in rows if row.name in runs),
+        rows=tuple(
+            _summary(row, name, counts[row.name], list(runs[row.name].values())) for row in rows if row.name in runs
+        ),
         position=spread(audit.get("position_accuracy") for audit in audits),
         containing=spread(audit.get("contains_training") for audit in audits),
         leak_free=spread(audit.get("leak_free") for audit in audits),
@@ -236,11 +238,11 @@ def compare_split(
     )
 
 
-def _summary(row: Row, planned: int, runs: Sequence[FinishedRun]) -> RowSummary:
+def _summary(row: Row, split: str, planned: int, runs: Sequence[FinishedRun]) -> RowSummary:
     by_class = [[run.report["classes"][i] for run in runs] for i in range(len(runs[0].report["classes"]))]
     return RowSummary(
         name=row.name,
-        published=row.published,
+        published=row.published if row.published and row.published.split in (None, split) else None,
         planned=planned,
         runs=len(runs),
         measures={key: spread(run.report[key] for run in runs) for key in MEASURES},

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hsi.comparison import Comparison, SplitComparison
+from hsi.comparison_notes import split_title
 from hsi.drawing import DPI, FAINT, INK, RIGHT, WRONG, hex_colour, literal, new_figure, plain_axes
 from hsi.paths import write_atomically
 
@@ -37,19 +38,19 @@ def _draw_panel(axes: Axes, split: SplitComparison, names: list[str], comparison
             values[names.index(run.planned.row)].append(100 * run.report["overall_accuracy"])
     line = {"color": INK, "linewidth": 0.8}
     axes.boxplot(
-        values, positions=range(len(names)), orientation="horizontal", widths=0.55, showfliers=False, manage_ticks=False,
-        boxprops=line, whiskerprops=line, capprops=line, medianprops={"color": hex_colour(WRONG), "linewidth": 1.4},
+        values, positions=range(len(names)), orientation="horizontal", widths=0.55, showfliers=False,
+        manage_ticks=False, boxprops=line, whiskerprops=line, capprops=line,
+        medianprops={"color": hex_colour(WRONG), "linewidth": 1.4},
     )  # fmt: skip
     for place, found in enumerate(values):
         steps = [(i + 0.5) / len(found) - 0.5 for i in range(len(found))]
         heights = [place + 0.3 * step for step in steps]
         axes.plot(found, heights, "o", color=hex_colour(RIGHT), alpha=0.75, markeredgewidth=0)
     if split.position is not None:
-        axes.axvline(100 * split.position.mean, color=FAINT, linestyle="--", label="by position alone")
-        axes.legend(frameon=False, fontsize=6, loc="lower left", labelcolor=INK)
+        axes.axvline(100 * split.position.mean, color=FAINT, linestyle="--")
     plain_axes(axes)
-    axes.set_xlabel("overall accuracy (%)", fontsize=8, color=INK)
-    axes.set_title(literal(f"{split.name}: {split.rule}"), fontsize=8, color=INK, loc="left", pad=5)
+    axes.set_xlabel("overall accuracy (%); dashed: by position alone", fontsize=8, color=INK)
+    axes.set_title(literal(split_title(split)), fontsize=8, color=INK, loc="left", pad=5)
 
 
 def write_comparison_figure(folder: Path, comparison: Comparison) -> list[Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from hsi.comparison import MEASURES, Comparison, Ranking, Replicate, Spread, SplitComparison, Versus
+from hsi.comparison import MEASURES, Comparison, Ranking, Replicate, SplitComparison, Spread, Versus
 from hsi.sections import DASH
 from hsi.significance import LEVEL, pairs_needed, smallest_signed_rank
 
@@ -12,8 +12,8 @@ METHODS = (
     "Figures are mean ± standard deviation (n - 1) over runs, in percent. The best mean of a column is bold only where "
     "Wilcoxon's signed-rank test over the runs on shared splits (doi:10.2307/3001968), corrected by Holm's method for "
     "all other rows (https://www.jstor.org/stable/4615733), gives p < 0.05 against every one of them. McNemar's test "
-    "(doi:10.1007/BF02295996) is within a run, on its test pixels, exact below 25 discordant ones, and takes pixels for "
-    "independent, which neighbours are not. 95 % intervals of means are Student's "
+    "(doi:10.1007/BF02295996) is within a run, on its test pixels, exact below 25 discordant ones, and takes pixels "
+    "for independent, which neighbours are not. 95 % intervals of means are Student's "
     "(doi:10.1093/biomet/6.1.1); the runs share one scene, so they tell how far other seeds may lie, and not how far "
     "other scenes may."
 )
@@ -41,7 +41,7 @@ def audit_line(split: SplitComparison) -> str:
         return "no test pixel, so nothing to audit"
     line = f"position-only OA {in_percent(split.position)} %"
     if split.containing is not None:
-        line += f"; {split.containing.mean:.1%} of test windows contain training pixels"
+        line += f"; {100 * split.containing.mean:.1f} % of test windows contain training pixels"
     return f"{line}; leak-free OA: {_leak_free(split)}"
 
 
@@ -56,12 +56,19 @@ def _leak_free(split: SplitComparison) -> str:
     return f"{best.name} {in_percent(best.leak_free)} % {pixels}"
 
 
+def split_title(split: SplitComparison) -> str:
+    """Name and rule, when the rule does not begin with the name."""
+    return split.rule if split.rule.startswith(split.name) else f"{split.name}: {split.rule}"
+
+
 def split_notes(split: SplitComparison) -> list[str]:
     """What may be said of the rows of a split, a sentence each."""
     lines = [f"{row.name}: {row.runs} of {row.planned} runs finished" for row in split.rows if row.runs < row.planned]
     for row, keys in split.unshared.items():
-        lines.append(f"{_best(split)} and {row} have different splits in {_named(keys)}, so no paired test is made there")
-    lines += [_ranking_line(ranking) for ranking in split.rankings if ranking.versus]
+        lines.append(
+            f"{_best(split)} and {row} have different splits in {_named(keys)}, so no paired test is made there"
+        )
+    lines += _ranking_lines(split)
     lines += _too_few(split)
     lines += _within_line(split)
     if any(fold is not None for within in split.within for _, fold in within.replicates):
@@ -79,14 +86,22 @@ def _named(keys: Iterable[Replicate]) -> str:
     return ", ".join(f"seed {seed}" if fold is None else f"seed {seed} fold {fold}" for seed, fold in keys)
 
 
-def _ranking_line(ranking: Ranking) -> str:
-    title = MEASURES[ranking.measure]
+def _ranking_lines(split: SplitComparison) -> list[str]:
+    """What the tests say of each measure; measures of which they say the same share a line."""
+    told: dict[str, list[str]] = {}
+    for ranking in split.rankings:
+        if ranking.versus:
+            told.setdefault(_verdict(ranking), []).append(MEASURES[ranking.measure])
+    return [f"{', '.join(titles)}: {verdict}" for verdict, titles in told.items()]
+
+
+def _verdict(ranking: Ranking) -> str:
     if ranking.supported:
         largest = max(one.pvalue or 0 for one in ranking.versus)
         others = "every other row" if len(ranking.versus) > 1 else ranking.versus[0].row
-        return f"{title}: {ranking.best} leads {others} ({p_text(largest)}{' or less' * (len(ranking.versus) > 1)})"
+        return f"{ranking.best} leads {others} ({p_text(largest)}{' or less' * (len(ranking.versus) > 1)})"
     unclear = [one for one in ranking.versus if one.row in ranking.open]
-    return f"{title}: {ranking.best} has the highest mean, but is not told from {', '.join(map(_doubt, unclear))}"
+    return f"{ranking.best} has the highest mean, but is not told from {', '.join(map(_doubt, unclear))}"
 
 
 def _doubt(one: Versus) -> str:
@@ -109,7 +124,7 @@ def _too_few(split: SplitComparison) -> list[str]:
     least = " (fewer than 6 cannot against even one row)" if pairs < pairs_needed(1) < needed else ""
     return [
         f"Wilcoxon's smallest possible p with {pairs} paired runs is {smallest:.3g}{after}: no lead can be claimed at "
-        f"{LEVEL:.0%}; {needed} seeds or more could support one{least}"
+        f"{100 * LEVEL:.0f} %; {needed} seeds or more could support one{least}"
     ]
 
 
@@ -139,6 +154,6 @@ def comparison_notes(comparison: Comparison) -> list[str]:
 def machine_texts(comparison: Comparison) -> Sequence[str]:
     """The machines that the runs were made on, each once."""
     found = [run.record.get("machine") for run in comparison.finished]
-    texts = [f"{m['processor']}, {m['threads']} threads of {m['cores']} cores" for m in found if m]
+    texts = [f"{m['processor']}, {m['threads']} of {m['cores']} cores a run" for m in found if m]
     devices = {str(run.record.get("device", "cpu")).partition(":")[0] for run in comparison.finished} - {"cpu"}
     return [*dict.fromkeys(texts), *sorted(devices)]

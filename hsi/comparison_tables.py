@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hsi.comparison import MEASURES, Comparison, FinishedRun, RowSummary, Spread, SplitComparison
+from hsi.comparison import MEASURES, Comparison, FinishedRun, RowSummary, SplitComparison, Spread
 from hsi.comparison_notes import (
     METHODS,
     audit_line,
@@ -19,7 +19,7 @@ from hsi.comparison_notes import (
     in_percent,
     machine_texts,
     split_notes,
-    with_deviation,
+    split_title,
 )
 from hsi.paths import write_atomically
 from hsi.sections import DASH, Section, interval
@@ -44,12 +44,7 @@ def main_section(split: SplitComparison) -> Section:
         columns[f"{stage.capitalize()} (s)"] = _seconds(stage)
     columns["Parameters"] = lambda row: DASH if row.parameters is None else f"{row.parameters:,}"
     cells = tuple(tuple(tell(row) for tell in columns.values()) for row in rows)
-    bold = {
-        (i, 2 + j)
-        for i, row in enumerate(rows)
-        for j, key in enumerate(MEASURES)
-        if is_bold(split, key, row.name)
-    }
+    bold = {(i, 2 + j) for i, row in enumerate(rows) for j, key in enumerate(MEASURES) if is_bold(split, key, row.name)}
     return Section(tuple(("", name) for name in columns), "l" + "r" * (len(columns) - 1), cells, frozenset(bold))
 
 
@@ -97,7 +92,7 @@ def to_markdown(comparison: Comparison) -> str:
     """Tables, audit and notes of each split, then the methods and the commands, in GitHub's dialect."""
     parts = [f"# {escape_markdown(comparison.title)}", _about(comparison)]
     for split in comparison.splits:
-        parts += [f"## {escape_markdown(split.name)}: {escape_markdown(split.rule)}", markdown_table(main_section(split))]
+        parts += [f"## {escape_markdown(split_title(split))}", markdown_table(main_section(split))]
         parts.append("\n".join(f"- {escape_markdown(line)}." for line in (_audit(split), *split_notes(split))))
         parts += [markdown_table(interval_section(split)), markdown_table(class_section(split))]
     published = sources(comparison)
@@ -112,7 +107,8 @@ def to_markdown(comparison: Comparison) -> str:
 def _about(comparison: Comparison) -> str:
     about = comparison.about
     versions = ", ".join(f"{name} {about['versions'][name]}" for name in ("hsi", "torch") if name in about["versions"])
-    told = f"{about['date']}, {versions}; {'; '.join(machine_texts(comparison))}; seeds {', '.join(map(str, about['seeds']))}"
+    seeds = ", ".join(map(str, about["seeds"]))
+    told = f"{about['date']}, {versions}; {'; '.join(machine_texts(comparison))}; seeds {seeds}"
     return f"`{shlex.join(about['command'])}`\n\n{escape_markdown(told)}."
 
 
@@ -130,7 +126,7 @@ def to_latex(comparison: Comparison) -> str:
     """For each split a ``table`` for the booktabs package: rows and intervals, then the classes."""
     lines = ["% needs \\usepackage{booktabs}"]
     for split in comparison.splits:
-        about = f"{comparison.title}, {split.name} ({split.rule}). {_audit(split)}."
+        about = f"{comparison.title}; {split_title(split)}. {_audit(split)}."
         lines += [
             r"\begin{table}",
             r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
@@ -202,7 +198,9 @@ def to_json(comparison: Comparison) -> str:
             {**run_values(run), "settings": run.record["settings"], "command": run.record["command"]}
             for run in comparison.finished
         ],
-        "failed": [{**_identity(run.planned), "message": run.message, "log": str(run.log)} for run in comparison.failed],
+        "failed": [
+            {**_identity(run.planned), "message": run.message, "log": str(run.log)} for run in comparison.failed
+        ],
     }
     return json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False, default=_plain) + "\n"
 

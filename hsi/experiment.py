@@ -50,17 +50,19 @@ class SceneInput(Section):
 
 
 class Published(Section):
-    """What others report for a row: the overall accuracy as they print it, and where."""
+    """What others report for a row: the overall accuracy as they print it, where, and under which split of the
+    experiment (None: under each)."""
 
     accuracy: str
     source: str
+    split: str | None = None
 
 
 class Row(Section):
     """One line of the comparison: settings that differ from the shared ones."""
 
     name: Name
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field(default_factory=dict)
     published: Published | None = None
 
 
@@ -80,7 +82,7 @@ class Experiment(Section):
     title: str = Field(min_length=1)
     scene: SceneInput
     seeds: tuple[int, ...] = tuple(range(5))
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field(default_factory=dict)
     splits: tuple[NamedSplit, ...] = ()
     rows: tuple[Row, ...] = Field(min_length=1)
 
@@ -100,6 +102,16 @@ class Experiment(Section):
             twice = [name for name in names if [slug(other) for other in names].count(slug(name)) > 1]
             if twice:
                 raise ValueError(f"the {kind} names {' and '.join(map(repr, twice[:2]))} are alike: name them apart")
+        return self
+
+    @model_validator(mode="after")
+    def _published_under_a_split(self) -> Experiment:
+        known = [split.name for split in self.splits]
+        for row in self.rows:
+            if row.published and row.published.split not in (None, *known):
+                raise ValueError(
+                    str(UnknownNameError(f"split in 'published' of {row.name}", row.published.split, known))
+                )
         return self
 
     @model_validator(mode="after")
@@ -246,8 +258,9 @@ def merged(*layers: Values) -> dict[str, Any]:
     for layer in layers:
         for name, value in layer.items():
             below = found.get(name)
-            nested = isinstance(below, Mapping) and isinstance(value, Mapping)
-            found[name] = merged(below, value) if nested else value
+            if isinstance(below, Mapping) and isinstance(value, Mapping):
+                value = merged(below, value)
+            found[name] = value
     return found
 
 

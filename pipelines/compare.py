@@ -16,7 +16,7 @@ from .options import overrides_of, setting_options
 from .terminal import progress, report, say, warn
 
 if TYPE_CHECKING:
-    from hsi.comparison import Comparison, FailedRun, FinishedRun
+    from hsi.comparison import FailedRun, FinishedRun
     from hsi.experiment import Experiment
 
     from .jobs import Job
@@ -39,10 +39,10 @@ Examples:
 @click.option("--models", help="With a SCENE: the networks and comparators to compare, with commas between them.")
 @click.option("--seeds", help="How many seeds, from 0 on, or a list: 0,3,7. [default: 5, or what EXPERIMENT says]")
 @click.option("--only", metavar="ROWS", help="Rows to run and show, with commas between them. [default: all]")
-@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at once; they share the cores.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder of runs and tables. [default: runs/compare/NAME]"
+    "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at once; they share the cores."
 )
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of runs and tables. [default: runs/compare/NAME]")
 @click.option("--dry-run", is_flag=True, help="List the runs and which of them are finished, and stop.")
 @label_options
 @scene_options
@@ -92,8 +92,8 @@ def _from_file(path: Path, others: Sequence[Any], labels: LabelOptions, scene: S
 
     if any(other is not None for other in others) or labels.given or scene != SceneOptions():
         raise UsageError(
-            f"{path}: an experiment says itself what is run: beside it go --seeds, --only, --jobs, --out and --dry-run; "
-            "write models, settings and labels into the file"
+            f"{path}: an experiment says itself what is run: only --seeds, --only, --jobs, --out and --dry-run go with "
+            "it; write models, settings and labels into the file"
         )
     found = find_experiment(path)
     return load_experiment(found), str(found)
@@ -114,7 +114,9 @@ def _from_scene(
 
     names = _listed(models or "")
     if not names:
-        raise UsageError(f"{path}: --models says what to compare, such as --models hybridsn-bn,svm ('hsi models' lists)")
+        raise UsageError(
+            f"{path}: --models says what to compare, such as --models hybridsn-bn,svm ('hsi models' lists)"
+        )
     values = settings_values(config, overrides)
     if values.pop("seed", None) is not None:
         say("seeds", f"--seeds decides them; the seed in {config} is not used")

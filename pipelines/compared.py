@@ -13,7 +13,7 @@ from .planning import Plan
 from .terminal import new_table, progress, say, stdout, warn
 
 if TYPE_CHECKING:
-    from hsi.comparison import Comparison, FailedRun, FinishedRun, Spread, SplitComparison
+    from hsi.comparison import Comparison, FailedRun, FinishedRun, SplitComparison, Spread
 
 
 def sum_up(
@@ -56,9 +56,10 @@ def show_comparison(comparison: Comparison, out: Path) -> None:
 def _show_split(split: SplitComparison) -> None:
     """Accuracies, seconds and parameters of each row within 80 columns."""
     from hsi.comparison import MEASURES
+    from hsi.comparison_notes import split_title
     from hsi.comparison_tables import is_bold, seconds_text
 
-    table = new_table(f"{split.name}: {split.rule}; mean ± standard deviation in percent, seconds")
+    table = new_table(f"{escape(plain(split_title(split)))}; mean ± standard deviation in percent, seconds")
     table.add_column("row", overflow="ellipsis", no_wrap=True, max_width=22)
     for heading in (*MEASURES.values(), "train", "total", "parameters"):
         table.add_column(heading, justify="right", no_wrap=True)
