@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from hsi.comparison import MEASURES, Comparison, Ranking, Replicate, SplitComparison, Spread, Versus
+from hsi.comparison import Comparison, SplitComparison, Spread
+from hsi.finished_runs import MEASURES, Replicate
+from hsi.ranking import Ranking, Versus
 from hsi.sections import DASH
 from hsi.significance import LEVEL, pairs_needed, smallest_signed_rank
 

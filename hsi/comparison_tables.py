@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hsi.comparison import MEASURES, Comparison, FinishedRun, RowSummary, SplitComparison, Spread
+from hsi.comparison import Comparison, RowSummary, SplitComparison, Spread
 from hsi.comparison_notes import (
     METHODS,
     audit_line,
@@ -21,6 +21,7 @@ from hsi.comparison_notes import (
     split_notes,
     split_title,
 )
+from hsi.finished_runs import MEASURES, FinishedRun
 from hsi.paths import write_atomically
 from hsi.sections import DASH, Section, interval
 from hsi.tables import escape_latex, escape_markdown, latex_tabular, markdown_table

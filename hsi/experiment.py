@@ -108,10 +108,9 @@ class Experiment(Section):
     def _published_under_a_split(self) -> Experiment:
         known = [split.name for split in self.splits]
         for row in self.rows:
-            if row.published and row.published.split not in (None, *known):
-                raise ValueError(
-                    str(UnknownNameError(f"split in 'published' of {row.name}", row.published.split, known))
-                )
+            under = row.published.split if row.published else None
+            if under is not None and under not in known:
+                raise ValueError(str(UnknownNameError(f"split in what is published for {row.name}", under, known)))
         return self
 
     @model_validator(mode="after")

@@ -16,8 +16,8 @@ from .options import overrides_of, setting_options
 from .terminal import progress, report, say, warn
 
 if TYPE_CHECKING:
-    from hsi.comparison import FailedRun, FinishedRun
     from hsi.experiment import Experiment
+    from hsi.finished_runs import FailedRun, FinishedRun
 
     from .jobs import Job
     from .planning import PlacedRun, Plan
@@ -169,7 +169,7 @@ def compare(experiment: Experiment, where: str, out: Path, jobs: int, dry_run: b
 
 def finished_run(run: PlacedRun) -> FinishedRun | None:
     """What a run left, when it is finished."""
-    from hsi.comparison import read_finished
+    from hsi.finished_runs import read_finished
 
     return read_finished(run.planned, run.folder)
 
@@ -222,7 +222,7 @@ def run_missing(plan: Plan, finished: Sequence[PlacedRun], slots: int) -> list[F
 
 def _ended(run: PlacedRun, job: Job, code: int, seconds: float) -> list[FailedRun]:
     """Say how a run ended; it is returned if it failed."""
-    from hsi.comparison import FailedRun
+    from hsi.finished_runs import FailedRun
 
     from .jobs import last_line
 

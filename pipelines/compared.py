@@ -13,7 +13,8 @@ from .planning import Plan
 from .terminal import new_table, progress, say, stdout, warn
 
 if TYPE_CHECKING:
-    from hsi.comparison import Comparison, FailedRun, FinishedRun, SplitComparison, Spread
+    from hsi.comparison import Comparison, SplitComparison, Spread
+    from hsi.finished_runs import FailedRun, FinishedRun
 
 
 def sum_up(
@@ -55,9 +56,9 @@ def show_comparison(comparison: Comparison, out: Path) -> None:
 
 def _show_split(split: SplitComparison) -> None:
     """Accuracies, seconds and parameters of each row within 80 columns."""
-    from hsi.comparison import MEASURES
     from hsi.comparison_notes import split_title
     from hsi.comparison_tables import is_bold, seconds_text
+    from hsi.finished_runs import MEASURES
 
     table = new_table(f"{escape(plain(split_title(split)))}; mean ± standard deviation in percent, seconds")
     table.add_column("row", overflow="ellipsis", no_wrap=True, max_width=22)

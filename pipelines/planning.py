@@ -57,6 +57,7 @@ class PlacedRun:
             part.write_text(yaml.safe_dump(self.planned.values, sort_keys=False), encoding="utf-8")
         arguments = ["classify", str(scene.path), *reading_arguments(scene)]
         arguments += ["--config", str(self.config), "--out", str(self.folder)]
+        arguments += ["--overwrite"] if self.folder.exists() else []  # what lies there is damaged
         return Job(self.name, tuple(arguments), self.out / "logs" / f"{self.name}.log")
 
 
