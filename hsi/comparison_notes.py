@@ -125,7 +125,7 @@ def _too_few(split: SplitComparison) -> list[str]:
     after = f", {min(1, smallest * len(versus)):.3g} after Holm over {len(versus)} rows" if len(versus) > 1 else ""
     least = " (fewer than 6 cannot against even one row)" if pairs < pairs_needed(1) < needed else ""
     return [
-        f"Wilcoxon's smallest possible p with {pairs} paired runs is {smallest:.3g}{after}: no lead can be claimed at "
+        f"Wilcoxon's smallest possible p with {pairs} {_runs(pairs)} on shared splits is {smallest:.3g}{after}: no lead can be claimed at "
         f"{100 * LEVEL:.0f} %; {needed} seeds or more could support one{least}"
     ]
 
@@ -140,8 +140,12 @@ def _within_line(split: SplitComparison) -> list[str]:
     ]
     return [
         f"McNemar, Holm over {tests} tests: {_best(split)} has more test pixels right than {', than '.join(told)} "
-        f"{'runs' if tests > 1 else 'run'}"
+        f"{_runs(tests)}"
     ]
+
+
+def _runs(count: int) -> str:
+    return "run" if count == 1 else "runs"
 
 
 def comparison_notes(comparison: Comparison) -> list[str]:

@@ -87,8 +87,14 @@ def _start(job: Job, environment: Mapping[str, str]) -> _Started:
     process = subprocess.Popen(
         job.command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment,
         start_new_session=True,  # so that a Ctrl-C at the terminal reaches it once, from here
+        preexec_fn=_heed_interrupts,
     )  # fmt: skip
     return _Started(job, process, log)
+
+
+def _heed_interrupts() -> None:
+    """In the new process: what was started in the background may ignore interrupts, and would pass that on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _stop(running: Sequence[_Started]) -> None:

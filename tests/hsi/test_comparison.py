@@ -150,7 +150,7 @@ def test_too_few_seeds_are_said_with_how_many_it_takes(clear):
     split = compared([run for run in clear if run.planned.settings.seed < 5])
     assert not split.ranking("overall_accuracy").supported
     (line,) = [line for line in split_notes(split) if "smallest possible" in line]
-    assert "with 5 paired runs is 0.0625, 0.125 after Holm over 2 rows" in line
+    assert "with 5 runs on shared splits is 0.0625, 0.125 after Holm over 2 rows" in line
     assert "no lead can be claimed at 5 %; 7 seeds or more could support one (fewer than 6 cannot" in line
 
 
