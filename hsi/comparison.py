@@ -68,7 +68,8 @@ class SplitComparison:
 
     Of the runs of the row with the highest overall accuracy: ``rule`` is their split in words, ``position`` the overall
     accuracy by position alone, ``containing`` the share of test windows that hold training pixels, ``leak_free`` the
-    number of test pixels whose windows share nothing with training windows, ``test`` that of all. ``unshared`` are the
+    number of test pixels whose windows share nothing with training windows, ``test`` that of all, ``distinct`` how many
+    different splits there are. ``unshared`` are the
     rows whose splits differ from its own, with the runs in which they do: no test was made there.
     """
 
@@ -79,6 +80,7 @@ class SplitComparison:
     containing: Spread | None
     leak_free: Spread | None
     test: Spread | None
+    distinct: int
     rankings: tuple[Ranking, ...]
     within: tuple[Within, ...]
     unshared: Mapping[str, tuple[Replicate, ...]]
@@ -130,6 +132,7 @@ def compare_split(
         containing=spread(audit.get("contains_training") for audit in audits),
         leak_free=spread(audit.get("leak_free") for audit in audits),
         test=spread(audit.get("test") for audit in audits),
+        distinct=len({run.report["split_hash"] for run in runs[best].values()}),
         rankings=rankings,
         within=compare_within(best, runs, truth, progress),
         unshared=unshared_splits(best, runs),

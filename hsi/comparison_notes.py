@@ -70,6 +70,8 @@ def split_notes(split: SplitComparison) -> list[str]:
         lines.append(
             f"{_best(split)} and {row} have different splits in {_named(keys)}, so no paired test is made there"
         )
+    if split.distinct == 1 < max(row.runs for row in split.rows):
+        lines.append("all runs have one and the same split, so they differ by weights and order of training alone")
     lines += _ranking_lines(split)
     lines += _too_few(split)
     lines += _within_line(split)
@@ -125,8 +127,8 @@ def _too_few(split: SplitComparison) -> list[str]:
     after = f", {min(1, smallest * len(versus)):.3g} after Holm over {len(versus)} rows" if len(versus) > 1 else ""
     least = " (fewer than 6 cannot against even one row)" if pairs < pairs_needed(1) < needed else ""
     return [
-        f"Wilcoxon's smallest possible p with {pairs} {_runs(pairs)} on shared splits is {smallest:.3g}{after}: no lead can be claimed at "
-        f"{100 * LEVEL:.0f} %; {needed} seeds or more could support one{least}"
+        f"Wilcoxon's smallest possible p with {pairs} {_runs(pairs)} on shared splits is {smallest:.3g}{after}: no lead "
+        f"can be claimed at {100 * LEVEL:.0f} %; {needed} seeds or more could support one{least}"
     ]
 
 

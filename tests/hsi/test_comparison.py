@@ -213,6 +213,11 @@ def test_folds_are_runs_of_their_own_and_not_called_independent(finish):
     assert "read p-values as too small" in split_notes(split)[-1]
 
 
+def test_seeds_of_one_given_split_are_said_to_share_it(finish):
+    runs = [finish(row, seed, wrong, split=split_of(0)) for seed in (0, 1) for row, wrong in (("a", 1), ("b", 9))]
+    assert "all runs have one and the same split" in split_notes(compared(runs))[0]
+
+
 def test_the_audit_tells_what_position_alone_achieves(clear):
     line = audit_line(compared(clear))
     assert line.startswith("position-only OA 86.67 ± 10.00 %; 36.7 % of test windows contain training pixels; ")
