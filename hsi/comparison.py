@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -124,7 +125,7 @@ def compare_split(
     audits = [run.audit for run in runs[best].values()]
     return SplitComparison(
         name=name,
-        rule=str(next(iter(runs[best].values())).report["split"]),
+        rule=_rule(list(runs[best].values())),
         rows=tuple(
             _summary(row, name, counts[row.name], list(runs[row.name].values())) for row in rows if row.name in runs
         ),
@@ -136,6 +137,14 @@ def compare_split(
         rankings=rankings,
         within=compare_within(best, runs, truth, progress),
         unshared=unshared_splits(best, runs),
+    )
+
+
+def _rule(runs: Sequence[FinishedRun]) -> str:
+    """The split of the runs in words, all folds together."""
+    rule = str(runs[0].report["split"])
+    return (
+        re.sub(r"fold \d+ of (\d+)", r"\1 folds", rule) if len({run.planned.replicate[1] for run in runs}) > 1 else rule
     )
 
 

@@ -127,8 +127,8 @@ def _too_few(split: SplitComparison) -> list[str]:
     after = f", {min(1, smallest * len(versus)):.3g} after Holm over {len(versus)} rows" if len(versus) > 1 else ""
     least = " (fewer than 6 cannot against even one row)" if pairs < pairs_needed(1) < needed else ""
     return [
-        f"Wilcoxon's smallest possible p with {pairs} {_runs(pairs)} on shared splits is {smallest:.3g}{after}: no lead "
-        f"can be claimed at {100 * LEVEL:.0f} %; {needed} seeds or more could support one{least}"
+        f"Wilcoxon's smallest possible p with {pairs} {_runs(pairs)} on shared splits is {smallest:.3g}{after}: no "
+        f"lead can be claimed at {100 * LEVEL:.0f} %; {needed} seeds or more could support one{least}"
     ]
 
 
@@ -137,13 +137,12 @@ def _within_line(split: SplitComparison) -> list[str]:
         return []
     tests = sum(len(one.tests) for one in split.within)
     told = [
-        f"{one.row} in {one.better} of {len(one.tests)}" + (f" (fewer in {one.worse})" if one.worse else "")
+        f"{one.row} in {one.better} of {len(one.tests)} {_runs(len(one.tests))}"
+        + (f" (fewer in {one.worse})" if one.worse else "")
         for one in split.within
     ]
-    return [
-        f"McNemar, Holm over {tests} tests: {_best(split)} has more test pixels right than {', than '.join(told)} "
-        f"{_runs(tests)}"
-    ]
+    number = "1 test" if tests == 1 else f"{tests} tests"
+    return [f"McNemar, Holm over {number}: {_best(split)} has more test pixels right than {', than '.join(told)}"]
 
 
 def _runs(count: int) -> str:

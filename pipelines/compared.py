@@ -60,8 +60,8 @@ def _show_split(split: SplitComparison) -> None:
     from hsi.comparison_tables import is_bold, seconds_text
     from hsi.finished_runs import MEASURES
 
-    table = new_table(f"{escape(plain(split_title(split)))}; mean ± standard deviation in percent, seconds")
-    table.add_column("row", overflow="ellipsis", no_wrap=True, max_width=22)
+    table = new_table(f"{escape(plain(split_title(split)))}\nmean ± standard deviation in percent, seconds")
+    table.add_column("row", overflow="fold", max_width=22)
     for heading in (*MEASURES.values(), "train", "total", "parameters"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in split.rows:

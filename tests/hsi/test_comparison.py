@@ -164,7 +164,9 @@ def test_mcnemar_is_within_a_seed_and_corrected_over_rows_and_seeds(clear):
     for one in split.within:
         assert list(one.pvalues) == pytest.approx([corrected[one.row, seed] for seed in range(9)])
         assert (one.better, one.worse, one.tests[0].second) == (9, 0, 0)
-    assert "good has more test pixels right than middle in 9 of 9, than bad in 9 of 9 runs" in split_notes(split)[-1]
+    assert (
+        "good has more test pixels right than middle in 9 of 9 runs, than bad in 9 of 9 runs" in split_notes(split)[-1]
+    )
 
 
 def test_the_maps_that_are_read_are_counted(clear):

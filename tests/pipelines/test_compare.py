@@ -102,7 +102,7 @@ def test_the_models_of_a_seed_share_their_split(three):
 
 def test_the_table_tells_means_tests_and_the_audit_in_80_columns(three):
     out, done = three
-    table = done.stdout.partition("random 10%;")[2].partition("audit")[0]
+    table = done.stdout.partition("random 10%\n")[2].partition("audit")[0]
     assert max(map(len, table.splitlines())) <= 80
     assert [line.split()[0] for line in table.splitlines()[3:6]] == ["position", "knn", "gml"]
     for key in MEASURES:
@@ -301,6 +301,7 @@ def test_an_open_fold_is_a_run_for_each(compare, scenes):
     runs = [f"{model}-kfold-random-seed0-fold{fold}" for model in ("position", "gml") for fold in (1, 2)]
     assert plain(compare.names) == runs
     assert "no independent runs" in done.stdout
+    assert "kfold-random, 2 folds\n" in done.stdout
 
 
 def test_an_interrupt_says_what_is_kept_and_how_to_go_on(compare, experiment, monkeypatch):
