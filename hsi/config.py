@@ -7,7 +7,7 @@ import re
 import reprlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -162,16 +162,34 @@ def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None 
 
     Raises :class:`ConfigError` with the file, the setting and the near names for anything that does not fit.
     """
-    values = _read_yaml(path) if path else {}
+    values = settings_values(path, overrides)
+    return validated(Settings, values, str(path) if path else "")
+
+
+def settings_values(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What a YAML file and dotted overrides say, as nested and unchecked values; what they do not say is absent.
+
+    Raises :class:`ConfigError` for a file that is no mapping and an override below something that is no section.
+    """
+    values = read_yaml(path) if path else {}
     for dotted, value in (overrides or {}).items():
         _set(values, dotted, value, path)
+    return values
+
+
+Checked = TypeVar("Checked", bound=BaseModel)
+
+
+def validated(kind: type[Checked], values: Mapping[str, Any], where: str = "") -> Checked:
+    """Values as a checked model; raises :class:`ConfigError`, which begins with ``where``, for what does not fit."""
     try:
-        return Settings.model_validate(values)
+        return kind.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(_explain(error, path)) from None
+        raise ConfigError(f"{where}: {_explain(error, kind)}" if where else _explain(error, kind)) from None
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file, read safely; empty for an empty file. Raises :class:`ConfigError` for all else."""
     try:
         if path.stat().st_size > LARGEST_CONFIG:
             raise ConfigError(f"{path}: larger than {LARGEST_CONFIG} bytes, which is no configuration")
@@ -199,23 +217,22 @@ def _set(values: dict[str, Any], dotted: str, value: Any, path: Path | None) -> 
     values[key] = value
 
 
-def _explain(error: ValidationError, path: Path | None) -> str:
+def _explain(error: ValidationError, kind: type[BaseModel]) -> str:
     """The first problem in one line."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
-    prefix = f"{path}: " if path else ""
     if first["type"] == "extra_forbidden":
-        known = _known_keys(first["loc"][:-1])
+        known = _known_keys(kind, first["loc"][:-1])
         near = difflib.get_close_matches(str(first["loc"][-1]), known, n=2)
         hint = f"did you mean {' or '.join(near)}? " if near else ""
-        return f"{prefix}unknown setting '{where}': {hint}known here: {', '.join(known)}"
+        return f"unknown setting '{where}': {hint}known here: {', '.join(known)}"
     if first["type"] == "literal_error":
         choices = re.findall(r"'([^']*)'", first["ctx"]["expected"])
         given = _shown(first["input"]).strip("'")
-        return f"{prefix}{where}: {UnknownNameError('choice', given, choices)}"
+        return f"{where}: {UnknownNameError('choice', given, choices)}"
     message = first["msg"].removeprefix("Value error, ")
     found = "" if first["type"] == "value_error" else f" (found {_shown(first['input'])})"
-    return f"{prefix}{f'{where}: ' if where else ''}{message}{found}"
+    return f"{f'{where}: ' if where else ''}{message}{found}"
 
 
 def _shown(value: object) -> str:
@@ -225,8 +242,10 @@ def _shown(value: object) -> str:
     return brief.repr(value)[:80]
 
 
-def _known_keys(sections: tuple[int | str, ...]) -> list[str]:
-    model: Any = Settings
+def _known_keys(kind: type[BaseModel], sections: tuple[int | str, ...]) -> list[str]:
+    model: Any = kind
     for section in sections:
-        model = model.model_fields[str(section)].annotation
+        if isinstance(section, str):  # a number is a place in a list
+            annotation = model.model_fields[section].annotation
+            model = next(part for part in (annotation, *get_args(annotation)) if hasattr(part, "model_fields"))
     return list(model.model_fields)

@@ -64,6 +64,10 @@ class TrainingError(HsiError, RuntimeError):
     """Training that cannot go on (for example a loss that is not finite)."""
 
 
+class ComparisonError(HsiError, RuntimeError):
+    """Runs of a comparison that failed."""
+
+
 class BundleError(HsiError, ValueError):
     """A saved model that cannot be read or does not fit the scene."""
 

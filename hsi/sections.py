@@ -25,11 +25,12 @@ SUMMARY = {
 @dataclass(frozen=True)
 class Section:
     """A table: ``columns`` as pairs of a group ("" for none) and a heading, an l or an r for each, and rows of text
-    that is not escaped."""
+    that is not escaped. ``bold`` are the places (row, column) of cells that stand out."""
 
     columns: tuple[tuple[str, str], ...]
     alignment: str
     rows: tuple[tuple[str, ...], ...]
+    bold: frozenset[tuple[int, int]] = frozenset()
 
     @property
     def headings(self) -> list[str]:

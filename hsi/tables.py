@@ -72,6 +72,7 @@ LATEX = str.maketrans(
         "|": r"\textbar{}",
         "–": "--",
         "×": r"$\times$",
+        "±": r"$\pm$",
     }
 )
 
@@ -144,8 +145,8 @@ def to_markdown(report: Report) -> str:
     sections = [class_section(report), summary_section(report), *(section for section in further if section)]
     listed = "\n".join(f"- {escape_markdown(note)}" for note in notes(report))
     audit = audit_section(report)
-    leakage = f"## Leakage audit\n\n{_markdown_table(audit)}" if audit else ""
-    return "\n\n".join(part for part in (*map(_markdown_table, sections), listed, leakage) if part) + "\n"
+    leakage = f"## Leakage audit\n\n{markdown_table(audit)}" if audit else ""
+    return "\n\n".join(part for part in (*map(markdown_table, sections), listed, leakage) if part) + "\n"
 
 
 def to_latex(report: Report) -> str:
@@ -159,10 +160,10 @@ def to_latex(report: Report) -> str:
         "% needs \\usepackage{booktabs}",
         r"\begin{table}",
         r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
-        *_latex_tabular(classes, [r"\midrule", *map(_latex_row, summed)]),
+        *latex_tabular(classes, [r"\midrule", *map(_latex_row, summed)]),
     ]
     for section in (area_section(report), estimate_section(report)):
-        lines += [r"\par\medskip", *_latex_tabular(section)] if section else []
+        lines += [r"\par\medskip", *latex_tabular(section)] if section else []
     lines += [rf"\par\footnotesize {escape_latex(note)}" for note in notes(report)]
     return "\n".join([*lines, r"\end{table}"]) + "\n"
 
@@ -241,14 +242,15 @@ def escape_latex(text: str) -> str:
     return " ".join(text.split()).translate(LATEX)
 
 
-def _markdown_table(section: Section) -> str:
+def markdown_table(section: Section) -> str:
     """A table whose rule says how its columns are aligned."""
     rule = ["---:" if side == "r" else ":---" for side in section.alignment]
-    cells = [[escape_markdown(cell) for cell in row] for row in (section.headings, *section.rows)]
-    return "\n".join("| " + " | ".join(row) + " |" for row in (cells[0], rule, *cells[1:]))
+    headings = [escape_markdown(heading) for heading in section.headings]
+    cells = _emphasised(section, escape_markdown, "**{}**")
+    return "\n".join("| " + " | ".join(row) + " |" for row in (headings, rule, *cells))
 
 
-def _latex_tabular(section: Section, more: Sequence[str] = ()) -> list[str]:
+def latex_tabular(section: Section, more: Sequence[str] = ()) -> list[str]:
     """A tabular with a line of groups above the headings where there are some, and ``more`` lines at its end."""
     groups, rules, first = [], [], 1
     for group, members in groupby(section.columns, key=lambda column: column[0]):
@@ -262,7 +264,7 @@ def _latex_tabular(section: Section, more: Sequence[str] = ()) -> list[str]:
         *([" & ".join(groups) + r" \\", " ".join(rules)] if rules else []),
         _latex_row([heading for _, heading in section.columns]),
         r"\midrule",
-        *map(_latex_row, section.rows),
+        *(" & ".join(row) + r" \\" for row in _emphasised(section, escape_latex, r"\textbf{{{}}}")),
         *more,
         r"\bottomrule",
         r"\end{tabular}",
@@ -272,3 +274,11 @@ def _latex_tabular(section: Section, more: Sequence[str] = ()) -> list[str]:
 def _latex_row(cells: Sequence[str]) -> str:
     """A row of cells that are not escaped yet."""
     return " & ".join(escape_latex(cell) for cell in cells) + r" \\"
+
+
+def _emphasised(section: Section, escape: Callable[[str], str], how: str) -> list[list[str]]:
+    """The escaped cells of a section, those that stand out put into the template ``how``."""
+    return [
+        [how.format(escape(cell)) if (i, j) in section.bold else escape(cell) for j, cell in enumerate(row)]
+        for i, row in enumerate(section.rows)
+    ]

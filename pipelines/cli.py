@@ -19,6 +19,7 @@ from .plain import plain
 # shown by --help without importing what they need
 COMMANDS = {
     "classify": "Train on labelled pixels, map the whole scene, report accuracy.",
+    "compare": "Compare methods over splits and seeds, with tests.",
     "train": "Train on labelled pixels and save the model.",
     "predict": "Map a scene of any size with a saved model.",
     "evaluate": "Compare a map with reference labels.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import click
@@ -80,11 +80,13 @@ FLAG_OPTIONS = {
 }
 
 
-def setting_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Every option that is a setting; those given arrive in ``overrides`` of the function, keyed by setting."""
+def setting_options(function: Callable[..., None], without: Collection[str] = ()) -> Callable[..., None]:
+    """Every option that is a setting, but for those of the settings in ``without``; see :func:`overrides_of`."""
     for flag, (setting, text) in reversed(FLAG_OPTIONS.items()):
         function = click.option(flag, setting.replace(".", "__"), default=None, help=text)(function)
     for option, (setting, kind, text) in reversed(SETTING_OPTIONS.items()):
+        if setting in without:
+            continue
         function = click.option(option, setting.replace(".", "__"), type=kind, default=None, help=text)(function)
     return function
 

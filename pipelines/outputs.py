@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from .inputs import Inputs
 from .plain import plain
-from .record import Stopwatch, peak_memory, versions
+from .record import Stopwatch, machine, peak_memory, versions
 from .terminal import new_table, progress, say, stdout
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ def describe_run(inputs: Inputs, mapped: Mapped, watch: Stopwatch) -> dict[str, 
         "settings": mapped.settings.model_dump(),
         **mapped.record,
         "versions": versions(),
+        "machine": machine(),
         "seed": mapped.settings.seed,
         "inputs": {
             "scene": str(scene.source),

@@ -37,6 +37,12 @@ def warn(text: str) -> None:
     stderr.print(plain(text), markup=False)
 
 
+def report(kind: str, text: str, style: str = "green") -> None:
+    """One line on stderr about a part of the work that ended, above the progress bar where there is one."""
+    stderr.print(f"[{style}]{kind}:[/{style}] ", end="")
+    stderr.print(plain(text), markup=False)
+
+
 def new_table(title: str | None = None) -> Table:
     """An empty table that spends no columns on frames."""
     return Table(

@@ -1,0 +1,140 @@
+"""Commands in processes of their own, several at once, each with a log; an interrupt ends them all."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+import hsi
+
+from .record import usable_cores
+
+LOOK_SECONDS = 0.05
+GRACE_SECONDS = 10  # for a process to remove what it has half-written
+ROOT = Path(hsi.__file__).resolve().parent.parent  # where hsi is imported from, and in a checkout this package
+
+
+@dataclass(frozen=True)
+class Job:
+    """``hsi ARGUMENTS`` under a name; what it prints and complains of goes to ``log``."""
+
+    name: str
+    arguments: tuple[str, ...]
+    log: Path
+
+    @property
+    def command(self) -> list[str]:
+        """The command line, for this Python and this package."""
+        return [sys.executable, "-P", "-m", f"{__package__}.cli", *self.arguments]
+
+
+@dataclass
+class _Started:
+    job: Job
+    process: subprocess.Popen[bytes]
+    log: IO[bytes]
+    since: float = field(default_factory=time.monotonic)
+
+
+Ended = Callable[[Job, int, float], None]
+Changed = Callable[[Sequence[str]], None]
+
+
+def run_jobs(jobs: Sequence[Job], slots: int, threads: int, ended: Ended, changed: Changed) -> None:
+    """Run every job, ``slots`` at a time, each on so many threads.
+
+    ``ended(job, code, seconds)`` is called for each that ends, ``changed(names)`` when others are running than before.
+    When this is interrupted, those that run are interrupted too and waited for.
+    """
+    waiting, running = deque(jobs), list[_Started]()
+    environment = _environment(threads)
+    with _terminated_as_interrupted():
+        try:
+            while waiting or running:
+                while waiting and len(running) < slots:
+                    running.append(_start(waiting.popleft(), environment))
+                    changed([one.job.name for one in running])
+                for one in [one for one in running if one.process.poll() is not None]:
+                    running.remove(one)
+                    one.log.close()
+                    ended(one.job, one.process.returncode, time.monotonic() - one.since)
+                    changed([one.job.name for one in running])
+                time.sleep(LOOK_SECONDS)
+        finally:
+            _stop(running)
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """This process's environment, in which Python finds this package."""
+    places = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+    path = os.pathsep.join(place for place in places if place)
+    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}
+
+
+def _start(job: Job, environment: Mapping[str, str]) -> _Started:
+    job.log.parent.mkdir(parents=True, exist_ok=True)
+    log = job.log.open("wb")
+    process = subprocess.Popen(
+        job.command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment,
+        start_new_session=True,  # so that a Ctrl-C at the terminal reaches it once, from here
+        preexec_fn=_heed_interrupts,
+    )  # fmt: skip
+    return _Started(job, process, log)
+
+
+def _heed_interrupts() -> None:
+    """In the new process: what was started in the background may ignore interrupts, and would pass that on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _stop(running: Sequence[_Started]) -> None:
+    """Interrupt what still runs, and kill what does not end within the grace."""
+    for one in running:
+        one.process.send_signal(signal.SIGINT)
+    deadline = time.monotonic() + GRACE_SECONDS
+    for one in running:
+        try:
+            one.process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            one.process.kill()
+            one.process.wait()
+        one.log.close()
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Being terminated or hung up on counts as an interrupt: processes of other sessions would go on without this."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {getattr(signal, name): signal.signal(getattr(signal, name), interrupt) for name in names}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def threads_each(slots: int) -> int:
+    """Threads for each of so many processes: what the environment says, or an equal part of the cores."""
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    return int(said) if said.isdecimal() and int(said) else max(1, usable_cores() // slots)
+
+
+def last_line(log: Path) -> str:
+    """The last thing that a log tells, without the word error; what it lacks is said, too."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    told = [line.strip() for line in lines if line.strip()]
+    return told[-1].removeprefix("error: ") if told else "ended without a word"

@@ -1,0 +1,143 @@
+"""What ``hsi compare`` is asked for, as runs that are checked and have their folders before the first one starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from .comparators import settle_comparator
+from .fitting import check_names, given_files
+from .input_options import LabelOptions, SceneOptions
+from .inputs import open_input_labels, open_input_scene
+from .jobs import Job
+from .record import hash_files, hash_inputs
+from .terminal import progress, say
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hsi.config import Settings
+    from hsi.experiment import Experiment, PlannedRun, SceneInput
+
+SCENE_FIELDS, LABEL_FIELDS = tuple(SceneOptions.__annotations__), tuple(LabelOptions.__annotations__)
+
+
+@dataclass(frozen=True)
+class PlacedRun:
+    """A planned run with the files of the comparison in ``out`` that are its own; ``key`` stands for all its inputs."""
+
+    planned: PlannedRun
+    key: str
+    out: Path
+
+    @property
+    def name(self) -> str:
+        """What its folder is called."""
+        return f"{self.planned.name}-{self.key}"
+
+    @property
+    def folder(self) -> Path:
+        """Where the run goes."""
+        return self.out / "runs" / self.name
+
+    @property
+    def config(self) -> Path:
+        """Its settings as YAML."""
+        return self.out / "configs" / f"{self.name}.yaml"
+
+    def job(self, scene: SceneInput) -> Job:
+        """The command that makes it; its settings file is written."""
+        from hsi.paths import write_atomically
+
+        with write_atomically(self.config) as part:
+            part.write_text(yaml.safe_dump(self.planned.values, sort_keys=False), encoding="utf-8")
+        arguments = ["classify", str(scene.path), *reading_arguments(scene)]
+        arguments += ["--config", str(self.config), "--out", str(self.folder)]
+        arguments += ["--overwrite"] if self.folder.exists() else []  # what lies there is damaged
+        return Job(self.name, tuple(arguments), self.out / "logs" / f"{self.name}.log")
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Every run of an experiment, the class ids ``(H, W)`` of its scene and the SHA-256 of its input files."""
+
+    experiment: Experiment
+    runs: tuple[PlacedRun, ...]
+    truth: NDArray[Any]
+    sha256: Mapping[str, str]
+
+
+def scene_experiment(
+    path: Path,
+    models: Sequence[str],
+    scene_options: SceneOptions,
+    label_options: LabelOptions,
+    values: Mapping[str, Any],
+) -> Experiment:
+    """The experiment that compares models on a scene with the same settings, which hold no seed."""
+    from hsi.config import validated
+    from hsi.experiment import Experiment
+
+    scene = {"path": path, **asdict(scene_options), **asdict(label_options)}
+    rows = [{"name": name, "settings": {"model": {"name": name}}} for name in models]
+    wanted = {"title": path.stem, "scene": scene, "settings": values, "rows": rows}
+    return validated(Experiment, wanted, "--models")
+
+
+def reading_arguments(scene: SceneInput) -> list[str]:
+    """The options of ``hsi classify`` that read a scene as it is described."""
+    words = []
+    for name in (*LABEL_FIELDS, *SCENE_FIELDS):
+        value, option = getattr(scene, name), f"--{name.replace('_', '-')}"
+        if value is True:
+            words.append(option)
+        elif value is not None and value is not False:
+            words += [option, str(value)]
+    return words
+
+
+def make_plan(experiment: Experiment, where: str, out: Path) -> Plan:
+    """Check every row, read scene and labels, and give each run its folder.
+
+    Raises :class:`UsageError` with the row for settings that cannot be, and whatever the scene and labels give rise to.
+    """
+    from hsi.experiment import plan_runs, run_key
+
+    planned = plan_runs(experiment, where)
+    settled = [_settled(run, where) for run in planned]
+    scene = experiment.scene
+    options = SceneOptions(**{name: getattr(scene, name) for name in SCENE_FIELDS})
+    opened = open_input_scene(scene.path, options)
+    labels = open_input_labels(opened, LabelOptions(**{name: getattr(scene, name) for name in LABEL_FIELDS}))
+    with progress("hash", "files"):
+        sums = hash_inputs(opened.source, labels.source, scene.georef, scene.mask)
+    given = {files: hash_files(files) for files in {given_files(settings) for settings in settled}}
+    runs = tuple(
+        PlacedRun(run, run_key(settings, scene, [*sums.values(), *given[given_files(settings)].values()]), out)
+        for run, settings in zip(planned, settled, strict=True)
+    )
+    more = {path: value for hashed in given.values() for path, value in hashed.items()}
+    return Plan(experiment, runs, labels.values, {**sums, **more})
+
+
+def _settled(run: PlannedRun, where: str) -> Settings:
+    """The settings that a run comes to, of which it is certain that they can be."""
+    from hsi.errors import ConfigError, UsageError
+
+    try:
+        settings = settle_comparator(run.settings)
+        check_names(settings)
+    except UsageError as error:
+        raise ConfigError(f"{where}: row '{run.row}', split '{run.split}': {error}") from None
+    return settings
+
+
+def show_plan(plan: Plan, finished: Sequence[PlacedRun]) -> None:
+    """A line for each run with whether it is finished."""
+    for run in plan.runs:
+        say("finished" if run in finished else "to run", str(run.folder))
+    say("runs", f"{len(plan.runs)}: {len(finished)} finished, {len(plan.runs) - len(finished)} to run")

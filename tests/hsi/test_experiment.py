@@ -1,0 +1,197 @@
+"""Experiments: what a file may say, which runs it comes to, and what tells runs apart."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hsi.config import Settings
+from hsi.errors import ConfigError, UnknownNameError, UsageError
+from hsi.experiment import (
+    Experiment,
+    SceneInput,
+    choose_rows,
+    find_experiment,
+    load_experiment,
+    merged,
+    parse_seeds,
+    plan_runs,
+    run_key,
+    slug,
+)
+from hsi.paths import config_dir
+
+BASE = {
+    "title": "A test",
+    "scene": "scene.mat",
+    "seeds": 2,
+    "settings": {"model": {"window": 11}, "training": {"epochs": 3}},
+    "splits": [{"name": "random", "train": "10%"}, {"name": "apart", "rule": "blocks", "train": 50}],
+    "rows": [{"name": "usual"}, {"name": "slow", "settings": {"training": {"epochs": 9}, "split": {"train": "20%"}}}],
+}
+
+
+def write(tmp_path, **changes):
+    path = tmp_path / "trial.yaml"
+    path.write_text(yaml.safe_dump(BASE | changes), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def planned(tmp_path):
+    def plan(**changes):
+        path = write(tmp_path, **changes)
+        return plan_runs(load_experiment(path), str(path))
+
+    return plan
+
+
+def test_every_row_runs_with_every_split_and_seed(planned):
+    runs = planned()
+    assert [run.name for run in runs] == [
+        "usual-random-seed0", "slow-random-seed0", "usual-apart-seed0", "slow-apart-seed0",
+        "usual-random-seed1", "slow-random-seed1", "usual-apart-seed1", "slow-apart-seed1",
+    ]  # fmt: skip
+    assert [run.settings.seed for run in runs] == [0] * 4 + [1] * 4
+
+
+def test_rows_win_over_splits_and_splits_over_what_is_shared(planned):
+    usual, slow, _, apart = planned()[:4]
+    assert (usual.settings.training.epochs, usual.settings.split.train) == (3, "10%")
+    assert (slow.settings.training.epochs, slow.settings.split.train) == (9, "20%")
+    assert (apart.settings.split.rule, apart.settings.split.train) == ("blocks", "20%")
+    assert all(run.settings.model.window == 11 for run in (usual, slow, apart))
+
+
+def test_what_is_written_for_a_run_comes_to_its_settings(planned):
+    for run in planned():
+        assert Settings.model_validate(yaml.safe_load(yaml.safe_dump(run.values))) == run.settings
+
+
+def test_without_splits_the_shared_one_is_used(planned):
+    runs = planned(splits=[], settings={"split": {"rule": "blocks", "train": 40}})
+    assert {run.split for run in runs} == {"blocks"}
+    assert runs[0].settings.split.train == "40"
+
+
+def test_shared_settings_of_networks_leave_comparators_beside_them_alone(planned):
+    rows = [{"name": "net"}, {"name": "svm", "settings": {"model": {"name": "svm"}}}]
+    shared = BASE["settings"] | {"reducer": {"name": "pca"}, "device": "cpu"}
+    net, svm = planned(rows=rows, settings=shared)[:2]
+    assert (net.settings.training.epochs, net.settings.reducer.name) == (3, "pca")
+    assert svm.values == {"seed": 0, "model": {"name": "svm", "window": 11}, "split": {"train": "10%"}}
+    (alone, *_) = planned(rows=rows[1:], settings=shared)
+    assert alone.settings.reducer.name == "pca"
+
+
+def test_an_open_k_fold_split_is_a_run_for_each_fold(planned):
+    runs = planned(splits=[{"name": "k", "rule": "kfold-random", "folds": 3}], seeds=[4])
+    assert [run.replicate for run in runs if run.row == "usual"] == [(4, 1), (4, 2), (4, 3)]
+    assert runs[-1].name == "slow-k-seed4-fold3"
+    assert runs[-1].values["split"]["fold"] == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"rows": [{"name": "a", "setings": {}}]}, "unknown setting 'rows.0.setings': did you mean settings"),
+        ({"rows": [{"name": "a", "settings": {"training": {"epoch": 3}}}]}, "row 'a', split 'random': unknown setting"),
+        ({"settings": {"training": {"epoch": 3}}}, "trial.yaml: settings: unknown setting 'training.epoch': did you"),
+        ({"splits": [{"name": "b", "rule": "blcoks"}]}, "row 'usual', split 'b': unknown split 'blcoks': did you"),
+        ({"splits": [{"name": "b", "block": 0}]}, "splits.0.block: .*found 0"),
+        ({"splits": [{"name": "b", "side": 3}]}, "unknown setting 'splits.0.side'.*known here: rule"),
+        ({"rows": []}, "rows: .*at least 1"),
+        ({"rows": [{"name": "+ SE"}, {"name": "plus se"}]}, "'\\+ SE' and 'plus se' are alike"),
+        ({"rows": [{"name": "a", "settings": {"seed": 3}}]}, "list the seeds under 'seeds'"),
+        ({"rows": [{"name": "a", "published": {"accuracy": 98.2, "source": "b"}}]}, "accuracy: .*string.*98.2"),
+        (
+            {"rows": [{"name": "a", "published": {"accuracy": "98", "source": "b", "split": "radnom"}}]},
+            "published for a 'radnom': did you mean random",
+        ),
+        ({"seeds": [1, 1]}, "listed twice"),
+        ({"seeds": 0}, "between 1 and 1000, found 0"),
+        ({"seeds": [-1]}, "found -1"),
+        ({"sceen": "b"}, "unknown setting 'sceen': did you mean scene"),
+        ({"scene": {"path": "a", "label": "b"}}, "unknown setting 'scene.label': did you mean labels"),
+    ],
+)
+def test_what_does_not_fit_is_told_in_one_line_with_the_file(planned, changes, words):
+    with pytest.raises(ConfigError, match=words) as caught:
+        planned(**changes)
+    assert "trial.yaml: " in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("text", "seeds"), [("5", (0, 1, 2, 3, 4)), ("0,3,7", (0, 3, 7)), (" 7, ", (7,)), ("1", (0,))])
+def test_seeds_are_a_number_or_a_list(text, seeds):
+    assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["", ",", "0", "-1", "a", "1,b", "2,2", "5000000000,", "1001", "1.5"])
+def test_what_is_no_list_of_seeds_is_refused(text):
+    with pytest.raises(UsageError, match="seed"):
+        parse_seeds(text)
+
+
+def test_rows_are_chosen_by_name(tmp_path):
+    experiment = load_experiment(write(tmp_path))
+    assert [row.name for row in choose_rows(experiment, ["slow"]).rows] == ["slow"]
+    with pytest.raises(UnknownNameError, match="unknown row 'slwo': did you mean slow"):
+        choose_rows(experiment, ["slwo"])
+
+
+def test_names_of_files_keep_rows_apart():
+    assert slug("+ SE") == "plus-se" != slug("SE")
+    assert slug("Überall / *") == "berall"
+    assert slug("日本") == "unnamed"
+
+
+def test_merging_replaces_values_and_leaves_the_layers_alone():
+    low, high = {"a": {"x": 1, "y": 2}, "b": 1}, {"a": {"x": 3}, "b": {"z": 1}}
+    assert merged(low, high) == {"a": {"x": 3, "y": 2}, "b": {"z": 1}}
+    assert low == {"a": {"x": 1, "y": 2}, "b": 1}
+
+
+def test_a_key_changes_with_what_decides_a_run_and_with_nothing_else(planned):
+    first, second = planned()[:2]
+    scene = SceneInput(path="a/scene.mat")
+    key = run_key(first.settings, scene, ["1", "2"])
+    assert len(key) == 8
+    assert key == run_key(first.settings, SceneInput(path="b/scene.mat", labels="c.tif"), ["2", "1"])
+    others = [
+        run_key(second.settings, scene, ["1", "2"]),
+        run_key(first.settings, scene, ["1", "3"]),
+        run_key(first.settings, SceneInput(path="a/scene.mat", drop_bands="3"), ["1", "2"]),
+    ]
+    assert key not in others
+    assert len(set(others)) == 3
+
+
+def test_a_shipped_experiment_is_found_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert find_experiment(Path("ablation")) == config_dir() / "experiments" / "ablation.yaml"
+    assert find_experiment(Path("ablatoin")) == Path("ablatoin")
+    (tmp_path / "ablation").touch()
+    assert find_experiment(Path("ablation")) == Path("ablation")
+
+
+def test_the_ablation_changes_one_thing_at_a_time():
+    experiment = load_experiment(config_dir() / "experiments" / "ablation.yaml")
+    runs = {
+        run.row: run.settings for run in plan_runs(experiment, "") if (run.split, run.settings.seed) == ("random", 0)
+    }
+    paper, default = runs.pop("hybridsn"), runs.pop("our default recipe")
+    assert default == Settings.model_validate({"split": {"train": "10%"}})
+    assert (paper.reducer.components, paper.model.window, paper.training.lr) == (30, 25, 0.001)
+    for name, settings in runs.items():
+        changed = {
+            section for section in Settings.model_fields if getattr(settings, section) != getattr(paper, section)
+        }
+        assert changed == {"training" if name == "+ step decay" else "model"}, name
+    assert (runs["+ step decay"].training.lr, runs["+ step decay"].training.lr_schedule) == (0.0001, "step")
+
+
+def test_experiments_are_not_changed():
+    experiment = Experiment.model_validate(BASE)
+    with pytest.raises(ValueError, match="frozen"):
+        experiment.title = "other"

@@ -1,0 +1,108 @@
+"""Processes side by side: their logs, their ends, and that none outlives an interrupt."""
+
+import os
+import signal
+import sys
+from dataclasses import dataclass
+
+import pytest
+
+from pipelines.jobs import Job, last_line, run_jobs, threads_each
+
+
+@dataclass(frozen=True)
+class Script(Job):
+    """A job that runs its first argument as Python."""
+
+    @property
+    def command(self):
+        return [sys.executable, "-c", *self.arguments]
+
+
+SLEEP = "import time; print('asleep', flush=True); time.sleep(60)"
+
+
+@pytest.fixture
+def work(tmp_path):
+    """Run scripts by name; what ended how, and which were running when that changed."""
+
+    def run(scripts, slots=1, threads=1, at_change=lambda names: None):
+        ends, changes = {}, []
+
+        def changed(names):
+            changes.append(list(names))
+            at_change(names)
+
+        jobs = [Script(name, (text,), tmp_path / "logs" / f"{name}.log") for name, text in scripts.items()]
+        run_jobs(jobs, slots, threads, lambda job, code, seconds: ends.update({job.name: code}), changed)
+        return ends, changes
+
+    return run
+
+
+def test_each_job_ends_with_its_code_and_log(work, tmp_path):
+    ends, _ = work({"good": "print('fine')", "bad": "print('a'); raise SystemExit('error: no such thing')"})
+    assert ends == {"good": 0, "bad": 1}
+    assert last_line(tmp_path / "logs" / "good.log") == "fine"
+    assert last_line(tmp_path / "logs" / "bad.log") == "no such thing"
+
+
+def test_no_more_run_at_once_than_there_are_slots(work):
+    ends, changes = work({str(i): "" for i in range(5)}, slots=2)
+    assert len(ends) == 5
+    assert max(map(len, changes)) == 2
+    assert changes[-1] == []
+
+
+def test_a_silent_job_has_something_told_of_it(work, tmp_path):
+    work({"silent": "raise SystemExit(3)"})
+    assert last_line(tmp_path / "logs" / "silent.log") == "ended without a word"
+
+
+def test_a_job_is_told_its_threads_and_finds_this_package(work, tmp_path):
+    work({"told": "import hsi, os, pipelines; print(os.environ['OMP_NUM_THREADS'])"}, threads=3)
+    assert last_line(tmp_path / "logs" / "told.log") == "3"
+
+
+def test_the_command_is_hsi_itself(tmp_path):
+    codes = []
+    job = Job("models", ("--version",), tmp_path / "a.log")
+    run_jobs([job], 1, 1, lambda job, code, seconds: codes.append(code), lambda names: None)
+    assert codes == [0]
+    assert last_line(job.log).startswith("hsi, version ")
+
+
+@pytest.fixture
+def heeded():
+    """Interrupts, which what starts the tests may ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_ends_every_job(number, work, tmp_path, heeded):
+    before = signal.getsignal(signal.SIGTERM)
+    log = tmp_path / "logs" / "sleeper.log"
+
+    def when_both_run(names):
+        while len(names) == 2 and not log.read_text():  # it is interrupted once it can be
+            pass
+        if len(names) == 2:
+            os.kill(os.getpid(), number)
+
+    tell = SLEEP.replace("import time", "import os, time; print(os.getpid())")
+    with pytest.raises(KeyboardInterrupt):
+        work({"sleeper": tell, "other": SLEEP}, slots=2, at_change=when_both_run)
+    assert "KeyboardInterrupt" in log.read_text()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(log.read_text().split()[0]), 0)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_cores_are_shared_unless_the_environment_says_how_many_threads(monkeypatch):
+    monkeypatch.setattr("pipelines.jobs.usable_cores", lambda: 8)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert [threads_each(slots) for slots in (1, 3, 16)] == [8, 2, 1]
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert threads_each(3) == 5
