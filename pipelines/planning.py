@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from .comparators import settle_comparator
 from .fitting import check_names, given_files
 from .input_options import LabelOptions, SceneOptions
 from .inputs import open_input_labels, open_input_scene
 from .jobs import Job
 from .record import hash_files, hash_inputs
+from .settling import settle
 from .terminal import progress, say
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _settled(run: PlannedRun, where: str) -> Settings:
     from hsi.errors import ConfigError, UsageError
 
     try:
-        settings = settle_comparator(run.settings)
+        settings = settle(run.settings)
         check_names(settings)
     except UsageError as error:
         raise ConfigError(f"{where}: row '{run.row}', split '{run.split}': {error}") from None

@@ -11,8 +11,8 @@ import yaml
 
 from hsi.config import Settings, load_settings
 from hsi.experiment import load_experiment, plan_runs
-from pipelines.comparators import settle_comparator
 from pipelines.fitting import check_names
+from pipelines.settling import settle
 from tests.conftest import ROOT
 
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
@@ -28,7 +28,7 @@ def test_every_configuration_loads(path):
 @pytest.mark.parametrize("path", sorted((ROOT / "configs" / "experiments").glob("*.yaml")), ids=lambda path: path.name)
 def test_every_row_of_every_experiment_can_be_run(path):
     for run in plan_runs(load_experiment(path), str(path)):
-        check_names(settle_comparator(run.settings))
+        check_names(settle(run.settings))
 
 
 def test_the_default_configuration_is_what_the_code_does():
