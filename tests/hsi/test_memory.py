@@ -85,8 +85,8 @@ def test_what_was_measured_is_allowed_for(components, window, tile, megabytes):
     ("name", "components", "window", "tile", "megabytes"),
     [
         ("ssrn", 200, 7, 16, 36), ("ssrn", 200, 7, 62, 306), ("ssrn", 200, 7, 160, 1833), ("ssrn", 30, 7, 160, 254),
-        ("cnn3d", 200, 5, 62, 168), ("cnn3d", 200, 5, 160, 1186), ("cnn3d", 100, 5, 96, 201), ("cnn2d", 30, 5, 160, 112),
-        ("cnn3d", 30, 5, 160, 160), ("cnn1d", 200, 1, 160, 796), ("ssftt", 30, 13, 32, 38), ("ssftt", 30, 13, 160, 114),
+        ("cnn3d", 200, 5, 62, 168), ("cnn3d", 200, 5, 160, 1186), ("cnn3d", 100, 5, 96, 201),
+        ("cnn3d", 30, 5, 160, 160), ("cnn2d", 30, 5, 160, 112), ("cnn1d", 200, 1, 160, 796), ("ssftt", 30, 13, 32, 38), ("ssftt", 30, 13, 160, 114),
         ("ssrn", 200, 7, None, 1022), ("ssrn", 100, 7, None, 369), ("cnn3d", 200, 5, None, 143),
         ("cnn2d", 30, 5, None, 6), ("cnn1d", 200, 1, None, 17), ("ssftt", 30, 13, None, 110),
     ],
