@@ -143,9 +143,8 @@ def compare_split(
 def _rule(runs: Sequence[FinishedRun]) -> str:
     """The split of the runs in words, all folds together."""
     rule = str(runs[0].report["split"])
-    return (
-        re.sub(r"fold \d+ of (\d+)", r"\1 folds", rule) if len({run.planned.replicate[1] for run in runs}) > 1 else rule
-    )
+    folds = {run.planned.replicate[1] for run in runs}
+    return re.sub(r"fold \d+ of (\d+)", r"\1 folds", rule) if len(folds) > 1 else rule
 
 
 def _summary(row: Row, split: str, planned: int, runs: Sequence[FinishedRun]) -> RowSummary:
