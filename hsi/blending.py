@@ -5,14 +5,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-REACH = 3  # pixels to each side: squares of 7 x 7
-SHARPNESS = 0.3  # difference of two pixels, in units of the components' spread, at which a neighbour counts 0.6
+RADIUS = 3  # pixels to each side: squares of 7 x 7
+PASSES = 2  # the second averages what the first has averaged
+REACH = RADIUS * PASSES  # how far away a pixel can have a say
+SHARPNESS = 0.45  # difference of two pixels, in units of the components' spread, at which a neighbour counts 0.6
 LEADING = 8  # components that are compared: those with the most signal
 Floats = NDArray[np.float32]
 
 
 def blend(probabilities: Floats, components: Floats) -> Floats:
-    """Probabilities ``(C, h, w)`` averaged over 7 x 7 pixels with weights by likeness of ``components`` ``(K, h, w)``.
+    """Probabilities ``(C, h, w)`` averaged twice over 7 x 7 pixels by the likeness of ``components`` ``(K, h, w)``.
 
     A bilateral filter of the probabilities that is guided by the scene (Kang, Li and Benediktsson 2014,
     doi:10.1109/TGRS.2013.2264508). A pixel whose components are all zero is outside the scene or without data, and
@@ -20,10 +22,16 @@ def blend(probabilities: Floats, components: Floats) -> Floats:
     """
     guide = components[:LEADING]
     known = np.asarray(components.any(axis=0), bool)
+    for _ in range(PASSES):
+        probabilities = _average(probabilities, guide, known)
+    return probabilities
+
+
+def _average(probabilities: Floats, guide: Floats, known: NDArray[np.bool_]) -> Floats:
     total, weights = probabilities.copy(), np.ones(known.shape, np.float32)
     height, width = known.shape
-    for down in range(-REACH, REACH + 1):
-        for right in range(-REACH, REACH + 1):
+    for down in range(-RADIUS, RADIUS + 1):
+        for right in range(-RADIUS, RADIUS + 1):
             if (down, right) == (0, 0):
                 continue
             here = (slice(max(0, -down), height - max(0, down)), slice(max(0, -right), width - max(0, right)))

@@ -121,10 +121,10 @@ class TrainingSettings(Section):
 
 class MappingSettings(Section):
     """How a map is made. ``symmetries`` averages class probabilities over the eight symmetries of the square, eight
-    times the work; ``blend`` averages them over the neighbours that look alike. None means yes for HybridSN, whose
-    recipe they are part of, and no for other methods. ``spectral`` joins the network with a linear discriminant of the
-    pixel's own components; None means where fields are small, and with HybridSN only. ``calibrate`` fits the
-    temperature of the probabilities on validation pixels."""
+    times the work; ``blend`` averages them over the neighbours that look alike; ``spectral`` joins the network with a
+    linear discriminant of the pixel's own components. None means no for other methods than HybridSN, and with it:
+    symmetries always, spectral where fields are small, blend where they are not. ``calibrate`` fits the temperature of
+    the probabilities on validation pixels."""
 
     symmetries: bool | None = None
     blend: bool | None = None

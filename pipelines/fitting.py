@@ -95,7 +95,7 @@ def reduce_around(inputs: Inputs, settings: Settings, split: Split) -> tuple[Red
     scene, valid = inputs.scene, inputs.survey.valid
     margin = (settings.model.window or USUAL_WINDOW) // 2
     around = split.train | split.validation
-    if settings.mapping.calibrate and settings.mapping.blend:
+    if settings.mapping.calibrate and settings.mapping.blend is not False:
         around = maximum_filter(around, 2 * REACH + 1)  # validation pixels are blended with their neighbours
     with progress("reduce", "rows") as advance:
         reducer = fit_reducer(scene, settings.reducer, valid, advance)
@@ -112,22 +112,22 @@ def crop(padded: NDArray[np.float32], rim: int) -> NDArray[np.float32]:
 def settle_by_scene(
     settings: Settings, padded: NDArray[np.float32], codes: NDArray[np.int64], split: Split, margin: int
 ) -> tuple[Settings, int]:
-    """The settings with a window, and a word on the discriminant: chosen by the training pixels where not given, and
-    said."""
+    """The settings with window, discriminant and blending: chosen by the training pixels where not given, and said."""
     from hsi.surroundings import SIDES, choose_window
 
-    window, spectral = settings.model.window, settings.mapping.spectral
-    if window is not None and spectral is not None:
+    window, spectral, blend = settings.model.window, settings.mapping.spectral, settings.mapping.blend
+    if window is not None and spectral is not None and blend is not None:
         return settings, window
     choice = choose_window(crop(padded, margin), codes, split.train)
     shares = ", ".join(f"{side} x {side} {share:.1%}" for side, share in zip(SIDES, choice.accuracy, strict=False))
     reason = f"a linear discriminant names training pixels by means over {shares}" if shares else "too few to choose by"
     window = window or choice.window
     spectral = choice.small_fields if spectral is None else spectral
+    blend = not choice.small_fields if blend is None else blend
     joined = ", joined with a linear discriminant of the pixel's components" if spectral else ""
     say("window", f"{window}{joined}: {reason}")
     model = settings.model.model_copy(update={"window": window})
-    mapping = settings.mapping.model_copy(update={"spectral": spectral})
+    mapping = settings.mapping.model_copy(update={"spectral": spectral, "blend": blend})
     return settings.model_copy(update={"model": model, "mapping": mapping}), window
 
 

@@ -41,7 +41,7 @@ def map_with_network(inputs: Inputs, settings: Settings, split: Split, folder: P
 
     run = fit_run(inputs, settings, split, watch)
     with watch.stage("map"):
-        averages = settings.mapping.model_dump(include={"symmetries", "blend"})
+        averages = run.settings.mapping.model_dump(include={"symmetries", "blend"})
         options = MapOptions(engine=run.fitted.recipe.engine, **averages)
         summary = map_inputs(inputs, run, folder / "map.tif", options)
         (folder / "map_confidence.tif").rename(folder / "confidence.tif")

@@ -66,7 +66,7 @@ FLAG_OPTIONS = {
     ),
     "--blend/--no-blend": (
         "mapping.blend",
-        "Average class probabilities over the neighbours that look alike. [default: yes for HybridSN]",
+        "Average class probabilities over the neighbours that look alike. [default: HybridSN, unless fields are small]",
     ),
     "--spectral/--no-spectral": (
         "mapping.spectral",

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 def settle(settings: Settings) -> Settings:
     """The settings with the model's own choices filled in where none was made.
 
-    HybridSN's window, and whether it is joined with a discriminant, stay open where nobody says: both are chosen from
-    the scene. Settings of a model that does not
-    exist are returned as they are. Raises :class:`UsageError` for a setting that would mean nothing to a comparator.
+    HybridSN's window, and whether it is joined with a discriminant or its map blended, stay open where nobody says:
+    they are chosen from the scene. Settings of a model that does not exist are returned as they are. Raises
+    :class:`UsageError` for a setting that would mean nothing to a comparator.
     """
     from hsi.comparators import COMPARATORS
     from hsi.models import MODELS
@@ -29,9 +29,8 @@ def settle(settings: Settings) -> Settings:
     entry = MODELS[name]
     published = entry.window is not None  # a method of its own; the averages below are part of the recipe for HybridSN
     reducer = _reducer(settings, entry.reducer, entry.components)
-    mapping = {key: not published for key in ("symmetries", "blend") if getattr(settings.mapping, key) is None}
-    if published and settings.mapping.spectral is None:
-        mapping["spectral"] = False
+    by_recipe = ("symmetries", "blend", "spectral") if published else ("symmetries",)
+    mapping = {key: not published for key in by_recipe if getattr(settings.mapping, key) is None}
     return _with(settings, reducer=reducer, model={"window": settings.model.window or entry.window}, mapping=mapping)
 
 

@@ -17,7 +17,7 @@ def test_the_recipe_is_for_every_hybridsn(name):
     assert found.reducer.name == "mnf"
     assert (found.model.window, found.mapping.spectral) == (None, None)  # the scene decides
     assert found.mapping.symmetries
-    assert found.mapping.blend
+    assert found.mapping.blend is None
 
 
 @pytest.mark.parametrize("name", [name for name, entry in MODELS.items() if entry.window is not None])
