@@ -47,6 +47,17 @@ def test_both_engines_learn_a_simple_scene(model, engine):
     assert fitted.history[-1].loss < fitted.history[0].loss / 2
 
 
+@pytest.mark.parametrize(
+    ("model", "epochs"), [("cnn1d", 90), ("cnn2d", 10), ("cnn3d", 20), ("ssrn", 20), ("ssftt", 20)]
+)
+def test_networks_of_other_papers_learn_it_too(model, epochs):
+    components, codes, train = make_problem()
+    fitted = make_trainer(model, amp="off", epochs=epochs).fit()
+    mapped = map_scene(fitted.model, components, device=CPU).codes
+    assert np.mean(mapped[~train] == codes[~train]) > 0.7  # chance is 0.4
+    assert fitted.history[-1].loss < fitted.history[0].loss * 2 / 3
+
+
 @pytest.mark.parametrize("engine", ["dense", "patch"])
 def test_the_same_seed_trains_the_same_network_and_leaves_the_global_generator_alone(engine):
     before = torch.random.get_rng_state()
