@@ -221,7 +221,9 @@ class TestWhatARunLeaves:
         components = reduce_scene(scene_from_array(sample.cube), bundle.reducer, valid)
         padded = pad_scene(torch.from_numpy(components), bundle.model.window)
         ((_, scores),) = padded_scores(bundle.model, padded, device=torch.device("cpu"), symmetries=True)
-        codes = blend(scores.softmax(0).numpy(), components).argmax(axis=0)
+        probabilities = scores.softmax(0).numpy()
+        assert bundle.settings.mapping.blend is not None
+        codes = (blend(probabilities, components) if bundle.settings.mapping.blend else probabilities).argmax(axis=0)
         assert np.array_equal(np.asarray(bundle.table.ids)[codes], band(mat_run.out / "map.tif"))
 
 

@@ -72,7 +72,7 @@ def test_the_record_tells_what_was_chosen(svm_run):
 
 
 def test_a_network_has_its_parameters_in_the_record(mat_run):
-    assert content(mat_run.out / "run.json")["parameters"] == 220_004
+    assert content(mat_run.out / "run.json")["parameters"] == 220_060
 
 
 def test_probabilities_make_confidence_and_calibration(classify, tmp_path):
@@ -116,7 +116,7 @@ def test_pixels_without_a_number_have_no_class(tmp_path, sample, run, no_figures
         (("--model", "knn", "--device", "cuda"), "--device cuda means nothing to knn, which runs on the CPU"),
         (("--model", "svm-window", "--window", 1), "svm-window averages over 3 pixels or more"),
         (("--model", "svm-windows"), "unknown model 'svm-windows': did you mean svm-window"),
-        (("--model", "hybrid"), "known: boosting, gml, hybridsn, hybridsn-bn,"),
+        (("--model", "hybrid"), "known: boosting, cnn1d, cnn2d, cnn3d, gml, hybridsn,"),
     ],
 )
 def test_what_means_nothing_is_refused_by_name(options, told, classify, tmp_path):
