@@ -182,7 +182,7 @@ def test_the_ablation_changes_one_thing_at_a_time():
     }
     paper, default = runs.pop("hybridsn"), runs.pop("our default recipe")
     assert default == Settings.model_validate({"split": {"train": "10%"}})
-    assert (paper.reducer.components, paper.model.window, paper.training.lr) == (15, 15, 0.001)
+    assert (paper.reducer.components, paper.model.window, paper.training.lr) == (13, 15, 0.001)
     for name, settings in runs.items():
         changed = {
             section for section in Settings.model_fields if getattr(settings, section) != getattr(paper, section)
