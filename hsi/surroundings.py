@@ -1,10 +1,9 @@
-"""How much of its surroundings a pixel has in common: the window that suits a scene, by its training pixels."""
+"""How far a pixel's surroundings can be trusted: what suits a scene and its training pixels, by these alone."""
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,54 +17,80 @@ FOLDS = 5
 
 
 @dataclass(frozen=True)
-class WindowChoice:
-    """The ``window``, and what it was chosen by: the share of ``pixels`` training pixels that a linear discriminant
-    names right, from means over squares of each of :data:`SIDES`; ``best`` is the side with the highest, 0 for none."""
+class Surroundings:
+    """What training pixels tell of the ground around a pixel.
 
-    window: int
-    best: int
+    ``accuracy`` is the share of the training pixels that a linear discriminant names right by means over squares of
+    each of :data:`SIDES`, empty where they are too few to tell, and ``best`` the side with the highest, 0 for none.
+    ``near`` is the share of the test pixels with a training pixel in the usual window, 0 where none is to be tested.
+    """
+
     accuracy: tuple[float, ...]
-    pixels: int
+    best: int
+    near: float
 
     @property
     def small_fields(self) -> bool:
         """Whether what lies more than a pixel away belongs to other fields."""
         return self.best in SMALL_SIDES
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
+    @property
+    def apart(self) -> bool:
+        """Whether most pixels lie on ground that no training window has shown."""
+        return self.near < 0.5
+
+    @property
+    def misleading(self) -> bool:
+        """Whether a network would learn from its training pixels' surroundings what does not hold for other pixels."""
+        return self.small_fields or self.apart
+
+    @property
+    def window(self) -> int:
+        """The window that suits: the smallest where surroundings mislead, else the usual one."""
+        return SMALL_WINDOW if self.misleading else USUAL_WINDOW
+
+    def in_words(self) -> str:
+        """One line for the report."""
+        told = ", ".join(f"{side} x {side} {share:.1%}" for side, share in zip(SIDES, self.accuracy, strict=False))
+        fields = f"training pixels are told apart by means over {told}" if told else "too few to tell fields' size"
+        return f"{fields}; {self.near:.0%} of the test pixels have one near"
 
 
-def choose_window(components: NDArray[np.float32], codes: NDArray[np.int64], train: NDArray[np.bool_]) -> WindowChoice:
-    """The window that suits a scene's fields: 11 where they are of few pixels, else 15.
+def survey_surroundings(
+    components: NDArray[np.float32],
+    codes: NDArray[np.int64],
+    train: NDArray[np.bool_],
+    test: NDArray[np.bool_],
+) -> Surroundings:
+    """How wide the fields are, and how many test pixels are near training pixels.
 
-    ``components`` ``(K, H, W)``, class positions ``codes`` and the training pixels ``train`` ``(H, W)``. Means over
-    squares are told apart by a linear discriminant (Fisher 1936, doi:10.1111/j.1469-1809.1936.tb02137.x) in five folds
-    of the training pixels; no other pixel's class is looked at. Where the best squares are no larger than 3 x 3, what
-    lies farther off belongs to other fields. Of equals the smaller square wins; with too few pixels for
-    folds the window is 15, and 11 in a scene of fewer rows and columns than that.
+    ``components`` are ``(K, H, W)``; class positions ``codes``, training pixels ``train`` and test pixels ``test`` are
+    ``(H, W)``. Means over squares are told apart by a linear discriminant (Fisher 1936,
+    doi:10.1111/j.1469-1809.1936.tb02137.x) in five folds of the training pixels, of equals the smaller square wins. Of
+    test pixels only the place is looked at.
     """
+    from scipy.ndimage import distance_transform_cdt
+
+    distance = distance_transform_cdt(~train, metric="chessboard")
+    near = float(np.mean(distance[test] <= USUAL_WINDOW // 2)) if test.any() else 0.0
+    accuracy = tuple(_told_apart(means_at(components, train, side), codes[train]) for side in SIDES)
+    known = tuple(share for share in accuracy if share is not None)
+    return Surroundings(known, SIDES[int(np.argmax(known))] if known else 0, near)
+
+
+def _told_apart(means: NDArray[np.float32], codes: NDArray[np.int64]) -> float | None:
+    """The share of pixels that a linear discriminant of the others names right; None where there are no folds."""
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-    truth = codes[train]
-    folds = min(FOLDS, int(np.bincount(truth).max(initial=0)))
-    if max(train.shape) < USUAL_WINDOW:
-        return WindowChoice(SMALL_WINDOW, 0, (), truth.size)
-    if folds < 2 or np.unique(truth).size < 2:
-        return WindowChoice(USUAL_WINDOW, 0, (), truth.size)
-    accuracy = []
-    for side in SIDES:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # classes of fewer pixels than folds
-            dealt = StratifiedKFold(folds, shuffle=True, random_state=0)
-            named = cross_val_predict(
-                LinearDiscriminantAnalysis(), means_at(components, train, side), truth, cv=dealt, method="predict"
-            )
-        accuracy.append(float((named == truth).mean()))
-    best = SIDES[int(np.argmax(accuracy))]
-    return WindowChoice(SMALL_WINDOW if best in SMALL_SIDES else USUAL_WINDOW, best, tuple(accuracy), truth.size)
+    folds = min(FOLDS, int(np.bincount(codes).max(initial=0)))
+    if folds < 2 or np.unique(codes).size < 2:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # classes of fewer pixels than folds
+        dealt = StratifiedKFold(folds, shuffle=True, random_state=0)
+        named = cross_val_predict(LinearDiscriminantAnalysis(), means, codes, cv=dealt)
+    return float((named == codes).mean())
 
 
 def means_at(components: NDArray[np.float32], chosen: NDArray[np.bool_], side: int) -> NDArray[np.float32]:

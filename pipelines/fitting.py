@@ -50,7 +50,7 @@ def fit_run(inputs: Inputs, settings: Settings, split: Split, watch: Stopwatch) 
     check_calibration(settings, split)
     with watch.stage("reduce"):
         reducer, padded, margin = reduce_around(inputs, settings, split)
-        settings, window = settle_by_scene(settings, padded, codes, split, margin)
+        settings, window = settle_by_scene(settings, crop(padded, margin), codes, split, inputs.survey.valid)
     half = window // 2
     padded = crop(padded, margin - half)
     model = build_model(
@@ -110,22 +110,26 @@ def crop(padded: NDArray[np.float32], rim: int) -> NDArray[np.float32]:
 
 
 def settle_by_scene(
-    settings: Settings, padded: NDArray[np.float32], codes: NDArray[np.int64], split: Split, margin: int
+    settings: Settings,
+    components: NDArray[np.float32],
+    codes: NDArray[np.int64],
+    split: Split,
 ) -> tuple[Settings, int]:
-    """The settings with window, discriminant and blending: chosen by the training pixels where not given, and said."""
-    from hsi.surroundings import SIDES, choose_window
+    """The settings with window, discriminant and blending: by the training pixels where not given, which is said.
+
+    A model that is trained and not tested is for other scenes, where nothing is near its training pixels.
+    """
+    from hsi.surroundings import survey_surroundings
 
     window, spectral, blend = settings.model.window, settings.mapping.spectral, settings.mapping.blend
     if window is not None and spectral is not None and blend is not None:
         return settings, window
-    choice = choose_window(crop(padded, margin), codes, split.train)
-    shares = ", ".join(f"{side} x {side} {share:.1%}" for side, share in zip(SIDES, choice.accuracy, strict=False))
-    reason = f"a linear discriminant names training pixels by means over {shares}" if shares else "too few to choose by"
-    window = window or choice.window
-    spectral = choice.small_fields if spectral is None else spectral
-    blend = not choice.small_fields if blend is None else blend
+    found = survey_surroundings(components, codes, split.train, split.test)
+    window = window or found.window
+    spectral = found.misleading if spectral is None else spectral
+    blend = not found.misleading if blend is None else blend
     joined = ", joined with a linear discriminant of the pixel's components" if spectral else ""
-    say("window", f"{window}{joined}: {reason}")
+    say("window", f"{window}{joined}: {found.in_words()}")
     model = settings.model.model_copy(update={"window": window})
     mapping = settings.mapping.model_copy(update={"spectral": spectral, "blend": blend})
     return settings.model_copy(update={"model": model, "mapping": mapping}), window

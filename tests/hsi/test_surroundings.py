@@ -1,8 +1,9 @@
-"""The window follows the size of a scene's fields, as its training pixels tell it."""
+"""What training pixels tell of their surroundings: how wide fields are, and how much of a map is near them."""
 
 import numpy as np
+import pytest
 
-from hsi.surroundings import SMALL_WINDOW, choose_window, means_at
+from hsi.surroundings import SMALL_WINDOW, means_at, survey_surroundings
 
 
 def scene(field, side=48, noise=1.0, seed=0):
@@ -16,36 +17,55 @@ def scene(field, side=48, noise=1.0, seed=0):
     return components.astype(np.float32), codes, random.random((side, side)) < 0.25
 
 
+def survey(components, codes, train):
+    return survey_surroundings(components, codes, train, np.ones(codes.shape, bool))
+
+
 def test_large_fields_take_the_usual_window():
-    choice = choose_window(*scene(field=12))
-    assert (choice.window, choice.small_fields) == (15, False)
-    assert choice.best >= 5
-    assert choice.accuracy[0] < max(choice.accuracy)
+    found = survey(*scene(field=12))
+    assert (found.window, found.misleading) == (15, False)
+    assert found.best >= 5
+    assert found.accuracy[0] < max(found.accuracy)
 
 
 def test_small_fields_take_the_smallest_window():
-    choice = choose_window(*scene(field=2, noise=0.5))
-    assert (choice.window, choice.small_fields) == (SMALL_WINDOW, True)
-    assert choice.best in (1, 3)
+    found = survey(*scene(field=2, noise=0.5))
+    assert (found.window, found.small_fields, found.misleading) == (SMALL_WINDOW, True, True)
+    assert found.best in (1, 3)
 
 
-def test_no_pixel_outside_the_training_side_is_looked_at():
+@pytest.mark.parametrize(("rows", "apart"), [(12, True), (36, False)])
+def test_ground_that_no_training_window_has_shown(rows, apart):
+    components, codes, train = scene(field=12)
+    train[rows:] = False
+    found = survey(components, codes, train)
+    assert (found.small_fields, found.apart, found.misleading) == (False, apart, apart)
+    assert found.near == pytest.approx((rows + 7) / 48, abs=0.03)
+
+
+def test_pixels_that_are_not_tested_do_not_count():
+    components, codes, train = scene(field=12)
+    train[12:] = False
+    tested = np.zeros(codes.shape, bool)
+    tested[:12] = True
+    assert survey_surroundings(components, codes, train, tested).near == 1
+    assert survey_surroundings(components, codes, train, ~tested & False).apart
+
+
+def test_no_class_outside_the_training_side_is_looked_at():
     components, codes, train = scene(field=12)
     shuffled = np.where(train, codes, np.random.default_rng(1).integers(0, 3, codes.shape))
-    assert choose_window(components, codes, train) == choose_window(components, shuffled, train)
+    assert survey(components, codes, train) == survey(components, shuffled, train)
 
 
-def test_too_few_pixels_to_choose_by_take_the_usual_window():
+def test_too_few_pixels_to_tell_are_said():
     components, codes, _ = scene(field=12)
     train = np.zeros(codes.shape, bool)
     for code in range(3):
         train[tuple(np.argwhere(codes == code)[0])] = True
-    choice = choose_window(components, codes, train)
-    assert (choice.window, choice.accuracy, choice.small_fields) == (15, (), False)
-
-
-def test_a_tiny_scene_takes_the_smallest_window():
-    assert choose_window(*scene(field=6, side=12)).window == SMALL_WINDOW
+    found = survey(components, codes, train)
+    assert (found.accuracy, found.small_fields) == ((), False)
+    assert "too few" in found.in_words()
 
 
 def test_means_are_over_squares():
