@@ -50,7 +50,7 @@ def fit_run(inputs: Inputs, settings: Settings, split: Split, watch: Stopwatch) 
     check_calibration(settings, split)
     with watch.stage("reduce"):
         reducer, padded, margin = reduce_around(inputs, settings, split)
-        settings, window = settle_by_scene(settings, crop(padded, margin), codes, split, inputs.survey.valid)
+        settings, window = settle_by_scene(settings, crop(padded, margin), codes, split)
     half = window // 2
     padded = crop(padded, margin - half)
     model = build_model(
