@@ -66,11 +66,11 @@ FLAG_OPTIONS = {
     ),
     "--blend/--no-blend": (
         "mapping.blend",
-        "Average class probabilities over the neighbours that look alike. [default: HybridSN, unless fields are small]",
+        "Average class probabilities over the neighbours that look alike. [default: HybridSN, by the scene]",
     ),
     "--spectral/--no-spectral": (
         "mapping.spectral",
-        "Join the network with a linear discriminant of the pixel's own components. [default: where fields are small]",
+        "Join the network with a linear discriminant of the pixel's own components. [default: by the scene]",
     ),
     "--calibrate/--no-calibrate": (
         "mapping.calibrate",
