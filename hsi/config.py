@@ -123,8 +123,8 @@ class MappingSettings(Section):
     """How a map is made. ``symmetries`` averages class probabilities over the eight symmetries of the square, eight
     times the work; ``blend`` averages them over the neighbours that look alike; ``spectral`` joins the network with a
     linear discriminant of the pixel's own components. None means no for other methods than HybridSN, and with it:
-    symmetries always, spectral where surroundings mislead (:mod:`hsi.surroundings`), blend where they do not. ``calibrate`` fits the temperature of
-    the probabilities on validation pixels."""
+    symmetries always, spectral where surroundings mislead (:mod:`hsi.surroundings`), blend where they do not.
+    ``calibrate`` fits the temperature of the probabilities on validation pixels."""
 
     symmetries: bool | None = None
     blend: bool | None = None
