@@ -35,7 +35,7 @@ class SSRN(WindowNetwork):
     Filters along the bands are 7 long; the first takes every second band, and after the spectral blocks 128 filters
     over what is left of the bands put a pixel's spectrum into 128 numbers. These layers and the unpadded 3 x 3 one
     that follows are the trunk; the spatial blocks pad a window by zeros, so they are in the head with the average over
-    the window. Batch norm comes before each convolution but the first, as the paper's equations have it, and once more
+    the window. Batch norm comes before each convolution but the first, and once more
     before the average. ``components >= 7`` bands and any odd ``window >= 3``; 7 as published. 364,168 parameters at 200
     bands and 16 classes. Weights start as He's.
 
