@@ -102,7 +102,8 @@ class TrainingSettings(Section):
 
     ``lr`` is the highest learning rate of the schedule, ``batch`` the windows per step of the patch engine, ``balance``
     the power of the inverse class size by which classes are weighted (0: all pixels alike, 1: all classes alike), and
-    ``clip`` the largest norm of the gradient, None for no limit.
+    ``clip`` the largest norm of the gradient, None for no limit. ``context_dropout`` is the largest share of unlabelled
+    pixels that a step takes out of the windows; None means 1 with HybridSN where surroundings mislead, and else 0.
     """
 
     engine: Engine = "auto"
@@ -116,6 +117,7 @@ class TrainingSettings(Section):
     balance: float = Field(default=0.5, ge=0, le=1)
     clip: float | None = Field(default=1.0, gt=0)
     augment: bool = True
+    context_dropout: float | None = Field(default=None, ge=0, le=1)
     amp: Literal["auto", "off"] = "auto"
 
 

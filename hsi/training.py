@@ -54,6 +54,7 @@ class Recipe:
     balance: float
     clip: float | None
     augment: bool
+    context_dropout: float
     bfloat16: bool
 
     def to_dict(self) -> dict[str, Any]:
@@ -85,6 +86,7 @@ class Fitted:
 
 
 Progress = Callable[[Epoch, int], None]
+Kept = Callable[[tuple[int, ...]], Tensor]  # draws which pixels of that shape stay, bool
 
 
 class DenseEngine:
@@ -94,14 +96,22 @@ class DenseEngine:
         self.model, self.padded = model, padded
         height, width = (side - model.window + 1 for side in padded.shape[-2:])
         self.tiles = plan_tiles(pixels, height, width, model.window)
+        self.labelled = torch.zeros(padded.shape[-2:], dtype=torch.bool)
+        half = model.window // 2
+        self.labelled[pixels.rows.cpu() + half, pixels.columns.cpu() + half] = True
 
     def steps(self, generator: torch.Generator) -> Iterator[list[Tile]]:
         """The tiles of each optimiser step of one epoch."""
         yield from group_tiles(self.tiles, generator)
 
-    def scores(self, part: Tile, turn: int = 0) -> tuple[Tensor, Tensor]:
-        """Class scores ``(n, classes)`` and codes ``(n,)`` of a tile's pixels, the tile turned by a symmetry."""
+    def scores(self, part: Tile, turn: int = 0, kept: Kept | None = None) -> tuple[Tensor, Tensor]:
+        """Class scores ``(n, classes)`` and codes ``(n,)`` of a tile's pixels, the tile turned by a symmetry.
+
+        With ``kept`` only the pixels that it draws, and the labelled ones, are in the tile.
+        """
         tile = part.cut(self.padded).to(part.pixels.codes.device)
+        if kept:
+            tile = tile * (kept(tile.shape[-2:]) | part.cut(self.labelled[None])[0]).to(tile.device)
         features = self.model.trunk(symmetry(tile, turn))
         rows, columns = symmetry_of_starts(part, self.model.window, turn)
         windows = gather_windows(features[0], rows, columns, self.model.head_window)
@@ -120,11 +130,18 @@ class PatchEngine:
         for batch in torch.split(order, self.batch):
             yield [self.pixels.take(batch.to(self.pixels.codes.device))]
 
-    def scores(self, part: Pixels, turn: int = 0) -> tuple[Tensor, Tensor]:
-        """Class scores ``(n, classes)`` and codes ``(n,)`` of a batch, its patches turned by a symmetry."""
+    def scores(self, part: Pixels, turn: int = 0, kept: Kept | None = None) -> tuple[Tensor, Tensor]:
+        """Class scores ``(n, classes)`` and codes ``(n,)`` of a batch, its patches turned by a symmetry.
+
+        With ``kept`` only the pixels that it draws, and the middle ones, are in the patches.
+        """
         device, (rows, columns) = self.padded.device, (part.rows, part.columns)
         patches = gather_windows(self.padded, rows.to(device), columns.to(device), self.model.window)
         patches = patches.to(part.codes.device)
+        if kept:
+            inside = kept((len(patches), 1, self.model.window, self.model.window))
+            inside[:, :, self.model.window // 2, self.model.window // 2] = True
+            patches = patches * inside.to(patches.device)
         return self.model(symmetry(patches, turn)), part.codes
 
 
@@ -170,6 +187,7 @@ def decide(
         balance=settings.balance,
         clip=settings.clip,
         augment=settings.augment,
+        context_dropout=settings.context_dropout or 0.0,
         bfloat16=settings.amp == "auto" and bfloat16_pays(device),
     )
 
@@ -286,8 +304,9 @@ class Trainer:
         turn = int(torch.randint(8, (), generator=self.generator)) if self.recipe.augment else 0
         self.optimiser.zero_grad(set_to_none=True)
         losses, right = [], []
+        kept = self._keep() if self.recipe.context_dropout else None
         for part in parts:
-            scores, codes = self._scores(self.engine, part, turn)
+            scores, codes = self._scores(self.engine, part, turn, kept)
             share = self._loss_sum(scores, codes) / total
             share.backward()  # type: ignore[no-untyped-call]
             losses.append(share.detach())
@@ -306,9 +325,14 @@ class Trainer:
         smoothing = self.recipe.label_smoothing
         return F.cross_entropy(scores, codes, self.class_weights, label_smoothing=smoothing, reduction="sum")
 
-    def _scores(self, engine: Any, part: Any, turn: int = 0) -> tuple[Tensor, Tensor]:
+    def _keep(self) -> Kept:
+        """Pixels stay with a probability that each step draws anew, between all and what the recipe leaves."""
+        dropped = self.recipe.context_dropout * float(torch.rand((), generator=self.generator))
+        return lambda shape: torch.rand(shape, generator=self.generator) >= dropped
+
+    def _scores(self, engine: Any, part: Any, turn: int = 0, kept: Kept | None = None) -> tuple[Tensor, Tensor]:
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.recipe.bfloat16):
-            scores, codes = engine.scores(part, turn)
+            scores, codes = engine.scores(part, turn, kept)
         return scores.float(), codes
 
     @torch.no_grad()

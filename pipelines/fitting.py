@@ -115,24 +115,29 @@ def settle_by_scene(
     codes: NDArray[np.int64],
     split: Split,
 ) -> tuple[Settings, int]:
-    """The settings with window, discriminant and blending: by the training pixels where not given, which is said.
+    """The settings with all that surroundings decide: by the training pixels where it is not given, which is said.
 
     A model that is trained and not tested is for other scenes, where nothing is near its training pixels.
     """
     from hsi.surroundings import survey_surroundings
 
     window, spectral, blend = settings.model.window, settings.mapping.spectral, settings.mapping.blend
-    if window is not None and spectral is not None and blend is not None:
+    dropout = settings.training.context_dropout
+    if window is not None and None not in (spectral, blend, dropout):
         return settings, window
     found = survey_surroundings(components, codes, split.train, split.test)
     window = window or found.window
     spectral = found.misleading if spectral is None else spectral
     blend = not found.misleading if blend is None else blend
+    dropout = float(found.misleading) if dropout is None else dropout
     joined = ", joined with a linear discriminant of the pixel's components" if spectral else ""
     say("window", f"{window}{joined}: {found.in_words()}")
-    model = settings.model.model_copy(update={"window": window})
-    mapping = settings.mapping.model_copy(update={"spectral": spectral, "blend": blend})
-    return settings.model_copy(update={"model": model, "mapping": mapping}), window
+    sections = {
+        "model": settings.model.model_copy(update={"window": window}),
+        "training": settings.training.model_copy(update={"context_dropout": dropout}),
+        "mapping": settings.mapping.model_copy(update={"spectral": spectral, "blend": blend}),
+    }
+    return settings.model_copy(update=sections), window
 
 
 def calibrate(

@@ -54,6 +54,11 @@ SETTING_OPTIONS: dict[str, tuple[str, Any, str]] = {
     "--label-smoothing": ("training.label_smoothing", float, "Share of each label spread over all classes."),
     "--balance": ("training.balance", float, "Weight of rare classes: 0 none, 1 all classes alike. [default: 0.5]"),
     "--clip": ("training.clip", float, "Largest norm of the gradient. [default: 1]"),
+    "--context-dropout": (
+        "training.context_dropout",
+        float,
+        "Largest share of unlabelled pixels that a step takes out of windows. [default: 0 or 1, by the scene]",
+    ),
     "--amp": ("training.amp", str, "bfloat16 in training where the device has it: auto or off. [default: auto]"),
     "--device": ("device", str, "auto, cpu, cuda, cuda:1 or mps. [default: auto]"),
 }

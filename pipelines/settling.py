@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 def settle(settings: Settings) -> Settings:
     """The settings with the model's own choices filled in where none was made.
 
-    HybridSN's window, and whether it is joined with a discriminant or its map blended, stay open where nobody says:
-    they are chosen from the scene. Settings of a model that does not exist are returned as they are. Raises
-    :class:`UsageError` for a setting that would mean nothing to a comparator.
+    HybridSN's window and context dropout, and whether it is joined with a discriminant or its map blended, stay open
+    where nobody says: they are chosen from the scene. Settings of a model that does not exist are returned as they are.
+    Raises :class:`UsageError` for a setting that would mean nothing to a comparator.
     """
     from hsi.comparators import COMPARATORS
     from hsi.models import MODELS
@@ -31,7 +31,9 @@ def settle(settings: Settings) -> Settings:
     reducer = _reducer(settings, entry.reducer, entry.components)
     by_recipe = ("symmetries", "blend", "spectral") if published else ("symmetries",)
     mapping = {key: not published for key in by_recipe if getattr(settings.mapping, key) is None}
-    return _with(settings, reducer=reducer, model={"window": settings.model.window or entry.window}, mapping=mapping)
+    training = {"context_dropout": 0.0} if published and settings.training.context_dropout is None else {}
+    model = {"window": settings.model.window or entry.window}
+    return _with(settings, reducer=reducer, model=model, training=training, mapping=mapping)
 
 
 def is_comparator(settings: Settings) -> bool:

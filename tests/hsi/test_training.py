@@ -168,3 +168,41 @@ def test_epochs_that_need_more_steps_than_planned_do_not_upset_the_schedule():
     plain = trainer.engine.steps
     trainer.engine.steps = lambda generator: (part for _ in range(2) for part in plain(generator))
     assert len(trainer.fit().history) == 3
+
+
+def dropped_scores(trainer, part, engine):
+    """Scores of a part in eval mode after context dropout has taken all that it can."""
+    trainer.model.eval()
+    with torch.no_grad():
+        return engine.scores(part, 0, lambda shape: torch.zeros(shape, dtype=torch.bool))[0]
+
+
+def test_context_dropout_of_the_dense_engine_leaves_the_labelled_pixels():
+    components, codes, train = make_problem()
+    trainer = make_trainer("hybridsn", amp="off", context_dropout=1.0)
+    alone = make_trainer("hybridsn", amp="off", problem=(components * train, codes, train))
+    ((part,),) = trainer.engine.steps(torch.Generator())
+    alone.model.eval()
+    with torch.no_grad():
+        expected = alone.engine.scores(part)[0]
+    torch.testing.assert_close(dropped_scores(trainer, part, trainer.engine), expected)
+
+
+def test_context_dropout_of_the_patch_engine_leaves_the_middle_pixel():
+    trainer = make_trainer("hybridsn", amp="off", engine="patch", context_dropout=1.0)
+    (part, *_) = next(iter(trainer.engine.steps(torch.Generator().manual_seed(0))))
+    components, _, _ = make_problem()
+    patches = torch.zeros(len(part), 13, 11, 11)
+    patches[:, :, 5, 5] = torch.from_numpy(components)[:, part.rows, part.columns].T
+    with torch.no_grad():
+        expected = trainer.model.eval()(patches)
+    torch.testing.assert_close(dropped_scores(trainer, part, trainer.engine), expected)
+
+
+@pytest.mark.parametrize("engine", ["dense", "patch"])
+def test_context_dropout_changes_training_and_repeats_itself(engine):
+    losses = [
+        [epoch.loss for epoch in make_trainer(engine=engine, amp="off", epochs=3, context_dropout=share).fit().history]
+        for share in (0.0, 1.0, 1.0)
+    ]
+    assert losses[0] != losses[1] == losses[2]

@@ -17,7 +17,7 @@ def test_the_recipe_is_for_every_hybridsn(name):
     assert found.reducer.name == "mnf"
     assert (found.model.window, found.mapping.spectral) == (None, None)  # the scene decides
     assert found.mapping.symmetries
-    assert found.mapping.blend is None
+    assert (found.mapping.blend, found.training.context_dropout) == (None, None)
 
 
 @pytest.mark.parametrize("name", [name for name, entry in MODELS.items() if entry.window is not None])
@@ -26,6 +26,7 @@ def test_a_method_of_its_own_sees_what_it_was_published_with_and_is_not_averaged
     assert (found.reducer.name, found.model.window) == (entry.reducer or "mnf", entry.window)
     assert found.reducer.components == entry.components
     assert (found.mapping.symmetries, found.mapping.blend, found.mapping.spectral) == (False, False, False)
+    assert found.training.context_dropout == 0
 
 
 def test_what_is_asked_for_wins():
