@@ -10,6 +10,7 @@ import numpy as np
 
 from .inputs import Inputs
 from .record import Stopwatch, hash_inputs
+from .settling import updated
 from .terminal import progress, say, warn
 
 if TYPE_CHECKING:
@@ -132,12 +133,9 @@ def settle_by_scene(
     dropout = float(found.misleading) if dropout is None else dropout
     joined = ", joined with a linear discriminant of the pixel's components" if spectral else ""
     say("window", f"{window}{joined}: {found.in_words()}")
-    sections = {
-        "model": settings.model.model_copy(update={"window": window}),
-        "training": settings.training.model_copy(update={"context_dropout": dropout}),
-        "mapping": settings.mapping.model_copy(update={"spectral": spectral, "blend": blend}),
-    }
-    return settings.model_copy(update=sections), window
+    mapping = {"spectral": spectral, "blend": blend}
+    settled = updated(settings, model={"window": window}, training={"context_dropout": dropout}, mapping=mapping)
+    return settled, window
 
 
 def calibrate(

@@ -33,7 +33,7 @@ def settle(settings: Settings) -> Settings:
     mapping = {key: not published for key in by_recipe if getattr(settings.mapping, key) is None}
     training = {"context_dropout": 0.0} if published and settings.training.context_dropout is None else {}
     model = {"window": settings.model.window or entry.window}
-    return _with(settings, reducer=reducer, model=model, training=training, mapping=mapping)
+    return updated(settings, reducer=reducer, model=model, training=training, mapping=mapping)
 
 
 def is_comparator(settings: Settings) -> bool:
@@ -51,7 +51,8 @@ def _reducer(settings: Settings, own: str | None, components: int | None) -> dic
     return {"name": name, "components": settings.reducer.components or (components if name == own else None)}
 
 
-def _with(settings: Settings, **sections: dict[str, Any]) -> Settings:
+def updated(settings: Settings, **sections: dict[str, Any]) -> Settings:
+    """The settings with other values in some of their sections."""
     update = {name: getattr(settings, name).model_copy(update=values) for name, values in sections.items()}
     return settings.model_copy(update=update)
 
@@ -63,7 +64,7 @@ def _settle_comparator(settings: Settings, comparator: type[Comparator]) -> Sett
     window = settings.model.window or USUAL_WINDOW
     _check_meaning(settings, comparator, window)
     reducer = _reducer(settings, comparator.reducer, comparator.components) if comparator.reducer else {}
-    return _with(settings, reducer=reducer, model={"window": window})
+    return updated(settings, reducer=reducer, model={"window": window})
 
 
 def _check_meaning(settings: Settings, comparator: type[Comparator], window: int) -> None:
