@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from .comparators import map_with_comparator
-from .fitting import check_names, split_labels
+from hsi.flow.classifying import classify, run_name
+from hsi.flow.fitting import check_names
+from hsi.flow.inputs import read_inputs
+from hsi.flow.record import Stopwatch
+from hsi.flow.run_folder import check_free, run_folder
+from hsi.flow.settling import settle
+
 from .input_options import LabelOptions, SceneOptions, label_options, scene_options
-from .inputs import Inputs, read_inputs
-from .mapped import map_with_network
 from .options import overrides_of, setting_options
-from .outputs import areas_of, calibration_of, describe_run, show_accuracy, show_written, write_report
-from .record import Stopwatch
-from .run_folder import check_free, run_folder
-from .settling import is_comparator, settle
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from hsi.config import Settings
-    from hsi.labels import LabelMap
-    from hsi.splits import Split
+from .outputs import show_accuracy, show_written
 
 EPILOG = """\b
 Examples:
@@ -78,56 +70,3 @@ def command(
         report = classify(inputs, settings, folder, watch)
     show_accuracy(report)
     show_written(out)
-
-
-def classify(inputs: Inputs, settings: Settings, folder: Path, watch: Stopwatch) -> dict[str, Any]:
-    """The whole flow from a split to a complete run in ``folder``; returns the accuracy report."""
-    from hsi.bundle import save_bundle
-    from hsi.rasters import read_classes
-
-    split = split_labels(inputs, settings)
-    map_scene = map_with_comparator if is_comparator(settings) else map_with_network
-    mapped = map_scene(inputs, settings, split, folder, watch)
-    with watch.stage("assess"):
-        ids = read_classes(folder / "map.tif")
-        report = assess(inputs.labels, split, ids, mapped.settings) | {"areas": areas_of(mapped.summary)}
-        report["calibration"] = calibration_of(ids == inputs.labels.values, split.test, folder / "confidence.tif")
-    with watch.stage("write"):
-        if mapped.bundle:
-            save_bundle(folder / "model.safetensors", mapped.bundle)
-        write_report(folder, inputs, mapped, ids, report)
-    record = describe_run(inputs, mapped, watch)
-    (folder / "run.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    return report
-
-
-def run_name(settings: Settings) -> str:
-    """What a run's folder is called when nobody says: model, split (unless random), fold and seed."""
-    split = settings.split
-    rule = [] if split.rule == "random" else [split.rule]
-    fold = [] if split.fold is None else [f"fold{split.fold}"]
-    return "-".join([settings.model.name, *rule, *fold, f"seed{settings.seed}"])
-
-
-def assess(labels: LabelMap, split: Split, ids: NDArray[Any], settings: Settings) -> dict[str, Any]:
-    """Accuracy of mapped class ids ``(H, W)`` on test pixels and the leakage audit, as one report."""
-    from hsi.audit import audit_split
-    from hsi.labels import codes_of
-    from hsi.metrics import confusion_matrix, measure_accuracy
-
-    truth, predicted, test = labels.codes(), codes_of(ids, labels.table), split.test
-    confusion = confusion_matrix(truth[test], predicted[test], len(labels.table))
-    training = [part.train for part in split.counts(labels).values()]
-    report = measure_accuracy(confusion, labels.table, training).to_dict()
-    window = settings.model.window
-    assert window is not None, "settled"
-    audit = audit_split(split.train, test, truth, window, predicted) if test.any() else None
-    return {
-        "model": settings.model.name,
-        "seed": settings.seed,
-        "split": split.rule,
-        "split_hash": split.hash,
-        "split_notes": [*split.notes, *split.warnings],
-        **report,
-        "audit": audit.to_dict() if audit else None,
-    }

@@ -12,8 +12,10 @@ from typing import Any
 import click
 
 from hsi.errors import HsiError, UnknownNameError
+from hsi.telling import listening
 from hsi.version import __version__
 
+from .listening import Terminal
 from .plain import plain
 
 # shown by --help without importing what they need
@@ -73,7 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
     debug = "--debug" in given
     given = [argument for argument in given if argument != "--debug"]  # accepted before and after the command
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), listening(Terminal()):
             warnings.showwarning = _warn_in_one_line
             cli.main(args=given or ["--help"], prog_name="hsi", standalone_mode=False)
     except click.exceptions.Exit as stop:

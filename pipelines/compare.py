@@ -176,7 +176,7 @@ def finished_run(run: PlacedRun) -> FinishedRun | None:
 
 def about_this(plan: Plan) -> dict[str, Any]:
     """How the comparison came to be."""
-    from .record import versions
+    from hsi.flow.record import versions
 
     scene = plan.experiment.scene
     return {

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
+from hsi.flow.inputs import open_input_labels
+from hsi.flow.run_folder import check_free_file
+
 from .beside import confidence_beside, of_run
 from .input_options import LabelOptions, label_options
-from .inputs import open_input_labels
-from .outputs import check_free_file, show_accuracy, show_estimate
+from .outputs import show_accuracy, show_estimate
 from .terminal import say, warn
 
 if TYPE_CHECKING:

@@ -4,43 +4,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import click
 
+from hsi.flow.reading import LabelOptions, SceneOptions
+
+__all__ = ["LabelOptions", "SceneOptions", "label_options", "scene_options"]
+
 PATH = click.Path(path_type=Path)
-
-
-@dataclass(frozen=True)
-class SceneOptions:
-    """How to read a scene."""
-
-    variable: str | None = None
-    georef: Path | None = None
-    mask: Path | None = None
-    drop_bands: str | None = None
-    drop_wavelengths: str | None = None
-    keep_bad_bands: bool = False
-
-
-@dataclass(frozen=True)
-class LabelOptions:
-    """How to read labels."""
-
-    labels: Path | None = None
-    label_variable: str | None = None
-    background: int | None = None
-    label_field: str | None = None
-    label_layer: str | None = None
-    all_touched: bool = False
-    align: bool = False
-
-    @property
-    def given(self) -> bool:
-        """Whether anything was said about labels."""
-        return self != LabelOptions()
 
 
 SCENE_CHOICES = (

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .input_options import LabelOptions, SceneOptions, label_options, scene_options
-from .inputs import (
+from hsi.flow.inputs import (
     bad_pixels,
     choose_input_bands,
     open_input_labels,
@@ -20,6 +19,8 @@ from .inputs import (
     recognised,
     survey_input,
 )
+
+from .input_options import LabelOptions, SceneOptions, label_options, scene_options
 from .plain import plain
 from .terminal import say, stdout
 

@@ -16,8 +16,7 @@ from types import FrameType
 from typing import IO
 
 import hsi
-
-from .record import usable_cores
+from hsi.flow.record import usable_cores
 
 LOOK_SECONDS = 0.05
 GRACE_SECONDS = 10  # for a process to remove what it has half-written

@@ -96,12 +96,6 @@ def setting_options(function: Callable[..., None], without: Collection[str] = ()
     return function
 
 
-def option_of(setting: str) -> str:
-    """What a setting is called on the command line: the option, or both forms of a flag."""
-    options = {name: option for option, (name, *_) in {**SETTING_OPTIONS, **FLAG_OPTIONS}.items()}
-    return options[setting]
-
-
 def overrides_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that were given as options, keyed by their dotted names."""
     return {name.replace("__", "."): value for name, value in options.items() if value is not None}

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from .fitting import check_names, given_files
+from hsi.flow.fitting import check_names, given_files
+from hsi.flow.inputs import open_input_labels, open_input_scene
+from hsi.flow.record import hash_files, hash_inputs
+from hsi.flow.settling import settle
+
 from .input_options import LabelOptions, SceneOptions
-from .inputs import open_input_labels, open_input_scene
 from .jobs import Job
-from .record import hash_files, hash_inputs
-from .settling import settle
 from .terminal import progress, say
 
 if TYPE_CHECKING:

@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hsi.flow.inputs import open_input_scene
+from hsi.flow.record import Stopwatch, hash_files, peak_memory, versions
+from hsi.flow.run_files import areas_of
+from hsi.flow.run_folder import check_free_file
+
 from .input_options import SceneOptions, scene_options
-from .inputs import open_input_scene
-from .outputs import areas_of, check_free_file, show_areas
-from .record import Stopwatch, hash_files, peak_memory, versions
+from .outputs import show_areas
 from .terminal import progress, say, warn
 
 if TYPE_CHECKING:

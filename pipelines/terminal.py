@@ -4,25 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from hsi.telling import Advance
+
 from .plain import plain
 
 # soft_wrap keeps long paths in one piece when the output is piped
 stdout = Console(highlight=False, soft_wrap=True)
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
-
-
-class Advance(Protocol):
-    """Move a progress bar."""
-
-    def __call__(self, done: int, total: int, note: str = "") -> None:
-        """``done`` of ``total``, with a note behind the bar."""
 
 
 def say(label: str, text: str) -> None:

@@ -7,14 +7,15 @@ from typing import Any
 
 import click
 
-from .comparators import refuse_to_train
-from .fitting import Run, check_names, fit_run, split_labels
+from hsi.flow.comparators import refuse_to_train
+from hsi.flow.fitting import Run, check_names, fit_run, split_labels
+from hsi.flow.inputs import read_inputs
+from hsi.flow.record import Stopwatch
+from hsi.flow.run_folder import check_free_file
+from hsi.flow.settling import settle
+
 from .input_options import LabelOptions, SceneOptions, label_options, scene_options
-from .inputs import read_inputs
 from .options import overrides_of, setting_options
-from .outputs import check_free_file
-from .record import Stopwatch
-from .settling import settle
 from .terminal import say
 
 EPILOG = """\b

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hsi.flow.inputs import ranges
 from pipelines.cli import main
-from pipelines.inspect import ranges, size_of
+from pipelines.inspect import size_of
 from tests.hsi import product_makers
 from tests.hsi.file_makers import NORTH_UP, envi, mat, npy, small_cube, small_labels, tiff
 

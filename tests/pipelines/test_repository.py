@@ -11,8 +11,8 @@ import yaml
 
 from hsi.config import Settings, load_settings
 from hsi.experiment import load_experiment, plan_runs
-from pipelines.fitting import check_names
-from pipelines.settling import settle
+from hsi.flow.fitting import check_names
+from hsi.flow.settling import settle
 from tests.conftest import ROOT
 
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .options import option_of
-
 if TYPE_CHECKING:
     from hsi.comparators import Comparator
     from hsi.config import Settings
@@ -34,6 +32,16 @@ def settle(settings: Settings) -> Settings:
     training = {"context_dropout": 0.0} if published and settings.training.context_dropout is None else {}
     model = {"window": settings.model.window or entry.window}
     return updated(settings, reducer=reducer, model=model, training=training, mapping=mapping)
+
+
+def option_of(setting: str) -> str:
+    """What a setting of the reducer, the training or the map is called on the command line, both forms of a flag."""
+    from hsi.config import Settings
+
+    section, name = setting.split(".")
+    field = type(getattr(Settings(), section)).model_fields[name]
+    option = section if name == "name" else name.replace("_", "-")
+    return f"--{option}/--no-{option}" if field.annotation in (bool, bool | None) else f"--{option}"
 
 
 def is_comparator(settings: Settings) -> bool:

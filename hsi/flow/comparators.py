@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .fitting import check_window, given_files
-from .inputs import Inputs
-from .mapped import Mapped
-from .record import Stopwatch, hash_inputs
-from .settling import is_comparator
-from .terminal import progress, say
+from hsi.flow.fitting import check_window, given_files
+from hsi.flow.inputs import Inputs
+from hsi.flow.mapped import Mapped
+from hsi.flow.record import Stopwatch, hash_inputs
+from hsi.flow.settling import is_comparator
+from hsi.telling import progress, say
 
 if TYPE_CHECKING:
     from hsi.comparators import Predicted

@@ -3,8 +3,9 @@
 import pytest
 
 from hsi.config import load_settings
+from hsi.flow.settling import option_of, settle
 from hsi.models import MODELS
-from pipelines.settling import settle
+from pipelines.options import FLAG_OPTIONS, SETTING_OPTIONS
 
 
 def settled(**values):
@@ -46,3 +47,10 @@ def test_settled_settings_are_settled():
     for name in MODELS:
         found = settled(model__name=name)
         assert settle(found) == found
+
+
+def test_settings_are_called_what_the_command_line_calls_them():
+    options = {name: option for option, (name, *_) in {**SETTING_OPTIONS, **FLAG_OPTIONS}.items()}
+    sections = ("reducer.", "training.", "mapping.")
+    named = {setting: option for setting, option in options.items() if setting.startswith(sections)}
+    assert {setting: option_of(setting) for setting in named} == named

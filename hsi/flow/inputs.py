@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .input_options import LabelOptions, SceneOptions
-from .terminal import progress, say, warn
+from hsi.flow.reading import LabelOptions, SceneOptions
+from hsi.telling import progress, say, warn
 
 if TYPE_CHECKING:
     from hsi.bands import BandChoice

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .inputs import Inputs
-from .record import Stopwatch, hash_inputs
-from .settling import updated
-from .terminal import progress, say, warn
+from hsi.flow.inputs import Inputs
+from hsi.flow.record import Stopwatch, hash_inputs
+from hsi.flow.settling import updated
+from hsi.telling import progress, say, warn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

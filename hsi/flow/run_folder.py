@@ -74,3 +74,16 @@ def _take_place(partial: Path, out: Path, overwrite: bool) -> None:
         if old.exists() and not place.exists():  # an interrupt may have come between the two
             old.rename(place)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def check_free_file(path: Path, overwrite: bool) -> None:
+    """Raise :class:`OutputError` unless a file may be written to ``path``."""
+    from hsi.errors import OutputError
+
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder; give --out the name of a file")
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path}: exists already: choose another --out, or replace it with --overwrite")
+    folder = next(folder for folder in path.absolute().parents if folder.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise OutputError(f"{path}: cannot be written: {folder} is no folder to write into: choose another --out")

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .fitting import Run, fit_run
-from .inputs import Inputs
-from .outputs import map_inputs
-from .record import Stopwatch
+from hsi.flow.fitting import Run, fit_run
+from hsi.flow.inputs import Inputs
+from hsi.flow.record import Stopwatch
+from hsi.flow.run_files import map_inputs
 
 if TYPE_CHECKING:
     from hsi.bundle import Bundle

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from hsi.errors import OutputError
-from pipelines.run_folder import MARK, run_folder
+from hsi.flow.run_folder import MARK, run_folder
 from tests.conftest import QUICK
 
 

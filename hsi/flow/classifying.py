@@ -1,0 +1,75 @@
+"""The whole flow, from inputs to a complete run in a folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hsi.flow.comparators import map_with_comparator
+from hsi.flow.fitting import split_labels
+from hsi.flow.inputs import Inputs
+from hsi.flow.mapped import map_with_network
+from hsi.flow.record import Stopwatch
+from hsi.flow.run_files import areas_of, calibration_of, describe_run, write_report
+from hsi.flow.settling import is_comparator
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hsi.config import Settings
+    from hsi.labels import LabelMap
+    from hsi.splits import Split
+
+
+def classify(inputs: Inputs, settings: Settings, folder: Path, watch: Stopwatch) -> dict[str, Any]:
+    """The whole flow from a split to a complete run in ``folder``; returns the accuracy report."""
+    from hsi.bundle import save_bundle
+    from hsi.rasters import read_classes
+
+    split = split_labels(inputs, settings)
+    map_scene = map_with_comparator if is_comparator(settings) else map_with_network
+    mapped = map_scene(inputs, settings, split, folder, watch)
+    with watch.stage("assess"):
+        ids = read_classes(folder / "map.tif")
+        report = assess(inputs.labels, split, ids, mapped.settings) | {"areas": areas_of(mapped.summary)}
+        report["calibration"] = calibration_of(ids == inputs.labels.values, split.test, folder / "confidence.tif")
+    with watch.stage("write"):
+        if mapped.bundle:
+            save_bundle(folder / "model.safetensors", mapped.bundle)
+        write_report(folder, inputs, mapped, ids, report)
+    record = describe_run(inputs, mapped, watch)
+    (folder / "run.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return report
+
+
+def run_name(settings: Settings) -> str:
+    """What a run's folder is called when nobody says: model, split (unless random), fold and seed."""
+    split = settings.split
+    rule = [] if split.rule == "random" else [split.rule]
+    fold = [] if split.fold is None else [f"fold{split.fold}"]
+    return "-".join([settings.model.name, *rule, *fold, f"seed{settings.seed}"])
+
+
+def assess(labels: LabelMap, split: Split, ids: NDArray[Any], settings: Settings) -> dict[str, Any]:
+    """Accuracy of mapped class ids ``(H, W)`` on test pixels and the leakage audit, as one report."""
+    from hsi.audit import audit_split
+    from hsi.labels import codes_of
+    from hsi.metrics import confusion_matrix, measure_accuracy
+
+    truth, predicted, test = labels.codes(), codes_of(ids, labels.table), split.test
+    confusion = confusion_matrix(truth[test], predicted[test], len(labels.table))
+    training = [part.train for part in split.counts(labels).values()]
+    report = measure_accuracy(confusion, labels.table, training).to_dict()
+    window = settings.model.window
+    assert window is not None, "settled"
+    audit = audit_split(split.train, test, truth, window, predicted) if test.any() else None
+    return {
+        "model": settings.model.name,
+        "seed": settings.seed,
+        "split": split.rule,
+        "split_hash": split.hash,
+        "split_notes": [*split.notes, *split.warnings],
+        **report,
+        "audit": audit.to_dict() if audit else None,
+    }
