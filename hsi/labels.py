@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hsi import markup
 from hsi.errors import LabelError
 
 Colour = tuple[int, int, int]
@@ -40,6 +41,13 @@ class ClassTable:
             names=tuple(names.get(i, old) for i, old in zip(self.ids, self.names, strict=True)),
             colours=tuple(colours.get(i, old) for i, old in zip(self.ids, self.colours, strict=True)),
         )
+
+
+def without(table: ClassTable, name: str) -> ClassTable:
+    """The table without the class of that name."""
+    kept = [i for i, known in enumerate(table.names) if known != name]
+    columns = (table.ids, table.names, table.colours)
+    return ClassTable(*(tuple(column[i] for i in kept) for column in columns))  # type: ignore[arg-type]
 
 
 def default_colours(count: int) -> tuple[Colour, ...]:
@@ -87,6 +95,16 @@ class LabelMap:
     def codes(self) -> NDArray[np.int64]:
         """Positions in the class table ``(H, W)``, -1 for background."""
         return np.where(self.labelled, codes_of(self.values, self.table), -1)
+
+    def _repr_html_(self) -> str:
+        """The classes with colours and counts over a small map, for notebooks."""
+        table, counts = self.table, self.counts
+        rows = [(str(i), name, f"{counts[i]:,}") for i, name in zip(table.ids, table.names, strict=True)]
+        height, width = self.values.shape
+        told = [("size", f"{height:,} x {width:,} pixels"), ("source", self.source), *(("note", n) for n in self.notes)]
+        classes = markup.table(("id", "class", "pixels"), rows, table.colours)
+        picture = markup.picture(markup.coloured(self.values, table.ids, table.colours), "labels")
+        return markup.facts("Labels", told) + classes + picture
 
     def masked(self, keep: NDArray[np.bool_]) -> LabelMap:
         """The same labels with background outside ``keep``; the class table stays whole."""

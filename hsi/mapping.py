@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -94,13 +94,6 @@ def map_table(table: ClassTable, reject: bool) -> ClassTable:
     return ClassTable((*table.ids, number), (*table.names, UNCLASSIFIED), (*table.colours, GREY))
 
 
-def without(table: ClassTable, name: str) -> ClassTable:
-    """The table without the class of that name."""
-    kept = [i for i, known in enumerate(table.names) if known != name]
-    columns = (table.ids, table.names, table.colours)
-    return ClassTable(*(tuple(column[i] for i in kept) for column in columns))  # type: ignore[arg-type]
-
-
 def plan_map(bundle: Bundle, match: BandMatch, options: MapOptions, limit: int) -> MemoryPlan:
     """Strips and tiles that keep this process below ``limit`` bytes. Raises :class:`UsageError` when none do.
 
@@ -150,23 +143,31 @@ def write_map(
         stack.enter_context(rasterio.Env(GDAL_CACHEMAX=plan.cache))
         stack.enter_context(kept_memory())
         writers = _open_writers(stack, path, scene, bundle, table, options)
-        strips = component_strips(
-            scene,
-            bundle.reducer,
-            window=bundle.model.window + 2 * options.reach,
-            rows=plan.rows,
-            convert=match.convert,
-            usable=usable,
-        )
-        for strip in strips:
-            layers = _classify_strip(strip, bundle, table, options, plan, device)
+        for block, layers in map_strips(bundle, match, options, plan, device=device, usable=usable):
             for name, write in writers.items():
-                write(strip.block, layers[name])
-            tally.add(strip.block, layers, bundle.familiar.limits[2])
-            del layers
+                write(block, layers[name])
+            tally.add(block, layers, bundle.familiar.limits[2])
             if progress:
-                progress(strip.block.row + strip.block.height, scene.height)
+                progress(block.row + block.height, scene.height)
     return tally.summary()
+
+
+def map_strips(
+    bundle: Bundle,
+    match: BandMatch,
+    options: MapOptions,
+    plan: MemoryPlan,
+    *,
+    device: torch.device,
+    usable: NDArray[np.bool_] | None = None,
+) -> Iterator[tuple[Block, dict[str, NDArray[Any]]]]:
+    """One strip of whole rows after another with its layers: "map" ``(h, W)``, "confidence" ``(1, h, W)`` and what else
+    is asked for, ``(C, h, W)``. Parameters as for :func:`write_map`."""
+    table = map_table(bundle.table, options.reject is not None)
+    window = bundle.model.window + 2 * options.reach
+    reading: dict[str, Any] = {"window": window, "rows": plan.rows, "convert": match.convert, "usable": usable}
+    for strip in component_strips(match.scene, bundle.reducer, **reading):
+        yield strip.block, _classify_strip(strip, bundle, table, options, plan, device)
 
 
 def _open_writers(

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from hsi import markup
 from hsi.errors import SceneError
 
 Array = NDArray[Any]
@@ -92,6 +93,9 @@ class Scene:
         for row in range(0, self.height, rows):
             yield Block(row, 0, min(rows, self.height - row), self.width)
 
+    def _repr_html_(self) -> str:
+        return _scene_facts(self)
+
     def keep_bands(self, keep: Sequence[int]) -> Scene:
         """The same scene with fewer bands; ``keep`` are positions among the bands kept so far, ascending.
 
@@ -111,6 +115,25 @@ class Scene:
             good=pick(self.good),
             scale=pick(self.scale),
         )
+
+
+def _scene_facts(scene: Scene) -> str:
+    """A scene in HTML, for notebooks."""
+    (height, width, bands), place = scene.shape, scene.georeference
+    nanometres = f"{min(scene.wavelengths):g} to {max(scene.wavelengths):g} nm" if scene.wavelengths else None
+    rows: list[tuple[str, object]] = [
+        ("size", f"{height:,} x {width:,} pixels, {bands} bands, {scene.dtype}"),
+        ("format", scene.format),
+        ("source", scene.source),
+        ("variable", scene.variable),
+        ("wavelengths", nanometres),
+        ("no data", scene.nodata),
+    ]
+    if place:
+        rows.append(
+            ("place", f"{(place.crs or 'no CRS')[:60]}, corner at {place.transform[2]:g}, {place.transform[5]:g}")
+        )
+    return markup.facts(f"Scene {scene.name}", rows)
 
 
 def scene_from_array(cube: Array, name: str = "scene", source: Path | None = None, **facts: Any) -> Scene:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,6 @@ def command(
     with watch.stage("read"):
         inputs = read_inputs(scene_path, scene_options, label_options)
     with run_folder(out, overwrite) as folder:
-        report = classify(inputs, settings, folder, watch)
+        report = classify(inputs, settings, folder, watch, ["hsi", *sys.argv[1:]])
     show_accuracy(report)
     show_written(out)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hsi.flow.comparators import map_with_comparator
 from hsi.flow.fitting import split_labels
 from hsi.flow.inputs import Inputs
-from hsi.flow.mapped import map_with_network
+from hsi.flow.mapped import Mapped, map_with_network
 from hsi.flow.record import Stopwatch
 from hsi.flow.run_files import areas_of, calibration_of, describe_run, write_report
 from hsi.flow.settling import is_comparator
@@ -22,25 +24,61 @@ if TYPE_CHECKING:
     from hsi.splits import Split
 
 
-def classify(inputs: Inputs, settings: Settings, folder: Path, watch: Stopwatch) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Assessed:
+    """A scene that is mapped and whose map ``(H, W)`` of class ids was compared with the test pixels."""
+
+    inputs: Inputs
+    mapped: Mapped
+    ids: NDArray[Any]
+    report: dict[str, Any]
+
+
+def classify(
+    inputs: Inputs, settings: Settings, folder: Path, watch: Stopwatch, command: Sequence[str]
+) -> dict[str, Any]:
     """The whole flow from a split to a complete run in ``folder``; returns the accuracy report."""
-    from hsi.bundle import save_bundle
+    assessed = map_and_assess(inputs, settings, folder, watch)
+    write_run(assessed, folder, watch, command)
+    return assessed.report
+
+
+def map_and_assess(
+    inputs: Inputs, settings: Settings, folder: Path, watch: Stopwatch, probabilities: bool = False
+) -> Assessed:
+    """Split, train, write the map and its confidence (and probabilities) into ``folder``, and measure accuracy.
+
+    Raises :class:`UsageError` for probabilities of a comparator, which keeps only the largest.
+    """
+    from hsi.errors import UsageError
     from hsi.rasters import read_classes
 
+    if probabilities and is_comparator(settings):
+        raise UsageError(f"{settings.model.name} is a comparator, which keeps no probabilities: leave them out")
     split = split_labels(inputs, settings)
-    map_scene = map_with_comparator if is_comparator(settings) else map_with_network
-    mapped = map_scene(inputs, settings, split, folder, watch)
+    if is_comparator(settings):
+        mapped = map_with_comparator(inputs, settings, split, folder, watch)
+    else:
+        mapped = map_with_network(inputs, settings, split, folder, watch, probabilities)
     with watch.stage("assess"):
         ids = read_classes(folder / "map.tif")
         report = assess(inputs.labels, split, ids, mapped.settings) | {"areas": areas_of(mapped.summary)}
         report["calibration"] = calibration_of(ids == inputs.labels.values, split.test, folder / "confidence.tif")
+    return Assessed(inputs, mapped, ids, report)
+
+
+def write_run(assessed: Assessed, folder: Path, watch: Stopwatch, command: Sequence[str]) -> dict[str, Any]:
+    """Write the model, the report and ``run.json`` beside the map; returns what the last one says."""
+    from hsi.bundle import save_bundle
+
+    mapped = assessed.mapped
     with watch.stage("write"):
         if mapped.bundle:
             save_bundle(folder / "model.safetensors", mapped.bundle)
-        write_report(folder, inputs, mapped, ids, report)
-    record = describe_run(inputs, mapped, watch)
+        write_report(folder, assessed.inputs, mapped, assessed.ids, assessed.report)
+    record = describe_run(assessed.inputs, mapped, watch, command)
     (folder / "run.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    return report
+    return record
 
 
 def run_name(settings: Settings) -> str:

@@ -38,13 +38,14 @@ class Inputs:
         return BandList(self.scene.bands, self.file_bands, self.scene.wavelengths, self.scene.fwhm)
 
 
-def open_input_scene(path: Path, options: SceneOptions) -> Scene:
-    """The scene as the options describe it, with the place that ``--georef`` lends it."""
+def open_input_scene(scene: Path | Scene, options: SceneOptions) -> Scene:
+    """The scene (opened, where it is a path) with the place that ``--georef`` lends it."""
     from hsi.rasters import read_georeference
     from hsi.readers import open_scene
     from hsi.readers.reader import check_file
 
-    scene = open_scene(path, options.variable)
+    if isinstance(scene, Path):
+        scene = open_scene(scene, options.variable)
     if options.georef:
         check_file(options.georef)
         scene = replace(scene, georeference=read_georeference(options.georef, (scene.height, scene.width)))
@@ -97,23 +98,30 @@ def read_inputs(path: Path, scene_options: SceneOptions, label_options: LabelOpt
 
     Raises :class:`SceneError` when no pixel can be used and :class:`LabelError` when no labelled one can.
     """
+    scene = open_input_scene(path, scene_options)
+    return prepare_inputs(scene, open_input_labels(scene, label_options), scene_options)
+
+
+def prepare_inputs(scene: Scene, labels: LabelMap, options: SceneOptions) -> Inputs:
+    """Look for bad pixels and bands of an open scene, and say what was found; raises as :func:`read_inputs` does."""
     from hsi.errors import LabelError, SceneError
 
-    scene = open_input_scene(path, scene_options)
-    file_bands = len(scene.bands)
-    scene, labels, known_as = recognised(scene, open_input_labels(scene, label_options))
-    bands = choose_input_bands(scene, scene_options)
+    file_bands, where = len(scene.bands), scene.source or scene.name
+    scene, labels, known_as = recognised(scene, labels)
+    bands = choose_input_bands(scene, options)
     say_inputs(scene, labels, known_as)
     scene = bands.apply(scene)
-    survey = survey_input(scene, scene_options)
+    survey = survey_input(scene, options)
     bands = bands.without_useless(scene, survey)
     say_dropped(bands, survey)
     if not survey.valid.any():
-        raise SceneError(f"{scene.source}: no pixel can be used, expected numbers in every band: give another file")
+        raise SceneError(f"{where}: no pixel can be used, expected numbers in every band: give another file")
     scene = bands.apply(scene)
     labels = labels.masked(survey.valid)
     if not labels.labelled.any():
-        raise LabelError(f"{labels.source}: none of its labelled pixels can be used in {scene.source}: label others")
+        raise LabelError(
+            f"{labels.source or 'labels'}: none of its labelled pixels can be used in {where}: label others"
+        )
     return Inputs(scene, survey, labels, known_as, file_bands, bands)
 
 
@@ -137,10 +145,11 @@ def say_inputs(scene: Scene, labels: LabelMap, known_as: str | None) -> None:
     """Print what was chosen."""
     named = f", variable {scene.variable}" if scene.variable else ""
     height, width, bands = scene.shape
-    say("scene", f"{scene.source} ({scene.format}){named}: {height} x {width} pixels, {bands} bands, {scene.dtype}")
+    source = f"{scene.source or scene.name} ({scene.format}){named}"
+    say("scene", f"{source}: {height} x {width} pixels, {bands} bands, {scene.dtype}")
     named = f", variable {labels.variable}" if labels.variable else ""
     found = f"{len(labels.table)} classes, {np.count_nonzero(labels.labelled):,} labelled pixels"
-    say("labels", f"{labels.source}{named}: {found}{f'; recognised as {known_as}' if known_as else ''}")
+    say("labels", f"{labels.source or 'an array'}{named}: {found}{f'; recognised as {known_as}' if known_as else ''}")
 
 
 def say_dropped(bands: BandChoice, survey: Survey) -> None:

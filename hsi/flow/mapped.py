@@ -35,16 +35,19 @@ class Mapped:
     bundle: Bundle | None = None
 
 
-def map_with_network(inputs: Inputs, settings: Settings, split: Split, folder: Path, watch: Stopwatch) -> Mapped:
-    """Train a network and write ``map.tif`` and ``confidence.tif``."""
-    from hsi.mapping import MapOptions
+def map_with_network(
+    inputs: Inputs, settings: Settings, split: Split, folder: Path, watch: Stopwatch, probabilities: bool = False
+) -> Mapped:
+    """Train a network and write ``map.tif`` and ``confidence.tif``, and ``probabilities.tif`` if these are wanted."""
+    from hsi.mapping import MapOptions, sibling
 
     run = fit_run(inputs, settings, split, watch)
     with watch.stage("map"):
         averages = run.settings.mapping.model_dump(include={"symmetries", "blend"})
-        options = MapOptions(engine=run.fitted.recipe.engine, **averages)
+        options = MapOptions(engine=run.fitted.recipe.engine, probabilities=probabilities, **averages)
         summary = map_inputs(inputs, run, folder / "map.tif", options)
-        (folder / "map_confidence.tif").rename(folder / "confidence.tif")
+        for kind in ("confidence", *(("probabilities",) if probabilities else ())):
+            sibling(folder / "map.tif", kind).rename(folder / f"{kind}.tif")
     return Mapped(run.settings, split, summary, network_record(run), run.bundle.trained_on, run.bundle)
 
 

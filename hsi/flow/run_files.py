@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,20 +80,20 @@ def write_report(folder: Path, inputs: Inputs, mapped: Mapped, ids: Ids, report:
     write_figures(folder / "figures", figures)
 
 
-def describe_run(inputs: Inputs, mapped: Mapped, watch: Stopwatch) -> dict[str, Any]:
-    """Everything needed to know what was run: ``run.json``."""
+def describe_run(inputs: Inputs, mapped: Mapped, watch: Stopwatch, command: Sequence[str]) -> dict[str, Any]:
+    """Everything needed to know what was run, and by which ``command``: ``run.json``."""
     scene, labels, survey = inputs.scene, inputs.labels, inputs.survey
     return {
-        "command": ["hsi", *sys.argv[1:]],
+        "command": list(command),
         "settings": mapped.settings.model_dump(),
         **mapped.record,
         "versions": versions(),
         "machine": machine(),
         "seed": mapped.settings.seed,
         "inputs": {
-            "scene": str(scene.source),
+            "scene": str(scene.source or scene.name),
             "variable": scene.variable,
-            "labels": str(labels.source),
+            "labels": str(labels.source or "an array"),
             "label_variable": labels.variable,
             "sha256": dict(mapped.trained_on),
             "recognised_as": inputs.known_as,

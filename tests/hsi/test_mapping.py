@@ -16,8 +16,8 @@ from hsi.areas import pixel_hectares
 from hsi.blending import blend
 from hsi.errors import SceneError, UsageError
 from hsi.inference import padded_scores
-from hsi.labels import ClassTable, default_table
-from hsi.mapping import MapOptions, map_table, plan_map, smooth_map, without, write_map
+from hsi.labels import ClassTable, default_table, without
+from hsi.mapping import MapOptions, map_table, plan_map, smooth_map, write_map
 from hsi.matching import BandMatch
 from hsi.memory import MemoryPlan, resident_memory
 from hsi.rasters import nodata_value

@@ -1,0 +1,195 @@
+"""``hsi.classify``: the flow of the command, called from Python. Nothing is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+import numpy as np
+
+from hsi.classification import COMMAND, Classification
+from hsi.config import Settings, load_settings
+from hsi.dataarrays import is_dataarray
+from hsi.errors import UsageError
+from hsi.flow.classifying import Assessed, map_and_assess, write_run
+from hsi.flow.fitting import check_names
+from hsi.flow.inputs import prepare_inputs
+from hsi.flow.reading import LabelOptions, SceneOptions
+from hsi.flow.record import Stopwatch
+from hsi.flow.run_folder import check_free, run_folder
+from hsi.flow.settling import settle
+from hsi.listeners import Kept, listener_for
+from hsi.opening import open_any_labels, open_any_scene
+from hsi.telling import listening
+
+if TYPE_CHECKING:
+    from hsi.opening import LabelsLike, SceneLike
+
+SETTINGS = {
+    "model": "model.name",
+    "window": "model.window",
+    "reducer": "reducer.name",
+    "components": "reducer.components",
+    "split": "split.rule",
+    "train": "split.train",
+    "validation": "split.validation",
+    "epochs": "training.epochs",
+    "seed": "seed",
+    "device": "device",
+}
+
+
+class Reading(TypedDict, total=False):
+    """How to read scene and labels, as the options of the command are called."""
+
+    variable: str | None
+    georef: Path | str | None
+    mask: Path | str | None
+    drop_bands: str | None
+    drop_wavelengths: str | None
+    keep_bad_bands: bool
+    label_variable: str | None
+    background: int | None
+    label_field: str | None
+    label_layer: str | None
+    all_touched: bool
+    align: bool
+
+
+def classify(
+    scene: SceneLike,
+    labels: LabelsLike | None = None,
+    *,
+    model: str | None = None,
+    window: int | None = None,
+    reducer: str | None = None,
+    components: int | None = None,
+    split: str | None = None,
+    train: str | int | None = None,
+    validation: str | int | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    config: Path | str | None = None,
+    out: Path | str | None = None,
+    overwrite: bool = False,
+    probabilities: bool = False,
+    progress: bool | Callable[[str, int, int, str], None] | None = None,
+    **reading: Unpack[Reading],
+) -> Classification:
+    """Train on labelled pixels, map the whole scene and measure accuracy on the pixels left for testing.
+
+    The same as ``hsi classify``: the same inputs and settings give the same map. Nothing is printed.
+
+    Args:
+        scene: A file's path, an array ``(H, W, B)``, an ``xarray.DataArray``, or a :class:`Scene`.
+        labels: A file's path, an array ``(H, W)``, a ``DataArray``, or a :class:`LabelMap`; looked for in the scene's
+            file and beside it when left out.
+        model: A network or comparator, ``hybridsn-bn`` when left out; ``hsi models`` lists them.
+        window: Side of the window around each pixel, odd.
+        reducer: ``mnf``, ``pca`` or ``identity``.
+        components: Components to keep.
+        split: Which pixels train and test: ``random``, ``blocks``, ``polygons``, ``given:FILE``, …
+        train: Training pixels of each class: ``"10%"`` is a share, ``50`` a number.
+        validation: Validation pixels of each class, likewise.
+        epochs: Passes over the training pixels.
+        seed: Decides split, weights and order.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+        settings: Any other settings by the names of ``configs/default.yaml``, such as ``{"training.lr": 1e-3}``.
+        config: A YAML file of settings, over which the others win.
+        out: A folder to write the run to; :meth:`Classification.save` can do so later.
+        overwrite: Whether an earlier run in ``out`` is replaced.
+        probabilities: Whether the probability of every class is kept.
+        progress: True for a bar for each stage, or a function that is called with the stage, what is done of it, its
+            total and a note.
+        **reading: How to read scene and labels: ``variable``, ``georef``, ``mask``, ``drop_bands``,
+            ``drop_wavelengths``, ``keep_bad_bands``, ``label_variable``, ``background``, ``label_field``,
+            ``label_layer``, ``all_touched`` and ``align``, as the options of the command.
+
+    Raises:
+        UsageError: for settings that make no sense or a name that is not known (its message names what is).
+        HsiError: for all else that cannot be: :class:`SceneError`, :class:`LabelError`, :class:`SplitError`,
+            :class:`TrainingError` and :class:`OutputError` say what, and what to do.
+    """
+    given = {name: value for name, value in locals().items() if name in SETTINGS and value is not None}
+    wanted = _settings(given, settings or {}, config)
+    scene_options, label_options = _reading(labels, dict(reading))
+    listener, watch = listener_for(progress), Stopwatch()
+    with listening(listener):
+        if out is not None:
+            check_free(Path(out), overwrite)
+        wanted = settle(wanted)
+        check_names(wanted)
+        with watch.stage("read"):
+            opened = open_any_scene(scene, scene_options)
+            array: Any = scene if is_dataarray(scene) else None
+            found = open_any_labels(labels, opened, label_options, array)
+            inputs = prepare_inputs(opened, found, scene_options)
+        if out is not None:
+            with run_folder(Path(out), overwrite) as folder:
+                assessed = map_and_assess(inputs, wanted, folder, watch, probabilities)
+                write_run(assessed, folder, watch, COMMAND)
+            return _result(assessed, Path(out), watch, listener, array, folder=Path(out))
+        with TemporaryDirectory(prefix="hsi-") as name:
+            assessed = map_and_assess(inputs, wanted, Path(name), watch, probabilities)
+            return _result(assessed, Path(name), watch, listener, array)
+
+
+def _settings(given: Mapping[str, Any], others: Mapping[str, Any], config: Path | str | None) -> Settings:
+    named = {SETTINGS[name]: value for name, value in given.items()}
+    twice = sorted(named.keys() & others.keys())
+    if twice:
+        raise UsageError(f"{', '.join(twice)}: given by its own name and in settings, too: leave one out")
+    return load_settings(Path(config) if config is not None else None, {**others, **named})
+
+
+def _reading(labels: Any, reading: dict[str, Any]) -> tuple[SceneOptions, LabelOptions]:
+    known = [*Reading.__annotations__]
+    for name in reading:
+        if name not in known:
+            raise TypeError(f"classify() got an unexpected keyword argument '{name}': known: {', '.join(known)}")
+    paths = {name: Path(reading[name]) for name in ("georef", "mask") if reading.get(name) is not None}
+    reading |= paths
+    if isinstance(labels, (str, Path)):
+        reading["labels"] = Path(labels)
+    of_scene, of_labels = (
+        {field.name: reading[field.name] for field in fields(kind) if field.name in reading}
+        for kind in (SceneOptions, LabelOptions)
+    )
+    return SceneOptions(**of_scene), LabelOptions(**of_labels)
+
+
+def _result(
+    assessed: Assessed, place: Path, watch: Stopwatch, listener: Kept, array: Any, folder: Path | None = None
+) -> Classification:
+    """The result of a run whose map lies in ``place``, read into memory; ``folder`` is where it stays."""
+    from hsi.map_arrays import read_bands
+    from hsi.rasters import nodata_value
+
+    inputs, mapped = assessed.inputs, assessed.mapped
+    layers = {kind: place / f"{kind}.tif" for kind in ("confidence", "probabilities")}
+    read = {kind: read_bands(path) if path.is_file() else None for kind, path in layers.items()}
+    confidence, probabilities = read["confidence"], read["probabilities"]
+    files = {} if folder else {path.name: path.read_bytes() for path in place.iterdir() if path.is_file()}
+    return Classification(
+        scene=inputs.scene,
+        labels=inputs.labels,
+        classes=assessed.ids,
+        confidence=None if confidence is None else confidence[0],
+        probabilities=None if probabilities is None else np.moveaxis(probabilities, 0, 2),
+        nodata=nodata_value(inputs.labels.table),
+        report=assessed.report,
+        settings=mapped.settings,
+        split=mapped.split,
+        said=tuple(listener.said),
+        warnings=tuple(listener.warned),
+        folder=folder,
+        assessed=assessed,
+        watch=watch,
+        files=files,
+        array=array,
+    )
