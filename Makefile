@@ -1,13 +1,14 @@
 # make demo   set up, fetch the sample scene, classify it
 # make test   set up, run the tests
 # make lint   ruff, mypy, import-linter
+# make docs   build the documentation into site/
 # make bench  measure the engines on this machine
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo setup test lint bench clean
+.PHONY: demo setup test lint docs bench clean
 
 demo: $(READY)
 	$(BIN)/hsi fetch indian_pines --to data
@@ -17,7 +18,7 @@ setup: $(READY)
 
 $(READY): setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,samples,vector]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,docs,samples,vector]'
 	touch $@
 
 test: $(READY)
@@ -29,8 +30,11 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(READY)
+	$(BIN)/python -m mkdocs build --strict --quiet
+
 bench: $(READY)
 	$(BIN)/python benchmarks/bench.py $(ARGS)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist site *.egg-info
