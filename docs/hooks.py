@@ -65,7 +65,7 @@ def _command_lines() -> Iterator[str]:
         yield f"{_text(command.help)}\n"
         yield "| option | what it does |\n|---|---|"
         for parameter in command.params:
-            record = parameter.get_help_record(inner)
+            record = parameter.get_help_record(inner) if isinstance(parameter, click.Option) else None
             if record:
                 yield f"| `{_cell(record[0])}` | {_escaped(_cell(record[1]))} |"
         examples = (command.epilog or "").partition("Examples:\n")[2]
