@@ -117,7 +117,7 @@ def classify(
     """
     given = {name: value for name, value in locals().items() if name in SETTINGS and value is not None}
     wanted = _settings(given, settings or {}, config)
-    scene_options, label_options = _reading(labels, dict(reading))
+    scene_options, label_options = _reading(dict(reading))
     listener, watch = listener_for(progress), Stopwatch()
     with listening(listener):
         if out is not None:
@@ -147,15 +147,13 @@ def _settings(given: Mapping[str, Any], others: Mapping[str, Any], config: Path 
     return load_settings(Path(config) if config is not None else None, {**others, **named})
 
 
-def _reading(labels: Any, reading: dict[str, Any]) -> tuple[SceneOptions, LabelOptions]:
+def _reading(reading: dict[str, Any]) -> tuple[SceneOptions, LabelOptions]:
     known = [*Reading.__annotations__]
     for name in reading:
         if name not in known:
             raise TypeError(f"classify() got an unexpected keyword argument '{name}': known: {', '.join(known)}")
     paths = {name: Path(reading[name]) for name in ("georef", "mask") if reading.get(name) is not None}
     reading |= paths
-    if isinstance(labels, (str, Path)):
-        reading["labels"] = Path(labels)
     of_scene, of_labels = (
         {field.name: reading[field.name] for field in fields(kind) if field.name in reading}
         for kind in (SceneOptions, LabelOptions)

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from hsi.config import Settings, load_settings
 from hsi.dataarrays import class_attributes, is_dataarray, map_like
 from hsi.errors import BundleError, LabelError, UsageError
+from hsi.labels import LabelMap
 from hsi.listeners import listener_for
 from hsi.opening import open_any_labels, open_any_scene
 from hsi.telling import listening
@@ -117,7 +118,7 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         """
         from hsi.flow.fitting import check_names, fit_run, split_labels
         from hsi.flow.inputs import prepare_inputs
-        from hsi.flow.reading import LabelOptions, SceneOptions
+        from hsi.flow.reading import SceneOptions
         from hsi.flow.record import Stopwatch
 
         settings = self._settled()
@@ -125,8 +126,7 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         listener = listener_for(self.progress)
         with listening(listener):
             scene = open_any_scene(X, SceneOptions())
-            labels = open_any_labels(y, scene, LabelOptions(background=self.background), X if is_dataarray(X) else None)  # type: ignore[arg-type]
-            inputs = prepare_inputs(scene, labels, SceneOptions())
+            inputs = prepare_inputs(scene, self._labels(y, scene, X), SceneOptions())
             run = fit_run(inputs, settings, split_labels(inputs, settings), Stopwatch())
         dtype = getattr(y, "dtype", np.dtype(np.int64))
         self._remember(run.bundle, dtype if dtype.kind in "iu" else np.dtype(np.int64))
@@ -169,11 +169,11 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
         Raises as :meth:`predict` does, and :class:`LabelError` for labels that do not fit the cube.
         """
-        from hsi.flow.reading import LabelOptions, SceneOptions
+        from hsi.flow.reading import SceneOptions
 
         check_is_fitted(self)
         scene = open_any_scene(X, SceneOptions())
-        truth = open_any_labels(y, scene, LabelOptions(background=self.background), X if is_dataarray(X) else None)  # type: ignore[arg-type]
+        truth = self._labels(y, scene, X)
         right = np.asarray(self.predict(scene)) == truth.values
         if sample_weight is None:
             return float(right[truth.labelled].mean())
@@ -233,6 +233,17 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         if is_comparator(settings):
             raise UsageError(f"model='{self.model}' is a comparator and no network: hsi.classify(model=…) maps with it")
         return settle(settings)
+
+    def _labels(self, y: LabelsLike, scene: Scene, X: SceneLike) -> LabelMap:
+        """Labels of a scene; ``background`` is for arrays, since files and label maps say what theirs is."""
+        from hsi.flow.reading import LabelOptions
+
+        told = y is None or isinstance(y, (str, Path, LabelMap))
+        options = LabelOptions(background=None if told else self.background)
+        labels = open_any_labels(y, scene, options, X if is_dataarray(X) else None)  # type: ignore[arg-type]
+        if self.background in labels.table.ids:
+            raise LabelError(f"background={self.background} is a class of these labels: choose another background")
+        return labels
 
     def _remember(self, bundle: Bundle, dtype: np.dtype[Any]) -> None:
         self.bundle_ = bundle

@@ -83,8 +83,7 @@ def open_labels(
     missing or do not fit the scene, :class:`SceneFileError` for a damaged file and :class:`UsageError` for an option
     that has no meaning for these labels.
     """
-    path = Path(labels) if isinstance(labels, (str, Path)) else None
-    options = LabelOptions(path, variable, background, field, layer, all_touched, align)
+    options = LabelOptions(None, variable, background, field, layer, all_touched, align)
     return open_any_labels(labels, like, options)
 
 
@@ -93,7 +92,7 @@ def open_any_labels(
 ) -> LabelMap:
     """:func:`open_labels` with its options together; ``like`` is the ``DataArray`` that the scene is from."""
     if labels is None or isinstance(labels, (str, Path)):
-        return open_input_labels(scene, options)
+        return open_input_labels(scene, replace(options, labels=None if labels is None else Path(labels)))
     if replace(options, background=None).given:
         raise UsageError("variable, field, layer, all_touched and align are for labels in files, and these are none")
     found = _label_map(labels, options.background, like)

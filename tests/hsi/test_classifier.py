@@ -9,7 +9,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from hsi import HybridSNClassifier, classify
-from hsi.errors import BundleError, HsiError, LabelError, OutputError, SceneError, UsageError
+from hsi.errors import BundleError, HsiError, LabelError, OutputError, SceneError, SceneFileError, UsageError
 
 QUICK = {"components": 13, "window": 11, "epochs": 3, "symmetries": False, "device": "cpu"}
 
@@ -186,6 +186,19 @@ class TestInputs:
         assert np.argwhere(predicted == -1).tolist() == [[5, 5]]
         assert np.isnan(found.predict_proba(cube)[5, 5]).all()
         assert any("1 of 1,440 pixels" in warning for warning in found.warnings_)
+
+    def test_labels_may_be_a_file_or_a_label_map(self, scenes, sample):
+        import hsi
+
+        scene = hsi.open_scene(scenes["tiff"])
+        labels = scenes["tiff"].with_name("scene_gt.tif")
+        wanted = HybridSNClassifier(**QUICK).fit(sample.cube, sample.truth).predict(sample.cube)
+        for given in (labels, hsi.open_labels(labels, scene)):
+            assert np.array_equal(HybridSNClassifier(**QUICK).fit(sample.cube, given).predict(sample.cube), wanted)
+        with pytest.raises(SceneFileError, match="no such file"):
+            HybridSNClassifier(**QUICK).fit(sample.cube, "none.tif")
+        with pytest.raises(LabelError, match="background=7 is a class"):
+            HybridSNClassifier(**QUICK, background=7).fit(sample.cube, hsi.open_labels(labels, scene))
 
     def test_dtypes_and_orders(self, fitted, sample):
         wanted = fitted.predict(sample.cube)
