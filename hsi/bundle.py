@@ -112,7 +112,7 @@ def _assemble(facts: dict[str, Any], tensors: dict[str, Any]) -> Bundle:
     model: WindowNetwork = build_model(
         settings.model.name, components=facts["components"], window=settings.model.window or 0, classes=len(table)
     )
-    if settings.mapping.spectral:
+    if settings.mapping.spectral in ("discriminant", "logistic"):
         model = Joined(model)
     model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
     temperature = float(facts.get("temperature", 1.0))

@@ -59,7 +59,8 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         lr: Highest learning rate; None is by engine and network.
         symmetries: Whether maps are averaged over the square's eight symmetries; None is yes for HybridSN.
         blend: Whether probabilities are averaged over neighbours that look alike; None chooses by the scene.
-        spectral: Whether the network is joined with a discriminant of the pixel's own components; None chooses.
+        spectral: The linear classifier of the pixel's own components that the network is joined with:
+            "discriminant", "logistic" or "none"; None chooses by the scene.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
         background: The label that means unlabelled, and what :meth:`predict` says where a pixel cannot be used.
         settings: Other settings by the names of ``configs/default.yaml``, such as ``{"training.balance": 0}``.
@@ -88,7 +89,7 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         lr: float | None = None,
         symmetries: bool | None = None,
         blend: bool | None = None,
-        spectral: bool | None = None,
+        spectral: str | None = None,
         device: str = "auto",
         background: int = 0,
         settings: Mapping[str, Any] | None = None,

@@ -92,6 +92,7 @@ class ModelSettings(Section):
         return window
 
 
+Spectral = Literal["none", "discriminant", "logistic"]
 Engine = Literal["auto", "dense", "patch"]
 Schedule = Literal["constant", "step", "cosine", "one-cycle", "plateau"]
 Optimiser = Literal["adam", "adamw"]
@@ -124,13 +125,13 @@ class TrainingSettings(Section):
 class MappingSettings(Section):
     """How a map is made. ``symmetries`` averages class probabilities over the eight symmetries of the square, eight
     times the work; ``blend`` averages them over the neighbours that look alike; ``spectral`` joins the network with a
-    linear discriminant of the pixel's own components. None means no for other methods than HybridSN, and with it:
-    symmetries always, spectral where surroundings mislead (:mod:`hsi.surroundings`), blend where they do not.
+    linear classifier of the pixel's own components. None means no for other methods than HybridSN, and with it
+    symmetries always, the others as :mod:`hsi.surroundings` finds.
     ``calibrate`` fits the temperature of the probabilities on validation pixels."""
 
     symmetries: bool | None = None
     blend: bool | None = None
-    spectral: bool | None = None
+    spectral: Spectral | None = None
     calibrate: bool = False
 
 

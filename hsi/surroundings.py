@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi.config import USUAL_WINDOW
+from hsi.config import USUAL_WINDOW, Spectral
 
 SMALL_WINDOW = 11  # HybridSN's smallest
 SIDES = (1, 3, 5, 7, 9)
@@ -48,6 +48,16 @@ class Surroundings:
     def window(self) -> int:
         """The window that suits: the smallest where surroundings mislead, else the usual one."""
         return SMALL_WINDOW if self.misleading else USUAL_WINDOW
+
+    @property
+    def spectral(self) -> Spectral:
+        """Which linear classifier of the pixel's own components the network is joined with."""
+        return "discriminant" if self.small_fields else "logistic" if self.apart else "none"
+
+    @property
+    def blend(self) -> bool:
+        """Whether neighbours that look alike mostly belong together."""
+        return not self.small_fields
 
     def in_words(self) -> str:
         """One line for the report."""

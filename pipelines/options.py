@@ -60,6 +60,12 @@ SETTING_OPTIONS: dict[str, tuple[str, Any, str]] = {
         "Largest share of unlabelled pixels that a step takes out of windows. [default: 0 or 1, by the scene]",
     ),
     "--amp": ("training.amp", str, "bfloat16 in training where the device has it: auto or off. [default: auto]"),
+    "--spectral": (
+        "mapping.spectral",
+        str,
+        "Linear classifier of the pixel's own components that the network is joined with: none, discriminant or "
+        "logistic. [default: by the scene]",
+    ),
     "--device": ("device", str, "auto, cpu, cuda, cuda:1 or mps. [default: auto]"),
 }
 FLAG_OPTIONS = {
@@ -72,10 +78,6 @@ FLAG_OPTIONS = {
     "--blend/--no-blend": (
         "mapping.blend",
         "Average class probabilities over the neighbours that look alike. [default: HybridSN, by the scene]",
-    ),
-    "--spectral/--no-spectral": (
-        "mapping.spectral",
-        "Join the network with a linear discriminant of the pixel's own components. [default: by the scene]",
     ),
     "--calibrate/--no-calibrate": (
         "mapping.calibrate",

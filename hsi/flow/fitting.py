@@ -26,6 +26,13 @@ if TYPE_CHECKING:
     from hsi.training import Epoch, Fitted, Trainer
 
 
+JOINED = {
+    "none": "",
+    "discriminant": ", joined with a linear discriminant of the pixel's components",
+    "logistic": ", joined with a logistic regression of the pixel's components",
+}
+
+
 @dataclass(frozen=True)
 class Run:
     """What was trained, on what split, and everything that a saved model keeps."""
@@ -42,7 +49,7 @@ def fit_run(inputs: Inputs, settings: Settings, split: Split, watch: Stopwatch) 
     from hsi.bundle import Bundle
     from hsi.devices import resolve_device
     from hsi.familiarity import learn_familiarity
-    from hsi.models import build_model, join_discriminant
+    from hsi.models import build_model, join_linear
     from hsi.training import Trainer
 
     scene, labels = inputs.scene, inputs.labels
@@ -66,7 +73,8 @@ def fit_run(inputs: Inputs, settings: Settings, split: Split, watch: Stopwatch) 
         fitted = trainer.fit(lambda epoch, epochs: advance(epoch.epoch, epochs, epoch_note(epoch)))
     rows, columns = np.nonzero(split.train)
     spectra, truth = padded[:, rows + half, columns + half].T, codes[split.train]
-    network = join_discriminant(fitted.model, spectra, truth) if settings.mapping.spectral else fitted.model
+    kind = settings.mapping.spectral or "none"
+    network = fitted.model if kind == "none" else join_linear(fitted.model, kind, spectra, truth)
     temperature = None
     if settings.mapping.calibrate:
         with watch.stage("calibrate"):
@@ -128,11 +136,10 @@ def settle_by_scene(
         return settings, window
     found = survey_surroundings(components, codes, split.train, split.test)
     window = window or found.window
-    spectral = found.misleading if spectral is None else spectral
-    blend = not found.misleading if blend is None else blend
+    spectral = spectral or found.spectral
+    blend = found.blend if blend is None else blend
     dropout = float(found.misleading) if dropout is None else dropout
-    joined = ", joined with a linear discriminant of the pixel's components" if spectral else ""
-    say("window", f"{window}{joined}: {found.in_words()}")
+    say("window", f"{window}{JOINED[spectral]}: {found.in_words()}")
     mapping = {"spectral": spectral, "blend": blend}
     settled = updated(settings, model={"window": window}, training={"context_dropout": dropout}, mapping=mapping)
     return settled, window

@@ -27,8 +27,8 @@ def settle(settings: Settings) -> Settings:
     entry = MODELS[name]
     published = entry.window is not None  # a method of its own; the averages below are part of the recipe for HybridSN
     reducer = _reducer(settings, entry.reducer, entry.components)
-    by_recipe = ("symmetries", "blend", "spectral") if published else ("symmetries",)
-    mapping = {key: not published for key in by_recipe if getattr(settings.mapping, key) is None}
+    by_recipe = {"symmetries": False, "blend": False, "spectral": "none"} if published else {"symmetries": True}
+    mapping = {key: value for key, value in by_recipe.items() if getattr(settings.mapping, key) is None}
     training = {"context_dropout": 0.0} if published and settings.training.context_dropout is None else {}
     model = {"window": settings.model.window or entry.window}
     return updated(settings, reducer=reducer, model=model, training=training, mapping=mapping)

@@ -1,7 +1,7 @@
 """Networks by name. One file here adds a model: it registers itself in :data:`MODELS`."""
 
 from hsi.models.build import build_model, count_parameters
-from hsi.models.joined import Joined, join_discriminant
+from hsi.models.joined import Joined, join_linear
 from hsi.models.network import MODELS, ModelEntry, WindowNetwork, choose_engine
 
 __all__ = [
@@ -12,5 +12,5 @@ __all__ = [
     "build_model",
     "choose_engine",
     "count_parameters",
-    "join_discriminant",
+    "join_linear",
 ]

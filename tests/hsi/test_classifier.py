@@ -280,10 +280,10 @@ class TestFiles:
 
 def test_the_same_split_and_settings_give_the_map_of_classify(sample):
     settings = {name: value for name, value in QUICK.items() if name != "symmetries"}
-    chosen = {"mapping.blend": True, "mapping.spectral": False, "training.context_dropout": 0.0}
+    chosen = {"mapping.blend": True, "mapping.spectral": "none", "training.context_dropout": 0.0}
     run = classify(sample.cube, sample.truth, **settings, settings=chosen)
     labels = np.where(run.split.train, sample.truth, 0)
-    parameters = {"blend": True, "spectral": False, "settings": {"training.context_dropout": 0.0}}
+    parameters = {"blend": True, "spectral": "none", "settings": {"training.context_dropout": 0.0}}
     assert np.array_equal(
         HybridSNClassifier(**settings, **parameters).fit(sample.cube, labels).predict(sample.cube), run.classes
     )

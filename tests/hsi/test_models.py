@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.linear_model import LogisticRegression
 
 from hsi.errors import UnknownNameError, UsageError
-from hsi.models import MODELS, build_model, choose_engine, count_parameters, join_discriminant
+from hsi.models import MODELS, build_model, choose_engine, count_parameters, join_linear
 from hsi.windows import gather_windows, pad_scene
 from tests.hsi.model_makers import last_layer, wake
 
@@ -281,23 +282,26 @@ def test_the_fast_trunk_is_the_plain_one(name):
 
 
 class TestJoined:
-    def joined(self, name="hybridsn-bn-se", classes=3):
+    def joined(self, name="hybridsn-bn-se", classes=3, kind="discriminant"):
         random = np.random.default_rng(0)
         pixels, codes = random.normal(size=(60, 17)).astype(np.float32), np.arange(60) % classes
         pixels[:, 0] += codes
         network = lively(name, components=17, window=13, classes=classes).eval()
-        return join_discriminant(network, pixels, codes), pixels, codes
+        return join_linear(network, kind, pixels, codes), pixels, codes
 
     @pytest.mark.parametrize("classes", [2, 3])
-    def test_it_is_the_geometric_mean_of_both(self, classes):
-        joined, pixels, codes = self.joined(classes=classes)
+    @pytest.mark.parametrize(
+        ("kind", "estimator", "share"),
+        [("discriminant", LinearDiscriminantAnalysis(), 0.5), ("logistic", LogisticRegression(), 0.9)],
+    )
+    def test_it_is_the_weighted_geometric_mean_of_both(self, classes, kind, estimator, share):
+        joined, pixels, codes = self.joined(classes=classes, kind=kind)
         patches = torch.randn(5, 17, 13, 13, generator=torch.Generator().manual_seed(1))
-        discriminant = LinearDiscriminantAnalysis().fit(pixels, codes)
-        spectral = discriminant.predict_proba(patches[:, :, 6, 6].numpy())
+        spectral = estimator.fit(pixels, codes).predict_proba(patches[:, :, 6, 6].numpy())
         with torch.no_grad():
-            expected = np.sqrt(joined.network(patches).softmax(1).numpy() * spectral)
+            expected = joined.network(patches).softmax(1).numpy() ** (1 - share) * spectral**share
             found = joined(patches).softmax(1).numpy()
-        np.testing.assert_allclose(found, expected / expected.sum(1, keepdims=True), atol=1e-5)
+        np.testing.assert_allclose(found, expected / expected.sum(1, keepdims=True), atol=1e-4)
 
     @pytest.mark.parametrize("name", ["hybridsn", "hybridsn-bn-cbam", "ssftt"])
     def test_dense_is_patch(self, name):
@@ -309,10 +313,11 @@ class TestJoined:
             dense = joined.head_map(joined.trunk(tile))[0].flatten(1).T
             torch.testing.assert_close(dense, joined(patches), rtol=1e-4, atol=1e-4)
 
-    def test_a_class_that_was_not_trained_is_never_named(self):
+    @pytest.mark.parametrize("kind", ["discriminant", "logistic"])
+    def test_a_class_that_was_not_trained_is_never_named(self, kind):
         network = lively("hybridsn", components=17, window=13, classes=4).eval()
         pixels = np.random.default_rng(0).normal(size=(20, 17)).astype(np.float32)
-        joined = join_discriminant(network, pixels, np.arange(20) % 2 * 2)
+        joined = join_linear(network, kind, pixels, np.arange(20) % 2 * 2)
         with torch.no_grad():
             named = joined(torch.randn(50, 17, 13, 13, generator=torch.Generator().manual_seed(3))).argmax(1)
         assert set(named.tolist()) <= {0, 2}

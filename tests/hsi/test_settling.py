@@ -26,7 +26,7 @@ def test_a_method_of_its_own_sees_what_it_was_published_with_and_is_not_averaged
     found, entry = settled(model__name=name), MODELS[name]
     assert (found.reducer.name, found.model.window) == (entry.reducer or "mnf", entry.window)
     assert found.reducer.components == entry.components
-    assert (found.mapping.symmetries, found.mapping.blend, found.mapping.spectral) == (False, False, False)
+    assert (found.mapping.symmetries, found.mapping.blend, found.mapping.spectral) == (False, False, "none")
     assert found.training.context_dropout == 0
 
 

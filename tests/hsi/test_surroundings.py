@@ -32,6 +32,7 @@ def test_small_fields_take_the_smallest_window():
     found = survey(*scene(field=2, noise=0.5))
     assert (found.window, found.small_fields, found.misleading) == (SMALL_WINDOW, True, True)
     assert found.best in (1, 3)
+    assert (found.spectral, found.blend) == ("discriminant", False)
 
 
 @pytest.mark.parametrize(("rows", "apart"), [(12, True), (36, False)])
@@ -40,6 +41,7 @@ def test_ground_that_no_training_window_has_shown(rows, apart):
     train[rows:] = False
     found = survey(components, codes, train)
     assert (found.small_fields, found.apart, found.misleading) == (False, apart, apart)
+    assert (found.spectral, found.blend) == ("logistic" if apart else "none", True)
     assert found.near == pytest.approx((rows + 7) / 48, abs=0.03)
 
 

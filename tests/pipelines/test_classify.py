@@ -471,7 +471,8 @@ def calibrated(tmp_path_factory, scenes):
         "constant",
         "--seed",
         5,
-        "--no-spectral",
+        "--spectral",
+        "none",
         "--calibrate",
     )
     done = run_here(
