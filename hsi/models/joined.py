@@ -27,6 +27,11 @@ class Joined(WindowNetwork):
         self.network = network
         self.discriminant = nn.Linear(network.components, network.classes)
 
+    @property
+    def kept_bytes(self) -> int:
+        """What the network keeps."""
+        return self.network.kept_bytes
+
     def trunk(self, tiles: Tensor) -> Tensor:
         """``(N, K, h, w) -> (N, C + K, h - margin, w - margin)``."""
         rim = self.margin // 2
