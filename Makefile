@@ -30,7 +30,8 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 bench: $(READY)
-	$(BIN)/python benchmarks/bench.py $(ARGS)
+	$(BIN)/hsi fetch indian_pines --to data
+	$(BIN)/hsi bench data/indian_pines.mat --out benchmarks/results/engines.json --overwrite $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
