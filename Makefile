@@ -34,7 +34,8 @@ docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 bench: $(READY)
-	$(BIN)/python benchmarks/bench.py $(ARGS)
+	$(BIN)/hsi fetch indian_pines --to data
+	$(BIN)/hsi bench data/indian_pines.mat --out benchmarks/results/engines.json --overwrite $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist site *.egg-info

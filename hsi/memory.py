@@ -45,7 +45,8 @@ class Work:
     """What mapping a scene takes: its ``width`` and the bytes ``stored`` for a pixel of its file, the network's
     ``components``, ``window`` and ``classes``, the bytes of ``outputs`` for a pixel, and the ``patches`` that the patch
     engine works on at a time (0 for the dense engine), which take ``patch_bytes`` for a component of a pixel.
-    Probabilities are blended with those of pixels up to ``reach`` away (0 where they are not)."""
+    Probabilities are blended with those of pixels up to ``reach`` away (0 where they are not). The network has ``kept``
+    bytes for good."""
 
     width: int
     stored: int
@@ -56,6 +57,7 @@ class Work:
     patches: int = 0
     reach: int = 0
     patch_bytes: int = 270
+    kept: int = 0
 
     def network(self, tile: int) -> int:
         """Bytes that the network takes for tiles of up to that side, or for its patches.
@@ -69,7 +71,7 @@ class Work:
         """
         if self.patches:
             return 60 * MB + self.patches * self.window**2 * self.patch_bytes * self.components
-        return 60 * MB + (tile + self.window - 1) ** 2 * 5 * self.largest_layer
+        return 60 * MB + self.kept + (tile + self.window - 1) ** 2 * 5 * self.largest_layer
 
     @property
     def largest_layer(self) -> int:

@@ -27,6 +27,7 @@ COMMANDS = {
     "evaluate": "Compare a map with reference labels.",
     "fetch": "Get a benchmark scene by name.",
     "inspect": "Say what is in a file: shape, bands, classes, bad pixels, memory.",
+    "bench": "Measure mapping, training and memory on this machine.",
     "models": "List the networks and comparators that --model takes.",
 }
 

@@ -5,15 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hsi.models.network import (
-    MODELS,
-    ModelEntry,
-    WindowNetwork,
-    convolve_first,
-    initialise_he,
-    refuse_small,
-    slide_dense,
-)
+from hsi.models.network import MODELS, ModelEntry, WindowNetwork, convolve_first, initialise_he, refuse_small
+from hsi.models.sliding import slide_dense
 
 MIN_BANDS, MIN_WINDOW = 3, 5
 

@@ -13,16 +13,11 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from hsi.models.attention import CBAM, SqueezeExcitation
-from hsi.models.network import (
-    MODELS,
-    ModelEntry,
-    WindowNetwork,
-    initialise_he,
-    refuse_small,
-    slide_dense,
-)
+from hsi.models.network import MODELS, ModelEntry, WindowNetwork, initialise_he, refuse_small
+from hsi.models.sliding import SlidingDense
 
 MIN_COMPONENTS, MIN_WINDOW = 13, 11
 ATTENTION: dict[str, Callable[[], nn.Module]] = {
@@ -61,7 +56,13 @@ class HybridSN(WindowNetwork):
         self.dense2 = nn.Linear(256, 128)
         self.dense3 = nn.Linear(128, classes)
         self.dropout = nn.Dropout(0.4)
+        self.slide_dense1 = SlidingDense(self.dense1, self.head_window)
         self._initialise()
+
+    @property
+    def kept_bytes(self) -> int:
+        """The transform of the first dense layer, which no gate lets through."""
+        return self.slide_dense1.kept_bytes if isinstance(self.attention, nn.Identity) else 0
 
     def _initialise(self) -> None:
         """He's initialisation outside the attention, with a small last layer.
@@ -82,7 +83,7 @@ class HybridSN(WindowNetwork):
         x = self._spectral(x, self.conv2, self.norm2)  # (N, K - 10, 16, h - 4, w - 4)
         x = self._spectral(x, self.conv3, self.norm3)  # (N, K - 12, 32, h - 6, w - 6)
         kernel = self.conv4.weight.view(64, 32, -1, 3, 3).transpose(1, 2).flatten(1, 2)  # as x: component, then channel
-        return F.relu(self.norm4(F.conv2d(x.flatten(1, 2), kernel, self.conv4.bias)))
+        return _convolve(x.flatten(1, 2), kernel, self.conv4.bias, self.norm4)
 
     def _spectral(self, x: Tensor, conv: nn.Conv3d, norm: nn.Module) -> Tensor:
         """A 3-D convolution, its norm and ReLU: ``(N, D, C, h, w) -> (N, D - d + 1, C', h - 2, w - 2)``."""
@@ -92,7 +93,7 @@ class HybridSN(WindowNetwork):
         if runs.is_cuda or torch.is_autocast_enabled(runs.device.type):
             runs = runs.contiguous(memory_format=torch.channels_last)  # slower in float32 on CPUs
         kernel = conv.weight.transpose(1, 2).flatten(1, 2)  # (C', d C, 3, 3)
-        y = F.relu(norm(F.conv2d(runs, kernel, conv.bias)))
+        y = _convolve(runs, kernel, conv.bias, norm)
         return y.reshape(len(x), places, *y.shape[1:])
 
     def head(self, features: Tensor) -> Tensor:
@@ -114,7 +115,7 @@ class HybridSN(WindowNetwork):
         if isinstance(self.attention, SqueezeExcitation):
             first = self._gated_dense1(features)
         else:
-            first = slide_dense(self.dense1, features, self.head_window)  # (1, 256, h', w')
+            first = self.slide_dense1(features)  # (1, 256, h', w')
         return self._dense(first.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
     def _dense1_kernel(self) -> Tensor:
@@ -135,6 +136,16 @@ class HybridSN(WindowNetwork):
             response = F.conv2d(features[:, c : c + 1], kernel[:, c : c + 1])
             first = torch.addcmul(first, response, gate[:, c : c + 1])
         return first
+
+
+def _convolve(x: Tensor, kernel: Tensor, bias: Tensor | None, norm: nn.Module) -> Tensor:
+    """Convolution, norm and ReLU; where nothing is learnt the kernel takes a batch norm's factors and shifts."""
+    if isinstance(norm, nn.BatchNorm2d) and not norm.training and not torch.is_grad_enabled():
+        mean, variance = norm.running_mean, norm.running_var
+        assert mean is not None and variance is not None, "kept by default"
+        kernel, bias = fuse_conv_bn_weights(kernel, bias, mean, variance, norm.eps, norm.weight, norm.bias)
+        return F.relu_(F.conv2d(x, kernel, bias))
+    return F.relu(norm(F.conv2d(x, kernel, bias)))
 
 
 SOURCES = {

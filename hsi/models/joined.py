@@ -34,6 +34,11 @@ class Joined(WindowNetwork):
         self.linear = nn.Linear(network.components, network.classes)
         self.register_buffer("share", torch.tensor(share))
 
+    @property
+    def kept_bytes(self) -> int:
+        """What the network keeps."""
+        return self.network.kept_bytes
+
     def trunk(self, tiles: Tensor) -> Tensor:
         """``(N, K, h, w) -> (N, C + K, h - margin, w - margin)``."""
         rim = self.margin // 2

@@ -42,6 +42,11 @@ class WindowNetwork(nn.Module):
         return self.margin > 0
 
     @property
+    def kept_bytes(self) -> int:
+        """Memory that the network takes for good once it maps, beside its weights."""
+        return 0
+
+    @property
     def head_window(self) -> int:
         """Side of the square of trunk output that the head looks at."""
         return self.window - self.margin
@@ -106,11 +111,6 @@ def initialise_he(*layers: nn.Conv2d | nn.Conv3d | nn.Linear) -> None:
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
-
-
-def slide_dense(layer: nn.Linear, features: Tensor, window: int) -> Tensor:
-    """A dense layer at every window of a tile, as a convolution: ``(1, C, h, w) -> (1, out, h - p + 1, w - p + 1)``."""
-    return F.conv2d(features, layer.weight.view(-1, features.shape[1], window, window), layer.bias)
 
 
 def convolve_first(layer: nn.Conv3d, tiles: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 from hsi.errors import UnknownNameError, UsageError
 from hsi.models import MODELS, build_model, choose_engine, count_parameters, join_linear
+from hsi.models.sliding import SlidingDense, slide_dense
 from hsi.windows import gather_windows, pad_scene
 from tests.hsi.model_makers import last_layer, wake
 
@@ -279,6 +280,52 @@ def test_the_fast_trunk_is_the_plain_one(name):
         results.append([y, x.grad, *kernels])
     for fast, expected in zip(*results, strict=True):
         torch.testing.assert_close(fast, expected, rtol=1e-3, atol=1e-5)
+
+
+class TestSlidingDense:
+    def slid(self, window=11, size=(40, 47)):
+        generator = torch.Generator().manual_seed(0)
+        layer = torch.nn.Linear(6 * window**2, 5)
+        with torch.no_grad():
+            layer.weight.copy_(torch.randn(layer.weight.shape, generator=generator))
+        return SlidingDense(layer, window), torch.randn(1, 6, *size, generator=generator)
+
+    @pytest.mark.parametrize(("window", "size"), [(11, (36, 36)), (11, (40, 47)), (13, (90, 41)), (17, (61, 140))])
+    def test_the_fourier_transform_gives_what_the_convolution_gives(self, window, size):
+        slide, features = self.slid(window, size)
+        with torch.no_grad():
+            assert slide.pays(features)
+            torch.testing.assert_close(
+                slide(features), slide_dense(slide.layer, features, window), rtol=1e-4, atol=1e-3
+            )
+
+    def test_weights_that_change_are_seen(self):
+        slide, features = self.slid()
+        with torch.no_grad():
+            before = slide(features)
+            slide.layer.weight.mul_(2)
+            slide.layer.bias.zero_()
+            after = slide(features)
+            expected = slide_dense(slide.layer, features, 11)
+        torch.testing.assert_close(after, expected, rtol=1e-4, atol=1e-3)
+        assert not torch.allclose(before, after)
+
+    def test_gradients_flow_through_the_convolution(self):
+        slide, features = self.slid()
+        assert not slide.pays(features)
+        slide(features).sum().backward()
+        assert slide.layer.weight.grad.abs().max() > 0
+
+    @pytest.mark.parametrize("name", ["hybridsn", "hybridsn-bn"])
+    def test_a_map_with_it_is_the_map_of_patches(self, name):
+        model = lively(name, window=19).eval()
+        scene = torch.randn(13, 26, 29, generator=torch.Generator().manual_seed(1))
+        with torch.no_grad():
+            features = model.trunk(pad_scene(scene, 19)[None])
+            assert model.slide_dense1.pays(features)
+            dense, patch = model.head_map(features)[0], patch_scores(model, scene)
+        assert (dense - patch).abs().max() < 1e-4 * float(patch.abs().max())
+        assert torch.equal(dense.argmax(0), patch.argmax(0))
 
 
 class TestJoined:

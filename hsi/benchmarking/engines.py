@@ -1,0 +1,127 @@
+"""Each engine and the conventional way on the same scene, in one process."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hsi.benchmarking.conventional import conventional_pass, conventional_scores
+from hsi.benchmarking.rates import Rates, median_seconds, multiply_adds
+from hsi.config import TrainingSettings
+from hsi.heap import kept_memory
+from hsi.inference import padded_scores
+from hsi.models.hybridsn import HybridSN
+from hsi.training import Trainer
+from hsi.windows import pad_scene
+
+Float = NDArray[np.float32]
+Engine = Literal["dense", "patch"]
+
+
+@dataclass(frozen=True)
+class MapTimes:
+    """Seconds for a whole map. ``floor`` is that of the dense engine's plain arithmetic, transforms left out.
+
+    ``timed`` pixels were mapped the conventional way, whose seconds are scaled up to all ``pixels``;
+    ``largest_difference`` of scores and ``same_class`` are over these.
+    """
+
+    pixels: int
+    conventional: float
+    dense: float
+    first: float
+    floor: float
+    timed: int
+    largest_difference: float
+    same_class: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times quicker than the conventional way the dense engine is."""
+        return self.conventional / self.dense
+
+
+@dataclass(frozen=True)
+class TrainingTimes:
+    """Seconds for every training pixel once, forward and backward, and of the floor of the dense engine's."""
+
+    pixels: int
+    conventional: float
+    patch: float
+    dense: float
+    floor: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times quicker than the conventional way the dense engine is."""
+        return self.conventional / self.dense
+
+
+def dense_scores(model: HybridSN, padded: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Scores ``(classes, H, W)`` of a padded scene by the dense engine."""
+    height, width = (side - model.window + 1 for side in padded.shape[1:])
+    scores = torch.empty(model.classes, height, width)
+    for block, part in padded_scores(model, padded, device=device, engine="dense"):
+        scores[:, *block.slices] = part.cpu()
+    return scores
+
+
+def time_map(
+    model: HybridSN, components: Float, rates: Rates, *, device: torch.device, repeats: int, rows: int
+) -> MapTimes:
+    """Map ``(K, H, W)`` components by the dense engine, and their first ``rows`` the conventional way."""
+    padded = pad_scene(torch.from_numpy(components), model.window)
+    _, height, width = components.shape
+    with kept_memory():
+        first = median_seconds(lambda: dense_scores(model, padded, device), 1, warm_up=False)
+        dense = median_seconds(lambda: dense_scores(model, padded, device), repeats, warm_up=False)
+    top = padded[:, : rows + model.window - 1]
+    found: list[torch.Tensor] = []
+    conventional = median_seconds(
+        lambda: found.append(conventional_scores(model, top.numpy(), rows, width, device)), 1, warm_up=False
+    )
+    ours = dense_scores(model, top, device)
+    side = 48 + model.window - 1
+    with torch.no_grad():
+        tile = padded[None, :, :side, :side].to(device)
+        counted = multiply_adds(lambda: model.head_map(model.trunk(tile))) * height * width / 48**2
+    moved = 4.0 * (padded.numel() + ours.numel() * height / rows)
+    return MapTimes(
+        pixels=height * width,
+        conventional=conventional * height / rows,
+        dense=dense,
+        first=first,
+        floor=rates.floor(counted, moved),
+        timed=rows * width,
+        largest_difference=float((found[0] - ours).abs().max()),
+        same_class=float((found[0].argmax(0) == ours.argmax(0)).double().mean()),
+    )
+
+
+def time_training(
+    model: HybridSN, components: Float, codes: NDArray[np.int64], train_mask: NDArray[np.bool_], rates: Rates,
+    *, device: torch.device, repeats: int,
+) -> TrainingTimes:  # fmt: skip
+    """One pass over the training pixels by either engine, and the conventional way."""
+    padded = pad_scene(torch.from_numpy(components), model.window).numpy()
+    nothing = np.zeros_like(train_mask)
+
+    def train(engine: Engine, epochs: int) -> list[float]:
+        """When each epoch ended."""
+        settings = TrainingSettings(engine=engine, epochs=epochs, lr_schedule="constant")
+        trainer = Trainer(model, padded, codes, train_mask, nothing, settings, device=device, seed=0)
+        ends: list[float] = []
+        trainer.fit(lambda epoch, epochs: ends.append(time.perf_counter()))
+        return ends
+
+    dense, patch = (float(np.median(np.diff(ends))) for ends in (train("dense", repeats + 1), train("patch", 2)))
+    conventional = median_seconds(lambda: conventional_pass(model, padded, codes, train_mask, device), 1, warm_up=False)
+    counted = multiply_adds(lambda: train("dense", 1))
+    parameters = sum(weight.numel() for weight in model.parameters())
+    moved = 4.0 * (padded.size + 4 * parameters)  # the scene; weights, their gradients and two moments
+    return TrainingTimes(int(train_mask.sum()), conventional, patch, dense, rates.floor(counted, moved))

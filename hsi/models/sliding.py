@@ -1,0 +1,77 @@
+"""A dense layer at every window of a tile: as a convolution, or through the Fourier transform where that is quicker."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LEAST_WINDOW = 11  # a convolution is as quick for smaller ones
+TILE = 3  # windows along the side of a transformed tile: the larger, the fewer sums for a pixel, and the more memory
+
+
+def slide_dense(layer: nn.Linear, features: Tensor, window: int) -> Tensor:
+    """A dense layer at every window of a tile, as a convolution: ``(1, C, h, w) -> (1, out, h - p + 1, w - p + 1)``."""
+    return F.conv2d(features, layer.weight.view(-1, features.shape[1], window, window), layer.bias)
+
+
+class SlidingDense:
+    """:func:`slide_dense` for mapping: the same numbers to float32 rounding, quicker for large windows on CPUs.
+
+    A window of 17 x 17 is 289 multiply-adds for a pair of channels as a convolution, and about 5 through the Fourier
+    transform of overlapping tiles (overlap-save, Cooley and Tukey 1965, doi:10.1090/S0025-5718-1965-0178586-1). The
+    transform of the weights is kept until they change.
+    """
+
+    def __init__(self, layer: nn.Linear, window: int) -> None:
+        self.layer, self.window = layer, window
+        self.spectrum: Tensor | None = None
+        self.of: tuple[int, int] | None = None  # the weights that it belongs to
+
+    @property
+    def side(self) -> int:
+        """Side of a transformed tile."""
+        from scipy.fft import next_fast_len
+
+        return int(next_fast_len(TILE * self.window, real=True))
+
+    @property
+    def kept_bytes(self) -> int:
+        """What the transform of the weights takes, where it may be made."""
+        frequencies, weights = self.side * (self.side // 2 + 1), self.layer.weight.numel() // self.window**2
+        return 8 * frequencies * weights if self.window >= LEAST_WINDOW else 0
+
+    def pays(self, features: Tensor) -> bool:
+        """Whether the transform is quicker: on a CPU, for a large window, on no less than a tile, without gradients."""
+        plain = torch.is_grad_enabled() or features.is_cuda or features.dtype != torch.float32
+        return not plain and self.window >= LEAST_WINDOW and min(features.shape[-2:]) >= self.side
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """``(1, C, h, w) -> (1, out, h - p + 1, w - p + 1)``."""
+        if not self.pays(features):
+            return slide_dense(self.layer, features, self.window)
+        side, rim = self.side, self.window - 1
+        step = side - rim
+        height, width = (length - rim for length in features.shape[-2:])
+        down, across = -(-height // step), -(-width // step)
+        padding = (0, across * step - width, 0, down * step - height)
+        tiles = F.pad(features[0], padding).unfold(1, side, step).unfold(2, side, step)  # (C, down, across, side, side)
+        spectra = torch.fft.rfft2(tiles).flatten(3).flatten(1, 2).permute(2, 1, 0)  # (frequencies, tiles, C)
+        spectra = torch.bmm(spectra.contiguous(), self._weights())  # (frequencies, tiles, out)
+        spectra = spectra.permute(2, 1, 0).reshape(-1, down, across, side, side // 2 + 1)
+        sums = torch.fft.irfft2(spectra, s=(side, side))[..., :step, :step]  # (out, down, across, step, step)
+        sums = sums.transpose(2, 3).reshape(len(sums), down * step, across * step)[:, :height, :width]
+        slid: Tensor = (sums + self.layer.bias.view(-1, 1, 1))[None]
+        return slid
+
+    def _weights(self) -> Tensor:
+        """The conjugate transform of the weights: ``(frequencies, C, out)`` complex64."""
+        weight = self.layer.weight
+        now = (weight.data_ptr(), weight._version)
+        if self.spectrum is None or self.of != now:
+            kernel = weight.view(len(weight), -1, self.window, self.window).transpose(0, 1)  # (C, out, p, p)
+            shape = (self.side * (self.side // 2 + 1), *kernel.shape[:2])
+            self.spectrum, self.of = weight.new_empty(shape, dtype=torch.complex64), now
+            for channel, part in enumerate(kernel):  # one at a time, for memory
+                self.spectrum[:, channel] = torch.fft.rfft2(part, s=(self.side, self.side)).flatten(1).t().conj()
+        return self.spectrum
