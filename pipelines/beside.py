@@ -1,12 +1,40 @@
-"""Files that lie beside a map: those that ``hsi predict`` and ``hsi classify`` wrote with it."""
+"""Files that lie beside a map: those that ``hsi predict`` and ``hsi classify`` write with it."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from hsi.flow.run_report import REPORT
 
 from .terminal import say
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hsi.mapping import MapOptions
+
+
+def layer_files(out: Path, options: MapOptions) -> list[Path]:
+    """The rasters that a map with these options consists of, the map first."""
+    from hsi.mapping import sibling
+
+    kinds = {"confidence": True, "probabilities": options.probabilities, "novelty": options.novelty}
+    return [out, *(sibling(out, kind) for kind, wanted in kinds.items() if wanted)]
+
+
+def older_files(out: Path) -> list[Path]:
+    """What a map of this name may have had beside it; with another map it would be wrong."""
+    from hsi.mapping import MapOptions
+
+    layers = layer_files(out, MapOptions(probabilities=True, novelty=True))[1:]
+    return [*layers, map_report(out)] if out.exists() else []
+
+
+def map_report(map_path: Path) -> Path:
+    """The report beside a map: ``map.tif`` has ``map_report.html``."""
+    return map_path.with_name(f"{map_path.stem}_{REPORT}")
 
 
 def confidence_beside(map_path: Path) -> Path | None:
@@ -36,3 +64,12 @@ def record_of(map_path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) else {}
+
+
+def split_of_run(map_path: Path, shape: tuple[int, ...]) -> NDArray[Any] | None:
+    """The codes ``shape`` (H, W) of ``split.tif`` of the run that a map is from; None where there is none."""
+    from hsi.rasters import read_classes
+
+    path = of_run(map_path, "split.tif")
+    codes = read_classes(path) if path else None
+    return codes if codes is not None and codes.shape == shape else None

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
+from .beside import REPORT
 from .plain import plain
 from .planning import Plan
+from .reporting import write_comparison_report
 from .terminal import new_table, progress, say, stdout, warn
 
 if TYPE_CHECKING:
@@ -42,7 +44,8 @@ def show_comparison(comparison: Comparison, out: Path) -> None:
     from hsi.comparison_notes import audit_line, comparison_notes, split_notes
     from hsi.comparison_tables import sources, write_comparison
 
-    paths = [*write_comparison(out, comparison), *write_comparison_figure(out, comparison)]
+    paths = [*write_comparison(out, comparison), *write_comparison_figure(out, comparison), out / REPORT]
+    write_comparison_report(out / REPORT, comparison)
     for split in comparison.splits:
         _show_split(split)
         say("audit", audit_line(split))
@@ -52,6 +55,7 @@ def show_comparison(comparison: Comparison, out: Path) -> None:
         say("note", line)
     for i, path in enumerate(paths):
         say("" if i else "written", str(path))
+    say("open", f"{out / REPORT} in a browser")
 
 
 def _show_split(split: SplitComparison) -> None:

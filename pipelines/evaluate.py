@@ -12,9 +12,10 @@ import numpy as np
 from hsi.flow.inputs import open_input_labels
 from hsi.flow.run_folder import check_free_file
 
-from .beside import confidence_beside, of_run
+from .beside import REPORT, confidence_beside, split_of_run
 from .input_options import LabelOptions, label_options
 from .outputs import show_accuracy, show_estimate
+from .reporting import write_evaluation_report
 from .terminal import say, warn
 
 if TYPE_CHECKING:
@@ -45,7 +46,9 @@ Examples:
     "--confidence", type=click.Path(path_type=Path), help="Confidence of MAP, 0 to 1. [default: the file beside it]"
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder for accuracy.json, .csv, .md, .tex and reliability.png."
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder for report.html, tables as .json, .csv, .md, .tex, and a figure.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace these files in that folder.")
 def command(
@@ -69,13 +72,14 @@ def command(
     if label_options.labels is None:
         raise UsageError("give the reference with --labels, for example --labels reference.gpkg --label-field class")
     if out:
-        for name in (*(f"accuracy.{suffix}" for suffix in ("json", "csv", "md", "tex")), FIGURE):
+        for name in (*(f"accuracy.{suffix}" for suffix in ("json", "csv", "md", "tex")), FIGURE, REPORT):
             check_free_file(out / name, overwrite)
     pair = read_both(map_path, label_options)
     report = compare(pair) | {"seen": seen_pixels(pair, map_path)}
     if report["seen"]:
         warn(seen_in_words(pair, report["seen"]))
-    report["calibration"] = calibration(pair, map_path, confidence)
+    found = find_confidence(pair, map_path, confidence)
+    report["calibration"] = None if found is None else calibration(pair, found)
     if design:
         report["estimate"] = estimate(pair, design, report["seen"])
     show_accuracy(report)
@@ -83,6 +87,9 @@ def command(
         show_estimate(report["estimate"])
     if out:
         write(out, report)
+        write_evaluation_report(out / REPORT, pair, map_path, found, report)
+        say("", str(out / REPORT))
+        say("open", f"{out / REPORT} in a browser")
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,12 +180,11 @@ def compare(pair: Pair) -> dict[str, Any]:
     }
 
 
-def calibration(pair: Pair, map_path: Path, given: Path | None) -> dict[str, Any] | None:
-    """How far the map's confidence can be trusted, on the pixels that it names; None without one.
+def find_confidence(pair: Pair, map_path: Path, given: Path | None) -> NDArray[Any] | None:
+    """The map's confidence ``(H, W)``, NaN where there is none; None without a file of it.
 
     Raises what is wrong with a confidence that was ``given``; one that merely lies beside the map is left out then.
     """
-    from hsi.calibration import measure_calibration
     from hsi.errors import SceneError, SceneFileError
     from hsi.readers.masks import open_confidence
 
@@ -186,12 +192,18 @@ def calibration(pair: Pair, map_path: Path, given: Path | None) -> dict[str, Any
     if path is None:
         return None
     try:
-        confidence = open_confidence(path, pair.grid)
+        return open_confidence(path, pair.grid)
     except (SceneError, SceneFileError) as error:
         if given:
             raise
         warn(f"no calibration: {error}")
         return None
+
+
+def calibration(pair: Pair, confidence: NDArray[Any]) -> dict[str, Any] | None:
+    """How far the map's confidence can be trusted, on the pixels that it names; None without one."""
+    from hsi.calibration import measure_calibration
+
     named = pair.counted & (pair.found >= 0) & np.isfinite(confidence)
     found = measure_calibration(confidence[named], (pair.found == pair.truth)[named])
     return found.to_dict() if found else None
@@ -199,14 +211,10 @@ def calibration(pair: Pair, map_path: Path, given: Path | None) -> dict[str, Any
 
 def seen_pixels(pair: Pair, map_path: Path) -> int:
     """Counted pixels that trained or validated the run of ``hsi classify`` that the map is from."""
-    from hsi.rasters import read_classes
     from hsi.splits.split import TRAIN, VALIDATION
 
-    path = of_run(map_path, "split.tif")
-    codes = read_classes(path) if path else None
-    if codes is None or codes.shape != pair.truth.shape:
-        return 0
-    return int(np.count_nonzero(pair.counted & np.isin(codes, (TRAIN, VALIDATION))))
+    codes = split_of_run(map_path, pair.truth.shape)
+    return 0 if codes is None else int(np.count_nonzero(pair.counted & np.isin(codes, (TRAIN, VALIDATION))))
 
 
 def seen_in_words(pair: Pair, seen: int) -> str:

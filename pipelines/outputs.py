@@ -93,4 +93,4 @@ def show_written(out: Path) -> None:
     say("written", f"{len(files)} files in {out}")
     for path in files:
         say("", str(path))
-    say("open", f"{out / 'map.tif'} in QGIS, or look at {out / 'figures' / 'map.png'}")
+    say("open", f"{out / 'report.html'} in a browser, or {out / 'map.tif'} in QGIS")

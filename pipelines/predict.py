@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,8 +19,10 @@ from hsi.flow.record import Stopwatch, hash_files, peak_memory, versions
 from hsi.flow.run_files import areas_of
 from hsi.flow.run_folder import check_free_file
 
+from .beside import layer_files, map_report, older_files
 from .input_options import SceneOptions, scene_options
 from .outputs import show_areas
+from .reporting import write_map_report
 from .terminal import progress, say, warn
 
 if TYPE_CHECKING:
@@ -53,6 +55,9 @@ Examples:
 @click.option("--reject", type=float, help='Below this confidence a pixel is "unclassified".')
 @click.option("--novelty", is_flag=True, help="Also write how unlike the training pixels each pixel is.")
 @click.option("--smooth", help="Majority filter of the map, such as majority:3. [default: none]")
+@click.option(
+    "--no-report", is_flag=True, help="Write no report of the map: it takes as long as reading the scene once more."
+)
 @click.option("--cog", is_flag=True, help="Write cloud-optimised GeoTIFFs.")
 @click.option(
     "--symmetries/--no-symmetries", default=None,
@@ -78,6 +83,7 @@ def command(
     reject: float | None,
     novelty: bool,
     smooth: str | None,
+    no_report: bool,
     cog: bool,
     resample_bands: bool,
     symmetries: bool | None,
@@ -89,8 +95,10 @@ def command(
     """Map SCENE with the model in MODEL (from 'hsi train' or a run of 'hsi classify').
 
     The scene is read, mapped and written by blocks, so that its size does not matter. Beside the map come its
-    confidence, and a record with the areas of the classes.
+    confidence, a report to open in a browser, and a record with the areas of the classes.
     """
+    import rasterio
+
     from hsi.bundle import load_bundle
     from hsi.devices import resolve_device
     from hsi.mapping import MapOptions, plan_map
@@ -100,7 +108,8 @@ def command(
     from hsi.smoothing import parse_smoothing
 
     options = MapOptions(reject, probabilities, novelty, engine)
-    check_free_map(out, overwrite, options)
+    reports = [] if no_report else [map_report(out)]
+    check_free_map(out, overwrite, options, reports)
     refuse_band_choices(scene_options)
     size = parse_smoothing(smooth) if smooth else None
     limit = parse_memory(max_memory) if max_memory else resident_memory() + free_memory() // 2
@@ -125,9 +134,13 @@ def command(
         summary = write_layers(draft, job, size, cog, watch)
         record = describe(job, summary, watch)
         record |= {"model": str(model_path), "sha256": hash_files([model_path]), "smooth": smooth}
+        if not no_report:
+            with watch.stage("report"), rasterio.Env(GDAL_CACHEMAX=job.plan.cache):
+                write_map_report(map_report(draft), draft, job.shown, summary, record, job.plan.rows)
+            record["peak_memory_bytes"] = peak_memory()
         draft.with_suffix(".json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     show_areas(record["areas"])
-    say_result(job, summary, watch, [*layer_files(out, options), out.with_suffix(".json")])
+    say_result(job, summary, watch, [*layer_files(out, options), out.with_suffix(".json")], reports)
 
 
 @dataclass(frozen=True)
@@ -141,29 +154,21 @@ class Job:
     device: torch.device
     usable: NDArray[np.bool_] | None
 
-
-def layer_files(out: Path, options: MapOptions) -> list[Path]:
-    """The rasters that a map with these options consists of, the map first."""
-    from hsi.mapping import sibling
-
-    kinds = {"confidence": True, "probabilities": options.probabilities, "novelty": options.novelty}
-    return [out, *(sibling(out, kind) for kind, wanted in kinds.items() if wanted)]
-
-
-def older_layers(out: Path) -> list[Path]:
-    """Rasters that a map of this name may have had beside it; with another map they would be wrong."""
-    from hsi.mapping import MapOptions
-
-    return layer_files(out, MapOptions(probabilities=True, novelty=True))[1:] if out.exists() else []
+    @property
+    def shown(self) -> Scene:
+        """The scene as its report shows it: with the model's wavelengths where bands were matched by position."""
+        scene, known = self.match.scene, self.bundle.bands.wavelengths
+        by_position = scene.wavelengths is None and self.match.matrix is None
+        return replace(scene, wavelengths=known) if by_position else scene
 
 
-def check_free_map(out: Path, overwrite: bool, options: MapOptions) -> None:
+def check_free_map(out: Path, overwrite: bool, options: MapOptions, reports: Sequence[Path]) -> None:
     """Raise :class:`UsageError` unless ``out`` is called a GeoTIFF, :class:`OutputError` unless it may be written."""
     from hsi.errors import UsageError
 
     if out.suffix.lower() not in (".tif", ".tiff"):
         raise UsageError(f"--out {out}: a map is a GeoTIFF: give a name that ends in .tif")
-    for path in (*layer_files(out, options), out.with_suffix(".json")):
+    for path in (*layer_files(out, options), out.with_suffix(".json"), *reports):
         check_free_file(path, overwrite)
 
 
@@ -203,7 +208,7 @@ def staged(out: Path) -> Iterator[Path]:
         except OSError as error:
             raise OutputError(f"{out}: cannot be written: {error.strerror}: choose another --out") from None
         yield folder / out.name
-        for path in older_layers(out):
+        for path in older_files(out):
             path.unlink(missing_ok=True)
         for path in folder.iterdir():
             path.replace(out.parent / path.name)
@@ -280,8 +285,8 @@ def describe(job: Job, summary: MapSummary, watch: Stopwatch) -> dict[str, Any]:
     }
 
 
-def say_result(job: Job, summary: MapSummary, watch: Stopwatch, files: list[Path]) -> None:
-    """Print speed, what is not on the map, and the files."""
+def say_result(job: Job, summary: MapSummary, watch: Stopwatch, files: list[Path], reports: list[Path]) -> None:
+    """Print speed, what is not on the map, and the files, the reports last."""
     pixels = job.match.scene.height * job.match.scene.width
     say("speed", f"{pixels:,} pixels in {watch.seconds['map']:.1f} s, peak memory {peak_memory() / 10**9:.2f} GB")
     if summary.without_data == pixels:
@@ -291,6 +296,6 @@ def say_result(job: Job, summary: MapSummary, watch: Stopwatch, files: list[Path
     if summary.novel is not None:
         share = f"{summary.novel:,} pixels ({summary.novel / pixels:.1%})"
         say("novelty", f"{share} are farther from every class than 99.9 % of the training pixels")
-    for i, path in enumerate(files):
+    for i, path in enumerate([*files, *reports]):
         say("" if i else "written", str(path))
-    say("open", f"{files[0]} in QGIS")
+    say("open", f"{f'{reports[0]} in a browser, or ' if reports else ''}{files[0]} in QGIS")

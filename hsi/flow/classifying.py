@@ -14,6 +14,7 @@ from hsi.flow.inputs import Inputs
 from hsi.flow.mapped import Mapped, map_with_network
 from hsi.flow.record import Stopwatch
 from hsi.flow.run_files import areas_of, calibration_of, describe_run, write_report
+from hsi.flow.run_report import write_run_report
 from hsi.flow.settling import is_comparator
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def write_run(assessed: Assessed, folder: Path, watch: Stopwatch, command: Seque
             save_bundle(folder / "model.safetensors", mapped.bundle)
         write_report(folder, assessed.inputs, mapped, assessed.ids, assessed.report)
     record = describe_run(assessed.inputs, mapped, watch, command)
+    with watch.stage("report"):
+        write_run_report(folder, assessed.inputs, mapped, assessed.report, record)
     (folder / "run.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return record
 

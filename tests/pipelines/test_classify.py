@@ -24,6 +24,7 @@ from tests.hsi import file_makers
 PROMISED = {
     *("map.tif", "map.tif.aux.xml", "map.qml", "confidence.tif", "split.tif"),
     *("accuracy.json", "accuracy.csv", "accuracy.md", "accuracy.tex", "model.safetensors", "run.json"),
+    "report.html",
     *(f"figures/{name}.png" for name in ("map", "false_colour", "ground_truth", "difference")),
     *("figures/confusion_matrix.png", "figures/reliability.png", "figures/training_curves.png"),
 }

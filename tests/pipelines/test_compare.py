@@ -11,7 +11,7 @@ from hsi.finished_runs import MEASURES
 from pipelines import jobs
 from tests.conftest import ROOT, run_apart, run_here
 
-TABLES = {f"comparison.{suffix}" for suffix in ("json", "csv", "md", "tex", "png", "pdf")}
+TABLES = {"report.html", *(f"comparison.{suffix}" for suffix in ("json", "csv", "md", "tex", "png", "pdf"))}
 ROWS = [
     {"name": "nearest", "settings": {"model": {"name": "position"}}},
     {"name": "maximum likelihood", "settings": {"model": {"name": "gml"}}},

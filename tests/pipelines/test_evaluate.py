@@ -150,7 +150,8 @@ class TestOutput:
     def test_tables_in_all_forms_replaced_only_when_asked(self, pair, write_map, evaluate, run, tmp_path):
         paths = write_map(pair[0]), write_map(pair[1], name="truth.tif")
         evaluate(*paths)
-        names = {f"accuracy.{suffix}" for suffix in ("json", "csv", "md", "tex")}  # no confidence, no figure
+        tables = {f"accuracy.{suffix}" for suffix in ("json", "csv", "md", "tex")}
+        names = {*tables, "report.html"}  # no confidence, no figure
         assert {path.name for path in (tmp_path / "accuracy").iterdir()} == names
         done = run("evaluate", paths[0], "--labels", paths[1], "--out", "accuracy")
         assert done.code == 1 and "--overwrite" in done.complaints[0]

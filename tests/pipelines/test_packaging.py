@@ -70,6 +70,12 @@ def test_every_configuration_is_inside(files):
         assert f"hsi/configs/{path.relative_to(ROOT / 'configs').as_posix()}" in files
 
 
+def test_what_reports_are_made_of_is_inside(files):
+    paths = [path for folder in ("static", "templates") for path in (ROOT / "hsi" / "report" / folder).iterdir()]
+    assert {path.suffix for path in paths} == {".css", ".js", ".html"}
+    assert {path.relative_to(ROOT).as_posix() for path in paths} <= files
+
+
 def test_types_and_licence_are_inside(files):
     assert "hsi/py.typed" in files
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in files)

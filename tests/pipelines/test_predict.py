@@ -60,7 +60,8 @@ class TestTheTrainingScene:
         for name in ("map.tif", "map.tif.aux.xml", "map.qml"):
             assert (tmp_path / name).read_bytes() == (out / name).read_bytes()
         assert (tmp_path / "map_confidence.tif").read_bytes() == (out / "confidence.tif").read_bytes()
-        assert names_in(tmp_path) == {"map.tif", "map.tif.aux.xml", "map.qml", "map_confidence.tif", "map.json"}
+        rasters = {"map.tif", "map.tif.aux.xml", "map.qml", "map_confidence.tif"}
+        assert names_in(tmp_path) == {*rasters, "map.json", "map_report.html"}
         assert done.stderr == ""
 
     def test_what_is_told_and_recorded(self, model, scenes, predict, tmp_path):
@@ -279,6 +280,8 @@ class TestRefusals:
         done = predict(model, scenes["tiff"], "--overwrite")
         assert "map_probabilities" not in done.stdout
         assert not (tmp_path / "map_probabilities.tif").exists()
+        done = predict(model, scenes["tiff"], "--overwrite", "--no-report")
+        assert "report" not in done.stdout and not (tmp_path / "map_report.html").exists()
 
     def test_no_other_file_is_overwritten(self, tmp_path, run, model, scenes):
         (tmp_path / "map.json").write_text("precious")
@@ -394,4 +397,7 @@ class TestMemory:
 
 def test_paths_are_shown_as_they_were_given(model, scenes, run, tmp_path):
     done = run("predict", model, scenes["tiff"], "--out", Path("sub") / "map.tif")
-    assert f"open        {Path('sub') / 'map.tif'} in QGIS" in done.stdout
+    assert (
+        f"open        {Path('sub') / 'map_report.html'} in a browser, or {Path('sub') / 'map.tif'} in QGIS"
+        in done.stdout
+    )

@@ -1,0 +1,119 @@
+"""``report.html`` of a run, and what the reports of maps have in common with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hsi.flow.inputs import Inputs
+from hsi.flow.report_facts import run_facts
+from hsi.telling import Advance, progress
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hsi.flow.mapped import Mapped
+    from hsi.report import ClassSpectra, MapView, Spectra
+    from hsi.scene import Scene
+
+REPORT = "report.html"
+
+
+def write_run_report(
+    folder: Path, inputs: Inputs, mapped: Mapped, accuracy: Mapping[str, Any], record: Mapping[str, Any]
+) -> None:
+    """``report.html`` of ``hsi classify``, from what lies in its folder and what its ``run.json`` will hold."""
+    from hsi.report import Report, write_report_page
+
+    title = inputs.known_as or inputs.scene.name
+    with progress("report", "rows") as advance:
+        view = run_view(folder, inputs, mapped, advance)
+    report = Report(
+        title=title,
+        kind="Classification",
+        lead=f"{accuracy['model']}, split {accuracy['split']}",
+        facts=run_facts(record),
+        view=view,
+        accuracy=accuracy,
+        areas=accuracy["areas"],
+        history=record.get("history", ()),
+        files=sorted({*files_below(folder), "run.json"}),
+        notes=spectra_notes(view),
+    )
+    write_report_page(folder / REPORT, report)
+
+
+def run_view(folder: Path, inputs: Inputs, mapped: Mapped, advance: Advance) -> MapView:
+    """All layers of a run; class spectra are over its training pixels, read in full."""
+    from hsi.rasters import read_classes
+    from hsi.report import MapView, class_spectra, view_step
+
+    scene, labels, split = inputs.scene, inputs.labels, mapped.split
+    step = view_step(scene.height, scene.width)
+    thin = (slice(None, None, step), slice(None, None, step))
+    confidence = folder / "confidence.tif"
+    codes = np.where(split.train, labels.codes(), -1)
+    classes = class_spectra(
+        scene, codes, len(labels.table), "the training pixels", lambda done, total: advance(done, total, "classes")
+    )
+    look = look_at(scene, inputs.survey.valid[thin], step, advance)
+    return MapView(
+        height=scene.height,
+        width=scene.width,
+        step=step,
+        table=labels.table,
+        ids=read_classes(folder / "map.tif")[thin],
+        pixels=mapped.summary.pixels,
+        truth=labels.values[thin],
+        confidence=read_classes(confidence)[thin] if confidence.is_file() else None,
+        split=split.codes()[thin],
+        picture=look.picture,
+        georeference=scene.georeference,
+        spectra=look.with_classes(classes),
+    )
+
+
+def files_below(folder: Path) -> set[str]:
+    """Names of the files in a folder and below it, relative to it."""
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """Every n-th pixel of a scene: a picture ``(h, w, 3)`` and, of fewer pixels, spectra."""
+
+    picture: NDArray[np.uint8]
+    spectra: Spectra
+
+    def with_classes(self, classes: ClassSpectra) -> Spectra:
+        """The spectra with those of the classes."""
+        return replace(self.spectra, classes=classes)
+
+
+def look_at(scene: Scene, usable: NDArray[np.bool_], step: int, advance: Advance, rows: int | None = None) -> Look:
+    """False colour of every ``step``-th pixel and the spectra that a page can hold; ``usable`` is ``(h, w)``."""
+    from hsi.figures import false_colour
+    from hsi.report import follow, keep_spectra, spectra_step, thin_scene
+
+    picture = false_colour(thin_scene(follow(scene, lambda d, t: advance(d, t, "false colour")), step, rows), usable)
+    coarse = spectra_step(scene.height, scene.width, len(scene.bands), step)
+    every = coarse // step
+    followed = follow(scene, lambda d, t: advance(d, t, "spectra"))
+    return Look(picture, keep_spectra(followed, usable[::every, ::every], coarse, rows=rows))
+
+
+def spectra_notes(view: MapView) -> list[str]:
+    """What a reader has to know of the spectra."""
+    from hsi.report import ordinal
+
+    spectra = view.spectra
+    assert spectra is not None and spectra.classes is not None
+    kept = "every pixel" if spectra.step == 1 else f"every {ordinal(spectra.step)} row and column of the scene"
+    exact = "as stored" if spectra.exact else "to one part in 65,535 of each band's range"
+    of = spectra.classes.of
+    means = "all training pixels" if of == "the training pixels" else "the kept spectra of pixels mapped so"
+    return [f"Spectra are those of {kept}, {exact}; a class's mean and spread are over {means}."]

@@ -1,0 +1,169 @@
+"""Spectra that a page can show: those of every n-th pixel, and the mean of each class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi.report.packing import pack
+from hsi.report.thinning import thin_scene, thinned
+from hsi.scene import Scene
+
+KEPT_BYTES = 3_000_000  # four megabytes as base64, if nothing can be compressed
+LEVELS = 65535
+Advance = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class ClassSpectra:
+    """Mean and standard deviation ``(C, B)`` float64 of each class, NaN for one without a pixel, over ``pixels``
+    ``(C,)``; ``of`` says in words which pixels these are."""
+
+    of: str
+    pixels: NDArray[np.int64]
+    mean: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Spectra:
+    """Spectra ``(h, w, B)`` uint16 of every ``step``-th row and column: value = ``offset`` + ``scale`` x stored.
+
+    ``offset`` and ``scale`` ``(B,)`` are one per band; ``exact`` says that whole numbers are as in the file.
+    ``classes`` are over the class table of the map.
+    """
+
+    step: int
+    values: NDArray[np.uint16]
+    offset: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    exact: bool
+    bands: tuple[int, ...]
+    wavelengths: tuple[float, ...] | None
+    physical: bool
+    classes: ClassSpectra | None
+
+    def to_page(self) -> dict[str, Any]:
+        """What the page's scripts read."""
+        rows, columns, bands = self.values.shape
+        found = self.classes
+        return {
+            "step": self.step,
+            "rows": rows,
+            "columns": columns,
+            "bands": bands,
+            "numbers": [band + 1 for band in self.bands],
+            "wavelengths": self.wavelengths and [round(value, 2) for value in self.wavelengths],
+            "unit": "physical units" if self.physical else "as stored in the file",
+            "exact": self.exact,
+            "offset": self.offset.tolist(),
+            "scale": self.scale.tolist(),
+            "values": pack(self.values),
+            "classes": found and {
+                "of": found.of,
+                "pixels": found.pixels.tolist(),
+                "mean": pack(found.mean.astype(np.float32)),
+                "deviation": pack(found.deviation.astype(np.float32)),
+            },
+        }  # fmt: skip
+
+
+def spectra_step(height: int, width: int, bands: int, least: int = 1) -> int:
+    """Every how many rows and columns a spectrum is kept: a multiple of ``least`` that stays within three megabytes."""
+    step = least
+    while thinned(height, step) * thinned(width, step) * bands * 2 > KEPT_BYTES:
+        step += least
+    return step
+
+
+def keep_spectra(
+    scene: Scene,
+    usable: NDArray[np.bool_],
+    step: int,
+    *,
+    rows: int | None = None,
+    classes: ClassSpectra | None = None,
+) -> Spectra:
+    """Spectra of every ``step``-th pixel in 65,536 levels from the lowest to the highest value of each band.
+
+    ``usable`` ``(H, W)`` or already thinned ``(h, w)``: other pixels have no say in the levels. ``rows`` is how many
+    of the scene are read at a time. Whole numbers whose range is small enough are kept as they are.
+    """
+    small = thin_scene(scene, step, rows)
+    valid = usable if usable.shape == (small.height, small.width) else usable[::step, ::step]
+    cube = np.concatenate([small.read(block) for block in small.blocks()])
+    whole = cube.dtype.kind in "iu"
+    low, high = np.zeros(cube.shape[2]), np.ones(cube.shape[2])
+    if valid.any():
+        seen = cube[valid]
+        finite = np.isfinite(seen)
+        low = np.min(seen, axis=0, where=finite, initial=seen.max(where=finite, initial=0)).astype(np.float64)
+        high = np.max(seen, axis=0, where=finite, initial=seen.min(where=finite, initial=0)).astype(np.float64)
+    scale = np.maximum((high - low) / LEVELS, 0)
+    exact = bool(whole and np.all(high - low <= LEVELS))
+    scale = np.ones_like(scale) if exact else np.where(scale > 0, scale, 1.0)
+    values = np.empty(cube.shape, np.uint16)
+    for row, line in enumerate(cube):  # row by row, so that no second cube of float64 is made
+        levels = np.rint((np.where(valid[row][:, None], line, low) - low) / scale)
+        values[row] = np.clip(np.nan_to_num(levels), 0, LEVELS)
+    return Spectra(step, values, low, scale, exact, scene.bands, scene.wavelengths, scene.scale is not None, classes)
+
+
+def class_spectra(
+    scene: Scene, codes: NDArray[np.int64], count: int, of: str, progress: Advance | None = None
+) -> ClassSpectra:
+    """Mean and standard deviation of the spectra of each of ``count`` classes, in one pass of bounded memory.
+
+    ``codes`` ``(H, W)`` are positions in the class table, -1 for pixels that do not count; rows without one that does
+    are not read. ``progress(rows done, rows)`` is called after each block.
+    """
+    bands = len(scene.bands)
+    pixels, centre = np.zeros(count, np.int64), None
+    sums, squares = np.zeros((2, count, bands))
+    for block in scene.blocks():
+        part = codes[block.slices]
+        wanted = part >= 0
+        if wanted.any():
+            spectra = scene.read(block)[wanted].astype(np.float64)
+            centre = spectra.mean(axis=0) if centre is None else centre  # near the mean, so that squares stay small
+            spectra -= centre
+            for code in np.unique(part[wanted]):
+                own = spectra[part[wanted] == code]
+                pixels[code] += len(own)
+                sums[code] += own.sum(axis=0)
+                squares[code] += (own**2).sum(axis=0)
+        if progress:
+            progress(block.row + block.height, scene.height)
+    return _summed(of, pixels, sums, squares, np.zeros(bands) if centre is None else centre)
+
+
+def class_spectra_of_kept(spectra: Spectra, codes: NDArray[np.int64], count: int, of: str) -> ClassSpectra:
+    """Mean and standard deviation of each class over the kept spectra, by their class ``codes`` ``(h, w)``."""
+    bands = spectra.values.shape[2]
+    pixels = np.zeros(count, np.int64)
+    sums, squares = np.zeros((2, count, bands))
+    centre = spectra.offset + spectra.scale * (LEVELS / 2)
+    for code in range(count):
+        own = spectra.values[codes == code] * spectra.scale + spectra.offset - centre
+        pixels[code] = len(own)
+        sums[code], squares[code] = own.sum(axis=0), (own**2).sum(axis=0)
+    return _summed(of, pixels, sums, squares, centre)
+
+
+def _summed(
+    of: str,
+    pixels: NDArray[np.int64],
+    sums: NDArray[np.float64],
+    squares: NDArray[np.float64],
+    centre: NDArray[np.float64],
+) -> ClassSpectra:
+    """Means and standard deviations (n - 1; 0 for a single pixel) from sums of differences from ``centre``."""
+    number = pixels[:, None].astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = sums / number
+        variance = (squares - number * mean**2) / np.maximum(number - 1, 1)
+    return ClassSpectra(of, pixels, mean + centre, np.sqrt(np.maximum(variance, 0)))
