@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from .beside import REPORT
+from hsi.flow.run_report import REPORT
+
 from .plain import plain
 from .planning import Plan
 from .reporting import write_comparison_report

@@ -11,8 +11,9 @@ import numpy as np
 
 from hsi.flow.inputs import open_input_labels
 from hsi.flow.run_folder import check_free_file
+from hsi.flow.run_report import REPORT
 
-from .beside import REPORT, confidence_beside, split_of_run
+from .beside import confidence_beside, split_of_run
 from .input_options import LabelOptions, label_options
 from .outputs import show_accuracy, show_estimate
 from .reporting import write_evaluation_report

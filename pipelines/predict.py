@@ -55,9 +55,7 @@ Examples:
 @click.option("--reject", type=float, help='Below this confidence a pixel is "unclassified".')
 @click.option("--novelty", is_flag=True, help="Also write how unlike the training pixels each pixel is.")
 @click.option("--smooth", help="Majority filter of the map, such as majority:3. [default: none]")
-@click.option(
-    "--no-report", is_flag=True, help="Write no report of the map: it takes as long as reading the scene once more."
-)
+@click.option("--no-report", is_flag=True, help="Write no report of the map, which reads the scene once more.")
 @click.option("--cog", is_flag=True, help="Write cloud-optimised GeoTIFFs.")
 @click.option(
     "--symmetries/--no-symmetries", default=None,
