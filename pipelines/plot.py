@@ -55,15 +55,17 @@ def command(run: Path, names: tuple[str, ...], kind: str, out: Path | None, over
     from hsi.errors import UsageError
 
     if (run / "comparison.json").is_file():
-        paths = plot_comparison(run, names, kind, out or run, overwrite)
+        out = out or run
+        paths = plot_comparison(run, names, kind, out, overwrite)
     elif (run / "run.json").is_file():
-        paths = plot_run(run, names, kind, out or run / "figures", overwrite)
+        out = out or run / "figures"
+        paths = plot_run(run, names, kind, out, overwrite)
     else:
         missing = "no such folder" if not run.exists() else "holds neither a run.json nor a comparison.json"
         raise UsageError(f"{run}: {missing}: give the folder of a finished 'hsi classify' or 'hsi compare'")
     for i, path in enumerate(paths):
         say("" if i else "written", str(path))
-    say("open", str(paths[0] if len(paths) == 1 else paths[0].parent))
+    say("open", str(paths[0] if len(paths) == 1 else out))
 
 
 def plot_comparison(run: Path, names: Sequence[str], kind: str, out: Path, overwrite: bool) -> list[Path]:
