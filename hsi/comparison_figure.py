@@ -2,40 +2,95 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hsi.comparison import Comparison, SplitComparison
-from hsi.comparison_notes import split_title
-from hsi.drawing import DPI, FAINT, INK, RIGHT, WRONG, hex_colour, literal, new_figure, plain_axes
-from hsi.paths import write_atomically
+from hsi.comparison import Comparison
+from hsi.comparison_notes import split_title, titled
+from hsi.drawing import (
+    FAINT,
+    INK,
+    LABEL,
+    RIGHT,
+    WRONG,
+    hex_colour,
+    literal,
+    new_figure,
+    plain_axes,
+    shortened,
+    write_figure,
+)
+from hsi.errors import SceneFileError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 PANEL_WIDTH, ROW_HEIGHT, MARGIN = 3.6, 0.3, 0.7  # inches
+LONGEST_NAME = 40
 
 
-def comparison_figure(comparison: Comparison) -> Figure:
+@dataclass(frozen=True)
+class Boxes:
+    """A panel: overall accuracies (0 to 1) of the runs of each row, and that by position alone where it is known."""
+
+    title: str
+    accuracies: Mapping[str, Sequence[float]]
+    position: float | None
+
+
+def boxes_of(comparison: Comparison) -> list[Boxes]:
+    """The panels of a comparison, one for each split."""
+    panels = []
+    for split in comparison.splits:
+        runs = [run for run in comparison.finished if run.planned.split == split.name]
+        found = [(run.planned.row, run.report["overall_accuracy"]) for run in runs]
+        position = None if split.position is None else split.position.mean
+        panels.append(_boxes(split_title(split), [row.name for row in split.rows], found, position))
+    return panels
+
+
+def read_boxes(path: Path) -> list[Boxes]:
+    """The panels from the ``comparison.json`` of a comparison; raises :class:`SceneFileError` for a damaged file."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return [_stored_boxes(split, found["runs"]) for split in found["splits"]]
+    except OSError as error:
+        raise SceneFileError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise SceneFileError(f"{path}: is damaged, or no comparison of this version of hsi ({error})") from error
+
+
+def _stored_boxes(split: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> Boxes:
+    name, rule, position = split["name"], split["rule"], split["position"]
+    found = [(run["row"], run["overall_accuracy"]) for run in runs if run["split"] == name]
+    return _boxes(titled(name, rule), [row["name"] for row in split["rows"]], found, position and position["mean"])
+
+
+def _boxes(title: str, rows: Sequence[str], found: Sequence[tuple[str, float | None]], position: float | None) -> Boxes:
+    known = [(row, value) for row, value in found if value is not None]
+    return Boxes(title, {name: [value for row, value in known if row == name] for name in rows}, position)
+
+
+def comparison_figure(panels: Sequence[Boxes]) -> Figure:
     """Overall accuracy of every run; the first row is on top, the position-only accuracy a dashed line."""
-    splits = comparison.splits
-    names = list(dict.fromkeys(row.name for split in splits for row in split.rows))
-    figure = new_figure(PANEL_WIDTH * len(splits), MARGIN + ROW_HEIGHT * len(names))
-    panels = figure.subplots(1, len(splits), sharey=True, squeeze=False)[0]
-    for axes, split in zip(panels, splits, strict=True):
-        _draw_panel(axes, split, names, comparison)
-    panels[0].set_yticks(range(len(names)), [literal(name) for name in names], fontsize=8, color=INK)
-    panels[0].set_ylim(len(names) - 0.5, -0.5)
+    names = list(dict.fromkeys(name for panel in panels for name in panel.accuracies))
+    figure = new_figure(PANEL_WIDTH * len(panels), MARGIN + ROW_HEIGHT * len(names))
+    drawn = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, panel in zip(drawn, panels, strict=True):
+        _draw_panel(axes, panel, names)
+    told = [literal(shortened(name, LONGEST_NAME)) for name in names]
+    drawn[0].set_yticks(range(len(names)), told, fontsize=LABEL, color=INK)
+    drawn[0].set_ylim(len(names) - 0.5, -0.5)
     figure.subplots_adjust(wspace=0.08)
     return figure
 
 
-def _draw_panel(axes: Axes, split: SplitComparison, names: list[str], comparison: Comparison) -> None:
-    values: list[list[float]] = [[] for _ in names]
-    for run in comparison.finished:
-        if run.planned.split == split.name and run.report["overall_accuracy"] is not None:
-            values[names.index(run.planned.row)].append(100 * run.report["overall_accuracy"])
+def _draw_panel(axes: Axes, panel: Boxes, names: Sequence[str]) -> None:
+    values = [[100 * accuracy for accuracy in panel.accuracies.get(name, ())] for name in names]
     line = {"color": INK, "linewidth": 0.8}
     axes.boxplot(
         values, positions=range(len(names)), orientation="horizontal", widths=0.55, showfliers=False,
@@ -46,18 +101,16 @@ def _draw_panel(axes: Axes, split: SplitComparison, names: list[str], comparison
         steps = [(i + 0.5) / len(found) - 0.5 for i in range(len(found))]
         heights = [place + 0.3 * step for step in steps]
         axes.plot(found, heights, "o", color=hex_colour(RIGHT), alpha=0.75, markeredgewidth=0)
-    if split.position is not None:
-        axes.axvline(100 * split.position.mean, color=FAINT, linestyle="--")
+    if panel.position is not None:
+        axes.axvline(100 * panel.position, color=FAINT, linestyle="--")
     plain_axes(axes)
-    axes.set_xlabel("overall accuracy (%); dashed: by position alone", fontsize=8, color=INK)
-    axes.set_title(literal(split_title(split)), fontsize=8, color=INK, loc="left", pad=5)
+    axes.set_xlabel("overall accuracy (%); dashed: by position alone", fontsize=LABEL, color=INK)
+    axes.set_title(literal(panel.title), fontsize=LABEL, color=INK, loc="left", pad=5)
 
 
 def write_comparison_figure(folder: Path, comparison: Comparison) -> list[Path]:
     """Write ``comparison.png`` and ``comparison.pdf``; raises :class:`hsi.errors.OutputError`."""
-    figure, paths = comparison_figure(comparison), [folder / "comparison.png", folder / "comparison.pdf"]
+    paths = [folder / "comparison.png", folder / "comparison.pdf"]
     for path in paths:
-        with write_atomically(path) as part:
-            dated = {"CreationDate": None} if path.suffix == ".pdf" else None  # the same figures, the same file
-            figure.savefig(part, dpi=DPI, bbox_inches="tight", pad_inches=0.08, metadata=dated)
+        write_figure(path, comparison_figure(boxes_of(comparison)))
     return paths

@@ -59,8 +59,13 @@ def _leak_free(split: SplitComparison) -> str:
 
 
 def split_title(split: SplitComparison) -> str:
-    """Name and rule, when the rule does not begin with the name."""
-    return split.rule if split.rule.startswith(split.name) else f"{split.name}: {split.rule}"
+    """Name and rule of a split."""
+    return titled(split.name, split.rule)
+
+
+def titled(name: str, rule: str) -> str:
+    """A name and a rule, when the rule does not begin with the name."""
+    return rule if rule.startswith(name) else f"{name}: {rule}"
 
 
 def split_notes(split: SplitComparison) -> list[str]:

@@ -22,6 +22,9 @@ class Kept:
         """Keep a line."""
         self.said.append((label, text))
 
+    def detail(self, label: str, text: str) -> None:
+        """Drop a detail."""
+
     def warn(self, text: str) -> None:
         """Keep a warning."""
         self.warned.append(text)

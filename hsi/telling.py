@@ -21,6 +21,9 @@ class Listener(Protocol):
     def say(self, label: str, text: str) -> None:
         """One line of what was decided: a label, then the fact."""
 
+    def detail(self, label: str, text: str) -> None:
+        """One line for who wants to know more."""
+
     def warn(self, text: str) -> None:
         """One warning."""
 
@@ -33,6 +36,9 @@ class Silent:
 
     def say(self, label: str, text: str) -> None:
         """Drop a line."""
+
+    def detail(self, label: str, text: str) -> None:
+        """Drop a detail."""
 
     def warn(self, text: str) -> None:
         """Drop a warning."""
@@ -59,6 +65,11 @@ def listening(listener: Listener) -> Iterator[None]:
 def say(label: str, text: str) -> None:
     """Tell what was decided."""
     _LISTENER.get().say(label, text)
+
+
+def detail(label: str, text: str) -> None:
+    """Tell what only who wants to know more should read."""
+    _LISTENER.get().detail(label, text)
 
 
 def warn(text: str) -> None:

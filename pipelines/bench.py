@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from .terminal import say, stdout
+from .command import Command
+from .terminal import say, show_text
 
 VARIANTS = "hybridsn,hybridsn-bn,hybridsn-se,hybridsn-cbam"
 EPILOG = """\b
@@ -19,7 +20,7 @@ Examples:
 """
 
 
-@click.command("bench", epilog=EPILOG)
+@click.command("bench", cls=Command, epilog=EPILOG)
 @click.argument("scene", type=click.Path(path_type=Path), required=False)
 @click.option("--models", default=VARIANTS, show_default=True, help="HybridSN variants to map with.")
 @click.option("--repeats", type=click.IntRange(1), default=5, show_default=True, help="Runs behind each median.")
@@ -56,7 +57,7 @@ def command(
         sizes = Sizes(repeats=repeats, rows=rows, large=large)
         record = measure(scene, names, sizes, device=device, scratch=Path(scratch))
     text = to_markdown(record)
-    stdout.print(text, markup=False)
+    show_text(text)
     if out is not None:
         write_both(out, record, text)
         say("written", f"{out} and {out.with_suffix('.md')}")

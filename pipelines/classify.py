@@ -13,8 +13,9 @@ from hsi.flow.fitting import check_names
 from hsi.flow.inputs import read_inputs
 from hsi.flow.record import Stopwatch
 from hsi.flow.run_folder import check_free, run_folder
-from hsi.flow.settling import settle
+from hsi.flow.settling import detail_settings, settle
 
+from .command import Command
 from .input_options import LabelOptions, SceneOptions, label_options, scene_options
 from .options import overrides_of, setting_options
 from .outputs import show_accuracy, show_written
@@ -32,7 +33,7 @@ Examples:
 """
 
 
-@click.command("classify", epilog=EPILOG)
+@click.command("classify", cls=Command, epilog=EPILOG)
 @click.argument("scene_path", metavar="SCENE", type=click.Path(path_type=Path))
 @label_options
 @scene_options
@@ -65,6 +66,7 @@ def command(
     with watch.stage("import"):
         settings = settle(settings)
         check_names(settings)
+    detail_settings(settings)
     with watch.stage("read"):
         inputs = read_inputs(scene_path, scene_options, label_options)
     with run_folder(out, overwrite) as folder:

@@ -10,11 +10,14 @@ import warnings
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from hsi.errors import HsiError, UnknownNameError
 from hsi.telling import listening
 from hsi.version import __version__
 
+from . import verbosity
+from .command import Command
 from .listening import Terminal
 from .plain import plain
 
@@ -25,11 +28,16 @@ COMMANDS = {
     "train": "Train on labelled pixels and save the model.",
     "predict": "Map a scene of any size with a saved model.",
     "evaluate": "Compare a map with reference labels.",
+    "plot": "Draw the figures of a finished run or comparison again.",
     "fetch": "Get a benchmark scene by name.",
     "inspect": "Say what is in a file: shape, bands, classes, bad pixels, memory.",
     "bench": "Measure mapping, training and memory on this machine.",
     "models": "List the networks and comparators that --model takes.",
+    "doctor": "Say what this installation has and can do.",
+    "completion": "Print a script for completion in bash, zsh or fish.",
 }
+
+GLOBAL = {flag for option in verbosity.verbosity_options() for flag in option.opts}
 
 EPILOG = """\b
 Examples:
@@ -39,7 +47,7 @@ Examples:
 """
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Command, click.Group):
     """Commands are modules of this package, imported when they are asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -47,12 +55,25 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name; raises :class:`UnknownNameError`."""
+        """The command of that name; raises :class:`UnknownNameError`, but for a shell that completes a line."""
         if cmd_name not in COMMANDS:
+            if ctx.resilient_parsing:
+                return None
             raise UnknownNameError("command", cmd_name, COMMANDS)
         command = importlib.import_module(f".{cmd_name}", __package__).command
         assert isinstance(command, click.Command)
         return command
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The options of all commands, then the commands."""
+        super().format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands with what they do, from the table instead of from the modules; options after a dash."""
+        if incomplete.startswith("-"):
+            return click.Command.shell_complete(self, ctx, incomplete)
+        return [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, from the table instead of from the modules."""
@@ -62,8 +83,7 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="hsi")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def cli(debug: bool) -> None:
+def cli() -> None:
     """Land-cover maps and believable accuracy tables from hyperspectral cubes."""
 
 
@@ -73,14 +93,14 @@ def main(arguments: list[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to stop
     given = sys.argv[1:] if arguments is None else list(arguments)
-    debug = "--debug" in given
-    given = [argument for argument in given if argument != "--debug"]  # accepted before and after the command
+    debug = "--debug" in given  # to be known where the rest cannot be understood
+    if all(word in GLOBAL for word in given):
+        given.append("--help")
+    verbosity.reset()
     try:
         with warnings.catch_warnings(), listening(Terminal()):
             warnings.showwarning = _warn_in_one_line
-            cli.main(args=given or ["--help"], prog_name="hsi", standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+            code = cli.main(args=given, prog_name="hsi", standalone_mode=False)
     except click.ClickException as error:
         if debug:
             raise
@@ -102,7 +122,7 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         _complain(_unforeseen(error))
         sys.exit(1)
-    sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)  # of a command that ended itself
 
 
 def _unforeseen(error: Exception) -> str:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .choices import completes, model_names
+from .command import Command
 from .input_options import LabelOptions, SceneOptions, label_options, scene_options
 from .options import overrides_of, setting_options
 from .terminal import progress, report, say, warn
@@ -34,9 +36,13 @@ Examples:
 """
 
 
-@click.command("compare", epilog=EPILOG)
+@click.command("compare", cls=Command, epilog=EPILOG)
 @click.argument("what", metavar="EXPERIMENT|SCENE", type=click.Path(path_type=Path))
-@click.option("--models", help="With a SCENE: the networks and comparators to compare, with commas between them.")
+@click.option(
+    "--models",
+    shell_complete=completes(model_names, listed=True),
+    help="With a SCENE: the networks and comparators to compare, with commas between them.",
+)
 @click.option("--seeds", help="How many seeds, from 0 on, or a list: 0,3,7. [default: 5, or what EXPERIMENT says]")
 @click.option("--only", metavar="ROWS", help="Rows to run and show, with commas between them. [default: all]")
 @click.option(

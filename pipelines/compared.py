@@ -13,7 +13,7 @@ from hsi.flow.run_report import REPORT
 from .plain import plain
 from .planning import Plan
 from .reporting import write_comparison_report
-from .terminal import new_table, progress, say, stdout, warn
+from .terminal import add_name_column, new_table, progress, say, short_name, show, warn
 
 if TYPE_CHECKING:
     from hsi.comparison import Comparison, SplitComparison, Spread
@@ -56,7 +56,7 @@ def show_comparison(comparison: Comparison, out: Path) -> None:
         say("note", line)
     for i, path in enumerate(paths):
         say("" if i else "written", str(path))
-    say("open", f"{out / REPORT} in a browser")
+    say("open", f"{out / REPORT} in a browser, or look at {out / 'comparison.png'}")
 
 
 def _show_split(split: SplitComparison) -> None:
@@ -66,15 +66,15 @@ def _show_split(split: SplitComparison) -> None:
     from hsi.finished_runs import MEASURES
 
     table = new_table(f"{escape(plain(split_title(split)))}\nmean ± standard deviation in percent, seconds")
-    table.add_column("row", overflow="fold", max_width=22)
+    add_name_column(table, 22, "row")
     for heading in (*MEASURES.values(), "train", "total", "parameters"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in split.rows:
         cells = [_cell(row.measures[key], is_bold(split, key, row.name)) for key in MEASURES]
         seconds = [seconds_text(row.seconds[stage]) for stage in ("train", "total")]
         parameters = "–" if row.parameters is None else f"{row.parameters:,}"
-        table.add_row(escape(plain(row.name)), *cells, *seconds, parameters)
-    stdout.print(table)
+        table.add_row(short_name(row.name), *cells, *seconds, parameters)
+    show(table)
 
 
 def _cell(found: Spread | None, bold: bool) -> str:

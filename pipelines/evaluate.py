@@ -13,11 +13,13 @@ from hsi.flow.inputs import open_input_labels
 from hsi.flow.run_folder import check_free_file
 from hsi.flow.run_report import REPORT
 
-from .beside import confidence_beside, split_of_run
+from .beside import confidence_beside
+from .choices import Choice
+from .command import Command
 from .input_options import LabelOptions, label_options
 from .outputs import show_accuracy, show_estimate
 from .reporting import write_evaluation_report
-from .terminal import say, warn
+from .terminal import progress, say, warn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from hsi.metrics import ConfusionMatrix
     from hsi.scene import Scene
 
-DESIGN = click.Choice(("simple", "stratified"))
+DESIGN = Choice(("simple", "stratified"))
 FIGURE = "reliability.png"
 ALIKE = 1e-6  # relative difference of the areas of pixels, which a projected grid has by rounding
 EPILOG = """\b
@@ -39,7 +41,7 @@ Examples:
 """
 
 
-@click.command("evaluate", epilog=EPILOG)
+@click.command("evaluate", cls=Command, epilog=EPILOG)
 @click.argument("map_path", metavar="MAP", type=click.Path(path_type=Path))
 @label_options
 @click.option("--design", type=DESIGN, help="How the reference was drawn at random: from the whole map, or by class.")
@@ -76,11 +78,13 @@ def command(
         for name in (*(f"accuracy.{suffix}" for suffix in ("json", "csv", "md", "tex")), FIGURE, REPORT):
             check_free_file(out / name, overwrite)
     pair = read_both(map_path, label_options)
-    report = compare(pair) | {"seen": seen_pixels(pair, map_path)}
+    with progress("compare"):
+        report = compare(pair) | {"seen": seen_pixels(pair, map_path)}
     if report["seen"]:
         warn(seen_in_words(pair, report["seen"]))
-    found = find_confidence(pair, map_path, confidence)
-    report["calibration"] = None if found is None else calibration(pair, found)
+    with progress("calibration"):
+        found = find_confidence(pair, map_path, confidence)
+        report["calibration"] = None if found is None else calibration(pair, found)
     if design:
         report["estimate"] = estimate(pair, design, report["seen"])
     show_accuracy(report)
@@ -128,7 +132,8 @@ def read_both(map_path: Path, options: LabelOptions) -> Pair:
     from hsi.mapping import UNCLASSIFIED
     from hsi.readers import open_scene
 
-    mapped = read_map(map_path)
+    with progress("map"):
+        mapped = read_map(map_path)
     grid = open_scene(map_path)
     reference = open_input_labels(grid, options)
     say("map", f"{map_path}: {grid.height} x {grid.width} pixels, {len(mapped.table)} classes")
@@ -246,17 +251,18 @@ def estimate(pair: Pair, design: Design, seen: int) -> dict[str, Any]:
 
 def write(out: Path, report: dict[str, Any]) -> None:
     """The tables and, with a calibration, its figure."""
-    from hsi.figures import reliability_figure, write_png
+    from hsi.figures import reliability_figure, write_figure
     from hsi.tables import write_tables
 
     paths = write_tables(out, report)
     if report["calibration"]:
         paths.append(out / FIGURE)
-        write_png(out / FIGURE, reliability_figure(report["calibration"]))
+        write_figure(out / FIGURE, reliability_figure(report["calibration"]))
     else:
         (out / FIGURE).unlink(missing_ok=True)  # of an evaluation that is replaced
     for i, path in enumerate(paths):
         say("" if i else "written", str(path))
+    say("open", f"{out / 'accuracy.md'}{f', or look at {paths[-1]}' if report['calibration'] else ''}")
 
 
 def class_codes(table: ClassTable, reference: LabelMap) -> list[int]:

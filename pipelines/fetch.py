@@ -10,7 +10,9 @@ from rich.table import Table
 from hsi.errors import UsageError
 from hsi.scenes import fetch_scene, scene_facts, scene_names
 
-from .terminal import progress, say, stdout
+from .choices import completes
+from .command import Command
+from .terminal import progress, say, show
 
 EPILOG = """\b
 Examples:
@@ -20,8 +22,8 @@ Examples:
 """
 
 
-@click.command("fetch", epilog=EPILOG)
-@click.argument("name", required=False)
+@click.command("fetch", cls=Command, epilog=EPILOG)
+@click.argument("name", required=False, shell_complete=completes(scene_names))
 @click.option("--to", "folder", type=click.Path(path_type=Path, file_okay=False), default=Path("data"),
               show_default=True, help="Folder to write NAME.mat into.")  # fmt: skip
 @click.option("--mirror", metavar="URL", help="Download from this folder, which holds the public files.")
@@ -34,7 +36,7 @@ def command(name: str | None, folder: Path, mirror: str | None, overwrite: bool,
     against the known shape, class counts and checksums either way.
     """
     if list_scenes:
-        stdout.print(_scene_table())
+        show(_scene_table())
         return
     if name is None:
         raise UsageError(f"name a scene: {', '.join(scene_names())} ('hsi fetch --list' tells more)")

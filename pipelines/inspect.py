@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,9 +19,9 @@ from hsi.flow.inputs import (
     survey_input,
 )
 
+from .command import Command
 from .input_options import LabelOptions, SceneOptions, label_options, scene_options
-from .plain import plain
-from .terminal import say, stdout
+from .terminal import say, say_wrapped, short_name, show
 
 if TYPE_CHECKING:
     from hsi.bands import BandChoice
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 # what hsi classify does unless told otherwise, for the estimate of memory
 COMPONENTS, WINDOW = 30, 25
 FEW_PIXELS = 5
-TEXT_WIDTH = 68  # what is left of 80 columns beside the label
 
 EPILOG = """\b
 Examples:
@@ -41,7 +39,7 @@ Examples:
 """
 
 
-@click.command("inspect", epilog=EPILOG)
+@click.command("inspect", cls=Command, epilog=EPILOG)
 @click.argument("file", type=click.Path(path_type=Path))
 @label_options
 @scene_options
@@ -58,7 +56,7 @@ def command(file: Path, label_options: LabelOptions, scene_options: SceneOptions
     if labels:
         say_labels(labels)
     else:
-        _say_wrapped("labels", remark)
+        say_wrapped("labels", remark)
     say_memory(scene)
 
 
@@ -99,9 +97,9 @@ def say_survey(bands: BandChoice, survey: Survey) -> None:
     usable = survey.invalid < survey.valid.size
     say("values", f"{survey.minimum:.6g} to {survey.maximum:.6g}" if usable else "no pixel can be used")
     total = f"{survey.valid.size:,}"
-    _say_wrapped("bad pixels", bad_pixels(survey) if survey.invalid else f"none of {total}")
+    say_wrapped("bad pixels", bad_pixels(survey) if survey.invalid else f"none of {total}")
     for reason, numbers in bands.to_dict()["dropped"].items():
-        _say_wrapped("bad bands", f"{len(numbers)} {reason} (counted from 1): {ranges(numbers)}")
+        say_wrapped("bad bands", f"{len(numbers)} {reason} (counted from 1): {ranges(numbers)}")
     if not bands.dropped:
         say("bad bands", "none")
 
@@ -120,7 +118,6 @@ def find_labels(scene: Scene, options: LabelOptions) -> tuple[LabelMap | None, s
 
 def say_labels(labels: LabelMap) -> None:
     """Where the labels are and how many pixels each class has."""
-    from rich.markup import escape
     from rich.table import Table
 
     counts = labels.counts
@@ -134,12 +131,12 @@ def say_labels(labels: LabelMap) -> None:
     table.add_column("pixels", justify="right", no_wrap=True)
     table.add_column("share", justify="right", no_wrap=True)
     for number, name in zip(labels.table.ids, labels.table.names, strict=True):
-        table.add_row(str(number), escape(plain(name)), f"{counts[number]:,}", f"{counts[number] / labelled:.1%}")
-    stdout.print(table, soft_wrap=False)
+        table.add_row(str(number), short_name(name), f"{counts[number]:,}", f"{counts[number] / labelled:.1%}")
+    show(table)
     few = [number for number, count in counts.items() if count < FEW_PIXELS]
     if few:
         text = f"ids with fewer than {FEW_PIXELS} pixels, too few to train and test on: {ranges(few)}"
-        _say_wrapped("few pixels", text)
+        say_wrapped("few pixels", text)
 
 
 def say_memory(scene: Scene) -> None:
@@ -163,9 +160,3 @@ def size_of(count: int) -> str:
 def _span(values: Sequence[float]) -> str:
     low, high = f"{min(values):.6g}", f"{max(values):.6g}"
     return low if low == high else f"{low} to {high}"
-
-
-def _say_wrapped(label: str, text: str) -> None:
-    lines = textwrap.wrap(" ".join(text.split()), TEXT_WIDTH, break_long_words=False, break_on_hyphens=False)
-    for i, line in enumerate(lines):
-        say("" if i else label, line)

@@ -16,6 +16,12 @@ class Terminal:
 
         say(label, text)
 
+    def detail(self, label: str, text: str) -> None:
+        """Print a line with ``--verbose``."""
+        from .terminal import detail
+
+        detail(label, text)
+
     def warn(self, text: str) -> None:
         """Print a warning on stderr."""
         from .terminal import warn

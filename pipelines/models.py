@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .terminal import new_table, stdout
+from .command import Command
+from .terminal import new_table, show
 
 if TYPE_CHECKING:
     from hsi.models import ModelEntry
@@ -22,7 +23,7 @@ Examples:
 """
 
 
-@click.command("models", epilog=EPILOG)
+@click.command("models", cls=Command, epilog=EPILOG)
 @click.option(
     "--components",
     type=AT_LEAST_ONE,
@@ -60,7 +61,7 @@ def command(components: int | None, window: int | None, classes: int) -> None:
         table.add_row(name, entry.norm, entry.attention, counted, sources)
     if len(refused) == table.row_count:
         raise refused[0]
-    stdout.print(table)
+    show(table)
     show_comparators()
 
 
@@ -88,4 +89,4 @@ def show_comparators() -> None:
         table.add_column(column, no_wrap=True)
     for name, entry in COMPARATORS.items():
         table.add_row(name, entry.sees, entry.title, entry.source.removeprefix("doi:"))
-    stdout.print(table)
+    show(table)

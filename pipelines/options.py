@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from .choices import COMPLETED
+
 # option name -> (setting, what the option takes, help)
 SETTING_OPTIONS: dict[str, tuple[str, Any, str]] = {
     "--model": ("model.name", str, "Network or comparator; 'hsi models' lists them. [default: hybridsn-bn]"),
@@ -94,7 +96,8 @@ def setting_options(function: Callable[..., None], without: Collection[str] = ()
     for option, (setting, kind, text) in reversed(SETTING_OPTIONS.items()):
         if setting in without:
             continue
-        function = click.option(option, setting.replace(".", "__"), type=kind, default=None, help=text)(function)
+        how: dict[str, Any] = {"type": kind, "default": None, "help": text, "shell_complete": COMPLETED.get(setting)}
+        function = click.option(option, setting.replace(".", "__"), **how)(function)
     return function
 
 

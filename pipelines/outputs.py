@@ -5,10 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
-
-from .plain import plain
-from .terminal import new_table, say, stdout
+from .terminal import add_name_column, new_table, say, short_name, show
 
 
 def show_accuracy(report: dict[str, Any]) -> None:
@@ -18,13 +15,13 @@ def show_accuracy(report: dict[str, Any]) -> None:
 
     table = new_table("accuracy on test pixels in percent (PA producer's, UA user's accuracy)")
     table.add_column("id", justify="right")
-    table.add_column("class", overflow="ellipsis", no_wrap=True, max_width=26)
+    add_name_column(table)
     for heading in ("train", "test", "PA", "UA", "F1", "IoU"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in report["classes"]:
         shares = [_percent(row[key]).rstrip("%") for key in ("producers_accuracy", "users_accuracy", "f1", "iou")]
-        table.add_row(str(row["id"]), escape(plain(row["name"])), f"{row['train']:,}", f"{row['test']:,}", *shares)
-    stdout.print(table)
+        table.add_row(str(row["id"]), short_name(row["name"]), f"{row['train']:,}", f"{row['test']:,}", *shares)
+    show(table)
     if report["absent_classes"]:
         say("absent", f"no test pixel, left out of AA: {', '.join(report['absent_classes'])}")
     kappa = "undefined" if report["kappa"] is None else f"{report['kappa']:.4f}"
@@ -43,15 +40,15 @@ def show_estimate(estimate: dict[str, Any]) -> None:
     unit = {"hectares": "ha", "pixels": "pixels"}[estimate["unit"]]
     table = new_table("estimated for the whole map, with half the 95 % interval")
     table.add_column("id", justify="right")
-    table.add_column("class", overflow="ellipsis", no_wrap=True, max_width=30)
+    add_name_column(table)
     for heading in ("UA %", "PA %", f"mapped {unit}", f"estimated {unit}"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in estimate["classes"]:
         shares = [_with_reach(row[key], 100, 1) for key in ("users_accuracy", "producers_accuracy")]
         digits = 1 if row["mapped_area"] < 100 and unit == "ha" else 0
         areas = (f"{row['mapped_area']:,.{digits}f}", _with_reach(row["area"], 1, digits))
-        table.add_row(str(row["id"]), escape(plain(row["name"])), *shares, *areas)
-    stdout.print(table)
+        table.add_row(str(row["id"]), short_name(row["name"]), *shares, *areas)
+    show(table)
     quantity, allocation = (_percent(estimate[f"{kind}_disagreement"]) for kind in ("quantity", "allocation"))
     overall = _with_reach(estimate["overall_accuracy"], 100, 2)
     say("whole map", f"OA {overall} %, wrong by quantity {quantity}, by allocation {allocation}")
@@ -76,15 +73,15 @@ def show_areas(areas: list[dict[str, Any]]) -> None:
     """Pixels, share and hectares of each class of a map."""
     table = new_table()
     table.add_column("id", justify="right")
-    table.add_column("class", overflow="ellipsis", no_wrap=True, max_width=40)
+    add_name_column(table, 40)
     for heading in ("pixels", "share", "hectares"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     total = sum(row["pixels"] for row in areas) or 1
     for row in areas:
         hectares = "–" if row["hectares"] is None else f"{row['hectares']:,.2f}"
         pixels = (f"{row['pixels']:,}", f"{row['pixels'] / total:.1%}")
-        table.add_row(str(row["id"]), escape(plain(row["name"])), *pixels, hectares)
-    stdout.print(table)
+        table.add_row(str(row["id"]), short_name(row["name"]), *pixels, hectares)
+    show(table)
 
 
 def show_written(out: Path) -> None:

@@ -16,7 +16,7 @@ from hsi.flow.settling import settle
 
 from .input_options import LabelOptions, SceneOptions
 from .jobs import Job
-from .terminal import progress, say
+from .terminal import say
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -114,8 +114,7 @@ def make_plan(experiment: Experiment, where: str, out: Path) -> Plan:
     options = SceneOptions(**{name: getattr(scene, name) for name in SCENE_FIELDS})
     opened = open_input_scene(scene.path, options)
     labels = open_input_labels(opened, LabelOptions(**{name: getattr(scene, name) for name in LABEL_FIELDS}))
-    with progress("hash", "files"):
-        sums = hash_inputs(opened.source, labels.source, scene.georef, scene.mask)
+    sums = hash_inputs(opened.source, labels.source, scene.georef, scene.mask)
     given = {files: hash_files(files) for files in {given_files(settings) for settings in settled}}
     runs = tuple(
         PlacedRun(run, run_key(settings, scene, [*sums.values(), *given[given_files(settings)].values()]), out)

@@ -20,6 +20,8 @@ from hsi.flow.run_files import areas_of
 from hsi.flow.run_folder import check_free_file
 
 from .beside import layer_files, map_report, older_files
+from .choices import Choice
+from .command import Command
 from .input_options import SceneOptions, scene_options
 from .outputs import show_areas
 from .reporting import write_map_report
@@ -45,7 +47,7 @@ Examples:
 """
 
 
-@click.command("predict", epilog=EPILOG)
+@click.command("predict", cls=Command, epilog=EPILOG)
 @click.argument("model_path", metavar="MODEL", type=click.Path(path_type=Path))
 @click.argument("scene_path", metavar="SCENE", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The map to write, a GeoTIFF.")
@@ -66,9 +68,7 @@ Examples:
     help="Average over the neighbours that look alike. [default: as the model says]",
 )  # fmt: skip
 @click.option("--resample-bands", is_flag=True, help="Interpolate the model's bands when the scene has others.")
-@click.option(
-    "--engine", type=click.Choice(ENGINES), default="auto", show_default=True, help="Shared trunk or patches."
-)
+@click.option("--engine", type=Choice(ENGINES), default="auto", show_default=True, help="Shared trunk or patches.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
 @scene_options
 def command(
@@ -232,7 +232,7 @@ def write_layers(draft: Path, job: Job, smooth: int | None, cog: bool, watch: St
             draft, job.bundle, job.match, job.options, job.plan,
             device=job.device, usable=job.usable, progress=advance,
         )  # fmt: skip
-    with watch.stage("finish"), rasterio.Env(GDAL_CACHEMAX=job.plan.cache):
+    with watch.stage("finish"), progress("finish"), rasterio.Env(GDAL_CACHEMAX=job.plan.cache):
         if smooth:
             summary = smooth_map(draft, smooth, summary.table, job.match.scene, summary)
         if cog:

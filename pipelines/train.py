@@ -14,6 +14,7 @@ from hsi.flow.record import Stopwatch
 from hsi.flow.run_folder import check_free_file
 from hsi.flow.settling import settle
 
+from .command import Command
 from .input_options import LabelOptions, SceneOptions, label_options, scene_options
 from .options import overrides_of, setting_options
 from .terminal import say
@@ -26,7 +27,7 @@ Examples:
 """
 
 
-@click.command("train", epilog=EPILOG)
+@click.command("train", cls=Command, epilog=EPILOG)
 @click.argument("scene_path", metavar="SCENE", type=click.Path(path_type=Path))
 @label_options
 @scene_options

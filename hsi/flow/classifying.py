@@ -16,6 +16,7 @@ from hsi.flow.record import Stopwatch
 from hsi.flow.run_files import areas_of, calibration_of, describe_run, write_report
 from hsi.flow.run_report import write_run_report
 from hsi.flow.settling import is_comparator
+from hsi.telling import progress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,7 +62,7 @@ def map_and_assess(
         mapped = map_with_comparator(inputs, settings, split, folder, watch)
     else:
         mapped = map_with_network(inputs, settings, split, folder, watch, probabilities)
-    with watch.stage("assess"):
+    with watch.stage("assess"), progress("assess"):
         ids = read_classes(folder / "map.tif")
         report = assess(inputs.labels, split, ids, mapped.settings) | {"areas": areas_of(mapped.summary)}
         report["calibration"] = calibration_of(ids == inputs.labels.values, split.test, folder / "confidence.tif")
@@ -76,7 +77,7 @@ def write_run(assessed: Assessed, folder: Path, watch: Stopwatch, command: Seque
     with watch.stage("write"):
         if mapped.bundle:
             save_bundle(folder / "model.safetensors", mapped.bundle)
-        write_report(folder, assessed.inputs, mapped, assessed.ids, assessed.report)
+        write_report(folder, assessed.inputs, mapped, assessed.report)
     record = describe_run(assessed.inputs, mapped, watch, command)
     with watch.stage("report"):
         write_run_report(folder, assessed.inputs, mapped, assessed.report, record)

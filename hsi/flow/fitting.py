@@ -77,7 +77,7 @@ def fit_run(inputs: Inputs, settings: Settings, split: Split, watch: Stopwatch) 
     network = fitted.model if kind == "none" else join_linear(fitted.model, kind, spectra, truth)
     temperature = None
     if settings.mapping.calibrate:
-        with watch.stage("calibrate"):
+        with watch.stage("calibrate"), progress("calibrate"):
             temperature = calibrate(network, trainer, padded, codes, split, settings)
     bundle = Bundle(
         model=network,

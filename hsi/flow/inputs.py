@@ -78,16 +78,17 @@ def open_input_labels(scene: Scene, options: LabelOptions) -> LabelMap:
     """The labels of a scene as the options describe them; what their reader noted is printed as warnings."""
     from hsi.readers import open_labels
 
-    labels = open_labels(
-        options.labels,
-        scene,
-        options.label_variable,
-        options.background,
-        field=options.label_field,
-        layer=options.label_layer,
-        all_touched=options.all_touched,
-        align=options.align,
-    )
+    with progress("labels"):
+        labels = open_labels(
+            options.labels,
+            scene,
+            options.label_variable,
+            options.background,
+            field=options.label_field,
+            layer=options.label_layer,
+            all_touched=options.all_touched,
+            align=options.align,
+        )
     for note in labels.notes:
         warn(f"labels: {note}")
     return labels

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hsi.telling import detail, progress
+
 PACKAGES = (
     "hsi",
     "torch",
@@ -28,6 +30,9 @@ PACKAGES = (
 )
 
 
+HASHED_AT_ONCE = 2**22  # bytes
+
+
 class Stopwatch:
     """Seconds by stage, in the order they were run."""
 
@@ -41,7 +46,9 @@ class Stopwatch:
         try:
             yield
         finally:
-            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - started, 3)
+            took = time.perf_counter() - started
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + took, 3)
+        detail("stage", f"{name}: {took:.2f} s, peak memory so far {peak_memory() / 10**9:.2f} GB")
 
 
 def versions() -> dict[str, str]:
@@ -76,11 +83,18 @@ def _processor() -> str:
 
 
 def hash_files(paths: Iterable[Path]) -> dict[str, str]:
-    """SHA-256 of each file, by its path; the same file is read once."""
-    sums = {}
-    for path in dict.fromkeys(paths):
-        with path.open("rb") as file:
-            sums[str(path)] = hashlib.file_digest(file, "sha256").hexdigest()
+    """SHA-256 of each file, by its path, with a progress bar; the same file is read once."""
+    files = list(dict.fromkeys(paths))
+    total, done, sums = sum(path.stat().st_size for path in files), 0, {}
+    with progress("hash", "MB") as advance:
+        for path in files:
+            found = hashlib.sha256()
+            with path.open("rb") as file:
+                while part := file.read(HASHED_AT_ONCE):
+                    found.update(part)
+                    done += len(part)
+                    advance(done // 10**6, total // 10**6, path.name)
+            sums[str(path)] = found.hexdigest()
     return sums
 
 

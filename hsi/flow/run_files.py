@@ -56,28 +56,33 @@ def calibration_of(right: Ids, counted: Ids, confidence: Path) -> dict[str, Any]
     return found.to_dict() if found else None
 
 
-def write_report(folder: Path, inputs: Inputs, mapped: Mapped, ids: Ids, report: dict[str, Any]) -> None:
-    """``split.tif``, ``accuracy.*`` and the figures."""
-    from hsi.figures import RunFigures, false_colour, write_figures
-    from hsi.rasters import write_band
+def write_report(folder: Path, inputs: Inputs, mapped: Mapped, report: dict[str, Any]) -> None:
+    """``split.tif``, ``ground_truth.tif``, ``accuracy.*`` and the figures, with progress bars."""
+    from hsi.figures import false_colour, write_figures
+    from hsi.rasters import nodata_value, write_band, write_class_map
+    from hsi.run_figures import TRUTH, figures_of_run, training_spectra
     from hsi.tables import write_tables
 
     scene, labels, split = inputs.scene, inputs.labels, mapped.split
     meaning = "0 not used, 1 training, 2 validation, 3 test"
     write_band(folder / "split.tif", split.codes(), georeference=scene.georeference, description=meaning)
+    truth = np.where(labels.labelled, labels.values, nodata_value(labels.table))
+    place: dict[str, Any] = {"georeference": scene.georeference, "nodata_mask": None}
+    write_class_map(folder / TRUTH, truth, labels.table, **place, description="ground truth")
     write_tables(folder, report)
-    figures = RunFigures(
-        title=inputs.known_as or scene.name,
-        table=labels.table,
-        ids=np.where(inputs.survey.valid, ids, labels.background),
-        picture=false_colour(scene, inputs.survey.valid),
-        truth=labels.values,
-        tested=split.test,
-        matrix=np.asarray(report["confusion_matrix"]),
-        calibration=report.get("calibration"),
-        history=mapped.record.get("history", ()),
-    )
-    write_figures(folder / "figures", figures)
+    with progress("picture", "rows") as advance:
+        picture = false_colour(scene, inputs.survey.valid, advance)
+    with progress("spectra", "rows") as advance:
+        spectra = training_spectra(folder, labels.table, scene, advance)
+    history = mapped.record.get("history", ())
+    drawn = figures_of_run(folder, report, title=title_of(inputs), history=history, picture=picture, spectra=spectra)
+    with progress("figures", "figures") as advance:
+        write_figures(folder / "figures", drawn, progress=advance)
+
+
+def title_of(inputs: Inputs) -> str:
+    """What the figures of a run call its scene."""
+    return inputs.known_as or inputs.scene.name
 
 
 def describe_run(inputs: Inputs, mapped: Mapped, watch: Stopwatch, command: Sequence[str]) -> dict[str, Any]:
@@ -97,6 +102,8 @@ def describe_run(inputs: Inputs, mapped: Mapped, watch: Stopwatch, command: Sequ
             "label_variable": labels.variable,
             "sha256": dict(mapped.trained_on),
             "recognised_as": inputs.known_as,
+            "title": title_of(inputs),
+            "wavelengths_nm": scene.wavelengths and list(scene.wavelengths),
         },
         "bands": inputs.bands.to_dict(),
         "label_notes": list(labels.notes),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hsi.telling import detail
+
 if TYPE_CHECKING:
     from hsi.comparators import Comparator
     from hsi.config import Settings
@@ -42,6 +44,14 @@ def option_of(setting: str) -> str:
     field = type(getattr(Settings(), section)).model_fields[name]
     option = section if name == "name" else name.replace("_", "-")
     return f"--{option}/--no-{option}" if field.annotation in (bool, bool | None) else f"--{option}"
+
+
+def detail_settings(settings: Settings) -> None:
+    """Tell every setting to who wants to know all; what stays open is chosen from the scene."""
+    for section, values in settings.model_dump().items():
+        told = values.items() if isinstance(values, dict) else [("", values)]
+        named = ", ".join(f"{name} {'open' if value is None else value}".strip() for name, value in told)
+        detail("settings", f"{section}: {named}")
 
 
 def is_comparator(settings: Settings) -> bool:

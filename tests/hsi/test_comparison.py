@@ -11,7 +11,7 @@ from PIL import Image
 
 from hsi.audit import audit_split
 from hsi.comparison import Comparison, compare_split, spread
-from hsi.comparison_figure import write_comparison_figure
+from hsi.comparison_figure import boxes_of, read_boxes, write_comparison_figure
 from hsi.comparison_notes import audit_line, comparison_notes, split_notes
 from hsi.comparison_tables import to_csv, to_json, to_latex, to_markdown, write_comparison
 from hsi.config import Settings
@@ -287,6 +287,7 @@ def test_files_are_written_again_from_the_same_runs(clear, tmp_path):
     with Image.open(tmp_path / "out" / "comparison.png") as picture:
         assert min(picture.size) > 200
     assert paths[-1].read_bytes().startswith(b"%PDF")
+    assert read_boxes(tmp_path / "out" / "comparison.json") == boxes_of(comparison)
 
 
 def test_a_folder_without_a_complete_run_is_none(tmp_path, finish):

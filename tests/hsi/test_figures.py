@@ -5,18 +5,27 @@ import pytest
 from PIL import Image
 
 from hsi.calibration import measure_calibration
-from hsi.errors import OutputError
+from hsi.errors import OutputError, UnknownNameError
 from hsi.figures import (
     EMPTY,
     RIGHT,
+    RUN_FIGURES,
     WRONG,
+    Ground,
     RunFigures,
     class_map_figure,
+    class_spectra,
+    confidence_figure,
     confusion_figure,
     difference_figure,
     false_colour,
+    ground_of,
     reliability_figure,
+    spectra_figure,
+    split_figure,
     training_curves_figure,
+    truth_and_map_figure,
+    write_figure,
     write_figures,
     write_png,
 )
@@ -36,6 +45,7 @@ HISTORY = [
     for i in range(1, 9)
 ]
 
+GROUND = Ground(across=30.0, down=30.0, north=0.0)
 CALIBRATION = measure_calibration(np.linspace(0.3, 1, 50), np.arange(50) % 5 > 0).to_dict()
 
 
@@ -63,17 +73,20 @@ def test_all_figures_of_a_run(tmp_path):
         matrix=rng.integers(0, 50, (4, 4)),
         history=HISTORY,
         calibration=CALIBRATION,
+        split=rng.integers(0, 4, (40, 50)),
+        confidence=rng.random((40, 50)),
+        spectra=class_spectra(scene_from_array(rng.random((40, 50, 6))), truth - 1, 4),
+        ground=GROUND,
     )
     paths = write_figures(tmp_path / "figures", run)
-    expected = ["map", "false_colour", "ground_truth", "difference", "confusion_matrix", "reliability"]
-    assert [path.stem for path in paths] == [*expected, "training_curves"]
+    assert [path.stem for path in paths] == list(RUN_FIGURES)
     for path in paths:
         with Image.open(path) as picture:
             picture.load()
             assert picture.format == "PNG"
-            assert 400 < picture.width < 2500
+            assert 600 < picture.width < 3000
             assert 300 < picture.height < 2500
-    assert len(list((tmp_path / "figures").iterdir())) == 7
+    assert len(list((tmp_path / "figures").iterdir())) == len(RUN_FIGURES)
 
 
 def test_without_truth_only_the_map_is_drawn(tmp_path):
@@ -186,3 +199,161 @@ def test_figures_can_be_drawn_in_threads(tmp_path):
     for thread in threads:
         thread.join()
     assert all(TABLE.colours[i] in colours_of(tmp_path / f"{i}.png") for i in range(4))
+
+
+def blocks_of(picture):
+    """The picture cut at every change of colour along its first row and column: widths and heights of what is alike."""
+    across = np.flatnonzero(np.any(picture[0, 1:] != picture[0, :-1], axis=1)) + 1
+    down = np.flatnonzero(np.any(picture[1:, 0] != picture[:-1, 0], axis=1)) + 1
+    return [np.diff([0, *edges, length]) for edges, length in ((across, picture.shape[1]), (down, picture.shape[0]))]
+
+
+def inside_of(path, colours):
+    """The rectangle of a figure that is nothing but these colours, without the line around it."""
+    with Image.open(path) as opened:
+        pixels = np.asarray(opened.convert("RGB"))
+    known = np.isin(pixels @ [65536, 256, 1], np.array(colours) @ [65536, 256, 1])
+    rows = np.flatnonzero(known.mean(axis=1) > 0.3)
+    columns = np.flatnonzero(known[rows[0] : rows[-1] + 1].mean(axis=0) > 0.3)
+    return pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+@pytest.mark.parametrize("ground", [None, GROUND, Ground(3.7, 3.7, 33.0)])
+@pytest.mark.parametrize("shape", [(31, 37), (40, 211)])
+def test_every_pixel_of_a_map_takes_the_same_number_of_dots(tmp_path, shape, ground):
+    rows, columns = np.indices(shape)
+    ids = np.where((rows + columns) % 2, 1, 2)
+    write_figure(tmp_path / "map.png", class_map_figure(ids, TABLE, "A title g", ground=ground))
+    inside = inside_of(tmp_path / "map.png", TABLE.colours[:2])
+    scale = 1500 // max(shape)
+    line = 2  # of the frame, which covers the outermost dots
+    assert inside.shape[0] == pytest.approx(scale * shape[0], abs=2 * line)
+    assert inside.shape[1] == pytest.approx(scale * shape[1], abs=2 * line)
+    middle = inside[inside.shape[0] // 2 :, inside.shape[1] // 2 :]
+    for lengths in blocks_of(middle):
+        assert set(lengths[1:-1]) == {scale}
+
+
+def test_the_same_holds_for_two_maps_beside_each_other(tmp_path):
+    rows, columns = np.indices((50, 50))
+    ids = np.where((rows + columns) % 2, 1, 2)
+    figure = truth_and_map_figure(np.where(rows < 25, 0, ids), ids, TABLE, "Test", GROUND)
+    assert legend_of_any(figure) == [NAMES[0], NAMES[1], "not labelled"]
+    write_figure(tmp_path / "both.png", figure)
+    inside = inside_of(tmp_path / "both.png", TABLE.colours[:2])
+    right = inside[: inside.shape[0] // 2, -500:]
+    for lengths in blocks_of(right):
+        assert set(lengths[1:-1]) == {1050 // 50}
+
+
+def legend_of_any(figure):
+    return [text.get_text() for axes in figure.axes if axes.get_legend() for text in axes.get_legend().get_texts()]
+
+
+def words_of(figure):
+    return [text.get_text() for axes in figure.axes for text in axes.texts if text.get_text()]
+
+
+@pytest.mark.parametrize(
+    ("ground", "told"),
+    [
+        (Ground(30, 30, 0), "500 m"),
+        (Ground(3000, 3000, 0), "50 km"),
+        (Ground(0.013, 0.013, 0), "20 cm"),
+        (Ground(30, 60, 0), "500 m from left to right"),
+    ],
+)
+def test_the_scale_bar_is_a_round_length_near_a_third_of_the_map(ground, told):
+    figure = class_map_figure(np.ones((60, 60), int), TABLE, "map", ground=ground)
+    assert told in words_of(figure) and "N" in words_of(figure)
+    bar = sum(patch.get_width() for patch in figure.axes[1].patches if hasattr(patch, "get_width"))
+    metres = {"m": 1, "km": 1000, "cm": 0.01}[told.split()[1]] * float(told.split()[0])
+    assert bar == pytest.approx(metres / ground.across * 25, abs=1)  # 1500 dots over 60 pixels
+    assert 0.1 < bar / 1500 < 0.34
+
+
+def test_maps_without_a_place_have_neither_bar_nor_arrow():
+    figure = class_map_figure(np.ones((60, 60), int), TABLE, "map", ground=ground_of(None, 60, 60))
+    assert len(figure.axes) == 1
+
+
+@pytest.mark.parametrize("kind", ["png", "pdf", "svg"])
+def test_the_same_figure_is_the_same_file(tmp_path, kind):
+    for name in "ab":
+        write_figure(tmp_path / f"{name}.{kind}", class_map_figure(np.ones((9, 9), int), TABLE, "m", ground=GROUND))
+    assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
+
+
+def test_letters_in_pdf_are_truetype_and_settings_stay_as_they_were(tmp_path):
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    write_figure(tmp_path / "map.pdf", class_map_figure(np.ones((9, 9), int), TABLE, "map"))
+    content = (tmp_path / "map.pdf").read_bytes()
+    assert b"/FontFile2" in content and b"/Type3" not in content
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_an_unknown_format_is_named(tmp_path):
+    with pytest.raises(UnknownNameError, match="did you mean pdf"):
+        write_figure(tmp_path / "map.pdd", confusion_figure(np.eye(2, dtype=int), ["a", "b"]))
+
+
+def test_split_and_confidence():
+    figure = split_figure(np.array([[0, 1, 1, 3]]), "split")
+    assert legend_of(figure) == ["training: 2", "test: 1", "not used"]
+    figure = confidence_figure(np.array([[0.47, 1.0, np.nan]], np.float32), "confidence")
+    assert legend_of(figure) == ["no data"]
+    assert figure.axes[1].get_ylim() == pytest.approx((40, 100))
+    assert not confidence_figure(np.array([[0.99, 1.0]]), "confidence").axes[0].get_legend()
+
+
+class TestSpectra:
+    def test_mean_and_deviation_are_those_of_the_pixels_of_each_class(self):
+        rng = np.random.default_rng(3)
+        cube, codes = rng.normal(1000, 10, (30, 20, 7)), rng.integers(-1, 3, (30, 20))
+        codes[codes == 2] = -1
+        scene = scene_from_array(cube)
+        strips = replace_blocks(scene, rows=4)
+        seen = []
+        found = class_spectra(strips, codes, 3, lambda done, total: seen.append((done, total)))
+        for code in (0, 1):
+            pixels = cube[codes == code]
+            assert found.pixels[code] == len(pixels)
+            assert found.mean[code] == pytest.approx(pixels.mean(axis=0), rel=1e-12)
+            assert found.deviation[code] == pytest.approx(pixels.std(axis=0, ddof=1), rel=1e-9)
+        assert found.pixels[2] == 0 and np.isnan(found.mean[2]).all()
+        assert seen[-1] == (30, 30) and len(seen) == 8
+
+    def test_left_out_bands_and_far_wavelengths_are_holes(self):
+        wavelengths = (400.0, 410.0, 420.0, 430.0, 600.0, 610.0, 620.0, 615.0, 625.0)
+        cube = np.random.default_rng(0).random((4, 4, 9))
+        scene = scene_from_array(cube, wavelengths=wavelengths).keep_bands([0, 1, 3, 4, 5, 6, 7, 8])
+        spectra = class_spectra(scene, np.zeros((4, 4), int), 1)
+        figure = spectra_figure(spectra, ClassTable((1,), ("oats",), ((9, 99, 9),)), "Test")
+        x = figure.axes[0].lines[0].get_xdata()
+        runs = [[float(v) for v in run if np.isfinite(v)] for run in np.split(x, np.flatnonzero(np.isnan(x)))]
+        assert [run for run in runs if run] == [[400, 410], [430], [600, 610, 620], [615, 625]]
+        assert figure.axes[0].lines[1].get_xdata().tolist() == [430]
+        assert figure.axes[0].get_title(loc="left") == "oats (16)"
+        assert "wavelength (nm)" in [text.get_text() for text in figure.texts]
+
+    def test_classes_without_a_pixel_have_no_panel(self):
+        spectra = class_spectra(scene_from_array(np.ones((2, 2, 3))), np.array([[0, 3], [3, -1]]), 4)
+        figure = spectra_figure(spectra, TABLE, "Test")
+        assert [axes.get_title(loc="left") for axes in figure.axes if axes.get_visible()] == [
+            f"{NAMES[0][:23]}… (1)",
+            "Woods (2)",
+        ]
+        assert "band" in [text.get_text() for text in figure.texts]
+
+
+def replace_blocks(scene, rows):
+    """The scene, read in strips of so many rows."""
+    from hsi.scene import Scene
+
+    class Strips(Scene):
+        def blocks(self, budget=0):
+            return super().blocks(budget=rows * self.width * len(self.bands) * 8)
+
+    return Strips(**{name: getattr(scene, name) for name in Scene.__dataclass_fields__})

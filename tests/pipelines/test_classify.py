@@ -15,6 +15,7 @@ import scipy.io
 from sklearn.metrics import cohen_kappa_score, confusion_matrix
 
 from hsi.bundle import load_bundle
+from hsi.figures import RUN_FIGURES
 from hsi.models import MODELS
 from hsi.synthetic import synthetic_georeference
 from hsi.version import __version__
@@ -25,8 +26,8 @@ PROMISED = {
     *("map.tif", "map.tif.aux.xml", "map.qml", "confidence.tif", "split.tif"),
     *("accuracy.json", "accuracy.csv", "accuracy.md", "accuracy.tex", "model.safetensors", "run.json"),
     "report.html",
-    *(f"figures/{name}.png" for name in ("map", "false_colour", "ground_truth", "difference")),
-    *("figures/confusion_matrix.png", "figures/reliability.png", "figures/training_curves.png"),
+    *("ground_truth.tif", "ground_truth.tif.aux.xml", "ground_truth.qml"),
+    *(f"figures/{name}.png" for name in RUN_FIGURES),
 }
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # all but the line feed
 

@@ -10,7 +10,9 @@ from hsi.labels import codes_of, default_table
 from tests.conftest import run_here
 from tests.pipelines.test_classify import PROMISED, band, content, files_in
 
-ABSENT = {"confidence.tif", "model.safetensors", "figures/reliability.png", "figures/training_curves.png"}
+ABSENT = {"confidence.tif", "model.safetensors"} | {
+    f"figures/{name}.png" for name in ("confidence", "reliability", "training_curves")
+}
 
 
 @pytest.fixture(scope="module")

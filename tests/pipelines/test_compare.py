@@ -34,7 +34,7 @@ def in_this_process(folder):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jobs, "run_jobs", run_jobs)
-        patch.setattr("hsi.figures.write_figures", lambda folder, run: [])
+        patch.setattr("hsi.figures.write_figures", lambda folder, run, **how: [])
         yield names
 
 
