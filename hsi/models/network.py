@@ -78,17 +78,19 @@ class ModelEntry:
     """A line of ``hsi models``: how to build the network and where it comes from.
 
     ``reducer``, ``components`` and ``window`` are what the method looks at as published; None leaves the choice to the
-    settings. Components None under the reducer "identity" are all bands.
+    settings. Components None under the reducer "identity" are all bands. ``multipliers`` tells whether ``build`` takes
+    ``width`` and ``resolution`` beside components, window and classes.
     """
 
     name: str
-    build: Callable[[int, int, int], WindowNetwork]
+    build: Callable[..., WindowNetwork]
     norm: str
     attention: str
     source: str
     reducer: str | None = None
     components: int | None = None
     window: int | None = None
+    multipliers: bool = False
 
 
 MODELS: Registry[ModelEntry] = Registry("model", "hsi.models")
@@ -123,7 +125,7 @@ def convolve_first(layer: nn.Conv3d, tiles: Tensor) -> Tensor:
     runs = tiles.unfold(1, depth, 1).permute(0, 1, 4, 2, 3)  # (N, K - D + 1, D, h, w)
     runs = runs.flatten(0, 1).contiguous(memory_format=torch.channels_last)
     x = F.conv2d(runs, layer.weight.squeeze(1), layer.bias)  # (N * (K - D + 1), C, h - 2, w - 2)
-    return x.view(len(tiles), -1, *x.shape[1:]).transpose(1, 2)
+    return x.view(-1, tiles.shape[1] - depth + 1, *x.shape[1:]).transpose(1, 2)
 
 
 def choose_engine(engine: str, model: WindowNetwork) -> str:

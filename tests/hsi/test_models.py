@@ -261,7 +261,7 @@ def test_a_network_without_a_shared_trunk_takes_the_patch_engine():
     torch.testing.assert_close(dense, patch_scores(model, scene))
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if name.startswith("hybridsn")])
+@pytest.mark.parametrize("name", PARAMETERS)
 def test_the_fast_trunk_is_the_plain_one(name):
     """Layer by layer as published, on several patches: the same features, and the same gradients."""
     results = []
