@@ -64,9 +64,17 @@ class WindowNetwork(nn.Module):
 
         The plain way, right for every head: the windows of a few rows at a time through :meth:`head`.
         """
+        if torch.jit.is_tracing():  # a graph for other programs has no loops, so it holds all windows at once
+            return self._unrolled_map(features)
         rows = [self.head(windows) for windows in window_rows(features[0], self.head_window)]
         height, width = (side - self.head_window + 1 for side in features.shape[-2:])
         return torch.cat(rows).view(1, height, width, -1).permute(0, 3, 1, 2)
+
+    def _unrolled_map(self, features: Tensor) -> Tensor:
+        side, channels = self.head_window, int(features.shape[1])
+        windows = F.unfold(features, side).transpose(1, 2).reshape(-1, channels, side, side)
+        height, width = features.shape[2] - side + 1, features.shape[3] - side + 1
+        return self.head(windows).t().reshape(1, -1, height, width)
 
     def forward(self, patches: Tensor) -> Tensor:
         """Class scores (logits) of patches: ``(N, K, window, window) -> (N, classes)``."""

@@ -41,7 +41,7 @@ class SpectralSeparable(nn.Module):
         own gradient of a grouped 3-D convolution takes several times as long on CPUs.
         """
         depth = self.depthwise.kernel_size[0]
-        places, channels = x.shape[1] - depth + 1, x.shape[2]
+        places, channels = int(x.shape[1]) - depth + 1, self.depthwise.in_channels
         total = None
         for i in range(depth):
             kernel = self.depthwise.weight[:, :, i].repeat(places, 1, 1, 1)  # (places * C, 1, 3, 3)
