@@ -64,6 +64,7 @@ class Deployed(nn.Module):
             )
         self.shape, self.network, self.temperature = shape, bundle.model, bundle.temperature
         self.reduction = Reduction(bundle.reducer) if values == "bands" else nn.Identity()
+        self.folds = values == "bands"
         self.channels = len(bundle.reducer.state()["mean"]) if values == "bands" else bundle.model.components
         self.eval()
 

@@ -43,7 +43,7 @@ def export(deployed: Deployed, path: Path, form: Format, facts: Mapping[str, Any
         if form == "onnx":
             _write_onnx(deployed, path, facts)
         else:
-            traced = torch.jit.trace(deployed, (deployed.example(),), check_trace=False)
+            traced = torch.jit.trace(deployed, (deployed.example(),), check_trace=False)  # type: ignore[no-untyped-call]
             torch.jit.save(traced, str(path), _extra_files={f"{METADATA}.json": json.dumps(facts)})
     other = deployed.example(5, 7)
     with torch.no_grad():
@@ -105,7 +105,7 @@ def run_file(path: Path, form: Format) -> Scores:
     """An exported file as a function from input to probabilities, on the CPU."""
     if form == "torchscript":
         with _quiet():
-            loaded = torch.jit.load(str(path), map_location="cpu")
+            loaded = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
 
         def run_traced(values: NDArray[np.float32]) -> NDArray[np.float32]:
             with torch.no_grad():

@@ -64,7 +64,7 @@ class WindowNetwork(nn.Module):
 
         The plain way, right for every head: the windows of a few rows at a time through :meth:`head`.
         """
-        if torch.jit.is_tracing():  # a graph for other programs has no loops, so it holds all windows at once
+        if _tracing():  # a graph for other programs has no loops, so it holds all windows at once
             return self._unrolled_map(features)
         rows = [self.head(windows) for windows in window_rows(features[0], self.head_window)]
         height, width = (side - self.head_window + 1 for side in features.shape[-2:])
@@ -102,6 +102,10 @@ class ModelEntry:
 
 
 MODELS: Registry[ModelEntry] = Registry("model", "hsi.models")
+
+
+def _tracing() -> bool:
+    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
 
 
 def refuse_small(title: str, components: int, window: int, *, least_components: int, least_window: int = 1) -> None:
