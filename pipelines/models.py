@@ -38,25 +38,25 @@ Examples:
 def command(components: int | None, window: int | None, classes: int) -> None:
     """List the networks and comparators that --model takes.
 
-    With each network come its parameters, its multiply-adds a pixel (patch: every window goes through all of it; dense:
+    With each network come its weights, its multiply-adds a pixel (patch: every window goes through all of it; dense:
     the windows of a large scene share the trunk), batch norm (bn) and attention, and where it comes from.
     """
     from hsi.models import MODELS
 
     usual = f"{components or COMPONENTS} components, window {window or WINDOW}, {classes} classes"
     otherwise = "" if components and window else ", or as a line says"
-    table = new_table(f"parameters and multiply-adds a pixel at {usual}{otherwise}")
+    table = new_table(f"weights (parameters) and multiply-adds a pixel\nat {usual}{otherwise}")
     table.add_column("model", no_wrap=True)
-    for heading in ("parameters", "patch", "dense"):
+    for heading in ("weights", "patch", "dense"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("with", no_wrap=True)
-    table.add_column("source", no_wrap=True)
+    table.add_column("doi or arXiv", no_wrap=True)
     refused: list[UsageError] = []
     with progress("count", "networks") as advance:
         for i, (name, entry) in enumerate(MODELS.items()):
             advance(i, len(MODELS.items()))
             sizes = sizes_of(entry, components, window)
-            sources = entry.source.replace("doi:", "").replace(", ", "\n")
+            sources = entry.source.replace("doi:", "").replace("arXiv:", "").replace(", ", "\n")
             if sizes != {"components": components or COMPONENTS, "window": window or WINDOW}:
                 sources += f"\n{told(entry, components)}, window {sizes['window']}"
             table.add_row(name, *counted(name, sizes, classes, refused), parts(entry), sources)
@@ -90,7 +90,7 @@ def in_millions(count: int) -> str:
 def parts(entry: ModelEntry) -> str:
     """Batch norm and attention, as in the names of HybridSN's variants."""
     found = ["bn"] if entry.norm == "batch" else []
-    return ", ".join([*found, *([] if entry.attention == "none" else [entry.attention])]) or "–"
+    return " ".join([*found, *([] if entry.attention == "none" else [entry.attention])]) or "–"
 
 
 def sizes_of(entry: ModelEntry, components: int | None, window: int | None) -> dict[str, int]:
