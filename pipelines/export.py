@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from hsi.flow.inputs import open_input_labels, open_input_scene
+from hsi.flow.record import hash_inputs
+from hsi.flow.run_folder import check_free_file
+
 from .input_options import LabelOptions, SceneOptions, label_options, scene_options
-from .inputs import open_input_labels, open_input_scene
-from .outputs import check_free_file
-from .predict import refuse_band_choices
-from .record import hash_inputs
+from .predict import open_input_mask, refuse_band_choices
 from .terminal import new_table, progress, say, stdout, warn
 
 if TYPE_CHECKING:
@@ -147,7 +148,8 @@ def check_on(
     from hsi.matching import match_bands
 
     opened = open_input_scene(path, scene)
-    truth = open_input_labels(opened, labels)
+    truth, mask = open_input_labels(opened, labels), open_input_mask(opened, scene)
+    truth = truth if mask is None else truth.masked(mask)
     match = match_bands(bundle.bands, opened)
     if set(hash_inputs(truth.source).values()) & set(bundle.trained_on.values()):
         warn("these labels trained the model: the difference between files counts, and not how high the accuracy is")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,27 +30,36 @@ def count_work(model: WindowNetwork) -> Work:
     stays as tiles grow; it is what remains of four tiles of neighbouring sizes.
     """
     model = copy.deepcopy(model).to("meta").eval()  # without values: nothing is computed
-    patch = _multiply_adds(model, model, 1, 1)
+    patch = _of_pixels(model, model, 1, 1)
     if not model.shares_trunk:
         return Work(patch, patch)
 
     def dense(x: Tensor) -> Tensor:
         return model.head_map(model.trunk(x))
 
-    both, tall, wide, single = (_multiply_adds(model, dense, *sides) for sides in ((2, 2), (2, 1), (1, 2), (1, 1)))
+    both, tall, wide, single = (_of_pixels(model, dense, *sides) for sides in ((2, 2), (2, 1), (1, 2), (1, 1)))
     return Work(patch, both - tall - wide + single)
 
 
-def _multiply_adds(model: WindowNetwork, scores: Callable[[Tensor], Tensor], height: int, width: int) -> int:
+def multiply_adds(work: Callable[[], Any]) -> int:
+    """The multiply-adds of the convolutions and matrix products that a piece of work does, as PyTorch counts them.
+
+    Transforms are not counted, so count the plain form of what is done through one.
+    """
+    counter = FlopCounterMode(display=False)
+    with counter:
+        work()
+    return int(counter.get_total_flops()) // 2
+
+
+def _of_pixels(model: WindowNetwork, scores: Callable[[Tensor], Tensor], height: int, width: int) -> int:
     """Those of the scores of ``height x width`` pixels with half a window around them."""
     reach = model.window - 1
     tile = torch.empty(1, model.components, height + reach, width + reach, device="meta")
-    counter = FlopCounterMode(display=False)
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # it hides a transformer's layers from the counter
     try:
-        with torch.no_grad(), counter:
-            scores(tile)
+        with torch.no_grad():
+            return multiply_adds(lambda: scores(tile))
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
-    return int(counter.get_total_flops()) // 2

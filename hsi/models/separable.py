@@ -109,10 +109,8 @@ class SeparableHybridSN(WindowNetwork):
 
     def head_map(self, features: Tensor) -> Tensor:
         """``(1, 64, h, w) -> (1, classes, h - p + 1, w - p + 1)``."""
-        if self.slide_dense1:
-            first = self.slide_dense1(features)  # (1, 256, h', w')
-        else:
-            first = F.avg_pool2d(features, self.head_window, stride=1)  # (1, 64, h', w')
+        slide = self.slide_dense1 or partial(F.avg_pool2d, kernel_size=self.head_window, stride=1)
+        first = slide(features)  # (1, 256, h', w'), or (1, 64, h', w')
         return self._dense(first.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
