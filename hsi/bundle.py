@@ -110,7 +110,12 @@ def _assemble(facts: dict[str, Any], tensors: dict[str, Any]) -> Bundle:
     table = ClassTable(tuple(classes["ids"]), tuple(classes["names"]), tuple(tuple(c) for c in classes["colours"]))
     reducer = restore_reducer(settings.reducer, _arrays(tensors, "reducer."))
     model: WindowNetwork = build_model(
-        settings.model.name, components=facts["components"], window=settings.model.window or 0, classes=len(table)
+        settings.model.name,
+        components=facts["components"],
+        window=settings.model.window or 0,
+        classes=len(table),
+        width=settings.model.width,
+        resolution=settings.model.resolution,
     )
     if settings.mapping.spectral in ("discriminant", "logistic"):
         model = Joined(model)

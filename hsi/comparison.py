@@ -49,7 +49,9 @@ class RowSummary:
     """A row under one split: ``measures`` by the keys of :data:`MEASURES`, ``seconds`` by train and total.
 
     ``leak_free`` is the accuracy on test pixels whose windows share nothing with training windows; ``parameters`` is
-    None for a comparator, ``planned`` the runs there should be.
+    None for a comparator, ``planned`` the runs there should be. ``multiply_adds`` are a pixel's, by the engine that
+    mapped it, ``weight_bytes`` those of the network's numbers, and ``pixel_seconds`` the time of mapping a pixel on a
+    CPU; None where a run does not tell.
     """
 
     name: str
@@ -61,6 +63,9 @@ class RowSummary:
     leak_free: Spread | None
     seconds: Mapping[str, Spread | None]
     parameters: int | None
+    multiply_adds: int | None
+    weight_bytes: int | None
+    pixel_seconds: Spread | None
 
 
 @dataclass(frozen=True)
@@ -162,4 +167,7 @@ def _summary(row: Row, split: str, planned: int, runs: Sequence[FinishedRun]) ->
         leak_free=spread(run.audit.get("leak_free_accuracy") for run in runs),
         seconds={key: spread(run.seconds[key] for run in runs) for key in ("train", "total")},
         parameters=runs[0].record.get("parameters"),
+        multiply_adds=runs[0].multiply_adds,
+        weight_bytes=runs[0].record.get("weight_bytes"),
+        pixel_seconds=spread(run.pixel_seconds for run in runs),
     )

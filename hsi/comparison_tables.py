@@ -44,9 +44,18 @@ def main_section(split: SplitComparison) -> Section:
     for stage in ("train", "total"):
         columns[f"{stage.capitalize()} (s)"] = _seconds(stage)
     columns["Parameters"] = lambda row: DASH if row.parameters is None else f"{row.parameters:,}"
+    if any(row.multiply_adds for row in rows):
+        columns["Multiply-adds (M/pixel)"] = lambda row: _scaled(row.multiply_adds, 1e6)
+        columns["Weights (MB)"] = lambda row: _scaled(row.weight_bytes, 1e6)
+        columns["Map (µs/pixel)"] = lambda row: _scaled(row.pixel_seconds.mean if row.pixel_seconds else None, 1e-6)
     cells = tuple(tuple(tell(row) for tell in columns.values()) for row in rows)
     bold = {(i, 2 + j) for i, row in enumerate(rows) for j, key in enumerate(MEASURES) if is_bold(split, key, row.name)}
     return Section(tuple(("", name) for name in columns), "l" + "r" * (len(columns) - 1), cells, frozenset(bold))
+
+
+def _scaled(value: float | None, unit: float) -> str:
+    """Three digits of a number in a unit."""
+    return DASH if value is None else f"{float(f'{value / unit:.3g}'):,.12g}"
 
 
 def _accuracy(key: str) -> Callable[[RowSummary], str]:
@@ -180,6 +189,9 @@ def run_values(run: FinishedRun) -> dict[str, Any]:
         "train_seconds": run.seconds["train"],
         "total_seconds": run.seconds["total"],
         "parameters": run.record.get("parameters"),
+        "multiply_adds": run.multiply_adds,
+        "weight_bytes": run.record.get("weight_bytes"),
+        "pixel_seconds": run.pixel_seconds,
         "split_hash": run.report["split_hash"],
         "folder": str(run.folder),
         "failure": None,

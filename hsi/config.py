@@ -77,10 +77,13 @@ class SplitSettings(Section):
 
 class ModelSettings(Section):
     """Which model, and the side of the window it looks at (odd): None means the model's own, which for HybridSN is
-    chosen from the scene."""
+    chosen from the scene. ``width`` multiplies the channels, and ``resolution`` the side that the window is resampled
+    to, of a network that is a table of blocks; None means 1."""
 
     name: str = "hybridsn-bn"
     window: int | None = Field(default=None, ge=1)
+    width: float | None = Field(default=None, gt=0, le=4)
+    resolution: float | None = Field(default=None, gt=0, le=1)
 
     @field_validator("window")
     @classmethod

@@ -35,6 +35,19 @@ class FinishedRun:
         return {"train": stages["train"], "total": round(sum(stages.values()), 3)}
 
     @property
+    def multiply_adds(self) -> int | None:
+        """Those of a network for a pixel, by the engine that mapped; None for a comparator and for older runs."""
+        work = self.record.get("multiply_adds")
+        return work[self.record["recipe"]["engine"]] if work else None
+
+    @property
+    def pixel_seconds(self) -> float | None:
+        """Seconds of mapping for a pixel of the map, averages over symmetries included; None off the CPU."""
+        pixels = sum(entry["pixels"] for entry in self.report.get("areas", ()))
+        spent = self.record["seconds"].get("map")
+        return spent / pixels if spent and pixels and self.record.get("device") == "cpu" else None
+
+    @property
     def audit(self) -> Mapping[str, Any]:
         """The leakage audit; empty where the split has no test pixel."""
         return self.report["audit"] or {}

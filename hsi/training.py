@@ -172,8 +172,9 @@ def decide(
         rate = DENSE_RATE if normed else DENSE_RATE_UNNORMED
     else:
         rate = PATCH_RATES.get(settings.lr_schedule, PATCH_RATE)
-    dense_epochs = max(DENSE_EPOCHS, math.ceil(DENSE_STEPS / steps_per_epoch))
-    epochs = settings.epochs or (dense_epochs if engine == "dense" else PATCH_EPOCHS)
+    enough = max(DENSE_EPOCHS, math.ceil(DENSE_STEPS / steps_per_epoch))
+    textbook = engine == "patch" and model.shares_trunk  # HybridSN's epochs, where the dense engine could be had
+    epochs = settings.epochs or (PATCH_EPOCHS if textbook else enough)
     return Recipe(
         engine=engine,
         epochs=epochs,

@@ -27,6 +27,7 @@ COMMANDS = {
     "compare": "Compare methods over splits and seeds, with tests.",
     "train": "Train on labelled pixels and save the model.",
     "predict": "Map a scene of any size with a saved model.",
+    "export": "Write a saved model as ONNX or TorchScript, for other programs.",
     "evaluate": "Compare a map with reference labels.",
     "plot": "Draw the figures of a finished run or comparison again.",
     "fetch": "Get a benchmark scene by name.",

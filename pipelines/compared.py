@@ -43,9 +43,11 @@ def show_comparison(comparison: Comparison, out: Path) -> None:
     """Write the tables and the figure into ``out``; show a table for each split, then what holds."""
     from hsi.comparison_figure import write_comparison_figure
     from hsi.comparison_notes import audit_line, comparison_notes, split_notes
+    from hsi.comparison_pareto import write_pareto_figure
     from hsi.comparison_tables import sources, write_comparison
 
-    paths = [*write_comparison(out, comparison), *write_comparison_figure(out, comparison), out / REPORT]
+    paths = [*write_comparison(out, comparison), *write_comparison_figure(out, comparison)]
+    paths += [*write_pareto_figure(out, comparison), out / REPORT]
     write_comparison_report(out / REPORT, comparison)
     for split in comparison.splits:
         _show_split(split)

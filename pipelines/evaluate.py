@@ -13,7 +13,7 @@ from hsi.flow.inputs import open_input_labels
 from hsi.flow.run_folder import check_free_file
 from hsi.flow.run_report import REPORT
 
-from .beside import confidence_beside
+from .beside import confidence_beside, split_of_run
 from .choices import Choice
 from .command import Command
 from .input_options import LabelOptions, label_options

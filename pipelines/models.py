@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from .command import Command
-from .terminal import new_table, show
+from .terminal import new_table, progress, show
 
 if TYPE_CHECKING:
+    from hsi.errors import UsageError
     from hsi.models import ModelEntry
 
 AT_LEAST_ONE = click.IntRange(1)
@@ -36,33 +37,61 @@ Examples:
 )
 @click.option("--classes", type=AT_LEAST_ONE, default=16, show_default=True, help="Classes to count for.")
 def command(components: int | None, window: int | None, classes: int) -> None:
-    """List the networks and comparators that --model takes, with parameters, norm, attention and source."""
-    from hsi.errors import UsageError
-    from hsi.models import MODELS, build_model, count_parameters
+    """List the networks and comparators that --model takes.
+
+    With each network come its weights, its multiply-adds a pixel (patch: every window goes through all of it; dense:
+    the windows of a large scene share the trunk), batch norm (bn) and attention, and where it comes from.
+    """
+    from hsi.models import MODELS
 
     usual = f"{components or COMPONENTS} components, window {window or WINDOW}, {classes} classes"
     otherwise = "" if components and window else ", or as a line says"
-    table = new_table(f"parameters at {usual}{otherwise}")
-    for column in ("model", "norm", "attention"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("parameters", justify="right", no_wrap=True)
-    table.add_column("source", no_wrap=True)
-    refused = []
-    for name, entry in MODELS.items():
-        sizes = sizes_of(entry, components, window)
-        try:
-            counted = f"{count_parameters(build_model(name, **sizes, classes=classes)):,}"
-        except UsageError as error:
-            counted = "too small"
-            refused.append(error)
-        sources = entry.source.replace("doi:", "").replace(", ", "\n")
-        if sizes != {"components": components or COMPONENTS, "window": window or WINDOW}:
-            sources += f"\n{told(entry, components)}, window {sizes['window']}"
-        table.add_row(name, entry.norm, entry.attention, counted, sources)
+    table = new_table(f"weights (parameters) and multiply-adds a pixel\nat {usual}{otherwise}")
+    table.add_column("model", no_wrap=True)
+    for heading in ("weights", "patch", "dense"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("with", no_wrap=True)
+    table.add_column("doi or arXiv", no_wrap=True)
+    refused: list[UsageError] = []
+    with progress("count", "networks") as advance:
+        for i, (name, entry) in enumerate(MODELS.items()):
+            advance(i, len(MODELS.items()))
+            sizes = sizes_of(entry, components, window)
+            sources = entry.source.replace("doi:", "").replace("arXiv:", "").replace(", ", "\n")
+            if sizes != {"components": components or COMPONENTS, "window": window or WINDOW}:
+                sources += f"\n{told(entry, components)}, window {sizes['window']}"
+            table.add_row(name, *counted(name, sizes, classes, refused), parts(entry), sources)
     if len(refused) == table.row_count:
         raise refused[0]
     show(table)
     show_comparators()
+
+
+def counted(name: str, sizes: dict[str, int], classes: int, refused: list[UsageError]) -> tuple[str, str, str]:
+    """Parameters and multiply-adds in both modes; a network that cannot take the sizes is ``refused``."""
+    from hsi.errors import UsageError
+    from hsi.models import build_model, count_parameters, count_work
+
+    try:
+        model = build_model(name, **sizes, classes=classes)
+    except UsageError as error:
+        refused.append(error)
+        return "too small", "", ""
+    work = count_work(model)
+    return f"{count_parameters(model):,}", in_millions(work.patch), in_millions(work.dense)
+
+
+def in_millions(count: int) -> str:
+    """Three digits and M: ``248M``, ``5.48M``, ``.091M``."""
+    millions = count / 1e6
+    digits = 0 if millions >= 99.95 else 1 if millions >= 9.995 else 2 if millions >= 0.9995 else 3
+    return f"{millions:.{digits}f}M".removeprefix("0")
+
+
+def parts(entry: ModelEntry) -> str:
+    """Batch norm and attention, as in the names of HybridSN's variants."""
+    found = ["bn"] if entry.norm == "batch" else []
+    return " ".join([*found, *([] if entry.attention == "none" else [entry.attention])]) or "–"
 
 
 def sizes_of(entry: ModelEntry, components: int | None, window: int | None) -> dict[str, int]:

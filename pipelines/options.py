@@ -13,6 +13,16 @@ from .choices import COMPLETED
 SETTING_OPTIONS: dict[str, tuple[str, Any, str]] = {
     "--model": ("model.name", str, "Network or comparator; 'hsi models' lists them. [default: hybridsn-bn]"),
     "--window": ("model.window", int, "Side of the window around each pixel, odd. [default: 11 or 15, by the scene]"),
+    "--width": (
+        "model.width",
+        float,
+        "Multiplies the channels of mobilenet-v1 and other tables of blocks. [default: 1]",
+    ),
+    "--resolution": (
+        "model.resolution",
+        float,
+        "Multiplies the side that their windows are resampled to. [default: 1]",
+    ),
     "--reducer": ("reducer.name", str, "mnf, pca, or identity to keep all bands. [default: mnf, or the method's own]"),
     "--components": ("reducer.components", int, "Components to keep. [default: mnf 15, pca 30, or the method's own]"),
     "--split": (

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 SIDE = 2048  # of the matrices that are multiplied
 COPIED = 256 * 2**20  # bytes that are copied: far more than a cache
@@ -47,17 +46,6 @@ def machine_rates(device: torch.device, repeats: int = 5) -> Rates:
     product = min(median_seconds(lambda: left @ right, 1, warm_up=i == 0) for i in range(repeats))
     copy = min(median_seconds(lambda: target.copy_(source), 1, warm_up=i == 0) for i in range(repeats))
     return Rates(SIDE**3 / product, 2 * COPIED / copy)
-
-
-def multiply_adds(work: Callable[[], Any]) -> int:
-    """The multiply-adds of the convolutions and matrix products that a piece of work does, as PyTorch counts them.
-
-    Transforms are not counted, so count the plain form of what is done through one.
-    """
-    counter = FlopCounterMode(display=False)
-    with counter:
-        work()
-    return int(counter.get_total_flops()) // 2
 
 
 def _finish(work: Callable[[], Any]) -> None:

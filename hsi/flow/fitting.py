@@ -61,8 +61,9 @@ def fit_run(inputs: Inputs, settings: Settings, split: Split, watch: Stopwatch) 
         settings, window = settle_by_scene(settings, crop(padded, margin), codes, split)
     half = window // 2
     padded = crop(padded, margin - half)
+    sizes = {"width": settings.model.width, "resolution": settings.model.resolution}
     model = build_model(
-        settings.model.name, components=reducer.components, window=window, classes=classes, seed=settings.seed
+        settings.model.name, components=reducer.components, window=window, classes=classes, seed=settings.seed, **sizes
     )
     trainer = Trainer(
         model, padded, codes, split.train, split.validation, settings.training,
@@ -207,13 +208,15 @@ def check_names(settings: Settings) -> None:
     from hsi.comparators import COMPARATORS
     from hsi.devices import resolve_device
     from hsi.errors import UnknownNameError
-    from hsi.models import MODELS
+    from hsi.models import MODELS, check_multipliers
     from hsi.reducers import find_reducer
     from hsi.splits import check_request, split_request
 
     models = [*MODELS, *COMPARATORS]
     if settings.model.name not in models:
         raise UnknownNameError("model", settings.model.name, models)
+    if settings.model.name in MODELS:
+        check_multipliers(settings.model.name, settings.model.width, settings.model.resolution)
     find_reducer(settings.reducer)
     check_request(settings.split.rule, split_request(settings))
     given_files(settings)

@@ -53,12 +53,14 @@ def map_with_network(
 
 def network_record(run: Run) -> dict[str, Any]:
     """What ``run.json`` tells of a network."""
-    from hsi.models import count_parameters
+    from hsi.models import count_parameters, count_work
 
-    fitted = run.fitted
+    fitted, model = run.fitted, run.bundle.model
     return {
         "recipe": fitted.recipe.to_dict(),
-        "parameters": count_parameters(run.bundle.model),
+        "parameters": count_parameters(model),
+        "multiply_adds": asdict(count_work(model)),
+        "weight_bytes": sum(tensor.nbytes for tensor in model.state_dict().values()),
         "device": str(next(fitted.model.parameters()).device),
         "reducer": f"{run.bundle.reducer.describe()}; fitted on all valid pixels, labelled or not",
         "calibration": run.temperature.to_dict() if run.temperature else None,

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from hsi.comparators import Comparator
     from hsi.config import Settings
 
+OF_EVERY_MODEL = ("model.name", "model.window")
+
 
 def settle(settings: Settings) -> Settings:
     """The settings with the model's own choices filled in where none was made.
@@ -92,9 +94,11 @@ def _check_meaning(settings: Settings, comparator: type[Comparator], window: int
 
     if settings.device not in ("auto", "cpu"):
         raise UsageError(f"--device {settings.device} means nothing to {comparator.name}, which runs on the CPU")
-    for section in ("training", "mapping", *(() if comparator.reducer else ("reducer",))):
+    for section in ("model", "training", "mapping", *(() if comparator.reducer else ("reducer",))):
         given, usual = getattr(settings, section), getattr(Defaults(), section)
         for name in type(given).model_fields:
+            if f"{section}.{name}" in OF_EVERY_MODEL:
+                continue
             if getattr(given, name) != getattr(usual, name):
                 raise UsageError(
                     f"{option_of(f'{section}.{name}')} ({section}.{name}) means nothing to {comparator.name} "

@@ -1,6 +1,7 @@
 """Networks by name. One file here adds a model: it registers itself in :data:`MODELS`."""
 
-from hsi.models.build import build_model, count_parameters
+from hsi.models.build import build_model, check_multipliers, count_parameters
+from hsi.models.counting import Work, count_work
 from hsi.models.joined import Joined, join_linear
 from hsi.models.network import MODELS, ModelEntry, WindowNetwork, choose_engine
 
@@ -9,8 +10,11 @@ __all__ = [
     "Joined",
     "ModelEntry",
     "WindowNetwork",
+    "Work",
     "build_model",
+    "check_multipliers",
     "choose_engine",
     "count_parameters",
+    "count_work",
     "join_linear",
 ]

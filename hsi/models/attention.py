@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -10,17 +12,29 @@ from torch import Tensor, nn
 class SqueezeExcitation(nn.Module):
     """A weight in (0, 1) for each channel, from the mean over the window (Hu et al. 2018, arXiv:1709.01507).
 
-    Two dense layers without bias, reduction 16 by default: 512 parameters for 64 channels.
+    Two dense layers without bias, reduction 16 by default: 512 parameters for 64 channels. ``squeezed`` gives the
+    channels between them instead; ``activation`` comes between them and ``shape`` after them.
     """
 
-    def __init__(self, channels: int, reduction: int = 16) -> None:
+    def __init__(
+        self,
+        channels: int,
+        reduction: int = 16,
+        *,
+        squeezed: int | None = None,
+        bias: bool = False,
+        activation: nn.Module | None = None,
+        shape: Callable[[Tensor], Tensor] = torch.sigmoid,
+    ) -> None:
         super().__init__()
-        self.squeeze = nn.Linear(channels, channels // reduction, bias=False)
-        self.excite = nn.Linear(channels // reduction, channels, bias=False)
+        squeezed = squeezed or channels // reduction
+        self.squeeze = nn.Linear(channels, squeezed, bias=bias)
+        self.excite = nn.Linear(squeezed, channels, bias=bias)
+        self.activation, self.shape = activation or nn.ReLU(), shape
 
     def gate(self, means: Tensor) -> Tensor:
         """Channel weights from channel means: ``(..., C) -> (..., C)``."""
-        return torch.sigmoid(self.excite(F.relu(self.squeeze(means))))
+        return self.shape(self.excite(self.activation(self.squeeze(means))))
 
     def forward(self, features: Tensor) -> Tensor:
         """``(N, C, p, p) -> (N, C, p, p)``."""

@@ -4,18 +4,39 @@ from __future__ import annotations
 
 import torch
 
+from hsi.errors import UsageError
 from hsi.models.network import MODELS, WindowNetwork
 
 
-def build_model(name: str, *, components: int, window: int, classes: int, seed: int = 0) -> WindowNetwork:
+def build_model(
+    name: str,
+    *,
+    components: int,
+    window: int,
+    classes: int,
+    seed: int = 0,
+    width: float | None = None,
+    resolution: float | None = None,
+) -> WindowNetwork:
     """A freshly initialised network; the same seed gives the same weights and the global generator is left alone.
 
+    ``width`` and ``resolution`` multiply the channels and the window's side of a network that is a table of blocks.
     Raises :class:`UnknownNameError` for a name that is not registered and :class:`UsageError` for sizes it cannot take.
     """
     entry = MODELS[name]
+    multipliers = check_multipliers(name, width, resolution)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return entry.build(components, window, classes)
+        return entry.build(components, window, classes, **multipliers)
+
+
+def check_multipliers(name: str, width: float | None, resolution: float | None) -> dict[str, float]:
+    """Those that are given; raises :class:`UsageError` for a network that has no use for them."""
+    given = {key: value for key, value in (("width", width), ("resolution", resolution)) if value is not None}
+    if given and not MODELS[name].multipliers:
+        able = ", ".join(other for other, entry in MODELS.items() if entry.multipliers)
+        raise UsageError(f"--{next(iter(given))} means nothing to {name}: leave it out, or choose one of {able}")
+    return given
 
 
 def count_parameters(model: torch.nn.Module) -> int:

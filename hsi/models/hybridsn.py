@@ -90,11 +90,11 @@ class HybridSN(WindowNetwork):
         depth = conv.kernel_size[0]
         places = x.shape[1] - depth + 1
         runs = torch.cat([x[:, i : i + places] for i in range(depth)], dim=2).flatten(0, 1)  # (N D', d C, h, w)
-        if runs.is_cuda or torch.is_autocast_enabled(runs.device.type):
+        if runs.is_cuda or (runs.is_cpu and torch.is_autocast_enabled("cpu")):
             runs = runs.contiguous(memory_format=torch.channels_last)  # slower in float32 on CPUs
         kernel = conv.weight.transpose(1, 2).flatten(1, 2)  # (C', d C, 3, 3)
         y = _convolve(runs, kernel, conv.bias, norm)
-        return y.reshape(len(x), places, *y.shape[1:])
+        return y.reshape(-1, places, *y.shape[1:])
 
     def head(self, features: Tensor) -> Tensor:
         """``(N, 64, p, p) -> (N, classes)``."""

@@ -64,9 +64,17 @@ class WindowNetwork(nn.Module):
 
         The plain way, right for every head: the windows of a few rows at a time through :meth:`head`.
         """
+        if _tracing():  # a graph for other programs has no loops, so it holds all windows at once
+            return self._unrolled_map(features)
         rows = [self.head(windows) for windows in window_rows(features[0], self.head_window)]
         height, width = (side - self.head_window + 1 for side in features.shape[-2:])
         return torch.cat(rows).view(1, height, width, -1).permute(0, 3, 1, 2)
+
+    def _unrolled_map(self, features: Tensor) -> Tensor:
+        side, channels = self.head_window, int(features.shape[1])
+        windows = F.unfold(features, side).transpose(1, 2).reshape(-1, channels, side, side)
+        height, width = features.shape[2] - side + 1, features.shape[3] - side + 1
+        return self.head(windows).t().reshape(1, -1, height, width)
 
     def forward(self, patches: Tensor) -> Tensor:
         """Class scores (logits) of patches: ``(N, K, window, window) -> (N, classes)``."""
@@ -78,20 +86,26 @@ class ModelEntry:
     """A line of ``hsi models``: how to build the network and where it comes from.
 
     ``reducer``, ``components`` and ``window`` are what the method looks at as published; None leaves the choice to the
-    settings. Components None under the reducer "identity" are all bands.
+    settings. Components None under the reducer "identity" are all bands. ``multipliers`` tells whether ``build`` takes
+    ``width`` and ``resolution`` beside components, window and classes.
     """
 
     name: str
-    build: Callable[[int, int, int], WindowNetwork]
+    build: Callable[..., WindowNetwork]
     norm: str
     attention: str
     source: str
     reducer: str | None = None
     components: int | None = None
     window: int | None = None
+    multipliers: bool = False
 
 
 MODELS: Registry[ModelEntry] = Registry("model", "hsi.models")
+
+
+def _tracing() -> bool:
+    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
 
 
 def refuse_small(title: str, components: int, window: int, *, least_components: int, least_window: int = 1) -> None:
@@ -123,7 +137,7 @@ def convolve_first(layer: nn.Conv3d, tiles: Tensor) -> Tensor:
     runs = tiles.unfold(1, depth, 1).permute(0, 1, 4, 2, 3)  # (N, K - D + 1, D, h, w)
     runs = runs.flatten(0, 1).contiguous(memory_format=torch.channels_last)
     x = F.conv2d(runs, layer.weight.squeeze(1), layer.bias)  # (N * (K - D + 1), C, h - 2, w - 2)
-    return x.view(len(tiles), -1, *x.shape[1:]).transpose(1, 2)
+    return x.view(-1, tiles.shape[1] - depth + 1, *x.shape[1:]).transpose(1, 2)
 
 
 def choose_engine(engine: str, model: WindowNetwork) -> str:

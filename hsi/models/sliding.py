@@ -12,7 +12,7 @@ TILE = 3  # windows along the side of a transformed tile: the larger, the fewer 
 
 def slide_dense(layer: nn.Linear, features: Tensor, window: int) -> Tensor:
     """A dense layer at every window of a tile, as a convolution: ``(1, C, h, w) -> (1, out, h - p + 1, w - p + 1)``."""
-    return F.conv2d(features, layer.weight.view(-1, features.shape[1], window, window), layer.bias)
+    return F.conv2d(features, layer.weight.view(-1, int(features.shape[1]), window, window), layer.bias)
 
 
 class SlidingDense:

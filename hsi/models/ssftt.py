@@ -59,7 +59,10 @@ class SSFTT(WindowNetwork):
     def head(self, features: Tensor) -> Tensor:
         """``(N, 64, p, p) -> (N, classes)``."""
         tokens = self.tokens(features)
-        x = torch.cat([self.class_token.expand(len(tokens), -1, -1).to(tokens.dtype), tokens], dim=1) + self.position
+        x = (
+            torch.cat([self.class_token.expand(tokens.shape[0], -1, -1).to(tokens.dtype), tokens], dim=1)
+            + self.position
+        )
         x = self.block(self.dropout(x))  # (N, 5, 64)
         scores: Tensor = self.dense(x[:, 0])
         return scores

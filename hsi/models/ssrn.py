@@ -71,7 +71,7 @@ class SSRN(WindowNetwork):
         x = F.relu(self.norm2(self.spectral(x)))
         kernel = self.conv2.weight.permute(0, 2, 3, 1).flatten(1)  # (128, d * 24)
         x = F.linear(x.permute(0, 2, 3, 1).flatten(2), kernel, self.conv2.bias)  # (N, h * w, 128)
-        x = F.relu(self.norm3(x.transpose(1, 2).reshape(len(x), -1, *tiles.shape[2:])))  # (N, 128, h, w)
+        x = F.relu(self.norm3(x.transpose(1, 2).reshape(-1, MATCHED, *tiles.shape[2:])))  # (N, 128, h, w)
         features: Tensor = self.conv3(x)
         return features
 

@@ -18,19 +18,26 @@ from hsi.scene import Scene
 
 
 def random_bundle(
-    scene: Scene, *, name: str = "hybridsn-bn", window: int = 11, table: ClassTable | None = None, seed: int = 0
+    scene: Scene,
+    *,
+    name: str = "hybridsn-bn",
+    window: int = 11,
+    table: ClassTable | None = None,
+    seed: int = 0,
+    reducer: str = "mnf",
 ) -> Bundle:
     """A bundle of 13 components fitted on a scene, with random weights that give every class a share of the pixels."""
     table = table or default_table([1, 2, 3])
-    settings = load_settings(None, {"model.window": window, "model.name": name, "reducer.components": 13})
+    chosen = {"model.window": window, "model.name": name, "reducer.components": 13, "reducer.name": reducer}
+    settings = load_settings(None, chosen)
     valid = np.ones((scene.height, scene.width), bool)
-    reducer = fit_reducer(scene, settings.reducer, valid)
+    fitted = fit_reducer(scene, settings.reducer, valid)
     model = build_model(name, components=13, window=window, classes=len(table), seed=seed)
     wake(model, seed)
-    components = reduce_scene(scene, reducer, valid).reshape(13, -1).T
+    components = reduce_scene(scene, fitted, valid).reshape(13, -1).T
     familiar = learn_familiarity(components, np.arange(len(components)) % len(table), len(table))
     bands = BandList(scene.bands, len(scene.bands), scene.wavelengths, scene.fwhm)
-    return Bundle(model.eval(), reducer, table, settings, bands, familiar, {})
+    return Bundle(model.eval(), fitted, table, settings, bands, familiar, {})
 
 
 def last_layer(model: WindowNetwork) -> torch.nn.Linear:

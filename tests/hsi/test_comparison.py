@@ -296,3 +296,30 @@ def test_a_folder_without_a_complete_run_is_none(tmp_path, finish):
     (run.folder / "accuracy.json").write_text("{")
     assert read_finished(run.planned, run.folder) is None
     assert read_finished(run.planned, tmp_path / "none") is None
+
+
+class TestPareto:
+    """Rows with costs: cheap and right, dear and better, dear and no better."""
+
+    @pytest.fixture
+    def light(self, finish):
+        rows = (("cheap", 30, 10), ("dear", 10, 1000), ("idle", 20, 2000))
+        runs = [finish(row, 0, wrong, parameters=cost) for row, wrong, cost in rows]
+        return whole(compared(runs), runs)
+
+    def test_the_frontier_is_what_no_cheaper_row_beats(self, light):
+        from hsi.comparison_pareto import frontier, known_costs, points
+
+        found = points(light.splits[0].rows, "parameters")
+        assert [point.row for point in found] == ["cheap", "dear", "idle"]
+        assert [point.row for point in frontier(found)] == ["cheap", "dear"]
+        assert known_costs(light) == ["parameters"]
+
+    def test_the_plot_is_written_where_networks_have_costs(self, light, finish, tmp_path):
+        from hsi.comparison_pareto import write_pareto_figure
+
+        assert [path.name for path in write_pareto_figure(tmp_path / "out", light)] == ["pareto.png", "pareto.pdf"]
+        with Image.open(tmp_path / "out" / "pareto.png") as picture:
+            assert np.asarray(picture.convert("L")).std() > 5
+        runs = [finish(row, 1, 5, parameters=None) for row in ("svm", "rf")]
+        assert write_pareto_figure(tmp_path / "none", whole(compared(runs), runs)) == []

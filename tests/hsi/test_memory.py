@@ -88,6 +88,9 @@ def test_what_was_measured_is_allowed_for(components, window, tile, megabytes):
         ("cnn2d", 30, 5, 160, 112), ("cnn3d", 30, 5, 160, 160), ("cnn1d", 200, 1, 160, 796),
         ("ssftt", 30, 13, 32, 38), ("ssftt", 30, 13, 160, 114),
         ("ssrn", 200, 7, None, 1022), ("ssrn", 100, 7, None, 369), ("cnn3d", 200, 5, None, 143),
+        ("efficientnet", 15, 15, None, 135), ("mobilenet-v2", 15, 25, None, 302), ("mobilenet-v3", 15, 25, None, 242),
+        ("resnext", 15, 25, None, 265), ("shufflenet-v1", 15, 25, None, 218), ("inception", 15, 25, None, 196),
+        ("vgg", 15, 25, None, 94),
         ("cnn2d", 30, 5, None, 6), ("cnn1d", 200, 1, None, 17), ("ssftt", 30, 13, None, 110),
     ],
 )  # fmt: skip

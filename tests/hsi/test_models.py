@@ -7,7 +7,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 
 from hsi.errors import UnknownNameError, UsageError
-from hsi.models import MODELS, build_model, choose_engine, count_parameters, join_linear
+from hsi.models import MODELS, Work, build_model, choose_engine, count_parameters, count_work, join_linear
 from hsi.models.sliding import SlidingDense, slide_dense
 from hsi.windows import gather_windows, pad_scene
 from tests.hsi.model_makers import last_layer, wake
@@ -261,7 +261,7 @@ def test_a_network_without_a_shared_trunk_takes_the_patch_engine():
     torch.testing.assert_close(dense, patch_scores(model, scene))
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if name.startswith("hybridsn")])
+@pytest.mark.parametrize("name", PARAMETERS)
 def test_the_fast_trunk_is_the_plain_one(name):
     """Layer by layer as published, on several patches: the same features, and the same gradients."""
     results = []
@@ -326,6 +326,64 @@ class TestSlidingDense:
             dense, patch = model.head_map(features)[0], patch_scores(model, scene)
         assert (dense - patch).abs().max() < 1e-4 * float(patch.abs().max())
         assert torch.equal(dense.argmax(0), patch.argmax(0))
+
+
+class TestWork:
+    """Multiply-adds counted from running networks against arithmetic by hand."""
+
+    def test_of_hybridsn_patch_by_patch_and_with_a_shared_trunk(self):
+        layers = [24 * 8 * 63, 20 * 16 * 8 * 45, 18 * 32 * 16 * 27, 64 * 576 * 9]  # of one place: depths x weights
+        patch = sum(one * side**2 for one, side in zip(layers, (23, 21, 19, 17), strict=True))
+        dense = 64 * 17**2 * 256 + 256 * 128 + 128 * 16
+        found = count_work(build_model("hybridsn", components=30, window=25, classes=16))
+        assert found == Work(patch + dense, sum(layers) + dense)
+        assert (round(found.patch / 1e6), round(found.dense / 1e6, 1)) == (248, 5.5)
+
+    def test_of_its_separable_form_without_the_first_dense_layer(self):
+        layers = [24 * 8 * 63, 20 * (8 * 45 + 8 * 16), 18 * (16 * 27 + 16 * 32), 576 * 9 + 576 * 64]
+        dense = 64 * 128 + 128 * 16
+        found = count_work(build_model("hybridsn-ds-gap", components=30, window=25, classes=16))
+        assert found.dense == sum(layers) + dense < 100_000
+        assert found.patch == sum(one * side**2 for one, side in zip(layers, (23, 21, 19, 17), strict=True)) + dense
+
+    def test_a_gate_and_a_transformer_count_too(self):
+        plain, gated = (
+            count_work(build_model(name, components=15, window=15, classes=4)) for name in ("hybridsn", "hybridsn-se")
+        )
+        assert gated.patch - plain.patch == gated.dense - plain.dense == 2 * 64 * 4
+        block = 5 * 64 * 3 * 64 + 2 * 5 * 5 * 64 + 5 * 64 * 64 + 2 * 5 * 64 * 8
+        tokens = 2 * 49 * 64 * 4
+        trunk = 13 * 8 * 27 * 81 + 8 * 13 * 9 * 64 * 49
+        found = count_work(build_model("ssftt", components=15, window=11, classes=4))
+        assert found.patch == trunk + tokens + block + 64 * 4
+
+    def test_a_network_that_pads_shares_nothing_and_stays_as_it_was(self):
+        model = build_model("resnet", components=13, window=11, classes=3).train()
+        found = count_work(model)
+        assert found.patch == found.dense > 0
+        assert model.training and not next(model.parameters()).is_meta
+
+
+class TestSeparable:
+    def test_it_keeps_a_tenth_of_the_convolutions_weights_and_drops_the_large_layer(self):
+        whole, ds, pooled = (
+            build_model(name, components=30, window=25, classes=16)
+            for name in ("hybridsn-bn", "hybridsn-ds", "hybridsn-ds-gap")
+        )
+        convolutions = [
+            sum(p.numel() for name, p in model.named_parameters() if "dense" not in name) for model in (whole, ds)
+        ]
+        assert convolutions[1] < 0.2 * convolutions[0]
+        assert count_parameters(ds) - count_parameters(pooled) > 4_700_000
+        assert count_parameters(pooled) < 60_000
+
+    def test_the_sum_of_slices_is_the_grouped_3d_convolution(self):
+        block = lively("hybridsn-ds").eval().spectral2
+        x = torch.randn(2, 7, 8, 9, 10, generator=torch.Generator().manual_seed(1))
+        with torch.no_grad():
+            y = block.depthwise(x.transpose(1, 2)).transpose(1, 2)  # (2, 3, 8, 7, 8)
+            plain = block.norm2(block.pointwise(block.norm1(y.flatten(0, 1)).relu())).relu().view(2, 3, 16, 7, 8)
+            torch.testing.assert_close(block(x), plain, rtol=1e-4, atol=1e-5)
 
 
 class TestJoined:

@@ -3,6 +3,7 @@
 import pytest
 
 from hsi.config import load_settings
+from hsi.errors import UsageError
 from hsi.flow.settling import option_of, settle
 from hsi.models import MODELS
 from pipelines.options import FLAG_OPTIONS, SETTING_OPTIONS
@@ -54,3 +55,9 @@ def test_settings_are_called_what_the_command_line_calls_them():
     sections = ("reducer.", "training.", "mapping.")
     named = {setting: option for setting, option in options.items() if setting.startswith(sections)}
     assert {setting: option_of(setting) for setting in named} == named
+
+
+@pytest.mark.parametrize("setting", ["width", "resolution"])
+def test_the_multipliers_of_tables_mean_nothing_to_a_comparator(setting):
+    with pytest.raises(UsageError, match=rf"--{setting} \(model.{setting}\) means nothing to svm"):
+        settled(model__name="svm", **{f"model__{setting}": 0.5})

@@ -7,7 +7,7 @@ import torch
 from hsi.config import TrainingSettings
 from hsi.errors import TrainingError, UsageError
 from hsi.inference import map_scene
-from hsi.models import build_model
+from hsi.models import MODELS, build_model
 from hsi.tiles import MOST_WINDOWS, Pixels, group_tiles, plan_tiles, symmetry, symmetry_of_starts
 from hsi.training import Trainer
 from hsi.windows import gather_windows, pad_scene
@@ -48,14 +48,34 @@ def test_both_engines_learn_a_simple_scene(model, engine):
 
 
 @pytest.mark.parametrize(
-    ("model", "epochs"), [("cnn1d", 90), ("cnn2d", 10), ("cnn3d", 20), ("ssrn", 20), ("ssftt", 20)]
+    ("model", "epochs"),
+    [
+        ("cnn1d", 90),
+        ("cnn2d", 10),
+        ("cnn3d", 20),
+        ("ssrn", 20),
+        ("ssftt", 20),
+        ("hybridsn-ds-gap", 40),
+        ("mobilenet-v1", 20),
+        ("shufflenet-v2", 20),
+    ],
 )
 def test_networks_of_other_papers_learn_it_too(model, epochs):
     components, codes, train = make_problem()
-    fitted = make_trainer(model, amp="off", epochs=epochs).fit()
+    batch = {"batch": 32} if MODELS[model].multipliers else {}
+    fitted = make_trainer(model, amp="off", epochs=epochs, **batch).fit()
     mapped = map_scene(fitted.model, components, device=CPU).codes
     assert np.mean(mapped[~train] == codes[~train]) > 0.7  # chance is 0.4
     assert fitted.history[-1].loss < fitted.history[0].loss * 2 / 3
+
+
+@pytest.mark.parametrize(
+    ("model", "engine", "epochs"),
+    [("hybridsn-bn", "dense", 300), ("hybridsn-bn", "patch", 100), ("resnet", "auto", 150), ("resnet", "patch", 150)],
+)
+def test_epochs_are_enough_for_300_steps_but_for_the_textbook_loop(model, engine, epochs):
+    recipe = make_trainer(model, engine=engine, epochs=None, **({"batch": 64} if model == "resnet" else {})).recipe
+    assert (recipe.engine, recipe.epochs) == ("dense" if engine == "dense" else "patch", epochs)
 
 
 @pytest.mark.parametrize("engine", ["dense", "patch"])

@@ -22,6 +22,10 @@ PARAMETERS = {
     "cnn2d": "295,036",
     "cnn3d": "45,196",
     "ssrn": "364,168",
+    "hybridsn-ds": "4,815,616",
+    "hybridsn-ds-gap": "55,808",
+    "mobilenet-v1": "141,776",
+    "resnet": "177,376",
     "ssftt": "149,128",
 }
 
@@ -103,12 +107,14 @@ def test_models_counts_the_parameters_of_each_network_at_its_own_sizes(run):
     assert (done.code, done.stderr) == (0, "")
     words = [line.split() for line in done.stdout.splitlines()]
     rows = {line[0]: line for line in words if line and line[0] in PARAMETERS}
-    assert {name: line[3] for name, line in rows.items()} == PARAMETERS
-    assert rows["hybridsn"][1:3] == ["none", "none"]
-    assert rows["hybridsn-bn-se"][1:3] == ["batch", "se"]
+    assert {name: line[1] for name, line in rows.items()} == PARAMETERS
+    assert rows["hybridsn"][2:5] == ["248M", "5.48M", "–"]
+    assert rows["hybridsn-bn-se"][4:6] == ["bn", "se"]
+    assert rows["hybridsn-ds-gap"][2:4] == ["29.0M", ".091M"]
+    assert rows["resnet"][2:4] == ["6.75M", "6.75M"]
     for source in ("10.1109/LGRS.2019.2918719", "1709.01507", "1807.06521", "1502.03167"):
         assert source in done.stdout
-    for source in ("10.1155/2015/258619", "10.1109/IGARSS.2015.7326945", "10.1109/TGRS.2022.3144158"):
+    for source in ("10.1155/2015/258619", "10.1109/IGARSS.2015.7326945", "1704.04861", "10.1109/TGRS.2022.3144158"):
         assert source in done.stdout
     assert "all bands (200), window 7" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80

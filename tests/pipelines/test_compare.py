@@ -344,3 +344,26 @@ def test_the_ablation_is_found_by_its_name(compare, tmp_path, monkeypatch):
     monkeypatch.setattr("pipelines.compare.compare", lambda experiment, where, *others: print(where, experiment.title))
     place = ROOT / "configs" / "experiments" / "ablation.yaml"
     assert compare("ablation").stdout == f"{place} HybridSN on Indian Pines, one change at a time\n"
+
+
+def test_rows_of_the_light_experiment_run_on_a_small_scene_and_their_costs_are_drawn(compare, experiment, tmp_path):
+    """Half the width and the other engine among them; fewer epochs and a smaller window than the experiment's."""
+    light = yaml.safe_load((ROOT / "configs" / "experiments" / "light.yaml").read_text())
+    wanted = ("hybridsn-bn", "hybridsn-ds-gap", "mobilenet-v1 at half width")
+    rows = [row for row in light["rows"] if row["name"] in wanted]
+    for row in rows:
+        row["settings"]["model"]["window"] = 11
+    light["settings"]["training"]["epochs"] = 1
+    done = compare(experiment(rows=rows, settings=light["settings"], splits=light["splits"][:1], seeds=1))
+    assert done.code == 0, done.stderr
+    out = tmp_path / "runs/compare/trial"
+    assert {"pareto.png", "pareto.pdf"} <= {path.name for path in out.iterdir()}
+    table = (out / "comparison.md").read_text().splitlines()
+    header = next(line for line in table if line.startswith("| Row"))
+    cells = [cell.strip() for cell in header.split("|")]
+    row = next(line for line in table if line.startswith("| hybridsn-ds-gap")).split("|")
+    assert 0 < float(row[cells.index("Multiply-adds (M/pixel)")]) < 1
+    assert float(row[cells.index("Map (µs/pixel)")].replace(",", "")) > 0
+    runs = content(out / "comparison.json")["runs"]
+    assert runs[0]["multiply_adds"] > runs[1]["multiply_adds"] > 0
+    assert all(run["weight_bytes"] >= 4 * run["parameters"] and run["pixel_seconds"] > 0 for run in runs)

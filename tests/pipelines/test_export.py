@@ -1,0 +1,115 @@
+"""``hsi export``: files for other programs, checked on a scene, and what is refused."""
+
+import json
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from hsi.bundle import save_bundle
+from hsi.readers import open_scene
+from tests.conftest import SMALL, run_here
+from tests.hsi.model_makers import random_bundle
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory, scenes):
+    """A trained network, small but no guess."""
+    out = tmp_path_factory.mktemp("model") / "model.safetensors"
+    done = run_here("train", scenes["mat"], *SMALL, "--epochs", 15, "--out", out, cwd=out.parent)
+    assert done.code == 0, done.stderr
+    return out
+
+
+@pytest.mark.parametrize("shape", ["patch", "tile"])
+def test_an_onnx_file_is_as_accurate_as_the_model(shape, model, scenes, run, tmp_path):
+    labels = scenes["npy"].with_name("scene_gt.npy")
+    done = run("export", model, "--format", "onnx", "--input", shape, "--out", "m.onnx", "--check", scenes["npy"],
+               "--labels", labels)  # fmt: skip
+    assert done.code == 0, done.stderr
+    rows = {line.rsplit(maxsplit=3)[0].strip(): line.split()[-3:] for line in done.stdout.splitlines() if line}
+    assert rows["onnx"][1] == "100.00"
+    saved = next(line for line in done.stdout.splitlines() if line.startswith("saved network"))
+    assert saved.split()[-1] == rows["onnx"][0] and float(rows["onnx"][0]) > 60
+    session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
+    facts = json.loads(session.get_modelmeta().custom_metadata_map["hsi"])
+    assert facts["classes"]["ids"] == [3, 7, 200, 300]
+    assert "24 bands" in done.stdout and "4 classes" in done.stdout
+
+
+def test_8_bit_weights_are_measured(model, scenes, run, tmp_path):
+    labels = scenes["npy"].with_name("scene_gt.npy")
+    command = ("export", model, "--format", "onnx", "--int8", "--out", "m.onnx")
+    done = run(*command, "--check", scenes["npy"], "--labels", labels)
+    assert done.code == 0, done.stderr
+    lines = {line.split("  ")[0]: line.split() for line in done.stdout.splitlines()}
+    assert float(lines["int8 weights"][-2]) > 90
+    assert float(lines["int8 weights"][-1]) > 0
+    assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"]
+    assert "--check SCENE" in run(*command, "--overwrite").stderr
+
+
+def test_labels_that_trained_the_model_are_told(model, scenes, run):
+    done = run(
+        "export", model, "--format", "torchscript", "--values", "components", "--out", "m.pt", "--check", scenes["mat"]
+    )
+    assert done.code == 0, done.stderr
+    assert "these labels trained the model" in done.stderr
+    assert "13 components, 11 x 11 pixels" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--format", "torchscript", "--int8", "--out", "m.pt"), "--int8 is done by ONNX Runtime"),
+        (("--format", "onnx", "--out", "m.pt"), "ends in .onnx"),
+        (("--format", "onnx", "--out", "m.onnx", "--labels", "a.tif"), "are for --check"),
+        (("--format", "onxx", "--out", "m.onnx"), "onxx"),
+        (
+            ("--format", "onnx", "--out", "m.onnx", "--check", "a.npy", "--drop-bands", "3"),
+            "--drop-bands has no effect",
+        ),
+    ],
+)
+def test_what_has_no_effect_is_refused(options, told, model, run, tmp_path):
+    done = run("export", model, *options)
+    assert (done.code, len(done.complaints)) == (2, 1)
+    assert told in done.complaints[0]
+    assert not list(tmp_path.iterdir())
+
+
+def test_tiles_of_a_network_that_pads_are_refused(scenes, run, tmp_path):
+    bundle = random_bundle(open_scene(scenes["npy"]), name="mobilenet-v1")
+    save_bundle(tmp_path / "m.safetensors", bundle)
+    done = run("export", "m.safetensors", "--format", "onnx", "--input", "tile", "--out", "m.onnx")
+    assert done.code == 2 and "mobilenet-v1 pads or strides" in done.complaints[0]
+
+
+def test_an_existing_file_is_kept(model, run, tmp_path):
+    (tmp_path / "m.onnx").write_bytes(b"mine")
+    done = run("export", model, "--format", "onnx", "--out", "m.onnx")
+    assert done.code == 1 and "exists already" in done.complaints[0]
+    assert (tmp_path / "m.onnx").read_bytes() == b"mine"
+
+
+def test_a_missing_package_is_said_with_how_to_get_it(model, run, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "onnx", None)
+    done = run("export", model, "--format", "onnx", "--out", "m.onnx")
+    assert done.code == 2 and "pip install 'hsi[export]'" in done.complaints[0]
+
+
+def test_border_pixels_have_the_classes_of_the_map(model, scenes, run, tmp_path):
+    """A program that knows only the metadata maps the scene as ``hsi predict`` does without its averages."""
+    run("export", model, "--format", "onnx", "--input", "tile", "--out", "m.onnx")
+    done = run("predict", model, scenes["npy"], "--out", "map.tif", "--no-symmetries", "--no-blend")
+    assert done.code == 0, done.stderr
+    from hsi.rasters import read_classes
+
+    cube = np.load(scenes["npy"]).astype(np.float32).transpose(2, 0, 1)
+    session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
+    facts = json.loads(session.get_modelmeta().custom_metadata_map["hsi"])
+    half = facts["window"] // 2
+    padded = np.pad(cube[list(facts["bands"]["bands"])], ((0, 0), (half, half), (half, half)))
+    (found,) = session.run(None, {"input": padded[None]})
+    ids = np.array(facts["classes"]["ids"])[found[0].argmax(0)]
+    assert np.mean(ids == read_classes(tmp_path / "map.tif")) > 0.999
