@@ -24,6 +24,7 @@ HEADINGS = {
         *("mapping", "max_memory", "reject", "smooth", "symmetries", "blend", "resample_bands", "engine"),
         *("probabilities", "novelty"),
     ),
+    "Export": ("form", "shape", "values", "int8", "check"),
     "Output": ("out", "folder", "overwrite", "cog", "names", "kind", "as_json"),
     GENERAL: ("quiet", "verbose", "debug"),
 }

@@ -13,9 +13,10 @@ from hsi.flow.inputs import open_input_labels, open_input_scene
 from hsi.flow.record import hash_inputs
 from hsi.flow.run_folder import check_free_file
 
+from .command import Command
 from .input_options import LabelOptions, SceneOptions, label_options, scene_options
 from .predict import open_input_mask, refuse_band_choices
-from .terminal import new_table, progress, say, stdout, warn
+from .terminal import new_table, progress, say, show, warn
 
 if TYPE_CHECKING:
     from hsi.bundle import Bundle
@@ -35,7 +36,7 @@ Examples:
 """
 
 
-@click.command("export", epilog=EPILOG)
+@click.command("export", cls=Command, epilog=EPILOG)
 @click.argument("model_path", metavar="MODEL", type=click.Path(path_type=Path))
 @click.option("--format", "form", type=click.Choice(FORMATS), required=True, help="ONNX, or TorchScript.")
 @click.option(
@@ -179,4 +180,4 @@ def show_check(check: Check) -> None:
     for name, one in check.files.items():
         cells = [f"{one.accuracy:.2%}".rstrip("%"), f"{one.agreement:.2%}".rstrip("%"), f"{one.difference:.2g}"]
         table.add_row(name, *cells)
-    stdout.print(table)
+    show(table)
