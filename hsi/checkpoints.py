@@ -58,6 +58,11 @@ class TrainingState:
         self.lr, self.order = lr, order
         self.step, self.loss, self.right, self.seen = 0, 0.0, 0.0, 0.0
 
+    def end_epoch(self, record: Epoch) -> None:
+        """Take the record of the epoch that is done; the next one has not begun."""
+        self.history.append(record)
+        self.order = None
+
 
 @dataclass(frozen=True)
 class Checkpoint:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi.errors import SceneError
 from hsi.reducers import Reducer, reduce_cube
 from hsi.scene import Block, Scene, usable_pixels
 
@@ -95,7 +94,7 @@ def _read_ahead(
         if not wanted[block.slices[0]].any():
             shape = (block.height, block.width)
             return np.zeros((reducer.components, *shape), np.float32), np.zeros(shape, bool)
-        stored = _read_rows(scene, block)
+        stored = scene.fetch_rows(block)
         allowed = None if usable is None else usable[block.slices]
         return _reduce_in_pieces(scene, stored, reducer, convert, allowed)
 
@@ -109,21 +108,6 @@ def _read_ahead(
                 coming = reading.submit(work, following)
             yield done
             del done  # not held while the next rows are waited for
-
-
-def _read_rows(scene: Scene, block: Block) -> NDArray[Any]:
-    """All bands of the file in some rows, ``(h, W, bands of the file)``; raises :class:`SceneError` with the rows."""
-    try:
-        return scene.fetch(block)
-    except MemoryError:
-        raise
-    except Exception as error:
-        where = str(scene.source or scene.name)
-        reason = " ".join(str(error).split()).removeprefix(f"{where}: ")
-        last = block.row + block.height
-        raise SceneError(
-            f"{where}: rows {block.row + 1} to {last} of {scene.height} cannot be read: {reason}"
-        ) from error
 
 
 def _reduce_in_pieces(

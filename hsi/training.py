@@ -11,7 +11,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,10 @@ VALIDATIONS = 20  # about how often the validation pixels are looked at
 
 @dataclass(frozen=True)
 class Recipe:
-    """The settings of a training run with every default decided."""
+    """The settings of a training run with every default decided.
+
+    ``tile`` is the side of the dense engine's tiles where memory was too small for the usual ones.
+    """
 
     engine: str
     epochs: int
@@ -58,6 +61,7 @@ class Recipe:
     augment: bool
     context_dropout: float
     bfloat16: bool
+    tile: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """For the report."""
@@ -83,10 +87,10 @@ Kept = Callable[[tuple[int, ...]], Tensor]  # draws which pixels of that shape s
 class DenseEngine:
     """Tiles through the trunk, windows of its output through the head."""
 
-    def __init__(self, model: WindowNetwork, padded: Tensor, pixels: Pixels) -> None:
+    def __init__(self, model: WindowNetwork, padded: Tensor, pixels: Pixels, side: int | None = None) -> None:
         self.model, self.padded = model, padded
         height, width = (side - model.window + 1 for side in padded.shape[-2:])
-        self.tiles = plan_tiles(pixels, height, width, model.window)
+        self.tiles = plan_tiles(pixels, height, width, model.window, side)
         self.labelled = torch.zeros(padded.shape[-2:], dtype=torch.bool)
         half = model.window // 2
         self.labelled[pixels.rows.cpu() + half, pixels.columns.cpu() + half] = True
@@ -194,7 +198,8 @@ class Trainer:
     """Prepared training: ``recipe`` says what was decided; :meth:`fit` does it.
 
     ``padded`` is ``(K, H + window - 1, W + window - 1)`` float32 components with half a window of zeros around them,
-    ``codes`` ``(H, W)`` class positions, ``train`` and ``validation`` masks.
+    ``codes`` ``(H, W)`` class positions, ``train`` and ``validation`` masks; ``tile`` is the side of the dense engine's
+    tiles, by default as :func:`hsi.tiles.plan_tiles` has it.
     """
 
     def __init__(
@@ -208,6 +213,7 @@ class Trainer:
         *,
         device: torch.device,
         seed: int,
+        tile: int | None = None,
     ) -> None:
         engine = choose_engine(settings.engine, model)
         if engine == "dense" and settings.batch is not None:
@@ -222,13 +228,13 @@ class Trainer:
         batch = (settings.batch or PATCH_BATCH) if engine == "patch" else None
 
         def make(pixels: Pixels) -> DenseEngine | PatchEngine:
-            return PatchEngine(model, scene, pixels, batch) if batch else DenseEngine(model, scene, pixels)
+            return PatchEngine(model, scene, pixels, batch) if batch else DenseEngine(model, scene, pixels, tile)
 
         self.engine: Any = make(pixels)
         self.validation: Any = make(labelled_pixels(codes, validation).to(device)) if validation.any() else None
         planning = torch.Generator().manual_seed(seed)
         steps_per_epoch = sum(1 for _ in self.engine.steps(planning))
-        self.recipe = decide(settings, model, engine, steps_per_epoch, batch, device)
+        self.recipe = replace(decide(settings, model, engine, steps_per_epoch, batch, device), tile=tile)
         self.optimiser = self._make_optimiser()
         self.schedule = self._make_schedule()
         self.state = TrainingState(kept=copy.deepcopy(model.state_dict()))
@@ -284,7 +290,7 @@ class Trainer:
             torch.manual_seed(self.seed)
             while len(state.history) < self.recipe.epochs:
                 record = self._epoch(len(state.history) + 1, started, after_step)
-                state.history.append(record)
+                state.end_epoch(record)
                 self._keep_best(record)
                 if progress:
                     progress(record, self.recipe.epochs)
@@ -328,17 +334,22 @@ class Trainer:
     def _begin_epoch(self) -> list[list[Any]]:
         """The parts of each step of the next epoch, or of the one that a checkpoint is in the middle of."""
         going_on, self._going_on = self._going_on, None
-        if going_on is None or self.state.order is None:
-            self.state.begin_epoch(self.optimiser.param_groups[0]["lr"], self.generator.get_state())
-            return list(self.engine.steps(self.generator))
-        self.generator.set_state(self.state.order)
-        steps = list(self.engine.steps(self.generator))
-        states = going_on.part("generator")
+        if going_on is not None and self.state.order is not None:
+            self.generator.set_state(self.state.order)
+            steps = list(self.engine.steps(self.generator))
+            self._set_generators(going_on)
+            return steps
+        if going_on is not None:
+            self._set_generators(going_on)
+        self.state.begin_epoch(self.optimiser.param_groups[0]["lr"], self.generator.get_state())
+        return list(self.engine.steps(self.generator))
+
+    def _set_generators(self, checkpoint: Checkpoint) -> None:
+        states = checkpoint.part("generator")
         self.generator.set_state(states["own"])
         torch.set_rng_state(states["cpu"])
         if "cuda" in states and self.device.type == "cuda":
             torch.cuda.set_rng_state(states["cuda"], self.device)
-        return steps
 
     def _lower_rate(self) -> str:
         return f"try a lower rate, for example --lr {self.recipe.lr / 10:.1g}"

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from hsi.errors import HsiError, UnknownNameError
+from hsi.flow.interrupts import ending_interrupts, exit_code
 from hsi.telling import listening
 from hsi.version import __version__
 
@@ -22,6 +23,7 @@ from .plain import plain
 COMMANDS = {
     "classify": "Train on labelled pixels, map the whole scene, report accuracy.",
     "compare": "Compare methods over splits and seeds, with tests.",
+    "rerun": "Run a finished run again and say whether the result is the same.",
     "train": "Train on labelled pixels and save the model.",
     "predict": "Map a scene of any size with a saved model.",
     "evaluate": "Compare a map with reference labels.",
@@ -68,7 +70,7 @@ def cli(debug: bool) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command line and exit: 0 done, 1 failure, 2 usage, 130 interrupted."""
+    """Run a command line and exit: 0 done, 1 failure, 2 usage, 130 interrupted, 143 terminated."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to stop
@@ -78,7 +80,8 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         with warnings.catch_warnings(), listening(Terminal()):
             warnings.showwarning = _warn_in_one_line
-            cli.main(args=given or ["--help"], prog_name="hsi", standalone_mode=False)
+            with ending_interrupts():
+                cli.main(args=given or ["--help"], prog_name="hsi", standalone_mode=False)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:
@@ -86,23 +89,29 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         _complain(f"{error.format_message()} ({_help_of(error)} --help says more)")
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        _complain("interrupted: nothing was left half-written")
-        sys.exit(130)
+    except (KeyboardInterrupt, click.Abort) as error:
+        interrupt = error.__cause__ or error  # click turns one into an Abort
+        _complain(f"interrupted: {_notes(interrupt) or 'nothing was left half-written'}")
+        sys.exit(exit_code(interrupt))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except HsiError as error:
         if debug:
             raise
-        _complain(str(error))
+        _complain("; ".join(filter(None, (str(error), _notes(error)))))
         sys.exit(error.exit_code)
     except Exception as error:
         if debug:
             raise
-        _complain(_unforeseen(error))
+        _complain("; ".join(filter(None, (_unforeseen(error), _notes(error)))))
         sys.exit(1)
     sys.exit(0)
+
+
+def _notes(error: BaseException) -> str:
+    """What was added to an error on its way."""
+    return "; ".join(getattr(error, "__notes__", ()))
 
 
 def _unforeseen(error: Exception) -> str:
