@@ -130,9 +130,9 @@ def classify(
             found = open_any_labels(labels, opened, label_options, array)
             inputs = prepare_inputs(opened, found, scene_options)
         if out is not None:
-            with run_folder(Path(out), overwrite) as folder:
-                assessed = map_and_assess(inputs, wanted, folder, watch, probabilities)
-                write_run(assessed, folder, watch, COMMAND)
+            with run_folder(Path(out), overwrite) as work:
+                assessed = map_and_assess(inputs, wanted, work.files, watch, probabilities)
+                write_run(assessed, work.files, watch, COMMAND)
             return _result(assessed, Path(out), watch, listener, array, folder=Path(out))
         with TemporaryDirectory(prefix="hsi-") as name:
             assessed = map_and_assess(inputs, wanted, Path(name), watch, probabilities)

@@ -88,7 +88,8 @@ class Classification:
         written. The folder is complete or not there.
         """
         out = Path(out)
-        with run_folder(out, overwrite) as folder:
+        with run_folder(out, overwrite) as work:
+            folder = work.files
             if self.folder is not None:
                 shutil.copytree(self.folder, folder, dirs_exist_ok=True)
             else:

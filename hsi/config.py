@@ -139,10 +139,12 @@ class MappingSettings(Section):
 
 
 class Settings(Section):
-    """Everything that decides a run's result, apart from its inputs."""
+    """Everything that decides a run's result, apart from its inputs. ``deterministic`` allows no algorithm on CUDA that
+    gives other numbers from time to time; on a CPU there is none."""
 
     seed: int = Field(default=0, ge=0, lt=2**32)
     device: str = "auto"
+    deterministic: bool = False
     reducer: ReducerSettings = ReducerSettings()
     split: SplitSettings = SplitSettings()
     model: ModelSettings = ModelSettings()

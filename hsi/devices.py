@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -26,6 +29,41 @@ def resolve_device(name: str) -> torch.device:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise DeviceError("device 'mps' asked for, but Apple's Metal is not available here: use --device cpu")
     return device
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that a device has no memory left for an array; torch has no type of it for CPUs."""
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )
+
+
+def release_memory(device: torch.device) -> None:
+    """Give what torch holds on to of a device's memory back, so that smaller arrays find room."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+@contextmanager
+def deterministic_algorithms(wanted: bool) -> Iterator[None]:
+    """While it lasts torch uses only algorithms that give the same numbers every time, where that is ``wanted``.
+
+    On a CPU those that it uses are so anyway. On CUDA this costs speed, and an operation that has no such algorithm
+    raises RuntimeError. Call it before the first computation on CUDA, which reads ``CUBLAS_WORKSPACE_CONFIG``.
+    """
+    if not wanted:
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    cudnn, before = torch.backends.cudnn, torch.are_deterministic_algorithms_enabled()
+    kept = cudnn.deterministic, cudnn.benchmark
+    torch.use_deterministic_algorithms(True)
+    cudnn.deterministic, cudnn.benchmark = True, False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+        cudnn.deterministic, cudnn.benchmark = kept
 
 
 def bfloat16_pays(device: torch.device) -> bool:

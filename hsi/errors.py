@@ -64,6 +64,14 @@ class TrainingError(HsiError, RuntimeError):
     """Training that cannot go on (for example a loss that is not finite)."""
 
 
+class DeviceMemoryError(HsiError, MemoryError):
+    """Work that does not fit into memory however small its pieces."""
+
+
+class ResumeError(HsiError, RuntimeError):
+    """Unfinished work that cannot be gone on with: it was made from other settings or data, or is damaged."""
+
+
 class ComparisonError(HsiError, RuntimeError):
     """Runs of a comparison that failed."""
 

@@ -267,5 +267,7 @@ def run_key(settings: Settings, scene: SceneInput, contents: Iterable[str]) -> s
     """Eight hexadecimal digits for all that decides a run: settings, how the scene is read, the SHA-256 of every input
     file and this version. Where the files lie plays no part."""
     read = scene.model_dump(mode="json", exclude={"path", "labels", "georef", "mask"})
-    known = {"settings": settings.model_dump(mode="json"), "read": read, "files": sorted(contents), "hsi": __version__}
+    # a choice that changes nothing on a CPU; runs from before there was one keep their keys
+    values = settings.model_dump(mode="json", exclude=None if settings.deterministic else {"deterministic"})
+    known = {"settings": values, "read": read, "files": sorted(contents), "hsi": __version__}
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:8]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hsi.blending import REACH, blend
+from hsi.devices import is_out_of_memory, release_memory
+from hsi.errors import DeviceMemoryError
 from hsi.heap import return_memory
 from hsi.models import WindowNetwork, choose_engine
 from hsi.scene import Block
@@ -19,8 +22,10 @@ from hsi.tiles import symmetry, undo_symmetry
 from hsi.windows import gather_windows, pad_scene
 
 TILE_SIDE = 160  # windows along a tile's side at 30 components: some 300 MB of features
+SMALLEST_SIDE = 4  # of tiles on a device whose memory is too small for larger ones
 PATCHES = 256  # patches in a batch of the patch engine
 Advance = Callable[[int, int], None]
+Scores = Callable[[WindowNetwork, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -85,23 +90,29 @@ def padded_scores(
     """Like :func:`tile_scores` for components that have half a window around them already: ``(K, h + w - 1, …)``.
 
     ``symmetries`` averages the class probabilities over the eight symmetries of the square, at eight times the cost;
-    the scores are then the logarithms of these averages.
+    the scores are then the logarithms of these averages. Where the device has too little memory for a tile, tiles are
+    halved, with a warning; raises :class:`DeviceMemoryError` when even the smallest are too large.
     """
     scores_of = _dense_scores if choose_engine(engine, model) == "dense" else _patch_scores
     model = model.to(device).eval()
     reach = model.window - 1
     side = tile or max(16, int(TILE_SIDE * min(1.0, (30 / len(padded)) ** 0.5)))
-    for block in _tiles(padded.shape[1] - reach, padded.shape[2] - reach, side):
-        rows, columns = (slice(part.start, part.stop + reach) for part in block.slices)
-        piece = padded[:, rows, columns].to(device)
-        if not symmetries:
-            yield block, scores_of(model, piece)
+    waiting = list(_tiles(padded.shape[1] - reach, padded.shape[2] - reach, side))[::-1]
+    while waiting:
+        block = waiting.pop()
+        if max(block.height, block.width) > side:
+            waiting.extend(_parts(block, side))
             continue
-        total = torch.zeros(1, device=device)
-        for turn in range(8):
-            total = total + undo_symmetry(scores_of(model, symmetry(piece, turn)).softmax(0), turn)
-            return_memory()
-        yield block, (total / 8).log()
+        rows, columns = (slice(part.start, part.stop + reach) for part in block.slices)
+        try:
+            scores = _tile_scores(scores_of, model, padded[:, rows, columns].to(device), symmetries)
+        except RuntimeError as error:  # torch's out of memory is one
+            if not is_out_of_memory(error):
+                raise
+            side = _smaller_side(max(block.height, block.width), device, error)
+            waiting.append(block)
+            continue
+        yield block, scores
 
 
 def pixel_scores(
@@ -138,6 +149,35 @@ def pixel_scores(
     with np.errstate(divide="ignore"):
         logarithms: NDArray[np.float32] = np.log(np.concatenate(found))
     return logarithms
+
+
+def _tile_scores(scores_of: Scores, model: WindowNetwork, piece: Tensor, symmetries: bool) -> Tensor:
+    """Scores of a tile, or with ``symmetries`` the logarithms of probabilities averaged over them."""
+    if not symmetries:
+        return scores_of(model, piece)
+    total = torch.zeros(1, device=piece.device)
+    for turn in range(8):
+        total = total + undo_symmetry(scores_of(model, symmetry(piece, turn)).softmax(0), turn)
+        return_memory()
+    return (total / 8).log()
+
+
+def _smaller_side(side: int, device: torch.device, error: RuntimeError) -> int:
+    """Half the side of tiles for which there was no memory; raises :class:`DeviceMemoryError` when it is too small."""
+    release_memory(device)
+    if side <= SMALLEST_SIDE:
+        raise DeviceMemoryError(
+            f"out of memory on {device} with tiles of {side} x {side} pixels, the smallest there are: free some of its "
+            "memory, use --device cpu, or train with a smaller --window or fewer --components"
+        ) from error
+    warnings.warn(f"out of memory on {device}: going on with tiles of {side // 2} x {side // 2} pixels", stacklevel=2)
+    return side // 2
+
+
+def _parts(block: Block, side: int) -> list[Block]:
+    """A tile in tiles of at most ``side``, the last first."""
+    parts = _tiles(block.height, block.width, side)
+    return [Block(block.row + p.row, block.column + p.column, p.height, p.width) for p in parts][::-1]
 
 
 def _dense_scores(model: WindowNetwork, piece: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from hsi.labels import ClassTable
 from hsi.matching import BandMatch
 from hsi.memory import MemoryPlan, Work, plan_memory
 from hsi.models import choose_engine
+from hsi.partial_map import PartialMap
 from hsi.rasters import (
     TILE,
     Write,
@@ -35,7 +36,7 @@ from hsi.rasters import (
 )
 from hsi.scene import Block, Scene
 from hsi.smoothing import majority
-from hsi.streaming import Strip, component_strips
+from hsi.streaming import Strip, component_strips, strip_blocks
 
 UNCLASSIFIED = "unclassified"
 GREY = (128, 128, 128)
@@ -131,11 +132,13 @@ def write_map(
     device: torch.device,
     usable: NDArray[np.bool_] | None = None,
     progress: Advance | None = None,
+    partial: PartialMap | None = None,
 ) -> MapSummary:
     """Write ``path`` and, beside it, confidence and what else was asked for; each file is complete or not there.
 
     ``usable`` ``(H, W)`` leaves out pixels that could be read. The stored reducer is applied, never fitted again.
-    Raises what reading and writing raise.
+    Strips are kept in ``partial`` as they are done, and those that it has already are taken from there: the files are
+    the same. Raises what reading and writing raise.
     """
     scene = match.scene
     table = map_table(bundle.table, options.reject is not None)
@@ -144,7 +147,8 @@ def write_map(
         stack.enter_context(rasterio.Env(GDAL_CACHEMAX=plan.cache))
         stack.enter_context(kept_memory())
         writers = _open_writers(stack, path, scene, bundle, table, options)
-        for block, layers in map_strips(bundle, match, options, plan, device=device, usable=usable):
+        strips = map_strips(bundle, match, options, plan, device=device, usable=usable, partial=partial)
+        for block, layers in strips:
             for name, write in writers.items():
                 write(block, layers[name])
             tally.add(block, layers, bundle.familiar.limits[2])
@@ -161,14 +165,28 @@ def map_strips(
     *,
     device: torch.device,
     usable: NDArray[np.bool_] | None = None,
+    partial: PartialMap | None = None,
 ) -> Iterator[tuple[Block, dict[str, NDArray[Any]]]]:
     """One strip of whole rows after another with its layers: "map" ``(h, W)``, "confidence" ``(1, h, W)`` and what else
     is asked for, ``(C, h, W)``. Parameters as for :func:`write_map`."""
-    table = map_table(bundle.table, options.reject is not None)
+    table, done = map_table(bundle.table, options.reject is not None), partial.done if partial else frozenset()
     window = bundle.model.window + 2 * options.reach
     reading: dict[str, Any] = {"window": window, "rows": plan.rows, "convert": match.convert, "usable": usable}
-    for strip in component_strips(match.scene, bundle.reducer, **reading):
-        yield strip.block, _classify_strip(strip, bundle, table, options, plan, device)
+    strips = component_strips(match.scene, bundle.reducer, skip=done, **reading)
+    for block in map_blocks(bundle, match, options, plan):
+        if partial and block.row in done:
+            yield block, partial.load(block)
+            continue
+        layers = classify_strip(next(strips), bundle, table, options, plan, device)
+        if partial:
+            partial.save(block, layers)
+        yield block, layers
+        del layers
+
+
+def map_blocks(bundle: Bundle, match: BandMatch, options: MapOptions, plan: MemoryPlan) -> list[Block]:
+    """The strips of whole rows in which a map is made, from top to bottom."""
+    return strip_blocks(match.scene, window=bundle.model.window + 2 * options.reach, rows=plan.rows)
 
 
 def _open_writers(
@@ -210,7 +228,7 @@ class _TileRows:
         self.held, self.row = [rows[..., ready:, :].copy()], whole
 
 
-def _classify_strip(
+def classify_strip(
     strip: Strip, bundle: Bundle, table: ClassTable, options: MapOptions, plan: MemoryPlan, device: torch.device
 ) -> dict[str, NDArray[Any]]:
     """All layers of a strip: map ``(h, W)`` and bands ``(C, h, W)``, without values where there is no data."""

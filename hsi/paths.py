@@ -24,16 +24,21 @@ def config_dir() -> Path:
 
 
 @contextmanager
-def write_atomically(path: Path) -> Iterator[Path]:
+def write_atomically(path: Path, durable: bool = False) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its name when the block ends well and is removed when it does not.
 
-    The folder is made if need be. Raises :class:`OutputError` naming ``path`` when it cannot be written.
+    The folder is made if need be. With ``durable`` the file also survives that the machine stops once this returns.
+    Raises :class:`OutputError` naming ``path`` when it cannot be written.
     """
     part = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
+        if durable:
+            _sync(part)
         os.replace(part, path)  # noqa: PTH105 - replaces in one step on every system
+        if durable and os.name == "posix":
+            _sync(path.parent)
     except HsiError:
         raise
     except OSError as error:
@@ -41,3 +46,12 @@ def write_atomically(path: Path) -> Iterator[Path]:
     finally:
         if part.exists():
             part.unlink()
+
+
+def _sync(path: Path) -> None:
+    """Wait until the disk holds what was written to a file or a folder."""
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -82,10 +82,25 @@ class Scene:
         inside = block.row >= 0 and block.column >= 0 and block.height > 0 and block.width > 0
         if not inside or block.row + block.height > self.height or block.column + block.width > self.width:
             raise SceneError(f"{block} is outside the scene of {self.height} x {self.width} pixels")
-        cube = self.fetch(block)
+        cube = self.fetch_rows(block)
         if self.bands != tuple(range(cube.shape[2])):
             cube = cube[:, :, list(self.bands)]
         return cube
+
+    def fetch_rows(self, block: Block) -> Array:
+        """All bands of the file in a block, ``(h, w, bands of the file)``.
+
+        Raises :class:`SceneError` with the rows when they cannot be read, and MemoryError when there is none.
+        """
+        try:
+            return self.fetch(block)
+        except MemoryError:
+            raise
+        except Exception as error:
+            where = str(self.source or self.name)
+            reason = " ".join(str(error).split()).removeprefix(f"{where}: ")
+            rows = f"rows {block.row + 1} to {block.row + block.height} of {self.height}"
+            raise SceneError(f"{where}: {rows} cannot be read: {reason}") from error
 
     def blocks(self, budget: int = 128 * 2**20) -> Iterator[Block]:
         """Strips of whole rows that cover the scene, each of about ``budget`` bytes as float64, at least one row."""

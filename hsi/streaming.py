@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi.errors import SceneError
 from hsi.reducers import Reducer, reduce_cube
 from hsi.scene import Block, Scene, usable_pixels
 
@@ -32,6 +32,14 @@ class Strip:
     valid: NDArray[np.bool_]
 
 
+def strip_blocks(scene: Scene, *, window: int, rows: int) -> list[Block]:
+    """The whole rows of each strip of :func:`component_strips`, from top to bottom."""
+    height, half = scene.height, window // 2
+    ends = [end - half for end in range(rows, height, rows) if end > half]
+    edges = [0, *ends, height]
+    return [Block(top, 0, bottom - top, scene.width) for top, bottom in pairwise(edges)]
+
+
 def component_strips(
     scene: Scene,
     reducer: Reducer,
@@ -40,37 +48,53 @@ def component_strips(
     rows: int,
     convert: Convert | None = None,
     usable: Mask | None = None,
+    skip: Collection[int] = (),
 ) -> Iterator[Strip]:
     """Strips of about ``rows`` rows from top to bottom that together cover the scene once.
 
     ``convert`` turns ``(h, w, bands of the scene)`` into the bands that the reducer was fitted on; ``usable``
     ``(H, W)`` leaves out pixels that could be read. The next rows are read and reduced while the caller works on these.
-    Raises :class:`SceneError` that names the rows which cannot be read.
+    Strips that begin with a row of ``skip`` are left out, and rows that only these need are not read; the others are
+    the same to the last bit. Raises :class:`SceneError` that names the rows which cannot be read.
     """
     half = window // 2
     sides = ((0, 0), (0, 0), (half, half))
     held = np.zeros((reducer.components, half, scene.width + 2 * half), np.float32)
     valid = np.zeros((0, scene.width), bool)
     row = 0
-    for components, found in _read_ahead(scene, reducer, rows, convert, usable):
+    wanted = _wanted_rows(scene, window, rows, skip)
+    for components, found in _read_ahead(scene, reducer, rows, convert, usable, wanted):
         held = np.concatenate([held, np.pad(components, sides)], axis=1)
         valid = np.concatenate([valid, found])
         if row + len(valid) == scene.height:
             held = np.pad(held, ((0, 0), (0, half), (0, 0)))
         ready = held.shape[1] - 2 * half
         if ready > 0:
-            yield Strip(Block(row, 0, ready, scene.width), held, valid[:ready])
+            if row not in skip:
+                yield Strip(Block(row, 0, ready, scene.width), held, valid[:ready])
             # copies, so that the rows that are done are let go
             held, valid, row = held[:, ready:].copy(), valid[ready:].copy(), row + ready
 
 
+def _wanted_rows(scene: Scene, window: int, rows: int, skip: Collection[int]) -> Mask:
+    """The rows ``(H,)`` that strips which are not skipped look at."""
+    wanted, half = np.zeros(scene.height, bool), window // 2
+    for block in strip_blocks(scene, window=window, rows=rows):
+        if block.row not in skip:
+            wanted[max(0, block.row - half) : block.row + block.height + half] = True
+    return wanted
+
+
 def _read_ahead(
-    scene: Scene, reducer: Reducer, rows: int, convert: Convert | None, usable: Mask | None
+    scene: Scene, reducer: Reducer, rows: int, convert: Convert | None, usable: Mask | None, wanted: Mask
 ) -> Iterator[tuple[NDArray[np.float32], Mask]]:
     """Components ``(K, h, W)`` and usable pixels ``(h, W)`` of one strip after another, the next one under way."""
 
     def work(block: Block) -> tuple[NDArray[np.float32], Mask]:
-        stored = _read_rows(scene, block)
+        if not wanted[block.slices[0]].any():
+            shape = (block.height, block.width)
+            return np.zeros((reducer.components, *shape), np.float32), np.zeros(shape, bool)
+        stored = scene.fetch_rows(block)
         allowed = None if usable is None else usable[block.slices]
         return _reduce_in_pieces(scene, stored, reducer, convert, allowed)
 
@@ -84,21 +108,6 @@ def _read_ahead(
                 coming = reading.submit(work, following)
             yield done
             del done  # not held while the next rows are waited for
-
-
-def _read_rows(scene: Scene, block: Block) -> NDArray[Any]:
-    """All bands of the file in some rows, ``(h, W, bands of the file)``; raises :class:`SceneError` with the rows."""
-    try:
-        return scene.fetch(block)
-    except MemoryError:
-        raise
-    except Exception as error:
-        where = str(scene.source or scene.name)
-        reason = " ".join(str(error).split()).removeprefix(f"{where}: ")
-        last = block.row + block.height
-        raise SceneError(
-            f"{where}: rows {block.row + 1} to {last} of {scene.height} cannot be read: {reason}"
-        ) from error
 
 
 def _reduce_in_pieces(

@@ -69,13 +69,14 @@ class Tile:
         ]
 
 
-def plan_tiles(pixels: Pixels, height: int, width: int, window: int) -> list[Tile]:
+def plan_tiles(pixels: Pixels, height: int, width: int, window: int, side: int | None = None) -> list[Tile]:
     """Tiles that together hold the window of every pixel once; cells of a grid without pixels are left out.
 
     ``height`` and ``width`` are those of the scene before padding. All tiles are of one size (those at the far
-    edges begin earlier), because every new shape costs a convolution library memory and preparation.
+    edges begin earlier), because every new shape costs a convolution library memory and preparation. ``side`` is that
+    of their windows; by default a small scene is one tile.
     """
-    side = max(height, width) if max(height, width) <= WHOLE_SIDE else TILE_SIDE
+    side = side or (max(height, width) if max(height, width) <= WHOLE_SIDE else TILE_SIDE)
     across = math.ceil(width / side)
     cells = (pixels.rows // side) * across + pixels.columns // side
     tall, wide = min(side, height), min(side, width)

@@ -11,7 +11,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from hsi.checkpoints import Checkpoint, TrainingState, restore_checkpoint, take_checkpoint
+from hsi.checkpoints import Epoch as Epoch
 from hsi.config import TrainingSettings
 from hsi.devices import bfloat16_pays
 from hsi.errors import TrainingError, UsageError
@@ -40,7 +42,10 @@ VALIDATIONS = 20  # about how often the validation pixels are looked at
 
 @dataclass(frozen=True)
 class Recipe:
-    """The settings of a training run with every default decided."""
+    """The settings of a training run with every default decided.
+
+    ``tile`` is the side of the dense engine's tiles where memory was too small for the usual ones.
+    """
 
     engine: str
     epochs: int
@@ -56,22 +61,11 @@ class Recipe:
     augment: bool
     context_dropout: float
     bfloat16: bool
+    tile: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """For the report."""
         return asdict(self)
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What an epoch showed: mean loss and accuracy on training pixels (before its steps), and on validation pixels."""
-
-    epoch: int
-    loss: float
-    accuracy: float
-    lr: float
-    validation_loss: float | None = None
-    validation_accuracy: float | None = None
 
 
 @dataclass(frozen=True)
@@ -86,16 +80,17 @@ class Fitted:
 
 
 Progress = Callable[[Epoch, int], None]
+AfterStep = Callable[["Trainer"], None]
 Kept = Callable[[tuple[int, ...]], Tensor]  # draws which pixels of that shape stay, bool
 
 
 class DenseEngine:
     """Tiles through the trunk, windows of its output through the head."""
 
-    def __init__(self, model: WindowNetwork, padded: Tensor, pixels: Pixels) -> None:
+    def __init__(self, model: WindowNetwork, padded: Tensor, pixels: Pixels, side: int | None = None) -> None:
         self.model, self.padded = model, padded
         height, width = (side - model.window + 1 for side in padded.shape[-2:])
-        self.tiles = plan_tiles(pixels, height, width, model.window)
+        self.tiles = plan_tiles(pixels, height, width, model.window, side)
         self.labelled = torch.zeros(padded.shape[-2:], dtype=torch.bool)
         half = model.window // 2
         self.labelled[pixels.rows.cpu() + half, pixels.columns.cpu() + half] = True
@@ -193,11 +188,19 @@ def decide(
     )
 
 
+def _quality(record: Epoch) -> tuple[float, float] | None:
+    """What tells which epoch is better; None where validation pixels were not looked at."""
+    if record.validation_accuracy is None or record.validation_loss is None:
+        return None
+    return record.validation_accuracy, -record.validation_loss
+
+
 class Trainer:
     """Prepared training: ``recipe`` says what was decided; :meth:`fit` does it.
 
     ``padded`` is ``(K, H + window - 1, W + window - 1)`` float32 components with half a window of zeros around them,
-    ``codes`` ``(H, W)`` class positions, ``train`` and ``validation`` masks.
+    ``codes`` ``(H, W)`` class positions, ``train`` and ``validation`` masks; ``tile`` is the side of the dense engine's
+    tiles, by default as :func:`hsi.tiles.plan_tiles` has it.
     """
 
     def __init__(
@@ -211,6 +214,7 @@ class Trainer:
         *,
         device: torch.device,
         seed: int,
+        tile: int | None = None,
     ) -> None:
         engine = choose_engine(settings.engine, model)
         if engine == "dense" and settings.batch is not None:
@@ -225,16 +229,17 @@ class Trainer:
         batch = (settings.batch or PATCH_BATCH) if engine == "patch" else None
 
         def make(pixels: Pixels) -> DenseEngine | PatchEngine:
-            return PatchEngine(model, scene, pixels, batch) if batch else DenseEngine(model, scene, pixels)
+            return PatchEngine(model, scene, pixels, batch) if batch else DenseEngine(model, scene, pixels, tile)
 
         self.engine: Any = make(pixels)
         self.validation: Any = make(labelled_pixels(codes, validation).to(device)) if validation.any() else None
         planning = torch.Generator().manual_seed(seed)
         steps_per_epoch = sum(1 for _ in self.engine.steps(planning))
-        self.recipe = decide(settings, model, engine, steps_per_epoch, batch, device)
-        self.steps_done = 0
+        self.recipe = replace(decide(settings, model, engine, steps_per_epoch, batch, device), tile=tile)
         self.optimiser = self._make_optimiser()
         self.schedule = self._make_schedule()
+        self.state = TrainingState(kept=copy.deepcopy(model.state_dict()))
+        self._going_on: Checkpoint | None = None
 
     def _make_optimiser(self) -> torch.optim.Optimizer:
         kinds: dict[str, Any] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
@@ -255,46 +260,97 @@ class Trainer:
             return kinds.ReduceLROnPlateau(self.optimiser, patience=max(1, recipe.epochs // 20))
         return kinds.ConstantLR(self.optimiser, factor=1.0)
 
-    def fit(self, progress: Progress | None = None) -> Fitted:
+    def checkpoint(self) -> Checkpoint:
+        """All that the training holds between two steps of :meth:`fit`.
+
+        Raises :class:`TrainingError` when weights are not finite, so that a checkpoint is always good.
+        """
+        if not all(torch.isfinite(weight).all() for weight in self.model.state_dict().values()):
+            raise TrainingError(f"weights are no numbers after step {self.state.steps_done}: {self._lower_rate()}")
+        states = {"own": self.generator.get_state(), "cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            states["cuda"] = torch.cuda.get_rng_state(self.device)
+        return take_checkpoint(self.model, self.optimiser, self.schedule, self.state, states)
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Let :meth:`fit` go on from a checkpoint of a trainer that was made alike; on a CPU it ends with the same
+        weights as one that never stopped. Raises :class:`ResumeError` when the checkpoint does not fit.
+        """
+        self.state = restore_checkpoint(checkpoint, self.model, self.optimiser, self.schedule)
+        self._going_on = checkpoint
+
+    def fit(self, progress: Progress | None = None, after_step: AfterStep | None = None) -> Fitted:
         """Train. With validation pixels the epoch that does best on them is kept, otherwise the last.
 
+        ``after_step`` is called with the trainer after each step: to take a :meth:`checkpoint`, or to stop by raising.
         Raises :class:`TrainingError` when the loss is not finite.
         """
-        started = time.perf_counter()
-        history: list[Epoch] = []
-        best, kept = (-1.0, -math.inf), copy.deepcopy(self.model.state_dict())
-        kept_epoch = 0
+        state, started = self.state, time.perf_counter() - self.state.seconds
         cuda = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=cuda), kept_memory():
             torch.manual_seed(self.seed)
-            for number in range(1, self.recipe.epochs + 1):
-                record = self._epoch(number)
-                history.append(record)
-                if record.validation_accuracy is not None and record.validation_loss is not None:
-                    quality = (record.validation_accuracy, -record.validation_loss)
-                    if quality > best:
-                        best, kept, kept_epoch = quality, copy.deepcopy(self.model.state_dict()), number
+            while len(state.history) < self.recipe.epochs:
+                record = self._epoch(len(state.history) + 1, started, after_step)
+                state.end_epoch(record)
+                self._keep_best(record)
                 if progress:
                     progress(record, self.recipe.epochs)
         if self.validation:
-            self.model.load_state_dict(kept)
+            self.model.load_state_dict(state.kept)
         if not all(torch.isfinite(weight).all() for weight in self.model.state_dict().values()):
             raise TrainingError(f"training ended with weights that are no numbers: {self._lower_rate()}")
         self.model.eval()
-        seconds = time.perf_counter() - started
-        return Fitted(self.model, self.recipe, tuple(history), kept_epoch or self.recipe.epochs, seconds)
+        state.seconds = time.perf_counter() - started
+        kept_epoch = state.kept_epoch or self.recipe.epochs
+        return Fitted(self.model, self.recipe, tuple(state.history), kept_epoch, state.seconds)
 
-    def _epoch(self, number: int) -> Epoch:
-        lr = self.optimiser.param_groups[0]["lr"]
-        loss = right = seen = 0.0
+    def _keep_best(self, record: Epoch) -> None:
+        """Keep the weights when validation pixels never were named better."""
+        state = self.state
+        quality = _quality(record)
+        best = _quality(state.history[state.kept_epoch - 1]) if state.kept_epoch else (-1.0, -math.inf)
+        if quality is not None and best is not None and quality > best:
+            state.kept, state.kept_epoch = copy.deepcopy(self.model.state_dict()), record.epoch
+
+    def _epoch(self, number: int, started: float = 0.0, after_step: AfterStep | None = None) -> Epoch:
+        state = self.state
+        parts_of_steps = self._begin_epoch()
         self.model.train()
-        for parts in self.engine.steps(self.generator):
+        for parts in parts_of_steps[state.step :]:
+            lr = self.optimiser.param_groups[0]["lr"]
             step_loss, step_right, step_seen = self._step(parts)
-            loss, right, seen = loss + step_loss * step_seen, right + step_right, seen + step_seen
-            if not math.isfinite(loss):
-                where = f"in epoch {number} of {self.recipe.epochs} at learning rate {lr:.2g}"
-                raise TrainingError(f"the loss is {step_loss} {where}: {self._lower_rate()}")
-        return self._validated(Epoch(number, loss / seen, right / seen, lr))
+            if not math.isfinite(step_loss):
+                where = f"in step {state.steps_done} of {self.recipe.steps} (epoch {number} of {self.recipe.epochs})"
+                raise TrainingError(f"the loss is {step_loss} {where} at learning rate {lr:.2g}: {self._lower_rate()}")
+            state.loss, state.right = state.loss + step_loss * step_seen, state.right + step_right
+            state.seen, state.step, state.seconds = (
+                state.seen + step_seen,
+                state.step + 1,
+                time.perf_counter() - started,
+            )
+            if after_step:
+                after_step(self)
+        return self._validated(Epoch(number, state.loss / state.seen, state.right / state.seen, state.lr))
+
+    def _begin_epoch(self) -> list[list[Any]]:
+        """The parts of each step of the next epoch, or of the one that a checkpoint is in the middle of."""
+        going_on, self._going_on = self._going_on, None
+        if going_on is not None and self.state.order is not None:
+            self.generator.set_state(self.state.order)
+            steps = list(self.engine.steps(self.generator))
+            self._set_generators(going_on)
+            return steps
+        if going_on is not None:
+            self._set_generators(going_on)
+        self.state.begin_epoch(self.optimiser.param_groups[0]["lr"], self.generator.get_state())
+        return list(self.engine.steps(self.generator))
+
+    def _set_generators(self, checkpoint: Checkpoint) -> None:
+        states = checkpoint.part("generator")
+        self.generator.set_state(states["own"])
+        torch.set_rng_state(states["cpu"])
+        if "cuda" in states and self.device.type == "cuda":
+            torch.cuda.set_rng_state(states["cuda"], self.device)
 
     def _lower_rate(self) -> str:
         return f"try a lower rate, for example --lr {self.recipe.lr / 10:.1g}"
@@ -315,9 +371,9 @@ class Trainer:
         if self.recipe.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         self.optimiser.step()
-        self.steps_done += 1
+        self.state.steps_done += 1
         # random grouping may need a step more than planned, which the schedule would refuse
-        if self.recipe.lr_schedule != "plateau" and self.steps_done <= self.recipe.steps:
+        if self.recipe.lr_schedule != "plateau" and self.state.steps_done <= self.recipe.steps:
             self.schedule.step()
         return float(torch.stack(losses).sum()), int(torch.stack(right).sum()), total
 

@@ -8,16 +8,18 @@ from typing import Any
 
 import click
 
-from hsi.flow.classifying import classify, run_name
+from hsi.flow.classifying import asked_for, classify, run_name
 from hsi.flow.fitting import check_names
 from hsi.flow.inputs import read_inputs
+from hsi.flow.keeping import Keeping
+from hsi.flow.learning import repeatable
 from hsi.flow.record import Stopwatch
 from hsi.flow.run_folder import check_free, run_folder
 from hsi.flow.settling import detail_settings, settle
 
 from .command import Command
 from .input_options import LabelOptions, SceneOptions, label_options, scene_options
-from .options import overrides_of, setting_options
+from .options import overrides_of, resume_options, setting_options
 from .outputs import show_accuracy, show_written
 
 EPILOG = """\b
@@ -42,6 +44,7 @@ Examples:
     "--out", type=click.Path(path_type=Path), help="Folder of the run. [default: runs/SCENE/MODEL-SPLIT-seedN]"
 )
 @click.option("--overwrite", is_flag=True, help="Replace an earlier run in that folder.")
+@resume_options
 @setting_options
 def command(
     scene_path: Path,
@@ -50,6 +53,8 @@ def command(
     config: Path | None,
     out: Path | None,
     overwrite: bool,
+    resume: bool,
+    checkpoint_every: float,
     **options: Any,
 ) -> None:
     """Train on labelled pixels of SCENE, map all of it, and report accuracy on the pixels left for testing.
@@ -61,7 +66,8 @@ def command(
 
     settings = load_settings(config, overrides_of(options))
     out = out or Path("runs") / scene_path.stem / run_name(settings)
-    check_free(out, overwrite)
+    check_free(out, overwrite, resume)
+    asked = asked_for(settings, scene_options, label_options)
     watch = Stopwatch()
     with watch.stage("import"):
         settings = settle(settings)
@@ -69,7 +75,7 @@ def command(
     detail_settings(settings)
     with watch.stage("read"):
         inputs = read_inputs(scene_path, scene_options, label_options)
-    with run_folder(out, overwrite) as folder:
-        report = classify(inputs, settings, folder, watch, ["hsi", *sys.argv[1:]])
+    with run_folder(out, overwrite, resume) as work, repeatable(settings):
+        report = classify(inputs, settings, Keeping(work, checkpoint_every), watch, ["hsi", *sys.argv[1:]], asked)
     show_accuracy(report)
     show_written(out)

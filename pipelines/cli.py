@@ -13,6 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from hsi.errors import HsiError, UnknownNameError
+from hsi.flow.interrupts import ending_interrupts, exit_code
 from hsi.telling import listening
 from hsi.version import __version__
 
@@ -25,6 +26,7 @@ from .plain import plain
 COMMANDS = {
     "classify": "Train on labelled pixels, map the whole scene, report accuracy.",
     "compare": "Compare methods over splits and seeds, with tests.",
+    "rerun": "Run a finished run again and say whether the result is the same.",
     "train": "Train on labelled pixels and save the model.",
     "predict": "Map a scene of any size with a saved model.",
     "export": "Write a saved model as ONNX or TorchScript, for other programs.",
@@ -89,7 +91,7 @@ def cli() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command line and exit: 0 done, 1 failure, 2 usage, 130 interrupted."""
+    """Run a command line and exit: 0 done, 1 failure, 2 usage, 130 interrupted, 143 terminated."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to stop
@@ -101,29 +103,36 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         with warnings.catch_warnings(), listening(Terminal()):
             warnings.showwarning = _warn_in_one_line
-            code = cli.main(args=given, prog_name="hsi", standalone_mode=False)
+            with ending_interrupts():
+                code = cli.main(args=given, prog_name="hsi", standalone_mode=False)
     except click.ClickException as error:
         if debug:
             raise
         _complain(f"{error.format_message()} ({_help_of(error)} --help says more)")
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        _complain("interrupted: nothing was left half-written")
-        sys.exit(130)
+    except (KeyboardInterrupt, click.Abort) as error:
+        interrupt = error.__cause__ or error  # click turns one into an Abort
+        _complain(f"interrupted: {_notes(interrupt) or 'nothing was left half-written'}")
+        sys.exit(exit_code(interrupt))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except HsiError as error:
         if debug:
             raise
-        _complain(str(error))
+        _complain("; ".join(filter(None, (str(error), _notes(error)))))
         sys.exit(error.exit_code)
     except Exception as error:
         if debug:
             raise
-        _complain(_unforeseen(error))
+        _complain("; ".join(filter(None, (_unforeseen(error), _notes(error)))))
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)  # of a command that ended itself
+
+
+def _notes(error: BaseException) -> str:
+    """What was added to an error on its way."""
+    return "; ".join(getattr(error, "__notes__", ()))
 
 
 def _unforeseen(error: Exception) -> str:

@@ -19,13 +19,13 @@ HEADINGS = {
     "Comparison": ("models", "seeds", "only", "jobs", "dry_run"),
     "Split": ("split", "seed"),
     "Model": ("model", "reducer"),
-    "Training": ("training", "device"),
+    "Training": ("training", "device", "deterministic", "checkpoint_every"),
     "Mapping": (
         *("mapping", "max_memory", "reject", "smooth", "symmetries", "blend", "resample_bands", "engine"),
         *("probabilities", "novelty"),
     ),
     "Export": ("form", "shape", "values", "int8", "check"),
-    "Output": ("out", "folder", "overwrite", "cog", "names", "kind", "as_json"),
+    "Output": ("resume", "out", "folder", "overwrite", "cog", "names", "kind", "as_json"),
     GENERAL: ("quiet", "verbose", "debug"),
 }
 

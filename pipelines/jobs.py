@@ -8,14 +8,13 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import IO
 
 import hsi
+from hsi.flow.interrupts import ending_interrupts
 from hsi.flow.record import usable_cores
 
 LOOK_SECONDS = 0.05
@@ -57,7 +56,7 @@ def run_jobs(jobs: Sequence[Job], slots: int, threads: int, ended: Ended, change
     """
     waiting, running = deque(jobs), list[_Started]()
     environment = _environment(threads)
-    with _terminated_as_interrupted():
+    with ending_interrupts():  # processes of other sessions would go on without it
         try:
             while waiting or running:
                 while waiting and len(running) < slots:
@@ -108,22 +107,6 @@ def _stop(running: Sequence[_Started]) -> None:
             one.process.kill()
             one.process.wait()
         one.log.close()
-
-
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Being terminated or hung up on counts as an interrupt: processes of other sessions would go on without this."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {getattr(signal, name): signal.signal(getattr(signal, name), interrupt) for name in names}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def threads_each(slots: int) -> int:

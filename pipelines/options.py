@@ -95,8 +95,20 @@ FLAG_OPTIONS = {
         "mapping.calibrate",
         "Fit the temperature of probabilities on the pixels of --val. [default: no]",
     ),
+    "--deterministic/--no-deterministic": (
+        "deterministic",
+        "On CUDA, only algorithms that give the same numbers each time: slower. [default: no; a CPU has no others]",
+    ),
     "--augment/--no-augment": ("training.augment", "Random flips and transpositions. [default: augment]"),
 }
+
+
+def resume_options(function: Callable[..., None]) -> Callable[..., None]:
+    """``--resume`` and ``--checkpoint-every``, for commands that train; they arrive under these names."""
+    text = "Seconds between checkpoints of the training; 0 is after each step."
+    every = click.option("--checkpoint-every", type=click.FloatRange(0), default=30.0, show_default=True, help=text)
+    text = "Go on with a run of these settings that was interrupted; if there is none, start it."
+    return click.option("--resume", is_flag=True, help=text)(every(function))
 
 
 def setting_options(function: Callable[..., None], without: Collection[str] = ()) -> Callable[..., None]:

@@ -13,6 +13,7 @@ from hsi.flow.fitting import check_names, given_files
 from hsi.flow.inputs import open_input_labels, open_input_scene
 from hsi.flow.record import hash_files, hash_inputs
 from hsi.flow.settling import settle
+from hsi.flow.unfinished import hidden_folder
 
 from .input_options import LabelOptions, SceneOptions
 from .jobs import Job
@@ -58,7 +59,10 @@ class PlacedRun:
             part.write_text(yaml.safe_dump(self.planned.values, sort_keys=False), encoding="utf-8")
         arguments = ["classify", str(scene.path), *reading_arguments(scene)]
         arguments += ["--config", str(self.config), "--out", str(self.folder)]
-        arguments += ["--overwrite"] if self.folder.exists() else []  # what lies there is damaged
+        begun = hidden_folder(self.folder).exists()
+        arguments += ["--resume"] if begun else []
+        # what lies there is damaged, and what was begun may be of other versions
+        arguments += ["--overwrite"] if begun or self.folder.exists() else []
         return Job(self.name, tuple(arguments), self.out / "logs" / f"{self.name}.log")
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hsi.flow.inputs import open_input_scene
+from hsi.flow.keeping import hash_array
 from hsi.flow.record import Stopwatch, hash_files, peak_memory, versions
-from hsi.flow.run_files import areas_of
+from hsi.flow.run_files import areas_of, cut_as_before
 from hsi.flow.run_folder import check_free_file
+from hsi.flow.unfinished import Unfinished, check_unfinished, unfinished_files, was_placing
 
 from .beside import layer_files, map_report, older_files
 from .choices import Choice
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from hsi.mapping import MapOptions, MapSummary
     from hsi.matching import BandMatch
     from hsi.memory import MemoryPlan
+    from hsi.partial_map import PartialMap
     from hsi.scene import Scene
 
 ENGINES = ("auto", "dense", "patch")
@@ -52,6 +53,7 @@ Examples:
 @click.argument("scene_path", metavar="SCENE", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The map to write, a GeoTIFF.")
 @click.option("--overwrite", is_flag=True, help="Replace a map of that name.")
+@click.option("--resume", is_flag=True, help="Go on with a map that was interrupted; if there is none, start it.")
 @click.option("--max-memory", help="Most memory to use, such as 1GB. [default: half of what is free]")
 @click.option("--probabilities", is_flag=True, help="Also write the probability of every class, one band each.")
 @click.option("--reject", type=float, help='Below this confidence a pixel is "unclassified".')
@@ -76,6 +78,7 @@ def command(
     scene_path: Path,
     out: Path,
     overwrite: bool,
+    resume: bool,
     max_memory: str | None,
     probabilities: bool,
     reject: float | None,
@@ -107,7 +110,8 @@ def command(
 
     options = MapOptions(reject, probabilities, novelty, engine)
     reports = [] if no_report else [map_report(out)]
-    check_free_map(out, overwrite, options, reports)
+    check_free_map(out, overwrite or (resume and was_placing(out)), options, reports)
+    check_unfinished(out, out, resume, overwrite)
     refuse_band_choices(scene_options)
     size = parse_smoothing(smooth) if smooth else None
     limit = parse_memory(max_memory) if max_memory else resident_memory() + free_memory() // 2
@@ -126,12 +130,14 @@ def command(
         )
     usable = open_input_mask(scene, scene_options)
     job = Job(bundle, match, options, plan_map(bundle, match, options, limit), place, usable)
-    say_plan(job, limit)
-    watch = Stopwatch()
-    with staged(out) as draft:
-        summary = write_layers(draft, job, size, cog, watch)
+    watch, sums = Stopwatch(), hash_files([model_path])
+    with staged(out, resume, overwrite) as work:
+        job, partial = begin_map(work, job, map_facts(job, sums), bool(max_memory))
+        say_plan(job, limit)
+        draft = work.files / out.name
+        summary = write_layers(draft, job, size, cog, watch, partial)
         record = describe(job, summary, watch)
-        record |= {"model": str(model_path), "sha256": hash_files([model_path]), "smooth": smooth}
+        record |= {"model": str(model_path), "sha256": sums, "smooth": smooth}
         if not no_report:
             with watch.stage("report"), rasterio.Env(GDAL_CACHEMAX=job.plan.cache):
                 write_map_report(map_report(draft), draft, job.shown, summary, record, job.plan.rows)
@@ -192,36 +198,72 @@ def open_input_mask(scene: Scene, options: SceneOptions) -> NDArray[np.bool_] | 
 
 
 @contextmanager
-def staged(out: Path) -> Iterator[Path]:
-    """A path of the same name in a temporary folder; all that is written beside it moves to ``out``'s folder when the
-    block ends well, and is removed when it does not. Raises :class:`OutputError` when that folder cannot be made.
-    """
-    from hsi.errors import OutputError
+def staged(out: Path, resume: bool, overwrite: bool) -> Iterator[Unfinished]:
+    """Work on a map; its files move to ``out``'s folder when the block ends well, and layers of an older map go.
 
-    made = [folder for folder in (out.parent, *out.parent.parents) if not folder.exists()]
-    folder = out.parent / f".{out.stem}.partial-{os.getpid()}"
-    try:
-        try:
-            folder.mkdir(parents=True)
-        except OSError as error:
-            raise OutputError(f"{out}: cannot be written: {error.strerror}: choose another --out") from None
-        yield folder / out.name
+    Raises :class:`OutputError` when they cannot be written.
+    """
+    with unfinished_files(out, resume=resume, overwrite=overwrite) as work:
+        yield work
         for path in older_files(out):
             path.unlink(missing_ok=True)
-        for path in folder.iterdir():
-            path.replace(out.parent / path.name)
-        made = []
-    except OutputError as error:
-        raise OutputError(str(error).replace(str(folder), str(out.parent))) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        for parent in made:  # innermost first
-            with suppress(OSError):  # not made by then
-                parent.rmdir()
 
 
-def write_layers(draft: Path, job: Job, smooth: int | None, cog: bool, watch: Stopwatch) -> MapSummary:
-    """Map the scene into ``draft`` and the files beside it, with a progress bar, smoothed by a window of ``smooth``."""
+def begin_map(work: Unfinished, job: Job, facts: dict[str, Any], fixed: bool) -> tuple[Job, PartialMap]:
+    """Where the strips of the map are kept, and the job with the map cut as before if it was begun before.
+
+    Raises :class:`ResumeError` when it was begun with other ``facts``, :class:`UsageError` when the memory that was
+    asked for (``fixed``) does not do for it.
+    """
+    from hsi.errors import ResumeError, UsageError
+    from hsi.mapping import map_blocks
+    from hsi.partial_map import PartialMap
+
+    try:
+        plan = cut_as_before(job.plan, work.strips)
+        if fixed and (plan.rows > job.plan.rows or plan.tile > job.plan.tile):
+            raise UsageError(f"--max-memory is less than {work.out} was begun with: give as much, or leave it out")
+        partial = PartialMap(work.strips, facts | {"rows": plan.rows, "tile": plan.tile})
+    except ResumeError as error:
+        work.start_anew(error)
+        plan, partial = job.plan, PartialMap(work.strips, facts | {"rows": job.plan.rows, "tile": job.plan.tile})
+    if work.resume:
+        rows = sum(
+            block.height for block in map_blocks(job.bundle, job.match, job.options, plan) if block.row in partial.done
+        )
+        say("resumed", f"{rows:,} of {job.match.scene.height:,} rows are mapped already")
+    return replace(job, plan=plan), partial
+
+
+def map_facts(job: Job, sums: Mapping[str, str]) -> dict[str, Any]:
+    """All that the strips of a map depend on but how it is cut, as plain values."""
+    return {
+        "model": sorted(sums.values()),
+        "scene": scene_facts(job.match.scene),
+        "variable": job.match.scene.variable,
+        "bands": job.match.note,
+        "options": vars(job.options),
+        "mask": None if job.usable is None else hash_array(job.usable),
+        "device": job.device.type,
+    }
+
+
+def scene_facts(scene: Scene) -> list[list[Any]]:
+    """Name, size and time of each of a scene's files, by which it is seen whether they have changed."""
+    from hsi.readers import files_of
+
+    assert scene.source is not None, "opened from a file"
+    found = [(path, path.stat()) for path in files_of(scene.source)]
+    return [[path.name, stat.st_size, stat.st_mtime_ns] for path, stat in found]
+
+
+def write_layers(
+    draft: Path, job: Job, smooth: int | None, cog: bool, watch: Stopwatch, partial: PartialMap
+) -> MapSummary:
+    """Map the scene into ``draft`` and the files beside it, with a progress bar, smoothed by a window of ``smooth``.
+
+    Strips are taken from ``partial`` where they are done and kept there as they are.
+    """
     import rasterio
 
     from hsi.mapping import smooth_map, write_map
@@ -230,7 +272,7 @@ def write_layers(draft: Path, job: Job, smooth: int | None, cog: bool, watch: St
     with watch.stage("map"), progress("map", "rows") as advance:
         summary = write_map(
             draft, job.bundle, job.match, job.options, job.plan,
-            device=job.device, usable=job.usable, progress=advance,
+            device=job.device, usable=job.usable, progress=advance, partial=partial,
         )  # fmt: skip
     with watch.stage("finish"), progress("finish"), rasterio.Env(GDAL_CACHEMAX=job.plan.cache):
         if smooth:

@@ -10,13 +10,16 @@ import click
 from hsi.flow.comparators import refuse_to_train
 from hsi.flow.fitting import Run, check_names, fit_run, split_labels
 from hsi.flow.inputs import read_inputs
+from hsi.flow.keeping import Keeping
+from hsi.flow.learning import repeatable
 from hsi.flow.record import Stopwatch
 from hsi.flow.run_folder import check_free_file
 from hsi.flow.settling import settle
+from hsi.flow.unfinished import check_unfinished, unfinished_files
 
 from .command import Command
 from .input_options import LabelOptions, SceneOptions, label_options, scene_options
-from .options import overrides_of, setting_options
+from .options import overrides_of, resume_options, setting_options
 from .terminal import say
 
 EPILOG = """\b
@@ -34,6 +37,7 @@ Examples:
 @click.option("--config", type=click.Path(path_type=Path), help="Settings as YAML; options given here win over it.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The model file to write.")
 @click.option("--overwrite", is_flag=True, help="Replace a model file of that name.")
+@resume_options
 @setting_options
 def command(
     scene_path: Path,
@@ -42,6 +46,8 @@ def command(
     config: Path | None,
     out: Path,
     overwrite: bool,
+    resume: bool,
+    checkpoint_every: float,
     **options: Any,
 ) -> None:
     """Train on the labelled pixels of SCENE and save the model, without a map.
@@ -56,13 +62,15 @@ def command(
     if not settings.split.model_fields_set & {"train", "rule"}:
         settings = load_settings(config, overrides | {"split.rule": "all"})
     check_free_file(out, overwrite)
+    check_unfinished(out, out, resume, overwrite)
     refuse_to_train(settings)
     settings = settle(settings)
     check_names(settings)
     inputs = read_inputs(scene_path, scene_options, label_options)
     watch = Stopwatch()
-    run = fit_run(inputs, settings, split_labels(inputs, settings), watch)
-    save(out, run)
+    with unfinished_files(out, resume=resume, overwrite=overwrite) as work, repeatable(settings):
+        run = fit_run(inputs, settings, split_labels(inputs, settings), watch, Keeping(work, checkpoint_every))
+        save(work.files / out.name, run)
     last = run.fitted.history[run.fitted.epoch - 1]
     say(
         "trained",

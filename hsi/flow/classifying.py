@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hsi.flow.comparators import map_with_comparator
 from hsi.flow.fitting import split_labels
 from hsi.flow.inputs import Inputs
+from hsi.flow.keeping import Keeping
 from hsi.flow.mapped import Mapped, map_with_network
+from hsi.flow.reading import LabelOptions, SceneOptions
 from hsi.flow.record import Stopwatch
 from hsi.flow.run_files import areas_of, calibration_of, describe_run, write_report
 from hsi.flow.run_report import write_run_report
@@ -37,19 +39,34 @@ class Assessed:
 
 
 def classify(
-    inputs: Inputs, settings: Settings, folder: Path, watch: Stopwatch, command: Sequence[str]
+    inputs: Inputs,
+    settings: Settings,
+    keeping: Keeping,
+    watch: Stopwatch,
+    command: Sequence[str],
+    asked: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The whole flow from a split to a complete run in ``folder``; returns the accuracy report."""
-    assessed = map_and_assess(inputs, settings, folder, watch)
-    write_run(assessed, folder, watch, command)
+    """The whole flow from a split to the complete files of a run; returns the accuracy report.
+
+    ``asked`` is what the record tells of what was asked for, see :func:`asked_for`.
+    """
+    folder = keeping.work.files
+    assessed = map_and_assess(inputs, settings, folder, watch, keeping=keeping)
+    write_run(assessed, folder, watch, command, asked)
     return assessed.report
 
 
 def map_and_assess(
-    inputs: Inputs, settings: Settings, folder: Path, watch: Stopwatch, probabilities: bool = False
+    inputs: Inputs,
+    settings: Settings,
+    folder: Path,
+    watch: Stopwatch,
+    probabilities: bool = False,
+    keeping: Keeping | None = None,
 ) -> Assessed:
     """Split, train, write the map and its confidence (and probabilities) into ``folder``, and measure accuracy.
 
+    What can be gone on with is kept where ``keeping`` says.
     Raises :class:`UsageError` for probabilities of a comparator, which keeps only the largest.
     """
     from hsi.errors import UsageError
@@ -61,7 +78,7 @@ def map_and_assess(
     if is_comparator(settings):
         mapped = map_with_comparator(inputs, settings, split, folder, watch)
     else:
-        mapped = map_with_network(inputs, settings, split, folder, watch, probabilities)
+        mapped = map_with_network(inputs, settings, split, folder, watch, probabilities, keeping)
     with watch.stage("assess"), progress("assess"):
         ids = read_classes(folder / "map.tif")
         report = assess(inputs.labels, split, ids, mapped.settings) | {"areas": areas_of(mapped.summary)}
@@ -69,7 +86,9 @@ def map_and_assess(
     return Assessed(inputs, mapped, ids, report)
 
 
-def write_run(assessed: Assessed, folder: Path, watch: Stopwatch, command: Sequence[str]) -> dict[str, Any]:
+def write_run(
+    assessed: Assessed, folder: Path, watch: Stopwatch, command: Sequence[str], asked: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Write the model, the report and ``run.json`` beside the map; returns what the last one says."""
     from hsi.bundle import save_bundle
 
@@ -79,10 +98,21 @@ def write_run(assessed: Assessed, folder: Path, watch: Stopwatch, command: Seque
             save_bundle(folder / "model.safetensors", mapped.bundle)
         write_report(folder, assessed.inputs, mapped, assessed.report)
     record = describe_run(assessed.inputs, mapped, watch, command)
+    if asked is not None:
+        record["asked"] = dict(asked)
     with watch.stage("report"):
         write_run_report(folder, assessed.inputs, mapped, assessed.report, record)
     (folder / "run.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return record
+
+
+def asked_for(settings: Settings, scene: SceneOptions, labels: LabelOptions) -> dict[str, Any]:
+    """What a run is asked for, as plain values and before anything is settled: enough for ``hsi rerun``."""
+    plain = {
+        kind: {name: str(value) if isinstance(value, Path) else value for name, value in asdict(options).items()}
+        for kind, options in (("scene", scene), ("labels", labels))
+    }
+    return {"settings": settings.model_dump(mode="json", exclude_unset=True), **plain}
 
 
 def run_name(settings: Settings) -> str:

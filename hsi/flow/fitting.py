@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsi.flow.inputs import Inputs
+from hsi.flow.keeping import Keeping, identity_of
+from hsi.flow.learning import train_in_memory
 from hsi.flow.record import Stopwatch, hash_inputs
 from hsi.flow.settling import updated
 from hsi.telling import progress, say, warn
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from hsi.reducers import Reducer
     from hsi.scene import Scene
     from hsi.splits import Split
-    from hsi.training import Epoch, Fitted, Trainer
+    from hsi.training import Fitted, Trainer
 
 
 JOINED = {
@@ -35,17 +38,24 @@ JOINED = {
 
 @dataclass(frozen=True)
 class Run:
-    """What was trained, on what split, and everything that a saved model keeps."""
+    """What was trained, on what split, and everything that a saved model keeps.
+
+    ``resumed_from`` is the step of the checkpoint that training went on from, if any.
+    """
 
     settings: Settings
     split: Split
     fitted: Fitted
     bundle: Bundle
     temperature: Temperature | None = None
+    resumed_from: int | None = None
 
 
-def fit_run(inputs: Inputs, settings: Settings, split: Split, watch: Stopwatch) -> Run:
-    """Reduce the scene, train on the split's training pixels, and put the saved model together."""
+def fit_run(inputs: Inputs, settings: Settings, split: Split, watch: Stopwatch, keeping: Keeping | None = None) -> Run:
+    """Reduce the scene, train on the split's training pixels, and put the saved model together.
+
+    Checkpoints are kept where ``keeping`` says, and gone on from.
+    """
     from hsi.bundle import Bundle
     from hsi.devices import resolve_device
     from hsi.familiarity import learn_familiarity
@@ -65,13 +75,17 @@ def fit_run(inputs: Inputs, settings: Settings, split: Split, watch: Stopwatch) 
     model = build_model(
         settings.model.name, components=reducer.components, window=window, classes=classes, seed=settings.seed, **sizes
     )
-    trainer = Trainer(
-        model, padded, codes, split.train, split.validation, settings.training,
-        device=resolve_device(settings.device), seed=settings.seed,
-    )  # fmt: skip
-    say_plan(settings, trainer)
-    with watch.stage("train"), progress("train", "epochs") as advance:
-        fitted = trainer.fit(lambda epoch, epochs: advance(epoch.epoch, epochs, epoch_note(epoch)))
+
+    def make(tile: int | None) -> Trainer:
+        return Trainer(
+            copy.deepcopy(model), padded, codes, split.train, split.validation, settings.training,
+            device=resolve_device(settings.device), seed=settings.seed, tile=tile,
+        )  # fmt: skip
+
+    trained_on = hash_inputs(scene.source, labels.source, *given_files(settings))
+    arrays: dict[str, NDArray[Any]] = {"components": padded, "labels": codes}
+    identity = identity_of(settings, split, arrays, trained_on) if keeping else {}
+    trainer, fitted, resumed_from = train_in_memory(make, settings, keeping, identity, watch)
     rows, columns = np.nonzero(split.train)
     spectra, truth = padded[:, rows + half, columns + half].T, codes[split.train]
     kind = settings.mapping.spectral or "none"
@@ -87,10 +101,10 @@ def fit_run(inputs: Inputs, settings: Settings, split: Split, watch: Stopwatch) 
         settings=settings,
         bands=inputs.band_list,
         familiar=learn_familiarity(spectra, truth, classes),
-        trained_on=hash_inputs(scene.source, labels.source, *given_files(settings)),
+        trained_on=trained_on,
         temperature=temperature.value if temperature else 1.0,
     )
-    return Run(settings, split, fitted, bundle, temperature)
+    return Run(settings, split, fitted, bundle, temperature, resumed_from)
 
 
 def reduce_around(inputs: Inputs, settings: Settings, split: Split) -> tuple[Reducer, NDArray[np.float32], int]:
@@ -240,22 +254,3 @@ def check_window(window: int | None, scene: Scene) -> None:
     if window > max(scene.height, scene.width):
         size = f"{scene.height} x {scene.width} pixels"
         raise UsageError(f"--window is {window}, larger than the scene of {size}: try a smaller one")
-
-
-def say_plan(settings: Settings, trainer: Trainer) -> None:
-    """Print what will be trained, how and where."""
-    from hsi.devices import describe_device
-    from hsi.models import count_parameters
-
-    recipe, model = trainer.recipe, trainer.model
-    say("model", f"{settings.model.name}: {count_parameters(model):,} parameters, window {model.window}")
-    number = "bfloat16" if recipe.bfloat16 else "float32"
-    say("training", f"{recipe.engine} engine, {number}, on {describe_device(trainer.device)}")
-    say("", f"{recipe.epochs} epochs of {recipe.steps // recipe.epochs} steps, {recipe.optimiser}, "
-            f"{recipe.lr_schedule} learning rate up to {recipe.lr:g}")  # fmt: skip
-
-
-def epoch_note(epoch: Epoch) -> str:
-    """Loss and accuracy for the progress bar."""
-    note = f"loss {epoch.loss:.3f} accuracy {epoch.accuracy:.1%}"
-    return note if epoch.validation_accuracy is None else f"{note} validation {epoch.validation_accuracy:.1%}"

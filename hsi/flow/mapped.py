@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hsi.flow.fitting import Run, fit_run
 from hsi.flow.inputs import Inputs
+from hsi.flow.keeping import Keeping
 from hsi.flow.record import Stopwatch
 from hsi.flow.run_files import map_inputs
 
@@ -36,16 +37,25 @@ class Mapped:
 
 
 def map_with_network(
-    inputs: Inputs, settings: Settings, split: Split, folder: Path, watch: Stopwatch, probabilities: bool = False
+    inputs: Inputs,
+    settings: Settings,
+    split: Split,
+    folder: Path,
+    watch: Stopwatch,
+    probabilities: bool = False,
+    keeping: Keeping | None = None,
 ) -> Mapped:
-    """Train a network and write ``map.tif`` and ``confidence.tif``, and ``probabilities.tif`` if these are wanted."""
+    """Train a network and write ``map.tif`` and ``confidence.tif``, and ``probabilities.tif`` if these are wanted.
+
+    What can be gone on with is kept where ``keeping`` says.
+    """
     from hsi.mapping import MapOptions, sibling
 
-    run = fit_run(inputs, settings, split, watch)
+    run = fit_run(inputs, settings, split, watch, keeping)
     with watch.stage("map"):
         averages = run.settings.mapping.model_dump(include={"symmetries", "blend"})
         options = MapOptions(engine=run.fitted.recipe.engine, probabilities=probabilities, **averages)
-        summary = map_inputs(inputs, run, folder / "map.tif", options)
+        summary = map_inputs(inputs, run, folder / "map.tif", options, keeping.work.strips if keeping else None)
         for kind in ("confidence", *(("probabilities",) if probabilities else ())):
             sibling(folder / "map.tif", kind).rename(folder / f"{kind}.tif")
     return Mapped(run.settings, split, summary, network_record(run), run.bundle.trained_on, run.bundle)
@@ -65,5 +75,6 @@ def network_record(run: Run) -> dict[str, Any]:
         "reducer": f"{run.bundle.reducer.describe()}; fitted on all valid pixels, labelled or not",
         "calibration": run.temperature.to_dict() if run.temperature else None,
         "kept_epoch": fitted.epoch,
+        "resumed_from_step": run.resumed_from,
         "history": [asdict(epoch) for epoch in fitted.history],
     }

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +13,7 @@ import numpy as np
 
 from hsi.flow.inputs import Inputs
 from hsi.flow.record import Stopwatch, machine, peak_memory, versions
-from hsi.telling import progress
+from hsi.telling import progress, warn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,24 +21,70 @@ if TYPE_CHECKING:
     from hsi.flow.fitting import Run
     from hsi.flow.mapped import Mapped
     from hsi.mapping import MapOptions, MapSummary
+    from hsi.memory import MemoryPlan
+    from hsi.models import WindowNetwork
+    from hsi.partial_map import PartialMap
 
     Ids = NDArray[Any]
 
 
-def map_inputs(inputs: Inputs, run: Run, path: Path, options: MapOptions) -> MapSummary:
-    """Map the scene that the model was trained on, all of it, with a progress bar."""
+def map_inputs(inputs: Inputs, run: Run, path: Path, options: MapOptions, strips: Path | None = None) -> MapSummary:
+    """Map the scene that the model was trained on, all of it, with a progress bar.
+
+    Strips that are done are kept in the folder ``strips``, and taken from there.
+    """
     from hsi.devices import resolve_device
     from hsi.mapping import plan_map, write_map
     from hsi.matching import BandMatch
     from hsi.memory import free_memory, resident_memory
 
     match = BandMatch(inputs.scene, None, "the bands it was trained on")
-    plan = plan_map(run.bundle, match, options, resident_memory() + free_memory() // 2)
+    plan, partial = plan_map(run.bundle, match, options, resident_memory() + free_memory() // 2), None
+    if strips:
+        facts = {"weights": hash_weights(run.bundle.model), "temperature": run.bundle.temperature}
+        plan, partial = begin_strips(strips, plan, {**facts, "options": vars(options)})
     device = resolve_device(run.settings.device)
     with progress("map", "rows") as advance:
         return write_map(
-            path, run.bundle, match, options, plan, usable=inputs.survey.valid, device=device, progress=advance
-        )
+            path, run.bundle, match, options, plan,
+            usable=inputs.survey.valid, device=device, progress=advance, partial=partial,
+        )  # fmt: skip
+
+
+def begin_strips(strips: Path, plan: MemoryPlan, facts: Mapping[str, Any]) -> tuple[MemoryPlan, PartialMap]:
+    """Where the strips of a map are kept, and the plan with the map cut as before; what does not fit is begun anew."""
+    from hsi.errors import ResumeError
+    from hsi.partial_map import PartialMap
+
+    try:
+        before = cut_as_before(plan, strips)
+        return before, PartialMap(strips, {**facts, "rows": before.rows, "tile": before.tile})
+    except ResumeError as error:
+        warn(f"the map is begun anew: {error}")
+        shutil.rmtree(strips, ignore_errors=True)
+    return plan, PartialMap(strips, {**facts, "rows": plan.rows, "tile": plan.tile})
+
+
+def cut_as_before(plan: MemoryPlan, strips: Path) -> MemoryPlan:
+    """The plan with the strips and tiles of the map that was begun, if there is one. Raises :class:`ResumeError`."""
+    from hsi.errors import ResumeError
+    from hsi.partial_map import read_facts
+
+    facts = read_facts(strips)
+    if facts is None:
+        return plan
+    rows, tile = facts.get("rows"), facts.get("tile")
+    if not (isinstance(rows, int) and isinstance(tile, int) and rows > 0 and tile > 0):
+        raise ResumeError(f"{strips}: does not say how the map begun there is cut")
+    return replace(plan, rows=rows, tile=tile)
+
+
+def hash_weights(model: WindowNetwork) -> str:
+    """SHA-256 of a network's weights by their names."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def areas_of(summary: MapSummary) -> list[dict[str, Any]]:

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from hsi.errors import OutputError
+from hsi.flow.unfinished import Unfinished, check_unfinished, unfinished
 
 MARK = "run.json"  # every complete run has one
 
 
-def check_free(out: Path, overwrite: bool) -> None:
+def check_free(out: Path, overwrite: bool, resume: bool = True) -> None:
     """Raise :class:`OutputError` unless a run may be written to ``out``.
 
-    With ``overwrite`` an earlier run is replaced; a folder that holds something else is never touched.
+    With ``overwrite`` an earlier run is replaced; a folder that holds something else is never touched. Unless
+    ``resume``, there must be no interrupted run either.
     """
     try:
         there = out.exists()
     except OSError as error:  # such as a name that is too long
         raise OutputError(f"{out}: cannot be written: {error.strerror}: choose another --out") from None
+    check_unfinished(out, out.resolve(), resume, overwrite)
     if not there:
         return
     if out.resolve() in (Path.cwd(), *Path.cwd().parents):
@@ -37,37 +41,37 @@ def check_free(out: Path, overwrite: bool) -> None:
 
 
 @contextmanager
-def run_folder(out: Path, overwrite: bool) -> Iterator[Path]:
-    """A folder to write a run into; it becomes ``out`` when the block ends well and is removed when it does not.
+def run_folder(out: Path, overwrite: bool, resume: bool = False) -> Iterator[Unfinished]:
+    """Work on a run; its ``files`` become ``out`` when the block ends well.
 
     Raises :class:`OutputError` when ``out`` is taken or cannot be written.
     """
     check_free(out, overwrite)
     place = out.resolve()  # a link is followed, so that what it points to is replaced
-    partial = place.with_name(f".{place.name}.partial-{os.getpid()}")
-    made = [folder for folder in partial.parents if not folder.exists()]
-    try:
-        try:
-            partial.mkdir(parents=True)
-        except OSError as error:
-            raise OutputError(f"{out}: cannot be written: {error.strerror}: choose another --out") from None
-        yield partial
-        _take_place(partial, out, overwrite)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        for folder in made:  # innermost first
-            with suppress(OSError):  # it holds the run
-                folder.rmdir()
+    with unfinished(out, place, out, resume=resume, overwrite=overwrite) as work:
+        _put_back(place)
+        check_free(out, overwrite)
+        yield work
+        _take_place(work.files, out, overwrite)
 
 
-def _take_place(partial: Path, out: Path, overwrite: bool) -> None:
+def _put_back(place: Path) -> None:
+    """Put an earlier run back that was to be replaced when the process was killed between two renames."""
+    for old in place.parent.glob(f".{glob.escape(place.name)}.old-*"):
+        if place.exists():
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            old.rename(place)
+
+
+def _take_place(files: Path, out: Path, overwrite: bool) -> None:
     check_free(out, overwrite)  # another run may have finished meanwhile
     place = out.resolve()
     old = place.with_name(f".{place.name}.old-{os.getpid()}")
     try:
         if place.exists():
             place.rename(old)
-        partial.rename(place)
+        files.rename(place)
     except OSError as error:
         raise OutputError(f"{out}: the finished run cannot be put in place: {error.strerror}") from None
     finally:

@@ -14,16 +14,16 @@ def finish(folder, text="new"):
 
 
 def write_run(out, text="new", overwrite=False):
-    with run_folder(out, overwrite) as folder:
-        assert folder != out
-        finish(folder, text)
+    with run_folder(out, overwrite) as work:
+        assert work.files != out
+        finish(work.files, text)
 
 
 def test_a_run_is_put_in_its_place_when_it_is_complete(tmp_path):
     out = tmp_path / "a" / "b" / "run"
-    with run_folder(out, overwrite=False) as folder:
-        assert folder.parent == out.parent  # on the same disk, so that renaming is one step
-        finish(folder)
+    with run_folder(out, overwrite=False) as work:
+        assert work.folder.parent == out.parent  # on the same disk, so that renaming is one step
+        finish(work.files)
         assert not out.exists()
     assert [path.name for path in out.iterdir()] == [MARK]
     assert list(out.parent.iterdir()) == [out]
@@ -32,8 +32,8 @@ def test_a_run_is_put_in_its_place_when_it_is_complete(tmp_path):
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
 def test_whatever_stops_a_run_leaves_neither_it_nor_the_folders_made_for_it(error, tmp_path):
     (tmp_path / "kept").mkdir()
-    with pytest.raises(error), run_folder(tmp_path / "kept" / "new" / "run", overwrite=False) as folder:
-        finish(folder)
+    with pytest.raises(error), run_folder(tmp_path / "kept" / "new" / "run", overwrite=False) as work:
+        finish(work.files)
         raise error
     assert list(tmp_path.rglob("*")) == [tmp_path / "kept"]
 
@@ -66,8 +66,8 @@ def test_a_finished_run_is_kept_unless_told_otherwise(tmp_path):
 def test_a_failed_replacement_keeps_the_old_run(tmp_path):
     out = tmp_path / "run"
     write_run(out, "old")
-    with pytest.raises(ValueError), run_folder(out, overwrite=True) as folder:
-        finish(folder)
+    with pytest.raises(ValueError), run_folder(out, overwrite=True) as work:
+        finish(work.files)
         raise ValueError
     assert (out / MARK).read_text() == "old"
     assert list(tmp_path.iterdir()) == [out]
@@ -80,7 +80,7 @@ def test_an_old_run_comes_back_when_the_new_one_cannot_take_its_place(error, tmp
     rename = type(out).rename
 
     def refuse(path, target):
-        if ".partial-" in path.name:
+        if ".partial" in str(path):
             raise error
         return rename(path, target)
 
@@ -103,8 +103,8 @@ def test_a_folder_of_other_files_is_left_alone_even_when_told_to_overwrite(tmp_p
 
 def test_what_appears_meanwhile_is_not_replaced(tmp_path):
     out = tmp_path / "run"
-    with pytest.raises(OutputError, match="finished run"), run_folder(out, overwrite=False) as folder:
-        finish(folder, "second")
+    with pytest.raises(OutputError, match="finished run"), run_folder(out, overwrite=False) as work:
+        finish(work.files, "second")
         out.mkdir()
         finish(out, "first")
     assert (out / MARK).read_text() == "first"

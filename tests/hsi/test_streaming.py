@@ -13,7 +13,7 @@ from hsi.config import ReducerSettings
 from hsi.errors import BundleError, SceneError
 from hsi.reducers import fit_reducer, reduce_scene
 from hsi.scene import Block, scene_from_array
-from hsi.streaming import component_strips
+from hsi.streaming import component_strips, strip_blocks
 from tests.hsi.model_makers import random_cube
 
 
@@ -157,3 +157,36 @@ def resident_part(path):
         if line.endswith(str(path)):
             return next(int(fact.split()[1]) * 1024 for fact in lines if fact.startswith("Rss:"))
     return 0
+
+
+@given(
+    height=st.integers(1, 40),
+    rows=st.integers(1, 15),
+    window=st.sampled_from([1, 5, 11]),
+    kept=st.sets(st.integers(0, 40)),
+)
+@settings(max_examples=40, deadline=None)
+def test_strips_that_are_left_out_change_no_other_and_are_not_read(height, rows, window, kept):
+    cube, read = random_cube(height, 6, 3), []
+    whole, half = scene_from_array(cube), window // 2
+
+    def fetch(block):
+        read.append(block)
+        return whole.fetch(block)
+
+    scene, reducer = replace(whole, fetch=fetch), fitted(scene_from_array(random_cube(9, 9, 3)), 2)
+    every = list(component_strips(scene, reducer, window=window, rows=rows))
+    assert [strip.block for strip in every] == strip_blocks(scene, window=window, rows=rows)
+    left = [strip for i, strip in enumerate(every) if i in kept]
+    skip = {strip.block.row for i, strip in enumerate(every) if i not in kept}
+    read.clear()
+    found = list(component_strips(scene, reducer, window=window, rows=rows, skip=skip))
+    assert [strip.block for strip in found] == [strip.block for strip in left]
+    for one, other in zip(found, left, strict=True):
+        assert np.array_equal(one.padded, other.padded) and np.array_equal(one.valid, other.valid)
+    for block in read:
+        assert any(
+            block.row < strip.block.row + strip.block.height + half
+            and strip.block.row - half < block.row + block.height
+            for strip in left
+        )

@@ -132,10 +132,12 @@ def test_plateau_lowers_the_rate_when_validation_no_longer_improves():
     assert fitted.history[-1].lr < 1e-2
 
 
-def test_a_lost_loss_stops_with_the_epoch_the_rate_and_a_hint():
+def test_a_lost_loss_stops_with_the_step_the_rate_and_a_hint():
     components, codes, train = make_problem()
     components[0, 0, 0] = np.inf
-    with pytest.raises(TrainingError, match=r"the loss is nan in epoch 1 of 12 .*--lr 0.000[12]"):
+    with pytest.raises(
+        TrainingError, match=r"the loss is nan in step 1 of 12 \(epoch 1 of 12\) at learning rate 0.0015: .*--lr 0.0002"
+    ):
         make_trainer(problem=(components, codes, np.ones_like(train)), lr_schedule="constant").fit()
 
 

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 from pathlib import Path
 
 import h5py
@@ -388,17 +389,19 @@ class TestUnforeseen:
             run("classify", scenes["mat"], "--debug")
 
 
-def test_an_interrupt_while_training_leaves_nothing(scenes, tmp_path):
-    with started("classify", scenes["mat"], *SMALL, "--epochs", 1_000_000, cwd=tmp_path) as process:
-        for line in process.stdout:
-            if "epochs of" in line:  # the last line before training
-                break
-        assert list(tmp_path.rglob("*.partial-*"))
+def test_an_interrupt_while_training_leaves_a_checkpoint_alone(scenes, tmp_path):
+    words = ("classify", scenes["mat"], *SMALL, "--epochs", 1_000_000, "--checkpoint-every", 0)
+    with started(*words, cwd=tmp_path) as process:
+        while not list(tmp_path.rglob("checkpoint.safetensors")):
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         _, complained = process.communicate(timeout=60)
     assert process.returncode == INTERRUPTED
-    assert complained.strip() == "error: interrupted: nothing was left half-written"
-    assert list(tmp_path.iterdir()) == []
+    out = Path("runs", "scene", "hybridsn-bn-seed0")
+    told = f"the work so far is kept beside {out}: the same command with --resume goes on from there"
+    assert complained.strip() == f"error: interrupted: {told}"
+    assert [path.name for path in (tmp_path / out.parent).iterdir()] == [f".{out.name}.partial"]
 
 
 class TestHostileNames:

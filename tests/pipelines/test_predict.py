@@ -316,7 +316,13 @@ class TestRefusals:
 
 
 class TestWhatGoesWrongMidway:
-    def test_an_error_of_reading_names_the_rows_and_leaves_nothing(self, tmp_path, run, model, scenes, monkeypatch):
+    def test_an_error_of_reading_names_the_rows_and_leaves_no_map(self, tmp_path, run, model, scenes, monkeypatch):
+        done = self.fail_in_the_middle(run, model, scenes, monkeypatch, 24)
+        assert (done.code, len(done.complaints)) == (FAILURE, 1), done.stderr
+        assert f"{scenes['tiff']}: rows 33 to 36 of 36 cannot be read: disk on fire; the work so far" in done.stderr
+        assert names_in(tmp_path / "sub") == {".map.tif.partial"}
+
+    def fail_in_the_middle(self, run, model, scenes, monkeypatch, last):
         from hsi import readers
 
         def damaged(path, variable=None):
@@ -325,7 +331,7 @@ class TestWhatGoesWrongMidway:
             scene = open_scene(path, variable)
 
             def fetch(block):
-                if block.row > 0:
+                if block.row > last:
                     raise OSError("disk on fire")
                 return scene.fetch(block)
 
@@ -335,19 +341,18 @@ class TestWhatGoesWrongMidway:
         monkeypatch.setattr(readers, "open_scene", damaged)
         monkeypatch.setattr("hsi.memory.ROWS", (8, 8))
         monkeypatch.setattr("hsi.memory.TILE_SIDES", (8, 8))
-        done = run("predict", model, scenes["tiff"], "--device", "cpu", "--out", "sub/map.tif")
-        assert (done.code, len(done.complaints)) == (FAILURE, 1), done.stderr
-        assert f"{scenes['tiff']}: rows 9 to 16 of 36 cannot be read: disk on fire" in done.complaints[0]
-        assert names_in(tmp_path) == set()
+        return run("predict", model, scenes["tiff"], "--device", "cpu", "--no-blend", "--out", "sub/map.tif")
 
-    def test_an_interrupt_leaves_nothing(self, tmp_path):
+    def test_an_interrupt_before_anything_is_mapped_leaves_nothing(self, tmp_path):
         np.lib.format.open_memmap(tmp_path / "scene.npy", "w+", np.float32, (4000, 500, 13))[:] = 1
         save_bundle(tmp_path / "m.safetensors", random_bundle(scene_from_array(random_cube(20, 20, 13))))
         with started(
             "predict", "m.safetensors", "scene.npy", "--device", "cpu", "--out", "sub/map.tif", cwd=tmp_path
         ) as process:
             deadline = time.monotonic() + 60
-            while not list(tmp_path.glob("sub/.map.partial-*/.map_confidence*")) and time.monotonic() < deadline:
+            while (
+                not list(tmp_path.glob("sub/.map.tif.partial/files/.map_confidence*")) and time.monotonic() < deadline
+            ):
                 assert process.poll() is None, process.stderr.read()
                 time.sleep(0.05)
             process.send_signal(signal.SIGINT)

@@ -130,7 +130,7 @@ def test_what_cannot_be_done_is_said_before_any_work(options, code, says, run, s
     assert names_in(tmp_path) == {"file"}
 
 
-def test_a_failure_leaves_nothing(run, scenes, tmp_path, monkeypatch):
+def test_a_failure_leaves_no_model_but_its_training(run, scenes, tmp_path, monkeypatch):
     def fail(path, bundle):
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
@@ -139,7 +139,8 @@ def test_a_failure_leaves_nothing(run, scenes, tmp_path, monkeypatch):
     done = run("train", scenes["tiff"], *QUICK, "--out", "m.safetensors")
     assert done.code == 1
     assert "m.safetensors: cannot be written (No space left on device)" in done.complaints[0]
-    assert names_in(tmp_path) == set()
+    assert "--resume goes on from there" in done.complaints[0]
+    assert names_in(tmp_path) == {".m.safetensors.partial"}
 
 
 def test_polygons_train_too(train, tmp_path, sample, scenes):

@@ -1,0 +1,141 @@
+"""``hsi rerun``: run again what a run's record tells, and say whether the result is the same."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hsi.flow.classifying import classify
+from hsi.flow.fitting import check_names, given_files
+from hsi.flow.inputs import Inputs, read_inputs
+from hsi.flow.keeping import Keeping, differing, listed
+from hsi.flow.learning import repeatable
+from hsi.flow.reading import LabelOptions, SceneOptions
+from hsi.flow.record import Stopwatch, hash_inputs, machine, versions
+from hsi.flow.run_folder import check_free, run_folder
+from hsi.flow.settling import settle
+
+from .command import Command
+from .options import resume_options
+from .terminal import say, warn
+
+if TYPE_CHECKING:
+    from hsi.config import Settings
+
+PATHS = ("georef", "mask", "labels")
+EPILOG = """\b
+Examples:
+  hsi rerun runs/demo
+  hsi rerun runs/demo --scene elsewhere/indian_pines.mat --out /tmp/again
+"""
+
+
+@click.command("rerun", cls=Command, epilog=EPILOG)
+@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the new run. [default: RUN-rerun]")
+@click.option("--overwrite", is_flag=True, help="Replace an earlier run in that folder.")
+@click.option("--scene", type=click.Path(path_type=Path), help="Where the scene lies now, if it has moved.")
+@click.option("--labels", type=click.Path(path_type=Path), help="Where the labels lie now, if they have moved.")
+@resume_options
+def command(
+    run: Path,
+    out: Path | None,
+    overwrite: bool,
+    scene: Path | None,
+    labels: Path | None,
+    resume: bool,
+    checkpoint_every: float,
+) -> None:
+    """Run again what the run.json in the folder RUN tells, and say whether the result is the same.
+
+    The exit code is 1 if it is not. Versions, machine and input files that differ are said before the run, since they
+    explain most differences.
+    """
+    out = out or run.with_name(f"{run.name}-rerun")
+    told = read_told(run)
+    check_free(out, overwrite, resume)
+    watch = Stopwatch()
+    with watch.stage("import"):
+        settings = settle(told.settings)
+        check_names(settings)
+    with watch.stage("read"):
+        inputs = read_inputs(
+            scene or told.scene_path, told.scene, replace(told.labels, labels=labels or told.labels.labels)
+        )
+    changed = changed_since(told, inputs, settings)
+    with run_folder(out, overwrite, resume) as work, repeatable(settings):
+        classify(inputs, settings, Keeping(work, checkpoint_every), watch, ["hsi", *sys.argv[1:]], told.asked)
+    compare(run, out, changed)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a run's record tells of how it was made."""
+
+    settings: Settings
+    scene_path: Path
+    scene: SceneOptions
+    labels: LabelOptions
+    asked: Mapping[str, Any]
+    record: Mapping[str, Any]
+
+
+def read_told(run: Path) -> Told:
+    """The record of the run in a folder. Raises :class:`UsageError` where there is none that can be run again."""
+    from hsi.config import Settings, validated
+    from hsi.errors import UsageError
+
+    path = run / "run.json"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        asked = record["asked"]
+        scene = SceneOptions(**_with_paths(asked["scene"]))
+        labels = LabelOptions(**_with_paths(asked["labels"]))
+        source = Path(record["inputs"]["scene"])
+    except FileNotFoundError:
+        raise UsageError(f"{path}: no such file: give the folder of a run of hsi classify") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"{path}: cannot be read: {error}") from None
+    except (KeyError, TypeError, AttributeError):
+        raise UsageError(
+            f"{path}: does not tell all that was asked for, as a run from Python or of an earlier hsi: make it anew"
+        ) from None
+    return Told(validated(Settings, asked["settings"], str(path)), source, scene, labels, asked, record)
+
+
+def _with_paths(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Recorded options with files as paths again."""
+    return {name: Path(value) if name in PATHS and value else value for name, value in options.items()}
+
+
+def changed_since(told: Told, inputs: Inputs, settings: Settings) -> list[str]:
+    """What is not as it was when the run was made: versions, machine, files; said as warnings."""
+    sums = hash_inputs(inputs.scene.source, inputs.labels.source, *given_files(settings))
+    now = {"versions": versions(), "machine": machine()}
+    changed = differing({name: told.record.get(name) for name in now}, now)
+    if sorted(set(sums.values())) != sorted(set(told.record["inputs"].get("sha256", {}).values())):
+        changed.append("contents of the scene or label files")
+    if changed:
+        warn(f"not as when the run was made: {listed(changed)}")
+    return changed
+
+
+def compare(run: Path, out: Path, changed: list[str]) -> None:
+    """Say what is the same. Raises :class:`ComparisonError` when something is not."""
+    from hsi.errors import ComparisonError
+    from hsi.reproduction import compare_runs
+
+    agreements = compare_runs(run, out)
+    for agreement in agreements:
+        say("same" if agreement.same else "differs", f"{agreement.part}: {agreement.words}")
+    unlike = [agreement for agreement in agreements if not agreement.same]
+    if unlike:
+        why = f"; not as when it was made: {listed(changed)}" if changed else "; nothing that was recorded has changed"
+        raise ComparisonError(f"{run}: not reproduced: {unlike[0].part}: {unlike[0].words}{why}")
+    say("reproduced", f"{run}, in {out}")

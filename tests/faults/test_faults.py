@@ -1,0 +1,340 @@
+"""What stops a command half-way leaves nothing half-written, and what can be gone on with ends as if nothing was."""
+
+import contextlib
+import gc
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import torch
+
+from hsi.bundle import save_bundle
+from hsi.flow.unfinished import unfinished
+from hsi.mapping import MapOptions, write_map
+from hsi.matching import BandMatch
+from hsi.memory import MemoryPlan
+from hsi.reproduction import compare_runs
+from hsi.scene import scene_from_array
+from hsi.training import Trainer
+from tests.conftest import ROOT, SMALL
+from tests.hsi.model_makers import random_bundle, random_cube
+
+SHORT = (*SMALL, "--epochs", 5, "--no-symmetries", "--checkpoint-every", 0)
+TRIALS = os.environ.get("HSI_FAULT_TRIALS", "4")
+
+pytestmark = pytest.mark.usefixtures("no_figures")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, scenes):
+    """A run of SHORT that nothing stopped."""
+    from tests.conftest import run_here
+
+    folder = tmp_path_factory.mktemp("whole")
+    done = run_here("classify", scenes["mat"], *SHORT, "--out", "run", cwd=folder)
+    assert done.code == 0, done.stderr
+    return folder / "run"
+
+
+@pytest.fixture
+def at_epoch(monkeypatch):
+    """Do something when an epoch of that number ends, once."""
+
+    def arrange(number, act):
+        from hsi.flow import learning
+
+        def note(epoch, left=[True]):  # noqa: B006 (once)
+            if epoch.epoch == number and left:
+                left.clear()
+                act()
+            return ""
+
+        monkeypatch.setattr(learning, "epoch_note", note)
+
+    return arrange
+
+
+def names_in(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+def assert_same(one, other):
+    assert all(agreement.words == "the same bytes" for agreement in compare_runs(one, other))
+
+
+def test_killed_at_random_times_nothing_is_lost_or_half_written(tmp_path):
+    command = [sys.executable, "-m", "tests.faults.killing", str(tmp_path / "trials"), "--trials", TRIALS]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stderr
+    for told in json.loads(done.stdout).values():
+        assert told["killed"] + told["finished before"] == told["trials"]
+        assert (told["half-written"], told["different"], told["left behind"]) == (0, 0, 0)
+
+
+class TestInterrupts:
+    @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+    def test_a_signal_waits_for_a_checkpoint_and_the_run_goes_on(
+        self, name, code, run, scenes, whole, at_epoch, tmp_path
+    ):
+        at_epoch(3, lambda: signal.raise_signal(getattr(signal, name)))
+        words = ("classify", scenes["mat"], *SHORT, "--out", "run")
+        stopped = run(*words, "--checkpoint-every", 1000)
+        assert stopped.code == code
+        told = "the work so far is kept beside run: the same command with --resume goes on from there"
+        assert stopped.complaints == [f"error: interrupted: {told}"]
+        assert names_in(tmp_path) == {".run.partial"}
+        resumed = run(*words, "--resume")
+        assert (resumed.code, resumed.stderr) == (0, "")
+        assert "resumed     after step 4 of 5, epoch 4" in resumed.stdout
+        assert_same(whole, tmp_path / "run")
+        assert names_in(tmp_path) == {"run"}
+        assert json.loads((tmp_path / "run" / "run.json").read_text())["resumed_from_step"] == 4
+
+    def test_handlers_are_as_before_afterwards(self, run, scenes):
+        before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+        run("train", scenes["mat"], *SHORT, "--out", "m.safetensors")
+        assert before == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+    def test_an_interrupted_map_goes_on(self, run, scenes, whole, tmp_path, monkeypatch):
+        monkeypatch.setattr("hsi.memory.ROWS", (8, 8))
+        monkeypatch.setattr("hsi.memory.TILE_SIDES", (8, 8))
+        words = ("predict", whole / "model.safetensors", scenes["mat"], "--device", "cpu", "--novelty")
+        assert run(*words, "--out", "whole/map.tif").code == 0
+        from hsi import partial_map
+
+        save, saved = partial_map.PartialMap.save, []
+
+        def save_two(self, block, layers):
+            save(self, block, layers)
+            saved.append(block)
+            if len(saved) == 2:
+                signal.raise_signal(signal.SIGTERM)
+
+        monkeypatch.setattr(partial_map.PartialMap, "save", save_two)
+        stopped = run(*words, "--out", "map.tif")
+        assert stopped.code == 143 and "--resume goes on from there" in stopped.stderr
+        again = run(*words, "--out", "map.tif")
+        assert again.code == 1 and "an interrupted run can be gone on with" in again.complaints[0]
+        other = run(*words, "--symmetries", "--resume", "--out", "map.tif")
+        assert other.code == 1 and "options" in other.complaints[0], other.stderr
+        resumed = run(*words, "--resume", "--out", "map.tif")
+        assert resumed.code == 0, resumed.stderr
+        rows = sum(block.height for block in saved[:2])
+        assert f"resumed     {rows} of 36 rows are mapped already" in resumed.stdout
+        names = names_in(tmp_path / "whole")
+        assert names == names_in(tmp_path) - {"whole"}
+        for name in names - {"map.json"}:
+            assert (tmp_path / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+class TestGoingOn:
+    @pytest.fixture
+    def stopped(self, run, scenes, at_epoch):
+        at_epoch(2, lambda: signal.raise_signal(signal.SIGINT))
+        words = ("classify", scenes["mat"], *SHORT, "--out", "run")
+        assert run(*words).code == 130
+        return words
+
+    def test_an_interrupted_run_is_not_lost_by_starting_anew(self, stopped, run, whole, tmp_path):
+        plain = run(*stopped)
+        assert (plain.code, plain.stdout) == (1, "")
+        assert "run: an interrupted run can be gone on with: do so with --resume, or start anew" in plain.complaints[0]
+        anew = run(*stopped, "--overwrite")
+        assert anew.code == 0 and "what an interrupted run left is discarded" in anew.stderr
+        assert "resumed" not in anew.stdout
+        assert_same(whole, tmp_path / "run")
+
+    @pytest.mark.parametrize(
+        ("more", "says"),
+        [
+            (("--lr", 0.01), "settings.training.lr"),
+            (("--seed", 1), "settings.seed, split"),
+            (("--drop-bands", "3"), "components"),
+        ],
+    )
+    def test_other_settings_or_data_are_refused_unless_started_anew(self, more, says, stopped, run):
+        refused = run(*stopped, *more, "--resume")
+        assert (refused.code, len(refused.complaints)) == (1, 1)
+        assert "run: cannot be gone on with: it was made with other settings." in refused.complaints[0]
+        assert says in refused.complaints[0]
+        anew = run(*stopped, *more, "--resume", "--overwrite")
+        assert anew.code == 0 and "is started anew: it was made with other" in anew.stderr
+
+    def test_a_damaged_checkpoint_is_said(self, stopped, run, tmp_path):
+        path = tmp_path / ".run.partial" / "checkpoint.safetensors"
+        path.write_bytes(path.read_bytes()[:-100])
+        assert "the checkpoint cannot be read" in run(*stopped, "--resume").complaints[0]
+
+    def test_with_nothing_to_go_on_from_it_starts(self, run, scenes):
+        done = run("train", scenes["mat"], *SHORT, "--resume", "--out", "m.safetensors")
+        assert done.code == 0 and "resumed     nothing" in done.stdout
+
+    def test_two_processes_do_not_write_the_same_run(self, run, scenes, tmp_path):
+        with unfinished(Path("run"), tmp_path / "run", Path("run"), resume=False, overwrite=False):
+            done = run("classify", scenes["mat"], *SHORT, "--out", "run")
+        assert (done.code, len(done.complaints)) == (1, 1)
+        assert "run: is being written by another process" in done.complaints[0]
+
+
+def test_a_lost_loss_keeps_the_last_good_checkpoint(run, scenes, tmp_path, monkeypatch):
+    loss_sum, calls = Trainer._loss_sum, []
+
+    def lose(self, scores, codes):
+        calls.append(1)
+        return loss_sum(self, scores, codes) * (float("nan") if len(calls) == 4 else 1)
+
+    monkeypatch.setattr(Trainer, "_loss_sum", lose)
+    done = run("classify", scenes["mat"], *SHORT, "--out", "run")
+    assert (done.code, len(done.complaints)) == (1, 1)
+    assert "the loss is nan in step 4 of 5 (epoch 4 of 5) at learning rate " in done.stderr
+    assert "try a lower rate" in done.stderr and "the last good checkpoint, of step 3, is kept in" in done.stderr
+    assert (tmp_path / ".run.partial" / "checkpoint.safetensors").is_file()
+
+
+@contextlib.contextmanager
+def small_disk(folder, size):
+    """A file system of so many bytes at ``folder``; skips the test where it cannot be made."""
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("a small file system can only be mounted by root")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fill(folder, left):
+    """Leave about so many bytes free."""
+    with contextlib.suppress(OSError), (folder / "filler").open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    with (folder / "filler").open("r+b") as file:
+        file.truncate(max(0, (folder / "filler").stat().st_size - left))
+
+
+class TestDiskFull:
+    def test_a_run_ends_in_one_line_and_earlier_ones_stay(self, run, scenes, whole, tmp_path):
+        with small_disk(tmp_path / "disk", 3 << 20) as disk:
+            shutil.copytree(whole, disk / "old")
+            fill(disk, 200 << 10)
+            done = run("classify", scenes["mat"], *SHORT, "--out", disk / "run")
+            assert (done.code, len(done.complaints)) == (1, 1), done.stderr
+            assert "No space left on device" in done.complaints[0]
+            assert "warning: training goes on, but its checkpoint cannot be written" in done.stderr
+            assert {name for name in names_in(disk) if not name.startswith(".")} == {"old", "filler"}
+            assert_same(whole, disk / "old")
+
+    @pytest.mark.parametrize("left", [0, 8192, 16384, 32768])
+    def test_a_map_is_whole_or_not_there(self, left, run, scenes, whole, tmp_path):
+        with small_disk(tmp_path / "disk", 1 << 20) as disk:
+            fill(disk, left)
+            words = ("predict", whole / "model.safetensors", scenes["mat"], "--device", "cpu", "--probabilities")
+            done = run(*words, "--out", disk / "map.tif")
+            assert (done.code, len(done.complaints)) == (1, 1), done.stderr
+            assert "No space left" in done.complaints[0] or "cannot be written" in done.complaints[0]
+            assert {name for name in names_in(disk) if not name.startswith(".")} == {"filler"}
+            (disk / "filler").unlink()
+            assert run(*words, "--resume", "--out", disk / "map.tif").code == 0
+            assert (disk / "map.tif").read_bytes() == (whole / "map.tif").read_bytes()
+
+
+def test_a_folder_that_is_removed_meanwhile_is_said(run, scenes, at_epoch, tmp_path):
+    at_epoch(2, lambda: shutil.rmtree(tmp_path / "runs"))
+    done = run("classify", scenes["mat"], *SHORT, "--out", "runs/a")
+    assert (done.code, len(done.complaints)) == (1, 1), done.stderr
+    assert "runs/a: the folder in which it was being written was removed meanwhile" in done.complaints[0]
+
+
+def test_an_error_of_reading_names_the_rows(run, scenes, tmp_path, monkeypatch):
+    from hsi import readers
+
+    open_scene = readers.open_scene
+
+    def damaged(path, variable=None):
+        scene = open_scene(path, variable)
+
+        def fetch(block):
+            raise OSError("disk on fire")
+
+        return replace(scene, fetch=fetch)
+
+    monkeypatch.setattr(readers, "open_scene", damaged)
+    done = run("classify", scenes["mat"], *SHORT, "--out", "run")
+    assert (done.code, len(done.complaints)) == (1, 1)
+    assert "rows 1 to 36 of 36 cannot be read: disk on fire" in done.complaints[0]
+    assert names_in(tmp_path) == set()
+
+
+class TestOutOfMemory:
+    @staticmethod
+    def limit(monkeypatch, side):
+        """Let the trunk of the network run out of memory for tiles that are larger than ``side`` with their margin."""
+        from hsi.models.hybridsn import HybridSN
+
+        trunk = HybridSN.trunk
+
+        def tight(self, x):
+            if max(x.shape[-2:]) > side:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            return trunk(self, x)
+
+        monkeypatch.setattr(HybridSN, "trunk", tight)
+
+    def test_a_map_is_made_from_smaller_tiles(self, run, scenes, whole, tmp_path, monkeypatch):
+        self.limit(monkeypatch, 22)
+        words = ("predict", whole / "model.safetensors", scenes["mat"], "--device", "cpu", "--out", "map.tif")
+        done = run(*words)
+        assert done.code == 0, done.stderr
+        assert "out of memory on cpu: going on with tiles of 10 x 10 pixels" in done.stderr
+        from hsi.rasters import read_classes
+
+        confidence = [read_classes(path) for path in (tmp_path / "map_confidence.tif", whole / "confidence.tif")]
+        np.testing.assert_allclose(*confidence, atol=1e-5)
+
+    def test_training_starts_again_with_smaller_tiles(self, run, scenes, tmp_path, monkeypatch):
+        self.limit(monkeypatch, 40)
+        done = run("classify", scenes["mat"], *SHORT, "--out", "run")
+        assert done.code == 0, done.stderr
+        assert "training runs out of memory on cpu: it starts again with tiles of 24 x 24 pixels" in done.stderr
+        assert json.loads((tmp_path / "run" / "run.json").read_text())["recipe"]["tile"] == 24
+
+    def test_when_the_smallest_are_too_large_it_is_said_in_one_line(self, run, scenes, whole, monkeypatch):
+        self.limit(monkeypatch, 1)
+        trained = run("classify", scenes["mat"], *SHORT, "--out", "run")
+        assert (trained.code, len(trained.complaints)) == (1, 1)
+        assert "training runs out of memory on cpu with tiles of 24 x 24 pixels, the smallest" in trained.complaints[0]
+        mapped = run("predict", whole / "model.safetensors", scenes["mat"], "--device", "cpu", "--out", "map.tif")
+        assert (mapped.code, len(mapped.complaints)) == (1, 1)
+        assert "out of memory on cpu with tiles of" in mapped.complaints[0]
+
+
+def test_two_hundred_maps_take_no_more_memory_and_files_than_the_first(tmp_path):
+    scene = scene_from_array(random_cube(20, 16, 15, seed=3))
+    bundle, plan = random_bundle(scene), MemoryPlan(8, 16, 16 << 20)
+    save_bundle(tmp_path / "m.safetensors", bundle)
+    process = psutil.Process()
+
+    def held():
+        gc.collect()
+        return process.memory_info().rss, process.num_fds()
+
+    memory, files = [], []
+    for number in range(200):
+        match = BandMatch(scene, None, "")
+        write_map(tmp_path / f"{number % 3}.tif", bundle, match, MapOptions(), plan, device=torch.device("cpu"))
+        if number in (49, 199):
+            resident, opened = held()
+            memory.append(resident)
+            files.append(opened)
+    assert files[1] <= files[0]
+    assert memory[1] - memory[0] < 8 << 20
