@@ -46,9 +46,9 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
     A sample is a pixel with its window, so ``X`` is a whole cube ``(H, W, B)`` (an array, a :class:`Scene` or an
     ``xarray.DataArray``) and ``y`` a map of labels ``(H, W)``. :meth:`fit` is ``hsi train``: all labelled pixels train,
-    so set those that are for testing to ``background``. :meth:`predict` is ``hsi predict``. Where the window, blending
-    and the linear classifier are left open, they are chosen for ground that is not the training pixels', as
-    ``hsi train`` does; :func:`hsi.classify` knows the test pixels and chooses by these.
+    so set those that are for testing to ``background``. :meth:`predict` is ``hsi predict``. What is left open of
+    window, blending and the linear classifier is chosen for other ground than the training pixels', as by ``hsi
+    train``; :func:`hsi.classify` knows the test pixels and chooses by these.
 
     Args:
         model: A network of ``hsi models``.
