@@ -11,7 +11,7 @@ import torch
 from hsi.deployed import Deployed, Reduction, describe_deployed
 from hsi.errors import UsageError
 from hsi.exporting import ExportError, export, quantise, run_file
-from hsi.models import MODELS, join_discriminant
+from hsi.models import MODELS, join_linear
 from hsi.reducers import reduce_cube
 from hsi.scene import scene_from_array
 from tests.hsi.model_makers import random_bundle, random_cube
@@ -117,7 +117,7 @@ def test_the_temperature_and_the_discriminant_are_inside(cube, tmp_path):
 
     bundle = bundle_of(cube)
     pixels = components_of(cube, bundle)[0].flatten(1).T.numpy()
-    joined = join_discriminant(bundle.model, pixels, np.arange(len(pixels)) % 3)
+    joined = join_linear(bundle.model, "discriminant", pixels, np.arange(len(pixels)) % 3)
     bundle = replace(bundle, model=joined, temperature=2.5)
     export(Deployed(bundle, "tile", "components"), tmp_path / "m.onnx", "onnx", {})
     tile = torch.randn(1, 13, 12, 13)
