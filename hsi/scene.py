@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi import markup
-from hsi.errors import SceneError
+from hsi.errors import SceneError, SceneFileError
 
 Array = NDArray[Any]
 T = TypeVar("T")
@@ -90,7 +90,8 @@ class Scene:
     def fetch_rows(self, block: Block) -> Array:
         """All bands of the file in a block, ``(h, w, bands of the file)``.
 
-        Raises :class:`SceneError` with the rows when they cannot be read, and MemoryError when there is none.
+        Raises :class:`SceneError` with the rows when they cannot be read, :class:`SceneFileError` when that is the
+        file's fault, and MemoryError when there is none.
         """
         try:
             return self.fetch(block)
@@ -100,7 +101,8 @@ class Scene:
             where = str(self.source or self.name)
             reason = " ".join(str(error).split()).removeprefix(f"{where}: ")
             rows = f"rows {block.row + 1} to {block.row + block.height} of {self.height}"
-            raise SceneError(f"{where}: {rows} cannot be read: {reason}") from error
+            kind = SceneFileError if isinstance(error, SceneFileError) else SceneError
+            raise kind(f"{where}: {rows} cannot be read: {reason}") from error
 
     def blocks(self, budget: int = 128 * 2**20) -> Iterator[Block]:
         """Strips of whole rows that cover the scene, each of about ``budget`` bytes as float64, at least one row."""

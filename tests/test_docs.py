@@ -183,6 +183,8 @@ def test_what_is_only_parsed_exists():
         elif rule == "pip":
             named = {name for group in re.findall(r"\[([\w,]+)\]", " ".join(words)) for name in group.split(",")}
             assert named <= set(extras["options.extras_require"]), (page, words)
+        elif rule == "python" and words[1] == "-m":
+            assert all((ROOT / word).exists() for word in words[2:] if "/" in word), (page, words)
         elif rule == "python":
             assert (ROOT / words[1]).is_file(), (page, words)
         else:
@@ -196,7 +198,7 @@ def test_every_example_of_every_command_parses():
         found = commands("\n".join(line.strip() for line in examples.replace("\\\n", " ").splitlines()))
         assert found, f"hsi {name} --help has no example"
         for words in found:
-            parse(words)
+            parse(words[: words.index(">")] if ">" in words else words)
 
 
 def parse(words):

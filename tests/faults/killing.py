@@ -38,7 +38,7 @@ IMPORTED = (matplotlib.pyplot, rasterio, sklearn.discriminant_analysis, hsi.figu
 COMMANDS = (pipelines.classify, pipelines.predict, pipelines.train)
 SMALL = ("--device", "cpu", "--components", "13", "--window", "11", "--epochs", "6", "--no-symmetries")
 OFTEN = (*SMALL, "--checkpoint-every", "0")
-TIMED = {"run.json", "map.json"}  # hold times and what was resumed
+TIMED = {"run.json", "map.json", "report.html", "map_report.html"}  # hold times and what was resumed
 LIMIT = 120  # seconds for a command of some two
 
 
@@ -134,7 +134,7 @@ def make_inputs(folder: Path) -> Path:
 def run(folder: Path, count: int, seed: int) -> dict[str, Any]:
     """Trials of classify, train and predict; all that is counted."""
     torch.set_num_threads(1)
-    hsi.figures.write_figures = lambda folder, run: []
+    hsi.figures.write_figures = lambda folder, run, **options: []
     memory.ROWS = memory.TILE_SIDES = (8, 8)  # so that a small scene is mapped in several strips
     folder.mkdir(parents=True, exist_ok=True)
     scene = str(make_inputs(folder))

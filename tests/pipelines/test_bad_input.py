@@ -27,7 +27,7 @@ def tree(folder):
 def refused(run, tmp_path):
     """Run a command that has to fail; the parts of its message are checked."""
 
-    def check(code, *arguments, says=()):
+    def check(code, *arguments, says=(), kept=False):
         before = tree(tmp_path)
         done = run(*arguments)
         assert done.code == code, done.stderr
@@ -37,7 +37,13 @@ def refused(run, tmp_path):
         assert len(line) < 500
         for part in says:
             assert part in line
-        assert tree(tmp_path) == before  # no runs/ folder and nothing half-written
+        after = tree(tmp_path)
+        if kept:  # of what was trained, and nothing else
+            assert "--resume" in line
+            folders = {path.parent for path in after if path.name == "checkpoint.safetensors"}
+            assert [folder.name[0] for folder in folders] == ["."]
+            after = {path: size for path, size in after.items() if size is not None and path.parent not in folders}
+        assert after == before  # no runs/ folder and nothing half-written
         return done
 
     return check
@@ -231,7 +237,7 @@ class TestSettings:
             (("--window", 9), ("at least 11", "9")),
             (("--window", 43), ("--window is 43", "36 x 40", "smaller")),
             (("--model", "hybridsn-es"), ("unknown model 'hybridsn-es'", "did you mean", "hybridsn-se")),
-            (("--model", "resnet"), ("unknown model 'resnet'", "known: boosting, cnn1d, ")),
+            (("--model", "resnot"), ("unknown model 'resnot'", "known: boosting, cnn1d, ")),
             (("--lr-schedule", "cosin"), ("unknown choice 'cosin'", "did you mean cosine?")),
             (("--lr-schedule", "plateau"), ("plateau", "--val")),
             (("--optimiser", "adamm"), ("did you mean adam",)),
@@ -269,11 +275,11 @@ class TestSettings:
     def test_no_scene_and_unknown_commands(self, refused):
         refused(USAGE, "classify", says=("SCENE", "hsi classify --help"))
         refused(USAGE, "clasify", "x.mat", says=("unknown command 'clasify'", "did you mean classify?"))
-        refused(USAGE, "--verbose", says=("--verbose", "hsi --help"))
+        refused(USAGE, "--loud", says=("--loud", "hsi --help"))
 
     def test_weights_that_are_no_numbers(self, scenes, refused, no_figures):
         options = ("--lr", "1e30", "--epochs", 1)
-        refused(FAILURE, "classify", scenes["mat"], *SMALL, *options, says=("are no numbers", "--lr"))
+        refused(FAILURE, "classify", scenes["mat"], *SMALL, *options, says=("are no numbers", "--lr"), kept=True)
 
     def test_a_loss_that_is_no_number(self, scenes, refused):
         options = ("--lr", "1e30", "--epochs", 5)
@@ -370,7 +376,7 @@ class TestUnforeseen:
             raise error
 
         monkeypatch.setattr("hsi.bundle.save_bundle", fail)
-        refused(FAILURE, "classify", scenes["mat"], *QUICK, "--out", "deep/er/run", says=(says,))
+        refused(FAILURE, "classify", scenes["mat"], *QUICK, "--out", "deep/er/run", says=(says,), kept=True)
 
     def test_debug_shows_where_it_happened(self, tmp_path):
         done = run_apart("inspect", "nothing.mat", "--debug", cwd=tmp_path)

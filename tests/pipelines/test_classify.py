@@ -188,7 +188,7 @@ class TestWhatARunLeaves:
     def test_the_record_says_what_was_run_on_what(self, mat_run, scenes):
         record = content(mat_run.out / "run.json")
         assert record["command"] == ["hsi", "classify", str(scenes["mat"]), *SMALL, "--epochs", "4"]
-        assert record["settings"]["model"] == {"name": "hybridsn-bn", "window": 11}
+        assert record["settings"]["model"] == {"name": "hybridsn-bn", "window": 11, "width": None, "resolution": None}
         assert record["settings"]["reducer"]["components"] == 13
         assert record["recipe"]["epochs"] == len(record["history"]) == 4
         assert (record["seed"], record["device"]) == (0, "cpu")
@@ -358,7 +358,7 @@ class TestSettings:
         record = content(tmp_path / "run" / "run.json")
         settings = record["settings"]
         assert settings["seed"] == 8
-        assert settings["model"] == {"name": "hybridsn-se", "window": 11}
+        assert settings["model"] == {"name": "hybridsn-se", "window": 11, "width": None, "resolution": None}
         assert (settings["training"]["optimiser"], settings["training"]["epochs"]) == ("adam", 2)
         assert settings["training"]["augment"] is False
         assert settings["split"]["train"] == "30"

@@ -253,7 +253,7 @@ class TestRefusals:
             (("--max-memory", "10MB"), "need at least"),
             (("--reject", "2"), "between 0 and 1"),
             (("--smooth", "median:3"), "write majority:3"),
-            (("--engine", "warp"), "'warp' is not one of 'auto', 'dense', 'patch'"),
+            (("--engine", "warp"), "unknown choice 'warp': known: auto, dense, patch"),
             (("--device", "abacus"), "abacus"),
             (("--drop-bands", "3"), "--drop-bands has no effect here"),
             (("--keep-bad-bands",), "--keep-bad-bands has no effect here"),

@@ -376,7 +376,7 @@ class TestOtherCommands:
         with in_this_process(tmp_path):
             done = run_here("compare", scenes["mat"], *options, "--out", "c", cwd=tmp_path)
         assert done.code == 0, done.stderr
-        assert done.stdout.splitlines()[-1] == "open        c/report.html in a browser"
+        assert done.stdout.splitlines()[-1] == "open        c/report.html in a browser, or look at c/comparison.png"
         with opened(tmp_path / "c" / "report.html") as seen:
             assert seen.page.locator("figure.picture img").evaluate("image => image.naturalWidth") > 100
             assert "gml" in seen.page.locator("table").first.inner_text()

@@ -83,7 +83,9 @@ class TestTables:
 
         spread = Spread(0.9926, 0.0101, (0.98, 0.999), 5)
         seconds = {"train": Spread(1234.5, 1, None, 5), "total": Spread(12345.6, 1, None, 5)}
-        row = RowSummary(LONG, None, 5, 5, dict.fromkeys(MEASURES, spread), (), None, seconds, 123_456_789)
+        row = RowSummary(
+            LONG, None, 5, 5, dict.fromkeys(MEASURES, spread), (), None, seconds, 123_456_789, None, None, None
+        )
         split = SplitComparison("random", "random 10%", (row,), None, None, None, None, 1, (), (), {})
         _show_split(split)
         out = capsys.readouterr().out
