@@ -164,8 +164,9 @@ def to_markdown(record: dict[str, Any]) -> str:
     for run in record["runs"]:
         busy = run["busy"]
         lines.append(
-            f"| {run['workers']:,} | {run['clients']} | {run['storage'] / 1e9:g} GB/s "
-            f"| {run['hours']:,.2f} | {run['speed_up']:,.0f} | {busy['workers']:.0%} | {busy['storage']:.0%} | {busy['client']:.0%} | {run['limit']} |"
+            f"| {run['workers']:,} | {run['clients']} | {run['storage'] / 1e9:g} GB/s | {run['hours']:,.2f} "
+            f"| {run['speed_up']:,.0f} | {busy['workers']:.0%} | {busy['storage']:.0%} | {busy['client']:.0%} "
+            f"| {run['limit']} |"
         )
     return "\n".join(lines) + "\n"
 
