@@ -2,97 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from hsi.areas import pixel_hectares
-from hsi.blending import REACH, blend
+from hsi.blending import blend
 from hsi.bundle import Bundle
-from hsi.errors import TrainingError, UsageError
+from hsi.errors import TrainingError
 from hsi.heap import kept_memory
 from hsi.inference import PATCHES, padded_scores
 from hsi.labels import ClassTable
+from hsi.map_writing import MapOptions, MapSummary, Tally, map_table, map_writer, sibling
 from hsi.matching import BandMatch
 from hsi.memory import MemoryPlan, Work, plan_memory
 from hsi.models import choose_engine
 from hsi.partial_map import PartialMap
-from hsi.rasters import (
-    TILE,
-    Write,
-    band_writer,
-    class_dtype,
-    class_map_writer,
-    nodata_value,
-    read_classes,
-)
+from hsi.rasters import TILE, class_dtype, class_map_writer, nodata_value, read_classes
 from hsi.scene import Block, Scene
 from hsi.smoothing import majority
 from hsi.streaming import Strip, component_strips, strip_blocks
 
-UNCLASSIFIED = "unclassified"
-GREY = (128, 128, 128)
+__all__ = [
+    "MapOptions",
+    "MapSummary",
+    "classify_strip",
+    "map_blocks",
+    "map_strips",
+    "map_table",
+    "plan_map",
+    "sibling",
+    "smooth_map",
+    "write_map",
+]
+
 Advance = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class MapOptions:
-    """What to write beside the map, and how to make it.
-
-    ``reject`` is the confidence below which a pixel is "unclassified"; ``symmetries`` averages over the eight
-    symmetries of the square, ``blend`` over the neighbours that look alike.
-    """
-
-    reject: float | None = None
-    probabilities: bool = False
-    novelty: bool = False
-    engine: str = "auto"
-    symmetries: bool = False
-    blend: bool = False
-
-    @property
-    def reach(self) -> int:
-        """How many pixels around a strip have a say in its map, beside their windows."""
-        return REACH if self.blend else 0
-
-    def __post_init__(self) -> None:
-        if self.reject is not None and not 0 < self.reject < 1:
-            raise UsageError(f"--reject is a probability between 0 and 1, found {self.reject:g}")
-
-
-@dataclass(frozen=True)
-class MapSummary:
-    """Pixels and hectares per class id of a map (hectares None where the place is not known), and the rest.
-
-    ``novel`` counts the pixels farther from every class than 99.9 % of the training pixels were; None if not asked.
-    """
-
-    table: ClassTable
-    pixels: Mapping[int, int]
-    hectares: Mapping[int, float] | None
-    without_data: int
-    novel: int | None
-
-
-def map_table(table: ClassTable, reject: bool) -> ClassTable:
-    """The classes of a map: with ``reject`` there is one more, "unclassified", which is not the same as no data.
-
-    Raises :class:`UsageError` when a class has that name already.
-    """
-    if not reject:
-        return table
-    if UNCLASSIFIED in table.names:
-        raise UsageError(f"the model has a class named '{UNCLASSIFIED}' already: leave --reject out")
-    number = 254 if table.ids[-1] < 254 and 0 not in table.ids else table.ids[-1] + 1
-    return ClassTable((*table.ids, number), (*table.names, UNCLASSIFIED), (*table.colours, GREY))
 
 
 def plan_map(bundle: Bundle, match: BandMatch, options: MapOptions, limit: int) -> MemoryPlan:
@@ -117,11 +66,6 @@ def plan_map(bundle: Bundle, match: BandMatch, options: MapOptions, limit: int) 
     return plan_memory(limit, work)
 
 
-def sibling(path: Path, kind: str) -> Path:
-    """``map.tif`` and "confidence" make ``map_confidence.tif``."""
-    return path.with_name(f"{path.stem}_{kind}.tif")
-
-
 def write_map(
     path: Path,
     bundle: Bundle,
@@ -140,21 +84,13 @@ def write_map(
     Strips are kept in ``partial`` as they are done, and those that it has already are taken from there: the files are
     the same. Raises what reading and writing raise.
     """
-    scene = match.scene
-    table = map_table(bundle.table, options.reject is not None)
-    tally = Tally(table, scene)
-    with ExitStack() as stack:
-        stack.enter_context(rasterio.Env(GDAL_CACHEMAX=plan.cache))
-        stack.enter_context(kept_memory())
-        writers = _open_writers(stack, path, scene, bundle, table, options)
+    with map_writer(path, bundle, match.scene, options, plan.cache) as writer, kept_memory():
         strips = map_strips(bundle, match, options, plan, device=device, usable=usable, partial=partial)
         for block, layers in strips:
-            for name, write in writers.items():
-                write(block, layers[name])
-            tally.add(block, layers, bundle.familiar.limits[2])
+            writer.add(block, layers)
             if progress:
-                progress(block.row + block.height, scene.height)
-    return tally.summary()
+                progress(block.row + block.height, match.scene.height)
+    return writer.tally.summary()
 
 
 def map_strips(
@@ -177,7 +113,7 @@ def map_strips(
         if partial and block.row in done:
             yield block, partial.load(block)
             continue
-        layers = classify_strip(next(strips), bundle, table, options, plan, device)
+        layers = classify_strip(next(strips), bundle, table, options, plan.tile, device)
         if partial:
             partial.save(block, layers)
         yield block, layers
@@ -189,54 +125,15 @@ def map_blocks(bundle: Bundle, match: BandMatch, options: MapOptions, plan: Memo
     return strip_blocks(match.scene, window=bundle.model.window + 2 * options.reach, rows=plan.rows)
 
 
-def _open_writers(
-    stack: ExitStack, path: Path, scene: Scene, bundle: Bundle, table: ClassTable, options: MapOptions
-) -> dict[str, Write]:
-    """Writers of the layers that are wanted, by name."""
-    shape, where = (scene.height, scene.width), scene.georeference
-
-    def bands(kind: str, names: list[str]) -> Write:
-        place: dict[str, Any] = {"georeference": where, "nodata": float("nan"), "descriptions": names}
-        return stack.enter_context(band_writer(sibling(path, kind), (len(names), *shape), np.float32, **place))
-
-    writers = {"confidence": bands("confidence", ["largest class probability"])}
-    if options.probabilities:
-        writers["probabilities"] = bands("probabilities", list(bundle.table.names))
-    if options.novelty:
-        writers["novelty"] = bands("novelty", ["Mahalanobis distance to the nearest class"])
-    writers["map"] = stack.enter_context(class_map_writer(path, shape, table, georeference=where))
-    return {name: _TileRows(write, scene.height) for name, write in writers.items()}
-
-
-class _TileRows:
-    """Passes rows on as whole rows of a GeoTIFF's tiles, so that each tile is compressed once, whatever the strips."""
-
-    def __init__(self, write: Write, height: int) -> None:
-        self.write, self.height, self.row = write, height, 0
-        self.held: list[NDArray[Any]] = []
-
-    def __call__(self, block: Block, values: NDArray[Any]) -> None:
-        """Take the next rows ``(..., h, W)``, which end with the last row of ``block``."""
-        self.held.append(values)
-        end = block.row + block.height
-        whole = end if end == self.height else end // TILE * TILE
-        if whole == self.row:
-            return
-        rows = np.concatenate(self.held, axis=-2)
-        ready = whole - self.row
-        self.write(Block(self.row, 0, ready, block.width), rows[..., :ready, :])
-        self.held, self.row = [rows[..., ready:, :].copy()], whole
-
-
 def classify_strip(
-    strip: Strip, bundle: Bundle, table: ClassTable, options: MapOptions, plan: MemoryPlan, device: torch.device
+    strip: Strip, bundle: Bundle, table: ClassTable, options: MapOptions, tile: int, device: torch.device
 ) -> dict[str, NDArray[Any]]:
     """All layers of a strip: map ``(h, W)`` and bands ``(C, h, W)``, without values where there is no data."""
     height, width = strip.valid.shape
     reach, half = options.reach, bundle.model.window // 2
     probabilities = np.empty((len(bundle.table), height + 2 * reach, width + 2 * reach), np.float32)
     padded = torch.from_numpy(strip.padded)
-    how: dict[str, Any] = {"engine": options.engine, "tile": plan.tile, "symmetries": options.symmetries}
+    how: dict[str, Any] = {"engine": options.engine, "tile": tile, "symmetries": options.symmetries}
     for block, scores in padded_scores(bundle.model, padded, device=device, **how):
         rows, columns = block.slices
         probabilities[:, rows, columns] = scores.softmax(0).cpu().numpy()
@@ -283,33 +180,3 @@ def smooth_map(path: Path, size: int, table: ClassTable, scene: Scene, summary: 
             write(block, smoothed)
             tally.add(block, {"map": smoothed}, 0.0)
     return replace(tally.summary(), novel=summary.novel)
-
-
-class Tally:
-    """Counts of a map as it is written."""
-
-    def __init__(self, table: ClassTable, scene: Scene) -> None:
-        self.table, self.scene = table, scene
-        self.hectares_of_row = pixel_hectares(scene.georeference, scene.height, scene.width)
-        self.pixels, self.hectares = np.zeros(len(table), np.int64), np.zeros(len(table))
-        self.without_data = 0
-        self.novel: int | None = None
-
-    def add(self, block: Block, layers: Mapping[str, NDArray[Any]], limit: float) -> None:
-        """Count the classes of some rows."""
-        ids = layers["map"]
-        for i, number in enumerate(self.table.ids):
-            in_row = np.count_nonzero(ids == number, axis=1)
-            self.pixels[i] += in_row.sum()
-            if self.hectares_of_row is not None:
-                self.hectares[i] += in_row @ self.hectares_of_row[block.slices[0]]
-        self.without_data += int(np.count_nonzero(ids == nodata_value(self.table)))
-        if "novelty" in layers:
-            self.novel = (self.novel or 0) + int(np.count_nonzero(layers["novelty"] > limit))
-
-    def summary(self) -> MapSummary:
-        """The counts so far."""
-        by_id = dict(zip(self.table.ids, self.pixels.tolist(), strict=True))
-        known = self.hectares_of_row is not None
-        hectares = dict(zip(self.table.ids, self.hectares.tolist(), strict=True)) if known else None
-        return MapSummary(self.table, by_id, hectares, self.without_data, self.novel)

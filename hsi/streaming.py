@@ -76,6 +76,34 @@ def component_strips(
             held, valid, row = held[:, ready:].copy(), valid[ready:].copy(), row + ready
 
 
+def read_strip(
+    scene: Scene,
+    reducer: Reducer,
+    block: Block,
+    *,
+    window: int,
+    convert: Convert | None = None,
+    usable: Mask | None = None,
+) -> Strip:
+    """The strip of ``block``, whole rows, read on its own: the same to the last bit as :func:`component_strips` has it.
+
+    ``usable`` ``(rows, W)`` is of the rows that are read, which are those of :func:`rows_around`. Raises
+    :class:`SceneError` that names the rows which cannot be read.
+    """
+    half, around = window // 2, rows_around(scene, block, window)
+    components, found = _reduce_in_pieces(scene, scene.fetch_rows(around), reducer, convert, usable)
+    above = block.row - around.row
+    below = around.height - above - block.height
+    padded = np.pad(components, ((0, 0), (half - above, half - below), (half, half)))
+    return Strip(block, padded, found[above : above + block.height])
+
+
+def rows_around(scene: Scene, block: Block, window: int) -> Block:
+    """The whole rows of the scene that the windows of ``block`` look at."""
+    top, bottom = max(0, block.row - window // 2), min(scene.height, block.row + block.height + window // 2)
+    return Block(top, 0, bottom - top, scene.width)
+
+
 def _wanted_rows(scene: Scene, window: int, rows: int, skip: Collection[int]) -> Mask:
     """The rows ``(H,)`` that strips which are not skipped look at."""
     wanted, half = np.zeros(scene.height, bool), window // 2
@@ -125,5 +153,7 @@ def _reduce_in_pieces(
         found[rows] = usable_pixels(cube, scene.nodata)
         if allowed is not None:
             found[rows] &= allowed[rows]
-        components[:, rows] = reduce_cube(convert(cube) if convert else cube, reducer, found[rows])
+        values = convert(cube) if convert else cube
+        for i, pixels in enumerate(values, start=top):  # alone, so that a row is the same whatever is read with it
+            components[:, i : i + 1] = reduce_cube(pixels[None], reducer, found[i : i + 1])
     return components, found

@@ -360,14 +360,8 @@ class Trainer:
         total = sum(len(part.pixels) if isinstance(part, Tile) else len(part) for part in parts)
         turn = int(torch.randint(8, (), generator=self.generator)) if self.recipe.augment else 0
         self.optimiser.zero_grad(set_to_none=True)
-        losses, right = [], []
         kept = self._keep() if self.recipe.context_dropout else None
-        for part in parts:
-            scores, codes = self._scores(self.engine, part, turn, kept)
-            share = self._loss_sum(scores, codes) / total
-            share.backward()  # type: ignore[no-untyped-call]
-            losses.append(share.detach())
-            right.append((scores.argmax(1) == codes).sum())
+        loss, right = self._backward(parts, total, turn, kept)
         if self.recipe.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         self.optimiser.step()
@@ -375,7 +369,18 @@ class Trainer:
         # random grouping may need a step more than planned, which the schedule would refuse
         if self.recipe.lr_schedule != "plateau" and self.state.steps_done <= self.recipe.steps:
             self.schedule.step()
-        return float(torch.stack(losses).sum()), int(torch.stack(right).sum()), total
+        return loss, right, total
+
+    def _backward(self, parts: list[Any], total: int, turn: int, kept: Kept | None) -> tuple[float, int]:
+        """Gradients of the mean loss over the ``total`` pixels of all parts; returns it, and how many are right."""
+        losses, right = [], []
+        for part in parts:
+            scores, codes = self._scores(self.engine, part, turn, kept)
+            share = self._loss_sum(scores, codes) / total
+            share.backward()  # type: ignore[no-untyped-call]
+            losses.append(share.detach())
+            right.append((scores.argmax(1) == codes).sum())
+        return float(torch.stack(losses).sum()), int(torch.stack(right).sum())
 
     def _loss_sum(self, scores: Tensor, codes: Tensor) -> Tensor:
         """Cross-entropy of ``(n, classes)`` scores, weighted by class, summed over pixels."""

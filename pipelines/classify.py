@@ -21,6 +21,7 @@ from .command import Command
 from .input_options import LabelOptions, SceneOptions, label_options, scene_options
 from .options import overrides_of, resume_options, setting_options
 from .outputs import show_accuracy, show_written
+from .processes import own_place, training_group
 
 EPILOG = """\b
 Examples:
@@ -75,7 +76,12 @@ def command(
     detail_settings(settings)
     with watch.stage("read"):
         inputs = read_inputs(scene_path, scene_options, label_options)
-    with run_folder(out, overwrite, resume) as work, repeatable(settings):
+    with (
+        training_group(settings, resume) as settings,
+        own_place(out) as place,
+        run_folder(place, overwrite, resume) as work,
+        repeatable(settings),
+    ):
         report = classify(inputs, settings, Keeping(work, checkpoint_every), watch, ["hsi", *sys.argv[1:]], asked)
     show_accuracy(report)
     show_written(out)

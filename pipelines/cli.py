@@ -12,7 +12,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from hsi.errors import HsiError, UnknownNameError
+from hsi.errors import HelpedError, HsiError, UnknownNameError
 from hsi.flow.interrupts import ending_interrupts, exit_code
 from hsi.telling import listening
 from hsi.version import __version__
@@ -21,6 +21,7 @@ from . import verbosity
 from .command import Command
 from .listening import Terminal
 from .plain import plain
+from .processes import check_command, is_helper, launched
 
 # shown by --help without importing what they need
 COMMANDS = {
@@ -86,8 +87,15 @@ class LazyGroup(Command, click.Group):
 
 @click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="hsi")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Land-cover maps and believable accuracy tables from hyperspectral cubes."""
+    if launched():
+        from .terminal import hush
+
+        check_command(str(context.invoked_subcommand))
+        if is_helper():
+            hush()
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -117,6 +125,8 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except HelpedError:
+        sys.exit(0)
     except HsiError as error:
         if debug:
             raise

@@ -24,6 +24,7 @@ HEADINGS = {
         *("mapping", "max_memory", "reject", "smooth", "symmetries", "blend", "resample_bands", "engine"),
         *("probabilities", "novelty"),
     ),
+    "Workers": ("scheduler", "workers", "block_timeout"),
     "Export": ("form", "shape", "values", "int8", "check"),
     "Output": ("resume", "out", "folder", "overwrite", "cog", "names", "kind", "as_json"),
     GENERAL: ("quiet", "verbose", "debug"),

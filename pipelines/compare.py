@@ -48,6 +48,10 @@ Examples:
 @click.option(
     "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at once; they share the cores."
 )
+@click.option(
+    "--scheduler", metavar="ADDRESS",
+    help="Runs on the workers of this Dask scheduler (tcp://host:8786), which share the folder OUT and the inputs.",
+)  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of runs and tables. [default: runs/compare/NAME]")
 @click.option("--dry-run", is_flag=True, help="List the runs and which of them are finished, and stop.")
 @label_options
@@ -60,6 +64,7 @@ def command(
     seeds: str | None,
     only: str | None,
     jobs: int,
+    scheduler: str | None,
     out: Path | None,
     dry_run: bool,
     label_options: LabelOptions,
@@ -76,6 +81,7 @@ def command(
     Each run is an 'hsi classify' in its own folder in OUT/runs. Finished runs are not run again unless settings, data
     or the version of hsi changed, so the same command goes on after an interrupt. Tables are made anew each time.
     """
+    from hsi.errors import UsageError
     from hsi.experiment import choose_rows, parse_seeds
 
     overrides = overrides_of(options)
@@ -89,7 +95,9 @@ def command(
         experiment = choose_rows(experiment, _listed(only))
     out = out or Path("runs") / "compare" / what.stem
     check_folder(out)
-    compare(experiment, where, out, jobs, dry_run)
+    if scheduler and jobs > 1:
+        raise UsageError("--jobs is for this machine; with --scheduler there is a run for each thread of its workers")
+    compare(experiment, where, out, jobs, dry_run, scheduler)
 
 
 def _from_file(path: Path, others: Sequence[Any], labels: LabelOptions, scene: SceneOptions) -> tuple[Experiment, str]:
@@ -145,7 +153,9 @@ def check_folder(out: Path) -> None:
         raise OutputError(f"{out}: is the folder of a single run: choose another --out")
 
 
-def compare(experiment: Experiment, where: str, out: Path, jobs: int, dry_run: bool) -> None:
+def compare(
+    experiment: Experiment, where: str, out: Path, jobs: int, dry_run: bool, scheduler: str | None = None
+) -> None:
     """Plan, run what is missing, and write and show the tables.
 
     Raises :class:`ComparisonError` after all else when a run failed.
@@ -160,7 +170,7 @@ def compare(experiment: Experiment, where: str, out: Path, jobs: int, dry_run: b
     if dry_run:
         show_plan(plan, finished)
         return
-    failed = run_missing(plan, finished, jobs)
+    failed = run_missing(plan, finished, jobs, scheduler)
     runs = [run for run in map(finished_run, plan.runs) if run]
     if not runs:
         raise ComparisonError(f"all {len(failed)} runs failed, the first with: {failed[0].message} ({failed[0].log})")
@@ -195,9 +205,9 @@ def about_this(plan: Plan) -> dict[str, Any]:
     }
 
 
-def run_missing(plan: Plan, finished: Sequence[PlacedRun], slots: int) -> list[FailedRun]:
+def run_missing(plan: Plan, finished: Sequence[PlacedRun], slots: int, scheduler: str | None = None) -> list[FailedRun]:
     """Run what is not finished, say how each run ended, and return those that failed."""
-    from .jobs import run_jobs, threads_each
+    from .jobs import run_jobs, run_jobs_on, threads_each
 
     missing, total = {run.name: run for run in plan.runs if run not in finished}, len(plan.runs)
     slots = max(1, min(slots, len(missing)))
@@ -205,7 +215,7 @@ def run_missing(plan: Plan, finished: Sequence[PlacedRun], slots: int) -> list[F
     say("runs", f"{total}: {len(finished)} finished before, {len(missing)} to run")
     if not missing:
         return []
-    say("", f"{slots} at a time, {threads} threads each")
+    say("", f"on the workers of {scheduler}" if scheduler else f"{slots} at a time, {threads} threads each")
     failed: list[FailedRun] = []
     ended = [len(finished)]
     with progress("compare", "runs") as advance:
@@ -219,7 +229,10 @@ def run_missing(plan: Plan, finished: Sequence[PlacedRun], slots: int) -> list[F
 
         try:
             jobs = [run.job(plan.experiment.scene) for run in missing.values()]
-            run_jobs(jobs, slots, threads, note_end, note_change)
+            if scheduler:
+                run_jobs_on(scheduler, jobs, plan.runs[0].out, note_end, note_change)
+            else:
+                run_jobs(jobs, slots, threads, note_end, note_change)
         except KeyboardInterrupt:
             warn(f"{ended[0] - len(failed)} of {total} runs are finished and kept: the same command goes on from there")
             raise

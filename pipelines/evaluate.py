@@ -129,7 +129,7 @@ class Pair:
 def read_both(map_path: Path, options: LabelOptions) -> Pair:
     """The map and the reference on its grid."""
     from hsi.labels import codes_of, without
-    from hsi.mapping import UNCLASSIFIED
+    from hsi.map_writing import UNCLASSIFIED
     from hsi.readers import open_scene
 
     with progress("map"):

@@ -38,15 +38,17 @@ LABEL_CHOICES = (
 
 def scene_options(function: Callable[..., None]) -> Callable[..., None]:
     """Add the options of :class:`SceneOptions`; they arrive together as ``scene_options``."""
-    return _gathered(function, SCENE_CHOICES, SceneOptions, "scene_options")
+    return gathered(function, SCENE_CHOICES, SceneOptions, "scene_options")
 
 
 def label_options(function: Callable[..., None]) -> Callable[..., None]:
     """Add the options of :class:`LabelOptions`; they arrive together as ``label_options``."""
-    return _gathered(function, LABEL_CHOICES, LabelOptions, "label_options")
+    return gathered(function, LABEL_CHOICES, LabelOptions, "label_options")
 
 
-def _gathered(function: Callable[..., None], choices: Any, kind: Any, name: str) -> Callable[..., None]:
+def gathered(function: Callable[..., None], choices: Any, kind: Any, name: str) -> Callable[..., None]:
+    """Add options that arrive together, as a ``kind`` called ``name``."""
+
     @functools.wraps(function)
     def gather(**given: Any) -> None:
         gathered = kind(**{entry.name: given.pop(entry.name) for entry in fields(kind)})

@@ -72,6 +72,21 @@ def run_jobs(jobs: Sequence[Job], slots: int, threads: int, ended: Ended, change
             _stop(running)
 
 
+def run_jobs_on(scheduler: str, jobs: Sequence[Job], shared: Path, ended: Ended, changed: Changed) -> None:
+    """As :func:`run_jobs` on the workers of a Dask scheduler, which share the folder ``shared`` and this one.
+
+    Raises :class:`ClusterError` when they do not, or the scheduler is lost.
+    """
+    from hsi.cluster.connecting import connected
+    from hsi.cluster.running import Command, run_commands
+
+    by_name = {job.name: job for job in jobs}
+    module, here = f"{__package__}.cli", str(Path.cwd())
+    commands = {job.name: Command(module, job.arguments, here, str(job.log.absolute())) for job in jobs}
+    with connected(scheduler) as client:
+        run_commands(client, commands, shared, lambda name, code, seconds: ended(by_name[name], code, seconds), changed)
+
+
 def _environment(threads: int) -> dict[str, str]:
     """This process's environment, in which Python finds this package."""
     places = [str(ROOT), os.environ.get("PYTHONPATH", "")]

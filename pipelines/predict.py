@@ -21,10 +21,12 @@ from hsi.flow.unfinished import Unfinished, check_unfinished, unfinished_files, 
 
 from .beside import layer_files, map_report, older_files
 from .choices import Choice
+from .cluster_options import ClusterOptions, cluster_options
 from .command import Command
 from .input_options import SceneOptions, scene_options
 from .outputs import show_areas
 from .reporting import write_map_report
+from .spreading import Farm, check_cluster, map_on_workers, usual_limit
 from .terminal import progress, say, warn
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from hsi.memory import MemoryPlan
     from hsi.partial_map import PartialMap
     from hsi.scene import Scene
+    from hsi.telling import Advance
 
 ENGINES = ("auto", "dense", "patch")
 EPILOG = """\b
@@ -45,6 +48,8 @@ Examples:
   hsi predict runs/demo/model.safetensors data/indian_pines.mat --out map.tif
   hsi predict model.safetensors flightline.hdr --out map.tif \\
       --max-memory 1GB --probabilities --reject 0.6
+  hsi predict model.safetensors /vsis3/bucket/scene.tif --out map.tif \\
+      --scheduler tcp://host:8786
 """
 
 
@@ -54,7 +59,11 @@ Examples:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The map to write, a GeoTIFF.")
 @click.option("--overwrite", is_flag=True, help="Replace a map of that name.")
 @click.option("--resume", is_flag=True, help="Go on with a map that was interrupted; if there is none, start it.")
-@click.option("--max-memory", help="Most memory to use, such as 1GB. [default: half of what is free]")
+@click.option(
+    "--max-memory",
+    help="Most memory to use, such as 1GB; of each worker where there are any. [default: half of what is free, shared "
+    "by --workers; 2GB with --scheduler]",
+)
 @click.option("--probabilities", is_flag=True, help="Also write the probability of every class, one band each.")
 @click.option("--reject", type=float, help='Below this confidence a pixel is "unclassified".')
 @click.option("--novelty", is_flag=True, help="Also write how unlike the training pixels each pixel is.")
@@ -72,6 +81,11 @@ Examples:
 @click.option("--resample-bands", is_flag=True, help="Interpolate the model's bands when the scene has others.")
 @click.option("--engine", type=Choice(ENGINES), default="auto", show_default=True, help="Shared trunk or patches.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
+@cluster_options
+@click.option(
+    "--block-timeout", type=click.FloatRange(1), metavar="SECONDS",
+    help="Send a block to another worker when no result came in that time. [default: 600]",
+)  # fmt: skip
 @scene_options
 def command(
     model_path: Path,
@@ -91,12 +105,15 @@ def command(
     blend: bool | None,
     engine: str,
     device: str,
+    cluster: ClusterOptions,
+    block_timeout: float | None,
     scene_options: SceneOptions,
 ) -> None:
     """Map SCENE with the model in MODEL (from 'hsi train' or a run of 'hsi classify').
 
     The scene is read, mapped and written by blocks, so that its size does not matter. Beside the map come its
-    confidence, a report to open in a browser, and a record with the areas of the classes.
+    confidence, a report to open in a browser, and a record with the areas of the classes. With --scheduler or
+    --workers, Dask workers read and map the blocks, and this process writes them.
     """
     import rasterio
 
@@ -104,7 +121,7 @@ def command(
     from hsi.devices import resolve_device
     from hsi.mapping import MapOptions, plan_map
     from hsi.matching import match_bands
-    from hsi.memory import free_memory, parse_memory, resident_memory
+    from hsi.memory import parse_memory
     from hsi.models import choose_engine
     from hsi.smoothing import parse_smoothing
 
@@ -114,7 +131,8 @@ def command(
     check_unfinished(out, out, resume, overwrite)
     refuse_band_choices(scene_options)
     size = parse_smoothing(smooth) if smooth else None
-    limit = parse_memory(max_memory) if max_memory else resident_memory() + free_memory() // 2
+    check_cluster(cluster, block_timeout)
+    limit = parse_memory(max_memory) if max_memory else usual_limit(cluster)
     place = resolve_device(device)
     bundle = load_bundle(model_path)
     choose_engine(engine, bundle.model)
@@ -135,7 +153,11 @@ def command(
         job, partial = begin_map(work, job, map_facts(job, sums), bool(max_memory))
         say_plan(job, limit)
         draft = work.files / out.name
-        summary = write_layers(draft, job, size, cog, watch, partial)
+        farm = Farm(cluster, model_path, resample_bands, device, block_timeout) if cluster.given else None
+        with watch.stage("map"), progress("map", "rows") as advance:
+            summary = map_strips(draft, job, partial, advance, farm)
+        with watch.stage("finish"):
+            summary = finish_layers(draft, job, size, cog, summary)
         record = describe(job, summary, watch)
         record |= {"model": str(model_path), "sha256": sums, "smooth": smooth}
         if not no_report:
@@ -249,32 +271,43 @@ def map_facts(job: Job, sums: Mapping[str, str]) -> dict[str, Any]:
 
 
 def scene_facts(scene: Scene) -> list[list[Any]]:
-    """Name, size and time of each of a scene's files, by which it is seen whether they have changed."""
+    """Name, size and time of each of a scene's files, by which it is seen whether they have changed.
+
+    Of a raster behind a network its name and its size in pixels.
+    """
     from hsi.readers import files_of
+    from hsi.readers.remote import is_remote, remote_name
 
     assert scene.source is not None, "opened from a file"
+    if is_remote(scene.source):
+        return [[remote_name(scene.source), scene.height, scene.width]]
     found = [(path, path.stat()) for path in files_of(scene.source)]
     return [[path.name, stat.st_size, stat.st_mtime_ns] for path, stat in found]
 
 
-def write_layers(
-    draft: Path, job: Job, smooth: int | None, cog: bool, watch: Stopwatch, partial: PartialMap
-) -> MapSummary:
-    """Map the scene into ``draft`` and the files beside it, with a progress bar, smoothed by a window of ``smooth``.
+def map_strips(draft: Path, job: Job, partial: PartialMap, advance: Advance, farm: Farm | None) -> MapSummary:
+    """Map the scene into ``draft`` and the files beside it, here or on the workers of a ``farm``.
 
     Strips are taken from ``partial`` where they are done and kept there as they are.
     """
+    from hsi.mapping import write_map
+
+    if farm:
+        return map_on_workers(draft, job, partial, advance, farm)
+    return write_map(
+        draft, job.bundle, job.match, job.options, job.plan,
+        device=job.device, usable=job.usable, progress=advance, partial=partial,
+    )  # fmt: skip
+
+
+def finish_layers(draft: Path, job: Job, smooth: int | None, cog: bool, summary: MapSummary) -> MapSummary:
+    """Smooth the map by a window of ``smooth`` and turn the files into cloud-optimised ones, as is asked for."""
     import rasterio
 
-    from hsi.mapping import smooth_map, write_map
+    from hsi.mapping import smooth_map
     from hsi.rasters import make_cog
 
-    with watch.stage("map"), progress("map", "rows") as advance:
-        summary = write_map(
-            draft, job.bundle, job.match, job.options, job.plan,
-            device=job.device, usable=job.usable, progress=advance, partial=partial,
-        )  # fmt: skip
-    with watch.stage("finish"), progress("finish"), rasterio.Env(GDAL_CACHEMAX=job.plan.cache):
+    with progress("finish"), rasterio.Env(GDAL_CACHEMAX=job.plan.cache):
         if smooth:
             summary = smooth_map(draft, smooth, summary.table, job.match.scene, summary)
         if cog:

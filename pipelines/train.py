@@ -20,6 +20,7 @@ from hsi.flow.unfinished import check_unfinished, unfinished_files
 from .command import Command
 from .input_options import LabelOptions, SceneOptions, label_options, scene_options
 from .options import overrides_of, resume_options, setting_options
+from .processes import own_place, training_group
 from .terminal import say
 
 EPILOG = """\b
@@ -68,7 +69,12 @@ def command(
     check_names(settings)
     inputs = read_inputs(scene_path, scene_options, label_options)
     watch = Stopwatch()
-    with unfinished_files(out, resume=resume, overwrite=overwrite) as work, repeatable(settings):
+    with (
+        training_group(settings, resume) as settings,
+        own_place(out) as place,
+        unfinished_files(place, resume=resume, overwrite=overwrite) as work,
+        repeatable(settings),
+    ):
         run = fit_run(inputs, settings, split_labels(inputs, settings), watch, Keeping(work, checkpoint_every))
         save(work.files / out.name, run)
     last = run.fitted.history[run.fitted.epoch - 1]

@@ -71,7 +71,7 @@ def training_pixels(split: Split) -> str:
 
 def write_map(folder: Path, inputs: Inputs, predicted: Predicted) -> MapSummary:
     """Write the class map, and the confidence where there is one; returns the pixels of each class."""
-    from hsi.mapping import Tally
+    from hsi.map_writing import Tally
     from hsi.rasters import class_dtype, nodata_value, write_band, write_class_map
     from hsi.scene import Block
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hsi.errors import HelpedError
 from hsi.flow.inputs import Inputs
 from hsi.flow.keeping import Keeping, identity_of
 from hsi.flow.learning import train_in_memory
@@ -60,6 +61,7 @@ def fit_run(inputs: Inputs, settings: Settings, split: Split, watch: Stopwatch, 
     from hsi.devices import resolve_device
     from hsi.familiarity import learn_familiarity
     from hsi.models import build_model, join_linear
+    from hsi.shared_training import SharedTrainer, current_group
     from hsi.training import Trainer
 
     scene, labels = inputs.scene, inputs.labels
@@ -77,15 +79,18 @@ def fit_run(inputs: Inputs, settings: Settings, split: Split, watch: Stopwatch, 
     )
 
     def make(tile: int | None) -> Trainer:
-        return Trainer(
-            copy.deepcopy(model), padded, codes, split.train, split.validation, settings.training,
-            device=resolve_device(settings.device), seed=settings.seed, tile=tile,
-        )  # fmt: skip
+        given = (copy.deepcopy(model), padded, codes, split.train, split.validation, settings.training)
+        where: dict[str, Any] = {"device": resolve_device(settings.device), "seed": settings.seed, "tile": tile}
+        group = current_group()
+        return SharedTrainer(*given, **where, group=group) if group else Trainer(*given, **where)
 
     trained_on = hash_inputs(scene.source, labels.source, *given_files(settings))
     arrays: dict[str, NDArray[Any]] = {"components": padded, "labels": codes}
     identity = identity_of(settings, split, arrays, trained_on) if keeping else {}
     trainer, fitted, resumed_from = train_in_memory(make, settings, keeping, identity, watch)
+    group = current_group()
+    if group and group.rank:
+        raise HelpedError(f"process {group.rank} of {group.world} has helped to train, and the first goes on alone")
     rows, columns = np.nonzero(split.train)
     spectra, truth = padded[:, rows + half, columns + half].T, codes[split.train]
     kind = settings.mapping.spectral or "none"

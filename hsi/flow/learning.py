@@ -32,6 +32,7 @@ def train_in_memory(
     tiles are too large, or batches are.
     """
     from hsi.devices import is_out_of_memory
+    from hsi.shared_training import current_group
 
     sides: list[int | None] = [None, *TILE_SIDES]
     begun = tile_of(keeping)
@@ -45,7 +46,7 @@ def train_in_memory(
             keeper = Keeper(keeping, {**identity, "device": trainer.device.type, "recipe": trainer.recipe.to_dict()})
             return trainer, train(trainer, keeper, watch), keeper.resumed_from
         except RuntimeError as error:  # torch's out of memory is one
-            if not is_out_of_memory(error):
+            if current_group() or not is_out_of_memory(error):  # processes that train together have the same tiles
                 raise
             out_of_memory(trainer, tile, error)
         del trainer

@@ -17,6 +17,7 @@ from hsi.readers.label_request import LabelRequest
 from hsi.readers.paired_labels import read_together, training_and_test
 from hsi.readers.products import product_file
 from hsi.readers.reader import READERS, Array, ArrayInfo, LabelContent, Reader, check_file
+from hsi.readers.remote import is_remote, open_remote
 from hsi.readers.siblings import label_files, label_names
 from hsi.readers.vector_files import KNOWN, is_vector
 from hsi.readers.vectors import read_vector_labels
@@ -38,11 +39,17 @@ class Found:
 def open_scene(path: Path | str, variable: str | None = None) -> Scene:
     """The cube in a file as a :class:`Scene` ``(H, W, B)``; formats that allow it are read by window later.
 
-    ``path`` may be the folder of a product. ``variable`` names one of several cubes in a file. Raises
-    :class:`SceneFileError` for a file that is missing, damaged or of no known format, :class:`SceneError` when it holds
-    no cube of real numbers, and :class:`UsageError` for a wrong ``variable`` or when several cubes need one.
+    ``path`` may be the folder of a product, or GDAL's name for a raster behind a network. ``variable`` names one of
+    several cubes in a file. Raises :class:`SceneFileError` for a file that is missing, damaged or of no known format,
+    :class:`SceneError` when it holds no cube of real numbers, and :class:`UsageError` for a wrong ``variable`` or when
+    several cubes need one.
     """
-    path = product_file(Path(path))
+    path = Path(path)
+    if is_remote(path):
+        if variable is not None:
+            raise UsageError(f"{path}: a raster behind a network holds one cube: leave --variable {variable} out")
+        return open_remote(path)
+    path = product_file(path)
     check_file(path)
     if is_vector(path):
         raise SceneFileError(f"{path}: holds polygons or points, expected a cube; give it as --labels of a scene")

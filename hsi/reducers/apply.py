@@ -24,11 +24,17 @@ def fit_reducer(
     ``valid`` is ``(H, W)`` bool. Raises :class:`UsageError` when the settings do not suit the scene and
     :class:`SceneError` when no pixel is valid.
     """
+    reducer = reducer_for(scene, settings, valid)
+    reducer.fit(_blocks(scene, valid, progress))
+    return reducer
+
+
+def reducer_for(scene: Scene, settings: ReducerSettings, valid: NDArray[np.bool_]) -> Reducer:
+    """A reducer that has learned nothing yet. Raises as :func:`fit_reducer` does, before the scene is read."""
     reducer = find_reducer(settings)(settings)
     reducer.check(len(scene.bands))
     if not valid.any():
         raise SceneError(f"{scene.source or scene.name}: no valid pixel: all are NaN, zero or nodata")
-    reducer.fit(_blocks(scene, valid, progress))
     return reducer
 
 

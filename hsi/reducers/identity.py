@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hsi.errors import UsageError
-from hsi.reducers.reducer import REDUCERS, Pixels, Reducer, ValidBlock, stream_moments
+from hsi.reducers.reducer import REDUCERS, Pixels, Reducer, Summary
 
 
 @REDUCERS.register("identity")
@@ -32,9 +32,9 @@ class Identity(Reducer):
             if given:
                 raise UsageError(f"the identity reducer scales every band anyway: leave {option} out")
 
-    def fit(self, blocks: Iterable[ValidBlock]) -> None:
+    def learn(self, summary: Summary) -> None:
         """Learn mean and standard deviation of each band."""
-        moments = stream_moments(blocks)
+        moments = summary.moments
         self.mean_ = moments.mean
         scale = np.sqrt(np.diag(moments.covariance))
         self.scale_ = np.where(scale == 0, 1.0, scale)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import scipy.linalg
@@ -13,9 +13,10 @@ from hsi.reducers.reducer import (
     REDUCERS,
     LinearReducer,
     Moments,
-    ValidBlock,
-    add_moments,
+    Pixels,
+    Summary,
     fix_signs,
+    moments_of,
     refuse_too_few,
     refuse_too_many,
 )
@@ -44,19 +45,17 @@ class MNF(LinearReducer):
             raise UsageError("--standardise has no effect on the mnf reducer: leave it out, or add --reducer pca")
         refuse_too_many(self.wanted, bands)
 
-    def fit(self, blocks: Iterable[ValidBlock]) -> None:
+    def summarise(self, cube: Pixels, valid: NDArray[np.bool_]) -> Summary:
+        """Moments of the valid pixels, and of the differences between those that are neighbours in a row."""
+        values = cube.astype(np.float64)
+        pairs = valid[:, 1:] & valid[:, :-1]
+        return Summary(moments_of(values[valid]), moments_of((values[:, 1:] - values[:, :-1])[pairs]))
+
+    def learn(self, summary: Summary) -> None:
         """Learn mean, noise and axes. Raises :class:`UsageError` when no two neighbours are valid."""
-        total: Moments | None = None
-        differences: Moments | None = None
-        for cube, valid in blocks:
-            values = cube.astype(np.float64)
-            pairs = valid[:, 1:] & valid[:, :-1]
-            pixels, noise = values[valid], (values[:, 1:] - values[:, :-1])[pairs]
-            total = add_moments(total, pixels)
-            differences = add_moments(differences, noise)
-        if total is None or differences is None:
+        if summary.pixels is None or summary.differences is None:
             raise UsageError("the mnf reducer needs valid pixels side by side to estimate noise: use --reducer pca")
-        self._solve(total, differences.covariance / 2)
+        self._solve(summary.pixels, summary.differences.covariance / 2)
 
     def _solve(self, moments: Moments, noise: NDArray[np.float64]) -> None:
         bands = len(noise)

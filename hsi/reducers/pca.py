@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from hsi.reducers.reducer import (
     REDUCERS,
     LinearReducer,
-    ValidBlock,
+    Summary,
     fix_signs,
     refuse_too_few,
     refuse_too_many,
-    stream_moments,
 )
 
 
@@ -32,9 +31,9 @@ class PCA(LinearReducer):
         """Raise :class:`UsageError` for more components than bands."""
         refuse_too_many(self.wanted, bands)
 
-    def fit(self, blocks: Iterable[ValidBlock]) -> None:
-        """Learn mean and axes from blocks. Raises :class:`UsageError` when fewer axes carry variance."""
-        moments = stream_moments(blocks)
+    def learn(self, summary: Summary) -> None:
+        """Learn mean and axes. Raises :class:`UsageError` when fewer axes carry variance."""
+        moments = summary.moments
         covariance = moments.covariance
         scale = np.sqrt(np.diag(covariance)) if self.settings.standardise else np.ones(len(covariance))
         scale[scale == 0] = 1.0

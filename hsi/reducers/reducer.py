@@ -31,9 +31,20 @@ class Reducer(ABC):
     def check(self, bands: int) -> None:
         """Raise :class:`UsageError` when the settings do not suit a scene of that many bands."""
 
-    @abstractmethod
     def fit(self, blocks: Iterable[ValidBlock]) -> None:
-        """Learn from a stream of blocks of whole rows and their valid pixels."""
+        """Learn from a stream of blocks of whole rows and their valid pixels. Raises what :meth:`learn` raises."""
+        total = Summary()
+        for cube, valid in blocks:
+            total += self.summarise(cube, valid)
+        self.learn(total)
+
+    def summarise(self, cube: Pixels, valid: NDArray[np.bool_]) -> Summary:
+        """What a block of whole rows ``(h, w, B)`` tells of its ``valid`` pixels ``(h, w)``; there may be none."""
+        return Summary(moments_of(cube[valid]))
+
+    @abstractmethod
+    def learn(self, summary: Summary) -> None:
+        """Learn from the sum of the summaries of all blocks."""
 
     @abstractmethod
     def transform(self, pixels: Pixels) -> NDArray[np.float32]:
@@ -131,20 +142,34 @@ class Moments:
         return self.scatter / max(self.count - 1, 1)
 
 
-def add_moments(total: Moments | None, pixels: Pixels) -> Moments | None:
-    """The moments with some more ``(n, B)`` pixels, of which there may be none."""
-    if len(pixels) == 0:
-        return total
-    return Moments.of(pixels) if total is None else total + Moments.of(pixels)
+@dataclass(frozen=True)
+class Summary:
+    """What blocks of a scene tell a reducer: moments of their valid pixels and, for a reducer that estimates noise, of
+    the differences between neighbours; None where there are none.
+
+    Summaries add up in any order and grouping, to rounding, so that parts of a scene can be summarised apart.
+    """
+
+    pixels: Moments | None = None
+    differences: Moments | None = None
+
+    def __add__(self, other: Summary) -> Summary:
+        return Summary(_merged(self.pixels, other.pixels), _merged(self.differences, other.differences))
+
+    @property
+    def moments(self) -> Moments:
+        """Moments of the valid pixels, of which a scene has at least one."""
+        assert self.pixels is not None, "a scene has at least one valid pixel"
+        return self.pixels
 
 
-def stream_moments(blocks: Iterable[ValidBlock]) -> Moments:
-    """Moments of the valid pixels of a stream of blocks."""
-    total: Moments | None = None
-    for cube, valid in blocks:
-        total = add_moments(total, cube[valid])
-    assert total is not None, "a scene has at least one valid pixel"
-    return total
+def _merged(one: Moments | None, other: Moments | None) -> Moments | None:
+    return one + other if one and other else one or other
+
+
+def moments_of(pixels: Pixels) -> Moments | None:
+    """Moments of ``(n, B)`` pixels; None without any."""
+    return Moments.of(pixels) if len(pixels) else None
 
 
 def fix_signs(axes: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA as WholePCA
 from hsi.config import ReducerSettings
 from hsi.errors import BundleError, SceneError, UsageError
 from hsi.reducers import REDUCERS, fit_reducer, reduce_scene, restore_reducer
-from hsi.reducers.reducer import Moments, stream_moments
+from hsi.reducers.reducer import Moments, Summary, moments_of
 from hsi.scene import Block, scene_from_array
 
 
@@ -49,8 +49,8 @@ def test_the_sign_does_not_depend_on_the_order_of_pixels():
 @settings(max_examples=30, deadline=None)
 def test_moments_of_any_cut_into_blocks_are_those_of_the_whole(cuts):
     pixels = 1e5 + np.random.default_rng(1).normal(size=(200, 4))
-    cubes = [block[:, None] for block in np.split(pixels, sorted(cuts))]
-    merged = stream_moments((cube, np.ones(cube.shape[:2], bool)) for cube in cubes)
+    parts = [Summary(moments_of(part)) for part in np.split(pixels, sorted(cuts))]
+    merged = sum(parts, Summary()).moments
     whole = Moments.of(pixels)
     assert merged.count == 200
     assert np.allclose(merged.mean, whole.mean, rtol=1e-12)
@@ -166,3 +166,18 @@ def test_only_rows_around_the_labelled_pixels_are_read_and_they_are_the_same():
     assert np.array_equal(padded[:, 205:216], everything[:, 205:216])
     assert np.allclose(everything[:, 5:-5, 5:-5], reduce_scene(whole, reducer, everywhere(cube)))
     assert not everything[:, :5].any() and not everything[:, :, -5:].any()
+
+
+@pytest.mark.parametrize("name", ["pca", "mnf", "identity"])
+def test_summaries_of_parts_add_up_in_any_order_and_grouping(name):
+    cube = make_cube(24)
+    valid = np.random.default_rng(4).random(cube.shape[:2]) < 0.8
+    valid[6:9] = False  # a part without a valid pixel
+    scene, wanted = scene_from_array(cube), ReducerSettings(name=name, components=None if name == "identity" else 4)
+    at_once = fit_reducer(scene, wanted, valid).state()
+    reducer = REDUCERS[name](wanted)
+    parts = [reducer.summarise(cube[rows : rows + 3], valid[rows : rows + 3]) for rows in range(0, 24, 3)]
+    in_pairs = [parts[i + 1] + parts[i] for i in range(0, 8, 2)]
+    reducer.learn((in_pairs[3] + in_pairs[0]) + (in_pairs[2] + in_pairs[1]))
+    for key, value in reducer.state().items():
+        np.testing.assert_allclose(value, at_once[key], rtol=1e-7, atol=1e-10)

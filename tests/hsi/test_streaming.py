@@ -13,7 +13,7 @@ from hsi.config import ReducerSettings
 from hsi.errors import BundleError, SceneError
 from hsi.reducers import fit_reducer, reduce_scene
 from hsi.scene import Block, scene_from_array
-from hsi.streaming import component_strips, strip_blocks
+from hsi.streaming import component_strips, read_strip, rows_around, strip_blocks
 from tests.hsi.model_makers import random_cube
 
 
@@ -57,6 +57,22 @@ def test_strips_are_the_padded_scene_cut_in_pieces(height, width, rows, window):
         assert np.array_equal(strip.valid, valid[row : row + height])
         row += height
     assert row == len(cube)
+
+
+@given(height=st.integers(1, 40), width=st.integers(1, 9), rows=st.integers(1, 45), window=st.sampled_from([1, 11, 25]))
+@settings(max_examples=40, deadline=None)
+def test_a_strip_read_on_its_own_is_the_same_to_the_last_bit(height, width, rows, window):
+    cube = random_cube(height, width, 7)
+    cube[height // 2, width // 2] = np.nan
+    scene, usable = scene_from_array(cube), np.random.default_rng(2).random((height, width)) < 0.9
+    reducer, cut = fitted_on(random_cube(9, 9, 7)), {"window": window, "rows": rows}
+    strips = list(component_strips(scene, reducer, **cut, usable=usable))
+    assert [strip.block for strip in strips] == strip_blocks(scene, **cut)
+    for strip in strips:
+        around = rows_around(scene, strip.block, window)
+        alone = read_strip(scene, reducer, strip.block, window=window, usable=usable[around.slices])
+        assert alone.padded.tobytes() == strip.padded.tobytes()
+        assert np.array_equal(alone.valid, strip.valid)
 
 
 def test_pixels_without_data_and_those_left_out_are_zero():

@@ -27,13 +27,13 @@ def make_problem(height=24, width=26):
     return components, codes, train
 
 
-def make_trainer(model_name="hybridsn-bn", *, validation=None, seed=0, problem=None, **settings):
+def make_trainer(model_name="hybridsn-bn", *, validation=None, seed=0, problem=None, kind=Trainer, **settings):
     components, codes, train = problem or make_problem()
     held_out = np.zeros_like(train) if validation is None else validation & ~train
     model = build_model(model_name, components=13, window=11, classes=3, seed=seed)
     settings = TrainingSettings(**{"epochs": 12, **settings})
     padded = pad_scene(torch.from_numpy(components), 11).numpy()
-    return Trainer(model, padded, codes, train, held_out, settings, device=CPU, seed=seed)
+    return kind(model, padded, codes, train, held_out, settings, device=CPU, seed=seed)
 
 
 @pytest.mark.parametrize("model", ["hybridsn-bn", "hybridsn-se", "hybridsn-cbam"])

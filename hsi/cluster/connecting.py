@@ -1,0 +1,70 @@
+"""A Dask cluster: one that is running already, or one of processes on this machine for as long as it is needed."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from hsi.errors import ClusterError, UsageError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+CONNECT_SECONDS = 10
+
+
+@contextmanager
+def connected(scheduler: str | None = None, workers: int | None = None) -> Iterator[Client]:
+    """A client of the scheduler at an address such as ``tcp://host:8786``, or of ``workers`` new processes here.
+
+    Processes have one thread each and end with the block. Dask's messages are pickles: whoever can reach a scheduler
+    can run code on its workers and in its clients, so connect only to one that you trust.
+
+    Raises :class:`UsageError` where Dask is not installed or not exactly one of the two is given, and
+    :class:`ClusterError` when no scheduler answers.
+    """
+    if (scheduler is None) == (workers is None):
+        raise UsageError("--scheduler and --workers are two ways to get workers: give one of them")
+    require_dask()
+    from distributed import Client, LocalCluster
+
+    with _quiet():
+        if workers is not None:
+            quiet = {"silence_logs": logging.CRITICAL, "dashboard_address": ":0"}
+            with (
+                LocalCluster(n_workers=workers, threads_per_worker=1, memory_limit=0, **quiet) as cluster,
+                Client(cluster, timeout=CONNECT_SECONDS) as client,
+            ):
+                yield client
+            return
+        try:
+            client = Client(scheduler, timeout=CONNECT_SECONDS)
+        except (OSError, ValueError) as error:
+            raise ClusterError(
+                f"{scheduler}: no Dask scheduler answers there: {' '.join(str(error).split())}"
+            ) from None
+        try:
+            yield client
+        finally:
+            client.close(timeout=2)
+
+
+def require_dask() -> None:
+    """Raise :class:`UsageError` where Dask is not installed."""
+    if importlib.util.find_spec("distributed") is None:
+        raise UsageError("workers need Dask, which is not installed: pip install 'hsi[cluster]'")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Dask's own log of lost and restarted workers, which are told of as they matter here."""
+    logger = logging.getLogger("distributed")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
