@@ -362,15 +362,23 @@ class TestUnforeseen:
             (ZeroDivisionError("division by zero"), "ZeroDivisionError: division by zero; this was not foreseen"),
             (MemoryError(), "out of memory: try a smaller --window"),
             (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "out of memory: try a smaller --window"),
-            (OSError(28, "No space left on device", "map.tif"), "map.tif: No space left on device"),
+            (OSError(28, "No space left on device", "map.tif"), "run: cannot be written (No space left on device)"),
         ],
     )
-    def test_an_error_in_the_middle_leaves_nothing(self, error, says, scenes, refused, no_figures, monkeypatch):
+    def test_an_error_after_training_leaves_what_can_be_gone_on_with(
+        self, error, says, scenes, run, no_figures, monkeypatch, tmp_path
+    ):
         def fail(*arguments, **options):
             raise error
 
-        monkeypatch.setattr("hsi.bundle.save_bundle", fail)
-        refused(FAILURE, "classify", scenes["mat"], *QUICK, "--out", "deep/er/run", says=(says,))
+        words = ("classify", scenes["mat"], *QUICK, "--no-symmetries", "--out", "deep/er/run")
+        with monkeypatch.context() as patch:
+            patch.setattr("hsi.bundle.save_bundle", fail)
+            done = run(*words)
+        assert (done.code, len(done.complaints)) == (FAILURE, 1)
+        assert says in done.complaints[0] and "with --resume goes on from there" in done.complaints[0]
+        assert [path.name for path in (tmp_path / "deep" / "er").iterdir()] == [".run.partial"]
+        assert run(*words, "--resume").code == 0
 
     def test_debug_shows_where_it_happened(self, tmp_path):
         done = run_apart("inspect", "nothing.mat", "--debug", cwd=tmp_path)
