@@ -8,7 +8,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo setup test lint docs bench clean
+.PHONY: faults kills demo setup test lint docs bench clean
 
 demo: $(READY)
 	$(BIN)/hsi fetch indian_pines --to data
@@ -23,6 +23,12 @@ $(READY): setup.cfg constraints.txt
 
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+faults: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/faults $(ARGS)
+
+kills: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.killing $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -49,13 +49,19 @@ def map_with_network(
 
     What can be gone on with is kept where ``keeping`` says.
     """
+    from hsi.errors import TrainingError
     from hsi.mapping import MapOptions, sibling
 
     run = fit_run(inputs, settings, split, watch, keeping)
     with watch.stage("map"):
         averages = run.settings.mapping.model_dump(include={"symmetries", "blend"})
         options = MapOptions(engine=run.fitted.recipe.engine, probabilities=probabilities, **averages)
-        summary = map_inputs(inputs, run, folder / "map.tif", options, keeping.work.strips if keeping else None)
+        try:
+            summary = map_inputs(inputs, run, folder / "map.tif", options, keeping.work.strips if keeping else None)
+        except TrainingError:  # what was trained is of no use to go on from
+            if keeping:
+                keeping.work.discard()
+            raise
         for kind in ("confidence", *(("probabilities",) if probabilities else ())):
             sibling(folder / "map.tif", kind).rename(folder / f"{kind}.tif")
     return Mapped(run.settings, split, summary, network_record(run), run.bundle.trained_on, run.bundle)
