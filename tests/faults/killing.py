@@ -1,7 +1,7 @@
 """Kill commands at random times, go on with them, and count what was lost: ``python -m tests.faults.killing FOLDER``.
 
 Each command runs in a fork of this process, which has imported all that it needs, so that the time goes into the work,
-and draws no figures, which would take most of it.
+and draws no figures and no report, which would take most of it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import sklearn.discriminant_analysis
 import torch
 
 import hsi.figures
+import hsi.flow.classifying
 import hsi.mapping
 import hsi.training
 import pipelines.classify
@@ -38,7 +39,7 @@ IMPORTED = (matplotlib.pyplot, rasterio, sklearn.discriminant_analysis, hsi.figu
 COMMANDS = (pipelines.classify, pipelines.predict, pipelines.train)
 SMALL = ("--device", "cpu", "--components", "13", "--window", "11", "--epochs", "6", "--no-symmetries")
 OFTEN = (*SMALL, "--checkpoint-every", "0")
-TIMED = {"run.json", "map.json", "report.html", "map_report.html"}  # hold times and what was resumed
+TIMED = {"run.json", "map.json"}  # hold times and what was resumed
 LIMIT = 120  # seconds for a command of some two
 
 
@@ -135,6 +136,8 @@ def run(folder: Path, count: int, seed: int) -> dict[str, Any]:
     """Trials of classify, train and predict; all that is counted."""
     torch.set_num_threads(1)
     hsi.figures.write_figures = lambda folder, run, **options: []
+    hsi.flow.classifying.write_run_report = lambda *arguments: None
+    pipelines.predict.write_map_report = lambda *arguments: None
     memory.ROWS = memory.TILE_SIDES = (8, 8)  # so that a small scene is mapped in several strips
     folder.mkdir(parents=True, exist_ok=True)
     scene = str(make_inputs(folder))

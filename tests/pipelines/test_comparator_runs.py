@@ -69,7 +69,7 @@ def test_the_record_tells_what_was_chosen(svm_run):
     assert record["recipe"]["C"] in (1, 10, 100, 1000, 10000)
     assert record["recipe"]["gamma"] * 24 in (1 / 64, 1 / 16, 1 / 4, 1, 4)
     assert record["recipe"]["cross_validation"]["folds"] == 5
-    assert list(record["seconds"])[-5:] == ["reduce", "train", "map", "assess", "write"]
+    assert list(record["seconds"])[-6:] == ["reduce", "train", "map", "assess", "write", "report"]
     assert len(record["inputs"]["sha256"]) == 2
 
 
