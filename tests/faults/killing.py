@@ -20,6 +20,7 @@ from typing import Any
 
 import matplotlib.pyplot
 import numpy as np
+import psutil
 import rasterio
 import sklearn.discriminant_analysis
 import torch
@@ -37,7 +38,7 @@ from pipelines.cli import main
 
 IMPORTED = (matplotlib.pyplot, rasterio, sklearn.discriminant_analysis, hsi.figures, hsi.mapping, hsi.training)
 COMMANDS = (pipelines.classify, pipelines.predict, pipelines.train)
-SMALL = ("--device", "cpu", "--components", "13", "--window", "11", "--epochs", "6", "--no-symmetries")
+SMALL = ("--device", "cpu", "--components", "13", "--window", "11", "--epochs", "30", "--no-symmetries")
 OFTEN = (*SMALL, "--checkpoint-every", "0")
 TIMED = {"run.json", "map.json"}  # hold times and what was resumed
 LIMIT = 120  # seconds for a command of some two
@@ -64,14 +65,19 @@ def start(words: Sequence[str], log: Path) -> int:
         os._exit(code)
 
 
-def finish(number: int) -> int:
-    """Wait for a process: its exit code, or minus the number of the signal that ended it."""
-    deadline = time.monotonic() + LIMIT
+def finish(number: int, kill_after: float | None = None) -> tuple[int, float]:
+    """Wait for a process: its exit code, or minus the number of the signal that ended it, and its processor seconds.
+
+    With ``kill_after`` it is killed once it has used so many of them, which other work on the machine does not change.
+    """
+    deadline, process = time.monotonic() + LIMIT, psutil.Process(number)
     while time.monotonic() < deadline:
-        ended, status = os.waitpid(number, os.WNOHANG)
+        ended, status, used = os.wait4(number, os.WNOHANG)
         if ended:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.01)
+            return os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
+        if kill_after is not None and sum(process.cpu_times()[:2]) >= kill_after:
+            os.kill(number, signal.SIGKILL)
+        time.sleep(0.002)
     os.kill(number, signal.SIGKILL)
     os.waitpid(number, 0)
     raise TimeoutError(f"a command did not end within {LIMIT} s")
@@ -89,28 +95,23 @@ def trials(name: str, words: Sequence[str], folder: Path, count: int, seed: int)
     """Kill a command ``count`` times at random times, go on each time, and compare with one that was left alone."""
     whole = folder / "whole"
     whole.mkdir(parents=True)
-    began = time.monotonic()
-    code = finish(start([*words, "--out", str(whole / name)], folder / "whole.log"))
-    took = time.monotonic() - began
+    code, took = finish(start([*words, "--out", str(whole / name)], folder / "whole.log"))
     if code:
         raise RuntimeError((folder / "whole.log").read_text())
     expected, moments = results(whole), random.Random(seed)
-    told = {"trials": count, "seconds": round(took, 1), "killed": 0, "finished before": 0, "gone on": 0}
+    told = {"trials": count, "processor seconds": round(took, 1), "killed": 0, "finished before": 0, "gone on": 0}
     told |= {"half-written": 0, "different": 0, "left behind": 0}
     for trial in range(count):
         place = folder / f"trial-{trial}"
         place.mkdir()
         command = [*words, "--out", str(place / name)]
-        number = start(command, folder / "killed.log")
-        time.sleep(moments.uniform(0, took))
-        os.kill(number, signal.SIGKILL)
-        killed = finish(number) == -signal.SIGKILL
-        told["killed" if killed else "finished before"] += 1
+        code, _ = finish(start(command, folder / "killed.log"), moments.uniform(0, took))
+        told["killed" if code == -signal.SIGKILL else "finished before"] += 1
         done = (place / name).exists()
         told["half-written"] += results(place) != expected if done else partly(results(place), expected)
         if not done:
             log = folder / "resumed.log"
-            if finish(start([*command, "--resume"], log)):
+            if finish(start([*command, "--resume"], log))[0]:
                 raise RuntimeError(log.read_text())
             told["gone on"] += bool(re.search(r"^resumed +(after step|[1-9])", log.read_text(), re.MULTILINE))
         found = results(place)
