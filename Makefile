@@ -1,5 +1,6 @@
 # make demo   set up, fetch the sample scene, classify it
-# make test   set up, run the tests
+# make test   set up, run the tests that are quick
+# make slow   the tests that start many processes: clusters, kills
 # make lint   ruff, mypy, import-linter
 # make docs   build the documentation into site/
 # make bench  measure the engines on this machine
@@ -8,7 +9,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: faults kills demo setup test lint docs bench clean
+.PHONY: slow faults kills demo setup test lint docs bench clean
 
 demo: $(READY)
 	$(BIN)/hsi fetch indian_pines --to data
@@ -22,7 +23,10 @@ $(READY): setup.cfg constraints.txt
 	touch $@
 
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" $(ARGS)
+
+slow: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m slow $(ARGS)
 
 faults: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/faults $(ARGS)

@@ -18,6 +18,8 @@ from hsi.partial_map import PartialMap
 from hsi.readers import open_scene
 from tests.cluster.conftest import SIGCONT, SIGKILL, SIGSTOP, Cluster, wait_for
 
+pytestmark = pytest.mark.slow
+
 PLAN = MemoryPlan(20, 16, 16 << 20)
 OPTIONS = MapOptions(probabilities=True, blend=True)
 FILES = ("map.tif", "map_confidence.tif", "map_probabilities.tif", "map.qml", "map.tif.aux.xml")

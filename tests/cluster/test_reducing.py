@@ -13,6 +13,8 @@ from hsi.errors import ClusterError, SceneFileError, UsageError
 from hsi.readers import open_scene
 from hsi.reducers import fit_reducer
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def client(cluster):

@@ -10,6 +10,8 @@ from hsi.cluster.running import Command, _marked, run_command, run_commands
 from hsi.errors import ClusterError
 from tests.cluster.conftest import wait_for
 
+pytestmark = pytest.mark.slow
+
 HSI = "pipelines.cli"
 
 

@@ -70,6 +70,7 @@ def assert_same(one, other):
     assert all(agreement.words == "the same bytes" for agreement in compare_runs(one, other))
 
 
+@pytest.mark.slow
 def test_killed_at_random_times_nothing_is_lost_or_half_written(tmp_path):
     command = [sys.executable, "-m", "tests.faults.killing", str(tmp_path / "trials"), "--trials", TRIALS]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

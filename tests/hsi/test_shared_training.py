@@ -12,6 +12,8 @@ from safetensors.torch import load_file
 from tests.conftest import ROOT
 from tests.hsi.shared_run import trained
 
+pytestmark = pytest.mark.slow
+
 SHORT = {"epochs": 2, "context_dropout": 0.5, "lr": 1e-3}
 SCENARIOS = {
     "dense": {"model": "hybridsn-bn", "engine": "dense", "dropout": False, **SHORT},

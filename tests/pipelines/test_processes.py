@@ -9,6 +9,8 @@ import pytest
 
 from tests.conftest import QUICK, ROOT
 
+pytestmark = pytest.mark.slow
+
 
 def test_two_processes_make_one_run(scenes, tmp_path):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
