@@ -323,11 +323,8 @@ class Trainer:
                 where = f"in step {state.steps_done} of {self.recipe.steps} (epoch {number} of {self.recipe.epochs})"
                 raise TrainingError(f"the loss is {step_loss} {where} at learning rate {lr:.2g}: {self._lower_rate()}")
             state.loss, state.right = state.loss + step_loss * step_seen, state.right + step_right
-            state.seen, state.step, state.seconds = (
-                state.seen + step_seen,
-                state.step + 1,
-                time.perf_counter() - started,
-            )
+            state.seen, state.step = state.seen + step_seen, state.step + 1
+            state.seconds = time.perf_counter() - started
             if after_step:
                 after_step(self)
         return self._validated(Epoch(number, state.loss / state.seen, state.right / state.seen, state.lr))

@@ -96,12 +96,12 @@ def write_run(
     with watch.stage("write"):
         if mapped.bundle:
             save_bundle(folder / "model.safetensors", mapped.bundle)
-        write_report(folder, assessed.inputs, mapped, assessed.report)
+        spectra = write_report(folder, assessed.inputs, mapped, assessed.report)
     record = describe_run(assessed.inputs, mapped, watch, command)
     if asked is not None:
         record["asked"] = dict(asked)
     with watch.stage("report"):
-        write_run_report(folder, assessed.inputs, mapped, assessed.report, record)
+        write_run_report(folder, assessed.inputs, mapped, assessed.report, record, spectra)
     (folder / "run.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return record
 

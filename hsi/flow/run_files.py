@@ -18,6 +18,7 @@ from hsi.telling import progress, warn
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from hsi.figures import ClassSpectra
     from hsi.flow.fitting import Run
     from hsi.flow.mapped import Mapped
     from hsi.mapping import MapOptions, MapSummary
@@ -105,8 +106,9 @@ def calibration_of(right: Ids, counted: Ids, confidence: Path) -> dict[str, Any]
     return found.to_dict() if found else None
 
 
-def write_report(folder: Path, inputs: Inputs, mapped: Mapped, report: dict[str, Any]) -> None:
-    """``split.tif``, ``ground_truth.tif``, ``accuracy.*`` and the figures, with progress bars."""
+def write_report(folder: Path, inputs: Inputs, mapped: Mapped, report: dict[str, Any]) -> ClassSpectra:
+    """``split.tif``, ``ground_truth.tif``, ``accuracy.*`` and the figures, with progress bars; returns the spectra of
+    training pixels that were drawn."""
     from hsi.figures import false_colour, write_figures
     from hsi.rasters import nodata_value, write_band, write_class_map
     from hsi.run_figures import TRUTH, figures_of_run, training_spectra
@@ -127,6 +129,7 @@ def write_report(folder: Path, inputs: Inputs, mapped: Mapped, report: dict[str,
     drawn = figures_of_run(folder, report, title=title_of(inputs), history=history, picture=picture, spectra=spectra)
     with progress("figures", "figures") as advance:
         write_figures(folder / "figures", drawn, progress=advance)
+    return spectra
 
 
 def title_of(inputs: Inputs) -> str:

@@ -7,33 +7,40 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from hsi.flow.inputs import Inputs
 from hsi.flow.report_facts import run_facts
+from hsi.flow.run_files import title_of
 from hsi.telling import Advance, progress
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
+    from hsi import figures
     from hsi.flow.mapped import Mapped
     from hsi.report import ClassSpectra, MapView, Spectra
     from hsi.scene import Scene
 
 REPORT = "report.html"
+TRAINING_PIXELS = "the training pixels"
 
 
 def write_run_report(
-    folder: Path, inputs: Inputs, mapped: Mapped, accuracy: Mapping[str, Any], record: Mapping[str, Any]
+    folder: Path,
+    inputs: Inputs,
+    mapped: Mapped,
+    accuracy: Mapping[str, Any],
+    record: Mapping[str, Any],
+    training: figures.ClassSpectra,
 ) -> None:
-    """``report.html`` of ``hsi classify``, from what lies in its folder and what its ``run.json`` will hold."""
-    from hsi.report import Report, write_report_page
+    """``report.html`` of ``hsi classify``, from what lies in its folder, what its ``run.json`` will hold and the
+    spectra of its ``training`` pixels."""
+    from hsi.report import Report, classes_as_told, write_report_page
 
-    title = inputs.known_as or inputs.scene.name
     with progress("report", "rows") as advance:
-        view = run_view(folder, inputs, mapped, advance)
+        view = run_view(folder, inputs, mapped, classes_as_told(training, TRAINING_PIXELS), advance)
     report = Report(
-        title=title,
+        title=title_of(inputs),
         kind="Classification",
         lead=f"{accuracy['model']}, split {accuracy['split']}",
         facts=run_facts(record),
@@ -47,19 +54,15 @@ def write_run_report(
     write_report_page(folder / REPORT, report)
 
 
-def run_view(folder: Path, inputs: Inputs, mapped: Mapped, advance: Advance) -> MapView:
-    """All layers of a run; class spectra are over its training pixels, read in full."""
+def run_view(folder: Path, inputs: Inputs, mapped: Mapped, classes: ClassSpectra, advance: Advance) -> MapView:
+    """All layers of a run, and the spectra of its ``classes``."""
     from hsi.rasters import read_classes
-    from hsi.report import MapView, class_spectra, view_step
+    from hsi.report import MapView, view_step
 
     scene, labels, split = inputs.scene, inputs.labels, mapped.split
     step = view_step(scene.height, scene.width)
     thin = (slice(None, None, step), slice(None, None, step))
     confidence = folder / "confidence.tif"
-    codes = np.where(split.train, labels.codes(), -1)
-    classes = class_spectra(
-        scene, codes, len(labels.table), "the training pixels", lambda done, total: advance(done, total, "classes")
-    )
     look = look_at(scene, inputs.survey.valid[thin], step, advance)
     return MapView(
         height=scene.height,
@@ -115,5 +118,5 @@ def spectra_notes(view: MapView) -> list[str]:
     kept = "every pixel" if spectra.step == 1 else f"every {ordinal(spectra.step)} row and column of the scene"
     exact = "as stored" if spectra.exact else "to one part in 65,535 of each band's range"
     of = spectra.classes.of
-    means = "all training pixels" if of == "the training pixels" else "the kept spectra of pixels mapped so"
+    means = "all training pixels" if of == TRAINING_PIXELS else "the kept spectra of pixels mapped so"
     return [f"Spectra are those of {kept}, {exact}; a class's mean and spread are over {means}."]

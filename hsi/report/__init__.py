@@ -5,8 +5,8 @@ from hsi.report.palette import raster_colours
 from hsi.report.spectra import (
     ClassSpectra,
     Spectra,
-    class_spectra,
     class_spectra_of_kept,
+    classes_as_told,
     keep_spectra,
     spectra_step,
 )
@@ -20,8 +20,8 @@ __all__ = [
     "Report",
     "Spectra",
     "Tables",
-    "class_spectra",
     "class_spectra_of_kept",
+    "classes_as_told",
     "follow",
     "keep_spectra",
     "ordinal",

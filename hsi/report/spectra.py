@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +12,11 @@ from hsi.report.packing import pack
 from hsi.report.thinning import thin_scene, thinned
 from hsi.scene import Scene
 
+if TYPE_CHECKING:
+    from hsi import figures
+
 KEPT_BYTES = 3_000_000  # four megabytes as base64, if nothing can be compressed
 LEVELS = 65535
-Advance = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,57 +114,19 @@ def keep_spectra(
     return Spectra(step, values, low, scale, exact, scene.bands, scene.wavelengths, scene.scale is not None, classes)
 
 
-def class_spectra(
-    scene: Scene, codes: NDArray[np.int64], count: int, of: str, progress: Advance | None = None
-) -> ClassSpectra:
-    """Mean and standard deviation of the spectra of each of ``count`` classes, in one pass of bounded memory.
-
-    ``codes`` ``(H, W)`` are positions in the class table, -1 for pixels that do not count; rows without one that does
-    are not read. ``progress(rows done, rows)`` is called after each block.
-    """
-    bands = len(scene.bands)
-    pixels, centre = np.zeros(count, np.int64), None
-    sums, squares = np.zeros((2, count, bands))
-    for block in scene.blocks():
-        part = codes[block.slices]
-        wanted = part >= 0
-        if wanted.any():
-            spectra = scene.read(block)[wanted].astype(np.float64)
-            centre = spectra.mean(axis=0) if centre is None else centre  # near the mean, so that squares stay small
-            spectra -= centre
-            for code in np.unique(part[wanted]):
-                own = spectra[part[wanted] == code]
-                pixels[code] += len(own)
-                sums[code] += own.sum(axis=0)
-                squares[code] += (own**2).sum(axis=0)
-        if progress:
-            progress(block.row + block.height, scene.height)
-    return _summed(of, pixels, sums, squares, np.zeros(bands) if centre is None else centre)
+def classes_as_told(found: figures.ClassSpectra, of: str) -> ClassSpectra:
+    """What a page shows of class spectra ``found`` over the pixels that ``of`` tells: a single pixel has no spread."""
+    alone = (found.pixels == 1)[:, None]
+    return ClassSpectra(of, found.pixels, found.mean, np.where(alone, 0, found.deviation))
 
 
 def class_spectra_of_kept(spectra: Spectra, codes: NDArray[np.int64], count: int, of: str) -> ClassSpectra:
-    """Mean and standard deviation of each class over the kept spectra, by their class ``codes`` ``(h, w)``."""
-    bands = spectra.values.shape[2]
+    """Mean and standard deviation (n - 1) of each of ``count`` classes over the kept spectra, by their class
+    ``codes`` ``(h, w)``."""
     pixels = np.zeros(count, np.int64)
-    sums, squares = np.zeros((2, count, bands))
-    centre = spectra.offset + spectra.scale * (LEVELS / 2)
-    for code in range(count):
-        own = spectra.values[codes == code] * spectra.scale + spectra.offset - centre
-        pixels[code] = len(own)
-        sums[code], squares[code] = own.sum(axis=0), (own**2).sum(axis=0)
-    return _summed(of, pixels, sums, squares, centre)
-
-
-def _summed(
-    of: str,
-    pixels: NDArray[np.int64],
-    sums: NDArray[np.float64],
-    squares: NDArray[np.float64],
-    centre: NDArray[np.float64],
-) -> ClassSpectra:
-    """Means and standard deviations (n - 1; 0 for a single pixel) from sums of differences from ``centre``."""
-    number = pixels[:, None].astype(np.float64)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = sums / number
-        variance = (squares - number * mean**2) / np.maximum(number - 1, 1)
-    return ClassSpectra(of, pixels, mean + centre, np.sqrt(np.maximum(variance, 0)))
+    mean, deviation = np.full((2, count, spectra.values.shape[2]), np.nan)
+    for code in np.unique(codes[codes >= 0]):
+        own = spectra.values[codes == code] * spectra.scale + spectra.offset
+        pixels[code], mean[code] = len(own), own.mean(axis=0)
+        deviation[code] = own.std(axis=0, ddof=1) if len(own) > 1 else 0
+    return ClassSpectra(of, pixels, mean, deviation)

@@ -11,6 +11,7 @@ import pytest
 import rasterio.warp
 from numpy.testing import assert_allclose, assert_array_equal
 
+from hsi.figures import class_spectra
 from hsi.labels import ClassTable, default_table
 from hsi.metrics import confusion_matrix, measure_accuracy
 from hsi.rasters import write_band
@@ -18,8 +19,8 @@ from hsi.report import (
     Facts,
     MapView,
     Report,
-    class_spectra,
     class_spectra_of_kept,
+    classes_as_told,
     follow,
     keep_spectra,
     ordinal,
@@ -147,7 +148,7 @@ class TestSpectra:
         codes = np.random.default_rng(1).integers(-1, 3, (23, 31))
         codes[codes == 2] = -1
         codes[0, 0] = 2  # one pixel
-        found = class_spectra(scene_from_array(cube), codes, 4, "pixels")
+        found = classes_as_told(class_spectra(scene_from_array(cube), codes, 4), "pixels")
         for code in (0, 1):
             assert found.pixels[code] == np.count_nonzero(codes == code)
             assert_allclose(found.mean[code], cube[codes == code].mean(axis=0, dtype=float))
