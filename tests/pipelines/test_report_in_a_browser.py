@@ -282,6 +282,21 @@ class TestSpectra:
             np.testing.assert_allclose(found[:, 0], wanted, atol=3)
             assert seen.page.locator("#spectrum-chart path.line.first").get_attribute("d").count("M") == 2
 
+    def test_a_gap_where_the_file_has_no_bands(self, scenes, run, opened, tmp_path, no_figures):
+        for part in scenes["envi"].parent.iterdir():
+            (tmp_path / part.name).write_bytes(part.read_bytes())
+        header = tmp_path / scenes["envi"].name
+        jump = np.linspace(450, 2400, 24) + np.repeat([0, 300], 12)
+        wavelengths = f"wavelength = {{ {', '.join(map(str, jump))} }}"
+        header.write_text(re.sub(r"wavelength = \{.*?\}", wavelengths, header.read_text(), flags=re.DOTALL))
+        done = run("classify", header, "--model", "gml", "--window", 11, "--out", "run")
+        assert done.code == 0, done.stderr
+        with opened(tmp_path / "run" / "report.html") as seen:
+            seen.click(12, 33)
+            seen.page.wait_for_selector("#spectrum-chart svg")
+            np.testing.assert_allclose(curve(seen.page, "first")[:, 0], jump, atol=3)
+            assert seen.page.locator("#spectrum-chart path.line.first").get_attribute("d").count("M") == 2
+
 
 class TestTheRest:
     def test_tables_are_sorted_by_their_headings(self, report):

@@ -1,4 +1,5 @@
 /* The spectrum of a pixel beside the mean and the spread of the class that the map gives it. */
+const HOLE = 3; // a step between wavelengths this many times the usual one is a hole, as in the figures
 const PLOT = { height: 300, left: 62, right: 14, top: 12, bottom: 40 };
 
 class SpectrumPlot {
@@ -95,10 +96,10 @@ class SpectrumPlot {
   }
 }
 
-/* Axes of the plot. Lines break where bands were left out. */
+/* Axes of the plot. Lines break where bands were left out, here or before the file was written. */
 class PlotFrame {
   constructor(xs, [low, high], { numbers, wavelengths, unit }, width) {
-    Object.assign(this, { xs, numbers, width, low, high: high > low ? high : low + 1 });
+    Object.assign(this, { xs, numbers, wavelengths, width, low, high: high > low ? high : low + 1 });
     this.first = Math.min(...xs);
     this.last = Math.max(...xs) > this.first ? Math.max(...xs) : this.first + 1;
     this.svg = this.make("svg", { class: "chart", viewBox: `0 0 ${width} ${PLOT.height}`, role: "img", "aria-label": "Spectrum" });
@@ -137,10 +138,12 @@ class PlotFrame {
   /* Stretches of bands that stand next to each other in the file, in order of the axis. */
   stretches() {
     const order = this.xs.map((_, i) => i).sort((a, b) => this.xs[a] - this.xs[b]);
+    const steps = order.slice(1).map((band, i) => this.xs[band] - this.xs[order[i]]);
+    const usual = [...steps].sort((a, b) => a - b)[Math.floor(steps.length / 2)];
     const found = [];
     order.forEach((band, i) => {
-      const adjacent = i > 0 && Math.abs(this.numbers[band] - this.numbers[order[i - 1]]) === 1;
-      if (adjacent) found.at(-1).push(band);
+      const next = i > 0 && Math.abs(this.numbers[band] - this.numbers[order[i - 1]]) === 1;
+      if (next && !(this.wavelengths && steps[i - 1] > HOLE * usual)) found.at(-1).push(band);
       else found.push([band]);
     });
     return found;
