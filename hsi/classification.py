@@ -52,10 +52,10 @@ class Classification:
     said: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
     folder: Path | None
-    assessed: Assessed = field(repr=False)
-    watch: Stopwatch = field(repr=False)
-    files: Mapping[str, bytes] = field(repr=False, default_factory=dict)
-    array: xarray.DataArray | None = field(repr=False, default=None)
+    assessed: Assessed
+    watch: Stopwatch
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    array: xarray.DataArray | None = None
 
     @property
     def table(self) -> ClassTable:
@@ -119,6 +119,11 @@ class Classification:
         if self.array is not None:
             return map_like(self.array, values, name, **attributes)
         return placed(values, self.scene.georeference, name, **attributes)
+
+    def __repr__(self) -> str:
+        told = f"{self.settings.model.name}, split {self.split.rule}, seed {self.settings.seed}"
+        accuracy = f"OA {percent(self.overall_accuracy)} %, AA {percent(self.average_accuracy)} %"
+        return f"<Classification of {self.scene.name}: {told}, {accuracy}>"
 
     def _repr_html_(self) -> str:
         """The accuracies, the classes with their colours, the audit in words, the warnings and a small map."""

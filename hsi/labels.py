@@ -96,6 +96,11 @@ class LabelMap:
         """Positions in the class table ``(H, W)``, -1 for background."""
         return np.where(self.labelled, codes_of(self.values, self.table), -1)
 
+    def __repr__(self) -> str:
+        height, width = self.values.shape
+        labelled = f"{np.count_nonzero(self.labelled):,} labelled in {len(self.table)} classes"
+        return f"<LabelMap: {height:,} x {width:,} pixels, {labelled}>"
+
     def _repr_html_(self) -> str:
         """The classes with colours and counts over a small map, for notebooks."""
         table, counts = self.table, self.counts

@@ -58,7 +58,7 @@ class Scene:
     width: int
     bands: tuple[int, ...]
     dtype: np.dtype[Any]
-    fetch: Callable[[Block], Array] = field(repr=False, compare=False)
+    fetch: Callable[[Block], Array] = field(compare=False)
     variable: str | None = None
     format: str = "array"
     wavelengths: tuple[float, ...] | None = None
@@ -110,8 +110,15 @@ class Scene:
         for row in range(0, self.height, rows):
             yield Block(row, 0, min(rows, self.height - row), self.width)
 
+    def __repr__(self) -> str:
+        return f"<Scene {self.name}: {self._size}, {self.format}>"
+
     def _repr_html_(self) -> str:
         return _scene_facts(self)
+
+    @property
+    def _size(self) -> str:
+        return f"{self.height:,} x {self.width:,} pixels, {len(self.bands)} bands, {self.dtype}"
 
     def keep_bands(self, keep: Sequence[int]) -> Scene:
         """The same scene with fewer bands; ``keep`` are positions among the bands kept so far, ascending.
@@ -136,10 +143,10 @@ class Scene:
 
 def _scene_facts(scene: Scene) -> str:
     """A scene in HTML, for notebooks."""
-    (height, width, bands), place = scene.shape, scene.georeference
+    place = scene.georeference
     nanometres = f"{min(scene.wavelengths):g} to {max(scene.wavelengths):g} nm" if scene.wavelengths else None
     rows: list[tuple[str, object]] = [
-        ("size", f"{height:,} x {width:,} pixels, {bands} bands, {scene.dtype}"),
+        ("size", scene._size),
         ("format", scene.format),
         ("source", scene.source),
         ("variable", scene.variable),

@@ -60,6 +60,10 @@ class Split:
                 mask.setflags(write=False)
                 object.__setattr__(self, name, mask)
 
+    def __repr__(self) -> str:
+        sizes = (np.count_nonzero(part) for part in self._parts)
+        return "<Split {}: {:,} training, {:,} validation, {:,} test pixels>".format(self.rule, *sizes)
+
     def codes(self) -> NDArray[np.uint8]:
         """The split as one raster ``(H, W)`` uint8: 0 not used, 1 training, 2 validation, 3 test."""
         codes = np.zeros(self.train.shape, np.uint8)

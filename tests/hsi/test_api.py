@@ -127,6 +127,14 @@ class TestResult:
         shown = hsi.Scene("<b>", None, 1, 1, (0,), np.dtype("u1"), lambda block: np.ones((1, 1, 1)))._repr_html_()
         assert "<b>" not in shown and "&lt;b&gt;" in shown
 
+    def test_printing_one_takes_a_line(self, result):
+        accuracy = f"OA {100 * result.overall_accuracy:.2f} %"
+        assert repr(result).startswith("<Classification of ") and accuracy in repr(result)
+        assert "36 x 40 pixels, 24 bands" in repr(result.scene)
+        assert f"{np.count_nonzero(result.labels.labelled):,} labelled in 4 classes" in repr(result.labels)
+        assert f"{np.count_nonzero(result.split.test):,} test pixels" in repr(result.split)
+        assert all("\n" not in repr(told) for told in (result, result.scene, result.labels, result.split))
+
 
 class TestProgress:
     def test_a_function_is_called_with_every_stage(self, sample):
