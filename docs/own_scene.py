@@ -101,7 +101,7 @@ def main(folder: Path) -> None:
     scene, field = folder / "scene.hdr", ("--labels", folder / "training.gpkg", "--label-field", "landcover")
     hsi("inspect", scene, *field)
     model, out = folder / "landcover.safetensors", folder / "map.tif"
-    hsi("train", scene, *field, "--components", 15, "--window", 13, "--out", model, "--overwrite")
+    hsi("train", scene, *field, "--out", model, "--overwrite")
     hsi("predict", model, scene, "--out", out, "--max-memory", "1GB", "--overwrite")
     draw(folder)
 

@@ -45,6 +45,9 @@ Examples:
     "--out", type=click.Path(path_type=Path), help="Folder of the run. [default: runs/SCENE/MODEL-SPLIT-seedN]"
 )
 @click.option("--overwrite", is_flag=True, help="Replace an earlier run in that folder.")
+@click.option(
+    "--figures/--no-figures", default=True, help="Draw the figures. 'hsi plot' can do so later.", show_default=True
+)
 @resume_options
 @setting_options
 def command(
@@ -54,6 +57,7 @@ def command(
     config: Path | None,
     out: Path | None,
     overwrite: bool,
+    figures: bool,
     resume: bool,
     checkpoint_every: float,
     **options: Any,
@@ -82,6 +86,7 @@ def command(
         run_folder(place, overwrite, resume) as work,
         repeatable(settings),
     ):
-        report = classify(inputs, settings, Keeping(work, checkpoint_every), watch, ["hsi", *sys.argv[1:]], asked)
+        keeping, told = Keeping(work, checkpoint_every), ["hsi", *sys.argv[1:]]
+        report = classify(inputs, settings, keeping, watch, told, asked, figures)
     show_accuracy(report)
     show_written(out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -53,6 +54,7 @@ Examples:
     help="Runs on the workers of this Dask scheduler (tcp://host:8786), which share the folder OUT and the inputs.",
 )  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of runs and tables. [default: runs/compare/NAME]")
+@click.option("--figures", is_flag=True, help="Draw the figures of each run, too. 'hsi plot' can do so later.")
 @click.option("--dry-run", is_flag=True, help="List the runs and which of them are finished, and stop.")
 @label_options
 @scene_options
@@ -66,6 +68,7 @@ def command(
     jobs: int,
     scheduler: str | None,
     out: Path | None,
+    figures: bool,
     dry_run: bool,
     label_options: LabelOptions,
     scene_options: SceneOptions,
@@ -97,7 +100,7 @@ def command(
     check_folder(out)
     if scheduler and jobs > 1:
         raise UsageError("--jobs is for this machine; with --scheduler there is a run for each thread of its workers")
-    compare(experiment, where, out, jobs, dry_run, scheduler)
+    compare(experiment, where, out, Execution(jobs, scheduler, figures, dry_run))
 
 
 def _from_file(path: Path, others: Sequence[Any], labels: LabelOptions, scene: SceneOptions) -> tuple[Experiment, str]:
@@ -153,9 +156,18 @@ def check_folder(out: Path) -> None:
         raise OutputError(f"{out}: is the folder of a single run: choose another --out")
 
 
-def compare(
-    experiment: Experiment, where: str, out: Path, jobs: int, dry_run: bool, scheduler: str | None = None
-) -> None:
+@dataclass(frozen=True)
+class Execution:
+    """How runs are made: so many at once here, or on the workers of a Dask ``scheduler``; with ``figures`` of each or
+    without; or only planned."""
+
+    jobs: int
+    scheduler: str | None
+    figures: bool
+    dry_run: bool
+
+
+def compare(experiment: Experiment, where: str, out: Path, how: Execution) -> None:
     """Plan, run what is missing, and write and show the tables.
 
     Raises :class:`ComparisonError` after all else when a run failed.
@@ -167,10 +179,10 @@ def compare(
 
     plan = make_plan(experiment, where, out)
     finished = [run for run in plan.runs if finished_run(run)]
-    if dry_run:
+    if how.dry_run:
         show_plan(plan, finished)
         return
-    failed = run_missing(plan, finished, jobs, scheduler)
+    failed = run_missing(plan, finished, how)
     runs = [run for run in map(finished_run, plan.runs) if run]
     if not runs:
         raise ComparisonError(f"all {len(failed)} runs failed, the first with: {failed[0].message} ({failed[0].log})")
@@ -205,17 +217,17 @@ def about_this(plan: Plan) -> dict[str, Any]:
     }
 
 
-def run_missing(plan: Plan, finished: Sequence[PlacedRun], slots: int, scheduler: str | None = None) -> list[FailedRun]:
+def run_missing(plan: Plan, finished: Sequence[PlacedRun], how: Execution) -> list[FailedRun]:
     """Run what is not finished, say how each run ended, and return those that failed."""
     from .jobs import run_jobs, run_jobs_on, threads_each
 
     missing, total = {run.name: run for run in plan.runs if run not in finished}, len(plan.runs)
-    slots = max(1, min(slots, len(missing)))
+    slots = max(1, min(how.jobs, len(missing)))
     threads = threads_each(slots)
     say("runs", f"{total}: {len(finished)} finished before, {len(missing)} to run")
     if not missing:
         return []
-    say("", f"on the workers of {scheduler}" if scheduler else f"{slots} at a time, {threads} threads each")
+    say("", f"on the workers of {how.scheduler}" if how.scheduler else f"{slots} at a time, {threads} threads each")
     failed: list[FailedRun] = []
     ended = [len(finished)]
     with progress("compare", "runs") as advance:
@@ -228,9 +240,9 @@ def run_missing(plan: Plan, finished: Sequence[PlacedRun], slots: int, scheduler
             advance(ended[0], total, _named(names))
 
         try:
-            jobs = [run.job(plan.experiment.scene) for run in missing.values()]
-            if scheduler:
-                run_jobs_on(scheduler, jobs, plan.runs[0].out, note_end, note_change)
+            jobs = [run.job(plan.experiment.scene, how.figures) for run in missing.values()]
+            if how.scheduler:
+                run_jobs_on(how.scheduler, jobs, plan.runs[0].out, note_end, note_change)
             else:
                 run_jobs(jobs, slots, threads, note_end, note_change)
         except KeyboardInterrupt:

@@ -51,14 +51,16 @@ class PlacedRun:
         """Its settings as YAML."""
         return self.out / "configs" / f"{self.name}.yaml"
 
-    def job(self, scene: SceneInput) -> Job:
-        """The command that makes it; its settings file is written."""
+    def job(self, scene: SceneInput, figures: bool) -> Job:
+        """The command that makes it, with or without figures; its settings file is written."""
         from hsi.paths import write_atomically
 
         with write_atomically(self.config) as part:
             part.write_text(yaml.safe_dump(self.planned.values, sort_keys=False), encoding="utf-8")
         arguments = ["classify", str(scene.path), *reading_arguments(scene)]
-        arguments += ["--config", str(self.config), "--out", str(self.folder)]
+        arguments += ["--config", str(self.config)]
+        arguments += [] if figures else ["--no-figures"]
+        arguments += ["--out", str(self.folder)]
         begun = hidden_folder(self.folder).exists()
         arguments += ["--resume"] if begun else []
         # what lies there is damaged, and what was begun may be of other versions

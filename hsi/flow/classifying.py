@@ -45,14 +45,15 @@ def classify(
     watch: Stopwatch,
     command: Sequence[str],
     asked: Mapping[str, Any],
+    figures: bool = True,
 ) -> dict[str, Any]:
     """The whole flow from a split to the complete files of a run; returns the accuracy report.
 
-    ``asked`` is what the record tells of what was asked for, see :func:`asked_for`.
+    ``asked`` is what the record tells of what was asked for, see :func:`asked_for`; without ``figures`` none are drawn.
     """
     folder = keeping.work.files
     assessed = map_and_assess(inputs, settings, folder, watch, keeping=keeping)
-    write_run(assessed, folder, watch, command, asked)
+    write_run(assessed, folder, watch, command, asked, figures)
     return assessed.report
 
 
@@ -87,7 +88,12 @@ def map_and_assess(
 
 
 def write_run(
-    assessed: Assessed, folder: Path, watch: Stopwatch, command: Sequence[str], asked: Mapping[str, Any] | None = None
+    assessed: Assessed,
+    folder: Path,
+    watch: Stopwatch,
+    command: Sequence[str],
+    asked: Mapping[str, Any] | None = None,
+    figures: bool = True,
 ) -> dict[str, Any]:
     """Write the model, the report and ``run.json`` beside the map; returns what the last one says."""
     from hsi.bundle import save_bundle
@@ -96,7 +102,7 @@ def write_run(
     with watch.stage("write"):
         if mapped.bundle:
             save_bundle(folder / "model.safetensors", mapped.bundle)
-        spectra = write_report(folder, assessed.inputs, mapped, assessed.report)
+        spectra = write_report(folder, assessed.inputs, mapped, assessed.report, figures)
     record = describe_run(assessed.inputs, mapped, watch, command)
     if asked is not None:
         record["asked"] = dict(asked)

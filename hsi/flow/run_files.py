@@ -106,12 +106,13 @@ def calibration_of(right: Ids, counted: Ids, confidence: Path) -> dict[str, Any]
     return found.to_dict() if found else None
 
 
-def write_report(folder: Path, inputs: Inputs, mapped: Mapped, report: dict[str, Any]) -> ClassSpectra:
+def write_report(
+    folder: Path, inputs: Inputs, mapped: Mapped, report: dict[str, Any], figures: bool = True
+) -> ClassSpectra:
     """``split.tif``, ``ground_truth.tif``, ``accuracy.*`` and the figures, with progress bars; returns the spectra of
-    training pixels that were drawn."""
-    from hsi.figures import false_colour, write_figures
+    the training pixels."""
     from hsi.rasters import nodata_value, write_band, write_class_map
-    from hsi.run_figures import TRUTH, figures_of_run, training_spectra
+    from hsi.run_figures import TRUTH, training_spectra
     from hsi.tables import write_tables
 
     scene, labels, split = inputs.scene, inputs.labels, mapped.split
@@ -121,15 +122,26 @@ def write_report(folder: Path, inputs: Inputs, mapped: Mapped, report: dict[str,
     place: dict[str, Any] = {"georeference": scene.georeference, "nodata_mask": None}
     write_class_map(folder / TRUTH, truth, labels.table, **place, description="ground truth")
     write_tables(folder, report)
-    with progress("picture", "rows") as advance:
-        picture = false_colour(scene, inputs.survey.valid, advance)
     with progress("spectra", "rows") as advance:
         spectra = training_spectra(folder, labels.table, scene, advance)
+    if figures:
+        draw_figures(folder, inputs, mapped, report, spectra)
+    return spectra
+
+
+def draw_figures(
+    folder: Path, inputs: Inputs, mapped: Mapped, report: Mapping[str, Any], spectra: ClassSpectra
+) -> None:
+    """All figures of a run, from what lies in its folder, with progress bars."""
+    from hsi.figures import false_colour, write_figures
+    from hsi.run_figures import figures_of_run
+
+    with progress("picture", "rows") as advance:
+        picture = false_colour(inputs.scene, inputs.survey.valid, advance)
     history = mapped.record.get("history", ())
     drawn = figures_of_run(folder, report, title=title_of(inputs), history=history, picture=picture, spectra=spectra)
     with progress("figures", "figures") as advance:
         write_figures(folder / "figures", drawn, progress=advance)
-    return spectra
 
 
 def title_of(inputs: Inputs) -> str:

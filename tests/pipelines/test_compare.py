@@ -334,10 +334,18 @@ def test_runs_are_processes_of_their_own(experiment, tmp_path):
     assert done.stderr.startswith("finished: nearest-random-seed0")
     out = tmp_path / "runs/compare/trial"
     (run,) = (out / "runs").iterdir()
-    assert {"map.tif", "figures", "run.json"} <= {path.name for path in run.iterdir()}
+    assert {"map.tif", "report.html", "run.json"} <= {path.name for path in run.iterdir()}
+    assert not (run / "figures").exists()
     assert content(run / "run.json")["machine"]["threads"] == 1
     assert "written" in (out / "logs" / f"{run.name}.log").read_text()
     assert {path.name for path in out.iterdir()} == {*TABLES, "runs", "configs", "logs"}
+
+
+def test_runs_have_figures_where_they_are_wanted(experiment, compare, tmp_path):
+    assert compare(experiment(rows=ROWS[:1], seeds=1), "--figures").code == 0
+    (run,) = (tmp_path / "runs/compare/trial/runs").iterdir()
+    assert "--no-figures" not in content(run / "run.json")["command"]
+    assert run_here("plot", run, "--figure", "map", "--out", "drawn", cwd=tmp_path).code == 0
 
 
 def test_the_ablation_is_found_by_its_name(compare, tmp_path, monkeypatch):
