@@ -38,9 +38,9 @@ class ReducerSettings(Section):
 class SplitSettings(Section):
     """Which labelled pixels train. None means: the rule's own default; a rule refuses what it has no use for.
 
-    ``train`` and ``validation`` are "10%" (of each class) or "50" (of each class). ``given`` names the file or files
-    of the rule "given"; ``rule: given:split.tif`` is short for both. ``block`` and ``buffer`` are pixels, ``minimum``
-    training and test pixels of each class; ``fold`` (from 1) of ``folds`` is tested.
+    ``train`` and ``validation`` are "10%" or "50" (of each class), or "50/15" (15 of those with fewer than 100).
+    ``given`` names the file or files of the rule "given"; ``rule: given:split.tif`` is short for both. ``block`` and
+    ``buffer`` are pixels, ``minimum`` training and test pixels of each class; ``fold`` (from 1) of ``folds`` is tested.
     """
 
     rule: str = "random"

@@ -34,7 +34,8 @@ SETTING_OPTIONS: dict[str, tuple[str, Any, str]] = {
     "--train": (
         "split.train",
         str,
-        "Training pixels of each class: 10% is a share, 50 a number. [default: 10% if random, else all there are]",
+        "Training pixels of each class: 10% is a share, 50 a number, 50/15 also, but 15 of classes with fewer than "
+        "100. [default: 10% if random, else all there are]",
     ),
     "--val": (
         "split.validation",

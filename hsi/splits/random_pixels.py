@@ -43,13 +43,13 @@ def random_pixels(labels: LabelMap, request: SplitRequest) -> Split:
         first = max(1, train.take(pixels, pixels))
         second = first + (validation.take(pixels, pixels - first) if validation else 0)
         codes[drawn[:first]], codes[drawn[first:second]], codes[drawn[second:]] = TRAIN, VALIDATION, TEST
-        if (pixels > 1 and _is_halved(train, pixels)) or _is_halved(validation, pixels - first):
+        if (pixels > 1 and _is_halved(train, pixels, pixels)) or _is_halved(validation, pixels, pixels - first):
             halved.append(f"{name} ({pixels} pixels: {first} training, {second - first} validation)")
     warnings = [f"smaller than the number asked for, so half was taken: {', '.join(halved)}"] if halved else []
     text = f"random {train}" + (f", validation {validation}" if validation else "")
     return split_from_codes(labels, codes.reshape(labels.values.shape), rule=text, seed=request.seed, warnings=warnings)
 
 
-def _is_halved(amount: Amount | None, available: int) -> bool:
-    """Whether a count is too large for the pixels at hand."""
-    return amount is not None and amount.count is not None and available > 0 and amount.count >= available
+def _is_halved(amount: Amount | None, pixels: int, available: int) -> bool:
+    """Whether a count is too large for what is available of a class of ``pixels``."""
+    return amount is not None and amount.count is not None and 0 < available <= amount.of(pixels)

@@ -30,7 +30,12 @@ def two_classes_or_more(values: np.ndarray) -> bool:
 
 label_maps = arrays(np.int32, (9, 8), elements=st.integers(0, 4)).filter(two_classes_or_more).map(label_map)
 shares = st.decimals(1, 49, places=1).map(lambda value: Amount(percent=float(value)))
-amounts = st.one_of(shares, st.integers(1, 60).map(lambda count: Amount(count=count)))
+two_numbers = st.tuples(st.integers(2, 60), st.integers(1, 59)).filter(lambda both: both[1] < both[0])
+amounts = st.one_of(
+    shares,
+    st.integers(1, 60).map(lambda count: Amount(count=count)),
+    two_numbers.map(lambda both: Amount(count=both[0], small=both[1])),
+)
 
 
 class TestAmount:
@@ -38,16 +43,36 @@ class TestAmount:
         assert parse_amount("10%") == parse_amount(" 10 % ") == Amount(percent=10.0)
         assert parse_amount("2.5%") == Amount(percent=2.5)
         assert parse_amount("50") == Amount(count=50)
+        assert parse_amount("50/15") == Amount(count=50, small=15)
         assert parse_amount("10%") != parse_amount("10")
 
     @pytest.mark.parametrize(
-        "text", ["0.1", "10.0", "", "ten", "1e3", "-5", "+5", "-5%", "5%%", "% 5", "nan%", "1_0", "٥"]
+        "text",
+        [
+            "0.1",
+            "10.0",
+            "",
+            "ten",
+            "1e3",
+            "-5",
+            "+5",
+            "-5%",
+            "5%%",
+            "% 5",
+            "nan%",
+            "1_0",
+            "٥",
+            "50/",
+            "/15",
+            "50/15/5",
+            "50/15%",
+        ],
     )
     def test_anything_else_is_refused_with_both_ways_to_write_it(self, text):
-        with pytest.raises(UsageError, match=r"write 10% for a share or 50 for a number of pixels per class"):
+        with pytest.raises(UsageError, match=r"write 10% for a share, 50 for a number of pixels per class"):
             parse_amount(text)
 
-    @pytest.mark.parametrize("text", ["0", "0%", "0.0%", "100%", "100.5%", "250%"])
+    @pytest.mark.parametrize("text", ["0", "0%", "0.0%", "100%", "100.5%", "250%", "50/0", "50/50", "15/50"])
     def test_nothing_and_everything_are_refused(self, text):
         with pytest.raises(UsageError, match="found"):
             parse_amount(text)
@@ -98,6 +123,17 @@ class TestRandom:
         split = make_split(labels, train=Amount(count=count), seed=1)
         for n, part in zip(pixels, split.counts(labels).values(), strict=True):
             assert part.train == (count if n > count else n // 2)
+
+    def test_small_classes_give_fewer_where_that_is_asked_for(self):
+        labels = strip(1000, 100, 99, 20, 15, 4)
+        split = make_split(labels, train=parse_amount("50/15"), seed=0)
+        assert [part.train for part in split.counts(labels).values()] == [50, 50, 15, 15, 7, 2]
+        assert split.rule == "random 50/15 per class"
+        assert split.warnings == (
+            "smaller than the number asked for, so half was taken: class 5 (15 pixels: 7 training, 0 validation), "
+            "class 6 (4 pixels: 2 training, 0 validation)",
+            "fewer than 5 training pixels: class 6 (2)",
+        )
 
     def test_ten_percent_is_not_ten_pixels(self):
         labels = strip(1000, 500)
