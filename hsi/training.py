@@ -24,7 +24,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from hsi.checkpoints import Checkpoint, TrainingState, restore_checkpoint, take_checkpoint
 from hsi.checkpoints import Epoch as Epoch
 from hsi.config import TrainingSettings
-from hsi.devices import bfloat16_pays
+from hsi.devices import bfloat16_suits
 from hsi.errors import TrainingError, UsageError
 from hsi.heap import kept_memory
 from hsi.models import WindowNetwork, choose_engine
@@ -184,7 +184,7 @@ def decide(
         clip=settings.clip,
         augment=settings.augment,
         context_dropout=settings.context_dropout or 0.0,
-        bfloat16=settings.amp == "auto" and bfloat16_pays(device),
+        bfloat16=settings.amp == "auto" and bfloat16_suits(device, model, engine),
     )
 
 

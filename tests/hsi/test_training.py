@@ -228,3 +228,35 @@ def test_context_dropout_changes_training_and_repeats_itself(engine):
         for share in (0.0, 1.0, 1.0)
     ]
     assert losses[0] != losses[1] == losses[2]
+
+
+class TestNumbers:
+    def in_bfloat16(self, name, engine="auto", amp="auto", **sizes):
+        model = build_model(name, components=15, window=11, classes=3, **sizes)
+        padded, codes = np.zeros((15, 22, 22), np.float32), np.arange(144).reshape(12, 12) % 3
+        train = np.ones((12, 12), bool)
+        settings = TrainingSettings(engine=engine, epochs=1, amp=amp)
+        trainer = Trainer(model, padded, codes, train, ~train, settings, device=torch.device("cpu"), seed=0)
+        return trainer.recipe.bfloat16
+
+    def test_bfloat16_is_for_networks_that_gain_by_it(self, monkeypatch):
+        monkeypatch.setattr("hsi.devices.bfloat16_pays", lambda device: True)
+        assert all(self.in_bfloat16(name) for name in ("hybridsn-bn", "hybridsn-ds", "resnext", "vgg"))
+        assert not any(self.in_bfloat16(name) for name in ("mobilenet-v3", "efficientnet", "shufflenet-v2"))
+        assert not self.in_bfloat16("hybridsn-bn", amp="off")
+
+    def test_padded_layers_over_bands_stay_away_from_it(self, monkeypatch):
+        monkeypatch.setattr("hsi.devices.bfloat16_pays", lambda device: True)
+        assert not self.in_bfloat16("cnn3d")
+
+    def test_a_cpu_without_it_trains_in_float32(self, monkeypatch):
+        monkeypatch.setattr("hsi.devices.bfloat16_pays", lambda device: False)
+        assert not self.in_bfloat16("hybridsn-bn")
+
+    def test_no_gradient_overruns_its_memory(self):
+        model = build_model("cnn3d", components=15, window=5, classes=3)
+        padded, codes = np.ones((15, 159, 159), np.float32), np.arange(155 * 155).reshape(155, 155) % 3
+        train = np.arange(155 * 155).reshape(155, 155) % 100 == 0
+        settings = TrainingSettings(epochs=3)
+        trainer = Trainer(model, padded, codes, train, ~train & False, settings, device=torch.device("cpu"), seed=0)
+        assert np.isfinite(trainer.fit().history[-1].loss)
