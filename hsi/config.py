@@ -104,6 +104,7 @@ Optimiser = Literal["adam", "adamw"]
 class TrainingSettings(Section):
     """How the network learns. None means: the engine's or the schedule's own default, printed and stored by a run.
 
+    ``steps`` of the optimiser are taken in whole epochs, instead of ``epochs``.
     ``lr`` is the highest learning rate of the schedule, ``batch`` the windows per step of the patch engine, ``balance``
     the power of the inverse class size by which classes are weighted (0: all pixels alike, 1: all classes alike), and
     ``clip`` the largest norm of the gradient, None for no limit. ``context_dropout`` is the largest share of unlabelled
@@ -112,6 +113,7 @@ class TrainingSettings(Section):
 
     engine: Engine = "auto"
     epochs: int | None = Field(default=None, ge=1)
+    steps: int | None = Field(default=None, ge=1)
     batch: int | None = Field(default=None, ge=1)
     optimiser: Optimiser = "adamw"
     lr: float | None = Field(default=None, gt=0)
@@ -123,6 +125,12 @@ class TrainingSettings(Section):
     augment: bool = True
     context_dropout: float | None = Field(default=None, ge=0, le=1)
     amp: Literal["auto", "off"] = "auto"
+
+    @model_validator(mode="after")
+    def _one_length(self) -> TrainingSettings:
+        if self.epochs is not None and self.steps is not None:
+            raise ValueError("epochs and steps both say how long a training is: leave one out")
+        return self
 
 
 class MappingSettings(Section):

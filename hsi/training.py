@@ -169,7 +169,8 @@ def decide(
         rate = PATCH_RATES.get(settings.lr_schedule, PATCH_RATE)
     enough = max(DENSE_EPOCHS, math.ceil(DENSE_STEPS / steps_per_epoch))
     textbook = engine == "patch" and model.shares_trunk  # HybridSN's epochs, where the dense engine could be had
-    epochs = settings.epochs or (PATCH_EPOCHS if textbook else enough)
+    usual = PATCH_EPOCHS if textbook else enough
+    epochs = settings.epochs or (math.ceil(settings.steps / steps_per_epoch) if settings.steps else usual)
     return Recipe(
         engine=engine,
         epochs=epochs,

@@ -59,6 +59,7 @@ SETTING_OPTIONS: dict[str, tuple[str, Any, str]] = {
     "--seed": ("seed", int, "Decides split, weights and order. [default: 0]"),
     "--engine": ("training.engine", str, "dense (shared trunk), patch (textbook) or auto. [default: auto]"),
     "--epochs": ("training.epochs", int, "Passes over the training pixels. [default: by engine]"),
+    "--steps": ("training.steps", int, "Steps of the optimiser, in whole epochs, instead of --epochs."),
     "--batch": ("training.batch", int, "Windows in a step of the patch engine. [default: 256]"),
     "--optimiser": ("training.optimiser", str, "adam or adamw. [default: adamw]"),
     "--lr": ("training.lr", float, "Highest learning rate. [default: by engine, network and schedule]"),

@@ -44,6 +44,7 @@ def test_an_empty_file_means_the_defaults(tmp_path):
         ("seed: !!python/object/apply:os.system ['true']", "is not YAML"),
         ("split: 3", "split: .*found 3"),
         ("split: {train: true}", "split.train"),
+        ("training: {epochs: 3, steps: 40}", "epochs and steps both say how long a training is"),
     ],
 )
 def test_what_does_not_fit_is_told_in_one_line_with_the_file(tmp_path, text, words):

@@ -230,6 +230,16 @@ def test_context_dropout_changes_training_and_repeats_itself(engine):
     assert losses[0] != losses[1] == losses[2]
 
 
+@pytest.mark.parametrize(("engine", "each"), [("dense", 1), ("patch", 4)])
+def test_steps_are_taken_in_whole_epochs(engine, each):
+    model = build_model("hybridsn-bn", components=15, window=11, classes=3)
+    padded, codes = np.zeros((15, 30, 30), np.float32), np.arange(400).reshape(20, 20) % 3
+    train = np.ones((20, 20), bool)
+    settings = TrainingSettings(engine=engine, steps=7, batch=128 if engine == "patch" else None)
+    trainer = Trainer(model, padded, codes, train, ~train, settings, device=torch.device("cpu"), seed=0)
+    assert (trainer.recipe.epochs, trainer.recipe.steps) == {1: (7, 7), 4: (2, 8)}[each]
+
+
 class TestNumbers:
     def in_bfloat16(self, name, engine="auto", amp="auto", **sizes):
         model = build_model(name, components=15, window=11, classes=3, **sizes)
