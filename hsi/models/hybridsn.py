@@ -15,11 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from hsi.models.attention import CBAM, SqueezeExcitation
-from hsi.models.network import MODELS, ModelEntry, WindowNetwork, initialise_he, refuse_small
+from hsi.models.attention import CBAM, SqueezeExcitation, largest
+from hsi.models.network import MODELS, ModelEntry, WindowNetwork, initialise_he, refuse_small, tracing
 from hsi.models.sliding import SlidingDense
 
 MIN_COMPONENTS, MIN_WINDOW = 13, 11
+WINDOWS = 256  # that are copied out at a time under CBAM
 ATTENTION: dict[str, Callable[[], nn.Module]] = {
     "none": nn.Identity,
     "se": partial(SqueezeExcitation, 64),
@@ -110,9 +111,11 @@ class HybridSN(WindowNetwork):
 
     def head_map(self, features: Tensor) -> Tensor:
         """Every window at once where the gate allows: ``(1, 64, h, w) -> (1, classes, h - p + 1, w - p + 1)``."""
-        if isinstance(self.attention, CBAM):
+        if isinstance(self.attention, CBAM) and tracing():
             return super().head_map(features)
-        if isinstance(self.attention, SqueezeExcitation):
+        if isinstance(self.attention, CBAM):
+            first = self._attended_dense1(features)
+        elif isinstance(self.attention, SqueezeExcitation):
             first = self._gated_dense1(features)
         else:
             first = self.slide_dense1(features)  # (1, 256, h', w')
@@ -136,6 +139,26 @@ class HybridSN(WindowNetwork):
             response = F.conv2d(features[:, c : c + 1], kernel[:, c : c + 1])
             first = torch.addcmul(first, response, gate[:, c : c + 1])
         return first
+
+    def _attended_dense1(self, features: Tensor) -> Tensor:
+        """The first dense layer under CBAM, ``(1, 64, h, w) -> (1, 256, h', w')``.
+
+        The spatial gate is of each place in each window, so windows are copied out, a few at a time; what the channel
+        gate looks at is pooled over the tile once.
+        """
+        assert isinstance(self.attention, CBAM)
+        channel, spatial, side = self.attention.channel, self.attention.spatial, self.head_window
+        means = F.avg_pool2d(features, side, stride=1)  # (1, 64, h', w')
+        maxima = F.max_pool2d(F.max_pool2d(features, (side, 1), stride=1), (1, side), stride=1)
+        gates = channel.gate(*(pooled[0].permute(1, 2, 0) for pooled in (means, maxima)))  # (h', w', 64)
+        windows = features[0].unfold(1, side, 1).unfold(2, side, 1).permute(1, 2, 0, 3, 4)  # (h', w', 64, p, p)
+        rows = []
+        for row, row_gates in zip(windows, gates, strict=True):
+            for some, gate in zip(row.split(WINDOWS), row_gates.split(WINDOWS), strict=True):
+                x = some * gate[:, :, None, None]
+                x *= spatial.gate(x.mean(dim=1), largest(x))
+                rows.append(self.dense1(x.flatten(1)))
+        return torch.cat(rows).view(1, *gates.shape[:2], -1).permute(0, 3, 1, 2)
 
 
 def _convolve(x: Tensor, kernel: Tensor, bias: Tensor | None, norm: nn.Module) -> Tensor:

@@ -64,7 +64,7 @@ class WindowNetwork(nn.Module):
 
         The plain way, right for every head: the windows of a few rows at a time through :meth:`head`.
         """
-        if _tracing():  # a graph for other programs has no loops, so it holds all windows at once
+        if tracing():  # a graph for other programs has no loops, so it holds all windows at once
             return self._unrolled_map(features)
         rows = [self.head(windows) for windows in window_rows(features[0], self.head_window)]
         height, width = (side - self.head_window + 1 for side in features.shape[-2:])
@@ -104,7 +104,8 @@ class ModelEntry:
 MODELS: Registry[ModelEntry] = Registry("model", "hsi.models")
 
 
-def _tracing() -> bool:
+def tracing() -> bool:
+    """Whether the network is being written down as a graph, which has no loops over rows."""
     return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
 
 

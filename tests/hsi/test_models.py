@@ -7,7 +7,17 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 
 from hsi.errors import UnknownNameError, UsageError
-from hsi.models import MODELS, Work, build_model, choose_engine, count_parameters, count_work, join_linear
+from hsi.models import (
+    MODELS,
+    WindowNetwork,
+    Work,
+    build_model,
+    choose_engine,
+    count_parameters,
+    count_work,
+    join_linear,
+)
+from hsi.models.attention import largest
 from hsi.models.sliding import SlidingDense, slide_dense
 from hsi.windows import gather_windows, pad_scene
 from tests.hsi.model_makers import last_layer, wake
@@ -246,8 +256,6 @@ def test_an_unknown_model_is_answered_with_near_names():
 
 
 def test_a_network_without_a_shared_trunk_takes_the_patch_engine():
-    from hsi.models import WindowNetwork
-
     class Padded(WindowNetwork):
         def head(self, features):
             return features.mean(dim=(2, 3))[:, : self.classes]
@@ -426,3 +434,19 @@ class TestJoined:
         with torch.no_grad():
             named = joined(torch.randn(50, 17, 13, 13, generator=torch.Generator().manual_seed(3))).argmax(1)
         assert set(named.tolist()) <= {0, 2}
+
+
+@pytest.mark.parametrize("channels", [1, 2, 7, 64])
+def test_the_largest_channel_in_halves(channels):
+    features = torch.randn(3, channels, 5, 4)
+    assert torch.equal(largest(features), features.amax(dim=1))
+
+
+@pytest.mark.parametrize("name", ["hybridsn-cbam", "hybridsn-bn-cbam"])
+def test_cbam_at_every_window_is_cbam_at_each(name):
+    model = build_model(name, components=13, window=13, classes=3).eval()
+    features = torch.randn(1, 64, 7, 300)
+    with torch.no_grad():
+        plain, quick = WindowNetwork.head_map(model, features), model.head_map(features)
+    assert plain.shape == quick.shape == (1, 3, 3, 296)
+    torch.testing.assert_close(quick, plain, atol=1e-6, rtol=1e-5)
