@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +21,7 @@ from hsi.models.network import MODELS, ModelEntry, WindowNetwork, initialise_he,
 from hsi.models.sliding import SlidingDense
 
 MIN_COMPONENTS, MIN_WINDOW = 13, 11
-WINDOWS = 256  # that are copied out at a time under CBAM
+WINDOWS = 256  # that are copied out at a time for a gate
 ATTENTION: dict[str, Callable[[], nn.Module]] = {
     "none": nn.Identity,
     "se": partial(SqueezeExcitation, 64),
@@ -111,52 +112,34 @@ class HybridSN(WindowNetwork):
 
     def head_map(self, features: Tensor) -> Tensor:
         """Every window at once where the gate allows: ``(1, 64, h, w) -> (1, classes, h - p + 1, w - p + 1)``."""
-        if isinstance(self.attention, CBAM) and tracing():
-            return super().head_map(features)
-        if isinstance(self.attention, CBAM):
-            first = self._attended_dense1(features)
-        elif isinstance(self.attention, SqueezeExcitation):
-            first = self._gated_dense1(features)
-        else:
+        if isinstance(self.attention, nn.Identity):
             first = self.slide_dense1(features)  # (1, 256, h', w')
+        elif tracing():
+            return super().head_map(features)
+        else:
+            first = self._attended_dense1(features)
         return self._dense(first.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
-    def _dense1_kernel(self) -> Tensor:
-        return self.dense1.weight.view(-1, 64, self.head_window, self.head_window)
-
-    def _gated_dense1(self, features: Tensor) -> Tensor:
-        """The first dense layer under an SE gate, ``(1, 64, h, w) -> (1, 256, h', w')``.
-
-        The gate multiplies whole channels of one window, so the layer is a sum over channels of (gate of the
-        window) x (response of the channel alone): no window is ever copied out.
-        """
-        assert isinstance(self.attention, SqueezeExcitation)
-        means = F.avg_pool2d(features, self.head_window, stride=1)  # (1, 64, h', w')
-        gate = self.attention.gate(means.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        kernel = self._dense1_kernel()
-        first = self.dense1.bias.view(1, -1, 1, 1).expand(1, -1, *gate.shape[-2:]).clone()
-        for c in range(features.shape[1]):
-            response = F.conv2d(features[:, c : c + 1], kernel[:, c : c + 1])
-            first = torch.addcmul(first, response, gate[:, c : c + 1])
-        return first
-
     def _attended_dense1(self, features: Tensor) -> Tensor:
-        """The first dense layer under CBAM, ``(1, 64, h, w) -> (1, 256, h', w')``.
+        """The first dense layer under SE or CBAM, ``(1, 64, h, w) -> (1, 256, h', w')``.
 
-        The spatial gate is of each place in each window, so windows are copied out, a few at a time; what the channel
-        gate looks at is pooled over the tile once.
+        A gate is of one window, so windows are copied out, a few at a time; what a channel gate looks at is pooled over
+        the tile once.
         """
-        assert isinstance(self.attention, CBAM)
-        channel, spatial, side = self.attention.channel, self.attention.spatial, self.head_window
-        means = F.avg_pool2d(features, side, stride=1)  # (1, 64, h', w')
-        maxima = F.max_pool2d(F.max_pool2d(features, (side, 1), stride=1), (1, side), stride=1)
-        gates = channel.gate(*(pooled[0].permute(1, 2, 0) for pooled in (means, maxima)))  # (h', w', 64)
+        attention: Any = self.attention
+        side = self.head_window
+        pooled = [F.avg_pool2d(features, side, stride=1)]  # (1, 64, h', w')
+        if isinstance(attention, CBAM):
+            pooled.append(F.max_pool2d(F.max_pool2d(features, (side, 1), stride=1), (1, side), stride=1))
+        channel = attention.channel if isinstance(attention, CBAM) else attention
+        gates = channel.gate(*(found[0].permute(1, 2, 0) for found in pooled))  # (h', w', 64)
         windows = features[0].unfold(1, side, 1).unfold(2, side, 1).permute(1, 2, 0, 3, 4)  # (h', w', 64, p, p)
         rows = []
         for row, row_gates in zip(windows, gates, strict=True):
             for some, gate in zip(row.split(WINDOWS), row_gates.split(WINDOWS), strict=True):
                 x = some * gate[:, :, None, None]
-                x *= spatial.gate(x.mean(dim=1), largest(x))
+                if isinstance(attention, CBAM):
+                    x *= attention.spatial.gate(x.mean(dim=1), largest(x))
                 rows.append(self.dense1(x.flatten(1)))
         return torch.cat(rows).view(1, *gates.shape[:2], -1).permute(0, 3, 1, 2)
 

@@ -442,8 +442,8 @@ def test_the_largest_channel_in_halves(channels):
     assert torch.equal(largest(features), features.amax(dim=1))
 
 
-@pytest.mark.parametrize("name", ["hybridsn-cbam", "hybridsn-bn-cbam"])
-def test_cbam_at_every_window_is_cbam_at_each(name):
+@pytest.mark.parametrize("name", ["hybridsn-se", "hybridsn-cbam", "hybridsn-bn-cbam"])
+def test_a_gate_at_every_window_is_the_gate_at_each(name):
     model = build_model(name, components=13, window=13, classes=3).eval()
     features = torch.randn(1, 64, 7, 300)
     with torch.no_grad():
