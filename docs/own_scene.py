@@ -74,14 +74,16 @@ def draw(folder: Path) -> None:
     picture = false_colour(scene, np.ones((SIDE, SIDE), bool)) / 255
     picture[labels.labelled] = colours[labels.values[labels.labelled]]
     figure = Figure(figsize=(10, 3.9), dpi=110)
-    axes = figure.subplots(1, 3)
+    *axes, bar = figure.subplots(1, 4, width_ratios=(1, 1, 1, 0.05))
     axes[0].imshow(picture, interpolation="nearest")
     axes[1].imshow(colours[read_classes(folder / "map.tif")], interpolation="nearest")
     shown = axes[2].imshow(read_classes(folder / "map_confidence.tif"), cmap="cividis", vmin=0.3, vmax=1)
     for axis, title in zip(axes, ("false colour and training polygons", "map", "confidence"), strict=True):
         axis.set_title(title, fontsize=9, loc="left")
         axis.set_axis_off()
-    figure.colorbar(shown, ax=axes[2], fraction=0.046, pad=0.02)
+    figure.colorbar(shown, cax=bar)
+    bar.set_anchor("C")
+    bar.set_box_aspect(20)
     table = labels.table
     patches = [Patch(color=colours[i], label=name) for i, name in zip(table.ids, table.names, strict=True)]
     figure.legend(handles=patches, loc="lower center", ncols=6, fontsize=8, frameon=False)
