@@ -50,8 +50,8 @@ class RowSummary:
 
     ``leak_free`` is the accuracy on test pixels whose windows share nothing with training windows; ``parameters`` is
     None for a comparator, ``planned`` the runs there should be. ``multiply_adds`` are a pixel's, by the engine that
-    mapped it, ``weight_bytes`` those of the network's numbers, and ``pixel_seconds`` the time of mapping a pixel on a
-    CPU; None where a run does not tell.
+    mapped it, ``weight_bytes`` those of the network's numbers, and ``pixel_seconds`` those of a core for mapping a
+    pixel on a CPU; None where a run does not tell.
     """
 
     name: str

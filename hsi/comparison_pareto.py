@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 COSTS = {
     "parameters": "parameters",
     "multiply_adds": "multiply-adds a pixel",
-    "pixel_seconds": "seconds a mapped pixel, CPU",
+    "pixel_seconds": "seconds of a core for a mapped pixel",
 }
 PANEL = 3.4  # inches
 

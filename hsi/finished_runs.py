@@ -42,9 +42,10 @@ class FinishedRun:
 
     @property
     def pixel_seconds(self) -> float | None:
-        """Seconds of mapping for a pixel of the map, averages over symmetries included; None off the CPU."""
+        """Seconds of a core for mapping a pixel of the map, averages over symmetries included; None off the CPU and
+        for older runs."""
         pixels = sum(entry["pixels"] for entry in self.report.get("areas", ()))
-        spent = self.record["seconds"].get("map")
+        spent = self.record.get("cpu_seconds", {}).get("map")
         return spent / pixels if spent and pixels and self.record.get("device") == "cpu" else None
 
     @property

@@ -14,6 +14,7 @@ SMALL_WINDOW = 11  # HybridSN's smallest
 SIDES = (1, 3, 5, 7, 9)
 SMALL_SIDES = (1, 3)  # means over so few pixels tell most where fields are no wider
 FOLDS = 5
+LEVEL = 0.01  # accuracies no further apart than this, or than their standard error, are level
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,9 @@ class Surroundings:
     """What training pixels tell of the ground around a pixel.
 
     ``accuracy`` is the share of the training pixels that a linear discriminant names right by means over squares of
-    each of :data:`SIDES`, empty where they are too few to tell, and ``best`` the side with the highest, 0 for none.
-    ``near`` is the share of the test pixels with a training pixel in the usual window, 0 where none is to be tested.
+    each of :data:`SIDES`, empty where they are too few to tell, and ``best`` the largest side that is level with the
+    highest, 0 for none. ``near`` is the share of the test pixels with a training pixel in the usual window, 0 where
+    none is to be tested.
     """
 
     accuracy: tuple[float, ...]
@@ -76,8 +78,8 @@ def survey_surroundings(
 
     ``components`` are ``(K, H, W)``; class positions ``codes``, training pixels ``train`` and test pixels ``test`` are
     ``(H, W)``. Means over squares are told apart by a linear discriminant (Fisher 1936,
-    doi:10.1111/j.1469-1809.1936.tb02137.x) in five folds of the training pixels, of equals the smaller square wins. Of
-    test pixels only the place is looked at.
+    doi:10.1111/j.1469-1809.1936.tb02137.x) in five folds of the training pixels; of squares that are level the largest
+    counts, since wide fields look alike by all of them. Of test pixels only the place is looked at.
     """
     from scipy.ndimage import distance_transform_cdt
 
@@ -85,7 +87,17 @@ def survey_surroundings(
     near = float(np.mean(distance[test] <= USUAL_WINDOW // 2)) if test.any() else 0.0
     accuracy = tuple(_told_apart(means_at(components, train, side), codes[train]) for side in SIDES)
     known = tuple(share for share in accuracy if share is not None)
-    return Surroundings(known, SIDES[int(np.argmax(known))] if known else 0, near)
+    return Surroundings(known, _largest_level(known, int(np.count_nonzero(train))), near)
+
+
+def _largest_level(accuracy: tuple[float, ...], pixels: int) -> int:
+    """The largest side whose accuracy is level with the highest, by one standard error of so many ``pixels``, as
+    Breiman et al. (1984) choose the size of a tree; 0 for none."""
+    if not accuracy:
+        return 0
+    highest = max(accuracy)
+    least = highest - max(LEVEL, (highest * (1 - highest) / pixels) ** 0.5)
+    return max(side for side, share in zip(SIDES, accuracy, strict=True) if share >= least)
 
 
 def _told_apart(means: NDArray[np.float32], codes: NDArray[np.int64]) -> float | None:

@@ -34,20 +34,23 @@ HASHED_AT_ONCE = 2**22  # bytes
 
 
 class Stopwatch:
-    """Seconds by stage, in the order they were run."""
+    """Seconds by stage, in the order they were run, and ``cpu_seconds``, those of all threads of this process: they
+    tell the work where others use the machine, too."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self.cpu_seconds: dict[str, float] = {}
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Time a block and add it to the stage of that name."""
-        started = time.perf_counter()
+        started, busy = time.perf_counter(), time.process_time()
         try:
             yield
         finally:
-            took = time.perf_counter() - started
+            took, worked = time.perf_counter() - started, time.process_time() - busy
             self.seconds[name] = round(self.seconds.get(name, 0.0) + took, 3)
+            self.cpu_seconds[name] = round(self.cpu_seconds.get(name, 0.0) + worked, 3)
         detail("stage", f"{name}: {took:.2f} s, peak memory so far {peak_memory() / 10**9:.2f} GB")
 
 

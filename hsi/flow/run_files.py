@@ -180,5 +180,6 @@ def describe_run(inputs: Inputs, mapped: Mapped, watch: Stopwatch, command: Sequ
         },
         "split": mapped.split.to_dict(labels),
         "seconds": watch.seconds,
+        "cpu_seconds": watch.cpu_seconds,
         "peak_memory_bytes": peak_memory(),
     }

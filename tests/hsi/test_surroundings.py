@@ -35,6 +35,19 @@ def test_small_fields_take_the_smallest_window():
     assert (found.spectral, found.blend) == ("discriminant", False)
 
 
+def test_small_squares_have_to_tell_more_and_not_as_much(monkeypatch):
+    told = iter([0.780, 0.839, 0.833, 0.836, 0.835])  # Indian Pines, 50 pixels of each class
+    monkeypatch.setattr("hsi.surroundings._told_apart", lambda means, codes: next(told))
+    found = survey(*scene(field=12))
+    assert (found.best, found.small_fields, found.window) == (9, False, 15)
+
+
+def test_fields_that_single_pixels_tell_apart_are_not_small():
+    found = survey(*scene(field=12, noise=0.05))
+    assert max(found.accuracy) == found.accuracy[0] > found.accuracy[-1]
+    assert not found.small_fields
+
+
 @pytest.mark.parametrize(("rows", "apart"), [(12, True), (36, False)])
 def test_ground_that_no_training_window_has_shown(rows, apart):
     components, codes, train = scene(field=12)

@@ -361,7 +361,7 @@ def test_rows_of_the_light_experiment_run_on_a_small_scene_and_their_costs_are_d
     rows = [row for row in light["rows"] if row["name"] in wanted]
     for row in rows:
         row["settings"]["model"]["window"] = 11
-    light["settings"]["training"]["epochs"] = 1
+    light["settings"]["training"]["steps"] = 1
     done = compare(experiment(rows=rows, settings=light["settings"], splits=light["splits"][:1], seeds=1))
     assert done.code == 0, done.stderr
     out = tmp_path / "runs/compare/trial"
