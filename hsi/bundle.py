@@ -6,16 +6,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from hsi.config import Settings
+from hsi.config import Settings, validated
 from hsi.errors import BundleError
 from hsi.familiarity import Familiarity
-from hsi.labels import ClassTable
+from hsi.labels import LARGEST_ID, ClassTable
 from hsi.matching import BandList
 from hsi.models import Joined, WindowNetwork, build_model
 from hsi.reducers import Reducer, restore_reducer
@@ -86,10 +87,10 @@ def load_bundle(path: Path) -> Bundle:
         raise BundleError(f"{path}: a safetensors file, but not one saved by hsi: train one with 'hsi classify'")
     facts = _facts(path, metadata["hsi"])
     try:
-        return _assemble(facts, tensors)
-    except (KeyError, TypeError, RuntimeError, ValueError) as error:
+        return _assemble(validated(Description, facts), tensors)
+    except (KeyError, TypeError, RuntimeError, ValueError, OverflowError) as error:
         raise BundleError(
-            f"{path}: weights and description do not fit together: {' '.join(str(error).split())}"
+            f"{path}: weights and description do not fit together: {' '.join(str(error).split())[:300]}"
         ) from None
 
 
@@ -104,36 +105,102 @@ def _facts(path: Path, text: str) -> dict[str, Any]:
     return dict(facts)
 
 
-def _assemble(facts: dict[str, Any], tensors: dict[str, Any]) -> Bundle:
-    settings = Settings.model_validate(facts["settings"])
-    classes = facts["classes"]
-    table = ClassTable(tuple(classes["ids"]), tuple(classes["names"]), tuple(tuple(c) for c in classes["colours"]))
-    reducer = restore_reducer(settings.reducer, _arrays(tensors, "reducer."))
+class _Facts(BaseModel):
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+
+Byte = Annotated[int, Field(ge=0, le=255)]
+Id = Annotated[int, Field(ge=0, le=LARGEST_ID)]
+
+
+class Classes(_Facts):
+    """The class table as it is stored."""
+
+    ids: tuple[Id, ...] = Field(min_length=1)
+    names: tuple[str, ...]
+    colours: tuple[tuple[Byte, Byte, Byte], ...]
+
+    @model_validator(mode="after")
+    def _alike(self) -> Classes:
+        if not len(self.ids) == len(self.names) == len(self.colours) or sorted(set(self.ids)) != list(self.ids):
+            raise ValueError("the classes are not as many ascending ids as names and colours")
+        return self
+
+
+class Bands(_Facts):
+    """The band list as it is stored."""
+
+    bands: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
+    of: int
+    wavelengths: tuple[float, ...] | None
+    fwhm: tuple[float, ...] | None
+
+    @model_validator(mode="after")
+    def _alike(self) -> Bands:
+        lists = [values for values in (self.wavelengths, self.fwhm) if values is not None]
+        if any(len(values) != len(self.bands) for values in lists) or max(self.bands) >= self.of:
+            raise ValueError("the bands are more than their file has, or not as many as their wavelengths")
+        return self
+
+
+class Description(_Facts):
+    """What a file tells of its tensors."""
+
+    components: int = Field(ge=1)
+    settings: Settings
+    classes: Classes
+    bands: Bands
+    trained_on: dict[str, str]
+    temperature: float = 1.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _warm(cls, values: Any) -> Any:
+        temperature = float(values.get("temperature", 1.0))
+        if not 0 < temperature < float("inf"):
+            raise ValueError(f"the temperature is {temperature:g}")
+        return values
+
+
+def _assemble(told: Description, tensors: dict[str, Any]) -> Bundle:
+    table = ClassTable(told.classes.ids, told.classes.names, told.classes.colours)
+    bands = BandList(**told.bands.model_dump())
+    reducer = restore_reducer(told.settings.reducer, _arrays(tensors, "reducer."))
+    familiar = Familiarity(**_arrays(tensors, "familiar."))
+    if reducer.transform(np.zeros((1, len(bands.bands)), np.float32)).shape != (1, told.components):
+        raise ValueError(f"the reducer does not make {told.components} components of {len(bands.bands)} bands")
+    if familiar.distance(np.zeros((1, told.components), np.float32)).shape != (1,) or familiar.limits.shape != (3,):
+        raise ValueError("the distances of the training pixels are of another number of components")
+    weights = {n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")}
+    model = _network(told, len(table), weights)
+    return Bundle(model, reducer, table, told.settings, bands, familiar, told.trained_on, told.temperature)
+
+
+def _network(told: Description, classes: int, weights: dict[str, Any]) -> WindowNetwork:
+    """The network in ``eval()`` mode; it is built without numbers first, so that a description cannot ask for more
+    memory than the weights in the file take."""
+    import torch
+
+    with torch.device("meta"):
+        wanted = {name: value.shape for name, value in _built(told, classes).state_dict().items()}
+    if wanted != {name: value.shape for name, value in weights.items()}:
+        raise ValueError("the network has other weights than the file")
+    model = _built(told, classes)
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+def _built(told: Description, classes: int) -> WindowNetwork:
+    chosen = told.settings.model
     model: WindowNetwork = build_model(
-        settings.model.name,
-        components=facts["components"],
-        window=settings.model.window or 0,
-        classes=len(table),
-        width=settings.model.width,
-        resolution=settings.model.resolution,
+        chosen.name,
+        components=told.components,
+        window=chosen.window or 0,
+        classes=classes,
+        width=chosen.width,
+        resolution=chosen.resolution,
     )
-    if settings.mapping.spectral in ("discriminant", "logistic"):
-        model = Joined(model)
-    model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
-    temperature = float(facts.get("temperature", 1.0))
-    if not 0 < temperature < float("inf"):
-        raise ValueError(f"the temperature is {temperature:g}")
-    bands: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in facts["bands"].items()}
-    return Bundle(
-        model=model.eval(),
-        reducer=reducer,
-        table=table,
-        settings=settings,
-        bands=BandList(**bands),
-        familiar=Familiarity(**_arrays(tensors, "familiar.")),
-        trained_on=facts["trained_on"],
-        temperature=temperature,
-    )
+    return Joined(model) if told.settings.mapping.spectral in ("discriminant", "logistic") else model
 
 
 def _arrays(tensors: dict[str, Any], prefix: str) -> dict[str, Any]:

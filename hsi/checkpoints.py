@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel, FiniteFloat, NonNegativeFloat, NonNegativeInt, TypeAdapter
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -17,7 +18,23 @@ from hsi.errors import ResumeError
 from hsi.paths import write_atomically
 
 FORMAT = 1
-SUMS = ("kept_epoch", "steps_done", "step", "lr", "loss", "right", "seen", "seconds")
+# what steps change of a parameter group and of a schedule; the rest follows from the settings
+OF_GROUP = {"lr", "betas"}
+OF_SCHEDULE = {"last_epoch", "_step_count", "_last_lr", "best", "num_bad_epochs", "cooldown_counter"}
+MOMENTS = {"step", "exp_avg", "exp_avg_sq"}
+
+
+class Sums(BaseModel):
+    """The numbers of a :class:`TrainingState`."""
+
+    kept_epoch: NonNegativeInt
+    steps_done: NonNegativeInt
+    step: NonNegativeInt
+    lr: NonNegativeFloat
+    loss: FiniteFloat
+    right: NonNegativeFloat
+    seen: NonNegativeFloat
+    seconds: NonNegativeFloat
 
 
 @dataclass(frozen=True)
@@ -98,7 +115,7 @@ def take_checkpoint(
     }
     facts = {
         "format": FORMAT,
-        "state": {name: getattr(state, name) for name in SUMS},
+        "state": {name: getattr(state, name) for name in Sums.model_fields},
         "history": [asdict(epoch) for epoch in state.history],
         "groups": [{key: value for key, value in group.items() if key != "params"} for group in held["param_groups"]],
         "schedule": {key: value for key, value in schedule.state_dict().items() if _is_plain(value)},
@@ -115,24 +132,76 @@ def restore_checkpoint(
     """
     facts = checkpoint.facts
     try:
+        state = _checked_state(checkpoint, model)
         model.load_state_dict(checkpoint.part("model"))
         held = optimiser.state_dict()
-        moments: dict[int, dict[str, Tensor]] = {}
-        for key, value in checkpoint.part("optimiser").items():
-            index, _, name = key.partition(".")
-            moments.setdefault(int(index), {})[name] = value
+        moments = _checked_moments(checkpoint.part("optimiser"), optimiser)
         groups = [
-            group | {key: tuple(value) if isinstance(value, list) else value for key, value in known.items()}
+            group | _checked_facts(group, known, OF_GROUP)
             for group, known in zip(held["param_groups"], facts["groups"], strict=True)
         ]
+        fresh = schedule.state_dict()
+        progressed = _checked_facts(fresh, facts["schedule"], OF_SCHEDULE)
+        if not 0 <= progressed["last_epoch"] <= state.steps_done:
+            raise ValueError("the schedule is not where the steps are")
         optimiser.load_state_dict({"state": moments, "param_groups": groups})
-        schedule.load_state_dict(schedule.state_dict() | dict(facts["schedule"]))
-        history = [Epoch(**epoch) for epoch in facts["history"]]
-        sums = {name: facts["state"][name] for name in SUMS}
-        order = checkpoint.part("generator").get("order")
-        return TrainingState(history, checkpoint.part("kept"), order=order, **sums)
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-        raise ResumeError(f"the checkpoint does not fit this training: {' '.join(str(error).split())}") from None
+        schedule.load_state_dict(fresh | progressed)
+        return state
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, OverflowError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ResumeError(f"the checkpoint does not fit this training: {reason}") from None
+
+
+def _checked_state(checkpoint: Checkpoint, model: torch.nn.Module) -> TrainingState:
+    """How far the training was; raises ValueError for what no training comes to."""
+    sums = Sums.model_validate(checkpoint.facts["state"])
+    history = TypeAdapter(list[Epoch]).validate_python(checkpoint.facts["history"])
+    kept, generators = checkpoint.part("kept"), checkpoint.part("generator")
+    shapes = {name: value.shape for name, value in model.state_dict().items()}
+    if kept and {name: value.shape for name, value in kept.items()} != shapes:
+        raise ValueError("the best weights so far are of another network")
+    known_epochs, least_seen = len(history) if kept else 0, 1 if sums.step else 0
+    if sums.kept_epoch > known_epochs or sums.step > sums.steps_done or sums.seen < least_seen:
+        raise ValueError("its counts contradict each other")
+    for name in ("own", "cpu", *({"order"} & generators.keys())):
+        torch.Generator().set_state(generators[name])
+    return TrainingState(history, kept, order=generators.get("order"), **sums.model_dump())
+
+
+def _checked_moments(tensors: Mapping[str, Tensor], optimiser: torch.optim.Optimizer) -> dict[int, dict[str, Tensor]]:
+    """The moments of the parameters by their numbers; raises ValueError for others than the optimiser has."""
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    moments: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, _, name = key.partition(".")
+        moments.setdefault(int(index), {})[name] = value
+    for number, found in moments.items():
+        kinds = {(found[name].shape, found[name].dtype) for name in found if name != "step"}
+        known = {(value.shape, value.dtype) for value in parameters[number : number + 1]}
+        if number < 0 or found.keys() != MOMENTS or kinds != known:
+            raise ValueError(f"the moments of parameter {number} are not those of this optimiser")
+        if found["step"].shape != () or not found["step"].is_floating_point():
+            raise ValueError(f"the steps of parameter {number} are no number")
+    return moments
+
+
+def _checked_facts(fresh: Mapping[str, Any], found: Mapping[str, Any], changing: set[str]) -> dict[str, Any]:
+    """What was found, as the types that a fresh one has; raises ValueError where more than ``changing`` differs."""
+    checked = {}
+    for name, value in found.items():
+        known = fresh[name]
+        checked[name] = tuple(value) if isinstance(known, tuple) else value
+        if checked[name] != known and not (name in changing and _alike(checked[name], known)):
+            raise ValueError(f"'{name}' is {str(value)[:40]}, and {str(known)[:40]} in this training")
+    return checked
+
+
+def _alike(value: Any, known: Any) -> bool:
+    """Whether both are numbers, or equally long lists of numbers."""
+    if isinstance(known, (list, tuple)):
+        same = type(value) is type(known) and len(value) == len(known)
+        return same and all(_alike(*pair) for pair in zip(value, known, strict=True))
+    return type(value) in (int, float) and (type(value) is int or type(known) is float)
 
 
 def _is_plain(value: object) -> bool:

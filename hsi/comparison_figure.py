@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pydantic import Field, model_validator
 
 from hsi.comparison import Comparison
 from hsi.comparison_notes import split_title, titled
@@ -23,7 +24,7 @@ from hsi.drawing import (
     shortened,
     write_figure,
 )
-from hsi.errors import SceneFileError
+from hsi.run_records import Share, Told, read_record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 PANEL_WIDTH, ROW_HEIGHT, MARGIN = 3.6, 0.3, 0.7  # inches
 LONGEST_NAME = 40
+MOST_PANELS, MOST_ROWS = 12, 100  # of a stored comparison: a picture of more takes gigabytes
 
 
 @dataclass(frozen=True)
@@ -53,21 +55,58 @@ def boxes_of(comparison: Comparison) -> list[Boxes]:
     return panels
 
 
+class PositionTold(Told):
+    """Accuracy by position alone."""
+
+    mean: Share
+
+
+class RowTold(Told):
+    """A row of a split."""
+
+    name: str
+
+
+class SplitTold(Told):
+    """A split and its rows."""
+
+    name: str
+    rule: str
+    position: PositionTold | None
+    rows: tuple[RowTold, ...] = Field(min_length=1)
+
+
+class OutcomeTold(Told):
+    """A run."""
+
+    row: str
+    split: str
+    overall_accuracy: Share | None
+
+
+class ComparisonTold(Told):
+    """What the box plot is drawn from of a ``comparison.json``."""
+
+    splits: tuple[SplitTold, ...] = Field(min_length=1, max_length=MOST_PANELS)
+    runs: tuple[OutcomeTold, ...]
+
+    @model_validator(mode="after")
+    def _few_rows(self) -> ComparisonTold:
+        if len({row.name for split in self.splits for row in split.rows}) > MOST_ROWS:
+            raise ValueError(f"it has more than {MOST_ROWS} rows")
+        return self
+
+
 def read_boxes(path: Path) -> list[Boxes]:
     """The panels from the ``comparison.json`` of a comparison; raises :class:`SceneFileError` for a damaged file."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return [_stored_boxes(split, found["runs"]) for split in found["splits"]]
-    except OSError as error:
-        raise SceneFileError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise SceneFileError(f"{path}: is damaged, or no comparison of this version of hsi ({error})") from error
+    found = read_record(path, ComparisonTold)
+    return [_stored_boxes(split, found.runs) for split in found.splits]
 
 
-def _stored_boxes(split: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> Boxes:
-    name, rule, position = split["name"], split["rule"], split["position"]
-    found = [(run["row"], run["overall_accuracy"]) for run in runs if run["split"] == name]
-    return _boxes(titled(name, rule), [row["name"] for row in split["rows"]], found, position and position["mean"])
+def _stored_boxes(split: SplitTold, runs: Sequence[OutcomeTold]) -> Boxes:
+    found = [(run.row, run.overall_accuracy) for run in runs if run.split == split.name]
+    position = None if split.position is None else split.position.mean
+    return _boxes(titled(split.name, split.rule), [row.name for row in split.rows], found, position)
 
 
 def _boxes(title: str, rows: Sequence[str], found: Sequence[tuple[str, float | None]], position: float | None) -> Boxes:

@@ -201,7 +201,10 @@ def validated(kind: type[Checked], values: Mapping[str, Any], where: str = "") -
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"{where}: {_explain(error, kind)}" if where else _explain(error, kind)) from None
+        wrong = _explain(error, kind)
+    except UnicodeEncodeError as error:  # YAML and JSON can name half of a surrogate pair
+        wrong = f"holds {error.object[error.start : error.end]!a}, which is no character"
+    raise ConfigError(f"{where}: {wrong}" if where else wrong)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -57,9 +56,10 @@ class PartialMap:
         try:
             with np.load(path, allow_pickle=False) as layers:
                 found = dict(layers)
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
-            raise ResumeError(f"{path}: a strip of the map begun there cannot be read: {error}") from error
-        if any(values.shape[-2:] != (block.height, block.width) for values in found.values()):
+        except Exception as error:  # numpy and zipfile raise many kinds on damaged bytes
+            reason = " ".join(str(error).split())[:160]
+            raise ResumeError(f"{path}: a strip of the map begun there cannot be read: {reason}") from error
+        if any(np.shape(values)[-2:] != (block.height, block.width) for values in found.values()):
             raise ResumeError(f"{path}: holds a strip of another size than {block.height} x {block.width} pixels")
         return found
 

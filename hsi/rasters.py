@@ -7,21 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hsi.errors import LabelError, OutputError, SceneError, SceneFileError
 from hsi.labels import ClassTable
+from hsi.map_sidecars import auxiliary_xml, qgis_style
 from hsi.paths import write_atomically
 from hsi.scene import Block, Georeference
 
 TILE = 256
-NO_DATA_NAME = "no data"
-# type and usage numbers of GDAL's raster attribute tables
-RAT_COLUMNS = (("Value", 0, 5), ("Class_name", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8))
-
 
 Write = Callable[[Block, NDArray[Any]], None]
 
@@ -65,8 +61,8 @@ def class_map_writer(
             raster.write(ids.astype(class_dtype(table)), 1, window=block.slices)
 
         yield write
-    _write_text(path.with_name(path.name + ".aux.xml"), _auxiliary_xml(table, nodata))
-    _write_text(path.with_suffix(".qml"), _qgis_style(table))
+    _write_text(path.with_name(path.name + ".aux.xml"), auxiliary_xml(table, nodata))
+    _write_text(path.with_suffix(".qml"), qgis_style(table))
 
 
 def write_class_map(
@@ -148,10 +144,11 @@ def make_cog(path: Path) -> None:
 
 
 def read_classes(path: Path, block: Block | None = None) -> NDArray[Any]:
-    """The class ids ``(H, W)`` of a map that :func:`class_map_writer` wrote, or those of a block of it ``(h, w)``."""
-    import rasterio
+    """The class ids ``(H, W)`` of a map that :func:`class_map_writer` wrote, or those of a block of it ``(h, w)``.
 
-    with _quiet(), rasterio.open(path) as raster:
+    Raises :class:`SceneFileError` for a file that is missing, damaged or no GeoTIFF.
+    """
+    with _opened(path, "GTiff") as raster:
         ids: NDArray[Any] = raster.read(1, window=block.slices if block else None)
     return ids
 
@@ -162,14 +159,8 @@ def read_georeference(path: Path, shape: tuple[int, int] | None = None) -> Geore
     Raises :class:`SceneFileError` when it cannot be opened, :class:`SceneError` when it says nothing about its place
     or has another size.
     """
-    import rasterio
-    from rasterio.errors import RasterioIOError
-
-    try:
-        with _quiet(), rasterio.open(path) as raster:
-            found, transform, crs = raster.shape, raster.transform, raster.crs
-    except RasterioIOError as error:
-        raise SceneFileError(f"{path}: cannot be read as a raster ({error})") from error
+    with _opened(path) as raster:
+        found, transform, crs = raster.shape, raster.transform, raster.crs
     if transform.is_identity:
         raise SceneError(f"{path}: has no transform from pixels to map coordinates, so it cannot place the map")
     if shape is not None and tuple(found) != tuple(shape):
@@ -179,6 +170,19 @@ def read_georeference(path: Path, shape: tuple[int, int] | None = None) -> Geore
         )
     a, b, c, d, e, f = (float(number) for number in tuple(transform)[:6])
     return Georeference(crs.to_wkt() if crs else None, (a, b, c, d, e, f))
+
+
+@contextmanager
+def _opened(path: Path, driver: str | None = None) -> Iterator[Any]:
+    """A raster to read; raises :class:`SceneFileError` where it cannot be."""
+    import rasterio
+    from rasterio.errors import RasterioError
+
+    try:
+        with _quiet(), rasterio.open(path, driver=driver) as raster:
+            yield raster
+    except RasterioError as error:
+        raise SceneFileError(f"{path}: cannot be read as a raster ({error})") from error
 
 
 @contextmanager
@@ -251,49 +255,3 @@ def _place(path: Path, georeference: Georeference | None) -> dict[str, Any]:
 def _write_text(path: Path, text: str) -> None:
     with write_atomically(path) as part:
         part.write_text(text, encoding="utf-8")
-
-
-def _printable(name: str) -> str:
-    """A name without the control characters that XML has no way to hold."""
-    return "".join(letter if letter.isprintable() else " " for letter in name)
-
-
-def _serialised(root: ElementTree.Element) -> str:
-    ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode") + "\n"
-
-
-def _auxiliary_xml(table: ClassTable, nodata: int) -> str:
-    """GDAL's "persistent auxiliary metadata": https://gdal.org/en/stable/drivers/raster/gtiff.html"""
-    root = ElementTree.Element("PAMDataset")
-    band = ElementTree.SubElement(root, "PAMRasterBand", band="1")
-    names = dict(zip(table.ids, map(_printable, table.names), strict=True))
-    categories = ElementTree.SubElement(band, "CategoryNames")
-    for i in range(table.ids[-1] + 1):  # GDAL finds a name by its position
-        ElementTree.SubElement(categories, "Category").text = names.get(i, NO_DATA_NAME if i == nodata else "")
-    attributes = ElementTree.SubElement(band, "GDALRasterAttributeTable", tableType="thematic")
-    for index, (name, kind, usage) in enumerate(RAT_COLUMNS):
-        field = ElementTree.SubElement(attributes, "FieldDefn", index=str(index))
-        for tag, text in (("Name", name), ("Type", str(kind)), ("Usage", str(usage))):
-            ElementTree.SubElement(field, tag).text = text
-    for index, (i, colour) in enumerate(zip(table.ids, table.colours, strict=True)):
-        row = ElementTree.SubElement(attributes, "Row", index=str(index))
-        for cell in (i, names[i], *colour):
-            ElementTree.SubElement(row, "F").text = str(cell)
-    return _serialised(root)
-
-
-def _qgis_style(table: ClassTable) -> str:
-    """A QGIS 3 layer style: one colour and label per class."""
-    root = ElementTree.Element("qgis", version="3.22.0", styleCategories="Symbology")
-    pipe = ElementTree.SubElement(root, "pipe")
-    renderer = ElementTree.SubElement(
-        pipe, "rasterrenderer", type="paletted", band="1", opacity="1", alphaBand="-1", nodataColor=""
-    )
-    ElementTree.SubElement(renderer, "rasterTransparency")
-    palette = ElementTree.SubElement(renderer, "colorPalette")
-    for i, name, (red, green, blue) in zip(table.ids, table.names, table.colours, strict=True):
-        colour = f"#{red:02x}{green:02x}{blue:02x}"
-        ElementTree.SubElement(palette, "paletteEntry", value=str(i), label=_printable(name), color=colour, alpha="255")
-    ElementTree.SubElement(root, "blendMode").text = "0"
-    return "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n" + _serialised(root)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,24 +17,12 @@ from hsi.figures.layout import Image
 from hsi.figures.spectra import Progress, class_spectra
 from hsi.labels import ClassTable, codes_of
 from hsi.rasters import nodata_value, read_classes
+from hsi.run_records import RunTold
 from hsi.scene import Georeference, Scene
 from hsi.splits.split import TEST, TRAIN
 
 TRUTH = "ground_truth.tif"
 Report = Mapping[str, Any]
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A mapping from a JSON file; raises :class:`SceneFileError` for a file that is missing or holds something else."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SceneFileError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
-        raise SceneFileError(f"{path}: is damaged, expected JSON ({error})") from error
-    if not isinstance(found, dict):
-        raise SceneFileError(f"{path}: is damaged, expected a JSON object")
-    return found
 
 
 def figures_of_run(
@@ -84,7 +71,7 @@ def _place_and_colours(path: Path) -> tuple[Georeference | None, dict[int, tuple
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(path) as raster:
+            with rasterio.open(path, driver="GTiff") as raster:
                 crs, transform, colours = raster.crs, raster.transform, raster.colormap(1)
     except (RasterioError, ValueError) as error:
         raise SceneFileError(f"{path}: cannot be read as a class map ({error})") from error
@@ -95,14 +82,7 @@ def _place_and_colours(path: Path) -> tuple[Georeference | None, dict[int, tuple
 
 def _raster(path: Path, needed: bool = True) -> Any:
     """The first band ``(H, W)``, or None for a file that is not needed and not there."""
-    from rasterio.errors import RasterioError
-
-    if not needed and not path.is_file():
-        return None
-    try:
-        return read_classes(path)
-    except RasterioError as error:
-        raise SceneFileError(f"{path}: cannot be read as a raster ({error})") from error
+    return read_classes(path) if needed or path.is_file() else None
 
 
 def has_truth(folder: Path) -> bool:
@@ -115,6 +95,9 @@ def table_of(folder: Path, report: Report) -> ClassTable:
     _, colours = _place_and_colours(folder / "map.tif")
     ids = tuple(int(entry["id"]) for entry in report["classes"])
     names = tuple(str(entry["name"]) for entry in report["classes"])
+    missing = [i for i in ids if i not in colours]
+    if missing:
+        raise SceneFileError(f"{folder / 'map.tif'}: has no colour for class {missing[0]}, so the run is damaged")
     return ClassTable(ids, names, tuple((colours[i][0], colours[i][1], colours[i][2]) for i in ids))
 
 
@@ -135,15 +118,15 @@ def training_spectra(folder: Path, table: ClassTable, scene: Scene, progress: Pr
     return class_spectra(scene, codes, len(table), progress)
 
 
-def scene_of_run(scene: Scene, record: Mapping[str, Any]) -> Scene:
+def scene_of_run(scene: Scene, record: RunTold) -> Scene:
     """An opened scene with the bands and wavelengths that a run of ``record`` (its run.json) used.
 
     Raises :class:`UsageError` when it does not have these bands.
     """
-    kept = [number - 1 for number in record["bands"]["kept"]]
+    kept = [number - 1 for number in record.bands.kept]
     positions = {band: position for position, band in enumerate(scene.bands)}
     if not set(kept) <= positions.keys():
         raise UsageError(f"{scene.source}: has {len(scene.bands)} bands, and the run used others: it is another scene")
     scene = scene.keep_bands([positions[band] for band in kept])
-    known = record["inputs"].get("wavelengths_nm")
-    return replace(scene, wavelengths=tuple(known)) if known else scene
+    known = record.inputs.wavelengths_nm
+    return replace(scene, wavelengths=known) if known else scene

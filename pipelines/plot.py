@@ -18,6 +18,7 @@ from .terminal import progress, say, warn
 
 if TYPE_CHECKING:
     from hsi.figures import RunFigures
+    from hsi.run_records import RunTold
     from hsi.scene import Scene
 
 OF_SCENE = ("false_colour", "spectra")  # drawn from the scene itself, which is not in the run's folder
@@ -113,11 +114,13 @@ def read_run(run: Path, names: Collection[str]) -> RunFigures:
     A scene that is gone or has changed is an error for figures that are named, and else a warning.
     """
     from hsi.errors import HsiError
-    from hsi.run_figures import figures_of_run, read_json
+    from hsi.run_figures import figures_of_run
+    from hsi.run_records import AccuracyTold, RunTold, read_record
 
-    record, report = read_json(run / "run.json"), read_json(run / "accuracy.json")
-    told = record["inputs"]
-    title = told.get("title") or told.get("recognised_as") or Path(told["scene"]).stem
+    record = read_record(run / "run.json", RunTold)
+    report = read_record(run / "accuracy.json", AccuracyTold).model_dump()
+    told = record.inputs
+    title = told.title or told.recognised_as or Path(told.scene).stem
     wanted = [name for name in OF_SCENE if not names or name in names]
     of_scene: dict[str, Any] = {}
     try:
@@ -129,23 +132,24 @@ def read_run(run: Path, names: Collection[str]) -> RunFigures:
         scene = None
     if scene:
         of_scene = look_at(scene, run, report, wanted)
-    return figures_of_run(run, report, title=title, history=record.get("history"), **of_scene)
+    history = [epoch.model_dump() for epoch in record.history or ()]
+    return figures_of_run(run, report, title=title, history=history, **of_scene)
 
 
-def open_scene_of(run: Path, record: Mapping[str, Any]) -> Scene:
+def open_scene_of(run: Path, record: RunTold) -> Scene:
     """The scene of a run; raises :class:`UsageError` when it is not there any more or is not what it was."""
     from hsi.errors import UsageError
     from hsi.readers import files_of, open_scene
     from hsi.run_figures import scene_of_run
 
-    inputs = record["inputs"]
-    path = Path(inputs["scene"])
+    inputs = record.inputs
+    path = Path(inputs.scene)
     if not path.exists():
         raise UsageError(f"{path}: the scene of {run} is not there any more (as seen from {Path.cwd()})")
     sums = hash_files(files_of(path))
-    if any(inputs["sha256"].get(name) != value for name, value in sums.items()):
+    if any(inputs.sha256.get(name) != value for name, value in sums.items()):
         raise UsageError(f"{path}: has changed since {run} was made from it, so it cannot be drawn for that run")
-    return scene_of_run(open_scene(path, inputs["variable"]), record)
+    return scene_of_run(open_scene(path, inputs.variable), record)
 
 
 def look_at(scene: Scene, run: Path, report: Mapping[str, Any], wanted: Collection[str]) -> dict[str, Any]:

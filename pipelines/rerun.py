@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +26,9 @@ from .terminal import say, warn
 
 if TYPE_CHECKING:
     from hsi.config import Settings
+    from hsi.run_records import RunTold
 
-PATHS = ("georef", "mask", "labels")
+OPTIONS = {"scene": SceneOptions, "labels": LabelOptions}
 EPILOG = """\b
 Examples:
   hsi rerun runs/demo
@@ -83,43 +83,61 @@ class Told:
     scene: SceneOptions
     labels: LabelOptions
     asked: Mapping[str, Any]
-    record: Mapping[str, Any]
+    record: RunTold
 
 
 def read_told(run: Path) -> Told:
-    """The record of the run in a folder. Raises :class:`UsageError` where there is none that can be run again."""
+    """The record of the run in a folder.
+
+    Raises :class:`UsageError` where there is none that can be run again, :class:`SceneFileError` for a damaged one and
+    :class:`ConfigError` for settings that do not fit.
+    """
     from hsi.config import Settings, validated
     from hsi.errors import UsageError
+    from hsi.run_records import RunTold, read_record
 
     path = run / "run.json"
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file: give the folder of a run of hsi classify")
+    record = read_record(path, RunTold)
+    asked = record.asked or {}
+    scene, labels = (_options(path, kind, asked.get(name)) for name, kind in OPTIONS.items())
+    settings = validated(Settings, _told_whole(path, asked.get("settings")), str(path))
+    return Told(settings, Path(record.inputs.scene), scene, labels, asked, record)
+
+
+def _options(path: Path, kind: type[Any], told: Any) -> Any:
+    """Recorded options of a kind; raises :class:`UsageError` for others and for what they cannot be."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from hsi.errors import UsageError
+
+    _told_whole(path, told, {field.name for field in fields(kind)})
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        asked = record["asked"]
-        scene = SceneOptions(**_with_paths(asked["scene"]))
-        labels = LabelOptions(**_with_paths(asked["labels"]))
-        source = Path(record["inputs"]["scene"])
-    except FileNotFoundError:
-        raise UsageError(f"{path}: no such file: give the folder of a run of hsi classify") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from None
-    except (KeyError, TypeError, AttributeError):
+        return TypeAdapter(kind).validate_python(told)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        where = ".".join(map(str, wrong["loc"]))
+        raise UsageError(f"{path}: {where} among what was asked for: {wrong['msg']}: the file is damaged") from None
+
+
+def _told_whole(path: Path, told: Any, known: set[str] | None = None) -> Any:
+    """What was asked for; raises :class:`UsageError` where it is no mapping or holds more than what is ``known``."""
+    from hsi.errors import UsageError
+
+    if not isinstance(told, dict) or (known is not None and not told.keys() <= known):
         raise UsageError(
             f"{path}: does not tell all that was asked for, as a run from Python or of an earlier hsi: make it anew"
-        ) from None
-    return Told(validated(Settings, asked["settings"], str(path)), source, scene, labels, asked, record)
-
-
-def _with_paths(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Recorded options with files as paths again."""
-    return {name: Path(value) if name in PATHS and value else value for name, value in options.items()}
+        )
+    return told
 
 
 def changed_since(told: Told, inputs: Inputs, settings: Settings) -> list[str]:
     """What is not as it was when the run was made: versions, machine, files; said as warnings."""
     sums = hash_inputs(inputs.scene.source, inputs.labels.source, *given_files(settings))
     now = {"versions": versions(), "machine": machine()}
-    changed = differing({name: told.record.get(name) for name in now}, now)
-    if sorted(set(sums.values())) != sorted(set(told.record["inputs"].get("sha256", {}).values())):
+    changed = differing({"versions": told.record.versions, "machine": told.record.machine}, now)
+    if sorted(set(sums.values())) != sorted(set(told.record.inputs.sha256.values())):
         changed.append("contents of the scene or label files")
     if changed:
         warn(f"not as when the run was made: {listed(changed)}")

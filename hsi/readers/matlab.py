@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hsi.errors import SceneFileError
+from hsi.readers.matlab_elements import TITLE, check_numbers, variables_of
 from hsi.readers.reader import (
     READERS,
     Array,
@@ -18,8 +19,6 @@ from hsi.readers.reader import (
 )
 from hsi.scene import Scene, scene_from_array
 
-TITLE = "a MATLAB file"
-
 
 class MatlabReader(Reader):
     """Variables are listed from their headers; only the one that is asked for is unpacked, and never an object."""
@@ -29,13 +28,15 @@ class MatlabReader(Reader):
 
     def recognises(self, path: Path) -> bool:
         """Whether its 128-byte header ends as that of versions 5 to 7 does."""
-        return first_bytes(path, 128)[124:] in (b"\x00\x01IM", b"\x01\x00MI")
+        return self._is_5(path)
 
     def arrays(self, path: Path) -> tuple[ArrayInfo, ...]:
         """The variables, cells and structures included."""
         from scipy.io import whosmat
 
         self._check_version(path)
+        if self._is_5(path):
+            return tuple(variable.info for variable in variables_of(path))
         with reading(path, TITLE):
             return tuple(
                 ArrayInfo(name, tuple(int(n) for n in shape), kind)
@@ -50,6 +51,9 @@ class MatlabReader(Reader):
     def read_labels(self, path: Path, array: ArrayInfo) -> LabelContent:
         """The named variable as labels."""
         return LabelContent(plane(self._load(path, array)))
+
+    def _is_5(self, path: Path) -> bool:
+        return first_bytes(path, 128)[124:] in (b"\x00\x01IM", b"\x01\x00MI")
 
     def _check_version(self, path: Path) -> None:
         start = first_bytes(path, 128)
@@ -72,6 +76,8 @@ class MatlabReader(Reader):
 
         # each element takes at least a byte before compression: MATLAB stores whole doubles as small integers
         check_declared_size(path, array, path.stat().st_size, itemsize=1)
+        if self._is_5(path):
+            check_numbers(path, array.name)
         with reading(path, TITLE):
             values: Array = loadmat(str(path), appendmat=False, variable_names=[array.name])[array.name]
         if values.shape != array.shape:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsi.readers.hdf5_files import HDF5_MAGIC
+from hsi.readers.hdf5_files import HDF5_MAGIC, check_sound
 from hsi.readers.reader import (
     READERS,
     Array,
@@ -51,6 +51,7 @@ class MatlabHdf5Reader(Reader):
             if isinstance(item, h5py.Dataset) and not name.startswith("#") and _is_stored_here(item):
                 found.append(ArrayInfo(name, tuple(reversed(item.shape)), _kind(item)))
 
+        check_sound(path)
         with reading(path, TITLE), h5py.File(path, "r") as file:
             file.visititems(visit)
         return tuple(found)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hsi.errors import SceneFileError
-from hsi.readers.hdf5_files import dataset_of, is_hdf5, numbers_of, text_of
+from hsi.readers.hdf5_files import dataset_of, is_hdf5, is_sound, numbers_of, text_of
 from hsi.readers.places import epsg_wkt
 from hsi.readers.products import ProductReader
 from hsi.readers.reader import READERS, Array, reading
@@ -38,7 +38,7 @@ class NeonReader(ProductReader):
         """Whether one group holds a NEON reflectance cube and its spectral data."""
         import h5py
 
-        if not is_hdf5(path):
+        if not is_hdf5(path) or not is_sound(path):
             return False
         try:
             with h5py.File(path, "r") as file:

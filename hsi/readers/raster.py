@@ -24,9 +24,11 @@ from hsi.readers.reader import (
     kind_of,
     plane,
 )
+from hsi.readers.virtual_rasters import sources_of
 from hsi.scene import Scene
 
 TITLE = "a GDAL raster"
+VIRTUAL = "VRT"
 DRIVERS = {
     b"II*\x00": "GTiff",
     b"MM\x00*": "GTiff",
@@ -36,7 +38,7 @@ DRIVERS = {
     b"HEAD74": "LAN",
     b"HEADER": "LAN",
     b"\x00\x00\x00\x0cjP  ": "JP2OpenJPEG",
-    b"<VRTDataset": "VRT",
+    b"<VRTDataset": VIRTUAL,
 }
 FORMATS = {"GTiff": "GeoTIFF", "HFA": "ERDAS Imagine", "LAN": "ERDAS LAN", "JP2OpenJPEG": "JPEG 2000"}
 # tiles that were never written and constant areas shrink far more than deflate alone
@@ -55,11 +57,12 @@ class RasterReader(Reader):
 
     def arrays(self, path: Path) -> tuple[ArrayInfo, ...]:
         """The one raster; raises :class:`SceneFileError` when the file is too small for the size that it declares."""
+        files = sources_of(path, _is_plain_raster) if _driver(path) == VIRTUAL else (path,)
         with raster_dataset(path) as dataset:
             dtype = common_dtype(dataset)
             array = ArrayInfo("", (dataset.height, dataset.width, dataset.count), kind_of(dtype))
-            if dataset.driver != "VRT":
-                check_declared_size(path, array, path.stat().st_size, dtype.itemsize, SPARSE_RATIO)
+            stored = sum(file.stat().st_size for file in files)
+            check_declared_size(path, array, stored, dtype.itemsize, SPARSE_RATIO)
             return (array,)
 
     def open(self, path: Path, array: ArrayInfo) -> Scene:
@@ -96,6 +99,12 @@ def _driver(path: Path) -> str | None:
     """The GDAL driver for what the file starts with, so that a file cannot ask for any other one."""
     start = first_bytes(path)
     return next((driver for magic, driver in DRIVERS.items() if start.startswith(magic)), None)
+
+
+def _is_plain_raster(path: Path) -> bool:
+    """Whether a virtual raster may be made of a file: one of the other rasters, or ENVI's raw data with its header."""
+    headers = (path.with_suffix(".hdr"), path.with_name(f"{path.name}.hdr"))
+    return _driver(path) not in (None, VIRTUAL) or any(first_bytes(header).startswith(b"ENVI") for header in headers)
 
 
 def _palette(dataset: Any) -> dict[int, Colour]:

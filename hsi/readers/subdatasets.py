@@ -11,7 +11,8 @@ import numpy as np
 
 from hsi.errors import SceneFileError
 from hsi.readers.gdal_files import common_dtype, nodata_of, opened, scaled_scene
-from hsi.readers.hdf5_files import is_hdf5
+from hsi.readers.hdf5_files import check_arrays, is_hdf5
+from hsi.readers.netcdf_classic import check_classic
 from hsi.readers.places import georeference_of
 from hsi.readers.reader import READERS, ArrayInfo, LabelContent, Reader, first_bytes, kind_of, plane
 from hsi.scene import Scene
@@ -33,6 +34,7 @@ class SubdatasetReader(Reader):
 
     def arrays(self, path: Path) -> tuple[ArrayInfo, ...]:
         """Every array that GDAL offers, not loaded."""
+        _check(path)
         found = []
         for name in _names(path):
             with _array(path, name) as dataset:
@@ -53,6 +55,18 @@ class SubdatasetReader(Reader):
 
 
 READERS.register("subdatasets")(SubdatasetReader())
+
+
+def _check(path: Path) -> None:
+    """Raise :class:`SceneFileError` for what is no HDF5 or classic NetCDF or cannot hold what it declares."""
+    import h5py
+
+    if first_bytes(path, 4) in CLASSIC:
+        check_classic(path)
+    elif h5py.is_hdf5(path):
+        check_arrays(path)
+    else:
+        raise SceneFileError(f"{path}: is not {TITLE}: it starts with {first_bytes(path, 8)!r}; rename or convert it")
 
 
 def _driver(path: Path) -> str:

@@ -16,6 +16,7 @@ from hsi.familiarity import learn_familiarity
 from hsi.inference import map_scene
 from hsi.labels import default_table
 from hsi.matching import BandList
+from hsi.memory import resident_memory
 from hsi.models import build_model
 from hsi.reducers import fit_reducer, reduce_scene
 from hsi.scene import scene_from_array
@@ -79,6 +80,20 @@ def change_facts(path, change):
         (lambda facts: facts.update(temperature=0), "the temperature is 0"),
         (lambda facts: facts.update(temperature=float("nan")), "the temperature is nan"),
         (lambda facts: facts.update(temperature="warm"), "do not fit together"),
+        (lambda facts: facts["classes"]["colours"][0].append(1), "classes.colours.0"),
+        (lambda facts: facts["classes"]["colours"].__setitem__(0, [1, 2]), "classes.colours.0"),
+        (lambda facts: facts["classes"].update(colours=[[0, 0, 256]] * 3), "less than or equal to 255"),
+        (lambda facts: facts["classes"].update(names=[1.5, 2, 3]), "classes.names.0"),
+        (lambda facts: facts["classes"].update(ids=[3, "x", 200]), "classes.ids.1"),
+        (lambda facts: facts["classes"].update(ids=[7, 3, 200]), "ascending ids"),
+        (lambda facts: facts["classes"].update(names=["a"]), "as many"),
+        (lambda facts: facts.update(bands=7), "bands"),
+        (lambda facts: facts["bands"].update(bands=[[1]] * 20), "bands.bands.0"),
+        (lambda facts: facts["bands"].update(bands=[0, 1]), "do not fit together"),
+        (lambda facts: facts["bands"].update(of=3), "more than their file has"),
+        (lambda facts: facts["bands"].update(wavelengths=[1.0]), "as many as their wavelengths"),
+        (lambda facts: facts.update(components=13), "does not make 13 components"),
+        (lambda facts: facts.update(trained_on=[]), "trained_on"),
     ],
 )
 def test_a_description_that_does_not_fit_is_refused(saved, change, words):
@@ -87,6 +102,36 @@ def test_a_description_that_does_not_fit_is_refused(saved, change, words):
     with pytest.raises(BundleError, match=words) as caught:
         load_bundle(path)
     assert path.name in str(caught.value)
+
+
+@pytest.mark.parametrize("change", [{"window": 100_001}, {"window": 10**30 + 1}])
+def test_a_description_cannot_ask_for_more_memory_than_its_weights(saved, change):
+    path = saved[0]
+    change_facts(path, lambda facts: facts["settings"]["model"].update(change))
+    before = resident_memory()
+    with pytest.raises(BundleError, match="do not fit together"):
+        load_bundle(path)
+    assert resident_memory() - before < 100 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "words"),
+    [
+        ("familiar.limits", torch.zeros(2, dtype=torch.float64), "distances"),
+        ("familiar.root", torch.zeros(3, 3, dtype=torch.float64), "do not fit together"),
+        ("reducer.mean", torch.zeros(3, dtype=torch.float64), "do not fit together"),
+        ("reducer.weights", None, "is missing"),
+    ],
+)
+def test_arrays_of_other_sizes_are_refused(name, values, words, saved):
+    path = saved[0]
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    tensors = load_file(path)
+    kept = {key: value for key, value in {**tensors, name: values}.items() if value is not None}
+    save_file(kept, path, metadata=metadata)
+    with pytest.raises(BundleError, match=words):
+        load_bundle(path)
 
 
 def test_missing_truncated_and_foreign_files_are_refused(saved, tmp_path):

@@ -124,6 +124,76 @@ def test_a_checkpoint_that_lacks_something_is_refused(lost, tmp_path):
         make_trainer(epochs=2).resume(less)
 
 
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("state", {"step": [1]}),
+        ("state", {"step": -1}),
+        ("state", {"loss": {}}),
+        ("state", {"seconds": "long"}),
+        ("state", {"kept_epoch": 1}),
+        ("state", {"seen": 0}),
+        ("schedule", {"_anneal_func_type": 127}),
+        ("schedule", {"cycle_momentum": [True]}),
+        ("schedule", {"last_epoch": 900}),
+        ("schedule", {"total_steps": 1}),
+        ("schedule", {"strange": 1}),
+    ],
+)
+def test_facts_that_no_training_comes_to_are_refused(part, change, tmp_path):
+    path = tmp_path / "c.safetensors"
+    with pytest.raises(Stopped):
+        make_trainer(epochs=2).fit(after_step=stop_after(1, path))
+    whole = load_checkpoint(path)
+    other = Checkpoint(whole.tensors, {**whole.facts, part: {**whole.facts[part], **change}})
+    with pytest.raises(ResumeError, match="does not fit"):
+        make_trainer(epochs=2).resume(other)
+
+
+@pytest.mark.parametrize("change", [{"amsgrad": True}, {"betas": [0.9]}, {"lr": [1]}, {"max_lr": [1.0]}])
+def test_groups_of_another_optimiser_are_refused(change, tmp_path):
+    path = tmp_path / "c.safetensors"
+    with pytest.raises(Stopped):
+        make_trainer(epochs=2).fit(after_step=stop_after(1, path))
+    whole = load_checkpoint(path)
+    groups = [{**group, **change} for group in whole.facts["groups"]]
+    with pytest.raises(ResumeError, match=next(iter(change))):
+        make_trainer(epochs=2).resume(Checkpoint(whole.tensors, {**whole.facts, "groups": groups}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("optimiser.0.exp_avg", torch.zeros(2)),
+        ("optimiser.0.exp_avg", None),
+        ("optimiser.0.step", torch.zeros(2)),
+        ("optimiser.900.step", torch.zeros(())),
+        ("optimiser.x.step", torch.zeros(())),
+        ("generator.own", torch.zeros(8)),
+        ("generator.cpu", None),
+        ("kept.first", torch.zeros(1)),
+    ],
+)
+def test_tensors_of_another_training_are_refused(name, value, tmp_path):
+    path = tmp_path / "c.safetensors"
+    with pytest.raises(Stopped):
+        make_trainer(epochs=2).fit(after_step=stop_after(1, path))
+    whole = load_checkpoint(path)
+    tensors = {key: tensor for key, tensor in {**whole.tensors, name: value}.items() if tensor is not None}
+    with pytest.raises(ResumeError, match="does not fit"):
+        make_trainer(epochs=2).resume(Checkpoint(tensors, whole.facts))
+
+
+def test_moments_of_another_dtype_are_refused(tmp_path):
+    path = tmp_path / "c.safetensors"
+    with pytest.raises(Stopped):
+        make_trainer(epochs=2).fit(after_step=stop_after(1, path))
+    whole = load_checkpoint(path)
+    moments = whole.tensors["optimiser.0.exp_avg"].to(torch.complex64)
+    with pytest.raises(ResumeError, match="not those of this optimiser"):
+        make_trainer(epochs=2).resume(Checkpoint({**whole.tensors, "optimiser.0.exp_avg": moments}, whole.facts))
+
+
 def test_a_truncated_file_is_refused(tmp_path):
     path = tmp_path / "c.safetensors"
     for content in (b"", b"no tensors"):

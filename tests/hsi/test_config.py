@@ -1,6 +1,7 @@
 """Settings: safe YAML in, one clear line out when something does not fit."""
 
 import contextlib
+import time
 
 import pytest
 from hypothesis import given
@@ -45,6 +46,7 @@ def test_an_empty_file_means_the_defaults(tmp_path):
         ("split: 3", "split: .*found 3"),
         ("split: {train: true}", "split.train"),
         ("training: {epochs: 3, steps: 40}", "epochs and steps both say how long a training is"),
+        ('"\\ud800": 1', "unable to parse raw data as a unicode string"),
     ],
 )
 def test_what_does_not_fit_is_told_in_one_line_with_the_file(tmp_path, text, words):
@@ -53,6 +55,18 @@ def test_what_does_not_fit_is_told_in_one_line_with_the_file(tmp_path, text, wor
         load_settings(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("inside", ["seed", "model", "split: {given", "model: {name"])
+def test_aliases_that_grow_without_end_are_refused_at_once(inside, tmp_path):
+    """Nine lines stand for 9^8 words."""
+    lines = [f"{inside}: &a [x, x]{'}' * inside.count('{')}"]
+    for below, name in zip("abcdefgh", "bcdefghi", strict=True):
+        lines.append(f"{name}{name}: &{name} {{{', '.join(f'k{i}: *{below}' for i in range(9))}}}")
+    started = time.monotonic()
+    with pytest.raises(ConfigError) as caught:
+        load_settings(write(tmp_path, "\n".join(lines)))
+    assert time.monotonic() - started < 2 and len(str(caught.value)) < 1000
 
 
 def test_missing_and_oversized_files_are_refused(tmp_path):

@@ -108,6 +108,10 @@ def test_an_open_k_fold_split_is_a_run_for_each_fold(planned):
             {"rows": [{"name": "a", "published": {"accuracy": "98", "source": "b", "split": "radnom"}}]},
             "published for a 'radnom': did you mean random",
         ),
+        (
+            {"rows": [{"name": "a", "published": {"accuracy": "98", "source": "b", "split": "\ud800"}}]},
+            "holds '.*ud800.*', which is no character",
+        ),
         ({"seeds": [1, 1]}, "listed twice"),
         ({"seeds": 0}, "between 1 and 1000, found 0"),
         ({"seeds": [-1]}, "found -1"),

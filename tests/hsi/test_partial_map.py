@@ -1,6 +1,7 @@
 """A map that stopped goes on from the strips that are done, and ends as if it had not stopped."""
 
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -89,6 +90,18 @@ def test_what_is_damaged_is_refused(tmp_path):
         (tmp_path / "p" / FACTS).write_text(text)
         with pytest.raises(ResumeError, match=FACTS):
             PartialMap(tmp_path / "p", {})
+
+
+@pytest.mark.parametrize("member", ["map", "map.npy"])
+def test_a_strip_whose_members_are_no_arrays_is_refused(member, tmp_path):
+    partial = PartialMap(tmp_path / "strips", {})
+    partial.save(BLOCK, LAYERS)
+    (path,) = (tmp_path / "strips").glob("rows-*.npz")
+    header = b"\x93NUMPY\x01\x00\x0a\x00{'descr': ("
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(member, header)
+    with pytest.raises(ResumeError, match=path.name):
+        partial.load(BLOCK)
 
 
 def test_files_without_facts_are_not_trusted(tmp_path):

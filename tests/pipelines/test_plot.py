@@ -132,6 +132,50 @@ class TestWhatCannotBeDrawn:
         assert (done.code, len(done.complaints)) == (1, 1)
         assert "comparison.json" in done.stderr
 
+    @pytest.mark.parametrize(
+        ("name", "change"),
+        [
+            ("run.json", lambda facts: facts.pop("inputs")),
+            ("run.json", lambda facts: facts.update(inputs=3)),
+            ("run.json", lambda facts: facts["bands"].update(kept=["../x"])),
+            ("run.json", lambda facts: facts["history"][0].update(loss={})),
+            ("accuracy.json", lambda facts: facts.update(classes=None)),
+            ("accuracy.json", lambda facts: facts["classes"][0].pop("name")),
+            ("accuracy.json", lambda facts: facts["classes"][-1].update(id=2**63)),
+            ("accuracy.json", lambda facts: facts.update(confusion_matrix=[[1], [2, 3]])),
+            ("accuracy.json", lambda facts: facts["calibration"].update(bins=[{}])),
+            ("accuracy.json", lambda facts: facts["calibration"].update(pixels=0)),
+        ],
+    )
+    def test_records_that_tell_something_else_are_named(self, name, change, copied, run):
+        facts = json.loads((copied / name).read_text())
+        change(facts)
+        (copied / name).write_text(json.dumps(facts))
+        done = run("plot", copied)
+        assert (done.code, len(done.complaints)) == (1, 1), done.stderr
+        assert f"{name}: is damaged, or of another version of hsi" in done.stderr
+        assert not (copied / "figures").exists()
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda facts: facts.update(splits=[]),
+            lambda facts: facts["splits"][0].update(rows=[{"name": 5}]),
+            lambda facts: facts["splits"][0].update(rule=7),
+            lambda facts: facts["splits"][0].update(position={"mean": {}}),
+            lambda facts: facts["runs"][0].update(overall_accuracy=[[1]]),
+            lambda facts: facts["runs"][0].update(overall_accuracy=1e300),
+            lambda facts: facts["splits"][0].update(rows=[{"name": f"row {i}"} for i in range(10_000)]),
+        ],
+    )
+    def test_a_comparison_that_tells_something_else_is_named(self, change, run, tmp_path):
+        facts = json.loads((ABLATION / "comparison.json").read_text())
+        change(facts)
+        (tmp_path / "comparison.json").write_text(json.dumps(facts))
+        done = run("plot", ".")
+        assert (done.code, len(done.complaints)) == (1, 1), done.stderr
+        assert "comparison.json: is damaged, or of another version of hsi" in done.stderr
+
 
 def test_a_comparison_has_its_box_plot(run, tmp_path):
     done = run("plot", ABLATION, "--format", "svg", "--out", "drawn")

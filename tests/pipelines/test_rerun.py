@@ -94,20 +94,27 @@ def test_inputs_that_changed_and_moved(mat_run, copy_of, run, scenes, no_figures
         (lambda record: record.pop("asked"), "of an earlier hsi"),
         (lambda record: record["asked"]["scene"].update(strange=1), "of an earlier hsi"),
         (lambda record: record["asked"]["settings"].update(sead=1), "did you mean seed"),
+        (lambda record: record["asked"].pop("settings"), "of an earlier hsi"),
+        (lambda record: record["asked"].update(labels=[]), "of an earlier hsi"),
+        (lambda record: record["asked"]["scene"].update(variable={}), "variable"),
+        (lambda record: record["asked"]["settings"]["model"].update(name="../../../etc/passwd"), "unknown model"),
+        (lambda record: record["asked"]["settings"]["reducer"].update(name="/etc/passwd"), "unknown reducer"),
     ],
 )
-def test_a_record_that_does_not_do(change, says, mat_run, copy_of, run):
+def test_a_record_that_does_not_do(change, says, mat_run, copy_of, run, tmp_path):
     first = copy_of(mat_run)
     edit(first / "run.json", change)
+    before = sorted(tmp_path.rglob("*"))
     done = run("rerun", first)
     assert (done.code, len(done.complaints)) == (USAGE, 1), done.stderr
     assert says in done.complaints[0]
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_what_is_no_run(run, tmp_path):
     (tmp_path / "run.json").write_text("{")
     assert "run.json: no such file: give the folder of a run" in run("rerun", "none").complaints[0]
-    assert "run.json: cannot be read" in run("rerun", tmp_path).complaints[0]
+    assert "run.json: is damaged, expected JSON" in run("rerun", tmp_path).complaints[0]
 
 
 def test_how_far_models_confidence_and_accuracy_differ(mat_run, tiff_run):
