@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
-from hsi.comparison import Comparison, RowSummary, SplitComparison
-from hsi.comparison_notes import split_title
-from hsi.drawing import DPI, FAINT, INK, RIGHT, WRONG, hex_colour, literal, new_figure, plain_axes
-from hsi.paths import write_atomically
+from pydantic import Field
+
+from hsi.comparison import Comparison, Spread
+from hsi.comparison_notes import titled
+from hsi.drawing import (
+    FAINT,
+    INK,
+    LABEL,
+    RIGHT,
+    SMALL,
+    WRONG,
+    hex_colour,
+    literal,
+    new_figure,
+    plain_axes,
+    write_figure,
+)
+from hsi.run_records import Told, read_record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,10 +35,79 @@ COSTS = {
     "multiply_adds": "multiply-adds a pixel",
     "pixel_seconds": "seconds of a core for a mapped pixel",
 }
-PANEL = 3.4  # inches
+PANEL, LIST, LINE = 3.0, 2.0, 0.2  # inches of a panel, of the list of rows and of a line in it
 
 
-def cost_of(row: RowSummary, cost: str) -> float | None:
+class Row(Protocol):
+    """What is drawn of a row: of a :class:`hsi.comparison.RowSummary`, or of what a file tells of one."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def measures(self) -> Mapping[str, Spread | None]:
+        """Its accuracies."""
+
+    @property
+    def parameters(self) -> int | None:
+        """Of the network."""
+
+    @property
+    def multiply_adds(self) -> int | None:
+        """For a pixel."""
+
+    @property
+    def pixel_seconds(self) -> Spread | None:
+        """Of a core, for a pixel."""
+
+
+class Split(Protocol):
+    """What is drawn of a split."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def rule(self) -> str:
+        """How it was made, in words."""
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """Its rows."""
+
+
+class RowTold(Told):
+    """A row in a ``comparison.json``; those of older versions of hsi tell no costs."""
+
+    name: str
+    measures: dict[str, Spread | None]
+    parameters: int | None = Field(ge=0)
+    multiply_adds: int | None = Field(default=None, ge=0)
+    pixel_seconds: Spread | None = None
+
+
+class SplitTold(Told):
+    """A split in a ``comparison.json``."""
+
+    name: str
+    rule: str
+    rows: tuple[RowTold, ...]
+
+
+class CostsTold(Told):
+    """What the plot is drawn from of a ``comparison.json``."""
+
+    splits: tuple[SplitTold, ...]
+
+
+def read_splits(path: Path) -> tuple[SplitTold, ...]:
+    """The splits of a stored comparison; raises :class:`SceneFileError` for a damaged file."""
+    return read_record(path, CostsTold).splits
+
+
+def cost_of(row: Row, cost: str) -> float | None:
     """A row's mean cost by its key in :data:`COSTS`; None where it is not known."""
     if cost == "pixel_seconds":
         return row.pixel_seconds.mean if row.pixel_seconds else None
@@ -41,11 +124,11 @@ class Point:
     deviation: float | None
 
 
-def points(rows: Sequence[RowSummary], cost: str) -> list[Point]:
+def points(rows: Sequence[Row], cost: str) -> list[Point]:
     """The rows whose cost and accuracy are known, cheapest first."""
     found = []
     for row in rows:
-        x, y = cost_of(row, cost), row.measures["overall_accuracy"]
+        x, y = cost_of(row, cost), row.measures.get("overall_accuracy")
         if x and y:
             deviation = None if y.deviation is None else 100 * y.deviation
             found.append(Point(row.name, x, 100 * y.mean, deviation))
@@ -61,27 +144,36 @@ def frontier(known: Sequence[Point]) -> list[Point]:
     return found
 
 
-def known_costs(comparison: Comparison) -> list[str]:
+def known_costs(splits: Sequence[Split]) -> list[str]:
     """The costs that at least two rows of some split have; none where no two networks are compared."""
-    known = [cost for cost in COSTS if any(len(points(split.rows, cost)) > 1 for split in comparison.splits)]
+    known = [cost for cost in COSTS if any(len(points(split.rows, cost)) > 1 for split in splits)]
     return known if "parameters" in known else []
 
 
-def pareto_figure(comparison: Comparison, costs: Sequence[str]) -> Figure:
-    """A row of panels for each split; costs are on a logarithmic axis, and the line joins the frontier."""
-    splits = comparison.splits
-    figure = new_figure(PANEL * len(costs), PANEL * len(splits))
+def pareto_figure(splits: Sequence[Split], costs: Sequence[str]) -> Figure:
+    """A row of panels for each split; costs are on a logarithmic axis, and the line joins the frontier.
+
+    Rows have numbers, which a list on the right tells.
+    """
+    names = list(dict.fromkeys(row.name for split in splits for row in split.rows))
+    figure = new_figure(PANEL * len(costs) + LIST, max(PANEL * len(splits), LINE * len(names)))
     panels = figure.subplots(len(splits), len(costs), sharey="row", squeeze=False)
     for split, of_split in zip(splits, panels, strict=True):
         for cost, axes in zip(costs, of_split, strict=True):
-            _draw_panel(axes, split, cost)
-        of_split[0].set_ylabel("overall accuracy (%)", fontsize=8, color=INK)
-        of_split[0].set_title(literal(split_title(split)), fontsize=8, color=INK, loc="left", pad=5)
-    figure.subplots_adjust(wspace=0.1, hspace=0.4)
+            _draw_panel(axes, split, cost, names)
+        of_split[0].set_ylabel("overall accuracy (%)", fontsize=LABEL, color=INK)
+        title = literal(titled(split.name, split.rule))
+        of_split[0].set_title(title, fontsize=LABEL, color=INK, loc="left", pad=5)
+    figure.subplots_adjust(right=1 - LIST / figure.get_figwidth(), wspace=0.1, hspace=0.4)
+    listed = "\n".join(f"{number}  {literal(name)}" for number, name in enumerate(names, start=1))
+    right = panels[0, -1].get_position()
+    figure.text(right.x1 + 0.02, right.y1, listed, fontsize=SMALL, color=INK, va="top", linespacing=1.5)
     return figure
 
 
-def _draw_panel(axes: Axes, split: SplitComparison, cost: str) -> None:
+def _draw_panel(axes: Axes, split: Split, cost: str, names: Sequence[str]) -> None:
+    from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
+
     known = points(split.rows, cost)
     best = frontier(known)
     axes.set_xscale("log")
@@ -90,23 +182,27 @@ def _draw_panel(axes: Axes, split: SplitComparison, cost: str) -> None:
         colour = hex_colour(WRONG if point in best else RIGHT)
         if point.deviation is not None:
             axes.errorbar(point.cost, point.accuracy, point.deviation, color=colour, linewidth=0.6)
-        axes.plot([point.cost], [point.accuracy], "o", color=colour)
-        place = (point.cost, point.accuracy)
-        axes.annotate(literal(point.row), place, (3, 3), textcoords="offset points", fontsize=5, color=INK)
+        axes.plot([point.cost], [point.accuracy], "o", color=colour, markeredgewidth=0)
+        where: Any = {"ha": "center", "va": "center_baseline", "color": "white", "fontsize": SMALL - 1}
+        axes.text(point.cost, point.accuracy, str(names.index(point.row) + 1), **where)
     plain_axes(axes)
-    axes.margins(x=0.2)
-    axes.set_xlabel(COSTS[cost], fontsize=8, color=INK)
+    for dots in axes.lines:
+        dots.set_markersize(8)
+    axes.margins(x=0.12)
+    low, high = axes.get_xlim()
+    axes.xaxis.set_major_locator(LogLocator(subs=(1,) if high > 100 * low else (1, 2, 5)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.set_xlabel(COSTS[cost], fontsize=LABEL, color=INK)
 
 
 def write_pareto_figure(folder: Path, comparison: Comparison) -> list[Path]:
     """Write ``pareto.png`` and ``pareto.pdf`` where costs of networks are known; raises
     :class:`hsi.errors.OutputError`."""
-    costs = known_costs(comparison)
+    costs = known_costs(comparison.splits)
     if not costs:
         return []
-    figure, paths = pareto_figure(comparison, costs), [folder / "pareto.png", folder / "pareto.pdf"]
+    paths = [folder / "pareto.png", folder / "pareto.pdf"]
     for path in paths:
-        with write_atomically(path) as part:
-            dated = {"CreationDate": None} if path.suffix == ".pdf" else None  # the same figures, the same file
-            figure.savefig(part, dpi=DPI, bbox_inches="tight", pad_inches=0.08, metadata=dated)
+        write_figure(path, pareto_figure(comparison.splits, costs))
     return paths

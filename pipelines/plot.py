@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hsi.figures.names import COMPARISON_FIGURE, RUN_FIGURES
+from hsi.figures.names import COMPARISON_FIGURES, RUN_FIGURES
 from hsi.flow.record import hash_files
 from hsi.flow.run_folder import check_free_file
 
@@ -36,7 +36,7 @@ Examples:
     "--figure",
     "names",
     multiple=True,
-    type=Choice((*RUN_FIGURES, COMPARISON_FIGURE)),
+    type=Choice((*RUN_FIGURES, *COMPARISON_FIGURES)),
     metavar="NAME",
     help="Figure to draw; may be given several times. [default: all that can be drawn]",
 )
@@ -51,7 +51,7 @@ def command(run: Path, names: tuple[str, ...], kind: str, out: Path | None, over
     was and as it was.
 
     The figures of a run: map, false_colour, ground_truth, truth_and_map, difference, split, confidence, spectra,
-    confusion_matrix, reliability, training_curves; of a comparison: comparison.
+    confusion_matrix, reliability, training_curves; of a comparison: comparison, and pareto where networks are compared.
     """
     from hsi.errors import UsageError
 
@@ -70,21 +70,30 @@ def command(run: Path, names: tuple[str, ...], kind: str, out: Path | None, over
 
 
 def plot_comparison(run: Path, names: Sequence[str], kind: str, out: Path, overwrite: bool) -> list[Path]:
-    """Draw the box plot of a comparison."""
+    """Draw the figures of a comparison; raises :class:`UsageError` for one that it has nothing to draw from."""
     from hsi.comparison_figure import comparison_figure, read_boxes
+    from hsi.comparison_pareto import known_costs, pareto_figure, read_splits
     from hsi.drawing import write_figure
     from hsi.errors import UsageError
 
-    strange = [name for name in names if name != COMPARISON_FIGURE]
+    strange = [name for name in names if name not in COMPARISON_FIGURES]
     if strange:
-        raise UsageError(f"--figure {strange[0]}: {run} is a comparison, which has one figure: {COMPARISON_FIGURE}")
-    path = out / f"{COMPARISON_FIGURE}.{kind}"
-    check_free_file(path, overwrite)
-    panels = read_boxes(run / "comparison.json")
+        raise UsageError(f"--figure {strange[0]}: {run} is a comparison, which has {', '.join(COMPARISON_FIGURES)}")
+    stored = run / "comparison.json"
+    boxes, splits = read_boxes(stored), read_splits(stored)
+    costs = known_costs(splits)
+    if "pareto" in names and not costs:
+        raise UsageError(f"--figure pareto: {run} compares no two networks, so there are no costs to draw")
+    drawings = {"comparison": lambda: comparison_figure(boxes), "pareto": lambda: pareto_figure(splits, costs)}
+    wanted = [name for name in drawings if name in names or (not names and (costs or name != "pareto"))]
+    paths = [out / f"{name}.{kind}" for name in wanted]
+    for path in paths:
+        check_free_file(path, overwrite)
     with progress("figures", "figures") as advance:
-        advance(0, 1, COMPARISON_FIGURE)
-        write_figure(path, comparison_figure(panels))
-    return [path]
+        for done, (name, path) in enumerate(zip(wanted, paths, strict=True)):
+            advance(done, len(wanted), name)
+            write_figure(path, drawings[name]())
+    return paths
 
 
 def plot_run(run: Path, names: Sequence[str], kind: str, out: Path, overwrite: bool) -> list[Path]:
@@ -92,8 +101,9 @@ def plot_run(run: Path, names: Sequence[str], kind: str, out: Path, overwrite: b
     from hsi.errors import UsageError
     from hsi.figures import drawings, write_figures
 
-    if COMPARISON_FIGURE in names:
-        raise UsageError(f"--figure {COMPARISON_FIGURE}: {run} is a single run; it has {', '.join(RUN_FIGURES)}")
+    strange = [name for name in names if name not in RUN_FIGURES]
+    if strange:
+        raise UsageError(f"--figure {strange[0]}: {run} is a single run; it has {', '.join(RUN_FIGURES)}")
     for name in names:
         check_free_file(out / f"{name}.{kind}", overwrite)
     drawn = read_run(run, names)

@@ -12,7 +12,7 @@ from hsi.figures.maps import (
     truth_and_map_figure,
 )
 from hsi.figures.matrices import confusion_figure
-from hsi.figures.names import COMPARISON_FIGURE, RUN_FIGURES
+from hsi.figures.names import COMPARISON_FIGURES, RUN_FIGURES
 from hsi.figures.pictures import EMPTY, false_colour
 from hsi.figures.run import RunFigures, drawings, write_figures
 from hsi.figures.spectra import ClassSpectra, class_spectra, spectra_figure
@@ -20,7 +20,7 @@ from hsi.figures.spectra import ClassSpectra, class_spectra, spectra_figure
 write_png = write_figure  # the name that it had when there was one format
 
 __all__ = [
-    "COMPARISON_FIGURE",
+    "COMPARISON_FIGURES",
     "EMPTY",
     "FORMATS",
     "RIGHT",

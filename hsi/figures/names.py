@@ -13,4 +13,7 @@ RUN_FIGURES = {
     "reliability": "accuracy against confidence",
     "training_curves": "loss, accuracy and learning rate",
 }
-COMPARISON_FIGURE = "comparison"
+COMPARISON_FIGURES = {
+    "comparison": "overall accuracy of every run",
+    "pareto": "accuracy against what networks cost",
+}

@@ -313,7 +313,7 @@ class TestPareto:
         found = points(light.splits[0].rows, "parameters")
         assert [point.row for point in found] == ["cheap", "dear", "idle"]
         assert [point.row for point in frontier(found)] == ["cheap", "dear"]
-        assert known_costs(light) == ["parameters"]
+        assert known_costs(light.splits) == ["parameters"]
 
     def test_the_plot_is_written_where_networks_have_costs(self, light, finish, tmp_path):
         from hsi.comparison_pareto import write_pareto_figure

@@ -288,7 +288,7 @@ def test_settings_of_networks_are_for_networks_where_comparators_stand_beside(co
     assert (network["seed"], network["recipe"]["epochs"], network["recipe"]["label_smoothing"]) == (3, 1, 0.1)
     assert comparator["settings"]["model"] == {"name": "knn", "window": 11, "width": None, "resolution": None}
     assert comparator["settings"]["training"]["epochs"] is None
-    assert "220,060" in done.stdout
+    assert "220,004" in done.stdout
     assert "Wilcoxon's smallest possible p with 1 run on shared splits is 1" in done.stdout
 
 
@@ -361,7 +361,7 @@ def test_rows_of_the_light_experiment_run_on_a_small_scene_and_their_costs_are_d
     rows = [row for row in light["rows"] if row["name"] in wanted]
     for row in rows:
         row["settings"]["model"]["window"] = 11
-    light["settings"]["training"]["steps"] = 1
+    light["settings"]["training"]["epochs"] = 1
     done = compare(experiment(rows=rows, settings=light["settings"], splits=light["splits"][:1], seeds=1))
     assert done.code == 0, done.stderr
     out = tmp_path / "runs/compare/trial"

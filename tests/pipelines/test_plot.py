@@ -177,12 +177,24 @@ class TestWhatCannotBeDrawn:
         assert "comparison.json: is damaged, or of another version of hsi" in done.stderr
 
 
-def test_a_comparison_has_its_box_plot(run, tmp_path):
+def test_a_comparison_has_its_box_plot_and_its_costs(run, tmp_path):
     done = run("plot", ABLATION, "--format", "svg", "--out", "drawn")
     assert (done.code, done.stderr) == (0, "")
     assert "<svg" in (tmp_path / "drawn" / "comparison.svg").read_text()[:2000]
+    assert "hybridsn" in (tmp_path / "drawn" / "pareto.svg").read_text()
     refused = run("plot", ABLATION, "--figure", "map")
     assert refused.code == 2 and "is a comparison" in refused.stderr
+
+
+def test_comparators_alone_have_no_costs_to_draw(run, tmp_path):
+    facts = json.loads((ABLATION / "comparison.json").read_text())
+    for split in facts["splits"]:
+        split["rows"] = [{**row, "parameters": None} for row in split["rows"]]
+    (tmp_path / "comparison.json").write_text(json.dumps(facts))
+    assert run("plot", tmp_path, "--out", "drawn").code == 0
+    assert [path.name for path in (tmp_path / "drawn").iterdir()] == ["comparison.png"]
+    refused = run("plot", tmp_path, "--figure", "pareto")
+    assert refused.code == 2 and "no two networks" in refused.stderr
 
 
 def test_the_wavelengths_are_kept_for_it(run, scenes, no_figures, tmp_path):
