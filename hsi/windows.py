@@ -55,8 +55,8 @@ class _Gather(torch.autograd.Function):
         if gradient.is_cuda:
             _add_windows_indexed(total, gradient, rows, columns)
         else:
-            for piece, row, column in zip(gradient, rows.tolist(), columns.tolist(), strict=True):
-                total[:, row : row + size, column : column + size] += piece
+            for piece, row, column in zip(gradient.float(), rows.tolist(), columns.tolist(), strict=True):
+                total[:, row : row + size, column : column + size].add_(piece)  # += would copy the slice onto itself
         return total.to(gradient.dtype), None, None, None
 
 

@@ -18,6 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from hsi.models.attention import CBAM, SqueezeExcitation, largest
 from hsi.models.network import MODELS, ModelEntry, WindowNetwork, initialise_he, refuse_small, tracing
+from hsi.models.runs import neighbours
 from hsi.models.sliding import SlidingDense
 
 MIN_COMPONENTS, MIN_WINDOW = 13, 11
@@ -78,25 +79,30 @@ class HybridSN(WindowNetwork):
     def trunk(self, tiles: Tensor) -> Tensor:
         """``(N, K, h, w) -> (N, 64, h - 8, w - 8)``.
 
-        The same sums as ``conv4(flatten(conv3(conv2(conv1(tiles)))))``, with each 3-D convolution as a 2-D one of every
-        run of neighbouring components: PyTorch's 3-D convolutions of a single tile are several times slower on CPUs.
+        The same sums as ``conv4(flatten(conv3(conv2(conv1(tiles)))))``, with each convolution as a 2-D one of every run
+        of neighbouring components: PyTorch's 3-D convolutions of a single tile are several times slower on CPUs.
         """
-        x = self._spectral(tiles.unsqueeze(2), self.conv1, self.norm1)  # (N, K - 6, 8, h - 2, w - 2)
-        x = self._spectral(x, self.conv2, self.norm2)  # (N, K - 10, 16, h - 4, w - 4)
-        x = self._spectral(x, self.conv3, self.norm3)  # (N, K - 12, 32, h - 6, w - 6)
-        kernel = self.conv4.weight.view(64, 32, -1, 3, 3).transpose(1, 2).flatten(1, 2)  # as x: component, then channel
-        return _convolve(x.flatten(1, 2), kernel, self.conv4.bias, self.norm4)
+        last = _channels_last(tiles)
+        x = tiles.unsqueeze(-1 if last else 2)
+        if _in_autocast(tiles):
+            x = x.to(torch.get_autocast_dtype(tiles.device.type))
+        for conv, norm in ((self.conv1, self.norm1), (self.conv2, self.norm2), (self.conv3, self.norm3)):
+            x = self._spectral(x, conv.weight, conv.bias, norm, last)  # (N, K - 6, …), (N, K - 10, …), (N, K - 12, …)
+        kernel = self.conv4.weight.view(64, 32, -1, 3, 3)
+        x = self._spectral(x, kernel, self.conv4.bias, self.norm4, last).squeeze(1)
+        return x.permute(0, 3, 1, 2) if last else x
 
-    def _spectral(self, x: Tensor, conv: nn.Conv3d, norm: nn.Module) -> Tensor:
-        """A 3-D convolution, its norm and ReLU: ``(N, D, C, h, w) -> (N, D - d + 1, C', h - 2, w - 2)``."""
-        depth = conv.kernel_size[0]
-        places = x.shape[1] - depth + 1
-        runs = torch.cat([x[:, i : i + places] for i in range(depth)], dim=2).flatten(0, 1)  # (N D', d C, h, w)
-        if runs.is_cuda or (runs.is_cpu and torch.is_autocast_enabled("cpu")):
-            runs = runs.contiguous(memory_format=torch.channels_last)  # slower in float32 on CPUs
-        kernel = conv.weight.transpose(1, 2).flatten(1, 2)  # (C', d C, 3, 3)
-        y = _convolve(runs, kernel, conv.bias, norm)
-        return y.reshape(-1, places, *y.shape[1:])
+    def _spectral(self, x: Tensor, weight: Tensor, bias: Tensor | None, norm: nn.Module, last: bool) -> Tensor:
+        """A 3-D convolution, its norm and ReLU: ``(N, D, C, h, w) -> (N, D - d + 1, C', h - 2, w - 2)``, or with
+        channels ``last`` ``(N, D, h, w, C) -> (N, D - d + 1, h - 2, w - 2, C')``."""
+        depth = weight.shape[2]
+        runs = neighbours(x, depth, channel=4 if last else 2)  # (N D', d C, h, w) or (N D', h, w, d C)
+        if last:
+            runs = runs.permute(0, 3, 1, 2)
+        y = _convolve(runs, weight.transpose(1, 2).flatten(1, 2), bias, norm)
+        if last:
+            y = y.permute(0, 2, 3, 1)
+        return y.reshape(-1, x.shape[1] - depth + 1, *y.shape[1:])
 
     def head(self, features: Tensor) -> Tensor:
         """``(N, 64, p, p) -> (N, classes)``."""
@@ -142,6 +148,16 @@ class HybridSN(WindowNetwork):
                     x *= attention.spatial.gate(x.mean(dim=1), largest(x))
                 rows.append(self.dense1(x.flatten(1)))
         return torch.cat(rows).view(1, *gates.shape[:2], -1).permute(0, 3, 1, 2)
+
+
+def _channels_last(tiles: Tensor) -> bool:
+    """Whether convolutions are quicker with channels last in memory: not in float32 on CPUs."""
+    return tiles.is_cuda or (tiles.is_cpu and _in_autocast(tiles))
+
+
+def _in_autocast(tiles: Tensor) -> bool:
+    kind = tiles.device.type  # "meta" where multiply-adds are counted, which knows no autocast
+    return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
 
 
 def _convolve(x: Tensor, kernel: Tensor, bias: Tensor | None, norm: nn.Module) -> Tensor:

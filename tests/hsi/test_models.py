@@ -18,6 +18,7 @@ from hsi.models import (
     join_linear,
 )
 from hsi.models.attention import largest
+from hsi.models.runs import neighbours
 from hsi.models.sliding import SlidingDense, slide_dense
 from hsi.windows import gather_windows, pad_scene
 from tests.hsi.model_makers import last_layer, wake
@@ -450,3 +451,43 @@ def test_a_gate_at_every_window_is_the_gate_at_each(name):
         plain, quick = WindowNetwork.head_map(model, features), model.head_map(features)
     assert plain.shape == quick.shape == (1, 3, 3, 296)
     torch.testing.assert_close(quick, plain, atol=1e-6, rtol=1e-5)
+
+
+class TestRuns:
+    @pytest.mark.parametrize(("shape", "channel"), [((2, 5, 3, 4, 4), 2), ((2, 5, 4, 4, 3), 4)])
+    @pytest.mark.parametrize("depth", [1, 3, 5])
+    def test_neighbours_lie_side_by_side_and_have_their_gradient(self, shape, channel, depth):
+        x = torch.randn(shape, dtype=torch.float64, requires_grad=True)
+        runs = neighbours(x, depth, channel)
+        places = 5 - depth + 1
+        assert runs.shape[0] == 2 * places and runs.shape[channel - 1] == 3 * depth
+        last = runs.reshape(2, places, *runs.shape[1:]).select(0, 1).select(0, places - 1)
+        plain = torch.cat([x.detach()[1, places - 1 + i] for i in range(depth)], dim=channel - 2)
+        assert torch.equal(last.detach(), plain)
+        assert torch.autograd.gradcheck(lambda array: neighbours(array, depth, channel), x)
+
+    @pytest.mark.parametrize("name", ["hybridsn", "hybridsn-bn"])
+    def test_channels_last_are_the_same_trunk(self, name, monkeypatch):
+        model = build_model(name, components=16, window=11, classes=3).train()
+        tile, found = torch.randn(2, 16, 14, 13), []
+        for last in (False, True):
+            monkeypatch.setattr("hsi.models.hybridsn._channels_last", lambda tiles, last=last: last)
+            model.zero_grad()
+            features = model.trunk(tile)
+            (features**2).sum().backward()
+            found.append(
+                [features.detach(), *(weight.grad for weight in model.parameters() if weight.grad is not None)]
+            )
+        assert found[0][0].shape == (2, 64, 6, 5)
+        for plain, last in zip(*found, strict=True):
+            torch.testing.assert_close(last, plain, atol=1e-3, rtol=1e-3)
+
+    def test_bfloat16_is_near(self):
+        model = build_model("hybridsn-bn", components=15, window=11, classes=3).eval()
+        tile = torch.randn(1, 15, 20, 20)
+        with torch.no_grad():
+            plain = model.trunk(tile)
+            with torch.autocast("cpu", torch.bfloat16):
+                near = model.trunk(tile)
+        assert near.dtype == torch.bfloat16
+        torch.testing.assert_close(near.float(), plain, atol=0.05 * float(plain.abs().max()), rtol=0.1)
