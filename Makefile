@@ -2,14 +2,18 @@
 # make test   set up, run the tests that are quick
 # make slow   the tests that start many processes: clusters, kills
 # make lint   ruff, mypy, import-linter
+# make fuzz   hostile files for every reader and loader; ARGS="--engine atheris" is led by coverage
+# make audit  look for known weaknesses of the pinned packages, from the network
+# make sbom   list what is installed, with versions and licences, in build/sbom.json
 # make docs   build the documentation into site/
 # make bench  measure the engines on this machine
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+TOOLS := build/tools
 
-.PHONY: slow faults kills demo setup test lint docs bench clean
+.PHONY: slow faults kills fuzz audit sbom demo setup test lint docs bench clean
 
 demo: $(READY)
 	$(BIN)/hsi fetch indian_pines --to data
@@ -33,6 +37,19 @@ faults: $(READY)
 
 kills: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.killing $(ARGS)
+
+fuzz: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.faults.fuzzing --trials 2000 --out runs/fuzzing $(ARGS)
+
+$(TOOLS):
+	$(PYTHON) -m venv $@
+	$@/bin/pip install --quiet pip-audit cyclonedx-bom
+
+audit: $(TOOLS)
+	$(TOOLS)/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
+
+sbom: $(READY) $(TOOLS)
+	$(TOOLS)/bin/cyclonedx-py environment $(BIN)/python --output-file build/sbom.json
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -98,7 +98,7 @@ def _facts(path: Path, text: str) -> dict[str, Any]:
     try:
         facts = json.loads(text)
         version = int(facts["format"])
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         raise BundleError(f"{path}: the model's description cannot be read: the file has been changed") from None
     if version > FORMAT:
         raise BundleError(f"{path}: saved in format {version}, this hsi reads up to {FORMAT}: upgrade hsi")

@@ -140,6 +140,10 @@ def restore_checkpoint(
             group | _checked_facts(group, known, OF_GROUP)
             for group, known in zip(held["param_groups"], facts["groups"], strict=True)
         ]
+        if not all(
+            0 <= group["lr"] < float("inf") and all(0 <= beta < 1 for beta in group["betas"]) for group in groups
+        ):
+            raise ValueError("its learning rate or betas are out of range")
         fresh = schedule.state_dict()
         progressed = _checked_facts(fresh, facts["schedule"], OF_SCHEDULE)
         if not 0 <= progressed["last_epoch"] <= state.steps_done:
@@ -227,7 +231,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             facts = json.loads((file.metadata() or {})["hsi"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
         found = int(facts["format"])
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ResumeError(f"{path}: the checkpoint cannot be read: {' '.join(str(error).split())}") from None
     if found != FORMAT:
         raise ResumeError(f"{path}: the checkpoint is of format {found}, this hsi goes on with format {FORMAT}")

@@ -72,6 +72,7 @@ def change_facts(path, change):
     [
         (lambda facts: facts.update(format=99), "format 99.*upgrade hsi"),
         (lambda facts: facts.pop("format"), "has been changed"),
+        (lambda facts: facts.update(format=float("inf")), "has been changed"),
         (lambda facts: facts["settings"]["model"].update(name="hybridsn"), "do not fit together"),
         (lambda facts: facts["settings"]["model"].update(name="nothing"), "unknown model 'nothing'"),
         (lambda facts: facts["classes"].update(ids=[1]), "do not fit together"),

@@ -104,6 +104,7 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
         ("{", "cannot be read"),
         ("[1]", "cannot be read"),
         (json.dumps({"format": 99}), "format 99"),
+        ('{"format": 1e400}', "cannot be read"),
     ],
 )
 def test_what_is_no_checkpoint_is_refused(facts, says, tmp_path):
@@ -150,14 +151,16 @@ def test_facts_that_no_training_comes_to_are_refused(part, change, tmp_path):
         make_trainer(epochs=2).resume(other)
 
 
-@pytest.mark.parametrize("change", [{"amsgrad": True}, {"betas": [0.9]}, {"lr": [1]}, {"max_lr": [1.0]}])
+@pytest.mark.parametrize(
+    "change", [{"amsgrad": True}, {"betas": [0.9]}, {"betas": [0.9, 2]}, {"lr": [1]}, {"lr": -1.0}, {"max_lr": [1.0]}]
+)
 def test_groups_of_another_optimiser_are_refused(change, tmp_path):
     path = tmp_path / "c.safetensors"
     with pytest.raises(Stopped):
         make_trainer(epochs=2).fit(after_step=stop_after(1, path))
     whole = load_checkpoint(path)
     groups = [{**group, **change} for group in whole.facts["groups"]]
-    with pytest.raises(ResumeError, match=next(iter(change))):
+    with pytest.raises(ResumeError, match=f"{next(iter(change))}|out of range"):
         make_trainer(epochs=2).resume(Checkpoint(whole.tensors, {**whole.facts, "groups": groups}))
 
 
