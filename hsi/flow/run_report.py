@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hsi.flow.denoising_report import denoising_tables
 from hsi.flow.inputs import Inputs
 from hsi.flow.report_facts import run_facts
 from hsi.telling import Advance, progress
@@ -41,6 +42,7 @@ def write_run_report(
         accuracy=accuracy,
         areas=accuracy["areas"],
         history=record.get("history", ()),
+        tables=[denoising_tables(inputs.denoising, inputs.scene)] if inputs.denoising else (),
         files=sorted({*files_below(folder), "run.json"}),
         notes=spectra_notes(view),
     )
