@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from hsi.flow.report_facts import denoising_facts
 from hsi.flow.run_folder import check_free_file
 from hsi.flow.unfinished import unfinished_files
 
+from .choices import COMPLETED
 from .command import Command
 from .input_options import SceneOptions, cube_options
 from .terminal import progress, say, warn
@@ -38,7 +39,7 @@ Examples:
 @click.command("denoise", cls=Command, epilog=EPILOG)
 @click.argument("scene_path", metavar="SCENE", type=click.Path(path_type=Path))
 @click.option(
-    "--method", required=True,
+    "--method", required=True, shell_complete=COMPLETED["denoising.method"],
     help="dncnn (a network that is trained on the scene's cleanest bands), mnf (the components of least signal over "
     "noise are left out) or tv (total variation).",
 )  # fmt: skip
@@ -50,7 +51,9 @@ Examples:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The cube to write: .hdr (ENVI) or .tif.")
 @click.option("--overwrite", is_flag=True, help="Replace a cube of that name.")
 @click.option("--max-memory", help="Most memory to use, such as 1GB. [default: half of what is free]")
-@click.option("--device", help="dncnn: auto, cpu, cuda, cuda:1 or mps. [default: auto]")
+@click.option(
+    "--device", shell_complete=COMPLETED["device"], help="dncnn: auto, cpu, cuda, cuda:1 or mps. [default: auto]"
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides training and the noise it is judged by.")
 @cube_options
 def command(
@@ -181,7 +184,7 @@ def write_report(path: Path, job: Job, done: Denoising, watch: Stopwatch) -> Non
     from hsi.readers import open_scene
     from hsi.report import Report, write_report_page
 
-    after = replace(open_scene(path), bands=job.used.bands)
+    after = open_scene(path).keep_bands(job.used.bands)
     record = describe(job, done, watch)
     path.with_suffix(".json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     report = Report(
@@ -197,11 +200,15 @@ def write_report(path: Path, job: Job, done: Denoising, watch: Stopwatch) -> Non
 
 def describe(job: Job, done: Denoising, watch: Stopwatch) -> dict[str, Any]:
     """What was done and how well: the record beside the cube."""
+    from hsi.readers.remote import is_remote
+
+    source = job.scene.source
+    assert source is not None, "opened from a file"
     return {
         "command": ["hsi", *sys.argv[1:]],
-        "scene": str(job.scene.source),
+        "scene": str(source),
         "variable": job.scene.variable,
-        "sha256": hash_inputs(job.scene.source),
+        "sha256": {} if is_remote(source) else hash_inputs(source),
         "denoising": done.to_dict(),
         "bands": job.bands.to_dict(),
         "invalid_pixels": job.survey.invalid,

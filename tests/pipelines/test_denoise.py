@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import rasterio
 
+import hsi
 from hsi.bundle import load_bundle
 from hsi.readers import open_scene
 from tests.conftest import CENTRES, QUICK, run_here
@@ -132,8 +133,8 @@ class TestClassify:
         assert np.allclose(*confidence, atol=1e-5)
 
 
-def test_train_keeps_the_denoiser_and_export_refuses_it(scenes, run, tmp_path):
-    command = ("train", scenes["tiff"], *QUICK, "--reducer", "pca", "--denoise", "mnf", "--out", "m.safetensors")
+def test_train_keeps_the_denoiser_and_what_cannot_use_it_is_refused(sample, scenes, run, tmp_path):
+    command = ("train", scenes["envi"], *QUICK, "--reducer", "pca", "--denoise", "mnf", "--out", "m.safetensors")
     done = run(*command, "--denoise-components", 9)
     assert done.code == 2 and "--denoise-components 13 or more" in done.stderr
     done = run(*command, "--denoise-components", 13)
@@ -141,6 +142,12 @@ def test_train_keeps_the_denoiser_and_export_refuses_it(scenes, run, tmp_path):
     assert load_bundle(tmp_path / "m.safetensors").denoiser.name == "mnf"
     done = run("export", "m.safetensors", "--format", "torchscript", "--out", "m.pt")
     assert done.code == 2 and "without --denoise" in done.stderr
+    other = file_makers.envi(tmp_path / "other.hdr", sample.cube, wavelength=list(map(str, CENTRES + 20)))
+    done = run("predict", "m.safetensors", other, "--resample-bands", "--out", "map.tif")
+    assert done.code == 2 and "cannot be made from others" in done.stderr
+    mask = file_makers.tiff(tmp_path / "mask.tif", np.ones((36, 40, 1), np.uint8))
+    done = run("predict", "m.safetensors", scenes["envi"], "--mask", mask, "--workers", 2, "--out", "map.tif")
+    assert done.code == 2 and "leave one of the two out" in done.stderr
 
 
 def test_mnf_twice_is_warned_of(labelled):
@@ -154,6 +161,17 @@ def test_a_comparator_sees_the_denoised_scene(no_figures, scenes, run, tmp_path)
         assert done.code == 0, done.stderr
     maps = [rasterio.open(tmp_path / name / "map.tif").read() for name in ("plain", "clean")]
     assert not np.array_equal(*maps)
+
+
+def test_from_python(sample, tmp_path, no_figures):
+    settings = {"denoising.method": "tv", "denoising.bands": "1-3", "mapping.symmetries": False}
+    how = {"window": 11, "components": 13, "epochs": 1, "device": "cpu", "settings": settings}
+    found = hsi.classify(sample.cube, sample.truth, **how)
+    assert found.save(tmp_path / "run") and "total variation" in dict(found.said)["denoised"]
+    model = hsi.HybridSNClassifier(**how, random_state=0).fit(sample.cube, sample.truth)
+    again = hsi.HybridSNClassifier.load(model.save(tmp_path / "m.safetensors"), device="cpu")
+    assert again.settings["denoising.bands"] == "1-3"
+    assert np.array_equal(model.predict(sample.cube), again.predict(sample.cube))
 
 
 def test_a_setting_without_its_method_is_refused(scenes, run):
