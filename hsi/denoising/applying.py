@@ -97,7 +97,7 @@ def widened(block: Block, halo: int, scene: Scene) -> Block:
 def pieces(block: Block, halo: int, bands: int, budget: int = WORKING_BYTES) -> Iterator[Block]:
     """Parts of a block, row by row of them, whose cleaning takes about ``budget`` bytes at most."""
     pixels = budget // (4 * (4 * bands + (NETWORK_NUMBERS if halo else 0)))
-    width = block.width if not halo else min(block.width, WIDEST)
+    width = -(-block.width // -(-block.width // WIDEST)) if halo else block.width  # parts of even width
     height = max(halo, pixels // (width + 2 * halo) - 2 * halo, 1)
     for row in range(block.row, block.row + block.height, height):
         rows = min(height, block.row + block.height - row)
