@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,12 +14,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from hsi.config import Settings, validated
-from hsi.errors import BundleError
+from hsi.denoising import Denoiser, denoised_scene, denoiser_state, restore_denoiser
+from hsi.denoising.applying import WORKING_BYTES
+from hsi.errors import BundleError, UsageError
 from hsi.familiarity import Familiarity
 from hsi.labels import LARGEST_ID, ClassTable
-from hsi.matching import BandList
+from hsi.matching import BandList, BandMatch, match_bands
 from hsi.models import Joined, WindowNetwork, build_model
 from hsi.reducers import Reducer, restore_reducer
+from hsi.scene import Scene
 from hsi.version import __version__
 
 FORMAT = 1
@@ -31,7 +34,7 @@ class Bundle:
 
     ``bands`` are those that the reducer was fitted on; ``familiar`` is where the training pixels lie in component
     space; ``trained_on`` holds SHA-256 sums of the inputs. Scores are divided by ``temperature`` before they become
-    probabilities, which changes no class.
+    probabilities, which changes no class. ``denoiser`` cleans a scene before anything else sees it.
     """
 
     model: WindowNetwork
@@ -42,6 +45,33 @@ class Bundle:
     familiar: Familiarity
     trained_on: Mapping[str, str]
     temperature: float = 1.0
+    denoiser: Denoiser | None = None
+
+
+def match_scene(
+    bundle: Bundle,
+    scene: Scene,
+    resample: bool = False,
+    *,
+    usable: np.ndarray[Any, np.dtype[np.bool_]] | None = None,
+    device: str = "cpu",
+) -> BandMatch:
+    """The scene's bands for the model (see :func:`hsi.matching.match_bands`), cleaned as they are read if it does so.
+
+    Pixels that are not ``usable`` ``(H, W)`` have no say in others. Raises :class:`UsageError` where a model that
+    cleans bands is given a scene to ``resample``, and what matching raises.
+    """
+    match = match_bands(bundle.bands, scene, resample)
+    if bundle.denoiser is None:
+        return match
+    if match.matrix is not None:
+        raise UsageError(
+            f"the model cleans its own bands ({bundle.denoiser.name}), which cannot be made from others: leave "
+            "--resample-bands out, or train the model without --denoise"
+        )
+    cleaned = denoised_scene(match.scene, bundle.denoiser.on(device), usable)
+    note = f"{match.note}; {bundle.denoiser.describe()}"
+    return replace(match, scene=cleaned, stored=match.scene, note=note, working=WORKING_BYTES)
 
 
 def save_bundle(path: Path, bundle: Bundle) -> None:
@@ -49,6 +79,8 @@ def save_bundle(path: Path, bundle: Bundle) -> None:
     tensors = {f"model.{name}": value.detach().cpu().contiguous() for name, value in bundle.model.state_dict().items()}
     arrays = {f"reducer.{name}": _as_tensor(value) for name, value in bundle.reducer.state().items()}
     arrays |= {f"familiar.{name}": _as_tensor(value) for name, value in bundle.familiar.state().items()}
+    if bundle.denoiser:
+        arrays |= {f"denoiser.{name}": _as_tensor(value) for name, value in denoiser_state(bundle.denoiser).items()}
     facts = {
         "format": FORMAT,
         "version": __version__,
@@ -173,7 +205,10 @@ def _assemble(told: Description, tensors: dict[str, Any]) -> Bundle:
         raise ValueError("the distances of the training pixels are of another number of components")
     weights = {n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")}
     model = _network(told, len(table), weights)
-    return Bundle(model, reducer, table, told.settings, bands, familiar, told.trained_on, told.temperature)
+    denoiser = None
+    if told.settings.denoising.method:
+        denoiser = restore_denoiser(told.settings.denoising, _arrays(tensors, "denoiser."), len(bands.bands))
+    return Bundle(model, reducer, table, told.settings, bands, familiar, told.trained_on, told.temperature, denoiser)
 
 
 def _network(told: Description, classes: int, weights: dict[str, Any]) -> WindowNetwork:

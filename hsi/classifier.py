@@ -117,6 +117,7 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         Raises :class:`UsageError` for parameters that make no sense, :class:`SceneError` and :class:`LabelError` for
         inputs that cannot be used, and :class:`TrainingError` where training fails; all others are ``ValueError``.
         """
+        from hsi.flow.denoising import denoise_inputs
         from hsi.flow.fitting import check_names, fit_run, split_labels
         from hsi.flow.inputs import prepare_inputs
         from hsi.flow.reading import SceneOptions
@@ -128,6 +129,7 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         with listening(listener):
             scene = open_any_scene(X, SceneOptions())
             inputs = prepare_inputs(scene, self._labels(y, scene, X), SceneOptions())
+            inputs = denoise_inputs(inputs, settings, Stopwatch())
             run = fit_run(inputs, settings, split_labels(inputs, settings), Stopwatch())
         dtype = getattr(y, "dtype", np.dtype(np.int64))
         self._remember(run.bundle, dtype if dtype.kind in "iu" else np.dtype(np.int64))
@@ -265,10 +267,10 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             return map_arrays(self.bundle_, match, device=resolve_device(self.device), probabilities=probabilities)
 
     def _matched(self, scene: Scene) -> BandMatch:
-        from hsi.matching import match_bands
+        from hsi.bundle import match_scene
 
         try:
-            return match_bands(self.bundle_.bands, scene)
+            return match_scene(self.bundle_, scene, device=self.device)
         except BundleError as error:
             if len(scene.bands) == self.n_features_in_:
                 raise
@@ -290,7 +292,7 @@ def _differences(settings: Settings) -> dict[str, Any]:
     """The settings, but for seed, device and split, that are not the defaults, by their dotted names."""
     found = {}
     usual = Settings()
-    for section in ("reducer", "model", "training", "mapping"):
+    for section in ("denoising", "reducer", "model", "training", "mapping"):
         values, others = getattr(settings, section), getattr(usual, section)
         for name in type(values).model_fields:
             if getattr(values, name) != getattr(others, name):

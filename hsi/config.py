@@ -146,6 +146,36 @@ class MappingSettings(Section):
     calibrate: bool = False
 
 
+class DenoisingSettings(Section):
+    """What is done about noise before all else; ``method`` None means nothing.
+
+    ``bands`` are those that are cleaned: "all", "noisiest:20", or numbers from 1 such as "104-108,220"; None means all.
+    None for the others means the method's own: ``stack`` and ``steps`` are of dncnn, ``components`` of mnf,
+    ``strength`` of tv.
+    """
+
+    method: str | None = None
+    bands: str | None = None
+    stack: int | None = Field(default=None, ge=1)
+    steps: int | None = Field(default=None, ge=1)
+    components: int | None = Field(default=None, ge=1)
+    strength: float | None = Field(default=None, gt=0)
+
+    @field_validator("stack")
+    @classmethod
+    def _odd(cls, stack: int | None) -> int | None:
+        if stack is not None and stack % 2 == 0:
+            raise ValueError(f"the stack is {stack} bands; it must be odd: try {stack - 1} or {stack + 1}")
+        return stack
+
+    @model_validator(mode="after")
+    def _nothing_without_method(self) -> DenoisingSettings:
+        given = [name for name, value in self.model_dump().items() if value is not None]
+        if self.method is None and given:
+            raise ValueError(f"{given[0]} has no effect without a method: give dncnn, mnf or tv, or leave it out")
+        return self
+
+
 class Settings(Section):
     """Everything that decides a run's result, apart from its inputs. ``deterministic`` allows no algorithm on CUDA that
     gives other numbers from time to time; on a CPU there is none."""
@@ -153,6 +183,7 @@ class Settings(Section):
     seed: int = Field(default=0, ge=0, lt=2**32)
     device: str = "auto"
     deterministic: bool = False
+    denoising: DenoisingSettings = DenoisingSettings()
     reducer: ReducerSettings = ReducerSettings()
     split: SplitSettings = SplitSettings()
     model: ModelSettings = ModelSettings()

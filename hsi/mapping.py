@@ -62,6 +62,7 @@ def plan_map(bundle: Bundle, match: BandMatch, options: MapOptions, limit: int) 
         patches=PATCHES if choose_engine(options.engine, bundle.model) == "patch" else 0,
         patch_bytes=bundle.model.patch_bytes,
         kept=bundle.model.kept_bytes,
+        cleaning=match.working,
     )
     return plan_memory(limit, work)
 

@@ -30,11 +30,14 @@ class BandMatch:
     """A scene with the bands to read, how to turn them into the model's, and what was done in words.
 
     ``matrix`` ``(bands of the model, bands of the scene)`` float64 resamples; None where bands are taken as they are.
+    Where the scene is cleaned as it is read, ``stored`` is the scene as it is and ``working`` the bytes that it takes.
     """
 
     scene: Scene
     matrix: NDArray[np.float64] | None
     note: str
+    stored: Scene | None = None
+    working: int = 0
 
     def convert(self, cube: NDArray[Any]) -> NDArray[Any]:
         """``(h, w, bands of the scene) -> (h, w, bands of the model)``."""

@@ -46,7 +46,7 @@ class Work:
     ``components``, ``window`` and ``classes``, the bytes of ``outputs`` for a pixel, and the ``patches`` that the patch
     engine works on at a time (0 for the dense engine), which take ``patch_bytes`` for a component of a pixel.
     Probabilities are blended with those of pixels up to ``reach`` away (0 where they are not). The network has ``kept``
-    bytes for good."""
+    bytes for good, and cleaning the scene as it is read takes ``cleaning``."""
 
     width: int
     stored: int
@@ -58,6 +58,7 @@ class Work:
     reach: int = 0
     patch_bytes: int = 270
     kept: int = 0
+    cleaning: int = 0
 
     def network(self, tile: int) -> int:
         """Bytes that the network takes for tiles of up to that side, or for its patches.
@@ -93,9 +94,10 @@ class Work:
 
     @property
     def held(self) -> int:
-        """Bytes held whatever the strip: the rows of components above, and a row of output tiles, twice."""
+        """Bytes held whatever the strip: the rows of components above, and a row of output tiles, twice, and what it
+        takes to clean the scene."""
         around = self.window + 2 * self.reach
-        return self.width * (2 * around * 4 * self.components + 2 * OUTPUT_TILE * self.outputs)
+        return self.cleaning + self.width * (2 * around * 4 * self.components + 2 * OUTPUT_TILE * self.outputs)
 
 
 @dataclass(frozen=True)

@@ -225,7 +225,7 @@ def _new_raster(
     }
     with write_atomically(path) as part:
         try:
-            with _quiet(), rasterio.open(part, "w", **layout, **_place(path, georeference)) as raster:
+            with _quiet(), rasterio.open(part, "w", **layout, **place_of(path, georeference)) as raster:
                 for band, description in enumerate(descriptions, start=1):
                     if description:
                         raster.set_band_description(band, description)
@@ -235,7 +235,7 @@ def _new_raster(
             raise OutputError(f"{path}: cannot be written ({reason})") from error
 
 
-def _place(path: Path, georeference: Georeference | None) -> dict[str, Any]:
+def place_of(path: Path, georeference: Georeference | None) -> dict[str, Any]:
     """CRS and transform as rasterio takes them; nothing when there is no place."""
     import rasterio
     from affine import Affine

@@ -82,6 +82,13 @@ def reducer_names() -> list[str]:
     return list(REDUCERS)
 
 
+def denoiser_names() -> list[str]:
+    """What --method of ``hsi denoise`` and --denoise take."""
+    from hsi.denoising import DENOISERS
+
+    return list(DENOISERS)
+
+
 def choices_of(setting: str) -> list[str]:
     """The words that a setting may be, by the settings model."""
     from typing import get_args
@@ -101,6 +108,7 @@ def device_names() -> list[str]:
 
 COMPLETED: dict[str, Completer] = {
     "model.name": completes(model_names),
+    "denoising.method": completes(denoiser_names),
     "reducer.name": completes(reducer_names),
     "split.rule": completes(split_names),
     "device": completes(device_names),

@@ -30,6 +30,7 @@ COMMANDS = {
     "rerun": "Run a finished run again and say whether the result is the same.",
     "train": "Train on labelled pixels and save the model.",
     "predict": "Map a scene of any size with a saved model.",
+    "denoise": "Write a scene with less noise, and say how much it helped.",
     "export": "Write a saved model as ONNX or TorchScript, for other programs.",
     "evaluate": "Compare a map with reference labels.",
     "plot": "Draw the figures of a finished run or comparison again.",

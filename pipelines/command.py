@@ -16,6 +16,7 @@ HEADINGS = {
         *("labels", "label_variable", "background", "label_field", "label_layer", "all_touched", "align"),
         *("variable", "georef", "mask", "drop_bands", "drop_wavelengths", "keep_bad_bands", "config", "confidence"),
     ),
+    "Denoising": ("denoising", "method", "bands", "stack", "steps", "components", "strength"),
     "Comparison": ("models", "seeds", "only", "jobs", "dry_run"),
     "Split": ("split", "seed"),
     "Model": ("model", "reducer"),

@@ -33,6 +33,7 @@ NEEDED_DRIVERS = ("GTiff",)
 EXTRAS = {
     "vector": "labels from GeoPackage, Shapefile and GeoJSON",
     "xarray": "xarray.DataArray in and out of the Python interface",
+    "denoise": "'hsi denoise' and --denoise",
     "samples": "'hsi fetch indian_pines' without a download",
 }
 NOT_FEATURES = ("dev", "docs")

@@ -76,6 +76,7 @@ def command(
     """
     from hsi.bundle import load_bundle
     from hsi.deployed import Deployed
+    from hsi.errors import UsageError
     from hsi.exporting import need_onnx
 
     check_request(form, int8, check, label_options, scene_options, out)
@@ -83,6 +84,11 @@ def command(
     if form == "onnx":
         need_onnx()
     bundle = load_bundle(model_path)
+    if bundle.denoiser:
+        raise UsageError(
+            f"{model_path} cleans its scene with {bundle.denoiser.name} first, which no exported file does: map with "
+            "'hsi predict', or train it without --denoise"
+        )
     deployed = Deployed(bundle, cast("Shape", shape), cast("Values", values))
     with tempfile.TemporaryDirectory() as folder:
         files = write(deployed, bundle, cast("Format", form), out, int8, Path(folder))

@@ -25,6 +25,7 @@ SCENE_CHOICES = (
     click.option("--drop-wavelengths", metavar="NM", help="Bands to leave out, in nm: 1350-1450,1800-1950."),
     click.option("--keep-bad-bands", is_flag=True, help="Use the bands that the file marks as bad, too."),
 )
+SCENE_NAMES = tuple(entry.name for entry in fields(SceneOptions))  # in the same order
 LABEL_CHOICES = (
     click.option("--labels", type=PATH, help="Class raster, polygons or points, when not found with the scene."),
     click.option("--label-variable", help="Which array of the file is the labels."),
@@ -41,6 +42,12 @@ def scene_options(function: Callable[..., None]) -> Callable[..., None]:
     return gathered(function, SCENE_CHOICES, SceneOptions, "scene_options")
 
 
+def cube_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Of the options of :class:`SceneOptions` those that leave all bands in; they arrive as ``scene_options``."""
+    kept = [choice for name, choice in zip(SCENE_NAMES, SCENE_CHOICES, strict=True) if not name.startswith("drop")]
+    return gathered(function, kept, SceneOptions, "scene_options")
+
+
 def label_options(function: Callable[..., None]) -> Callable[..., None]:
     """Add the options of :class:`LabelOptions`; they arrive together as ``label_options``."""
     return gathered(function, LABEL_CHOICES, LabelOptions, "label_options")
@@ -51,7 +58,7 @@ def gathered(function: Callable[..., None], choices: Any, kind: Any, name: str) 
 
     @functools.wraps(function)
     def gather(**given: Any) -> None:
-        gathered = kind(**{entry.name: given.pop(entry.name) for entry in fields(kind)})
+        gathered = kind(**{entry.name: given.pop(entry.name) for entry in fields(kind) if entry.name in given})
         function(**{name: gathered}, **given)
 
     for choice in reversed(choices):

@@ -23,6 +23,16 @@ SETTING_OPTIONS: dict[str, tuple[str, Any, str]] = {
         float,
         "Multiplies the side that their windows are resampled to. [default: 1]",
     ),
+    "--denoise": ("denoising.method", str, "Clean the scene first, by dncnn, mnf or tv. [default: as it is]"),
+    "--denoise-bands": ("denoising.bands", str, "Bands to clean: all, noisiest:20, or 104-108,220. [default: all]"),
+    "--denoise-stack": ("denoising.stack", int, "dncnn: neighbouring bands that are cleaned together. [default: 5]"),
+    "--denoise-steps": ("denoising.steps", int, "dncnn: steps of its training. [default: 800]"),
+    "--denoise-components": (
+        "denoising.components",
+        int,
+        "mnf: components to keep. [default: those with more signal than noise]",
+    ),
+    "--denoise-strength": ("denoising.strength", float, "tv: times the noise of each band. [default: 0.5]"),
     "--reducer": ("reducer.name", str, "mnf, pca, or identity to keep all bands. [default: mnf, or the method's own]"),
     "--components": ("reducer.components", int, "Components to keep. [default: mnf 15, pca 30, or the method's own]"),
     "--split": (

@@ -117,10 +117,10 @@ def command(
     """
     import rasterio
 
-    from hsi.bundle import load_bundle
+    from hsi.bundle import load_bundle, match_scene
     from hsi.devices import resolve_device
+    from hsi.errors import UsageError
     from hsi.mapping import MapOptions, plan_map
-    from hsi.matching import match_bands
     from hsi.memory import parse_memory
     from hsi.models import choose_engine
     from hsi.smoothing import parse_smoothing
@@ -140,13 +140,15 @@ def command(
     stored = bundle.settings.mapping.model_dump(include=set(asked))
     options = replace(options, **(stored | {name: value for name, value in asked.items() if value is not None}))
     scene = open_input_scene(scene_path, scene_options)
-    match = match_bands(bundle.bands, scene, resample_bands)
+    usable = open_input_mask(scene, scene_options)
+    if usable is not None and bundle.denoiser and cluster.given:
+        raise UsageError("--mask on workers has no effect on how the model cleans bands: leave one of the two out")
+    match = match_scene(bundle, scene, resample_bands, usable=usable, device=device)
     if resample_bands and not bundle.reducer.stands_resampling:
         warn(
             f"the model's {bundle.reducer.name} components use fine differences between bands, which interpolation "
             "blurs: for scenes of other sensors, train the model with --reducer pca"
         )
-    usable = open_input_mask(scene, scene_options)
     job = Job(bundle, match, options, plan_map(bundle, match, options, limit), place, usable)
     watch, sums = Stopwatch(), hash_files([model_path])
     with staged(out, resume, overwrite) as work:
@@ -182,8 +184,9 @@ class Job:
 
     @property
     def shown(self) -> Scene:
-        """The scene as its report shows it: with the model's wavelengths where bands were matched by position."""
-        scene, known = self.match.scene, self.bundle.bands.wavelengths
+        """The scene as its report shows it: as stored, with the model's wavelengths where bands were matched by
+        position."""
+        scene, known = self.match.stored or self.match.scene, self.bundle.bands.wavelengths
         by_position = scene.wavelengths is None and self.match.matrix is None
         return replace(scene, wavelengths=known) if by_position else scene
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from hsi.flow.comparators import refuse_to_train
+from hsi.flow.denoising import denoise_inputs
 from hsi.flow.fitting import Run, check_names, fit_run, split_labels
 from hsi.flow.inputs import read_inputs
 from hsi.flow.keeping import Keeping
@@ -75,6 +76,7 @@ def command(
         unfinished_files(place, resume=resume, overwrite=overwrite) as work,
         repeatable(settings),
     ):
+        inputs = denoise_inputs(inputs, settings, watch, work.files)
         run = fit_run(inputs, settings, split_labels(inputs, settings), watch, Keeping(work, checkpoint_every))
         save(work.files / out.name, run)
     last = run.fitted.history[run.fitted.epoch - 1]

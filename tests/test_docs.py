@@ -78,7 +78,7 @@ def rewritten(words):
     if name == "compare":
         return [*words, "--dry-run"]
     more = []
-    if name in ("classify", "train", "predict") or (name == "evaluate" and "--out" in words):
+    if name in ("classify", "train", "predict", "denoise") or (name == "evaluate" and "--out" in words):
         more.append("--overwrite")
     if name in ("classify", "train") and not COMPARATORS & set(words):
         more.append("--no-symmetries")
@@ -137,6 +137,7 @@ def one_epoch(monkeypatch, no_figures):
     monkeypatch.setattr("hsi.training.DENSE_STEPS", 1)
     monkeypatch.setattr("hsi.training.DENSE_EPOCHS", 1)
     monkeypatch.setattr("hsi.training.PATCH_EPOCHS", 1)
+    monkeypatch.setattr("hsi.denoising.dncnn.USUAL_STEPS", 1)
 
 
 def test_every_block_of_every_page_works(workspace, one_epoch):

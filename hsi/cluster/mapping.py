@@ -17,14 +17,14 @@ import torch
 from distributed import Client, Worker, WorkerPlugin, get_worker
 from numpy.typing import NDArray
 
-from hsi.bundle import Bundle, load_bundle
+from hsi.bundle import Bundle, load_bundle, match_scene
 from hsi.cluster.handing_out import Handout
 from hsi.devices import resolve_device
 from hsi.errors import ClusterError, HsiError, SceneError
 from hsi.heap import kept_memory
 from hsi.map_writing import MapOptions, MapSummary, map_table, map_writer
 from hsi.mapping import classify_strip, map_blocks
-from hsi.matching import BandMatch, match_bands
+from hsi.matching import BandMatch
 from hsi.memory import MemoryPlan
 from hsi.partial_map import PartialMap
 from hsi.readers import open_scene
@@ -103,7 +103,7 @@ class Classifier(WorkerPlugin):  # type: ignore[misc]
             path.write_bytes(job.model)
             bundle = load_bundle(path)
         try:
-            match = match_bands(bundle.bands, open_scene(job.path, job.variable), job.resample)
+            match = match_scene(bundle, open_scene(job.path, job.variable), job.resample, device=job.device)
         except HsiError as error:
             raise ClusterError(f"{here} cannot use the scene, which has to be in shared storage: {error}") from None
         if match.scene.shape != job.shape:

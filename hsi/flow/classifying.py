@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hsi.flow.comparators import map_with_comparator
+from hsi.flow.denoising import denoise_inputs
 from hsi.flow.fitting import split_labels
 from hsi.flow.inputs import Inputs
 from hsi.flow.keeping import Keeping
@@ -65,7 +66,8 @@ def map_and_assess(
     probabilities: bool = False,
     keeping: Keeping | None = None,
 ) -> Assessed:
-    """Split, train, write the map and its confidence (and probabilities) into ``folder``, and measure accuracy.
+    """Denoise if asked to, split, train, write the map and its confidence (and probabilities) into ``folder``, and
+    measure accuracy.
 
     What can be gone on with is kept where ``keeping`` says.
     Raises :class:`UsageError` for probabilities of a comparator, which keeps only the largest.
@@ -75,6 +77,7 @@ def map_and_assess(
 
     if probabilities and is_comparator(settings):
         raise UsageError(f"{settings.model.name} is a comparator, which keeps no probabilities: leave them out")
+    inputs = denoise_inputs(inputs, settings, watch, folder)
     split = split_labels(inputs, settings)
     if is_comparator(settings):
         mapped = map_with_comparator(inputs, settings, split, folder, watch)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsi.errors import HelpedError
+from hsi.flow.denoising import check_denoising
 from hsi.flow.inputs import Inputs
 from hsi.flow.keeping import Keeping, identity_of
 from hsi.flow.learning import train_in_memory
@@ -108,6 +109,7 @@ def fit_run(inputs: Inputs, settings: Settings, split: Split, watch: Stopwatch, 
         familiar=learn_familiarity(spectra, truth, classes),
         trained_on=trained_on,
         temperature=temperature.value if temperature else 1.0,
+        denoiser=inputs.denoising.denoiser if inputs.denoising else None,
     )
     return Run(settings, split, fitted, bundle, temperature, resumed_from)
 
@@ -236,6 +238,7 @@ def check_names(settings: Settings) -> None:
         raise UnknownNameError("model", settings.model.name, models)
     if settings.model.name in MODELS:
         check_multipliers(settings.model.name, settings.model.width, settings.model.resolution)
+    check_denoising(settings.denoising)
     find_reducer(settings.reducer)
     check_request(settings.split.rule, split_request(settings))
     given_files(settings)

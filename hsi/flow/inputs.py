@@ -14,6 +14,7 @@ from hsi.telling import progress, say, warn
 
 if TYPE_CHECKING:
     from hsi.bands import BandChoice
+    from hsi.flow.denoising import Denoising
     from hsi.labels import LabelMap
     from hsi.matching import BandList
     from hsi.scene import Scene, Survey
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What was read: the scene without its useless bands, its survey, and its labels on valid pixels."""
+    """What was read: the scene without its useless bands, its survey, and its labels on valid pixels.
+
+    Where the scene was denoised, ``denoising`` tells how.
+    """
 
     scene: Scene
     survey: Survey
@@ -29,6 +33,7 @@ class Inputs:
     known_as: str | None
     file_bands: int
     bands: BandChoice
+    denoising: Denoising | None = None
 
     @property
     def band_list(self) -> BandList:

@@ -45,6 +45,7 @@ def run_facts(record: Mapping[str, Any]) -> Facts:
             **{f"bands {reason}": ranges(numbers) for reason, numbers in record["bands"]["dropped"].items()},
             **{f"pixels {PIXELS[name]}": count for name, count in record["pixels"].items() if count},
         },
+        "Denoising": _denoising(record),
         "Split": {**settings["split"], "hash": record["split"]["hash"]},
         "Training": {**settings["training"], **record["recipe"]},
         "Reducer": settings["reducer"],
@@ -81,6 +82,25 @@ def map_facts(record: Mapping[str, Any]) -> Facts:
     }
     trained_on = {f"{name} (the model was trained on it)": found for name, found in record["trained_on"].items()}
     return Facts(shlex.join(record["command"]), _worded(groups), record["seconds"], {**record["sha256"], **trained_on})
+
+
+def denoising_facts(record: Mapping[str, Any]) -> Facts:
+    """Of a cube of ``hsi denoise``: what the record beside it tells."""
+    from hsi.report import Facts
+
+    groups = {
+        "Data": {"scene": record["scene"], "variable": record["variable"]},
+        "Denoising": _denoising(record),
+        "Machine": {**record["machine"], "peak memory": f"{record['peak_memory_bytes'] / 10**9:.2f} GB"},
+        "Versions": record["versions"],
+    }
+    return Facts(shlex.join(record["command"]), _worded(groups), dict(record["seconds"]), record["sha256"])
+
+
+def _denoising(record: Mapping[str, Any]) -> dict[str, Any]:
+    found = record.get("denoising") or {}
+    kept = {name: found[name] for name in ("method", "source", "seed") if name in found}
+    return {**kept, "bands": ranges(found["bands"])} if found else {}
 
 
 def comparison_facts(about: Mapping[str, Any], machines: Sequence[str]) -> Facts:

@@ -170,6 +170,7 @@ def describe_run(inputs: Inputs, mapped: Mapped, watch: Stopwatch, command: Sequ
             "wavelengths_nm": scene.wavelengths and list(scene.wavelengths),
         },
         "bands": inputs.bands.to_dict(),
+        "denoising": inputs.denoising.to_dict() if inputs.denoising else None,
         "label_notes": list(labels.notes),
         "pixels": {
             "invalid": survey.invalid,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hsi.flow.denoising_report import denoising_tables
 from hsi.flow.inputs import Inputs
 from hsi.flow.report_facts import run_facts
 from hsi.flow.run_files import title_of
@@ -48,6 +49,7 @@ def write_run_report(
         accuracy=accuracy,
         areas=accuracy["areas"],
         history=record.get("history", ()),
+        tables=[denoising_tables(inputs.denoising, inputs.scene)] if inputs.denoising else (),
         files=sorted({*files_below(folder), "run.json"}),
         notes=spectra_notes(view),
     )

@@ -97,6 +97,11 @@ class EnviReader(Reader):
 READERS.register("envi")(EnviReader())
 
 
+def header_fields(path: Path) -> Mapping[str, Any]:
+    """All that the header of a scene says, lower-case keys; raises :class:`SceneFileError` for one that is wrong."""
+    return _inspect(path).fields
+
+
 def _headers_of(path: Path) -> list[Path]:
     """Headers that the data file ``path`` may have."""
     names = [path.with_name(path.name + suffix) for suffix in (".hdr", ".HDR")]

@@ -58,13 +58,7 @@ class MNF(LinearReducer):
         self._solve(summary.pixels, summary.differences.covariance / 2)
 
     def _solve(self, moments: Moments, noise: NDArray[np.float64]) -> None:
-        bands = len(noise)
-        noise = noise + np.eye(bands) * (RIDGE * max(np.trace(noise) / bands, np.finfo(float).tiny))
-        try:
-            ratios, axes = scipy.linalg.eigh(moments.covariance, noise)
-        except np.linalg.LinAlgError:
-            raise UsageError("the noise of this scene cannot be estimated for mnf: use --reducer pca") from None
-        ratios, axes = ratios[::-1], axes[:, ::-1]
+        ratios, axes, _ = noise_adjusted(moments.covariance, noise)
         refuse_too_few(self.wanted, int(np.count_nonzero(ratios > LEAST)), moments.count)
         ratios, axes = ratios[: self.wanted], axes[:, : self.wanted]
         axes = fix_signs(axes)
@@ -85,3 +79,17 @@ class MNF(LinearReducer):
     def restore(self, state: Mapping[str, NDArray[np.float64]]) -> None:
         """Take the arrays of :meth:`state` back."""
         self.mean_, self.weights_, self.ratios_ = state["mean"], state["weights"], state["ratios"]
+
+
+def noise_adjusted(
+    covariance: NDArray[np.float64], noise: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Ratios of variance to noise ``(B,)``, descending, their axes ``(B, B)`` of unit noise, and the noise ``(B, B)``
+    that they are of, with a ridge. Raises :class:`UsageError` for noise that is no covariance."""
+    bands = len(noise)
+    noise = noise + np.eye(bands) * (RIDGE * max(np.trace(noise) / bands, np.finfo(float).tiny))
+    try:
+        ratios, axes = scipy.linalg.eigh(covariance, noise)
+    except np.linalg.LinAlgError:
+        raise UsageError("the noise of this scene cannot be estimated for mnf: use --reducer pca") from None
+    return ratios[::-1], axes[:, ::-1], noise

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from hsi.comparators import COMPARATORS
+from hsi.denoising import DENOISERS
 from hsi.figures import RUN_FIGURES
 from hsi.models import MODELS
 from pipelines.choices import model_names
@@ -58,6 +59,7 @@ def test_other_names(answers):
     assert answers("hsi", "plot", "runs", "--figure", "r") == ["reliability"]
     assert answers("hsi", "plot", "--figure", "") == [*RUN_FIGURES, "comparison"]
     assert answers("hsi", "classify", "--split", "kfold-b") == ["kfold-blocks"]
+    assert answers("hsi", "classify", "--denoise", "") == answers("hsi", "denoise", "--method", "") == [*DENOISERS]
     assert answers("hsi", "classify", "--split", "gi") == ["given:"]
     assert answers("hsi", "classify", "--reducer", "m") == ["mnf"]
     assert answers("hsi", "classify", "--lr-schedule", "c") == ["constant", "cosine"]

@@ -1,0 +1,61 @@
+"""From a scene and settings to a denoiser that knows its bands and, where it is a network, has been trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi.config import ReducerSettings
+from hsi.denoising.choosing import clean_bands
+from hsi.denoising.denoiser import BandStatistics, Denoiser
+from hsi.denoising.measuring import held_out
+from hsi.reducers import find_reducer
+from hsi.reducers.reducer import Summary
+from hsi.scene import Scene
+
+Advance = Callable[[int, int], None]
+
+
+def summarise_scene(scene: Scene, valid: NDArray[np.bool_], advance: Advance | None = None) -> Summary:
+    """Moments of the valid pixels and of the differences between neighbours, in one pass of bounded memory."""
+    settings = ReducerSettings(name="mnf")
+    reducer, total = find_reducer(settings)(settings), Summary()
+    for block in scene.blocks():
+        total += reducer.summarise(scene.read(block), valid[block.slices])
+        if advance:
+            advance(block.row + block.height, scene.height)
+    return total
+
+
+def train_denoiser(
+    denoiser: Denoiser,
+    scene: Scene,
+    valid: NDArray[np.bool_],
+    summary: Summary,
+    *,
+    seed: int,
+    device: str,
+    reading: Advance | None = None,
+    training: Callable[[int, int, str], None] | None = None,
+) -> None:
+    """Give DnCNN a network, trained on the scene's cleanest bands outside of the rows that are held out.
+
+    The same seed gives the same network on a CPU. Raises what reading, drawing patches and training raise.
+    """
+    from hsi.denoising.dncnn import DnCNNDenoiser, new_network
+    from hsi.denoising.learning import draw_examples, train_network
+    from hsi.devices import resolve_device
+
+    assert isinstance(denoiser, DnCNNDenoiser), "the only one that is trained"
+    random, place = np.random.default_rng(seed), resolve_device(device)
+    centres = clean_bands(BandStatistics.of(summary))
+    kept = held_out(scene.height, scene.width)
+    rows = kept.row if kept else scene.height
+    examples = draw_examples(
+        scene, valid, denoiser.mean_, denoiser.spread_, centres, denoiser.stack, rows, random, reading
+    )
+    denoiser.network_ = new_network(denoiser.stack, seed)
+    train_network(denoiser.network_, examples, denoiser.steps, place, random, training)
+    denoiser.on(device)
