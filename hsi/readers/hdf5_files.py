@@ -30,7 +30,8 @@ def is_hdf5(path: Path) -> bool:
 
 def is_sound(path: Path) -> bool:
     """Whether the global heaps, in which texts lie, can be walked through: HDF5 goes round for ever at a free space of
-    no size. Only the file's first 16 MiB are looked at, where programs write what describes the data."""
+    no size, or one that overflows. Only the file's first 16 MiB are looked at, where programs write what describes the
+    data."""
     data = first_bytes(path, SCANNED)
     start = data.find(HEAP)
     while start >= 0:
@@ -41,14 +42,14 @@ def is_sound(path: Path) -> bool:
 
 
 def _has_end(data: bytes, start: int) -> bool:
-    """Whether each object of the heap leads on: an index, a count, padding, its bytes, and these padded to 8."""
-    end = min(len(data), start + int.from_bytes(data[start + 8 : start + 16], "little"))
+    """Whether each object of the heap leads on within it: an index, a count, padding, its bytes, these padded to 8."""
+    end = start + int.from_bytes(data[start + 8 : start + 16], "little")
     place = start + 16
-    while place + 16 <= end:
+    while place + 16 <= min(end, len(data)):
         index, length = struct.unpack_from("<H6xQ", data, place)
-        if index == length == 0:
-            return False
         place += 16 + -(-length // 8) * 8 if index else length
+        if place > end or index == length == 0:
+            return False
     return True
 
 

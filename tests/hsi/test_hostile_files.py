@@ -259,8 +259,9 @@ class TestOtherFiles:
         np.testing.assert_array_equal(open_scene(path).read(), small_cube())
 
 
-def test_hdf5_texts_without_end_are_refused(tmp_path: Path):
-    """HDF5 itself goes round for ever at a free space of no size."""
+@pytest.mark.parametrize("free", [bytes(16), b"\xff" * 16, struct.pack("<QQ", 0, 2**40), struct.pack("<QQ", 1, 2**63)])
+def test_hdf5_texts_without_end_are_refused(free: bytes, tmp_path: Path):
+    """HDF5 itself goes round for ever at a free space of no size, or of one that overflows."""
     path = product_makers.aviris_ng(tmp_path).path
     raw = bytearray(path.read_bytes())
     heap = raw.index(HEAP)
@@ -269,7 +270,7 @@ def test_hdf5_texts_without_end_are_refused(tmp_path: Path):
     while int.from_bytes(raw[place : place + 2], "little"):
         place += 16 + -(-int.from_bytes(raw[place + 8 : place + 16], "little") // 8) * 8
     assert place < heap + size
-    raw[place + 8 : place + 16] = bytes(8)
+    raw[place : place + 16] = free
     path.write_bytes(raw)
     refused(path, "damaged list of texts")
 
