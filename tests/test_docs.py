@@ -72,8 +72,8 @@ def all_commands():
 
 
 def rewritten(words):
-    """The command as it is run here: earlier runs give way, networks map the scene once instead of eight times, and
-    comparisons are planned and not carried out."""
+    """The command as it is run here: earlier runs give way, networks map the scene once instead of eight times
+    and are joined with a discriminant, and comparisons are planned and not carried out."""
     name = words[1]
     if name == "compare":
         return [*words, "--dry-run"]
@@ -81,7 +81,8 @@ def rewritten(words):
     if name in ("classify", "train", "predict", "denoise") or (name == "evaluate" and "--out" in words):
         more.append("--overwrite")
     if name in ("classify", "train") and not COMPARATORS & set(words):
-        more.append("--no-symmetries")
+        more += ["--no-symmetries", "--no-blend"]
+        more += [] if "--spectral" in words else ["--spectral", "discriminant"]  # an epoch of a network tells nothing
     if "--max-memory" in words:
         more += ["--max-memory", "16GB"]  # this process holds far more than a command does
     return [*words, *more]

@@ -9,7 +9,7 @@ import pytest
 
 from hsi.comparators import COMPARATORS
 from hsi.denoising import DENOISERS
-from hsi.figures import RUN_FIGURES
+from hsi.figures import COMPARISON_FIGURES, RUN_FIGURES
 from hsi.models import MODELS
 from pipelines.choices import model_names
 from pipelines.cli import COMMANDS
@@ -57,7 +57,7 @@ def test_models_of_both_kinds(answers):
 
 def test_other_names(answers):
     assert answers("hsi", "plot", "runs", "--figure", "r") == ["reliability"]
-    assert answers("hsi", "plot", "--figure", "") == [*RUN_FIGURES, "comparison"]
+    assert answers("hsi", "plot", "--figure", "") == [*RUN_FIGURES, *COMPARISON_FIGURES]
     assert answers("hsi", "classify", "--split", "kfold-b") == ["kfold-blocks"]
     assert answers("hsi", "classify", "--denoise", "") == answers("hsi", "denoise", "--method", "") == [*DENOISERS]
     assert answers("hsi", "classify", "--split", "gi") == ["given:"]
