@@ -44,8 +44,9 @@ def quality_section(done: Denoising) -> Section:
     """PSNR, SSIM and angle of the noisy and the cleaned bands."""
     from hsi.sections import Section
 
-    groups = ("PSNR (dB)", "SSIM", "Spectral angle (°)")
-    columns = (("", "Noise"), *((group, heading) for group in groups for heading in ("noisy", "cleaned")))
+    measures = {"PSNR": " (dB)", "SSIM": "", "Angle": " (°)"}
+    headings = [f"{name} {which}{unit}" for name, unit in measures.items() for which in ("noisy", "cleaned")]
+    columns = (("", "Noise"), *(("", heading) for heading in headings))
     rows = []
     for one in done.measured:
         pairs = [

@@ -44,7 +44,8 @@ def test_a_cube_a_record_and_a_report(method, scene, run, tmp_path):
     record = json.loads((tmp_path / "clean.json").read_text())
     assert len(record["denoising"]["measured"]) == 3 and record["denoising"]["bands"][4:6] == [5, 7]
     page = (tmp_path / "clean.html").read_text()
-    assert "data:image/png;base64," in page and "PSNR" in page and "<script src" not in page
+    assert "data:image/png;base64," in page and "<script src" not in page
+    assert all(f"{measure} {which}" in page for measure in ("PSNR", "SSIM", "Angle") for which in ("noisy", "cleaned"))
     assert done.stdout.splitlines()[-1].startswith("open") and "PSNR" in done.stdout
 
 
