@@ -18,8 +18,9 @@ import torch.distributed
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from hsi.engines import Kept
 from hsi.tiles import Pixels, Tile
-from hsi.training import AfterStep, Fitted, Kept, Progress, Trainer
+from hsi.training import AfterStep, Fitted, Progress, Trainer
 
 PRIMES, SEEDS = (1_000_003, 7_919), 2**63  # seed, step and part make one seed
 

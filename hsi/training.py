@@ -1,17 +1,12 @@
-"""The training loop and its two engines.
-
-The *dense* engine runs the trunk once over a tile of the scene, gathers the windows of the labelled pixels from its
-output and runs the head on them: neighbouring windows share the trunk's work, forward and backward. Batch norm's
-statistics are then taken over tiles. The *patch* engine is the textbook loop over batches of patches.
-"""
+"""The training loop: optimiser, schedule, checkpoints and history; see :mod:`hsi.engines` for what a step looks at."""
 
 from __future__ import annotations
 
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,53 +14,20 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from hsi.checkpoints import Checkpoint, TrainingState, restore_checkpoint, take_checkpoint
 from hsi.checkpoints import Epoch as Epoch
 from hsi.config import TrainingSettings
-from hsi.devices import bfloat16_suits
+from hsi.engines import DenseEngine, Kept, PatchEngine, labelled_pixels
 from hsi.errors import TrainingError, UsageError
 from hsi.heap import kept_memory
 from hsi.models import WindowNetwork, choose_engine
-from hsi.tiles import Pixels, Tile, group_tiles, plan_tiles, symmetry, symmetry_of_starts
-from hsi.windows import gather_windows
+from hsi.recipe import PATCH_BATCH, Recipe, decide
+from hsi.tiles import Pixels, Tile
 
-DENSE_STEPS, DENSE_EPOCHS, PATCH_EPOCHS, PATCH_BATCH = 300, 20, 100, 256
-# The dense engine's steps are several batches' worth, so its rates are higher, as by the linear scaling rule (Goyal et
-# al. 2017, arXiv:1706.02677), and more so without batch norm; the patch engine's rates are those published for it.
-DENSE_RATE, DENSE_RATE_UNNORMED, PATCH_RATE, PATCH_RATES = 1.5e-3, 2e-3, 1e-3, {"step": 1e-4}
 STEP_DECAYS = (0.41, 0.76)  # of the epochs; the learning rate is a tenth after each
 LARGEST_ON_DEVICE = 4 * 2**30  # bytes of components that are kept on the device; beyond that, tiles are sent
 VALIDATIONS = 20  # about how often the validation pixels are looked at
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """The settings of a training run with every default decided.
-
-    ``tile`` is the side of the dense engine's tiles where memory was too small for the usual ones.
-    """
-
-    engine: str
-    epochs: int
-    steps: int
-    batch: int | None
-    optimiser: str
-    lr: float
-    lr_schedule: str
-    weight_decay: float
-    label_smoothing: float
-    balance: float
-    clip: float | None
-    augment: bool
-    context_dropout: float
-    bfloat16: bool
-    tile: int | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """For the report."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -81,69 +43,6 @@ class Fitted:
 
 Progress = Callable[[Epoch, int], None]
 AfterStep = Callable[["Trainer"], None]
-Kept = Callable[[tuple[int, ...]], Tensor]  # draws which pixels of that shape stay, bool
-
-
-class DenseEngine:
-    """Tiles through the trunk, windows of its output through the head."""
-
-    def __init__(self, model: WindowNetwork, padded: Tensor, pixels: Pixels, side: int | None = None) -> None:
-        self.model, self.padded = model, padded
-        height, width = (side - model.window + 1 for side in padded.shape[-2:])
-        self.tiles = plan_tiles(pixels, height, width, model.window, side)
-        self.labelled = torch.zeros(padded.shape[-2:], dtype=torch.bool)
-        half = model.window // 2
-        self.labelled[pixels.rows.cpu() + half, pixels.columns.cpu() + half] = True
-
-    def steps(self, generator: torch.Generator) -> Iterator[list[Tile]]:
-        """The tiles of each optimiser step of one epoch."""
-        yield from group_tiles(self.tiles, generator)
-
-    def scores(self, part: Tile, turn: int = 0, kept: Kept | None = None) -> tuple[Tensor, Tensor]:
-        """Class scores ``(n, classes)`` and codes ``(n,)`` of a tile's pixels, the tile turned by a symmetry.
-
-        With ``kept`` only the pixels that it draws, and the labelled ones, are in the tile.
-        """
-        tile = part.cut(self.padded).to(part.pixels.codes.device)
-        if kept:
-            tile = tile * (kept(tile.shape[-2:]) | part.cut(self.labelled[None])[0]).to(tile.device)
-        features = self.model.trunk(symmetry(tile, turn))
-        rows, columns = symmetry_of_starts(part, self.model.window, turn)
-        windows = gather_windows(features[0], rows, columns, self.model.head_window)
-        return self.model.head(windows), part.pixels.codes
-
-
-class PatchEngine:
-    """Batches of patches through the whole network; patches are cut on the device when a batch needs them."""
-
-    def __init__(self, model: WindowNetwork, padded: Tensor, pixels: Pixels, batch: int) -> None:
-        self.model, self.padded, self.pixels, self.batch = model, padded, pixels, batch
-
-    def steps(self, generator: torch.Generator) -> Iterator[list[Pixels]]:
-        """The batch of each optimiser step of one epoch."""
-        order = torch.randperm(len(self.pixels), generator=generator)
-        for batch in torch.split(order, self.batch):
-            yield [self.pixels.take(batch.to(self.pixels.codes.device))]
-
-    def scores(self, part: Pixels, turn: int = 0, kept: Kept | None = None) -> tuple[Tensor, Tensor]:
-        """Class scores ``(n, classes)`` and codes ``(n,)`` of a batch, its patches turned by a symmetry.
-
-        With ``kept`` only the pixels that it draws, and the middle ones, are in the patches.
-        """
-        device, (rows, columns) = self.padded.device, (part.rows, part.columns)
-        patches = gather_windows(self.padded, rows.to(device), columns.to(device), self.model.window)
-        patches = patches.to(part.codes.device)
-        if kept:
-            inside = kept((len(patches), 1, self.model.window, self.model.window))
-            inside[:, :, self.model.window // 2, self.model.window // 2] = True
-            patches = patches * inside.to(patches.device)
-        return self.model(symmetry(patches, turn)), part.codes
-
-
-def labelled_pixels(codes: NDArray[np.int64], mask: NDArray[np.bool_]) -> Pixels:
-    """The pixels of a mask ``(H, W)`` with their class codes."""
-    rows, columns = np.nonzero(mask)
-    return Pixels(torch.from_numpy(rows), torch.from_numpy(columns), torch.from_numpy(codes[mask]))
 
 
 def balanced_weights(codes: Tensor, classes: int, balance: float) -> Tensor:
@@ -151,42 +50,6 @@ def balanced_weights(codes: Tensor, classes: int, balance: float) -> Tensor:
     counts = torch.bincount(codes, minlength=classes).clamp(min=1).float()
     weights = counts**-balance
     return weights / weights[codes].mean()
-
-
-def decide(
-    settings: TrainingSettings,
-    model: WindowNetwork,
-    engine: str,
-    steps_per_epoch: int,
-    batch: int | None,
-    device: torch.device,
-) -> Recipe:
-    """Every default of the training settings decided for a network and an engine."""
-    if engine == "dense":
-        normed = any(isinstance(module, _BatchNorm) for module in model.modules())
-        rate = DENSE_RATE if normed else DENSE_RATE_UNNORMED
-    else:
-        rate = PATCH_RATES.get(settings.lr_schedule, PATCH_RATE)
-    enough = max(DENSE_EPOCHS, math.ceil(DENSE_STEPS / steps_per_epoch))
-    textbook = engine == "patch" and model.shares_trunk  # HybridSN's epochs, where the dense engine could be had
-    usual = PATCH_EPOCHS if textbook else enough
-    epochs = settings.epochs or (math.ceil(settings.steps / steps_per_epoch) if settings.steps else usual)
-    return Recipe(
-        engine=engine,
-        epochs=epochs,
-        steps=epochs * steps_per_epoch,
-        batch=batch,
-        optimiser=settings.optimiser,
-        lr=settings.lr or rate,
-        lr_schedule=settings.lr_schedule,
-        weight_decay=settings.weight_decay,
-        label_smoothing=settings.label_smoothing,
-        balance=settings.balance,
-        clip=settings.clip,
-        augment=settings.augment,
-        context_dropout=settings.context_dropout or 0.0,
-        bfloat16=settings.amp == "auto" and bfloat16_suits(device, model, engine),
-    )
 
 
 def _quality(record: Epoch) -> tuple[float, float] | None:

@@ -135,9 +135,9 @@ def write_features(folder, labels, grid):
 @pytest.fixture
 def one_epoch(monkeypatch, no_figures):
     """Networks train for as little as they can wherever a page does not say how long."""
-    monkeypatch.setattr("hsi.training.DENSE_STEPS", 1)
-    monkeypatch.setattr("hsi.training.DENSE_EPOCHS", 1)
-    monkeypatch.setattr("hsi.training.PATCH_EPOCHS", 1)
+    monkeypatch.setattr("hsi.recipe.DENSE_STEPS", 1)
+    monkeypatch.setattr("hsi.recipe.DENSE_EPOCHS", 1)
+    monkeypatch.setattr("hsi.recipe.PATCH_EPOCHS", 1)
     monkeypatch.setattr("hsi.denoising.dncnn.USUAL_STEPS", 1)
 
 
