@@ -167,7 +167,7 @@ class Made:
 def mat_run(tmp_path_factory: pytest.TempPathFactory, scenes: dict[str, Path]) -> Made:
     """A complete run of the .mat scene, in the default folder. Not to be changed."""
     cwd = tmp_path_factory.mktemp("mat-run")
-    done = run_here("classify", scenes["mat"], *SMALL, "--epochs", 4, "--spectral", "discriminant", cwd=cwd)
+    done = run_here("classify", scenes["mat"], *SMALL, "--epochs", 4, cwd=cwd)
     return Made(cwd / "runs" / "scene" / "hybridsn-bn-seed0", done)
 
 

@@ -74,7 +74,7 @@ def test_the_record_tells_what_was_chosen(svm_run):
 
 
 def test_a_network_has_its_parameters_in_the_record(mat_run):
-    assert content(mat_run.out / "run.json")["parameters"] == 220_060
+    assert content(mat_run.out / "run.json")["parameters"] == 220_004
 
 
 def test_probabilities_make_confidence_and_calibration(classify, tmp_path):
