@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
@@ -22,6 +22,7 @@ from hsi.labels import LARGEST_ID, ClassTable
 from hsi.matching import BandList, BandMatch, match_bands
 from hsi.models import Joined, WindowNetwork, build_model
 from hsi.reducers import Reducer, restore_reducer
+from hsi.run_records import Told
 from hsi.scene import Scene
 from hsi.version import __version__
 
@@ -137,15 +138,11 @@ def _facts(path: Path, text: str) -> dict[str, Any]:
     return dict(facts)
 
 
-class _Facts(BaseModel):
-    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
-
-
 Byte = Annotated[int, Field(ge=0, le=255)]
 Id = Annotated[int, Field(ge=0, le=LARGEST_ID)]
 
 
-class Classes(_Facts):
+class Classes(Told):
     """The class table as it is stored."""
 
     ids: tuple[Id, ...] = Field(min_length=1)
@@ -159,7 +156,7 @@ class Classes(_Facts):
         return self
 
 
-class Bands(_Facts):
+class Bands(Told):
     """The band list as it is stored."""
 
     bands: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
@@ -175,7 +172,7 @@ class Bands(_Facts):
         return self
 
 
-class Description(_Facts):
+class Description(Told):
     """What a file tells of its tensors."""
 
     components: int = Field(ge=1)

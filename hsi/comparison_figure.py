@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, model_validator
 
-from hsi.comparison import Comparison
+from hsi.comparison import Comparison, Spread
 from hsi.comparison_notes import split_title, titled
 from hsi.drawing import (
     FAINT,
@@ -24,7 +24,7 @@ from hsi.drawing import (
     shortened,
     write_figure,
 )
-from hsi.run_records import Share, Told, read_record
+from hsi.run_records import Share, Told
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,9 +62,13 @@ class PositionTold(Told):
 
 
 class RowTold(Told):
-    """A row of a split."""
+    """A row of a split; those of older versions of hsi tell no costs."""
 
     name: str
+    measures: dict[str, Spread | None]
+    parameters: int | None = Field(ge=0)
+    multiply_adds: int | None = Field(default=None, ge=0)
+    pixel_seconds: Spread | None = None
 
 
 class SplitTold(Told):
@@ -85,7 +89,7 @@ class OutcomeTold(Told):
 
 
 class ComparisonTold(Told):
-    """What the box plot is drawn from of a ``comparison.json``."""
+    """What figures are drawn from of a ``comparison.json``."""
 
     splits: tuple[SplitTold, ...] = Field(min_length=1, max_length=MOST_PANELS)
     runs: tuple[OutcomeTold, ...]
@@ -97,9 +101,8 @@ class ComparisonTold(Told):
         return self
 
 
-def read_boxes(path: Path) -> list[Boxes]:
-    """The panels from the ``comparison.json`` of a comparison; raises :class:`SceneFileError` for a damaged file."""
-    found = read_record(path, ComparisonTold)
+def stored_boxes(found: ComparisonTold) -> list[Boxes]:
+    """The panels of a stored comparison, which :func:`hsi.run_records.read_record` reads."""
     return [_stored_boxes(split, found.runs) for split in found.splits]
 
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pydantic import Field
-
 from hsi.comparison import Comparison, Spread
 from hsi.comparison_notes import titled
 from hsi.drawing import (
@@ -24,7 +22,6 @@ from hsi.drawing import (
     plain_axes,
     write_figure,
 )
-from hsi.run_records import Told, read_record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,35 +73,6 @@ class Split(Protocol):
     @property
     def rows(self) -> Sequence[Row]:
         """Its rows."""
-
-
-class RowTold(Told):
-    """A row in a ``comparison.json``; those of older versions of hsi tell no costs."""
-
-    name: str
-    measures: dict[str, Spread | None]
-    parameters: int | None = Field(ge=0)
-    multiply_adds: int | None = Field(default=None, ge=0)
-    pixel_seconds: Spread | None = None
-
-
-class SplitTold(Told):
-    """A split in a ``comparison.json``."""
-
-    name: str
-    rule: str
-    rows: tuple[RowTold, ...]
-
-
-class CostsTold(Told):
-    """What the plot is drawn from of a ``comparison.json``."""
-
-    splits: tuple[SplitTold, ...]
-
-
-def read_splits(path: Path) -> tuple[SplitTold, ...]:
-    """The splits of a stored comparison; raises :class:`SceneFileError` for a damaged file."""
-    return read_record(path, CostsTold).splits
 
 
 def cost_of(row: Row, cost: str) -> float | None:

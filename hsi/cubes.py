@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi.errors import OutputError, UsageError
-from hsi.rasters import place_of
+from hsi.rasters import place_of, quiet
 from hsi.readers.envi import INTERLEAVES, header_fields
 from hsi.scene import Block, Scene
 
@@ -46,16 +45,15 @@ def cube_writer(path: Path, scene: Scene, note: str) -> Iterator[WriteCube]:
     Raises :class:`OutputError` when a file cannot be written.
     """
     import rasterio
-    from rasterio.errors import NotGeoreferencedWarning, RasterioError
+    from rasterio.errors import RasterioError
 
     data = cube_files(path)[-1]
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(data, "w", **_layout(path, scene), **place_of(path, scene.georeference)) as raster:
-                if path.suffix.lower() != ".hdr":
-                    _tag(raster, scene, note)
-                yield lambda block, values: raster.write(np.moveaxis(values, -1, 0), window=block.slices)
+        layout = {**_layout(path, scene), **place_of(path, scene.georeference)}
+        with quiet(), rasterio.open(data, "w", **layout) as raster:
+            if path.suffix.lower() != ".hdr":
+                _tag(raster, scene, note)
+            yield lambda block, values: raster.write(np.moveaxis(values, -1, 0), window=block.slices)
     except RasterioError as error:
         raise OutputError(f"{path}: cannot be written ({error})") from error
     data.with_name(data.name + ".aux.xml").unlink(missing_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,10 +58,9 @@ def map_arrays(bundle: Bundle, match: BandMatch, *, device: torch.device, probab
 def read_bands(path: Path) -> NDArray[Any]:
     """All bands ``(C, H, W)`` of a raster that this package wrote."""
     import rasterio
-    from rasterio.errors import NotGeoreferencedWarning
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(path) as raster:
-            bands: NDArray[Any] = raster.read()
+    from hsi.rasters import quiet
+
+    with quiet(), rasterio.open(path) as raster:
+        bands: NDArray[Any] = raster.read()
     return bands

@@ -131,12 +131,12 @@ def make_cog(path: Path) -> None:
     import rasterio.shutil
     from rasterio.errors import RasterioError
 
-    with _quiet(), rasterio.open(path) as raster:
+    with quiet(), rasterio.open(path) as raster:
         resampling = "mode" if raster.dtypes[0].startswith("uint") else "average"
     options = {"compress": "deflate", "overview_resampling": resampling, "bigtiff": "if_safer"}
     with write_atomically(path) as part:
         try:
-            with _quiet():
+            with quiet():
                 rasterio.shutil.copy(path, part, driver="COG", **options)
         except RasterioError as error:
             raise OutputError(f"{path}: cannot be made a cloud-optimised GeoTIFF ({error})") from error
@@ -179,14 +179,14 @@ def _opened(path: Path, driver: str | None = None) -> Iterator[Any]:
     from rasterio.errors import RasterioError
 
     try:
-        with _quiet(), rasterio.open(path, driver=driver) as raster:
+        with quiet(), rasterio.open(path, driver=driver) as raster:
             yield raster
     except RasterioError as error:
         raise SceneFileError(f"{path}: cannot be read as a raster ({error})") from error
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without rasterio's warning about files that have no place, which is a fact here and not a mistake."""
     from rasterio.errors import NotGeoreferencedWarning
 
@@ -225,7 +225,7 @@ def _new_raster(
     }
     with write_atomically(path) as part:
         try:
-            with _quiet(), rasterio.open(part, "w", **layout, **place_of(path, georeference)) as raster:
+            with quiet(), rasterio.open(part, "w", **layout, **place_of(path, georeference)) as raster:
                 for band, description in enumerate(descriptions, start=1):
                     if description:
                         raster.set_band_description(band, description)

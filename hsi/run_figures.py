@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from hsi.figures import ClassSpectra, RunFigures, ground_of
 from hsi.figures.layout import Image
 from hsi.figures.spectra import Progress, class_spectra
 from hsi.labels import ClassTable, codes_of
-from hsi.rasters import nodata_value, read_classes
+from hsi.rasters import nodata_value, quiet, read_classes
 from hsi.run_records import RunTold
 from hsi.scene import Georeference, Scene
 from hsi.splits.split import TEST, TRAIN
@@ -66,13 +65,11 @@ def figures_of_run(
 def _place_and_colours(path: Path) -> tuple[Georeference | None, dict[int, tuple[int, ...]]]:
     """Where a class map lies, and the colours of its ids."""
     import rasterio
-    from rasterio.errors import NotGeoreferencedWarning, RasterioError
+    from rasterio.errors import RasterioError
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(path, driver="GTiff") as raster:
-                crs, transform, colours = raster.crs, raster.transform, raster.colormap(1)
+        with quiet(), rasterio.open(path, driver="GTiff") as raster:
+            crs, transform, colours = raster.crs, raster.transform, raster.colormap(1)
     except (RasterioError, ValueError) as error:
         raise SceneFileError(f"{path}: cannot be read as a class map ({error})") from error
     a, b, c, d, e, f = (float(number) for number in tuple(transform)[:6])

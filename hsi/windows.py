@@ -29,7 +29,7 @@ def gather_windows(array: Tensor, rows: Tensor, columns: Tensor, size: int) -> T
     return windows
 
 
-def _view_windows(array: Tensor, size: int) -> Tensor:
+def view_windows(array: Tensor, size: int) -> Tensor:
     """All windows as a view that copies nothing: ``(C, h, w) -> (h', w', C, size, size)``."""
     return array.unfold(1, size, 1).unfold(2, size, 1).permute(1, 2, 0, 3, 4)
 
@@ -44,7 +44,7 @@ class _Gather(torch.autograd.Function):
     def forward(ctx: Any, array: Tensor, rows: Tensor, columns: Tensor, size: int) -> Tensor:
         ctx.shape, ctx.size = array.shape, size
         ctx.save_for_backward(rows, columns)
-        return _view_windows(array, size)[rows, columns]  # (N, C, size, size)
+        return view_windows(array, size)[rows, columns]  # (N, C, size, size)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
@@ -76,7 +76,7 @@ def window_rows(array: Tensor, size: int, budget: int = 1 << 22) -> Iterator[Ten
 
     ``budget`` is about how many numbers a batch holds: small enough to stay in cache, and never less than one window.
     """
-    windows = _view_windows(array, size)
+    windows = view_windows(array, size)
     width = windows.shape[1]
     each = array.shape[0] * size * size
     step = max(1, budget // each)

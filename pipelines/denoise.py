@@ -12,7 +12,7 @@ import click
 
 from hsi.flow.denoising import Denoising, check_denoising, fit_denoising
 from hsi.flow.denoising_report import denoising_tables
-from hsi.flow.inputs import bad_pixels, choose_input_bands, open_input_scene, survey_input
+from hsi.flow.inputs import bad_pixels, check_usable, choose_input_bands, open_input_scene, survey_bands
 from hsi.flow.record import Stopwatch, hash_inputs, machine, peak_memory, versions
 from hsi.flow.report_facts import denoising_facts
 from hsi.flow.run_folder import check_free_file
@@ -125,22 +125,16 @@ def denoising_settings(given: dict[str, Any], device: str | None) -> DenoisingSe
 
 def prepare(path: Path, options: SceneOptions) -> Job:
     """Open the scene and look for bad bands and pixels; says what was found. Raises :class:`SceneError`."""
-    from hsi.errors import SceneError
-
     scene = open_input_scene(path, options)
     height, width, count = scene.shape
     say("scene", f"{path} ({scene.format}): {height} x {width} pixels, {count} bands, {scene.dtype}")
-    bands = choose_input_bands(scene, options)
-    chosen = bands.apply(scene)
-    survey = survey_input(chosen, options)
-    bands = bands.without_useless(chosen, survey)
+    bands, survey = survey_bands(scene, choose_input_bands(scene, options), options)
     if bands.dropped:
         say("left", f"{count - len(bands.kept)} bands as they are: " + ", ".join(
             f"{len(numbers)} {reason}" for reason, numbers in bands.dropped.items()))  # fmt: skip
     if survey.invalid:
         warn(bad_pixels(survey))
-    if not survey.valid.any():
-        raise SceneError(f"{path}: no pixel can be used, expected numbers in every band: give another file")
+    check_usable(survey, path)
     return Job(scene, bands.apply(scene), survey, bands)
 
 

@@ -71,20 +71,23 @@ def command(run: Path, names: tuple[str, ...], kind: str, out: Path | None, over
 
 def plot_comparison(run: Path, names: Sequence[str], kind: str, out: Path, overwrite: bool) -> list[Path]:
     """Draw the figures of a comparison; raises :class:`UsageError` for one that it has nothing to draw from."""
-    from hsi.comparison_figure import comparison_figure, read_boxes
-    from hsi.comparison_pareto import known_costs, pareto_figure, read_splits
+    from hsi.comparison_figure import ComparisonTold, comparison_figure, stored_boxes
+    from hsi.comparison_pareto import known_costs, pareto_figure
     from hsi.drawing import write_figure
     from hsi.errors import UsageError
+    from hsi.run_records import read_record
 
     strange = [name for name in names if name not in COMPARISON_FIGURES]
     if strange:
         raise UsageError(f"--figure {strange[0]}: {run} is a comparison, which has {', '.join(COMPARISON_FIGURES)}")
-    stored = run / "comparison.json"
-    boxes, splits = read_boxes(stored), read_splits(stored)
-    costs = known_costs(splits)
+    stored = read_record(run / "comparison.json", ComparisonTold)
+    costs = known_costs(stored.splits)
     if "pareto" in names and not costs:
         raise UsageError(f"--figure pareto: {run} compares no two networks, so there are no costs to draw")
-    drawings = {"comparison": lambda: comparison_figure(boxes), "pareto": lambda: pareto_figure(splits, costs)}
+    drawings = {
+        "comparison": lambda: comparison_figure(stored_boxes(stored)),
+        "pareto": lambda: pareto_figure(stored.splits, costs),
+    }
     wanted = [name for name in drawings if name in names or (not names and (costs or name != "pareto"))]
     paths = [out / f"{name}.{kind}" for name in wanted]
     for path in paths:

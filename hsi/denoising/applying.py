@@ -55,8 +55,7 @@ def cleaned_bands(
     valid = usable_pixels(cube, scene.nodata)
     if usable is not None:
         valid &= usable[around.slices]
-    top, left = block.row - around.row, block.column - around.column
-    inner = slice(top, top + block.height), slice(left, left + block.width)
+    inner = place_in(around, block)
     cleaned = denoiser.clean(cube, valid, denoiser.bands_.tolist())
     return cube[inner], cleaned[inner], valid[inner]
 

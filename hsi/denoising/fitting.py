@@ -11,7 +11,7 @@ from hsi.config import ReducerSettings
 from hsi.denoising.choosing import clean_bands
 from hsi.denoising.denoiser import BandStatistics, Denoiser
 from hsi.denoising.measuring import held_out
-from hsi.reducers import find_reducer
+from hsi.reducers import find_reducer, valid_blocks
 from hsi.reducers.reducer import Summary
 from hsi.scene import Scene
 
@@ -21,12 +21,7 @@ Advance = Callable[[int, int], None]
 def summarise_scene(scene: Scene, valid: NDArray[np.bool_], advance: Advance | None = None) -> Summary:
     """Moments of the valid pixels and of the differences between neighbours, in one pass of bounded memory."""
     settings = ReducerSettings(name="mnf")
-    reducer, total = find_reducer(settings)(settings), Summary()
-    for block in scene.blocks():
-        total += reducer.summarise(scene.read(block), valid[block.slices])
-        if advance:
-            advance(block.row + block.height, scene.height)
-    return total
+    return find_reducer(settings)(settings).summary_of(valid_blocks(scene, valid, advance))
 
 
 def train_denoiser(

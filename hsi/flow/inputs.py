@@ -79,6 +79,21 @@ def survey_input(scene: Scene, options: SceneOptions) -> Survey:
         return survey_scene(scene, advance, mask)
 
 
+def survey_bands(scene: Scene, bands: BandChoice, options: SceneOptions) -> tuple[BandChoice, Survey]:
+    """The bands without those that turn out to be useless, and the survey of the scene's pixels in all of them."""
+    chosen = bands.apply(scene)
+    survey = survey_input(chosen, options)
+    return bands.without_useless(chosen, survey), survey
+
+
+def check_usable(survey: Survey, where: Path | str) -> None:
+    """Raise :class:`SceneError` for a scene none of whose pixels can be used."""
+    from hsi.errors import SceneError
+
+    if not survey.valid.any():
+        raise SceneError(f"{where}: no pixel can be used, expected numbers in every band: give another file")
+
+
 def open_input_labels(scene: Scene, options: LabelOptions) -> LabelMap:
     """The labels of a scene as the options describe them; what their reader noted is printed as warnings."""
     from hsi.readers import open_labels
@@ -110,18 +125,15 @@ def read_inputs(path: Path, scene_options: SceneOptions, label_options: LabelOpt
 
 def prepare_inputs(scene: Scene, labels: LabelMap, options: SceneOptions) -> Inputs:
     """Look for bad pixels and bands of an open scene, and say what was found; raises as :func:`read_inputs` does."""
-    from hsi.errors import LabelError, SceneError
+    from hsi.errors import LabelError
 
     file_bands, where = len(scene.bands), scene.source or scene.name
     scene, labels, known_as = recognised(scene, labels)
     bands = choose_input_bands(scene, options)
     say_inputs(scene, labels, known_as)
-    scene = bands.apply(scene)
-    survey = survey_input(scene, options)
-    bands = bands.without_useless(scene, survey)
+    bands, survey = survey_bands(scene, bands, options)
     say_dropped(bands, survey)
-    if not survey.valid.any():
-        raise SceneError(f"{where}: no pixel can be used, expected numbers in every band: give another file")
+    check_usable(survey, where)
     scene = bands.apply(scene)
     labels = labels.masked(survey.valid)
     if not labels.labelled.any():

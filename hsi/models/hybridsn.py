@@ -20,6 +20,7 @@ from hsi.models.attention import CBAM, SqueezeExcitation, largest
 from hsi.models.network import MODELS, ModelEntry, WindowNetwork, initialise_he, refuse_small, tracing
 from hsi.models.runs import neighbours
 from hsi.models.sliding import SlidingDense
+from hsi.windows import view_windows
 
 MIN_COMPONENTS, MIN_WINDOW = 13, 11
 WINDOWS = 256  # that are copied out at a time for a gate
@@ -139,7 +140,7 @@ class HybridSN(WindowNetwork):
             pooled.append(F.max_pool2d(F.max_pool2d(features, (side, 1), stride=1), (1, side), stride=1))
         channel = attention.channel if isinstance(attention, CBAM) else attention
         gates = channel.gate(*(found[0].permute(1, 2, 0) for found in pooled))  # (h', w', 64)
-        windows = features[0].unfold(1, side, 1).unfold(2, side, 1).permute(1, 2, 0, 3, 4)  # (h', w', 64, p, p)
+        windows = view_windows(features[0], side)  # (h', w', 64, p, p)
         rows = []
         for row, row_gates in zip(windows, gates, strict=True):
             for some, gate in zip(row.split(WINDOWS), row_gates.split(WINDOWS), strict=True):

@@ -25,7 +25,7 @@ def fit_reducer(
     :class:`SceneError` when no pixel is valid.
     """
     reducer = reducer_for(scene, settings, valid)
-    reducer.fit(_blocks(scene, valid, progress))
+    reducer.fit(valid_blocks(scene, valid, progress))
     return reducer
 
 
@@ -38,7 +38,8 @@ def reducer_for(scene: Scene, settings: ReducerSettings, valid: NDArray[np.bool_
     return reducer
 
 
-def _blocks(scene: Scene, valid: NDArray[np.bool_], progress: Advance | None) -> Iterator[ValidBlock]:
+def valid_blocks(scene: Scene, valid: NDArray[np.bool_], progress: Advance | None = None) -> Iterator[ValidBlock]:
+    """Blocks of the scene with their ``valid`` pixels; ``progress(rows done, rows)`` is called after each."""
     for block in scene.blocks():
         yield scene.read(block), valid[block.slices]
         if progress:

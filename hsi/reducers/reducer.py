@@ -33,10 +33,11 @@ class Reducer(ABC):
 
     def fit(self, blocks: Iterable[ValidBlock]) -> None:
         """Learn from a stream of blocks of whole rows and their valid pixels. Raises what :meth:`learn` raises."""
-        total = Summary()
-        for cube, valid in blocks:
-            total += self.summarise(cube, valid)
-        self.learn(total)
+        self.learn(self.summary_of(blocks))
+
+    def summary_of(self, blocks: Iterable[ValidBlock]) -> Summary:
+        """What a stream of blocks of whole rows tells of their valid pixels together."""
+        return sum((self.summarise(cube, valid) for cube, valid in blocks), Summary())
 
     def summarise(self, cube: Pixels, valid: NDArray[np.bool_]) -> Summary:
         """What a block of whole rows ``(h, w, B)`` tells of its ``valid`` pixels ``(h, w)``; there may be none."""

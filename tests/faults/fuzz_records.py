@@ -125,7 +125,10 @@ def run_record(root: Path) -> Made:
 
 def comparison(root: Path) -> Made:
     """The result of a comparison of two rows."""
-    row = {"position": {"mean": 0.5}, "rule": "random", "name": "random", "rows": [{"name": "a"}, {"name": "b"}]}
+    spread = {"mean": 0.6, "deviation": 0.1, "interval": [0.5, 0.7], "runs": 2}
+    costs = {"measures": {"overall_accuracy": spread}, "multiply_adds": 900, "pixel_seconds": {**spread, "mean": 1e-5}}
+    rows = [{"name": name, "parameters": count, **costs} for name, count in (("a", 100), ("b", 2000))]
+    row = {"position": {"mean": 0.5}, "rule": "random", "name": "random", "rows": rows}
     runs = [{"row": name, "split": "random", "overall_accuracy": 0.5 + i / 10} for i, name in enumerate("aabb")]
     path = folder_in(root, "comparison") / "comparison.json"
     path.write_text(json.dumps({"splits": [row], "runs": runs}))

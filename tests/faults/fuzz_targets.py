@@ -179,10 +179,15 @@ def read_record(path: Path) -> None:
 
 
 def read_comparison(path: Path) -> None:
-    """The box plot of a comparison."""
-    from hsi.comparison_figure import comparison_figure, read_boxes
+    """The figures of a comparison."""
+    from hsi import run_records
+    from hsi.comparison_figure import ComparisonTold, comparison_figure, stored_boxes
+    from hsi.comparison_pareto import known_costs, pareto_figure
 
-    comparison_figure(read_boxes(path))
+    stored = run_records.read_record(path, ComparisonTold)
+    comparison_figure(stored_boxes(stored))
+    if costs := known_costs(stored.splits):
+        pareto_figure(stored.splits, costs)
 
 
 SCENES = {

@@ -11,7 +11,7 @@ from PIL import Image
 
 from hsi.audit import audit_split
 from hsi.comparison import Comparison, compare_split, spread
-from hsi.comparison_figure import boxes_of, read_boxes, write_comparison_figure
+from hsi.comparison_figure import ComparisonTold, boxes_of, stored_boxes, write_comparison_figure
 from hsi.comparison_notes import audit_line, comparison_notes, split_notes
 from hsi.comparison_tables import to_csv, to_json, to_latex, to_markdown, write_comparison
 from hsi.config import Settings
@@ -20,6 +20,7 @@ from hsi.finished_runs import FailedRun, FinishedRun, correct_pixels, read_finis
 from hsi.labels import codes_of, default_table
 from hsi.metrics import confusion_matrix, measure_accuracy
 from hsi.rasters import write_band, write_class_map
+from hsi.run_records import read_record
 from hsi.significance import holm, mcnemar
 
 TABLE = default_table([2, 5])
@@ -287,7 +288,7 @@ def test_files_are_written_again_from_the_same_runs(clear, tmp_path):
     with Image.open(tmp_path / "out" / "comparison.png") as picture:
         assert min(picture.size) > 200
     assert paths[-1].read_bytes().startswith(b"%PDF")
-    assert read_boxes(tmp_path / "out" / "comparison.json") == boxes_of(comparison)
+    assert stored_boxes(read_record(tmp_path / "out" / "comparison.json", ComparisonTold)) == boxes_of(comparison)
 
 
 def test_a_folder_without_a_complete_run_is_none(tmp_path, finish):
