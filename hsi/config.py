@@ -105,7 +105,7 @@ class TrainingSettings(Section):
     """How the network learns. None means: the engine's or the schedule's own default, printed and stored by a run.
 
     ``steps`` of the optimiser are taken in whole epochs, instead of ``epochs``.
-    ``lr`` is the highest learning rate of the schedule, ``batch`` the windows per step of the patch engine, ``balance``
+    ``lr`` is the highest learning rate of the schedule, ``batch`` the most windows of a step, ``balance``
     the power of the inverse class size by which classes are weighted (0: all pixels alike, 1: all classes alike), and
     ``clip`` the largest norm of the gradient, None for no limit. ``context_dropout`` is the largest share of unlabelled
     pixels that a step takes out of the windows; None means 1 with HybridSN where surroundings mislead, and else 0.

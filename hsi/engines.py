@@ -3,11 +3,15 @@
 The *dense* engine runs the trunk once over a tile of the scene, gathers the windows of the labelled pixels from its
 output and runs the head on them: neighbouring windows share the trunk's work, forward and backward. Batch norm's
 statistics are then taken over tiles. The *patch* engine is the textbook loop over batches of patches.
+
+Both do a part of a step in two strides: :meth:`features` once, then :meth:`head` on one of its :meth:`pieces` after
+another, so that memory is bounded however many pixels a part has.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,17 +19,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hsi.models import WindowNetwork
-from hsi.tiles import Pixels, Tile, group_tiles, plan_tiles, symmetry, symmetry_of_starts
+from hsi.tiles import MOST_WINDOWS, Pixels, Tile, group_tiles, plan_tiles, symmetry, symmetry_of_starts
 from hsi.windows import gather_windows
 
 Kept = Callable[[tuple[int, ...]], Tensor]  # draws which pixels of that shape stay, bool
 
 
 class DenseEngine:
-    """Tiles through the trunk, windows of its output through the head."""
+    """Tiles through the trunk, windows of its output through the head; ``batch`` windows a step, if given."""
 
-    def __init__(self, model: WindowNetwork, padded: Tensor, pixels: Pixels, side: int | None = None) -> None:
-        self.model, self.padded = model, padded
+    def __init__(
+        self, model: WindowNetwork, padded: Tensor, pixels: Pixels, batch: int | None = None, side: int | None = None
+    ) -> None:
+        self.model, self.padded, self.batch = model, padded, batch
         height, width = (side - model.window + 1 for side in padded.shape[-2:])
         self.tiles = plan_tiles(pixels, height, width, model.window, side)
         self.labelled = torch.zeros(padded.shape[-2:], dtype=torch.bool)
@@ -34,20 +40,27 @@ class DenseEngine:
 
     def steps(self, generator: torch.Generator) -> Iterator[list[Tile]]:
         """The tiles of each optimiser step of one epoch."""
-        yield from group_tiles(self.tiles, generator)
+        yield from group_tiles(self.tiles, generator, self.batch)
 
-    def scores(self, part: Tile, turn: int = 0, kept: Kept | None = None) -> tuple[Tensor, Tensor]:
-        """Class scores ``(n, classes)`` and codes ``(n,)`` of a tile's pixels, the tile turned by a symmetry.
+    def pieces(self, part: Tile) -> list[Tile]:
+        """The tile with some of its pixels at a time."""
+        return [replace(part, pixels=some) for some in part.pixels.split(MOST_WINDOWS)]
+
+    def features(self, part: Tile, turn: int = 0, kept: Kept | None = None) -> Tensor:
+        """The trunk's output ``(1, C, h, w)`` over a tile turned by a symmetry.
 
         With ``kept`` only the pixels that it draws, and the labelled ones, are in the tile.
         """
         tile = part.cut(self.padded).to(part.pixels.codes.device)
         if kept:
             tile = tile * (kept(tile.shape[-2:]) | part.cut(self.labelled[None])[0]).to(tile.device)
-        features = self.model.trunk(symmetry(tile, turn))
-        rows, columns = symmetry_of_starts(part, self.model.window, turn)
+        return self.model.trunk(symmetry(tile, turn))
+
+    def head(self, features: Tensor, piece: Tile, turn: int = 0) -> tuple[Tensor, Tensor]:
+        """Class scores ``(n, classes)`` and codes ``(n,)`` of a piece of the tile."""
+        rows, columns = symmetry_of_starts(piece, self.model.window, turn)
         windows = gather_windows(features[0], rows, columns, self.model.head_window)
-        return self.model.head(windows), part.pixels.codes
+        return self.model.head(windows), piece.pixels.codes
 
 
 class PatchEngine:
@@ -62,8 +75,12 @@ class PatchEngine:
         for batch in torch.split(order, self.batch):
             yield [self.pixels.take(batch.to(self.pixels.codes.device))]
 
-    def scores(self, part: Pixels, turn: int = 0, kept: Kept | None = None) -> tuple[Tensor, Tensor]:
-        """Class scores ``(n, classes)`` and codes ``(n,)`` of a batch, its patches turned by a symmetry.
+    def pieces(self, part: Pixels) -> list[Pixels]:
+        """The batch as it is."""
+        return [part]
+
+    def features(self, part: Pixels, turn: int = 0, kept: Kept | None = None) -> Tensor:
+        """The patches ``(n, K, window, window)`` of a batch, turned by a symmetry.
 
         With ``kept`` only the pixels that it draws, and the middle ones, are in the patches.
         """
@@ -74,7 +91,11 @@ class PatchEngine:
             inside = kept((len(patches), 1, self.model.window, self.model.window))
             inside[:, :, self.model.window // 2, self.model.window // 2] = True
             patches = patches * inside.to(patches.device)
-        return self.model(symmetry(patches, turn)), part.codes
+        return symmetry(patches, turn)
+
+    def head(self, features: Tensor, piece: Pixels, turn: int = 0) -> tuple[Tensor, Tensor]:
+        """Class scores ``(n, classes)`` and codes ``(n,)`` of a batch's patches: the whole network."""
+        return self.model(features), piece.codes
 
 
 def labelled_pixels(codes: NDArray[np.int64], mask: NDArray[np.bool_]) -> Pixels:

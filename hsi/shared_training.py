@@ -246,10 +246,10 @@ class SharedTrainer(Trainer):
 
     def _add(self, part: Tile | Pixels, total: int, turn: int, kept: Kept | None, sums: Tensor, weight: float) -> None:
         """Add the gradients of a part's loss to those here, and its loss and pixels right to ``sums``."""
-        scores, codes = self._scores(self.engine, part, turn, kept)
-        share = self._loss_sum(scores, codes) * (weight / total)
-        share.backward()  # type: ignore[no-untyped-call]
-        sums += torch.stack([share.detach().double(), (scores.argmax(1) == codes).sum().double() * weight])
+        for scores, codes in self._scores(self.engine, part, turn, kept):
+            share = self._loss_sum(scores, codes) * (weight / total)
+            share.backward()  # type: ignore[no-untyped-call]
+            sums += torch.stack([share.detach().double(), (scores.argmax(1) == codes).sum().double() * weight])
 
     def _add_up_gradients(self) -> None:
         """Every parameter's gradient becomes the sum over all processes."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 WHOLE_SIDE = 192  # a scene up to this side is one tile
 TILE_SIDE = 96  # side of a tile's windows elsewhere: its margin costs half as much again
-MOST_WINDOWS = 2048  # windows of a tile that are gathered at once; bounds memory
+MOST_WINDOWS = 2048  # windows of a step, and windows that are gathered at once, which bounds memory
 STEP_AREA = 40_000  # padded pixels that one step's tiles cover together
 
 
@@ -28,6 +28,11 @@ class Pixels:
     def take(self, which: Tensor) -> Pixels:
         """Some of them, by index or mask."""
         return Pixels(self.rows[which], self.columns[which], self.codes[which])
+
+    def split(self, most: int) -> list[Pixels]:
+        """All of them, at most so many at a time."""
+        places = torch.arange(len(self), device=self.codes.device)
+        return [self.take(some) for some in torch.split(places, most)]
 
     def to(self, device: torch.device) -> Pixels:
         """The same on a device."""
@@ -57,9 +62,9 @@ class Tile:
         """Padded pixels."""
         return self.height * self.width
 
-    def chunk(self, generator: torch.Generator) -> list[Tile]:
-        """The tile with its pixels dealt at random into the fewest equal hands of at most ``MOST_WINDOWS``."""
-        hands = math.ceil(len(self.pixels) / MOST_WINDOWS)
+    def chunk(self, generator: torch.Generator, most: int) -> list[Tile]:
+        """The tile with its pixels dealt at random into the fewest equal hands of at most ``most``."""
+        hands = math.ceil(len(self.pixels) / most)
         if hands == 1:
             return [self]
         order = torch.randperm(len(self.pixels), generator=generator)
@@ -90,15 +95,18 @@ def plan_tiles(pixels: Pixels, height: int, width: int, window: int, side: int |
     return tiles
 
 
-def group_tiles(tiles: list[Tile], generator: torch.Generator) -> list[list[Tile]]:
-    """Tiles in random order, in groups for one step each: about ``STEP_AREA`` pixels or ``MOST_WINDOWS`` windows."""
-    parts = [part for tile in tiles for part in tile.chunk(generator)]
+def group_tiles(tiles: list[Tile], generator: torch.Generator, batch: int | None = None) -> list[list[Tile]]:
+    """Tiles in random order, in groups for one step each: of at most ``batch`` windows, however many tiles that takes;
+    by default of about ``STEP_AREA`` pixels or ``MOST_WINDOWS`` windows.
+    """
+    most_windows, most_area = (batch, math.inf) if batch else (MOST_WINDOWS, STEP_AREA)
+    parts = [part for tile in tiles for part in tile.chunk(generator, most_windows)]
     groups: list[list[Tile]] = []
     area = windows = 0
     for i in torch.randperm(len(parts), generator=generator).tolist():
         part = parts[i]
         area, windows = area + part.area, windows + len(part.pixels)
-        if not groups or area > STEP_AREA or windows > MOST_WINDOWS:
+        if not groups or area > most_area or windows > most_windows:
             groups.append([])
             area, windows = part.area, len(part.pixels)
         groups[-1].append(part)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from hsi.checkpoints import Checkpoint, TrainingState, restore_checkpoint, take_
 from hsi.checkpoints import Epoch as Epoch
 from hsi.config import TrainingSettings
 from hsi.engines import DenseEngine, Kept, PatchEngine, labelled_pixels
-from hsi.errors import TrainingError, UsageError
+from hsi.errors import TrainingError
 from hsi.heap import kept_memory
 from hsi.models import WindowNetwork, choose_engine
 from hsi.recipe import PATCH_BATCH, Recipe, decide
@@ -81,8 +82,6 @@ class Trainer:
         tile: int | None = None,
     ) -> None:
         engine = choose_engine(settings.engine, model)
-        if engine == "dense" and settings.batch is not None:
-            raise UsageError("--batch belongs to the patch engine; the dense engine takes whole tiles: leave it out")
         self.model, self.device, self.seed = model.to(device), device, seed
         self.generator = torch.Generator().manual_seed(seed)
         scene = torch.from_numpy(padded)
@@ -90,13 +89,16 @@ class Trainer:
             scene = scene.to(device)
         pixels = labelled_pixels(codes, train).to(device)
         self.class_weights = balanced_weights(pixels.codes, model.classes, settings.balance)
-        batch = (settings.batch or PATCH_BATCH) if engine == "patch" else None
+        batch = settings.batch or (PATCH_BATCH if engine == "patch" else None)
 
-        def make(pixels: Pixels) -> DenseEngine | PatchEngine:
-            return PatchEngine(model, scene, pixels, batch) if batch else DenseEngine(model, scene, pixels, tile)
+        def make(pixels: Pixels, batch: int | None) -> DenseEngine | PatchEngine:
+            if engine == "patch":
+                return PatchEngine(model, scene, pixels, settings.batch or PATCH_BATCH)
+            return DenseEngine(model, scene, pixels, batch, tile)
 
-        self.engine: Any = make(pixels)
-        self.validation: Any = make(labelled_pixels(codes, validation).to(device)) if validation.any() else None
+        self.engine: Any = make(pixels, batch)
+        judges = labelled_pixels(codes, validation).to(device)
+        self.validation: Any = make(judges, len(judges)) if len(judges) else None
         planning = torch.Generator().manual_seed(seed)
         steps_per_epoch = sum(1 for _ in self.engine.steps(planning))
         self.recipe = replace(decide(settings, model, engine, steps_per_epoch, batch, device), tile=tile)
@@ -236,11 +238,11 @@ class Trainer:
         """Gradients of the mean loss over the ``total`` pixels of all parts; returns it, and how many are right."""
         losses, right = [], []
         for part in parts:
-            scores, codes = self._scores(self.engine, part, turn, kept)
-            share = self._loss_sum(scores, codes) / total
-            share.backward()  # type: ignore[no-untyped-call]
-            losses.append(share.detach())
-            right.append((scores.argmax(1) == codes).sum())
+            for scores, codes in self._scores(self.engine, part, turn, kept):
+                share = self._loss_sum(scores, codes) / total
+                share.backward()  # type: ignore[no-untyped-call]
+                losses.append(share.detach())
+                right.append((scores.argmax(1) == codes).sum())
         return float(torch.stack(losses).sum()), int(torch.stack(right).sum())
 
     def _loss_sum(self, scores: Tensor, codes: Tensor) -> Tensor:
@@ -253,10 +255,26 @@ class Trainer:
         dropped = self.recipe.context_dropout * float(torch.rand((), generator=self.generator))
         return lambda shape: torch.rand(shape, generator=self.generator) >= dropped
 
-    def _scores(self, engine: Any, part: Any, turn: int = 0, kept: Kept | None = None) -> tuple[Tensor, Tensor]:
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.recipe.bfloat16):
-            scores, codes = engine.scores(part, turn, kept)
-        return scores.float(), codes
+    def _scores(
+        self, engine: Any, part: Any, turn: int = 0, kept: Kept | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Class scores ``(n, classes)`` and codes ``(n,)`` of a part, a piece at a time.
+
+        Gradients of a piece are to be taken before the next one is asked for: they gather at the features, whose own
+        are taken once, after the last.
+        """
+        precision = partial(torch.autocast, self.device.type, dtype=torch.bfloat16, enabled=self.recipe.bfloat16)
+        with precision():
+            features = engine.features(part, turn, kept)
+        pieces = engine.pieces(part)
+        apart = len(pieces) > 1 and features.requires_grad
+        seen = features.detach().requires_grad_() if apart else features
+        for piece in pieces:
+            with precision():
+                scores, codes = engine.head(seen, piece, turn)
+            yield scores.float(), codes
+        if apart:
+            features.backward(seen.grad)
 
     @torch.no_grad()
     def _validated(self, record: Epoch) -> Epoch:
@@ -266,9 +284,10 @@ class Trainer:
             return record
         self.model.eval()
         pairs = [
-            self._scores(self.validation, part)
+            pair
             for parts in self.validation.steps(torch.Generator().manual_seed(0))
             for part in parts
+            for pair in self._scores(self.validation, part)
         ]
         scores, codes = torch.cat([s for s, _ in pairs]), torch.cat([c for _, c in pairs])
         loss, right = float(F.cross_entropy(scores, codes)), float((scores.argmax(1) == codes).float().mean())

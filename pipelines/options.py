@@ -70,7 +70,7 @@ SETTING_OPTIONS: dict[str, tuple[str, Any, str]] = {
     "--engine": ("training.engine", str, "dense (shared trunk), patch (textbook) or auto. [default: auto]"),
     "--epochs": ("training.epochs", int, "Passes over the training pixels. [default: by engine]"),
     "--steps": ("training.steps", int, "Steps of the optimiser, in whole epochs, instead of --epochs."),
-    "--batch": ("training.batch", int, "Windows in a step of the patch engine. [default: 256]"),
+    "--batch": ("training.batch", int, "Most windows in a step. [default: patch 256, dense 2048 or fewer]"),
     "--optimiser": ("training.optimiser", str, "adam or adamw. [default: adamw]"),
     "--lr": ("training.lr", float, "Highest learning rate. [default: by engine, network and schedule]"),
     "--lr-schedule": ("training.lr_schedule", str, "constant, step, cosine, one-cycle, plateau. [default: one-cycle]"),

@@ -49,18 +49,25 @@ class MapTimes:
 
 @dataclass(frozen=True)
 class TrainingTimes:
-    """Seconds for every training pixel once, forward and backward, and of the floor of the dense engine's."""
+    """Seconds for every one of ``pixels`` once, forward and backward, and of the floor of the dense engine's.
+
+    The dense engine takes them in ``steps`` steps, as it does by default, and ``together``, in one. ``timed`` pixels
+    were trained on by batches of patches, whose seconds are scaled up to all.
+    """
 
     pixels: int
+    timed: int
     conventional: float
     patch: float
     dense: float
+    steps: int
+    together: float
     floor: float
 
     @property
     def ratio(self) -> float:
-        """How many times quicker than the conventional way the dense engine is."""
-        return self.conventional / self.dense
+        """How many times quicker than the conventional way the dense engine is when it takes one step."""
+        return self.conventional / self.together
 
 
 def dense_scores(model: HybridSN, padded: torch.Tensor, device: torch.device) -> torch.Tensor:
@@ -107,22 +114,41 @@ def time_map(
 def time_training(
     model: HybridSN, components: Float, codes: NDArray[np.int64], train_mask: NDArray[np.bool_], rates: Rates,
     *, device: torch.device, repeats: int,
-) -> TrainingTimes:  # fmt: skip
-    """One pass over the training pixels by either engine, and the conventional way."""
+) -> tuple[TrainingTimes, TrainingTimes]:  # fmt: skip
+    """One pass over all labelled pixels, and one over the training pixels, by either engine and the conventional way.
+
+    ``codes`` are ``(H, W)``, -1 where there is no label. The training pixels are those that patches are timed on.
+    """
     padded = pad_scene(torch.from_numpy(components), model.window).numpy()
-    nothing = np.zeros_like(train_mask)
+    timed = int(train_mask.sum())
 
-    def train(engine: Engine, epochs: int) -> list[float]:
-        """When each epoch ended."""
-        settings = TrainingSettings(engine=engine, epochs=epochs, lr_schedule="constant")
-        trainer = Trainer(model, padded, codes, train_mask, nothing, settings, device=device, seed=0)
+    def trainer(mask: NDArray[np.bool_], engine: Engine, epochs: int, batch: int | None) -> Trainer:
+        settings = TrainingSettings(engine=engine, epochs=epochs, lr_schedule="constant", batch=batch)
+        return Trainer(model, padded, codes, mask, np.zeros_like(mask), settings, device=device, seed=0)
+
+    def seconds(mask: NDArray[np.bool_], engine: Engine, epochs: int, batch: int | None = None) -> float:
+        """The median time of an epoch after the first."""
         ends: list[float] = []
-        trainer.fit(lambda epoch, epochs: ends.append(time.perf_counter()))
-        return ends
+        trainer(mask, engine, epochs + 1, batch).fit(lambda epoch, epochs: ends.append(time.perf_counter()))
+        return float(np.median(np.diff(ends)))
 
-    dense, patch = (float(np.median(np.diff(ends))) for ends in (train("dense", repeats + 1), train("patch", 2)))
+    patch = seconds(train_mask, "patch", 1)
     conventional = median_seconds(lambda: conventional_pass(model, padded, codes, train_mask, device), 1, warm_up=False)
-    counted = multiply_adds(lambda: train("dense", 1))
     parameters = sum(weight.numel() for weight in model.parameters())
     moved = 4.0 * (padded.size + 4 * parameters)  # the scene; weights, their gradients and two moments
-    return TrainingTimes(int(train_mask.sum()), conventional, patch, dense, rates.floor(counted, moved))
+
+    def times(mask: NDArray[np.bool_]) -> TrainingTimes:
+        pixels = int(mask.sum())
+        once = trainer(mask, "dense", 1, pixels)
+        return TrainingTimes(
+            pixels=pixels,
+            timed=timed,
+            conventional=conventional * pixels / timed,
+            patch=patch * pixels / timed,
+            dense=seconds(mask, "dense", repeats),
+            steps=trainer(mask, "dense", 1, None).recipe.steps,
+            together=seconds(mask, "dense", repeats, pixels),
+            floor=rates.floor(multiply_adds(once.fit), moved),
+        )
+
+    return times(codes >= 0), times(train_mask)

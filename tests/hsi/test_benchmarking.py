@@ -81,7 +81,12 @@ def test_a_map_and_a_training_pass_are_timed_and_agree():
     assert times.ratio == times.conventional / times.dense
     assert times.floor > 0
     codes, train = np.arange(120).reshape(12, 10) % 4, np.zeros((12, 10), bool)
-    train[2:5] = True
-    spent = time_training(model, components, codes, train, rates, device=CPU, repeats=1)
-    assert spent.pixels == 30
-    assert min(spent.conventional, spent.patch, spent.dense, spent.floor) > 0
+    codes[0], train[2:5] = -1, True
+    everything, split = time_training(model, components, codes, train, rates, device=CPU, repeats=1)
+    assert (everything.pixels, split.pixels) == (110, 30)
+    assert everything.timed == split.timed == 30
+    assert everything.conventional / 110 == pytest.approx(split.conventional / 30)
+    assert everything.floor > split.floor > 0
+    for spent in (everything, split):
+        assert min(spent.conventional, spent.patch, spent.dense, spent.together) > 0
+        assert (spent.steps, spent.ratio) == (1, spent.conventional / spent.together)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hsi.config import TrainingSettings
-from hsi.errors import TrainingError, UsageError
+from hsi.errors import TrainingError
 from hsi.inference import map_scene
 from hsi.models import MODELS, build_model
 from hsi.tiles import MOST_WINDOWS, Pixels, group_tiles, plan_tiles, symmetry, symmetry_of_starts
@@ -97,7 +97,9 @@ def test_validation_pixels_choose_the_epoch_that_is_kept():
     seen = [epoch for epoch in fitted.history if epoch.validation_accuracy is not None]
     best = max(seen, key=lambda epoch: (epoch.validation_accuracy, -epoch.validation_loss))
     assert fitted.epoch == best.epoch
-    scores = [trainer._scores(trainer.validation, p) for ps in trainer.validation.steps(torch.Generator()) for p in ps]
+    parts = [part for parts in trainer.validation.steps(torch.Generator()) for part in parts]
+    with torch.no_grad():
+        scores = [pair for part in parts for pair in trainer._scores(trainer.validation, part)]
     right = torch.cat([s.argmax(1) == c for s, c in scores]).float().mean()
     assert float(right) == pytest.approx(best.validation_accuracy)
 
@@ -141,9 +143,31 @@ def test_a_lost_loss_stops_with_the_step_the_rate_and_a_hint():
         make_trainer(problem=(components, codes, np.ones_like(train)), lr_schedule="constant").fit()
 
 
-def test_a_batch_is_refused_where_it_would_be_ignored():
-    with pytest.raises(UsageError, match="--batch belongs to the patch engine"):
-        make_trainer(engine="dense", batch=32)
+def test_the_dense_engine_takes_at_most_so_many_windows_a_step():
+    _, _, train = make_problem()
+    pixels = int(train.sum())
+    few, all_at_once = (make_trainer(engine="dense", batch=batch, epochs=2) for batch in (32, pixels))
+    assert (few.recipe.batch, few.recipe.steps) == (32, 2 * -(-pixels // 32))
+    assert all_at_once.recipe.steps == 2
+    seen = [sum(len(part.pixels) for part in parts) for parts in few.engine.steps(torch.Generator().manual_seed(0))]
+    assert max(seen) <= 32
+    assert sum(seen) == pixels
+    assert few.fit().history[0].loss > few.state.history[1].loss
+
+
+@pytest.mark.parametrize("name", ["hybridsn-bn-se", "cnn2d"])
+def test_a_step_in_pieces_has_the_gradients_of_all_its_windows_at_once(name, monkeypatch):
+    gradients = []
+    for most in (2048, 7):
+        monkeypatch.setattr("hsi.engines.MOST_WINDOWS", most)
+        trainer = make_trainer(name, engine="dense", amp="off")
+        (parts,) = trainer.engine.steps(trainer.generator)
+        assert len(trainer.engine.pieces(parts[0])) > (most == 7)
+        trainer.model.eval()  # without dropout, whose masks differ
+        loss, right = trainer._backward(parts, len(parts[0].pixels), 0, None)
+        gradients.append([loss, right, *(weight.grad for weight in trainer.model.parameters())])
+    for whole, pieces in zip(*gradients, strict=True):
+        torch.testing.assert_close(whole, pieces, rtol=1e-4, atol=1e-6)
 
 
 def test_every_default_is_decided_and_told():
@@ -196,7 +220,7 @@ def dropped_scores(trainer, part, engine):
     """Scores of a part in eval mode after context dropout has taken all that it can."""
     trainer.model.eval()
     with torch.no_grad():
-        return engine.scores(part, 0, lambda shape: torch.zeros(shape, dtype=torch.bool))[0]
+        return engine.head(engine.features(part, 0, lambda shape: torch.zeros(shape, dtype=torch.bool)), part)[0]
 
 
 def test_context_dropout_of_the_dense_engine_leaves_the_labelled_pixels():
@@ -206,7 +230,7 @@ def test_context_dropout_of_the_dense_engine_leaves_the_labelled_pixels():
     ((part,),) = trainer.engine.steps(torch.Generator())
     alone.model.eval()
     with torch.no_grad():
-        expected = alone.engine.scores(part)[0]
+        expected = alone.engine.head(alone.engine.features(part), part)[0]
     torch.testing.assert_close(dropped_scores(trainer, part, trainer.engine), expected)
 
 

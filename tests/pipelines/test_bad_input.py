@@ -244,7 +244,6 @@ class TestSettings:
             (("--train", "120%"), ("120%", "below 100%")),
             (("--train", "60%", "--val", "40%"), ("leave no pixel for the test",)),
             (("--device", "gpu"), ("unknown device 'gpu'", "cuda")),
-            (("--batch", 8, "--engine", "dense"), ("--batch", "patch engine")),
             (("--seed", -1), ("seed", "-1")),
             (("--lr", "nan"), ("training.lr", "finite")),
             (("--background", "x"), ("--background", "integer")),

@@ -54,11 +54,13 @@ def test_every_piece_is_measured_and_written(small, tmp_path, run):
     assert [row["model"] for row in record["map"]] == ["hybridsn-bn", "hybridsn-se"]
     assert all(row["same_class"] == 1 and row["largest_difference"] < 1e-4 for row in record["map"])
     assert all(min(row["conventional"], row["patch"], row["dense"]) > 0 for row in record["training"])
+    everything, split = record["training"][:2]
+    assert everything["pixels"] > split["pixels"] == everything["timed"]
     assert [(row["side"], row["pixels"]) for row in record["large"]] == [(32, 32**2), (64, 64**2)]
     peaks = {row["way"]: row["peak_bytes"] for row in record["memory"]}
     assert min(peaks.values()) == peaks["nothing"] > 10**7
     assert [run["overall_accuracy"] for run in record["target"]["tried"]] == [0.97, 0.99]
-    assert record["target"]["ratio"] == 100 * record["training"][0]["conventional"] / 2.0
+    assert record["target"]["ratio"] == 100 * split["conventional"] / 2.0
     assert record["materialised_patches"]["Indian Pines"] > 10**8
     table = out.with_suffix(".md").read_text()
     assert "| `hybridsn-se` |" in table
