@@ -18,6 +18,12 @@ def largest(features: Tensor) -> Tensor:
     return features[:, 0]
 
 
+def channel_maxima(features: Tensor) -> Tensor:
+    """``features.amax(dim=1)``: ``(N, C, p, p) -> (N, p, p)``. Of equal channels one has the gradient, which on CPUs
+    takes half the time of sharing it out."""
+    return features.max(dim=1).values if features.requires_grad else features.amax(dim=1)
+
+
 class SqueezeExcitation(nn.Module):
     """A weight in (0, 1) for each channel, from the mean over the window (Hu et al. 2018, arXiv:1709.01507).
 
@@ -65,7 +71,8 @@ class ChannelAttention(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """``(N, C, p, p) -> (N, C, p, p)``."""
-        gate = self.gate(features.mean(dim=(2, 3)), features.amax(dim=(2, 3)))
+        # amax(dim=(2, 3)) has a gradient that takes four times as long on CPUs
+        gate = self.gate(features.mean(dim=(2, 3)), F.adaptive_max_pool2d(features, 1).flatten(1))
         return features * gate[:, :, None, None]
 
 
@@ -82,7 +89,7 @@ class SpatialAttention(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """``(N, C, p, p) -> (N, C, p, p)``."""
-        return features * self.gate(features.mean(dim=1), features.amax(dim=1))
+        return features * self.gate(features.mean(dim=1), channel_maxima(features))
 
 
 class CBAM(nn.Module):
