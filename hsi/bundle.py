@@ -20,7 +20,7 @@ from hsi.errors import BundleError, UsageError
 from hsi.familiarity import Familiarity
 from hsi.labels import LARGEST_ID, ClassTable
 from hsi.matching import BandList, BandMatch, match_bands
-from hsi.models import Joined, WindowNetwork, build_model
+from hsi.models import Joined, WindowNetwork, build_networks
 from hsi.reducers import Reducer, restore_reducer
 from hsi.run_records import Told
 from hsi.scene import Scene
@@ -224,10 +224,10 @@ def _network(told: Description, classes: int, weights: dict[str, Any]) -> Window
 
 def _built(told: Description, classes: int) -> WindowNetwork:
     chosen = told.settings.model
-    model: WindowNetwork = build_model(
+    model = build_networks(
         chosen.name,
         components=told.components,
-        window=chosen.window or 0,
+        windows=chosen.windows or (0,),
         classes=classes,
         width=chosen.width,
         resolution=chosen.resolution,

@@ -131,7 +131,10 @@ class Classification:
         bounds = interval(self.report["intervals"]["overall_accuracy"])
         audit = self.report["audit"]
         rows: list[tuple[str, object]] = [
-            ("model", f"{self.settings.model.name}, window {self.settings.model.window}, seed {self.settings.seed}"),
+            (
+                "model",
+                f"{self.settings.model.name}, {self.settings.model.describe_windows()}, seed {self.settings.seed}",
+            ),
             ("split", self.split.rule),
             ("OA %", f"{percent(self.overall_accuracy)} ({bounds})"),
             ("AA %", percent(self.average_accuracy)),

@@ -16,7 +16,8 @@ from hsi.errors import ConfigError, UnknownNameError
 
 LARGEST_CONFIG = 1 << 20  # bytes; a configuration is a page of text
 USUAL_REDUCER = "mnf"
-USUAL_WINDOW = 15  # and the largest that is chosen from a scene
+USUAL_WINDOW = 15  # and the largest first window that is chosen from a scene
+SECOND_WINDOW = 25  # HybridSN's own
 
 
 class Section(BaseModel):
@@ -77,18 +78,30 @@ class SplitSettings(Section):
 
 class ModelSettings(Section):
     """Which model, and the side of the window it looks at (odd): None means the model's own, which for HybridSN is
-    chosen from the scene. ``width`` multiplies the channels, and ``resolution`` the side that the window is resampled
-    to, of a network that is a table of blocks; None means 1."""
+    chosen from the scene. ``second_window`` is that of a second network, whose class probabilities are averaged with
+    the first's; 0 means none, and None is none beside a ``window``, and else chosen from the scene as well. ``width``
+    multiplies the channels, and ``resolution`` the side that the window is resampled to, of a network that is a table
+    of blocks; None means 1."""
 
     name: str = "hybridsn-bn"
     window: int | None = Field(default=None, ge=1)
+    second_window: int | None = Field(default=None, ge=0)
     width: float | None = Field(default=None, gt=0, le=4)
     resolution: float | None = Field(default=None, gt=0, le=1)
 
-    @field_validator("window")
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """The sides of the windows of all networks, as far as they are known."""
+        return tuple(window for window in (self.window, self.second_window) if window)
+
+    def describe_windows(self) -> str:
+        """Such as ``window 15``, or ``windows 15 and 25``."""
+        return f"window{'s' * (len(self.windows) > 1)} {' and '.join(map(str, self.windows))}"
+
+    @field_validator("window", "second_window")
     @classmethod
     def _odd(cls, window: int | None) -> int | None:
-        if window is not None and window % 2 == 0:
+        if window and window % 2 == 0:
             raise ValueError(
                 f"the window is {window}; it must be odd, to have a middle pixel: try {window - 1} or {window + 1}"
             )

@@ -20,7 +20,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from hsi.engines import Kept
 from hsi.tiles import Pixels, Tile
-from hsi.training import AfterStep, Fitted, Progress, Trainer
+from hsi.training import AfterStep, Fitted, Progress, Trainer, count_right
 
 PRIMES, SEEDS = (1_000_003, 7_919), 2**63  # seed, step and part make one seed
 
@@ -249,7 +249,8 @@ class SharedTrainer(Trainer):
         for scores, codes in self._scores(self.engine, part, turn, kept):
             share = self._loss_sum(scores, codes) * (weight / total)
             share.backward()  # type: ignore[no-untyped-call]
-            sums += torch.stack([share.detach().double(), (scores.argmax(1) == codes).sum().double() * weight])
+            loss = share.detach().double() / len(self.model.members)
+            sums += torch.stack([loss, count_right(scores, codes).double() * weight])
 
     def _add_up_gradients(self) -> None:
         """Every parameter's gradient becomes the sum over all processes."""

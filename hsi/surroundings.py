@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi.config import USUAL_WINDOW, Spectral
+from hsi.config import SECOND_WINDOW, USUAL_WINDOW, Spectral
 
 SMALL_WINDOW = 11  # HybridSN's smallest
 SIDES = (1, 3, 5, 7, 9)
@@ -50,6 +50,11 @@ class Surroundings:
     def window(self) -> int:
         """The window that suits: the smallest where surroundings mislead, else the usual one."""
         return SMALL_WINDOW if self.misleading else USUAL_WINDOW
+
+    @property
+    def second_window(self) -> int:
+        """The window of a second network, whose errors are others; 0 for none, where surroundings mislead."""
+        return 0 if self.misleading else SECOND_WINDOW
 
     @property
     def spectral(self) -> Spectral:

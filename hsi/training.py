@@ -31,6 +31,12 @@ LARGEST_ON_DEVICE = 4 * 2**30  # bytes of components that are kept on the device
 VALIDATIONS = 20  # about how often the validation pixels are looked at
 
 
+def count_right(scores: Tensor, codes: Tensor) -> Tensor:
+    """How many of the pixels ``(n,)`` have their own class by scores ``([networks,] n, classes)``."""
+    named = scores.argmax(1) if scores.dim() == 2 else scores.softmax(2).sum(0).argmax(1)
+    return (named == codes).sum()
+
+
 @dataclass(frozen=True)
 class Fitted:
     """A trained network with its recipe, history and the epoch whose weights it has."""
@@ -226,7 +232,8 @@ class Trainer:
         kept = self._keep() if self.recipe.context_dropout else None
         loss, right = self._backward(parts, total, turn, kept)
         if self.recipe.clip is not None:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+            for network in self.model.members:
+                torch.nn.utils.clip_grad_norm_(network.parameters(), self.recipe.clip)
         self.optimiser.step()
         self.state.steps_done += 1
         # random grouping may need a step more than planned, which the schedule would refuse
@@ -241,13 +248,14 @@ class Trainer:
             for scores, codes in self._scores(self.engine, part, turn, kept):
                 share = self._loss_sum(scores, codes) / total
                 share.backward()  # type: ignore[no-untyped-call]
-                losses.append(share.detach())
-                right.append((scores.argmax(1) == codes).sum())
+                losses.append(share.detach() / len(self.model.members))
+                right.append(count_right(scores, codes))
         return float(torch.stack(losses).sum()), int(torch.stack(right).sum())
 
     def _loss_sum(self, scores: Tensor, codes: Tensor) -> Tensor:
-        """Cross-entropy of ``(n, classes)`` scores, weighted by class, summed over pixels."""
+        """Cross-entropy of scores, weighted by class, summed over pixels and networks."""
         smoothing = self.recipe.label_smoothing
+        scores, codes = scores.flatten(0, -2), codes.repeat(scores.shape[:-2].numel())
         return F.cross_entropy(scores, codes, self.class_weights, label_smoothing=smoothing, reduction="sum")
 
     def _keep(self) -> Kept:
@@ -258,7 +266,8 @@ class Trainer:
     def _scores(
         self, engine: Any, part: Any, turn: int = 0, kept: Kept | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Class scores ``(n, classes)`` and codes ``(n,)`` of a part, a piece at a time.
+        """Class scores ``(n, classes)`` and codes ``(n,)`` of a part, a piece at a time; in training those of each
+        network of several, ``(networks, n, classes)``.
 
         Gradients of a piece are to be taken before the next one is asked for: they gather at the features, whose own
         are taken once, after the last.

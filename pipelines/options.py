@@ -13,6 +13,12 @@ from .choices import COMPLETED
 SETTING_OPTIONS: dict[str, tuple[str, Any, str]] = {
     "--model": ("model.name", str, "Network or comparator; 'hsi models' lists them. [default: hybridsn-bn]"),
     "--window": ("model.window", int, "Side of the window around each pixel, odd. [default: 11 or 15, by the scene]"),
+    "--second-window": (
+        "model.second_window",
+        int,
+        "Side of the window of a second network, whose probabilities are averaged with the first's; 0 for none. "
+        "[default: 25 or 0, by the scene; 0 beside --window]",
+    ),
     "--width": (
         "model.width",
         float,

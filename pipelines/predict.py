@@ -323,7 +323,7 @@ def say_plan(job: Job, limit: int) -> None:
     """Print what will be mapped with what, and how it is cut."""
     scene, model, plan = job.match.scene, job.bundle.settings.model, job.plan
     reducer = job.bundle.reducer.describe()
-    say("model", f"{model.name}, window {model.window}, {len(job.bundle.table)} classes; {reducer}")
+    say("model", f"{model.name}, {model.describe_windows()}, {len(job.bundle.table)} classes; {reducer}")
     say("scene", f"{scene.source} ({scene.format}): {scene.height} x {scene.width} pixels")
     say("bands", job.match.note)
     cut = f"{plan.rows} rows at a time, tiles of {plan.tile} x {plan.tile} pixels"

@@ -142,9 +142,7 @@ def assess(labels: LabelMap, split: Split, ids: NDArray[Any], settings: Settings
     confusion = confusion_matrix(truth[test], predicted[test], len(labels.table))
     training = [part.train for part in split.counts(labels).values()]
     report = measure_accuracy(confusion, labels.table, training).to_dict()
-    window = settings.model.window
-    assert window is not None, "settled"
-    audit = audit_split(split.train, test, truth, window, predicted) if test.any() else None
+    audit = audit_split(split.train, test, truth, max(settings.model.windows), predicted) if test.any() else None
     return {
         "model": settings.model.name,
         "seed": settings.seed,

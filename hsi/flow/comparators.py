@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hsi.flow.fitting import check_window, given_files
+from hsi.flow.fitting import check_windows, given_files
 from hsi.flow.inputs import Inputs
 from hsi.flow.mapped import Mapped
 from hsi.flow.record import Stopwatch, hash_inputs
@@ -41,7 +41,7 @@ def map_with_comparator(inputs: Inputs, settings: Settings, split: Split, folder
     comparator = COMPARATORS[settings.model.name](settings.seed)
     window = settings.model.window
     assert window is not None, "settled"
-    check_window(window, scene)
+    check_windows(settings, scene)
     say("model", f"{comparator.name}: {comparator.title}; --window {window} is for the split and its audit")
     reducer = None
     if comparator.reducer:

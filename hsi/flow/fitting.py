@@ -61,22 +61,23 @@ def fit_run(inputs: Inputs, settings: Settings, split: Split, watch: Stopwatch, 
     from hsi.bundle import Bundle
     from hsi.devices import resolve_device
     from hsi.familiarity import learn_familiarity
-    from hsi.models import build_model, join_linear
+    from hsi.models import build_networks, join_linear
     from hsi.shared_training import SharedTrainer, current_group
     from hsi.training import Trainer
 
     scene, labels = inputs.scene, inputs.labels
     classes, codes = len(labels.table), labels.codes()
-    check_window(settings.model.window, scene)
+    check_windows(settings, scene)
     check_calibration(settings, split)
     with watch.stage("reduce"):
         reducer, padded, margin = reduce_around(inputs, settings, split)
-        settings, window = settle_by_scene(settings, crop(padded, margin), codes, split)
-    half = window // 2
+        settings = settle_by_scene(settings, crop(padded, margin), codes, split)
+    windows, seed = settings.model.windows, settings.seed
+    half = max(windows) // 2
     padded = crop(padded, margin - half)
     sizes = {"width": settings.model.width, "resolution": settings.model.resolution}
-    model = build_model(
-        settings.model.name, components=reducer.components, window=window, classes=classes, seed=settings.seed, **sizes
+    model = build_networks(
+        settings.model.name, windows=windows, components=reducer.components, classes=classes, seed=seed, **sizes
     )
 
     def make(tile: int | None) -> Trainer:
@@ -116,15 +117,16 @@ def fit_run(inputs: Inputs, settings: Settings, split: Split, watch: Stopwatch, 
 
 def reduce_around(inputs: Inputs, settings: Settings, split: Split) -> tuple[Reducer, NDArray[np.float32], int]:
     """A fitted reducer, the components ``(K, H + 2 margin, W + 2 margin)`` that training looks at, and the margin: half
-    of the window, or of the largest that may be chosen."""
+    of the largest window, or of the largest that may be chosen."""
     from scipy.ndimage import maximum_filter
 
     from hsi.blending import REACH
-    from hsi.config import USUAL_WINDOW
+    from hsi.config import SECOND_WINDOW, USUAL_WINDOW
     from hsi.reducers import fit_reducer, reduce_scene
 
     scene, valid = inputs.scene, inputs.survey.valid
-    margin = (settings.model.window or USUAL_WINDOW) // 2
+    second = SECOND_WINDOW if settings.model.second_window is None else settings.model.second_window
+    margin = max(settings.model.window or USUAL_WINDOW, second) // 2
     around = split.train | split.validation
     if settings.mapping.calibrate and settings.mapping.blend is not False:
         around = maximum_filter(around, 2 * REACH + 1)  # validation pixels are blended with their neighbours
@@ -145,26 +147,30 @@ def settle_by_scene(
     components: NDArray[np.float32],
     codes: NDArray[np.int64],
     split: Split,
-) -> tuple[Settings, int]:
+) -> Settings:
     """The settings with all that surroundings decide: by the training pixels where it is not given, which is said.
 
     A model that is trained and not tested is for other scenes, where nothing is near its training pixels.
     """
     from hsi.surroundings import survey_surroundings
 
-    window, spectral, blend = settings.model.window, settings.mapping.spectral, settings.mapping.blend
+    window, second = settings.model.window, settings.model.second_window
+    spectral, blend = settings.mapping.spectral, settings.mapping.blend
     dropout = settings.training.context_dropout
-    if window is not None and None not in (spectral, blend, dropout):
-        return settings, window
+    if None not in (window, second, spectral, blend, dropout):
+        return settings
     found = survey_surroundings(components, codes, split.train, split.test)
     window = window or found.window
+    if second is None:
+        second = found.second_window if max(components.shape[1:]) >= found.second_window else 0
     spectral = spectral or found.spectral
     blend = found.blend if blend is None else blend
     dropout = float(found.misleading) if dropout is None else dropout
-    say("window", f"{window}{JOINED[spectral]}: {found.in_words()}")
+    pooled = f" and {second} in a second network" if second else ""
+    say("window", f"{window}{pooled}{JOINED[spectral]}: {found.in_words()}")
+    model = {"window": window, "second_window": second}
     mapping = {"spectral": spectral, "blend": blend}
-    settled = updated(settings, model={"window": window}, training={"context_dropout": dropout}, mapping=mapping)
-    return settled, window
+    return updated(settings, model=model, training={"context_dropout": dropout}, mapping=mapping)
 
 
 def calibrate(
@@ -253,12 +259,12 @@ def check_calibration(settings: Settings, split: Split) -> None:
         raise UsageError(f"--calibrate fits on validation pixels, and the split {split.rule} has none: give it some")
 
 
-def check_window(window: int | None, scene: Scene) -> None:
+def check_windows(settings: Settings, scene: Scene) -> None:
     """Raise :class:`UsageError` for a window larger than the scene; where it is still to be chosen, the smallest."""
     from hsi.errors import UsageError
     from hsi.surroundings import SMALL_WINDOW
 
-    window = window or SMALL_WINDOW
-    if window > max(scene.height, scene.width):
-        size = f"{scene.height} x {scene.width} pixels"
-        raise UsageError(f"--window is {window}, larger than the scene of {size}: try a smaller one")
+    model, size = settings.model, f"{scene.height} x {scene.width} pixels"
+    for option, window in (("window", model.window or SMALL_WINDOW), ("second-window", model.second_window or 0)):
+        if window > max(scene.height, scene.width):
+            raise UsageError(f"--{option} is {window}, larger than the scene of {size}: try a smaller one")

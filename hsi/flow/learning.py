@@ -112,7 +112,7 @@ def say_plan(settings: Settings, trainer: Trainer) -> None:
     from hsi.models import count_parameters
 
     recipe, model = trainer.recipe, trainer.model
-    say("model", f"{settings.model.name}: {count_parameters(model):,} parameters, window {model.window}")
+    say("model", f"{settings.model.name}: {count_parameters(model):,} parameters, {settings.model.describe_windows()}")
     number = "bfloat16" if recipe.bfloat16 else "float32"
     say("training", f"{recipe.engine} engine, {number}, on {describe_device(trainer.device)}")
     say("", f"{recipe.epochs} epochs of {recipe.steps // recipe.epochs} steps, {recipe.optimiser}, "

@@ -29,6 +29,7 @@ def run_facts(record: Mapping[str, Any]) -> Facts:
         "Method": {
             "model": settings["model"]["name"],
             "window": settings["model"]["window"],
+            **({"second window": second} if (second := settings["model"].get("second_window")) else {}),
             "parameters": record["parameters"],
             "reducer": record["reducer"],
             "kept epoch": record.get("kept_epoch"),

@@ -16,7 +16,7 @@ OF_EVERY_MODEL = ("model.name", "model.window")
 def settle(settings: Settings) -> Settings:
     """The settings with the model's own choices filled in where none was made.
 
-    HybridSN's window and context dropout, and whether it is joined with a discriminant or its map blended, stay open
+    HybridSN's windows and context dropout, and whether it is joined with a discriminant or its map blended, stay open
     where nobody says: they are chosen from the scene. Settings of a model that does not exist are returned as they are.
     Raises :class:`UsageError` for a setting that would mean nothing to a comparator.
     """
@@ -34,7 +34,8 @@ def settle(settings: Settings) -> Settings:
     by_recipe = {"symmetries": False, "blend": False, "spectral": "none"} if published else {"symmetries": True}
     mapping = {key: value for key, value in by_recipe.items() if getattr(settings.mapping, key) is None}
     training = {"context_dropout": 0.0} if published and settings.training.context_dropout is None else {}
-    model = {"window": settings.model.window or entry.window}
+    window, second = settings.model.window or entry.window, settings.model.second_window
+    model = {"window": window, "second_window": 0 if window and second is None else second}
     return updated(settings, reducer=reducer, model=model, training=training, mapping=mapping)
 
 
@@ -84,7 +85,7 @@ def _settle_comparator(settings: Settings, comparator: type[Comparator]) -> Sett
     window = settings.model.window or USUAL_WINDOW
     _check_meaning(settings, comparator, window)
     reducer = _reducer(settings, comparator.reducer, comparator.components) if comparator.reducer else {}
-    return updated(settings, reducer=reducer, model={"window": window})
+    return updated(settings, reducer=reducer, model={"window": window, "second_window": 0})
 
 
 def _check_meaning(settings: Settings, comparator: type[Comparator], window: int) -> None:

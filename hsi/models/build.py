@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 
 from hsi.errors import UsageError
 from hsi.models.network import MODELS, WindowNetwork
+from hsi.models.pooled import Pooled
 
 
 def build_model(
@@ -28,6 +32,24 @@ def build_model(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return entry.build(components, window, classes, **multipliers)
+
+
+def build_networks(
+    name: str, *, windows: Sequence[int], components: int, classes: int, seed: int = 0, **sizes: float | None
+) -> WindowNetwork:
+    """The network for one window, as :func:`build_model` has it, or networks for several, pooled.
+
+    Raises what :func:`build_model` does, and :class:`UsageError` for networks that cannot be pooled.
+    """
+    if len(windows) == 1:
+        return build_model(name, components=components, window=windows[0], classes=classes, seed=seed, **sizes)
+    seeds = [seed, *np.random.SeedSequence(seed).generate_state(len(windows) - 1).tolist()]
+    return Pooled(
+        [
+            build_model(name, components=components, window=window, classes=classes, seed=own, **sizes)
+            for window, own in zip(windows, seeds, strict=True)
+        ]
+    )
 
 
 def check_multipliers(name: str, width: float | None, resolution: float | None) -> dict[str, float]:

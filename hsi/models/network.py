@@ -37,6 +37,11 @@ class WindowNetwork(nn.Module):
         self.components, self.window, self.classes = components, window, classes
 
     @property
+    def members(self) -> tuple[WindowNetwork, ...]:
+        """The networks that learn each for itself; one, unless it is several."""
+        return (self,)
+
+    @property
     def shares_trunk(self) -> bool:
         """Whether neighbouring windows share the trunk's work."""
         return self.margin > 0

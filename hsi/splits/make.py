@@ -40,7 +40,7 @@ def split_request(settings: Settings) -> SplitRequest:
         seed=settings.seed,
         train=train,
         validation=validation,
-        window=settings.model.window or USUAL_WINDOW,
+        window=max(settings.model.window or USUAL_WINDOW, settings.model.second_window or 0),
         block=wanted.block,
         buffer=wanted.buffer,
         minimum=wanted.minimum,

@@ -23,7 +23,7 @@ def survey(components, codes, train):
 
 def test_large_fields_take_the_usual_window():
     found = survey(*scene(field=12))
-    assert (found.window, found.misleading) == (15, False)
+    assert (found.window, found.second_window, found.misleading) == (15, 25, False)
     assert found.best >= 5
     assert found.accuracy[0] < max(found.accuracy)
 
@@ -31,6 +31,7 @@ def test_large_fields_take_the_usual_window():
 def test_small_fields_take_the_smallest_window():
     found = survey(*scene(field=2, noise=0.5))
     assert (found.window, found.small_fields, found.misleading) == (SMALL_WINDOW, True, True)
+    assert found.second_window == 0
     assert found.best in (1, 3)
     assert (found.spectral, found.blend) == ("discriminant", False)
 

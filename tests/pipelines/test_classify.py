@@ -17,7 +17,7 @@ from sklearn.metrics import cohen_kappa_score, confusion_matrix
 from hsi.bundle import load_bundle
 from hsi.figures import RUN_FIGURES
 from hsi.models import MODELS
-from hsi.synthetic import synthetic_georeference
+from hsi.synthetic import make_scene, synthetic_georeference
 from hsi.version import __version__
 from tests.conftest import IDS, QUICK, SMALL, run_apart, run_here
 from tests.hsi import file_makers
@@ -188,7 +188,8 @@ class TestWhatARunLeaves:
     def test_the_record_says_what_was_run_on_what(self, mat_run, scenes):
         record = content(mat_run.out / "run.json")
         assert record["command"] == ["hsi", "classify", str(scenes["mat"]), *SMALL, "--epochs", "4"]
-        assert record["settings"]["model"] == {"name": "hybridsn-bn", "window": 11, "width": None, "resolution": None}
+        model = {"name": "hybridsn-bn", "window": 11, "second_window": 0, "width": None, "resolution": None}
+        assert record["settings"]["model"] == model
         assert record["settings"]["reducer"]["components"] == 13
         assert record["recipe"]["epochs"] == len(record["history"]) == 4
         assert (record["seed"], record["device"]) == (0, "cpu")
@@ -227,6 +228,42 @@ class TestWhatARunLeaves:
         assert bundle.settings.mapping.blend is not None
         codes = (blend(probabilities, components) if bundle.settings.mapping.blend else probabilities).argmax(axis=0)
         assert np.array_equal(np.asarray(bundle.table.ids)[codes], band(mat_run.out / "map.tif"))
+
+
+class TestASecondNetwork:
+    def test_maps_are_of_both_and_the_audit_is_of_the_larger_window(self, scenes, quick, run, tmp_path):
+        done = quick(scenes["mat"], "--second-window", 17)
+        assert "windows 11 and 17" in done.stdout
+        assert content(tmp_path / "run" / "accuracy.json")["audit"]["window"] == 17
+        assert content(tmp_path / "run" / "run.json")["settings"]["model"]["second_window"] == 17
+        assert "second window" in (tmp_path / "run" / "report.html").read_text()
+        assert [network.window for network in load_bundle(tmp_path / "run" / "model.safetensors").model.members] == [
+            11,
+            17,
+        ]
+        done = run("predict", "run/model.safetensors", scenes["mat"], "--out", "again.tif")
+        assert done.code == 0, done.stderr
+        assert "windows 11 and 17" in done.stdout
+        assert np.array_equal(band(tmp_path / "again.tif"), band(tmp_path / "run" / "map.tif"))
+
+    @pytest.mark.parametrize(
+        ("split", "told"), [(("--train", "20%"), "15 and 25 in a second network"), (("--split", "blocks"), "11")]
+    )
+    def test_it_comes_where_surroundings_help_and_no_window_is_given(self, split, told, run, no_figures, tmp_path):
+        cube, labels, _ = make_scene(60, 60, bands=20, classes=3, field=15, noise=1.0, seed=1)
+        np.savez(tmp_path / "scene.npz", cube=cube, gt=labels)
+        options = ("--device", "cpu", "--components", 13, "--epochs", 1, "--no-symmetries", "--out", "run")
+        done = run("classify", "scene.npz", *split, *options)
+        assert done.code == 0, done.stderr
+        (line,) = (line for line in done.stdout.splitlines() if line.startswith("window "))
+        assert line.removeprefix("window").strip().startswith(told)
+
+    def test_blocks_keep_the_larger_window_apart(self, scenes, run, tmp_path):
+        options = ("--split", "blocks", "--second-window", 15, "--min-per-class", 1, "--out", "run")
+        done = run("classify", scenes["mat"], *QUICK, *options)
+        assert done.code == 0, done.stderr
+        assert "buffer 7" in done.stdout
+        assert content(tmp_path / "run" / "accuracy.json")["audit"]["contains_training"] == 0
 
 
 class TestWhatIsShown:
@@ -358,7 +395,7 @@ class TestSettings:
         record = content(tmp_path / "run" / "run.json")
         settings = record["settings"]
         assert settings["seed"] == 8
-        assert settings["model"] == {"name": "hybridsn-se", "window": 11, "width": None, "resolution": None}
+        assert (settings["model"]["name"], settings["model"]["window"]) == ("hybridsn-se", 11)
         assert (settings["training"]["optimiser"], settings["training"]["epochs"]) == ("adam", 2)
         assert settings["training"]["augment"] is False
         assert settings["split"]["train"] == "30"
@@ -455,7 +492,7 @@ def indian_pines(tmp_path_factory):
 def test_indian_pines(indian_pines):
     folder, done = indian_pines
     assert (done.code, done.complaints) == (0, []), done.stderr
-    assert "hybridsn-bn: 913,776 parameters" in done.stdout
+    assert "hybridsn-bn: 5,759,712 parameters, windows 15 and 25" in done.stdout
     assert "recognised as Indian Pines" in done.stdout
     assert files_in(folder / "run") == PROMISED
     report = content(folder / "run" / "accuracy.json")
