@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+FEW = 64  # windows whose gradients are added at a time
+
 
 def pad_scene(components: Tensor, window: int) -> Tensor:
     """Zero padding of ``window // 2`` on each side: ``(K, H, W) -> (K, H + window - 1, W + window - 1)``."""
@@ -55,8 +57,10 @@ class _Gather(torch.autograd.Function):
         if gradient.is_cuda:
             _add_windows_indexed(total, gradient, rows, columns)
         else:
-            for piece, row, column in zip(gradient.float(), rows.tolist(), columns.tolist(), strict=True):
-                total[:, row : row + size, column : column + size].add_(piece)  # += would copy the slice onto itself
+            starts = zip(rows.tolist(), columns.tolist(), strict=True)
+            for few in torch.split(gradient, FEW):  # so many in float32 stay in cache; starts go on with the next few
+                for piece, (row, column) in zip(few.float(), starts):  # noqa: B905
+                    total[:, row : row + size, column : column + size].add_(piece)  # += would copy the slice
         return total.to(gradient.dtype), None, None, None
 
 

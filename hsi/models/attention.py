@@ -24,6 +24,11 @@ def channel_maxima(features: Tensor) -> Tensor:
     return features.max(dim=1).values if features.requires_grad else features.amax(dim=1)
 
 
+def window_means(features: Tensor) -> Tensor:
+    """``features.mean(dim=(2, 3))``: ``(N, C, p, p) -> (N, C)``; on CPUs a sum in bfloat16 is several times quicker."""
+    return features.sum(dim=(2, 3)) / (features.shape[2] * features.shape[3])
+
+
 class SqueezeExcitation(nn.Module):
     """A weight in (0, 1) for each channel, from the mean over the window (Hu et al. 2018, arXiv:1709.01507).
 
@@ -53,7 +58,7 @@ class SqueezeExcitation(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """``(N, C, p, p) -> (N, C, p, p)``."""
-        return features * self.gate(features.mean(dim=(2, 3)))[:, :, None, None]
+        return features * self.gate(window_means(features))[:, :, None, None]
 
 
 class ChannelAttention(nn.Module):
@@ -72,7 +77,7 @@ class ChannelAttention(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """``(N, C, p, p) -> (N, C, p, p)``."""
         # amax(dim=(2, 3)) has a gradient that takes four times as long on CPUs
-        gate = self.gate(features.mean(dim=(2, 3)), F.adaptive_max_pool2d(features, 1).flatten(1))
+        gate = self.gate(window_means(features), F.adaptive_max_pool2d(features, 1).flatten(1))
         return features * gate[:, :, None, None]
 
 
@@ -89,7 +94,7 @@ class SpatialAttention(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """``(N, C, p, p) -> (N, C, p, p)``."""
-        return features * self.gate(features.mean(dim=1), channel_maxima(features))
+        return features * self.gate(features.sum(dim=1) / features.shape[1], channel_maxima(features))
 
 
 class CBAM(nn.Module):
