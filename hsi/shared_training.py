@@ -47,11 +47,14 @@ def current_group() -> Group | None:
 
 @dataclass
 class Span:
-    """Which samples of a part of ``total`` are this process's: from ``start`` to ``end``; the rest is elsewhere."""
+    """Which samples of a part of ``total`` are this process's: from ``start`` to ``end``; the rest is elsewhere.
+
+    Without a total all are here, as those of a tile are.
+    """
 
     start: int = 0
-    end: int = 0
-    total: int = 0
+    end: int | None = None
+    total: int | None = None
 
 
 class SharedDropout(nn.Dropout):
@@ -65,7 +68,8 @@ class SharedDropout(nn.Dropout):
         """``(n, …)`` with n the samples of this process."""
         if not self.training or self.p == 0:
             return input
-        drawn = torch.rand((self.span.total, *input.shape[1:]), device=input.device)
+        total = len(input) if self.span.total is None else self.span.total
+        drawn = torch.rand((total, *input.shape[1:]), device=input.device)
         return input * (drawn[self.span.start : self.span.end] >= self.p) / (1 - self.p)
 
 
@@ -219,7 +223,6 @@ class SharedTrainer(Trainer):
             if statistics is None:
                 self._patches(part, total, turn, kept, sums)
             elif index % self.group.world == self.group.rank:
-                self.span.start, self.span.end, self.span.total = 0, len(part.pixels), len(part.pixels)
                 with statistics.part(index):
                     self._add(part, total, turn, kept, sums, 1.0)
             elif kept:

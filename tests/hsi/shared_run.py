@@ -11,15 +11,16 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from hsi import tiles
+from hsi import engines, tiles
 from hsi.shared_training import Group, SharedTrainer
 from hsi.training import Trainer
 from tests.hsi.test_training import make_problem, make_trainer
 
 
-def trained(model, dropout, group=None, **settings):
-    """A small network trained in tiles of 8 x 8 pixels, four a step: losses, accuracies and scores."""
-    tiles.WHOLE_SIDE, tiles.TILE_SIDE, tiles.STEP_AREA = 8, 8, 1300
+def trained(model, dropout, group=None, most=2048, **settings):
+    """A small network trained in tiles of 8 x 8 pixels, four a step, by ``most`` windows at a time: losses, accuracies
+    and scores."""
+    tiles.WHOLE_SIDE, tiles.TILE_SIDE, tiles.STEP_AREA, engines.MOST_WINDOWS = 8, 8, 1300, most
     kind = Trainer if group is None else lambda *given, **options: SharedTrainer(*given, group=group, **options)
     components, codes, train = make_problem()
     train[:8, :8] = False  # no tile there, so that tiles cannot be dealt evenly

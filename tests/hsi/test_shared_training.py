@@ -18,6 +18,7 @@ SHORT = {"epochs": 2, "context_dropout": 0.5, "lr": 1e-3}
 SCENARIOS = {
     "dense": {"model": "hybridsn-bn", "engine": "dense", "dropout": False, **SHORT},
     "dense-dropout": {"model": "hybridsn-bn-se", "engine": "dense", "dropout": True, **SHORT},
+    "dense-pieces": {"model": "hybridsn-bn-se", "engine": "dense", "dropout": True, "most": 5, **SHORT},
     # 124 pixels or so in batches of 41: the last one may be smaller than there are processes
     "patch": {"model": "hybridsn-bn", "engine": "patch", "batch": 41, "dropout": False, **SHORT},
     "patch-dropout": {"model": "hybridsn", "engine": "patch", "batch": 40, "dropout": True, **SHORT},
@@ -60,8 +61,8 @@ def test_two_processes_train_what_one_does(name, in_groups):
 
 @pytest.mark.parametrize("name", ["dense", "patch"])
 def test_without_dropout_that_is_the_usual_training(name, in_groups, monkeypatch):
-    from hsi import tiles
+    from hsi import engines, tiles
 
-    for size in ("WHOLE_SIDE", "TILE_SIDE", "STEP_AREA"):
-        monkeypatch.setattr(tiles, size, getattr(tiles, size))  # put back afterwards
+    for module, size in ((tiles, "WHOLE_SIDE"), (tiles, "TILE_SIDE"), (tiles, "STEP_AREA"), (engines, "MOST_WINDOWS")):
+        monkeypatch.setattr(module, size, getattr(module, size))  # put back afterwards
     check(trained(**SCENARIOS[name]), in_groups[2][name])
