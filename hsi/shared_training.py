@@ -20,7 +20,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from hsi.engines import Kept
 from hsi.tiles import Pixels, Tile
-from hsi.training import AfterStep, Fitted, Progress, Trainer, count_right
+from hsi.training import AfterStep, Fitted, Progress, Trainer
 
 PRIMES, SEEDS = (1_000_003, 7_919), 2**63  # seed, step and part make one seed
 
@@ -249,11 +249,8 @@ class SharedTrainer(Trainer):
 
     def _add(self, part: Tile | Pixels, total: int, turn: int, kept: Kept | None, sums: Tensor, weight: float) -> None:
         """Add the gradients of a part's loss to those here, and its loss and pixels right to ``sums``."""
-        for scores, codes in self._scores(self.engine, part, turn, kept):
-            share = self._loss_sum(scores, codes) * (weight / total)
-            share.backward()  # type: ignore[no-untyped-call]
-            loss = share.detach().double() / len(self.model.members)
-            sums += torch.stack([loss, count_right(scores, codes).double() * weight])
+        loss, right = self._add_gradients(part, total / weight, turn, kept)
+        sums += torch.stack([loss.double(), right.double() * weight])
 
     def _add_up_gradients(self) -> None:
         """Every parameter's gradient becomes the sum over all processes."""

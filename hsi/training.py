@@ -245,12 +245,20 @@ class Trainer:
         """Gradients of the mean loss over the ``total`` pixels of all parts; returns it, and how many are right."""
         losses, right = [], []
         for part in parts:
-            for scores, codes in self._scores(self.engine, part, turn, kept):
-                share = self._loss_sum(scores, codes) / total
-                share.backward()  # type: ignore[no-untyped-call]
-                losses.append(share.detach() / len(self.model.members))
-                right.append(count_right(scores, codes))
+            part_loss, part_right = self._add_gradients(part, total, turn, kept)
+            losses.append(part_loss)
+            right.append(part_right)
         return float(torch.stack(losses).sum()), int(torch.stack(right).sum())
+
+    def _add_gradients(self, part: Any, total: float, turn: int, kept: Kept | None) -> tuple[Tensor, Tensor]:
+        """Add the gradients of a part's summed loss over ``total``; that loss for a network, and how many are right."""
+        losses, right = [], []
+        for scores, codes in self._scores(self.engine, part, turn, kept):
+            share = self._loss_sum(scores, codes) / total
+            share.backward()  # type: ignore[no-untyped-call]
+            losses.append(share.detach() / len(self.model.members))
+            right.append(count_right(scores, codes))
+        return torch.stack(losses).sum(), torch.stack(right).sum()
 
     def _loss_sum(self, scores: Tensor, codes: Tensor) -> Tensor:
         """Cross-entropy of scores, weighted by class, summed over pixels and networks."""

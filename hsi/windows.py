@@ -7,13 +7,22 @@ A scene of ``(H, W)`` pixels is padded with ``window // 2`` zeros on each side, 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
+Array = TypeVar("Array", Tensor, NDArray[np.float32])
 FEW = 64  # windows whose gradients are added at a time
+
+
+def crop(array: Array, rim: int) -> Array:
+    """``(..., h, w)`` without the outermost ``rim`` rows and columns: ``(..., h - 2 rim, w - 2 rim)``."""
+    inside: Array = array[..., rim : array.shape[-2] - rim, rim : array.shape[-1] - rim]
+    return inside
 
 
 def pad_scene(components: Tensor, window: int) -> Tensor:

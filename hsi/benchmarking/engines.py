@@ -139,15 +139,16 @@ def time_training(
 
     def times(mask: NDArray[np.bool_]) -> TrainingTimes:
         pixels = int(mask.sum())
-        once = trainer(mask, "dense", 1, pixels)
+        steps = trainer(mask, "dense", 1, None).recipe.steps
+        dense, once = seconds(mask, "dense", repeats), trainer(mask, "dense", 1, pixels)
         return TrainingTimes(
             pixels=pixels,
             timed=timed,
             conventional=conventional * pixels / timed,
             patch=patch * pixels / timed,
-            dense=seconds(mask, "dense", repeats),
-            steps=trainer(mask, "dense", 1, None).recipe.steps,
-            together=seconds(mask, "dense", repeats, pixels),
+            dense=dense,
+            steps=steps,
+            together=dense if steps == 1 else seconds(mask, "dense", repeats, pixels),
             floor=rates.floor(multiply_adds(once.fit), moved),
         )
 

@@ -64,6 +64,7 @@ def fit_run(inputs: Inputs, settings: Settings, split: Split, watch: Stopwatch, 
     from hsi.models import build_networks, join_linear
     from hsi.shared_training import SharedTrainer, current_group
     from hsi.training import Trainer
+    from hsi.windows import crop
 
     scene, labels = inputs.scene, inputs.labels
     classes, codes = len(labels.table), labels.codes()
@@ -135,11 +136,6 @@ def reduce_around(inputs: Inputs, settings: Settings, split: Split) -> tuple[Red
         padded = reduce_scene(scene, reducer, valid, advance, margin=margin, around=around)
     say("reducer", f"{reducer.describe()}; fitted on all {np.count_nonzero(valid):,} valid pixels, labelled or not")
     return reducer, padded, margin
-
-
-def crop(padded: NDArray[np.float32], rim: int) -> NDArray[np.float32]:
-    """``(K, h, w)`` without the outermost ``rim`` rows and columns."""
-    return padded[:, rim : padded.shape[1] - rim, rim : padded.shape[2] - rim]
 
 
 def settle_by_scene(

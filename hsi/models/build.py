@@ -41,15 +41,12 @@ def build_networks(
 
     Raises what :func:`build_model` does, and :class:`UsageError` for networks that cannot be pooled.
     """
-    if len(windows) == 1:
-        return build_model(name, components=components, window=windows[0], classes=classes, seed=seed, **sizes)
     seeds = [seed, *np.random.SeedSequence(seed).generate_state(len(windows) - 1).tolist()]
-    return Pooled(
-        [
-            build_model(name, components=components, window=window, classes=classes, seed=own, **sizes)
-            for window, own in zip(windows, seeds, strict=True)
-        ]
-    )
+    networks = [
+        build_model(name, components=components, window=window, classes=classes, seed=own, **sizes)
+        for window, own in zip(windows, seeds, strict=True)
+    ]
+    return Pooled(networks) if len(networks) > 1 else networks[0]
 
 
 def check_multipliers(name: str, width: float | None, resolution: float | None) -> dict[str, float]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hsi.models.network import WindowNetwork
+from hsi.windows import crop
 
 # Weight of the linear classifier. The discriminant's was chosen on generated scenes of small fields, that of logistic
 # regression on blocks of Indian Pines that were cut from the training sides of block splits.
@@ -41,9 +42,7 @@ class Joined(WindowNetwork):
 
     def trunk(self, tiles: Tensor) -> Tensor:
         """``(N, K, h, w) -> (N, C + K, h - margin, w - margin)``."""
-        rim = self.margin // 2
-        middle = tiles[..., rim : tiles.shape[-2] - rim, rim : tiles.shape[-1] - rim]
-        return torch.cat([self.network.trunk(tiles), middle], dim=1)
+        return torch.cat([self.network.trunk(tiles), crop(tiles, self.margin // 2)], dim=1)
 
     def head(self, features: Tensor) -> Tensor:
         """``(N, C + K, p, p) -> (N, classes)``: logarithms of the joined probabilities, but for a constant."""
@@ -53,8 +52,7 @@ class Joined(WindowNetwork):
 
     def head_map(self, features: Tensor) -> Tensor:
         """``(1, C + K, h, w) -> (1, classes, h - p + 1, w - p + 1)``."""
-        rim = self.head_window // 2
-        spectra = features[:, -self.components :, rim : features.shape[-2] - rim, rim : features.shape[-1] - rim]
+        spectra = crop(features[:, -self.components :], self.head_window // 2)
         spectral = self.linear(spectra.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         return self._join(self.network.head_map(features[:, : -self.components]), spectral)
 

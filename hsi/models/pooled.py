@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from hsi.errors import UsageError
 from hsi.models.network import WindowNetwork
+from hsi.windows import crop
 
 
 class Pooled(WindowNetwork):
@@ -45,32 +46,27 @@ class Pooled(WindowNetwork):
         features = []
         for network in self.members:
             rim = self._rim(network)
-            features.append(F.pad(network.trunk(_inner(tiles, rim)), (rim, rim, rim, rim)))
+            features.append(F.pad(network.trunk(crop(tiles, rim)), (rim, rim, rim, rim)))
         return torch.cat(features, dim=1)
 
     def head(self, features: Tensor) -> Tensor:
         """``(N, C, p, p) -> (N, classes)``: logarithms of mean probabilities."""
         scores = torch.stack([network.head(seen) for network, seen in self._shares(features)])
-        return scores if self.training else _log_mean(scores, dim=2)
+        return scores if self.training else _log_mean(scores)
 
     def head_map(self, features: Tensor) -> Tensor:
         """``(1, C, h, w) -> (1, classes, h - p + 1, w - p + 1)``."""
-        return _log_mean(torch.stack([network.head_map(seen) for network, seen in self._shares(features)]), dim=2)
+        return _log_mean(torch.stack([network.head_map(seen) for network, seen in self._shares(features)]))
 
     def _shares(self, features: Tensor) -> Iterator[tuple[WindowNetwork, Tensor]]:
         """Each network with its own features."""
         for network, seen in zip(self.members, features.chunk(len(self.members), dim=1), strict=True):
-            yield network, _inner(seen, self._rim(network))
+            yield network, crop(seen, self._rim(network))
 
     def _rim(self, network: WindowNetwork) -> int:
         return (self.window - network.window) // 2
 
 
-def _inner(array: Tensor, rim: int) -> Tensor:
-    """``(..., h, w) -> (..., h - 2 rim, w - 2 rim)``."""
-    return array[..., rim : array.shape[-2] - rim, rim : array.shape[-1] - rim]
-
-
-def _log_mean(scores: Tensor, dim: int) -> Tensor:
-    """Logarithms of the probabilities' means over the first axis; classes lie along ``dim``."""
-    return F.log_softmax(scores, dim).logsumexp(0) - math.log(len(scores))
+def _log_mean(scores: Tensor) -> Tensor:
+    """Logarithms of mean probabilities: ``(networks, N, classes, ...) -> (N, classes, ...)``."""
+    return F.log_softmax(scores, 2).logsumexp(0) - math.log(len(scores))

@@ -8,19 +8,14 @@ from hsi.errors import UsageError
 from hsi.models import Pooled, build_networks
 from hsi.training import Trainer, count_right
 from hsi.windows import gather_windows, pad_scene
-from tests.hsi.test_models import patch_scores
+from tests.hsi.test_models import lively, patch_scores
 from tests.hsi.test_training import CPU, make_problem
 
 NAMES = ["hybridsn", "hybridsn-bn", "hybridsn-bn-se", "hybridsn-cbam", "hybridsn-ds-gap", "mobilenet-v1"]
 
 
 def make_pool(name="hybridsn-bn", windows=(11, 15)):
-    model = build_networks(name, windows=windows, components=13, classes=3, seed=1).eval()
-    generator = torch.Generator().manual_seed(2)
-    for network in model.members:  # lively, so that probabilities differ
-        for weight in network.parameters():
-            weight.data += 0.02 * torch.randn(weight.shape, generator=generator)
-    return model
+    return Pooled([lively(name, window=window, classes=3) for window in windows]).eval()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -82,7 +77,7 @@ def test_networks_that_see_the_same_are_not_pooled(name, windows):
 
 
 def test_a_pool_of_three_is_one_network_like_any_other():
-    model = make_pool(windows=(11, 13, 17))
+    model = build_networks("hybridsn-bn", windows=(11, 13, 17), components=13, classes=3).eval()
     assert isinstance(model, Pooled)
     patches = gather_windows(torch.randn(13, 30, 30), torch.tensor([0, 5]), torch.tensor([3, 9]), model.window)
     assert model(patches).shape == (2, 3)

@@ -395,7 +395,8 @@ class TestSettings:
         record = content(tmp_path / "run" / "run.json")
         settings = record["settings"]
         assert settings["seed"] == 8
-        assert (settings["model"]["name"], settings["model"]["window"]) == ("hybridsn-se", 11)
+        model = {"name": "hybridsn-se", "window": 11, "second_window": 0, "width": None, "resolution": None}
+        assert settings["model"] == model
         assert (settings["training"]["optimiser"], settings["training"]["epochs"]) == ("adam", 2)
         assert settings["training"]["augment"] is False
         assert settings["split"]["train"] == "30"

@@ -286,7 +286,8 @@ def test_settings_of_networks_are_for_networks_where_comparators_stand_beside(co
     runs = tmp_path / "runs/compare/scene/runs"
     network, comparator = (content(next(runs.glob(f"{name}-*/run.json"))) for name in ("hybridsn-bn", "knn"))
     assert (network["seed"], network["recipe"]["epochs"], network["recipe"]["label_smoothing"]) == (3, 1, 0.1)
-    assert (comparator["settings"]["model"]["name"], comparator["settings"]["model"]["window"]) == ("knn", 11)
+    model = {"name": "knn", "window": 11, "second_window": 0, "width": None, "resolution": None}
+    assert comparator["settings"]["model"] == model
     assert comparator["settings"]["training"]["epochs"] is None
     assert "220,004" in done.stdout
     assert "Wilcoxon's smallest possible p with 1 run on shared splits is 1" in done.stdout
