@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi.errors import OutputError, UsageError
-from hsi.rasters import place_of, quiet
+from hsi.gdal import quiet
+from hsi.rasters import place_of
 from hsi.readers.envi import INTERLEAVES, header_fields
 from hsi.scene import Block, Scene
 

@@ -59,7 +59,7 @@ def read_bands(path: Path) -> NDArray[Any]:
     """All bands ``(C, H, W)`` of a raster that this package wrote."""
     import rasterio
 
-    from hsi.rasters import quiet
+    from hsi.gdal import quiet
 
     with quiet(), rasterio.open(path) as raster:
         bands: NDArray[Any] = raster.read()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi.errors import LabelError, OutputError, SceneError, SceneFileError
+from hsi.gdal import quiet
 from hsi.labels import ClassTable
 from hsi.map_sidecars import auxiliary_xml, qgis_style
 from hsi.paths import write_atomically
@@ -183,16 +183,6 @@ def _opened(path: Path, driver: str | None = None) -> Iterator[Any]:
             yield raster
     except RasterioError as error:
         raise SceneFileError(f"{path}: cannot be read as a raster ({error})") from error
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without rasterio's warning about files that have no place, which is a fact here and not a mistake."""
-    from rasterio.errors import NotGeoreferencedWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        yield
 
 
 @contextmanager

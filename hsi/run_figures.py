@@ -14,8 +14,9 @@ from hsi.errors import SceneFileError, UsageError
 from hsi.figures import ClassSpectra, RunFigures, ground_of
 from hsi.figures.layout import Image
 from hsi.figures.spectra import Progress, class_spectra
+from hsi.gdal import quiet
 from hsi.labels import ClassTable, codes_of
-from hsi.rasters import nodata_value, quiet, read_classes
+from hsi.rasters import nodata_value, read_classes
 from hsi.run_records import RunTold
 from hsi.scene import Georeference, Scene
 from hsi.splits.split import TEST, TRAIN

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from hsi.errors import SceneError, SceneFileError
+from hsi.gdal import quiet
 from hsi.labels import Colour
 from hsi.readers.places import georeference_of
 from hsi.readers.reader import (
@@ -221,14 +222,12 @@ def _spectral_axis(envi: EnviFile) -> dict[str, tuple[float, ...] | None]:
 def _georeference(envi: EnviFile) -> Georeference | None:
     """What GDAL makes of ``map info`` and ``coordinate system string``."""
     import rasterio
-    from rasterio.errors import NotGeoreferencedWarning
 
     if "map info" not in envi.fields:
         return None
-    with reading(envi.header, "an ENVI header with 'map info'"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(envi.data, driver="ENVI") as dataset:
-            return georeference_of(dataset)
+    told = reading(envi.header, "an ENVI header with 'map info'")
+    with told, quiet(), rasterio.open(envi.data, driver="ENVI") as dataset:
+        return georeference_of(dataset)
 
 
 def _texts(fields: Mapping[str, Any], key: str) -> list[str]:

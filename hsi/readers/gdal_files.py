@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from hsi.errors import SceneFileError
+from hsi.gdal import quiet
 from hsi.readers.places import georeference_of
 from hsi.readers.reader import Array, reading
 from hsi.readers.scaling import in_physical_units
@@ -28,14 +28,11 @@ def opened(path: Path, name: str, driver: str, title: str, least: int = 1) -> It
     Only ``driver`` is tried. Raises :class:`SceneFileError` that names ``path``.
     """
     import rasterio
-    from rasterio.errors import NotGeoreferencedWarning
 
-    with reading(path, title), warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(name, driver=driver) as dataset:
-            if dataset.count < least:
-                raise SceneFileError(f"{path}: holds no band, expected a raster; name one of its parts")
-            yield dataset
+    with reading(path, title), quiet(), rasterio.open(name, driver=driver) as dataset:
+        if dataset.count < least:
+            raise SceneFileError(f"{path}: holds no band, expected a raster; name one of its parts")
+        yield dataset
 
 
 def stored_scene(path: Path, opener: Opener, form: str, variable: str | None = None) -> Scene:

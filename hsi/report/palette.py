@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hsi.gdal import quiet
 from hsi.labels import Colour
 
 Floats = NDArray[np.float64]
@@ -35,15 +35,13 @@ def raster_colours(path: Path) -> dict[int, Colour]:
     Black is left out, because it is also what a palette holds for values that it does not know.
     """
     import rasterio
-    from rasterio.errors import NotGeoreferencedWarning, RasterioError
+    from rasterio.errors import RasterioError
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        try:
-            with rasterio.open(path) as raster:
-                palette = raster.colormap(1)
-        except (RasterioError, ValueError):
-            return {}
+    try:
+        with quiet(), rasterio.open(path) as raster:
+            palette = raster.colormap(1)
+    except (RasterioError, ValueError):
+        return {}
     return {value: (red, green, blue) for value, (red, green, blue, _) in palette.items() if red or green or blue}
 
 
