@@ -15,7 +15,7 @@ def auxiliary_xml(table: ClassTable, nodata: int) -> str:
     """GDAL's "persistent auxiliary metadata": https://gdal.org/en/stable/drivers/raster/gtiff.html"""
     root = ElementTree.Element("PAMDataset")
     band = ElementTree.SubElement(root, "PAMRasterBand", band="1")
-    names = dict(zip(table.ids, map(_printable, table.names), strict=True))
+    names = dict(zip(table.ids, map(printable, table.names), strict=True))
     categories = ElementTree.SubElement(band, "CategoryNames")
     for i in range(table.ids[-1] + 1):  # GDAL finds a name by its position
         ElementTree.SubElement(categories, "Category").text = names.get(i, NO_DATA_NAME if i == nodata else "")
@@ -42,12 +42,12 @@ def qgis_style(table: ClassTable) -> str:
     palette = ElementTree.SubElement(renderer, "colorPalette")
     for i, name, (red, green, blue) in zip(table.ids, table.names, table.colours, strict=True):
         colour = f"#{red:02x}{green:02x}{blue:02x}"
-        ElementTree.SubElement(palette, "paletteEntry", value=str(i), label=_printable(name), color=colour, alpha="255")
+        ElementTree.SubElement(palette, "paletteEntry", value=str(i), label=printable(name), color=colour, alpha="255")
     ElementTree.SubElement(root, "blendMode").text = "0"
     return "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n" + _serialised(root)
 
 
-def _printable(name: str) -> str:
+def printable(name: str) -> str:
     """A name without the control characters that XML has no way to hold."""
     return "".join(letter if letter.isprintable() else " " for letter in name)
 

@@ -266,21 +266,25 @@ def write(out: Path, report: dict[str, Any]) -> None:
 
 
 def class_codes(table: ClassTable, reference: LabelMap) -> list[int]:
-    """For each class of the reference its position in the map's table, by name, whatever the case.
+    """For each class of the reference its position in the map's table, by name, whatever the case and the spaces.
 
     Where one side names its classes by nothing but their ids, the ids count. Raises :class:`LabelError` for a class
     that the map does not know.
     """
     from hsi.errors import LabelError
+    from hsi.map_sidecars import printable
+
+    def key(name: str) -> str:
+        return " ".join(printable(name).split()).casefold()
 
     theirs = reference.table
-    ours = [name.strip().casefold() for name in table.names]
-    wanted = [name.strip().casefold() for name in theirs.names]
+    ours = [key(name) for name in table.names]
+    wanted = [key(name) for name in theirs.names]
     if set(wanted) <= set(ours):
         return [ours.index(name) for name in wanted]
     if (only_numbered(table) or only_numbered(theirs)) and set(theirs.ids) <= set(table.ids):
         return [table.ids.index(i) for i in theirs.ids]
-    strange = [name for name, key in zip(theirs.names, wanted, strict=True) if key not in ours]
+    strange = [name for name, asked in zip(theirs.names, wanted, strict=True) if asked not in ours]
     raise LabelError(
         f"{reference.source}: the map has no class {', '.join(strange[:5])}; it has {', '.join(table.names)}"
     )

@@ -79,18 +79,20 @@ class TestAgreement:
         report, _ = evaluate(write_map(ids), file_makers.tiff(tmp_path / "truth.tif", truth, **GRID))
         check_like_sklearn(report, truth[truth > 0], ids[truth > 0])
 
-    def test_by_polygons(self, pair, write_map, evaluate, tmp_path):
+    @pytest.mark.parametrize("name", ["soy", "so\ty\x07"])  # a map's names hold no control characters
+    def test_by_polygons(self, pair, write_map, evaluate, tmp_path, name):
         ids, _ = pair
         ring = [[500000, 4480000], [500100, 4480000], [500100, 4479900], [500000, 4479900], [500000, 4480000]]
         feature = {
             "type": "Feature",
-            "properties": {"class": "soy"},
+            "properties": {"class": name},
             "geometry": {"type": "Polygon", "coordinates": [ring]},
         }
         crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32616"}}
         content = {"type": "FeatureCollection", "crs": crs, "features": [feature]}
         (tmp_path / "reference.geojson").write_text(json.dumps(content))
-        report, _ = evaluate(write_map(ids), tmp_path / "reference.geojson", "--label-field", "class")
+        mapped = write_map(ids, TABLE.renamed({2: name}))
+        report, _ = evaluate(mapped, tmp_path / "reference.geojson", "--label-field", "class")
         assert report["overall_accuracy"] == pytest.approx(np.mean(ids[:5, :5] == 2))
         assert sum(row["test"] for row in report["classes"]) == 25
 
