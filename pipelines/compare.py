@@ -97,7 +97,7 @@ def command(
     if only:
         experiment = choose_rows(experiment, _listed(only))
     out = out or Path("runs") / "compare" / what.stem
-    check_folder(out)
+    check_folder(out, experiment.title)
     if scheduler and jobs > 1:
         raise UsageError("--jobs is for this machine; with --scheduler there is a run for each thread of its workers")
     compare(experiment, where, out, Execution(jobs, scheduler, figures, dry_run))
@@ -144,8 +144,8 @@ def _listed(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def check_folder(out: Path) -> None:
-    """Raise :class:`OutputError` for a folder that holds something other than a comparison."""
+def check_folder(out: Path, title: str) -> None:
+    """Raise :class:`OutputError` for a folder that holds something other than a comparison of that title."""
     from hsi.errors import OutputError
 
     if out.exists() and not out.is_dir():
@@ -154,6 +154,23 @@ def check_folder(out: Path) -> None:
         raise OutputError(f"{out}: holds files that are no comparison, so it is left alone: choose another --out")
     if (out / "run.json").exists():
         raise OutputError(f"{out}: is the folder of a single run: choose another --out")
+    before = _title_in(out / "comparison.json")
+    if before not in (None, title):
+        raise OutputError(
+            f"{out}: holds the tables of '{before}', which those of '{title}' would replace: choose another --out, or "
+            "delete its comparison.json"
+        )
+
+
+def _title_in(record: Path) -> Any:
+    """The title in a comparison's record; None where there is none to be read."""
+    from hsi.errors import SceneFileError
+    from hsi.run_records import read_json
+
+    try:
+        return read_json(record).get("title")
+    except SceneFileError:
+        return None
 
 
 @dataclass(frozen=True)

@@ -192,6 +192,16 @@ def test_a_run_that_fails_is_reported_and_the_rest_stands(compare, experiment, t
     assert len(compare.names) == 2
 
 
+def test_the_tables_of_another_comparison_are_left_alone(compare, experiment, tmp_path):
+    assert compare(experiment(seeds=1)).code == 0
+    before = content(tmp_path / "runs/compare/trial/comparison.json")
+    done = compare(experiment(seeds=1, title="Another trial"))
+    assert done.code == 1
+    assert "holds the tables of 'A trial', which those of 'Another trial' would replace" in done.complaints[-1]
+    assert content(tmp_path / "runs/compare/trial/comparison.json") == before
+    assert compare(experiment(seeds=1, title="Another trial"), "--out", "other").code == 0
+
+
 def test_no_table_is_made_of_nothing(compare, experiment, tmp_path):
     wide = {"name": "too wide", "settings": {"model": {"name": "position", "window": 41}}}
     done = compare(experiment(rows=[wide]))
