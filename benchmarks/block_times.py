@@ -23,20 +23,20 @@ import torch
 from report import write_results
 from streaming import RESULTS, Cube
 
-from hsi.bundle import Bundle
-from hsi.config import load_settings
-from hsi.familiarity import learn_familiarity
-from hsi.labels import default_table
-from hsi.map_writing import map_writer
-from hsi.mapping import MapOptions, classify_strip
-from hsi.matching import BandList, BandMatch
+from hsi.core.labels import default_table
+from hsi.core.scene import Block, Scene
+from hsi.core.synthetic import make_scene
+from hsi.inference.map_files import map_writer
+from hsi.inference.model_file import Bundle
+from hsi.inference.novelty import learn_familiarity
+from hsi.inference.predict import MapOptions, classify_strip
+from hsi.inference.resume import PartialMap
+from hsi.inference.strips import read_strip
+from hsi.io import open_scene
 from hsi.models import build_model
-from hsi.partial_map import PartialMap
-from hsi.readers import open_scene
-from hsi.reducers import fit_reducer, reduce_scene
-from hsi.scene import Block, Scene
-from hsi.streaming import read_strip
-from hsi.synthetic import make_scene
+from hsi.preprocessing.band_matching import BandList, BandMatch
+from hsi.preprocessing.reducers import fit_reducer, reduce_scene
+from hsi.settings import load_settings
 
 CLASSES, COMPONENTS, WINDOW, TILE = 8, 13, 11, 160
 TASKS = 300  # that do nothing, to see what the scheduler needs

@@ -18,7 +18,7 @@ import click
 from report import write_results
 from scipy.io import savemat
 
-from hsi.synthetic import make_scene
+from hsi.core.synthetic import make_scene
 
 RESULTS = Path(__file__).parent / "results"
 SCENE = {"height": 110, "width": 110, "bands": 200, "classes": 6, "field": 3, "noise": 0.08, "labelled_share": 0.35}

@@ -18,13 +18,13 @@ import numpy as np
 from report import write_results
 
 import hsi
-from hsi.config import DenoisingSettings
-from hsi.denoising import NoiseLevels, add_noise, denoised_scene
-from hsi.denoising.measuring import compare
-from hsi.flow.denoising import fit_denoising
-from hsi.flow.record import machine, versions
-from hsi.readers import open_labels, open_scene
-from hsi.scene import Scene, scene_from_array
+from hsi.core.scene import Scene, scene_from_array
+from hsi.io import open_labels, open_scene
+from hsi.preprocessing.denoisers import NoiseLevels, add_noise, denoised_scene
+from hsi.preprocessing.denoisers.quality import compare
+from hsi.settings import DenoisingSettings
+from hsi.workflows.denoise import fit_denoising
+from hsi.workflows.provenance import machine, versions
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results" / "denoise" / "denoising.json"
 LEVELS = {

@@ -19,12 +19,12 @@ import torch
 from report import write_results
 from torch import nn
 
-from hsi.bundle import load_bundle
-from hsi.rasters import read_classes
-from hsi.readers import open_labels, open_scene
-from hsi.reducers import reduce_scene
-from hsi.scene import survey_scene
-from hsi.windows import gather_windows
+from hsi.core.scene import survey_scene
+from hsi.inference.model_file import load_bundle
+from hsi.io import open_labels, open_scene
+from hsi.io.geotiff import read_classes
+from hsi.models.windows import gather_windows
+from hsi.preprocessing.reducers import reduce_scene
 
 RESULTS = Path(__file__).parent / "results"
 WINDOWS = 1024  # classified at a time

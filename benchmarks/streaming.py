@@ -24,9 +24,9 @@ import numpy as np
 import torch
 from report import write_results
 
-from hsi.devices import describe_device, resolve_device
-from hsi.memory import parse_memory
-from hsi.synthetic import make_scene
+from hsi.core.devices import describe_device, resolve_device
+from hsi.core.memory import parse_memory
+from hsi.core.synthetic import make_scene
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"

@@ -10,9 +10,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from hsi.rasters import read_classes
-from hsi.readers import open_labels, open_scene
-from hsi.scenes import recognise
+from hsi.io import open_labels, open_scene
+from hsi.io.benchmark_scenes import recognise
+from hsi.io.geotiff import read_classes
 
 HERE = Path(__file__).parent / "images"
 RIGHT, WRONG, PAPER = (0.16, 0.44, 0.70), (0.90, 0.45, 0.07), (0.93, 0.93, 0.93)

@@ -16,10 +16,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from hsi.figures import false_colour
-from hsi.rasters import read_classes
-from hsi.readers import open_labels, open_scene
-from hsi.synthetic import make_scene, synthetic_georeference
+from hsi.core.synthetic import make_scene, synthetic_georeference
+from hsi.io import open_labels, open_scene
+from hsi.io.geotiff import read_classes
+from hsi.report.figures import false_colour
 
 HERE = Path(__file__).parent
 NAMES = ("water", "wheat", "maize", "meadow", "forest", "bare soil")

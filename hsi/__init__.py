@@ -14,12 +14,12 @@ from hsi.version import __version__
 if TYPE_CHECKING:
     from hsi.api import classify
     from hsi.classification import Classification
-    from hsi.classifier import HybridSNClassifier
-    from hsi.config import Settings, load_settings
+    from hsi.core.labels import ClassTable, LabelMap
+    from hsi.core.scene import Scene
     from hsi.errors import HsiError
-    from hsi.labels import ClassTable, LabelMap
-    from hsi.opening import open_labels, open_scene
-    from hsi.scene import Scene
+    from hsi.estimator import HybridSNClassifier
+    from hsi.settings import Settings, load_settings
+    from hsi.workflows.open_any import open_labels, open_scene
 
 __all__ = [
     "ClassTable",
@@ -37,17 +37,17 @@ __all__ = [
 ]
 
 _HOMES = {
-    "ClassTable": "labels",
+    "ClassTable": "core.labels",
     "Classification": "classification",
     "HsiError": "errors",
-    "HybridSNClassifier": "classifier",
-    "LabelMap": "labels",
-    "Scene": "scene",
-    "Settings": "config",
+    "HybridSNClassifier": "estimator",
+    "LabelMap": "core.labels",
+    "Scene": "core.scene",
+    "Settings": "settings",
     "classify": "api",
-    "load_settings": "config",
-    "open_labels": "opening",
-    "open_scene": "opening",
+    "load_settings": "settings",
+    "open_labels": "workflows.open_any",
+    "open_scene": "workflows.open_any",
 }
 
 

@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 import numpy as np
 
 from hsi.classification import COMMAND, Classification
-from hsi.config import Settings, load_settings
-from hsi.dataarrays import is_dataarray
+from hsi.core.events import listening
+from hsi.core.listeners import Kept, listener_for
+from hsi.core.reading_options import LabelOptions, SceneOptions
 from hsi.errors import UsageError
-from hsi.flow.classifying import Assessed, map_and_assess, write_run
-from hsi.flow.fitting import check_names
-from hsi.flow.inputs import prepare_inputs
-from hsi.flow.reading import LabelOptions, SceneOptions
-from hsi.flow.record import Stopwatch
-from hsi.flow.run_folder import check_free, run_folder
-from hsi.flow.settling import settle
-from hsi.listeners import Kept, listener_for
-from hsi.opening import open_any_labels, open_any_scene
-from hsi.telling import listening
+from hsi.io.dataarray import is_dataarray
+from hsi.settings import Settings, load_settings
+from hsi.workflows.classify import Assessed, map_and_assess, write_run
+from hsi.workflows.fit import check_names
+from hsi.workflows.inputs import prepare_inputs
+from hsi.workflows.open_any import open_any_labels, open_any_scene
+from hsi.workflows.provenance import Stopwatch
+from hsi.workflows.resolve import settle
+from hsi.workflows.run_folder import check_free, run_folder
 
 if TYPE_CHECKING:
-    from hsi.opening import LabelsLike, SceneLike
+    from hsi.workflows.open_any import LabelsLike, SceneLike
 
 SETTINGS = {
     "model": "model.name",
@@ -165,8 +165,8 @@ def _result(
     assessed: Assessed, place: Path, watch: Stopwatch, listener: Kept, array: Any, folder: Path | None = None
 ) -> Classification:
     """The result of a run whose map lies in ``place``, read into memory; ``folder`` is where it stays."""
-    from hsi.map_arrays import read_bands
-    from hsi.rasters import nodata_value
+    from hsi.inference.map_arrays import read_bands
+    from hsi.io.geotiff import nodata_value
 
     inputs, mapped = assessed.inputs, assessed.mapped
     layers = {kind: place / f"{kind}.tif" for kind in ("confidence", "probabilities")}

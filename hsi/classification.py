@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi import markup
-from hsi.dataarrays import class_attributes, map_like, placed
-from hsi.flow.classifying import Assessed, write_run
-from hsi.flow.record import Stopwatch
-from hsi.flow.run_folder import run_folder
-from hsi.sections import interval, percent
+from hsi.core import notebook as markup
+from hsi.io.dataarray import class_attributes, map_like, placed
+from hsi.report.sections import interval, percent
+from hsi.workflows.classify import Assessed, write_run
+from hsi.workflows.provenance import Stopwatch
+from hsi.workflows.run_folder import run_folder
 
 if TYPE_CHECKING:
     import xarray
 
-    from hsi.config import Settings
-    from hsi.labels import ClassTable, LabelMap
-    from hsi.scene import Scene
+    from hsi.core.labels import ClassTable, LabelMap
+    from hsi.core.scene import Scene
+    from hsi.settings import Settings
     from hsi.splits import Split
 
 COMMAND = ("hsi.classify",)  # what run.json names where a command line would be

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from .command import Command
-from .terminal import say, show_text
+from .cli_support.help import Command
+from .cli_support.terminal import say, show_text
 
 VARIANTS = "hybridsn,hybridsn-bn,hybridsn-se,hybridsn-cbam"
 EPILOG = """\b
@@ -44,7 +44,7 @@ def command(
     The conventional way takes patches in batches through the whole network, as other tools do. All figures are of one
     run: medians after a warm-up, and ratios between them. It takes some ten minutes on two cores.
     """
-    from hsi.flow.run_folder import check_free_file
+    from hsi.workflows.run_folder import check_free_file
 
     from .bench_tables import to_markdown
     from .benching import Sizes, check_models, measure
@@ -65,7 +65,7 @@ def command(
 
 def write_both(out: Path, record: dict[str, Any], text: str) -> None:
     """The record as JSON and its tables as Markdown, each complete or not there."""
-    from hsi.paths import write_atomically
+    from hsi.core.files import write_atomically
 
     out.parent.mkdir(parents=True, exist_ok=True)
     for path, content in ((out, json.dumps(record, indent=2) + "\n"), (out.with_suffix(".md"), text)):

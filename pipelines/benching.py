@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsi.flow.record import machine, peak_memory, versions
+from hsi.workflows.provenance import machine, peak_memory, versions
 
-from .terminal import progress
+from .cli_support.terminal import progress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,9 +64,9 @@ class Prepared:
     """A scene's components ``(K, H, W)``, class codes and the training pixels of ``--train 10%``, seed 0."""
 
     def __init__(self, path: Path, sizes: Sizes) -> None:
-        from hsi.config import ReducerSettings
-        from hsi.readers import open_labels, open_scene
-        from hsi.reducers import fit_reducer, reduce_cube
+        from hsi.io import open_labels, open_scene
+        from hsi.preprocessing.reducers import fit_reducer, reduce_cube
+        from hsi.settings import ReducerSettings
         from hsi.splits import make_split, parse_amount
 
         scene = open_scene(path)
@@ -82,7 +82,7 @@ class Prepared:
 def measure(path: Path | None, names: tuple[str, ...], sizes: Sizes, *, device: str, scratch: Path) -> dict[str, Any]:
     """All figures as one record."""
     from hsi.benchmarking import machine_rates
-    from hsi.devices import describe_device, resolve_device
+    from hsi.core.devices import describe_device, resolve_device
 
     where = resolve_device(device)
     scene = path or write_scene(scratch / "scene.npz")
@@ -115,7 +115,7 @@ def measure(path: Path | None, names: tuple[str, ...], sizes: Sizes, *, device: 
 
 def write_scene(path: Path) -> Path:
     """A generated scene with its ground truth."""
-    from hsi.synthetic import make_scene
+    from hsi.core.synthetic import make_scene
 
     sizes: dict[str, Any] = LIKE_INDIAN_PINES
     cube, labels, _ = make_scene(**sizes)
@@ -178,10 +178,10 @@ def peak_of(way: str, name: str, path: Path, sizes: Sizes, device_name: str) -> 
 
     from hsi.benchmarking import conventional_pass, conventional_scores
     from hsi.benchmarking.engines import dense_scores
-    from hsi.config import TrainingSettings
-    from hsi.devices import resolve_device
-    from hsi.training import Trainer
-    from hsi.windows import pad_scene
+    from hsi.core.devices import resolve_device
+    from hsi.models.windows import pad_scene
+    from hsi.settings import TrainingSettings
+    from hsi.training.trainer import Trainer
 
     scene, device = Prepared(path, sizes), resolve_device(device_name)
     model = network(name, sizes.components, sizes.window, scene.classes)
@@ -243,7 +243,7 @@ def target_row(path: Path, scratch: Path, device: str) -> dict[str, Any]:
 
     Test pixels choose nothing that is used elsewhere: this tells how long a given accuracy takes.
     """
-    from hsi.config import USUAL_WINDOW
+    from hsi.settings import USUAL_WINDOW
 
     tried = []
     for epochs in EPOCHS_TRIED:

@@ -6,19 +6,19 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hsi.flow.run_report import REPORT
+from hsi.workflows.html import REPORT
 
-from .terminal import say
+from .cli_support.terminal import say
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hsi.mapping import MapOptions
+    from hsi.inference.predict import MapOptions
 
 
 def layer_files(out: Path, options: MapOptions) -> list[Path]:
     """The rasters that a map with these options consists of, the map first."""
-    from hsi.mapping import sibling
+    from hsi.inference.predict import sibling
 
     kinds = {"confidence": True, "probabilities": options.probabilities, "novelty": options.novelty}
     return [out, *(sibling(out, kind) for kind, wanted in kinds.items() if wanted)]
@@ -26,7 +26,7 @@ def layer_files(out: Path, options: MapOptions) -> list[Path]:
 
 def older_files(out: Path) -> list[Path]:
     """What a map of this name may have had beside it; with another map it would be wrong."""
-    from hsi.mapping import MapOptions
+    from hsi.inference.predict import MapOptions
 
     layers = layer_files(out, MapOptions(probabilities=True, novelty=True))[1:]
     return [*layers, map_report(out)] if out.exists() else []
@@ -39,7 +39,7 @@ def map_report(map_path: Path) -> Path:
 
 def confidence_beside(map_path: Path) -> Path | None:
     """The confidence that ``hsi predict`` or ``hsi classify`` wrote with a map, unless the map was smoothed since."""
-    from hsi.mapping import sibling
+    from hsi.inference.predict import sibling
 
     smooth = record_of(map_path).get("smooth")
     beside = sibling(map_path, "confidence")
@@ -68,7 +68,7 @@ def record_of(map_path: Path) -> dict[str, Any]:
 
 def split_of_run(map_path: Path, shape: tuple[int, ...]) -> NDArray[Any] | None:
     """The codes ``shape`` (H, W) of ``split.tif`` of the run that a map is from; None where there is none."""
-    from hsi.rasters import read_classes
+    from hsi.io.geotiff import read_classes
 
     path = of_run(map_path, "split.tif")
     codes = read_classes(path) if path else None

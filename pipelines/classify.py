@@ -8,20 +8,20 @@ from typing import Any
 
 import click
 
-from hsi.flow.classifying import asked_for, classify, run_name
-from hsi.flow.fitting import check_names
-from hsi.flow.inputs import read_inputs
-from hsi.flow.keeping import Keeping
-from hsi.flow.learning import repeatable
-from hsi.flow.record import Stopwatch
-from hsi.flow.run_folder import check_free, run_folder
-from hsi.flow.settling import detail_settings, settle
+from hsi.workflows.classify import asked_for, classify, run_name
+from hsi.workflows.fit import check_names
+from hsi.workflows.inputs import read_inputs
+from hsi.workflows.learning import repeatable
+from hsi.workflows.provenance import Stopwatch
+from hsi.workflows.resolve import detail_settings, settle
+from hsi.workflows.resume import Keeping
+from hsi.workflows.run_folder import check_free, run_folder
 
-from .command import Command
-from .input_options import LabelOptions, SceneOptions, label_options, scene_options
-from .options import overrides_of, resume_options, setting_options
-from .outputs import show_accuracy, show_written
-from .processes import own_place, training_group
+from .cli_support.help import Command
+from .cli_support.input_options import LabelOptions, SceneOptions, label_options, scene_options
+from .cli_support.options import overrides_of, resume_options, setting_options
+from .cli_support.results import show_accuracy, show_written
+from .cli_support.torchrun import own_place, training_group
 
 EPILOG = """\b
 Examples:
@@ -67,7 +67,7 @@ def command(
     SCENE is a .mat, .npy or .npz file, an ENVI header or a GeoTIFF. Labels are looked for in the same file, then in
     a sibling *_gt file.
     """
-    from hsi.config import load_settings
+    from hsi.settings import load_settings
 
     settings = load_settings(config, overrides_of(options))
     out = out or Path("runs") / scene_path.stem / run_name(settings)

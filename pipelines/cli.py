@@ -12,16 +12,16 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from hsi.core.events import listening
+from hsi.core.interrupts import ending_interrupts, exit_code
 from hsi.errors import HelpedError, HsiError, UnknownNameError
-from hsi.flow.interrupts import ending_interrupts, exit_code
-from hsi.telling import listening
 from hsi.version import __version__
 
-from . import verbosity
-from .command import Command
-from .listening import Terminal
-from .plain import plain
-from .processes import check_command, is_helper, launched
+from .cli_support import verbosity
+from .cli_support.help import Command
+from .cli_support.listening import Terminal
+from .cli_support.plain import plain
+from .cli_support.torchrun import check_command, is_helper, launched
 
 # shown by --help without importing what they need
 COMMANDS = {
@@ -92,7 +92,7 @@ class LazyGroup(Command, click.Group):
 def cli(context: click.Context) -> None:
     """Land-cover maps and believable accuracy tables from hyperspectral cubes."""
     if launched():
-        from .terminal import hush
+        from .cli_support.terminal import hush
 
         check_command(str(context.invoked_subcommand))
         if is_helper():
@@ -160,7 +160,7 @@ def _warn_in_one_line(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
 ) -> None:
     """Show what a library warns of as this package's own warnings are shown."""
-    from .terminal import warn
+    from .cli_support.terminal import warn
 
     warn(" ".join(str(message).split()))
 

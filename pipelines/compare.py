@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .choices import completes, model_names
-from .command import Command
-from .input_options import LabelOptions, SceneOptions, label_options, scene_options
-from .options import overrides_of, setting_options
-from .terminal import progress, report, say, warn
+from .cli_support.completion import completes, model_names
+from .cli_support.help import Command
+from .cli_support.input_options import LabelOptions, SceneOptions, label_options, scene_options
+from .cli_support.options import overrides_of, setting_options
+from .cli_support.terminal import progress, report, say, warn
 
 if TYPE_CHECKING:
-    from hsi.experiment import Experiment
-    from hsi.finished_runs import FailedRun, FinishedRun
+    from hsi.experiments.results import FailedRun, FinishedRun
+    from hsi.experiments.spec import Experiment
 
     from .jobs import Job
     from .planning import PlacedRun, Plan
@@ -85,7 +85,7 @@ def command(
     or the version of hsi changed, so the same command goes on after an interrupt. Tables are made anew each time.
     """
     from hsi.errors import UsageError
-    from hsi.experiment import choose_rows, parse_seeds
+    from hsi.experiments.spec import choose_rows, parse_seeds
 
     overrides = overrides_of(options)
     if what.suffix.lower() in YAML or not (models or what.exists() or what.suffix):
@@ -105,7 +105,7 @@ def command(
 
 def _from_file(path: Path, others: Sequence[Any], labels: LabelOptions, scene: SceneOptions) -> tuple[Experiment, str]:
     from hsi.errors import UsageError
-    from hsi.experiment import find_experiment, load_experiment
+    from hsi.experiments.spec import find_experiment, load_experiment
 
     if any(other is not None for other in others) or labels.given or scene != SceneOptions():
         raise UsageError(
@@ -124,8 +124,8 @@ def _from_scene(
     labels: LabelOptions,
     scene: SceneOptions,
 ) -> Experiment:
-    from hsi.config import settings_values
     from hsi.errors import UsageError
+    from hsi.settings import settings_values
 
     from .planning import scene_experiment
 
@@ -165,7 +165,7 @@ def check_folder(out: Path, title: str) -> None:
 def _title_in(record: Path) -> Any:
     """The title in a comparison's record; None where there is none to be read."""
     from hsi.errors import SceneFileError
-    from hsi.run_records import read_json
+    from hsi.report.records import read_json
 
     try:
         return read_json(record).get("title")
@@ -191,7 +191,7 @@ def compare(experiment: Experiment, where: str, out: Path, how: Execution) -> No
     """
     from hsi.errors import ComparisonError
 
-    from .compared import show_comparison, sum_up
+    from .cli_support.compared import show_comparison, sum_up
     from .planning import make_plan, show_plan
 
     plan = make_plan(experiment, where, out)
@@ -214,14 +214,14 @@ def compare(experiment: Experiment, where: str, out: Path, how: Execution) -> No
 
 def finished_run(run: PlacedRun) -> FinishedRun | None:
     """What a run left, when it is finished."""
-    from hsi.finished_runs import read_finished
+    from hsi.experiments.results import read_finished
 
     return read_finished(run.planned, run.folder)
 
 
 def about_this(plan: Plan) -> dict[str, Any]:
     """How the comparison came to be."""
-    from hsi.flow.record import versions
+    from hsi.workflows.provenance import versions
 
     scene = plan.experiment.scene
     return {
@@ -270,7 +270,7 @@ def run_missing(plan: Plan, finished: Sequence[PlacedRun], how: Execution) -> li
 
 def _ended(run: PlacedRun, job: Job, code: int, seconds: float) -> list[FailedRun]:
     """Say how a run ended; it is returned if it failed."""
-    from hsi.finished_runs import FailedRun
+    from hsi.experiments.results import FailedRun
 
     from .jobs import last_line
 

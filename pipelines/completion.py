@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from .choices import Choice
-from .command import Command
+from .cli_support.completion import Choice
+from .cli_support.help import Command
 
 SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_HSI_COMPLETE"

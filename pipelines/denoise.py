@@ -10,23 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hsi.flow.denoising import Denoising, check_denoising, fit_denoising
-from hsi.flow.denoising_report import denoising_tables
-from hsi.flow.inputs import bad_pixels, check_usable, choose_input_bands, open_input_scene, survey_bands
-from hsi.flow.record import Stopwatch, hash_inputs, machine, peak_memory, versions
-from hsi.flow.report_facts import denoising_facts
-from hsi.flow.run_folder import check_free_file
-from hsi.flow.unfinished import unfinished_files
+from hsi.preprocessing.denoisers.denoiser import Denoising
+from hsi.report.html.denoising import denoising_tables
+from hsi.report.html.provenance import denoising_facts
+from hsi.workflows.denoise import check_denoising, fit_denoising
+from hsi.workflows.inputs import bad_pixels, check_usable, choose_input_bands, open_input_scene, survey_bands
+from hsi.workflows.provenance import Stopwatch, hash_inputs, machine, peak_memory, versions
+from hsi.workflows.run_folder import check_free_file
+from hsi.workflows.unfinished import unfinished_files
 
-from .choices import COMPLETED
-from .command import Command
-from .input_options import SceneOptions, cube_options
-from .terminal import progress, say, warn
+from .cli_support.completion import COMPLETED
+from .cli_support.help import Command
+from .cli_support.input_options import SceneOptions, cube_options
+from .cli_support.terminal import progress, say, warn
 
 if TYPE_CHECKING:
-    from hsi.bands import BandChoice
-    from hsi.config import DenoisingSettings
-    from hsi.scene import Scene, Survey
+    from hsi.core.scene import Scene, Survey
+    from hsi.preprocessing.bands import BandChoice
+    from hsi.settings import DenoisingSettings
 
 EPILOG = """\b
 Examples:
@@ -72,8 +73,8 @@ def command(
     Beside the cube come a record (.json) and a report (.html) with bands before and after, and PSNR, SSIM and spectral
     angle on noise that was added and is known.
     """
-    from hsi.cubes import check_cube_name, cube_files
-    from hsi.memory import free_memory, parse_memory, resident_memory
+    from hsi.core.memory import free_memory, parse_memory, resident_memory
+    from hsi.io.cubes import check_cube_name, cube_files
 
     settings = denoising_settings(given, device)
     check_cube_name(out)
@@ -109,10 +110,10 @@ class Job:
 
 def denoising_settings(given: dict[str, Any], device: str | None) -> DenoisingSettings:
     """The options as settings; raises :class:`UsageError` for one that has no effect on the method."""
-    from hsi.config import DenoisingSettings, validated
-    from hsi.denoising import DENOISERS
-    from hsi.devices import resolve_device
+    from hsi.core.devices import resolve_device
     from hsi.errors import UsageError
+    from hsi.preprocessing.denoisers import DENOISERS
+    from hsi.settings import DenoisingSettings, validated
 
     settings = validated(DenoisingSettings, given)
     check_denoising(settings)
@@ -140,10 +141,10 @@ def prepare(path: Path, options: SceneOptions) -> Job:
 
 def plan_rows(scene: Scene, limit: int) -> tuple[int, int]:
     """Rows to write at a time, and bytes that cleaning a piece may take. Raises :class:`UsageError` for too little."""
-    from hsi.cubes import STRIP
-    from hsi.denoising.applying import WORKING_BYTES
+    from hsi.core.memory import MB, resident_memory
     from hsi.errors import UsageError
-    from hsi.memory import MB, resident_memory
+    from hsi.io.cubes import STRIP
+    from hsi.preprocessing.denoisers.denoised_scene import WORKING_BYTES
 
     row = scene.width * len(scene.bands) * (3 * scene.dtype.itemsize + 8)
     left = limit - resident_memory() - 400 * MB  # what the libraries, moments and GDAL's cache take
@@ -159,9 +160,9 @@ def write_cube(path: Path, job: Job, done: Denoising, rows: int, budget: int, ad
     """Write the cube, ``rows`` rows at a time; only chosen bands of valid pixels are others than in the file."""
     import rasterio
 
-    from hsi.cubes import cube_writer
-    from hsi.denoising.applying import clean_stored
-    from hsi.scene import Block
+    from hsi.core.scene import Block
+    from hsi.io.cubes import cube_writer
+    from hsi.preprocessing.denoisers.denoised_scene import clean_stored
 
     scene = job.scene
     note = f"Denoised by hsi: {done.denoiser.describe()}"
@@ -174,9 +175,9 @@ def write_cube(path: Path, job: Job, done: Denoising, rows: int, budget: int, ad
 
 def write_report(path: Path, job: Job, done: Denoising, watch: Stopwatch) -> None:
     """The record and the page beside the cube, whose pictures are read from what was written."""
-    from hsi.cubes import cube_files
-    from hsi.readers import open_scene
-    from hsi.report import Report, write_report_page
+    from hsi.io import open_scene
+    from hsi.io.cubes import cube_files
+    from hsi.report.html import Report, write_report_page
 
     after = open_scene(path).keep_bands(job.used.bands)
     record = describe(job, done, watch)
@@ -194,7 +195,7 @@ def write_report(path: Path, job: Job, done: Denoising, watch: Stopwatch) -> Non
 
 def describe(job: Job, done: Denoising, watch: Stopwatch) -> dict[str, Any]:
     """What was done and how well: the record beside the cube."""
-    from hsi.readers.remote import is_remote
+    from hsi.io.formats.remote import is_remote
 
     source = job.scene.source
     assert source is not None, "opened from a file"

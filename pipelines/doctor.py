@@ -13,11 +13,11 @@ from typing import Any
 
 import click
 
-from hsi.flow.record import machine, usable_cores, versions
+from hsi.workflows.provenance import machine, usable_cores, versions
 
-from .choices import cache_folder
-from .command import Command
-from .terminal import progress, say_wrapped
+from .cli_support.completion import cache_folder
+from .cli_support.help import Command
+from .cli_support.terminal import progress, say_wrapped
 
 GOOD, LACKING, BROKEN = "ok", "missing", "broken"  # only what is broken keeps hsi from working
 RASTER_DRIVERS = {
@@ -134,7 +134,7 @@ def check_packages() -> Iterator[Finding]:
 
 def check_configs() -> Iterator[Finding]:
     """The configurations that come with the package."""
-    from hsi.paths import config_dir
+    from hsi.core.files import config_dir
 
     yield Finding("versions", "configurations", GOOD, str(config_dir()))
 
@@ -164,7 +164,7 @@ def check_devices() -> Iterator[Finding]:
     """What networks can run on."""
     import torch
 
-    from hsi.devices import bfloat16_pays, describe_device, resolve_device
+    from hsi.core.devices import bfloat16_pays, describe_device, resolve_device
 
     cpu = torch.device("cpu")
     features = [torch.backends.cpu.get_cpu_capability()]
@@ -188,7 +188,7 @@ def check_machine() -> Iterator[Finding]:
     """Processor, threads and memory."""
     import psutil
 
-    from hsi.memory import free_memory
+    from hsi.core.memory import free_memory
 
     told = machine()
     yield Finding("machine", "processor", GOOD, str(told["processor"]))

@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from hsi.flow.inputs import open_input_labels
-from hsi.flow.run_folder import check_free_file
-from hsi.flow.run_report import REPORT
+from hsi.workflows.html import REPORT
+from hsi.workflows.inputs import open_input_labels
+from hsi.workflows.run_folder import check_free_file
 
 from .beside import confidence_beside, split_of_run
-from .choices import Choice
-from .command import Command
-from .input_options import LabelOptions, label_options
-from .outputs import show_accuracy, show_estimate
+from .cli_support.completion import Choice
+from .cli_support.help import Command
+from .cli_support.input_options import LabelOptions, label_options
+from .cli_support.results import show_accuracy, show_estimate
+from .cli_support.terminal import progress, say, warn
 from .reporting import write_evaluation_report
-from .terminal import progress, say, warn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hsi.estimation import Design
-    from hsi.labels import ClassTable, LabelMap
-    from hsi.metrics import ConfusionMatrix
-    from hsi.scene import Scene
+    from hsi.accuracy.area_estimation import Design
+    from hsi.accuracy.metrics import ConfusionMatrix
+    from hsi.core.labels import ClassTable, LabelMap
+    from hsi.core.scene import Scene
 
 DESIGN = Choice(("simple", "stratified"))
 FIGURE = "reliability.png"
@@ -121,16 +121,16 @@ class Pair:
 
     def confusion(self) -> ConfusionMatrix:
         """The counted pixels by both."""
-        from hsi.metrics import confusion_matrix
+        from hsi.accuracy.metrics import confusion_matrix
 
         return confusion_matrix(self.truth[self.counted], self.found[self.counted], len(self.table))
 
 
 def read_both(map_path: Path, options: LabelOptions) -> Pair:
     """The map and the reference on its grid."""
-    from hsi.labels import codes_of, without
-    from hsi.map_writing import UNCLASSIFIED
-    from hsi.readers import open_scene
+    from hsi.core.labels import codes_of, without
+    from hsi.inference.map_files import UNCLASSIFIED
+    from hsi.io import open_scene
 
     with progress("map"):
         mapped = read_map(map_path)
@@ -153,10 +153,10 @@ def read_map(path: Path) -> LabelMap:
 
     Raises :class:`LabelError` for a raster that holds no classes and :class:`SceneFileError` for a damaged one.
     """
+    from hsi.core.labels import default_table
     from hsi.errors import LabelError, SceneError
-    from hsi.labels import default_table
-    from hsi.readers import open_labels, open_scene
-    from hsi.readers.opening import reader_for
+    from hsi.io import open_labels, open_scene
+    from hsi.io.open import reader_for
 
     try:
         mapped = open_labels(path, open_scene(path))
@@ -173,7 +173,7 @@ def read_map(path: Path) -> LabelMap:
 
 def compare(pair: Pair) -> dict[str, Any]:
     """The accuracy report of a map by the reference labels where the map has data."""
-    from hsi.metrics import measure_accuracy
+    from hsi.accuracy.metrics import measure_accuracy
 
     report = measure_accuracy(pair.confusion(), pair.table, [0] * len(pair.table)).to_dict()
     return {
@@ -192,7 +192,7 @@ def find_confidence(pair: Pair, map_path: Path, given: Path | None) -> NDArray[A
     Raises what is wrong with a confidence that was ``given``; one that merely lies beside the map is left out then.
     """
     from hsi.errors import SceneError, SceneFileError
-    from hsi.readers.masks import open_confidence
+    from hsi.io.masks import open_confidence
 
     path = given or confidence_beside(map_path)
     if path is None:
@@ -208,7 +208,7 @@ def find_confidence(pair: Pair, map_path: Path, given: Path | None) -> NDArray[A
 
 def calibration(pair: Pair, confidence: NDArray[Any]) -> dict[str, Any] | None:
     """How far the map's confidence can be trusted, on the pixels that it names; None without one."""
-    from hsi.calibration import measure_calibration
+    from hsi.accuracy.calibration import measure_calibration
 
     named = pair.counted & (pair.found >= 0) & np.isfinite(confidence)
     found = measure_calibration(confidence[named], (pair.found == pair.truth)[named])
@@ -231,9 +231,9 @@ def seen_in_words(pair: Pair, seen: int) -> str:
 
 def estimate(pair: Pair, design: Design, seen: int) -> dict[str, Any]:
     """Accuracy and areas of the whole map from a random sample of it; doubts that it is one are warned of."""
-    from hsi.areas import pixel_hectares
-    from hsi.estimation import estimate_map
-    from hsi.sampling import ReferencePixels, sampling_doubts
+    from hsi.accuracy.area_estimation import estimate_map
+    from hsi.accuracy.sample_checks import ReferencePixels, sampling_doubts
+    from hsi.core.areas import pixel_hectares
 
     classes = len(pair.table)
     strata = np.where(pair.mapped.labelled, np.where(pair.found < 0, classes, pair.found), -1)
@@ -251,8 +251,8 @@ def estimate(pair: Pair, design: Design, seen: int) -> dict[str, Any]:
 
 def write(out: Path, report: dict[str, Any]) -> None:
     """The tables and, with a calibration, its figure."""
-    from hsi.figures import reliability_figure, write_figure
-    from hsi.tables import write_tables
+    from hsi.report.figures import reliability_figure, write_figure
+    from hsi.report.tables import write_tables
 
     paths = write_tables(out, report)
     if report["calibration"]:
@@ -272,7 +272,7 @@ def class_codes(table: ClassTable, reference: LabelMap) -> list[int]:
     that the map does not know.
     """
     from hsi.errors import LabelError
-    from hsi.map_sidecars import printable
+    from hsi.io.map_sidecars import printable
 
     def key(name: str) -> str:
         return " ".join(printable(name).split()).casefold()

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from hsi.flow.inputs import open_input_labels, open_input_scene
-from hsi.flow.record import hash_inputs
-from hsi.flow.run_folder import check_free_file
+from hsi.workflows.inputs import open_input_labels, open_input_scene
+from hsi.workflows.provenance import hash_inputs
+from hsi.workflows.run_folder import check_free_file
 
-from .command import Command
-from .input_options import LabelOptions, SceneOptions, label_options, scene_options
+from .cli_support.help import Command
+from .cli_support.input_options import LabelOptions, SceneOptions, label_options, scene_options
+from .cli_support.terminal import new_table, progress, say, show, warn
 from .predict import open_input_mask, refuse_band_choices
-from .terminal import new_table, progress, say, show, warn
 
 if TYPE_CHECKING:
-    from hsi.bundle import Bundle
-    from hsi.checking import Check
-    from hsi.deployed import Deployed, Shape, Values
-    from hsi.exporting import Format
+    from hsi.inference.deployed import Deployed, Shape, Values
+    from hsi.inference.export import Format
+    from hsi.inference.export_check import Check
+    from hsi.inference.model_file import Bundle
 
 FORMATS, SHAPES, VALUES = ("onnx", "torchscript"), ("patch", "tile"), ("bands", "components")
 NETWORK, INT8 = "saved network, float32", "int8 weights"
@@ -74,10 +74,10 @@ def command(
     Window, bands and classes are in the file's metadata under "hsi". The file is compared with the model before it
     gets its name.
     """
-    from hsi.bundle import load_bundle
-    from hsi.deployed import Deployed
     from hsi.errors import UsageError
-    from hsi.exporting import need_onnx
+    from hsi.inference.deployed import Deployed
+    from hsi.inference.export import need_onnx
+    from hsi.inference.model_file import load_bundle
 
     check_request(form, int8, check, label_options, scene_options, out)
     check_free_file(out, overwrite)
@@ -106,7 +106,7 @@ def check_request(
 ) -> None:
     """Raise :class:`UsageError` for options that would have no effect."""
     from hsi.errors import UsageError
-    from hsi.exporting import SUFFIXES
+    from hsi.inference.export import SUFFIXES
 
     if int8 and form != "onnx":
         raise UsageError("--int8 is done by ONNX Runtime: add --format onnx, or leave it out")
@@ -121,9 +121,9 @@ def write(
     deployed: Deployed, bundle: Bundle, form: Format, out: Path, int8: bool, folder: Path
 ) -> dict[str, tuple[Path, Format]]:
     """Write ``out``, and return the files that there are by their names; with ``int8`` the exact one is temporary."""
-    from hsi.deployed import describe_deployed
-    from hsi.exporting import export, quantise
-    from hsi.paths import write_atomically
+    from hsi.core.files import write_atomically
+    from hsi.inference.deployed import describe_deployed
+    from hsi.inference.export import export, quantise
 
     facts = describe_deployed(bundle, deployed.shape, "bands" if deployed.folds else "components")
     with progress("export", "steps") as advance:
@@ -150,9 +150,9 @@ def check_on(
     scene: SceneOptions,
 ) -> Check:
     """Run model and files on the labelled pixels of a scene."""
-    from hsi.checking import check_files
-    from hsi.exporting import run_file
-    from hsi.matching import match_bands
+    from hsi.inference.export import run_file
+    from hsi.inference.export_check import check_files
+    from hsi.preprocessing.band_matching import match_bands
 
     opened = open_input_scene(path, scene)
     truth, mask = open_input_labels(opened, labels), open_input_mask(opened, scene)

@@ -8,11 +8,11 @@ import click
 from rich.table import Table
 
 from hsi.errors import UsageError
-from hsi.scenes import fetch_scene, scene_facts, scene_names
+from hsi.io.benchmark_scenes import fetch_scene, scene_facts, scene_names
 
-from .choices import completes
-from .command import Command
-from .terminal import progress, say, show
+from .cli_support.completion import completes
+from .cli_support.help import Command
+from .cli_support.terminal import progress, say, show
 
 EPILOG = """\b
 Examples:

@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hsi.flow.inputs import (
+from hsi.preprocessing.bands import ranges
+from hsi.workflows.inputs import (
     bad_pixels,
     choose_input_bands,
     open_input_labels,
     open_input_scene,
-    ranges,
     recognised,
     survey_input,
 )
 
-from .command import Command
-from .input_options import LabelOptions, SceneOptions, label_options, scene_options
-from .terminal import say, say_wrapped, short_name, show
+from .cli_support.help import Command
+from .cli_support.input_options import LabelOptions, SceneOptions, label_options, scene_options
+from .cli_support.terminal import say, say_wrapped, short_name, show
 
 if TYPE_CHECKING:
-    from hsi.bands import BandChoice
-    from hsi.labels import LabelMap
-    from hsi.scene import Scene, Survey
+    from hsi.core.labels import LabelMap
+    from hsi.core.scene import Scene, Survey
+    from hsi.preprocessing.bands import BandChoice
 
 # what hsi classify does unless told otherwise, for the estimate of memory
 COMPONENTS, WINDOW = 30, 25
@@ -62,7 +62,7 @@ def command(file: Path, label_options: LabelOptions, scene_options: SceneOptions
 
 def say_scene(scene: Scene, known_as: str | None) -> None:
     """What the file says of itself, and the benchmark scene that its labels gave away."""
-    from hsi.readers.places import crs_name, pixel_size
+    from hsi.core.georeference import crs_name, pixel_size
 
     height, width, bands = scene.shape
     say("file", str(scene.source))

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import IO
 
 import hsi
-from hsi.flow.interrupts import ending_interrupts
-from hsi.flow.record import usable_cores
+from hsi.core.interrupts import ending_interrupts
+from hsi.workflows.provenance import usable_cores
 
 LOOK_SECONDS = 0.05
 GRACE_SECONDS = 10  # for a process to remove what it has half-written
@@ -77,8 +77,8 @@ def run_jobs_on(scheduler: str, jobs: Sequence[Job], shared: Path, ended: Ended,
 
     Raises :class:`ClusterError` when they do not, or the scheduler is lost.
     """
-    from hsi.cluster.connecting import connected
-    from hsi.cluster.running import Command, run_commands
+    from hsi.cluster.client import connected
+    from hsi.cluster.commands import Command, run_commands
 
     by_name = {job.name: job for job in jobs}
     module, here = f"{__package__}.cli", str(Path.cwd())

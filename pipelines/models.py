@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .command import Command
-from .terminal import new_table, progress, show
+from .cli_support.help import Command
+from .cli_support.terminal import new_table, progress, show
 
 if TYPE_CHECKING:
     from hsi.errors import UsageError
@@ -111,7 +111,7 @@ def told(entry: ModelEntry, components: int | None) -> str:
 
 def show_comparators() -> None:
     """A table of the comparators: what they look at, their method and its source."""
-    from hsi.comparators import COMPARATORS
+    from hsi.baselines import COMPARATORS
 
     table = new_table("\ncomparators from scikit-learn and spectral, for 'hsi classify'")
     for column in ("model", "input", "method", "doi"):

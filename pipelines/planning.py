@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from hsi.flow.fitting import check_names, given_files
-from hsi.flow.inputs import open_input_labels, open_input_scene
-from hsi.flow.record import hash_files, hash_inputs
-from hsi.flow.settling import settle
-from hsi.flow.unfinished import hidden_folder
+from hsi.workflows.fit import check_names, given_files
+from hsi.workflows.inputs import open_input_labels, open_input_scene
+from hsi.workflows.provenance import hash_files, hash_inputs
+from hsi.workflows.resolve import settle
+from hsi.workflows.unfinished import hidden_folder
 
-from .input_options import LabelOptions, SceneOptions
+from .cli_support.input_options import LabelOptions, SceneOptions
+from .cli_support.terminal import say
 from .jobs import Job
-from .terminal import say
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hsi.config import Settings
-    from hsi.experiment import Experiment, PlannedRun, SceneInput
+    from hsi.experiments.spec import Experiment, PlannedRun, SceneInput
+    from hsi.settings import Settings
 
 SCENE_FIELDS, LABEL_FIELDS = tuple(SceneOptions.__annotations__), tuple(LabelOptions.__annotations__)
 
@@ -53,7 +53,7 @@ class PlacedRun:
 
     def job(self, scene: SceneInput, figures: bool) -> Job:
         """The command that makes it, with or without figures; its settings file is written."""
-        from hsi.paths import write_atomically
+        from hsi.core.files import write_atomically
 
         with write_atomically(self.config) as part:
             part.write_text(yaml.safe_dump(self.planned.values, sort_keys=False), encoding="utf-8")
@@ -86,8 +86,8 @@ def scene_experiment(
     values: Mapping[str, Any],
 ) -> Experiment:
     """The experiment that compares models on a scene with the same settings, which hold no seed."""
-    from hsi.config import validated
-    from hsi.experiment import Experiment
+    from hsi.experiments.spec import Experiment
+    from hsi.settings import validated
 
     scene = {"path": path, **asdict(scene_options), **asdict(label_options)}
     rows = [{"name": name, "settings": {"model": {"name": name}}} for name in models]
@@ -112,7 +112,7 @@ def make_plan(experiment: Experiment, where: str, out: Path) -> Plan:
 
     Raises :class:`UsageError` with the row for settings that cannot be, and whatever the scene and labels give rise to.
     """
-    from hsi.experiment import plan_runs, run_key
+    from hsi.experiments.spec import plan_runs, run_key
 
     planned = plan_runs(experiment, where)
     settled = [_settled(run, where) for run in planned]

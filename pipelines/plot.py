@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hsi.figures.names import COMPARISON_FIGURES, RUN_FIGURES
-from hsi.flow.record import hash_files
-from hsi.flow.run_folder import check_free_file
+from hsi.report.figures.names import COMPARISON_FIGURES, RUN_FIGURES
+from hsi.workflows.provenance import hash_files
+from hsi.workflows.run_folder import check_free_file
 
-from .choices import Choice
-from .command import Command
-from .terminal import progress, say, warn
+from .cli_support.completion import Choice
+from .cli_support.help import Command
+from .cli_support.terminal import progress, say, warn
 
 if TYPE_CHECKING:
-    from hsi.figures import RunFigures
-    from hsi.run_records import RunTold
-    from hsi.scene import Scene
+    from hsi.core.scene import Scene
+    from hsi.report.figures import RunFigures
+    from hsi.report.records import RunTold
 
 OF_SCENE = ("false_colour", "spectra")  # drawn from the scene itself, which is not in the run's folder
 EPILOG = """\b
@@ -71,11 +71,11 @@ def command(run: Path, names: tuple[str, ...], kind: str, out: Path | None, over
 
 def plot_comparison(run: Path, names: Sequence[str], kind: str, out: Path, overwrite: bool) -> list[Path]:
     """Draw the figures of a comparison; raises :class:`UsageError` for one that it has nothing to draw from."""
-    from hsi.comparison_figure import ComparisonTold, comparison_figure, stored_boxes
-    from hsi.comparison_pareto import known_costs, pareto_figure
-    from hsi.drawing import write_figure
     from hsi.errors import UsageError
-    from hsi.run_records import read_record
+    from hsi.experiments.comparison_figure import ComparisonTold, comparison_figure, stored_boxes
+    from hsi.experiments.figures import known_costs, pareto_figure
+    from hsi.report.figures.style import write_figure
+    from hsi.report.records import read_record
 
     strange = [name for name in names if name not in COMPARISON_FIGURES]
     if strange:
@@ -102,7 +102,7 @@ def plot_comparison(run: Path, names: Sequence[str], kind: str, out: Path, overw
 def plot_run(run: Path, names: Sequence[str], kind: str, out: Path, overwrite: bool) -> list[Path]:
     """Draw the figures of a run; raises :class:`UsageError` for one that it has nothing to draw from."""
     from hsi.errors import UsageError
-    from hsi.figures import drawings, write_figures
+    from hsi.report.figures import drawings, write_figures
 
     strange = [name for name in names if name not in RUN_FIGURES]
     if strange:
@@ -127,8 +127,8 @@ def read_run(run: Path, names: Collection[str]) -> RunFigures:
     A scene that is gone or has changed is an error for figures that are named, and else a warning.
     """
     from hsi.errors import HsiError
-    from hsi.run_figures import figures_of_run
-    from hsi.run_records import AccuracyTold, RunTold, read_record
+    from hsi.report.figures.run_figures import figures_of_run
+    from hsi.report.records import AccuracyTold, RunTold, read_record
 
     record = read_record(run / "run.json", RunTold)
     report = read_record(run / "accuracy.json", AccuracyTold).model_dump()
@@ -152,8 +152,8 @@ def read_run(run: Path, names: Collection[str]) -> RunFigures:
 def open_scene_of(run: Path, record: RunTold) -> Scene:
     """The scene of a run; raises :class:`UsageError` when it is not there any more or is not what it was."""
     from hsi.errors import UsageError
-    from hsi.readers import files_of, open_scene
-    from hsi.run_figures import scene_of_run
+    from hsi.io import files_of, open_scene
+    from hsi.report.figures.run_figures import scene_of_run
 
     inputs = record.inputs
     path = Path(inputs.scene)
@@ -167,8 +167,8 @@ def open_scene_of(run: Path, record: RunTold) -> Scene:
 
 def look_at(scene: Scene, run: Path, report: Mapping[str, Any], wanted: Collection[str]) -> dict[str, Any]:
     """False colour and spectra of the scene, as far as they are wanted."""
-    from hsi.figures import false_colour
-    from hsi.run_figures import has_truth, table_of, training_spectra, usable_pixels_of
+    from hsi.report.figures import false_colour
+    from hsi.report.figures.run_figures import has_truth, table_of, training_spectra, usable_pixels_of
 
     table, found = table_of(run, report), dict[str, Any]()
     if "false_colour" in wanted:

@@ -12,35 +12,35 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hsi.flow.inputs import open_input_scene
-from hsi.flow.keeping import hash_array
-from hsi.flow.record import Stopwatch, hash_files, peak_memory, versions
-from hsi.flow.run_files import areas_of, cut_as_before
-from hsi.flow.run_folder import check_free_file
-from hsi.flow.unfinished import Unfinished, check_unfinished, unfinished_files, was_placing
+from hsi.workflows.inputs import open_input_scene
+from hsi.workflows.outputs import areas_of, cut_as_before
+from hsi.workflows.provenance import Stopwatch, hash_files, peak_memory, versions
+from hsi.workflows.resume import hash_array
+from hsi.workflows.run_folder import check_free_file
+from hsi.workflows.unfinished import Unfinished, check_unfinished, unfinished_files, was_placing
 
 from .beside import layer_files, map_report, older_files
-from .choices import Choice
-from .cluster_options import ClusterOptions, cluster_options
-from .command import Command
-from .input_options import SceneOptions, scene_options
-from .outputs import show_areas
+from .cli_support.cluster_options import ClusterOptions, cluster_options
+from .cli_support.completion import Choice
+from .cli_support.help import Command
+from .cli_support.input_options import SceneOptions, scene_options
+from .cli_support.results import show_areas
+from .cli_support.terminal import progress, say, warn
 from .reporting import write_map_report
 from .spreading import Farm, check_cluster, map_on_workers, usual_limit
-from .terminal import progress, say, warn
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
     from numpy.typing import NDArray
 
-    from hsi.bundle import Bundle
-    from hsi.mapping import MapOptions, MapSummary
-    from hsi.matching import BandMatch
-    from hsi.memory import MemoryPlan
-    from hsi.partial_map import PartialMap
-    from hsi.scene import Scene
-    from hsi.telling import Advance
+    from hsi.core.events import Advance
+    from hsi.core.memory import MemoryPlan
+    from hsi.core.scene import Scene
+    from hsi.inference.model_file import Bundle
+    from hsi.inference.predict import MapOptions, MapSummary
+    from hsi.inference.resume import PartialMap
+    from hsi.preprocessing.band_matching import BandMatch
 
 ENGINES = ("auto", "dense", "patch")
 EPILOG = """\b
@@ -117,13 +117,13 @@ def command(
     """
     import rasterio
 
-    from hsi.bundle import load_bundle, match_scene
-    from hsi.devices import resolve_device
+    from hsi.core.devices import resolve_device
+    from hsi.core.memory import parse_memory
     from hsi.errors import UsageError
-    from hsi.mapping import MapOptions, plan_map
-    from hsi.memory import parse_memory
+    from hsi.inference.model_file import load_bundle, match_scene
+    from hsi.inference.predict import MapOptions, plan_map
+    from hsi.inference.smoothing import parse_smoothing
     from hsi.models import choose_engine
-    from hsi.smoothing import parse_smoothing
 
     options = MapOptions(reject, probabilities, novelty, engine)
     reports = [] if no_report else [map_report(out)]
@@ -217,7 +217,7 @@ def refuse_band_choices(options: SceneOptions) -> None:
 
 def open_input_mask(scene: Scene, options: SceneOptions) -> NDArray[np.bool_] | None:
     """The pixels that ``--mask`` leaves, ``(H, W)``; None without one."""
-    from hsi.readers.masks import open_mask
+    from hsi.io.masks import open_mask
 
     return open_mask(options.mask, scene) if options.mask else None
 
@@ -241,8 +241,8 @@ def begin_map(work: Unfinished, job: Job, facts: dict[str, Any], fixed: bool) ->
     asked for (``fixed``) does not do for it.
     """
     from hsi.errors import ResumeError, UsageError
-    from hsi.mapping import map_blocks
-    from hsi.partial_map import PartialMap
+    from hsi.inference.predict import map_blocks
+    from hsi.inference.resume import PartialMap
 
     try:
         plan = cut_as_before(job.plan, work.strips)
@@ -278,8 +278,8 @@ def scene_facts(scene: Scene) -> list[list[Any]]:
 
     Of a raster behind a network its name and its size in pixels.
     """
-    from hsi.readers import files_of
-    from hsi.readers.remote import is_remote, remote_name
+    from hsi.io import files_of
+    from hsi.io.formats.remote import is_remote, remote_name
 
     assert scene.source is not None, "opened from a file"
     if is_remote(scene.source):
@@ -293,7 +293,7 @@ def map_strips(draft: Path, job: Job, partial: PartialMap, advance: Advance, far
 
     Strips are taken from ``partial`` where they are done and kept there as they are.
     """
-    from hsi.mapping import write_map
+    from hsi.inference.predict import write_map
 
     if farm:
         return map_on_workers(draft, job, partial, advance, farm)
@@ -307,8 +307,8 @@ def finish_layers(draft: Path, job: Job, smooth: int | None, cog: bool, summary:
     """Smooth the map by a window of ``smooth`` and turn the files into cloud-optimised ones, as is asked for."""
     import rasterio
 
-    from hsi.mapping import smooth_map
-    from hsi.rasters import make_cog
+    from hsi.inference.predict import smooth_map
+    from hsi.io.geotiff import make_cog
 
     with progress("finish"), rasterio.Env(GDAL_CACHEMAX=job.plan.cache):
         if smooth:

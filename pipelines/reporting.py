@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsi.flow.record import hash_files, versions
-from hsi.flow.report_facts import comparison_facts, map_facts
-from hsi.flow.run_report import REPORT, files_below, look_at, spectra_notes
-from hsi.telling import Advance
+from hsi.core.events import Advance
+from hsi.report.html.provenance import comparison_facts, map_facts
+from hsi.workflows.html import REPORT, files_below, look_at, spectra_notes
+from hsi.workflows.provenance import hash_files, versions
 
 from .beside import split_of_run
-from .terminal import progress
+from .cli_support.terminal import progress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hsi.comparison import Comparison
-    from hsi.mapping import MapSummary
-    from hsi.report import MapView
-    from hsi.scene import Scene
+    from hsi.core.scene import Scene
+    from hsi.experiments.summary import Comparison
+    from hsi.inference.predict import MapSummary
+    from hsi.report.html import MapView
 
     from .evaluate import Pair
 
@@ -36,7 +36,7 @@ def write_map_report(
 
     At most ``rows`` rows of the scene are in memory at a time.
     """
-    from hsi.report import Report, write_report_page
+    from hsi.report.html import Report, write_report_page
 
     with progress("report", "rows") as advance:
         view = map_view(map_path, scene, summary, rows, advance)
@@ -55,10 +55,10 @@ def write_map_report(
 
 def map_view(map_path: Path, scene: Scene, summary: MapSummary, rows: int, advance: Advance) -> MapView:
     """Map, confidence and false colour; class spectra are over the kept pixels of the scene by their mapped class."""
-    from hsi.labels import codes_of
-    from hsi.mapping import sibling
-    from hsi.rasters import nodata_value
-    from hsi.report import MapView, class_spectra_of_kept, read_thinned, view_step
+    from hsi.core.labels import codes_of
+    from hsi.inference.predict import sibling
+    from hsi.io.geotiff import nodata_value
+    from hsi.report.html import MapView, class_spectra_of_kept, read_thinned, view_step
 
     shape = (scene.height, scene.width)
     step = view_step(*shape)
@@ -89,8 +89,8 @@ def write_evaluation_report(
     path: Path, pair: Pair, map_path: Path, confidence: NDArray[Any] | None, report: Mapping[str, Any]
 ) -> None:
     """``report.html`` of ``hsi evaluate``: a map against a reference."""
-    from hsi.readers import files_of
-    from hsi.report import Facts, Report, write_report_page
+    from hsi.io import files_of
+    from hsi.report.html import Facts, Report, write_report_page
 
     sources = [source for source in (pair.mapped.source, pair.reference.source) if source]
     hashes = hash_files(file for source in sources for file in files_of(source))
@@ -109,7 +109,7 @@ def write_evaluation_report(
 
 def evaluation_view(pair: Pair, map_path: Path, confidence: NDArray[Any] | None) -> MapView:
     """The map, the reference and what lies beside the map."""
-    from hsi.report import MapView, raster_colours, view_step
+    from hsi.report.html import MapView, raster_colours, view_step
 
     height, width = pair.truth.shape
     step = view_step(height, width)
@@ -134,9 +134,9 @@ def evaluation_view(pair: Pair, map_path: Path, confidence: NDArray[Any] | None)
 
 def write_comparison_report(path: Path, comparison: Comparison) -> None:
     """``report.html`` of ``hsi compare``: its tables and its box plot, with a link to every run."""
-    from hsi.comparison_notes import METHODS, audit_line, comparison_notes, machine_texts, split_notes, split_title
-    from hsi.comparison_tables import class_section, interval_section, main_section, sources
-    from hsi.report import Report, Tables, write_report_page
+    from hsi.experiments.notes import METHODS, audit_line, comparison_notes, machine_texts, split_notes, split_title
+    from hsi.experiments.tables import class_section, interval_section, main_section, sources
+    from hsi.report.html import Report, Tables, write_report_page
 
     splits = [
         Tables(

@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hsi.flow.classifying import classify
-from hsi.flow.fitting import check_names, given_files
-from hsi.flow.inputs import Inputs, read_inputs
-from hsi.flow.keeping import Keeping, differing, listed
-from hsi.flow.learning import repeatable
-from hsi.flow.reading import LabelOptions, SceneOptions
-from hsi.flow.record import Stopwatch, hash_inputs, machine, versions
-from hsi.flow.run_folder import check_free, run_folder
-from hsi.flow.settling import settle
+from hsi.core.reading_options import LabelOptions, SceneOptions
+from hsi.workflows.classify import classify
+from hsi.workflows.fit import check_names, given_files
+from hsi.workflows.inputs import Inputs, read_inputs
+from hsi.workflows.learning import repeatable
+from hsi.workflows.provenance import Stopwatch, hash_inputs, machine, versions
+from hsi.workflows.resolve import settle
+from hsi.workflows.resume import Keeping, differing, listed
+from hsi.workflows.run_folder import check_free, run_folder
 
-from .command import Command
-from .options import resume_options
-from .terminal import say, warn
+from .cli_support.help import Command
+from .cli_support.options import resume_options
+from .cli_support.terminal import say, warn
 
 if TYPE_CHECKING:
-    from hsi.config import Settings
-    from hsi.run_records import RunTold
+    from hsi.report.records import RunTold
+    from hsi.settings import Settings
 
 OPTIONS = {"scene": SceneOptions, "labels": LabelOptions}
 EPILOG = """\b
@@ -92,9 +92,9 @@ def read_told(run: Path) -> Told:
     Raises :class:`UsageError` where there is none that can be run again, :class:`SceneFileError` for a damaged one and
     :class:`ConfigError` for settings that do not fit.
     """
-    from hsi.config import Settings, validated
     from hsi.errors import UsageError
-    from hsi.run_records import RunTold, read_record
+    from hsi.report.records import RunTold, read_record
+    from hsi.settings import Settings, validated
 
     path = run / "run.json"
     if not path.is_file():
@@ -147,7 +147,7 @@ def changed_since(told: Told, inputs: Inputs, settings: Settings) -> list[str]:
 def compare(run: Path, out: Path, changed: list[str]) -> None:
     """Say what is the same. Raises :class:`ComparisonError` when something is not."""
     from hsi.errors import ComparisonError
-    from hsi.reproduction import compare_runs
+    from hsi.report.compare_runs import compare_runs
 
     agreements = compare_runs(run, out)
     for agreement in agreements:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .cluster_options import ClusterOptions
-from .terminal import say
+from .cli_support.cluster_options import ClusterOptions
+from .cli_support.terminal import say
 
 if TYPE_CHECKING:
-    from hsi.mapping import MapSummary
-    from hsi.partial_map import PartialMap
-    from hsi.telling import Advance
+    from hsi.core.events import Advance
+    from hsi.inference.predict import MapSummary
+    from hsi.inference.resume import PartialMap
 
     from .predict import Job
 
@@ -33,7 +33,7 @@ class Farm:
 
 def check_cluster(cluster: ClusterOptions, limit: float | None) -> None:
     """Raise :class:`UsageError` for workers without Dask, two ways to get them, or a time limit without them."""
-    from hsi.cluster.connecting import require_dask
+    from hsi.cluster.client import require_dask
     from hsi.errors import UsageError
 
     if cluster.scheduler is not None and cluster.workers is not None:
@@ -46,7 +46,7 @@ def check_cluster(cluster: ClusterOptions, limit: float | None) -> None:
 
 def usual_limit(cluster: ClusterOptions) -> int:
     """Bytes of memory for each process where nobody says."""
-    from hsi.memory import free_memory, resident_memory
+    from hsi.core.memory import free_memory, resident_memory
 
     if cluster.scheduler is not None:
         return REMOTE_MEMORY
@@ -55,7 +55,7 @@ def usual_limit(cluster: ClusterOptions) -> int:
 
 def map_on_workers(draft: Path, job: Job, partial: PartialMap, advance: Advance, farm: Farm) -> MapSummary:
     """Map the scene into ``draft`` and the files beside it; ``partial`` has the strips that are done."""
-    from hsi.cluster.mapping import BLOCK_SECONDS, MapJob, shared_path, write_map_on
+    from hsi.cluster.predict import BLOCK_SECONDS, MapJob, shared_path, write_map_on
 
     scene = job.match.scene
     assert scene.source is not None, "opened from a file"

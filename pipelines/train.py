@@ -7,22 +7,22 @@ from typing import Any
 
 import click
 
-from hsi.flow.comparators import refuse_to_train
-from hsi.flow.denoising import denoise_inputs
-from hsi.flow.fitting import Run, check_names, fit_run, split_labels
-from hsi.flow.inputs import read_inputs
-from hsi.flow.keeping import Keeping
-from hsi.flow.learning import repeatable
-from hsi.flow.record import Stopwatch
-from hsi.flow.run_folder import check_free_file
-from hsi.flow.settling import settle
-from hsi.flow.unfinished import check_unfinished, unfinished_files
+from hsi.workflows.comparators import refuse_to_train
+from hsi.workflows.denoise import denoise_inputs
+from hsi.workflows.fit import Run, check_names, fit_run, split_labels
+from hsi.workflows.inputs import read_inputs
+from hsi.workflows.learning import repeatable
+from hsi.workflows.provenance import Stopwatch
+from hsi.workflows.resolve import settle
+from hsi.workflows.resume import Keeping
+from hsi.workflows.run_folder import check_free_file
+from hsi.workflows.unfinished import check_unfinished, unfinished_files
 
-from .command import Command
-from .input_options import LabelOptions, SceneOptions, label_options, scene_options
-from .options import overrides_of, resume_options, setting_options
-from .processes import own_place, training_group
-from .terminal import say
+from .cli_support.help import Command
+from .cli_support.input_options import LabelOptions, SceneOptions, label_options, scene_options
+from .cli_support.options import overrides_of, resume_options, setting_options
+from .cli_support.terminal import say
+from .cli_support.torchrun import own_place, training_group
 
 EPILOG = """\b
 Examples:
@@ -57,7 +57,7 @@ def command(
     All labelled pixels train unless --train or --split says otherwise; what they leave is used for nothing. To know
     how good a model is, use 'hsi classify', or 'hsi evaluate' its map against other labels.
     """
-    from hsi.config import load_settings
+    from hsi.settings import load_settings
 
     overrides = overrides_of(options)
     settings = load_settings(config, overrides)
@@ -90,8 +90,8 @@ def command(
 
 def save(out: Path, run: Run) -> None:
     """Write the model file whole or not at all; raises :class:`OutputError`."""
-    from hsi.bundle import save_bundle
-    from hsi.paths import write_atomically
+    from hsi.core.files import write_atomically
+    from hsi.inference.model_file import save_bundle
 
     with write_atomically(out) as part:
         save_bundle(part, run.bundle)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from hsi.synthetic import make_scene, synthetic_georeference
+from hsi.core.synthetic import make_scene, synthetic_georeference
 from tests.hsi import file_makers
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -116,7 +116,7 @@ def run(tmp_path: Path) -> Run:
 @pytest.fixture
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs without figures, which take most of the time of a small run."""
-    monkeypatch.setattr("hsi.figures.write_figures", lambda folder, run, **how: [])
+    monkeypatch.setattr("hsi.report.figures.write_figures", lambda folder, run, **how: [])
 
 
 @dataclass(frozen=True)

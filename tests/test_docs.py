@@ -19,8 +19,8 @@ import pytest
 import rasterio
 import scipy.io
 
-from hsi.comparators import COMPARATORS as REGISTERED
-from hsi.synthetic import make_scene, synthetic_georeference
+from hsi.baselines import COMPARATORS as REGISTERED
+from hsi.core.synthetic import make_scene, synthetic_georeference
 from pipelines.cli import COMMANDS, cli
 from tests.conftest import ROOT, run_here
 from tests.hsi import file_makers
@@ -135,10 +135,10 @@ def write_features(folder, labels, grid):
 @pytest.fixture
 def one_epoch(monkeypatch, no_figures):
     """Networks train for as little as they can wherever a page does not say how long."""
-    monkeypatch.setattr("hsi.recipe.DENSE_STEPS", 1)
-    monkeypatch.setattr("hsi.recipe.DENSE_EPOCHS", 1)
-    monkeypatch.setattr("hsi.recipe.PATCH_EPOCHS", 1)
-    monkeypatch.setattr("hsi.denoising.dncnn.USUAL_STEPS", 1)
+    monkeypatch.setattr("hsi.training.recipe.DENSE_STEPS", 1)
+    monkeypatch.setattr("hsi.training.recipe.DENSE_EPOCHS", 1)
+    monkeypatch.setattr("hsi.training.recipe.PATCH_EPOCHS", 1)
+    monkeypatch.setattr("hsi.preprocessing.denoisers.dncnn.USUAL_STEPS", 1)
 
 
 def test_every_block_of_every_page_works(workspace, one_epoch):
@@ -250,7 +250,7 @@ class TestSite:
 
     def test_docstrings_are_there_and_their_references_are_links(self, site):
         page = (site / "reference" / "python.html").read_text(encoding="utf-8")
-        assert 'id="hsi.classifier.HybridSNClassifier.fit"' in page
+        assert 'id="hsi.estimator.HybridSNClassifier.fit"' in page
         assert 'href="#hsi.errors.UsageError"' in page
         assert not any(":class:" in path.read_text(encoding="utf-8") for path in site.rglob("*.html"))
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 
-from hsi.synthetic import make_scene
+from hsi.core.synthetic import make_scene
 from tests.conftest import IDS, QUICK, run_here
 
 RECORDED = Path(__file__).with_name("golden_values.json")

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from hsi.benchmarking.conventional import conventional_pass, conventional_scores
 from hsi.benchmarking.rates import Rates, median_seconds
-from hsi.config import TrainingSettings
-from hsi.heap import kept_memory
-from hsi.inference import padded_scores
+from hsi.core.heap import kept_memory
+from hsi.inference.scores import padded_scores
 from hsi.models.counting import multiply_adds
 from hsi.models.hybridsn import HybridSN
-from hsi.training import Trainer
-from hsi.windows import pad_scene
+from hsi.models.windows import pad_scene
+from hsi.settings import TrainingSettings
+from hsi.training.trainer import Trainer
 
 Float = NDArray[np.float32]
 Engine = Literal["dense", "patch"]

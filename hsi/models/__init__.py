@@ -2,7 +2,7 @@
 
 from hsi.models.build import build_model, build_networks, check_multipliers, count_parameters
 from hsi.models.counting import Work, count_work
-from hsi.models.joined import Joined, join_linear
+from hsi.models.ensemble import Joined, join_linear
 from hsi.models.network import MODELS, ModelEntry, WindowNetwork, choose_engine
 from hsi.models.pooled import Pooled
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hsi.models.layers import slide_dense
 from hsi.models.network import MODELS, ModelEntry, WindowNetwork, initialise_he, refuse_small
-from hsi.models.sliding import slide_dense
 
 MIN_WINDOW = 5
 

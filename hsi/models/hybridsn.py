@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from hsi.models.attention import CBAM, SqueezeExcitation, largest
+from hsi.models.layers import SlidingDense
 from hsi.models.network import MODELS, ModelEntry, WindowNetwork, initialise_he, refuse_small, tracing
 from hsi.models.runs import neighbours
-from hsi.models.sliding import SlidingDense
-from hsi.windows import view_windows
+from hsi.models.windows import view_windows
 
 MIN_COMPONENTS, MIN_WINDOW = 13, 11
 WINDOWS = 256  # that are copied out at a time for a gate

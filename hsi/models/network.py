@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hsi.core.registry import Registry
 from hsi.errors import UsageError
-from hsi.registry import Registry
-from hsi.windows import window_rows
+from hsi.models.windows import window_rows
 
 
 class WindowNetwork(nn.Module):

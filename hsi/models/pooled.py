@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from hsi.errors import UsageError
 from hsi.models.network import WindowNetwork
-from hsi.windows import crop
+from hsi.models.windows import crop
 
 
 class Pooled(WindowNetwork):

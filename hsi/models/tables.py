@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from hsi.config import Section, read_yaml, validated
+from hsi.core.files import config_dir
 from hsi.models.blocks import ACTIVATIONS, BLOCKS, divisible
-from hsi.paths import config_dir
+from hsi.settings import Section, read_yaml, validated
 
 OF_ROW = {"block", "channels", "repeats", "stride"}
 Activation = Literal["none", "relu", "relu6", "silu", "hardswish"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hsi.labels import LabelMap
+from hsi.core.labels import LabelMap
 from hsi.splits.split import TRAIN, VALIDATION, Split, SplitRequest, split_from_codes, split_rule
 
 

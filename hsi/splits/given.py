@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from hsi.core.labels import LabelMap
 from hsi.errors import SplitError, UsageError
-from hsi.labels import LabelMap
-from hsi.splits.drawing import draw
+from hsi.splits.sampling import draw
 from hsi.splits.split import TEST, TRAIN, VALIDATION, Split, SplitRequest, split_from_codes, split_rule
 
 

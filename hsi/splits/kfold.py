@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from hsi.core.labels import LabelMap
 from hsi.errors import SplitError, UsageError
-from hsi.labels import LabelMap
-from hsi.splits.apart import apart, buffer_of
-from hsi.splits.assigning import deal
-from hsi.splits.drawing import draw, left_out
+from hsi.splits.blocks import block_cut, block_of
+from hsi.splits.buffer import apart, buffer_of
+from hsi.splits.groups import deal
 from hsi.splits.polygons import fields_of
-from hsi.splits.spatial_blocks import block_cut, block_of
+from hsi.splits.sampling import draw, left_out
 from hsi.splits.split import TEST, TRAIN, VALIDATION, Split, SplitRequest, split_from_codes, split_rule
 from hsi.splits.units import Units, field_units
 

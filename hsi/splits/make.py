@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from hsi.config import USUAL_WINDOW
+from hsi.core.labels import LabelMap
 from hsi.errors import SplitError, UsageError
-from hsi.labels import LabelMap
+from hsi.settings import USUAL_WINDOW
 from hsi.splits.amount import parse_amount
 from hsi.splits.kfold import folds_of
 from hsi.splits.split import SPLITS, Split, SplitRequest
 
 if TYPE_CHECKING:
-    from hsi.config import Settings
+    from hsi.settings import Settings
 
 # fields of a request that a user asks for, and the options that they are asked for with
 OPTIONS = {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hsi.labels import LabelMap
-from hsi.splits.holding_out import Kind, hold_out, minimum_of
+from hsi.core.labels import LabelMap
+from hsi.splits.holdout import Kind, hold_out, minimum_of
 from hsi.splits.split import Split, SplitRequest, split_rule
 from hsi.splits.units import field_units
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from hsi.core.labels import LabelMap
 from hsi.errors import UsageError
-from hsi.labels import LabelMap
 from hsi.splits.amount import Amount
 from hsi.splits.split import TEST, TRAIN, VALIDATION, Split, SplitRequest, split_from_codes, split_rule
 

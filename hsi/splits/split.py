@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hsi.core.labels import LabelMap
+from hsi.core.registry import Registry
 from hsi.errors import SplitError
-from hsi.labels import LabelMap
-from hsi.registry import Registry
 from hsi.splits.amount import Amount
 
 TRAIN, VALIDATION, TEST = 1, 2, 3

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import label
 
-from hsi.labels import LabelMap
+from hsi.core.labels import LabelMap
 
 EIGHT_NEIGHBOURS = np.ones((3, 3), np.int8)  # pieces that touch at a corner are one field
 Counts = NDArray[np.int64]

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from affine import Affine
 
-from hsi.bundle import save_bundle
-from hsi.scene import scene_from_array
-from hsi.synthetic import synthetic_georeference
+from hsi.core.scene import scene_from_array
+from hsi.core.synthetic import synthetic_georeference
+from hsi.inference.model_file import save_bundle
 from tests.conftest import ROOT
 from tests.hsi import file_makers
 from tests.hsi.model_makers import random_bundle, random_cube

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from hsi.bundle import load_bundle
-from hsi.cluster.connecting import connected
-from hsi.cluster.mapping import MapJob, write_map_on
+from hsi.cluster.client import connected
+from hsi.cluster.predict import MapJob, write_map_on
+from hsi.core.memory import MemoryPlan
 from hsi.errors import ClusterError, SceneError, UsageError
-from hsi.mapping import MapOptions, write_map
-from hsi.matching import match_bands
-from hsi.memory import MemoryPlan
-from hsi.partial_map import PartialMap
-from hsi.readers import open_scene
+from hsi.inference.model_file import load_bundle
+from hsi.inference.predict import MapOptions, write_map
+from hsi.inference.resume import PartialMap
+from hsi.io import open_scene
+from hsi.preprocessing.band_matching import match_bands
 from tests.cluster.conftest import SIGCONT, SIGKILL, SIGSTOP, Cluster, wait_for
 
 pytestmark = pytest.mark.slow
@@ -147,7 +147,7 @@ def test_one_of_two_ways_to_get_workers(given):
 class TestTheCommand:
     @pytest.fixture(autouse=True)
     def _low_strips(self, monkeypatch):
-        monkeypatch.setattr("hsi.memory.ROWS", (8, 20))
+        monkeypatch.setattr("hsi.core.memory.ROWS", (8, 20))
 
     def test_on_workers_as_in_one_process(self, cluster, run, work, tmp_path):
         for out, options in (("one.tif", ()), ("many.tif", ("--scheduler", cluster.address))):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hsi.cluster.connecting import connected
-from hsi.cluster.running import Command, _marked, run_command, run_commands
+from hsi.cluster.client import connected
+from hsi.cluster.commands import Command, _marked, run_command, run_commands
 from hsi.errors import ClusterError
 from tests.cluster.conftest import wait_for
 

@@ -154,9 +154,9 @@ def xml_products(root: Path) -> Made:
 
 def label_rasters(root: Path) -> Made:
     """Class rasters with names and colours, and labels in other formats."""
-    from hsi.labels import default_table
-    from hsi.rasters import write_class_map
-    from hsi.scene import Georeference
+    from hsi.core.labels import default_table
+    from hsi.core.scene import Georeference
+    from hsi.io.geotiff import write_class_map
 
     table, truth = default_table([1, 2, 3]).renamed({1: "corn <b>", 2: "oats"}), small_labels()
     place = Georeference(rasterio.crs.CRS.from_epsg(32633).to_wkt(), tuple(NORTH_UP)[:6])

@@ -20,7 +20,7 @@ MAP_FACTS = {"model": "0" * 64, "rows": 4, "tile": 16}
 
 def settings(root: Path) -> Made:
     """The shipped defaults, as they are and as plain JSON, which is YAML."""
-    from hsi.config import Settings
+    from hsi.settings import Settings
 
     path = folder_in(root, "yaml") / "settings.yaml"
     shutil.copy(ROOT / "configs" / "default.yaml", path)
@@ -53,8 +53,8 @@ def model_cube() -> np.ndarray:
 
 def model(root: Path) -> Made:
     """A saved network with MNF and one with PCA."""
-    from hsi.bundle import save_bundle
-    from hsi.scene import scene_from_array
+    from hsi.core.scene import scene_from_array
+    from hsi.inference.model_file import save_bundle
     from tests.hsi.model_makers import random_bundle
 
     for reducer in ("mnf", "pca"):
@@ -72,7 +72,7 @@ def trainer() -> Any:
 
 def checkpoint(root: Path) -> Made:
     """A training that stopped after its first step."""
-    from hsi.checkpoints import save_checkpoint
+    from hsi.training.checkpoint import save_checkpoint
 
     path, stopped = folder_in(root, "checkpoint") / "checkpoint.safetensors", trainer()
 
@@ -86,8 +86,8 @@ def checkpoint(root: Path) -> Made:
 
 def strips(root: Path) -> Made:
     """A map with one strip done."""
-    from hsi.partial_map import FACTS, PartialMap
-    from hsi.scene import Block
+    from hsi.core.scene import Block
+    from hsi.inference.resume import FACTS, PartialMap
 
     folder = folder_in(root, "strips")
     layers = {"map": np.ones((4, 6), np.uint8), "confidence": np.ones((1, 4, 6), np.float32)}
@@ -98,12 +98,12 @@ def strips(root: Path) -> Made:
 
 def run_record(root: Path) -> Made:
     """The folder of a finished run, without its pictures."""
-    from hsi.calibration import measure_calibration
-    from hsi.config import Settings
-    from hsi.flow.reading import LabelOptions, SceneOptions
-    from hsi.labels import default_table
-    from hsi.metrics import confusion_matrix, measure_accuracy
-    from hsi.rasters import write_band, write_class_map
+    from hsi.accuracy.calibration import measure_calibration
+    from hsi.accuracy.metrics import confusion_matrix, measure_accuracy
+    from hsi.core.labels import default_table
+    from hsi.core.reading_options import LabelOptions, SceneOptions
+    from hsi.io.geotiff import write_band, write_class_map
+    from hsi.settings import Settings
 
     folder, table, truth = folder_in(root, "run"), default_table([1, 2, 3]), small_labels()
     ids = np.where(truth > 0, truth, 1)

@@ -13,8 +13,8 @@ from random import Random
 from typing import Any
 
 import hsi
+from hsi.core.scene import Block, Georeference, Scene, scene_from_array, survey_scene
 from hsi.errors import LabelError
-from hsi.scene import Block, Georeference, Scene, scene_from_array, survey_scene
 from tests.faults import fuzz_files, fuzz_records
 from tests.faults.mutating import mutate
 from tests.hsi.file_makers import NORTH_UP, small_cube
@@ -107,22 +107,22 @@ def read_polygons(path: Path) -> None:
 
 def read_split(path: Path) -> None:
     """A given split, or a mask."""
-    from hsi.readers.given_split import open_split
-    from hsi.readers.masks import open_mask
+    from hsi.io.given_split import open_split
+    from hsi.io.masks import open_mask
 
     open_mask(path, a_scene()) if path.stem == "mask" else open_split(str(path), a_scene())
 
 
 def read_settings(path: Path) -> None:
     """Settings of ``--config``."""
-    from hsi.config import load_settings
+    from hsi.settings import load_settings
 
     load_settings(path)
 
 
 def read_experiment(path: Path) -> None:
     """An experiment and the runs that it comes to."""
-    from hsi.experiment import load_experiment, plan_runs
+    from hsi.experiments.spec import load_experiment, plan_runs
 
     for run in plan_runs(load_experiment(path), str(path))[:20]:
         assert Path(run.name).name == run.name
@@ -132,10 +132,10 @@ def read_model(path: Path) -> None:
     """A saved model that maps a scene of four pixels and writes the map."""
     import torch
 
-    from hsi.bundle import load_bundle
-    from hsi.map_arrays import map_arrays
-    from hsi.matching import match_bands
-    from hsi.rasters import write_class_map
+    from hsi.inference.map_arrays import map_arrays
+    from hsi.inference.model_file import load_bundle
+    from hsi.io.geotiff import write_class_map
+    from hsi.preprocessing.band_matching import match_bands
 
     bundle = load_bundle(path)
     match = match_bands(bundle.bands, scene_from_array(fuzz_records.model_cube()[:2, :2]))
@@ -148,7 +148,7 @@ def read_model(path: Path) -> None:
 
 def read_checkpoint(path: Path) -> None:
     """A checkpoint that a training goes on from."""
-    from hsi.checkpoints import load_checkpoint
+    from hsi.training.checkpoint import load_checkpoint
 
     trainer = fuzz_records.trainer()
     trainer.resume(load_checkpoint(path))
@@ -157,7 +157,7 @@ def read_checkpoint(path: Path) -> None:
 
 def read_strips(path: Path) -> None:
     """The finished strips of a map begun earlier."""
-    from hsi.partial_map import PartialMap
+    from hsi.inference.resume import PartialMap
 
     partial = PartialMap(path.parent, fuzz_records.MAP_FACTS)
     for row in sorted(partial.done):
@@ -166,7 +166,7 @@ def read_strips(path: Path) -> None:
 
 def read_record(path: Path) -> None:
     """What ``hsi rerun`` reads before it runs, and what ``hsi plot`` draws of it."""
-    from hsi.figures import drawings
+    from hsi.report.figures import drawings
     from pipelines.plot import read_run
     from pipelines.rerun import read_told
 
@@ -180,9 +180,9 @@ def read_record(path: Path) -> None:
 
 def read_comparison(path: Path) -> None:
     """The figures of a comparison."""
-    from hsi import run_records
-    from hsi.comparison_figure import ComparisonTold, comparison_figure, stored_boxes
-    from hsi.comparison_pareto import known_costs, pareto_figure
+    from hsi.experiments.comparison_figure import ComparisonTold, comparison_figure, stored_boxes
+    from hsi.experiments.figures import known_costs, pareto_figure
+    from hsi.report import records as run_records
 
     stored = run_records.read_record(path, ComparisonTold)
     comparison_figure(stored_boxes(stored))

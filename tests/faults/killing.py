@@ -25,18 +25,25 @@ import rasterio
 import sklearn.discriminant_analysis
 import torch
 
-import hsi.figures
-import hsi.flow.classifying
-import hsi.mapping
-import hsi.training
+import hsi.inference.predict
+import hsi.report.figures
+import hsi.training.trainer
+import hsi.workflows.classify
 import pipelines.classify
 import pipelines.predict
 import pipelines.train
-from hsi import memory
-from hsi.synthetic import make_scene
+from hsi.core import memory
+from hsi.core.synthetic import make_scene
 from pipelines.cli import main
 
-IMPORTED = (matplotlib.pyplot, rasterio, sklearn.discriminant_analysis, hsi.figures, hsi.mapping, hsi.training)
+IMPORTED = (
+    matplotlib.pyplot,
+    rasterio,
+    sklearn.discriminant_analysis,
+    hsi.report.figures,
+    hsi.inference.predict,
+    hsi.training.trainer,
+)
 COMMANDS = (pipelines.classify, pipelines.predict, pipelines.train)
 SMALL = ("--device", "cpu", "--components", "13", "--window", "11", "--epochs", "30", "--no-symmetries")
 OFTEN = (*SMALL, "--checkpoint-every", "0")
@@ -136,8 +143,8 @@ def make_inputs(folder: Path) -> Path:
 def run(folder: Path, count: int, seed: int) -> dict[str, Any]:
     """Trials of classify, train and predict; all that is counted."""
     torch.set_num_threads(1)
-    hsi.figures.write_figures = lambda folder, run, **options: []
-    hsi.flow.classifying.write_run_report = lambda *arguments: None
+    hsi.report.figures.write_figures = lambda folder, run, **options: []
+    hsi.workflows.classify.write_run_report = lambda *arguments: None
     pipelines.predict.write_map_report = lambda *arguments: None
     memory.ROWS = memory.TILE_SIDES = (8, 8)  # so that a small scene is mapped in several strips
     folder.mkdir(parents=True, exist_ok=True)

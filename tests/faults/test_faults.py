@@ -16,14 +16,14 @@ import psutil
 import pytest
 import torch
 
-from hsi.bundle import save_bundle
-from hsi.flow.unfinished import unfinished
-from hsi.mapping import MapOptions, write_map
-from hsi.matching import BandMatch
-from hsi.memory import MemoryPlan
-from hsi.reproduction import compare_runs
-from hsi.scene import scene_from_array
-from hsi.training import Trainer
+from hsi.core.memory import MemoryPlan
+from hsi.core.scene import scene_from_array
+from hsi.inference.model_file import save_bundle
+from hsi.inference.predict import MapOptions, write_map
+from hsi.preprocessing.band_matching import BandMatch
+from hsi.report.compare_runs import compare_runs
+from hsi.training.trainer import Trainer
+from hsi.workflows.unfinished import unfinished
 from tests.conftest import ROOT, SMALL
 from tests.hsi.model_makers import random_bundle, random_cube
 
@@ -50,7 +50,7 @@ def at_epoch(monkeypatch):
     """Do something when an epoch of that number ends, once."""
 
     def arrange(number, act):
-        from hsi.flow import learning
+        from hsi.workflows import learning
 
         def note(epoch, left=[True]):  # noqa: B006 (once)
             if epoch.epoch == number and left:
@@ -107,11 +107,11 @@ class TestInterrupts:
         assert before == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
 
     def test_an_interrupted_map_goes_on(self, run, scenes, whole, tmp_path, monkeypatch):
-        monkeypatch.setattr("hsi.memory.ROWS", (8, 8))
-        monkeypatch.setattr("hsi.memory.TILE_SIDES", (8, 8))
+        monkeypatch.setattr("hsi.core.memory.ROWS", (8, 8))
+        monkeypatch.setattr("hsi.core.memory.TILE_SIDES", (8, 8))
         words = ("predict", whole / "model.safetensors", scenes["mat"], "--device", "cpu", "--novelty")
         assert run(*words, "--out", "whole/map.tif").code == 0
-        from hsi import partial_map
+        from hsi.inference import resume as partial_map
 
         save, saved = partial_map.PartialMap.save, []
 
@@ -258,7 +258,7 @@ def test_a_folder_that_is_removed_meanwhile_is_said(run, scenes, at_epoch, tmp_p
 
 
 def test_an_error_of_reading_names_the_rows(run, scenes, tmp_path, monkeypatch):
-    from hsi import readers
+    from hsi import io as readers
 
     open_scene = readers.open_scene
 
@@ -298,7 +298,7 @@ class TestOutOfMemory:
         done = run(*words)
         assert done.code == 0, done.stderr
         assert "out of memory on cpu: going on with tiles of 10 x 10 pixels" in done.stderr
-        from hsi.rasters import read_classes
+        from hsi.io.geotiff import read_classes
 
         confidence = [read_classes(path) for path in (tmp_path / "map_confidence.tif", whole / "confidence.tif")]
         np.testing.assert_allclose(*confidence, atol=1e-5)

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from hsi.bundle import Bundle
-from hsi.config import load_settings
-from hsi.familiarity import learn_familiarity
-from hsi.labels import ClassTable, default_table
-from hsi.matching import BandList
+from hsi.core.labels import ClassTable, default_table
+from hsi.core.scene import Scene
+from hsi.inference.model_file import Bundle
+from hsi.inference.novelty import learn_familiarity
 from hsi.models import WindowNetwork, build_model
-from hsi.reducers import fit_reducer, reduce_scene
-from hsi.scene import Scene
+from hsi.preprocessing.band_matching import BandList
+from hsi.preprocessing.reducers import fit_reducer, reduce_scene
+from hsi.settings import load_settings
 
 
 def random_bundle(

@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from hsi import engines, tiles
-from hsi.shared_training import Group, SharedTrainer
-from hsi.training import Trainer
+from hsi.training import engines, tiles
+from hsi.training.distributed import Group, SharedTrainer
+from hsi.training.trainer import Trainer
 from tests.hsi.test_training import make_problem, make_trainer
 
 

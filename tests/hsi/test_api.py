@@ -9,8 +9,8 @@ import pytest
 import rasterio
 
 import hsi
-from hsi.bundle import load_bundle
 from hsi.errors import LabelError, OutputError, SceneError, SceneFileError, UnknownNameError, UsageError
+from hsi.inference.model_file import load_bundle
 from tests.conftest import ROOT
 
 SMALL = {"components": 13, "window": 11, "device": "cpu"}
@@ -177,7 +177,7 @@ class TestSettings:
         ],
     )
     def test_what_cannot_be_is_an_error_in_one_line(self, options, error, says, sample, monkeypatch):
-        monkeypatch.setattr("hsi.training.Trainer.fit", lambda *_: pytest.fail("trained"))
+        monkeypatch.setattr("hsi.training.trainer.Trainer.fit", lambda *_: pytest.fail("trained"))
         with pytest.raises(error, match=says) as caught:
             hsi.classify(**{"scene": sample.cube, "labels": sample.truth, **options})
         assert isinstance(caught.value, hsi.HsiError) and "\n" not in str(caught.value)

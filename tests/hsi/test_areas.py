@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from pyproj import CRS, Geod
 
-from hsi.areas import pixel_hectares
-from hsi.scene import Georeference
+from hsi.core.areas import pixel_hectares
+from hsi.core.scene import Georeference
 
 
 def geodesic_hectares(where, row, column=0):

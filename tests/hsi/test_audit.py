@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from hsi.audit import audit_split, nearest_training_codes
+from hsi.accuracy.leakage import audit_split, nearest_training_codes
 from hsi.errors import SplitError, UsageError
 
 cases = st.tuples(

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsi.bands import BandChoice, choose_bands, parse_bands, parse_wavelengths
+from hsi.core.scene import Scene, scene_from_array, survey_scene
 from hsi.errors import HsiError, SceneError, UsageError
-from hsi.readers.masks import open_mask
-from hsi.scene import Scene, scene_from_array, survey_scene
+from hsi.io.masks import open_mask
+from hsi.preprocessing.bands import BandChoice, choose_bands, parse_bands, parse_wavelengths
 from tests.hsi.file_makers import NORTH_UP, envi, mat, npy, small_cube, tiff
 
 WAVELENGTHS = (400.0, 500.0, 600.0, 700.0, 800.0)
@@ -145,7 +145,7 @@ class TestMask:
         ],
     )
     def test_that_lies_elsewhere_is_refused(self, place: dict, words: str, tmp_path: Path):
-        from hsi.readers import open_scene
+        from hsi.io import open_scene
 
         made = open_scene(tiff(tmp_path / "scene.tif", small_cube(), crs="EPSG:32633", transform=NORTH_UP))
         with pytest.raises(SceneError, match=words):

@@ -15,7 +15,7 @@ from hsi.benchmarking import (
     time_training,
 )
 from hsi.models import MODELS, build_model
-from hsi.windows import pad_scene
+from hsi.models.windows import pad_scene
 from tests.hsi.test_models import lively, patch_scores
 
 CPU = torch.device("cpu")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hsi.blending import REACH, blend
+from hsi.inference.blending import REACH, blend
 
 
 def two_fields(noise, seed=0):

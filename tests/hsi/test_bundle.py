@@ -9,17 +9,17 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from hsi.bundle import Bundle, load_bundle, save_bundle
-from hsi.config import Settings, load_settings
+from hsi.core.labels import default_table
+from hsi.core.memory import resident_memory
+from hsi.core.scene import scene_from_array
 from hsi.errors import BundleError
-from hsi.familiarity import learn_familiarity
-from hsi.inference import map_scene
-from hsi.labels import default_table
-from hsi.matching import BandList
-from hsi.memory import resident_memory
+from hsi.inference.model_file import Bundle, load_bundle, save_bundle
+from hsi.inference.novelty import learn_familiarity
+from hsi.inference.scores import map_scene
 from hsi.models import build_model
-from hsi.reducers import fit_reducer, reduce_scene
-from hsi.scene import scene_from_array
+from hsi.preprocessing.band_matching import BandList
+from hsi.preprocessing.reducers import fit_reducer, reduce_scene
+from hsi.settings import Settings, load_settings
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 from sklearn.calibration import calibration_curve
 
-from hsi.calibration import fit_temperature, measure_calibration
+from hsi.accuracy.calibration import fit_temperature, measure_calibration
 from hsi.errors import SceneError
 
 

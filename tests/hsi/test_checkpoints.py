@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from hsi.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from hsi.errors import OutputError, ResumeError, TrainingError
+from hsi.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tests.hsi.test_training import make_problem, make_trainer
 
 VALIDATION = np.random.default_rng(5).random(make_problem()[1].shape) < 0.1
@@ -73,7 +73,7 @@ def test_a_checkpoint_replaces_the_one_before_whole_or_not_at_all(tmp_path, monk
         part.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("hsi.checkpoints.save_file", fill)
+    monkeypatch.setattr("hsi.training.checkpoint.save_file", fill)
     with pytest.raises(OutputError, match="No space left"):
         save_checkpoint(path, Checkpoint({}, {}))
     assert path.read_bytes() == before

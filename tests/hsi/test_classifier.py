@@ -269,7 +269,7 @@ class TestFiles:
             HybridSNClassifier.load(path, background=7)
 
     def test_a_file_of_the_command_loads(self, mat_run, sample):
-        from hsi.rasters import read_classes
+        from hsi.io.geotiff import read_classes
 
         loaded = HybridSNClassifier.load(mat_run.out / "model.safetensors")
         assert np.array_equal(loaded.predict(sample.cube), read_classes(mat_run.out / "map.tif"))

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 from sklearn.covariance import ledoit_wolf
 
-from hsi.audit import nearest_training_codes
-from hsi.comparators import COMPARATORS, Samples, apply, fit_comparator, map_with
-from hsi.comparators.angles import MeanAngles
-from hsi.comparators.choosing import choose, deal_folds, draw
-from hsi.comparators.gaussian import JoinedGaussians
-from hsi.config import ReducerSettings
+from hsi.accuracy.leakage import nearest_training_codes
+from hsi.baselines import COMPARATORS, Samples, apply, fit_comparator, map_with
+from hsi.baselines.gaussian import JoinedGaussians
+from hsi.baselines.spectral_angle import MeanAngles
+from hsi.baselines.tuned import choose, deal_folds, draw
+from hsi.core.scene import scene_from_array
+from hsi.core.synthetic import make_scene
 from hsi.errors import UsageError
-from hsi.reducers import fit_reducer
-from hsi.scene import scene_from_array
-from hsi.synthetic import make_scene
+from hsi.preprocessing.reducers import fit_reducer
+from hsi.settings import ReducerSettings
 
 FEW, PIXELS = 2, 15  # training pixels of the last class, and of each of the others
 

@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hsi.audit import audit_split
-from hsi.comparison import Comparison, compare_split, spread
-from hsi.comparison_figure import ComparisonTold, boxes_of, stored_boxes, write_comparison_figure
-from hsi.comparison_notes import audit_line, comparison_notes, split_notes
-from hsi.comparison_tables import to_csv, to_json, to_latex, to_markdown, write_comparison
-from hsi.config import Settings
-from hsi.experiment import PlannedRun, Row
-from hsi.finished_runs import FailedRun, FinishedRun, correct_pixels, read_finished
-from hsi.labels import codes_of, default_table
-from hsi.metrics import confusion_matrix, measure_accuracy
-from hsi.rasters import write_band, write_class_map
-from hsi.run_records import read_record
-from hsi.significance import holm, mcnemar
+from hsi.accuracy.leakage import audit_split
+from hsi.accuracy.metrics import confusion_matrix, measure_accuracy
+from hsi.accuracy.statistics import holm, mcnemar
+from hsi.core.labels import codes_of, default_table
+from hsi.experiments.comparison_figure import ComparisonTold, boxes_of, stored_boxes, write_comparison_figure
+from hsi.experiments.notes import audit_line, comparison_notes, split_notes
+from hsi.experiments.results import FailedRun, FinishedRun, correct_pixels, read_finished
+from hsi.experiments.spec import PlannedRun, Row
+from hsi.experiments.summary import Comparison, compare_split, spread
+from hsi.experiments.tables import to_csv, to_json, to_latex, to_markdown, write_comparison
+from hsi.io.geotiff import write_band, write_class_map
+from hsi.report.records import read_record
+from hsi.settings import Settings
 
 TABLE = default_table([2, 5])
 TRUTH = np.repeat([[2, 5]], 20, axis=0).repeat(6, axis=1).astype(np.uint8)  # (20, 12)
@@ -309,7 +309,7 @@ class TestPareto:
         return whole(compared(runs), runs)
 
     def test_the_frontier_is_what_no_cheaper_row_beats(self, light):
-        from hsi.comparison_pareto import frontier, known_costs, points
+        from hsi.experiments.figures import frontier, known_costs, points
 
         found = points(light.splits[0].rows, "parameters")
         assert [point.row for point in found] == ["cheap", "dear", "idle"]
@@ -317,7 +317,7 @@ class TestPareto:
         assert known_costs(light.splits) == ["parameters"]
 
     def test_the_plot_is_written_where_networks_have_costs(self, light, finish, tmp_path):
-        from hsi.comparison_pareto import write_pareto_figure
+        from hsi.experiments.figures import write_pareto_figure
 
         assert [path.name for path in write_pareto_figure(tmp_path / "out", light)] == ["pareto.png", "pareto.pdf"]
         with Image.open(tmp_path / "out" / "pareto.png") as picture:

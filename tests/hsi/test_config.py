@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from hsi.config import Settings, load_settings
 from hsi.errors import ConfigError
+from hsi.settings import Settings, load_settings
 
 
 def write(tmp_path, text):

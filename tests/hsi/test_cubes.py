@@ -5,11 +5,11 @@ import pytest
 import rasterio
 import spectral.io.envi
 
-from hsi.cubes import check_cube_name, cube_files, cube_writer
+from hsi.core.scene import Block, Georeference
+from hsi.core.synthetic import UTM_16N, synthetic_georeference
 from hsi.errors import UsageError
-from hsi.readers import open_scene
-from hsi.scene import Block, Georeference
-from hsi.synthetic import UTM_16N, synthetic_georeference
+from hsi.io import open_scene
+from hsi.io.cubes import check_cube_name, cube_files, cube_writer
 from tests.hsi import file_makers
 
 NM = [f"{nm:.2f}" for nm in np.linspace(400, 2400, 5)]

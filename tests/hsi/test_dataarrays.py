@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import hsi
-from hsi.dataarrays import is_dataarray, scene_from_dataarray
 from hsi.errors import LabelError, SceneError, UsageError
+from hsi.io.dataarray import is_dataarray, scene_from_dataarray
 from tests.conftest import CENTRES
 
 xr = pytest.importorskip("xarray")
@@ -65,7 +65,7 @@ class TestScene:
             assert found.georeference.transform == wanted.georeference.transform
 
     def test_only_the_block_that_is_asked_for_is_read(self, cube, sample):
-        from hsi.scene import Block
+        from hsi.core.scene import Block
 
         assert np.array_equal(hsi.open_scene(cube).read(Block(2, 3, 4, 5)), sample.cube[2:6, 3:8])
 

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from hsi.config import DenoisingSettings, Settings, load_settings
-from hsi.denoising import (
+from hsi.core.scene import Block, scene_from_array
+from hsi.core.synthetic import make_scene
+from hsi.errors import BundleError, ConfigError, HsiError, UnknownNameError, UsageError
+from hsi.preprocessing.denoisers import (
     DENOISERS,
     BandStatistics,
     NoiseLevels,
@@ -21,12 +23,10 @@ from hsi.denoising import (
     noisier,
     restore_denoiser,
 )
-from hsi.denoising.dncnn import HALO, DnCNN, new_network, stacks_of
-from hsi.denoising.fitting import summarise_scene, train_denoiser
-from hsi.denoising.learning import draw_places, noisy_batch
-from hsi.errors import BundleError, ConfigError, HsiError, UnknownNameError, UsageError
-from hsi.scene import Block, scene_from_array
-from hsi.synthetic import make_scene
+from hsi.preprocessing.denoisers.dncnn import HALO, DnCNN, new_network, stacks_of
+from hsi.preprocessing.denoisers.dncnn_training import draw_places, noisy_batch
+from hsi.settings import DenoisingSettings, Settings, load_settings
+from hsi.workflows.fitting import summarise_scene, train_denoiser
 
 SMALL = {"dncnn": {"stack": 3, "steps": 30}, "mnf": {}, "tv": {}}
 NAMES = sorted(SMALL)
@@ -125,7 +125,7 @@ class TestNoise:
         assert found.spread == pytest.approx(expected.spread, rel=0.06)
 
     def test_training_pairs_have_the_spread_that_bands_have_when_they_are_cleaned(self):
-        from hsi.denoising.learning import Examples
+        from hsi.preprocessing.denoisers.dncnn_training import Examples
 
         random = np.random.default_rng(0)
         patches = random.standard_normal((4, 3, 40, 40)).astype(np.float32)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hsi.disagreement import measure_disagreement
+from hsi.accuracy.disagreement import measure_disagreement
 
 # Wundram and Löffler (2008), tables 2 and 3, which Pontius and Millones (2011) take as an example: map in rows
 SUPERVISED = [[89, 3, 7, 0, 1], [11, 16, 10, 1, 0], [2, 14, 60, 2, 0], [1, 9, 7, 5, 0], [20, 1, 2, 0, 4]]

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hsi.accuracy.area_estimation import DESIGNS, Estimate, estimate_map
+from hsi.core.labels import default_table
 from hsi.errors import LabelError, UsageError
-from hsi.estimation import DESIGNS, Estimate, estimate_map
-from hsi.labels import default_table
 
 # Olofsson et al. (2014), table 8: map in rows, reference in columns; deforestation, forest gain, stable forest, stable
 # non-forest on a map of 10 million Landsat pixels of 0.09 ha

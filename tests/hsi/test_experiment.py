@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hsi.config import Settings
+from hsi.core.files import config_dir
 from hsi.errors import ConfigError, UnknownNameError, UsageError
-from hsi.experiment import (
+from hsi.experiments.spec import (
     Experiment,
     SceneInput,
     choose_rows,
@@ -19,7 +19,7 @@ from hsi.experiment import (
     run_key,
     slug,
 )
-from hsi.paths import config_dir
+from hsi.settings import Settings
 
 BASE = {
     "title": "A test",

@@ -8,12 +8,12 @@ import onnxruntime
 import pytest
 import torch
 
-from hsi.deployed import Deployed, Reduction, describe_deployed
+from hsi.core.scene import scene_from_array
 from hsi.errors import UsageError
-from hsi.exporting import ExportError, export, quantise, run_file
+from hsi.inference.deployed import Deployed, Reduction, describe_deployed
+from hsi.inference.export import ExportError, export, quantise, run_file
 from hsi.models import MODELS, join_linear
-from hsi.reducers import reduce_cube
-from hsi.scene import scene_from_array
+from hsi.preprocessing.reducers import reduce_cube
 from tests.hsi.model_makers import random_bundle, random_cube
 
 WITH_NORM = {"hybridsn-se": "hybridsn-bn-se", "hybridsn-cbam": "hybridsn-bn-cbam"}  # the same graph, and more
@@ -147,6 +147,6 @@ def test_8_bit_weights_are_a_smaller_file_and_nearly_the_same_probabilities(name
 
 
 def test_a_file_that_differs_is_no_export(cube, tmp_path, monkeypatch):
-    monkeypatch.setattr("hsi.exporting.run_file", lambda path, form: lambda values: np.zeros((5, 3), np.float32))
+    monkeypatch.setattr("hsi.inference.export.run_file", lambda path, form: lambda values: np.zeros((5, 3), np.float32))
     with pytest.raises(ExportError, match="differs from the saved one"):
         export(Deployed(bundle_of(cube), "patch", "components"), tmp_path / "m.pt", "torchscript", {})

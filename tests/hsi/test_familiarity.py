@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.distance import cdist
 from sklearn.covariance import LedoitWolf
 
-from hsi.familiarity import PIXELS, Familiarity, learn_familiarity
+from hsi.inference.novelty import PIXELS, Familiarity, learn_familiarity
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hsi.calibration import measure_calibration
+from hsi.accuracy.calibration import measure_calibration
+from hsi.core.labels import ClassTable, default_table
+from hsi.core.scene import scene_from_array
 from hsi.errors import OutputError, UnknownNameError
-from hsi.figures import (
+from hsi.report.figures import (
     EMPTY,
     RIGHT,
     RUN_FIGURES,
@@ -29,8 +31,6 @@ from hsi.figures import (
     write_figures,
     write_png,
 )
-from hsi.labels import ClassTable, default_table
-from hsi.scene import scene_from_array
 
 NAMES = ("Buildings-Grass-Trees-Drives", "Grass-pasture-mowed", "Oats", "Woods")
 TABLE = ClassTable((1, 2, 3, 4), NAMES, ((214, 51, 108), (205, 234, 166), (255, 179, 171), (11, 93, 42)))
@@ -350,7 +350,7 @@ class TestSpectra:
 
 def replace_blocks(scene, rows):
     """The scene, read in strips of so many rows."""
-    from hsi.scene import Scene
+    from hsi.core.scene import Scene
 
     class Strips(Scene):
         def blocks(self, budget=0):

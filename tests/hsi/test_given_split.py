@@ -9,10 +9,10 @@ import pytest
 import rasterio
 import scipy.io
 
+from hsi.core.scene import scene_from_array
 from hsi.errors import LabelError, SceneError, SceneFileError, SplitError, UsageError
-from hsi.readers import open_labels, open_scene
-from hsi.readers.given_split import open_split, split_files
-from hsi.scene import scene_from_array
+from hsi.io import open_labels, open_scene
+from hsi.io.given_split import open_split, split_files
 from tests.hsi import file_makers
 from tests.hsi.file_makers import NORTH_UP, small_cube
 

@@ -5,9 +5,9 @@ import pytest
 from affine import Affine
 from rasterio.crs import CRS
 
-from hsi.figures import ground_of
-from hsi.figures.ground import length_in_words
-from hsi.scene import Georeference
+from hsi.core.scene import Georeference
+from hsi.report.figures import ground_of
+from hsi.report.figures.scale_bar import length_in_words
 
 
 def place(crs, transform):

@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from hsi.heap import kept_memory
-from hsi.memory import resident_memory
+from hsi.core.heap import kept_memory
+from hsi.core.memory import resident_memory
 
 MB = 10**6
 

@@ -15,11 +15,11 @@ import rasterio
 import rasterio.shutil
 import scipy.io
 
+from hsi.core.memory import resident_memory
+from hsi.core.scene import scene_from_array
 from hsi.errors import HsiError, SceneError, SceneFileError
-from hsi.memory import resident_memory
-from hsi.readers import open_labels, open_scene
-from hsi.readers.hdf5_files import HEAP
-from hsi.scene import scene_from_array
+from hsi.io import open_labels, open_scene
+from hsi.io.formats._hdf5 import HEAP
 from tests.hsi import product_makers
 from tests.hsi.file_makers import NORTH_UP, edit, envi, mat, npz, small_cube, small_labels, tiff
 
@@ -285,9 +285,9 @@ from pathlib import Path
 seen = []
 sys.addaudithook(lambda event, arguments: seen.append(arguments) if event == "pickle.find_class" else None)
 from hsi.errors import HsiError
-from hsi.bundle import load_bundle
-from hsi.checkpoints import load_checkpoint
-from hsi.readers import open_scene
+from hsi.inference.model_file import load_bundle
+from hsi.training.checkpoint import load_checkpoint
+from hsi.io import open_scene
 for path in sorted(Path(sys.argv[1]).iterdir()):
     for read in (open_scene, load_bundle, load_checkpoint):
         try:

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from hsi.blending import blend
-from hsi.inference import map_scene, padded_scores, pixel_scores, tile_scores
+from hsi.inference.blending import blend
+from hsi.inference.scores import map_scene, padded_scores, pixel_scores, tile_scores
 from hsi.models import MODELS, build_model
-from hsi.windows import pad_scene
+from hsi.models.windows import pad_scene
 from tests.hsi.model_makers import wake
 
 CPU = torch.device("cpu")
@@ -77,7 +77,7 @@ def test_averaging_over_symmetries_gives_a_turned_scene_the_turned_map(engine):
 @pytest.mark.parametrize(("symmetries", "blended"), [(False, False), (True, False), (True, True)])
 @pytest.mark.parametrize("engine", ["dense", "patch"])
 def test_scores_of_single_pixels_are_those_of_the_map(engine, symmetries, blended, monkeypatch):
-    monkeypatch.setattr("hsi.inference.TILE_SIDE", 9)  # so that blending meets seams
+    monkeypatch.setattr("hsi.inference.scores.TILE_SIDE", 9)  # so that blending meets seams
     model = build_model("hybridsn-bn-se", components=13, window=11, classes=3)
     wake(model)
     components = make_components()

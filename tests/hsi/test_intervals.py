@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from hsi.intervals import t_interval, wilson_interval
+from hsi.accuracy.intervals import t_interval, wilson_interval
 
 
 def test_wilson_against_a_worked_example():

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from rasterio.crs import CRS
 from rasterio.warp import transform as transform_points
 
+from hsi.core.labels import LabelMap, default_table
+from hsi.core.scene import Georeference, Scene, scene_from_array
 from hsi.errors import HsiError, LabelError, UsageError
-from hsi.labels import LabelMap, default_table
-from hsi.rasters import write_class_map
-from hsi.readers import open_labels
-from hsi.scene import Georeference, Scene, scene_from_array
+from hsi.io import open_labels
+from hsi.io.geotiff import write_class_map
 from tests.hsi.file_makers import NORTH_UP, envi, mat, npy, small_cube, small_labels, tiff
 
 UTM = "EPSG:32633"

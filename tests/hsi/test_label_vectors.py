@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from rasterio.crs import CRS
 
+from hsi.core.labels import LabelMap
+from hsi.core.scene import Georeference, Scene, scene_from_array
 from hsi.errors import HsiError, LabelError, SceneFileError, UsageError
-from hsi.labels import LabelMap
-from hsi.readers import open_labels, open_scene
-from hsi.scene import Georeference, Scene, scene_from_array
+from hsi.io import open_labels, open_scene
 from tests.hsi.file_makers import NORTH_UP, envi, npy, small_cube, small_labels, tiff
 
 geopandas = pytest.importorskip("geopandas")
@@ -530,7 +530,7 @@ def test_geojson_of_an_odd_structure_raises_nothing_but_our_own_errors(data: st.
 def test_rasters_are_read_without_geopandas(tmp_path: Path):
     path = npy(tmp_path / "gt.npy", small_labels())
     code = (
-        "import sys, numpy; from hsi.readers import open_labels; from hsi.scene import scene_from_array\n"
+        "import sys, numpy; from hsi.io import open_labels; from hsi.core.scene import scene_from_array\n"
         f"open_labels({str(path)!r}, scene_from_array(numpy.ones((11, 7, 2))))\n"
         "sys.exit(bool({'torch', 'geopandas', 'pandas', 'shapely'} & set(sys.modules)))"
     )
@@ -559,7 +559,7 @@ class TestCommands:
         """The generated scene and its fields as polygons, one corner of which another one claims, in degrees."""
         from rasterio.features import shapes
 
-        from hsi.synthetic import synthetic_georeference
+        from hsi.core.synthetic import synthetic_georeference
 
         place = synthetic_georeference()
         transform = type(NORTH_UP)(*place.transform)

@@ -12,20 +12,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hsi.areas import pixel_hectares
-from hsi.blending import blend
+from hsi.core.areas import pixel_hectares
+from hsi.core.labels import ClassTable, default_table, without
+from hsi.core.memory import MemoryPlan, resident_memory
+from hsi.core.scene import Georeference, scene_from_array
+from hsi.core.synthetic import synthetic_georeference
 from hsi.errors import SceneError, UsageError
-from hsi.inference import padded_scores
-from hsi.labels import ClassTable, default_table, without
-from hsi.mapping import MapOptions, map_table, plan_map, smooth_map, write_map
-from hsi.matching import BandMatch
-from hsi.memory import MemoryPlan, resident_memory
-from hsi.rasters import nodata_value
-from hsi.reducers import reduce_scene
-from hsi.scene import Georeference, scene_from_array
-from hsi.smoothing import majority
-from hsi.synthetic import synthetic_georeference
-from hsi.windows import pad_scene
+from hsi.inference.blending import blend
+from hsi.inference.predict import MapOptions, map_table, plan_map, smooth_map, write_map
+from hsi.inference.scores import padded_scores
+from hsi.inference.smoothing import majority
+from hsi.io.geotiff import nodata_value
+from hsi.models.windows import pad_scene
+from hsi.preprocessing.band_matching import BandMatch
+from hsi.preprocessing.reducers import reduce_scene
 from tests.hsi.model_makers import random_bundle, random_cube
 
 CPU = torch.device("cpu")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from spectral import BandResampler
 
+from hsi.core.scene import scene_from_array
 from hsi.errors import BundleError, UsageError
-from hsi.matching import BandList, match_bands
-from hsi.scene import scene_from_array
+from hsi.preprocessing.band_matching import BandList, match_bands
 
 NM = tuple(float(x) for x in range(400, 1000, 20))
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hsi.core.memory import CACHES, ROWS, TILE_SIDES, Work, free_memory, parse_memory, plan_memory, resident_memory
 from hsi.errors import UsageError
-from hsi.memory import CACHES, ROWS, TILE_SIDES, Work, free_memory, parse_memory, plan_memory, resident_memory
 from hsi.models import build_model
 
 GB = 10**9

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from sklearn import metrics as sk
 
+from hsi.accuracy.metrics import Accuracy, confusion_matrix, kappa, measure_accuracy
+from hsi.core.labels import default_table
 from hsi.errors import LabelError
-from hsi.labels import default_table
-from hsi.metrics import Accuracy, confusion_matrix, kappa, measure_accuracy
 
 CLASSES = 4
 TOP_KEYS = {

@@ -18,9 +18,9 @@ from hsi.models import (
     join_linear,
 )
 from hsi.models.attention import largest
+from hsi.models.layers import SlidingDense, slide_dense
 from hsi.models.runs import neighbours
-from hsi.models.sliding import SlidingDense, slide_dense
-from hsi.windows import gather_windows, pad_scene
+from hsi.models.windows import gather_windows, pad_scene
 from tests.hsi.model_makers import last_layer, wake
 
 PARAMETERS = {

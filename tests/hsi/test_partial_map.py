@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from hsi.core.memory import MemoryPlan
+from hsi.core.scene import Block, scene_from_array
 from hsi.errors import OutputError, ResumeError
-from hsi.mapping import MapOptions, write_map
-from hsi.matching import BandMatch
-from hsi.memory import MemoryPlan
-from hsi.partial_map import FACTS, PartialMap
-from hsi.scene import Block, scene_from_array
+from hsi.inference.predict import MapOptions, write_map
+from hsi.inference.resume import FACTS, PartialMap
+from hsi.preprocessing.band_matching import BandMatch
 from tests.hsi.model_makers import random_bundle, random_cube
 
 SCENE = scene_from_array(random_cube(50, 12, 15, seed=3))
@@ -47,7 +47,7 @@ def test_a_map_that_stopped_ends_as_one_that_did_not(last, bundle, tmp_path, mon
     with pytest.raises(KeyboardInterrupt):
         make(folder, bundle, PartialMap(folder / "strips", {"seed": 1}), stop)
     assert contents(folder) == {}
-    from hsi import mapping
+    from hsi.inference import predict as mapping
 
     work = mapping.classify_strip
     monkeypatch.setattr(mapping, "classify_strip", lambda strip, *more: classified.append(strip) or work(strip, *more))

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from hsi.config import TrainingSettings
 from hsi.errors import UsageError
 from hsi.models import Pooled, build_networks
-from hsi.training import Trainer, count_right
-from hsi.windows import gather_windows, pad_scene
+from hsi.models.windows import gather_windows, pad_scene
+from hsi.settings import TrainingSettings
+from hsi.training.trainer import Trainer, count_right
 from tests.hsi.test_models import lively, patch_scores
 from tests.hsi.test_training import CPU, make_problem
 

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from hsi.core.scene import Block, Scene, survey_scene
 from hsi.errors import HsiError, LabelError, SceneError, SceneFileError, UsageError
-from hsi.readers import READERS, open_labels, open_scene
-from hsi.scene import Block, Scene, survey_scene
+from hsi.io import READERS, open_labels, open_scene
 from tests.hsi.file_makers import edit, envi, mat73, npy, small_cube, small_labels, tiff
 from tests.hsi.product_makers import (
     PLACE,
@@ -282,7 +282,7 @@ class TestEmit:
 
     @pytest.mark.parametrize("largest", [1, 200, 10**9])
     def test_the_parts_it_reads_do_not_change_what_comes_out(self, largest: int, tmp_path: Path, monkeypatch):
-        monkeypatch.setattr("hsi.readers.emit.LARGEST_PART", largest)
+        monkeypatch.setattr("hsi.io.formats.emit.LARGEST_PART", largest)
         product = emit(tmp_path)
         np.testing.assert_array_equal(open_scene(product.path).read(), product.expected)
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import rasterio
 
+from hsi.core.labels import ClassTable
+from hsi.core.scene import Georeference
 from hsi.errors import LabelError, OutputError, SceneError, SceneFileError
-from hsi.labels import ClassTable
-from hsi.rasters import read_georeference, write_band, write_class_map
-from hsi.scene import Georeference
+from hsi.io.geotiff import read_georeference, write_band, write_class_map
 
 TABLE = ClassTable((1, 2, 5), ('<b>&"', "Corn", "Grün\x07 & trees"), ((10, 20, 30), (200, 100, 0), (0, 255, 0)))
 PLACE = Georeference(rasterio.crs.CRS.from_epsg(32616).to_wkt(), (20.0, 0.0, 500000.0, 0.0, -20.0, 4480000.0))
@@ -154,7 +154,7 @@ def test_a_failure_leaves_the_older_map(tmp_path, ids, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hsi.paths.os.replace", interrupted)
+    monkeypatch.setattr("hsi.core.files.os.replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write_class_map(path, ids[:10], TABLE, georeference=PLACE, nodata_mask=None)
     assert path.read_bytes() == before

@@ -16,9 +16,9 @@ import scipy.io
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hsi.core.scene import Block, Scene, scene_from_array
 from hsi.errors import HsiError, LabelError, SceneError, SceneFileError, UsageError
-from hsi.readers import READERS, open_labels, open_scene
-from hsi.scene import Block, Scene, scene_from_array
+from hsi.io import READERS, open_labels, open_scene
 from tests.hsi.file_makers import (
     CUBE_MAKERS,
     NORTH_UP,
@@ -177,9 +177,7 @@ class TestWhichFile:
         refused(SceneFileError, path, "needs its .hdr beside it")
 
     def test_reading_needs_no_torch(self):
-        code = (
-            "import sys, hsi.readers as r; list(r.READERS); heavy = {'torch', 'h5py', 'rasterio', 'spectral', 'scipy'}"
-        )
+        code = "import sys, hsi.io as r; list(r.READERS); heavy = {'torch', 'h5py', 'rasterio', 'spectral', 'scipy'}"
         code += "; assert not heavy & set(sys.modules), heavy & set(sys.modules)"
         subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA as WholePCA
 
-from hsi.config import ReducerSettings
+from hsi.core.scene import Block, scene_from_array
 from hsi.errors import BundleError, SceneError, UsageError
-from hsi.reducers import REDUCERS, fit_reducer, reduce_scene, restore_reducer
-from hsi.reducers.reducer import Moments, Summary, moments_of
-from hsi.scene import Block, scene_from_array
+from hsi.preprocessing.reducers import REDUCERS, fit_reducer, reduce_scene, restore_reducer
+from hsi.preprocessing.reducers.reducer import Moments, Summary, moments_of
+from hsi.settings import ReducerSettings
 
 
 def make_cube(height=20, width=18, bands=9, seed=0):

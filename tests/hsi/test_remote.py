@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from affine import Affine
 
+from hsi.core.scene import Block
+from hsi.core.synthetic import synthetic_georeference
 from hsi.errors import SceneFileError, UsageError
-from hsi.readers import open_scene
-from hsi.readers.remote import is_remote, remote_name
-from hsi.scene import Block
-from hsi.synthetic import synthetic_georeference
+from hsi.io import open_scene
+from hsi.io.formats.remote import is_remote, remote_name
 from tests.hsi import file_makers
 from tests.hsi.model_makers import random_cube
 

@@ -11,11 +11,14 @@ import pytest
 import rasterio.warp
 from numpy.testing import assert_allclose, assert_array_equal
 
-from hsi.figures import class_spectra
-from hsi.labels import ClassTable, default_table
-from hsi.metrics import confusion_matrix, measure_accuracy
-from hsi.rasters import write_band
-from hsi.report import (
+from hsi.accuracy.metrics import confusion_matrix, measure_accuracy
+from hsi.core.colours import safe_colours, seen_colours
+from hsi.core.labels import ClassTable, default_table
+from hsi.core.scene import Georeference, scene_from_array
+from hsi.core.synthetic import synthetic_georeference
+from hsi.io.geotiff import write_band
+from hsi.report.figures import class_spectra
+from hsi.report.html import (
     Facts,
     MapView,
     Report,
@@ -31,14 +34,11 @@ from hsi.report import (
     thin_scene,
     view_step,
 )
-from hsi.report.charts import above, number, reliability_chart, ticks, training_charts
-from hsi.report.packing import embedded_json, pack, pack_picture
-from hsi.report.page import confusion_rows
-from hsi.report.palette import safe_colours, seen_colours
-from hsi.report.places import crs_name, degrees_of, pixel_metres
-from hsi.report.view import confidence_levels
-from hsi.scene import Georeference, scene_from_array
-from hsi.synthetic import synthetic_georeference
+from hsi.report.html.charts import above, number, reliability_chart, ticks, training_charts
+from hsi.report.html.encoding import embedded_json, pack, pack_picture
+from hsi.report.html.map_view import crs_name, degrees_of, pixel_metres
+from hsi.report.html.page import confusion_rows
+from hsi.report.html.view import confidence_levels
 
 NASTY = "<script>alert(1)</script>"
 PLACE = synthetic_georeference()

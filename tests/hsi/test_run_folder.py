@@ -5,7 +5,7 @@ import json
 import pytest
 
 from hsi.errors import OutputError
-from hsi.flow.run_folder import MARK, run_folder
+from hsi.workflows.run_folder import MARK, run_folder
 from tests.conftest import QUICK
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hsi.sampling import ReferencePixels, sampling_doubts
+from hsi.accuracy.sample_checks import ReferencePixels, sampling_doubts
 
 NAMES = ("corn", "soy", "water")
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from hsi.core.scene import Block, scene_from_array, survey_scene
 from hsi.errors import SceneError
-from hsi.scene import Block, scene_from_array, survey_scene
 from tests.hsi.file_makers import small_cube
 
 NAN, VOID = np.nan, -9999.0

@@ -9,10 +9,10 @@ import pytest
 import scipy.io
 import yaml
 
-from hsi import scenes
+from hsi.core.files import config_dir
 from hsi.errors import ConfigError, OutputError, SceneFileError, UnknownNameError, UsageError
-from hsi.paths import config_dir
-from hsi.scenes import fetch_scene, recognise, scene_facts, scene_names
+from hsi.io import benchmark_scenes as scenes
+from hsi.io.benchmark_scenes import fetch_scene, recognise, scene_facts, scene_names
 
 TRUTH = np.array([[0, 1, 1], [2, 2, 2]], np.uint8)
 CUBE = np.arange(2 * 3 * 4, dtype=np.uint16).reshape(2, 3, 4)

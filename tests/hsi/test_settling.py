@@ -2,11 +2,11 @@
 
 import pytest
 
-from hsi.config import load_settings
 from hsi.errors import UsageError
-from hsi.flow.settling import option_of, settle
 from hsi.models import MODELS
-from pipelines.options import FLAG_OPTIONS, SETTING_OPTIONS
+from hsi.settings import load_settings
+from hsi.workflows.resolve import option_of, settle
+from pipelines.cli_support.options import FLAG_OPTIONS, SETTING_OPTIONS
 
 
 def settled(**values):

@@ -61,7 +61,7 @@ def test_two_processes_train_what_one_does(name, in_groups):
 
 @pytest.mark.parametrize("name", ["dense", "patch"])
 def test_without_dropout_that_is_the_usual_training(name, in_groups, monkeypatch):
-    from hsi import engines, tiles
+    from hsi.training import engines, tiles
 
     for module, size in ((tiles, "WHOLE_SIDE"), (tiles, "TILE_SIDE"), (tiles, "STEP_AREA"), (engines, "MOST_WINDOWS")):
         monkeypatch.setattr(module, size, getattr(module, size))  # put back afterwards

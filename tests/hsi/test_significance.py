@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import wilcoxon
 
-from hsi.significance import holm, mcnemar, pairs_needed, signed_rank, smallest_signed_rank
+from hsi.accuracy.statistics import holm, mcnemar, pairs_needed, signed_rank, smallest_signed_rank
 
 # Darwin's maize, heights in eighths of an inch (Fisher 1935): cross-fertilised less self-fertilised
 DARWIN = [49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48]

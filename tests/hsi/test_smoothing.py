@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from hsi.errors import UsageError
-from hsi.smoothing import majority, parse_smoothing
+from hsi.inference.smoothing import majority, parse_smoothing
 
 
 def by_hand(ids, size, ignore):

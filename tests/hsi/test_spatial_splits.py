@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
-from hsi.audit import audit_split
+from hsi.accuracy.leakage import audit_split
+from hsi.core.labels import LabelMap, label_map
 from hsi.errors import SplitError, UsageError
-from hsi.labels import LabelMap, label_map
 from hsi.splits import Amount, PixelCounts, SplitRequest, make_folds, make_split, parse_amount
-from hsi.splits.apart import apart
-from hsi.splits.assigning import deal, halve
+from hsi.splits.buffer import apart
+from hsi.splits.groups import deal, halve
 from hsi.splits.units import field_units
 
 

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from hsi.config import Settings, load_settings
+from hsi.core.labels import LabelMap, label_map
 from hsi.errors import ConfigError, SplitError, UnknownNameError, UsageError
-from hsi.labels import LabelMap, label_map
+from hsi.settings import Settings, load_settings
 from hsi.splits import SPLITS, Amount, PixelCounts, Split, every_fold, make_split, parse_amount, split_request
 from hsi.splits.make import OPTIONS
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hsi.config import ReducerSettings
+from hsi.core.scene import Block, scene_from_array
 from hsi.errors import BundleError, SceneError
-from hsi.reducers import fit_reducer, reduce_scene
-from hsi.scene import Block, scene_from_array
-from hsi.streaming import component_strips, read_strip, rows_around, strip_blocks
+from hsi.inference.strips import component_strips, read_strip, rows_around, strip_blocks
+from hsi.preprocessing.reducers import fit_reducer, reduce_scene
+from hsi.settings import ReducerSettings
 from tests.hsi.model_makers import random_cube
 
 

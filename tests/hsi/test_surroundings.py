@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hsi.surroundings import SMALL_WINDOW, means_at, survey_surroundings
+from hsi.training.window_selection import SMALL_WINDOW, means_at, survey_surroundings
 
 
 def scene(field, side=48, noise=1.0, seed=0):
@@ -38,7 +38,7 @@ def test_small_fields_take_the_smallest_window():
 
 def test_small_squares_have_to_tell_more_and_not_as_much(monkeypatch):
     told = iter([0.780, 0.839, 0.833, 0.836, 0.835])  # Indian Pines, 50 pixels of each class
-    monkeypatch.setattr("hsi.surroundings._told_apart", lambda means, codes: next(told))
+    monkeypatch.setattr("hsi.training.window_selection._told_apart", lambda means, codes: next(told))
     found = survey(*scene(field=12))
     assert (found.best, found.small_fields, found.window) == (9, False, 15)
 

@@ -4,8 +4,8 @@ import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hsi.core.synthetic import class_spectra, make_scene, synthetic_georeference
 from hsi.errors import UsageError
-from hsi.synthetic import class_spectra, make_scene, synthetic_georeference
 
 
 @settings(max_examples=25, deadline=None)

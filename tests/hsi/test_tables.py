@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hsi.audit import audit_split
-from hsi.calibration import measure_calibration
+from hsi.accuracy.area_estimation import estimate_map
+from hsi.accuracy.calibration import measure_calibration
+from hsi.accuracy.leakage import audit_split
+from hsi.accuracy.metrics import confusion_matrix, measure_accuracy
+from hsi.core.labels import default_table
 from hsi.errors import OutputError
-from hsi.estimation import estimate_map
-from hsi.labels import default_table
-from hsi.metrics import confusion_matrix, measure_accuracy
-from hsi.tables import escape_latex, escape_markdown, to_csv, to_json, to_latex, to_markdown, write_tables
+from hsi.report.tables import escape_latex, escape_markdown, to_csv, to_json, to_latex, to_markdown, write_tables
 
 HOSTILE = 'a|b, "c"\n& 50 % of_{x}^2 ~ #1 $\\end{table}$ <b>*'
 

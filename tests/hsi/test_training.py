@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from hsi.config import TrainingSettings
 from hsi.errors import TrainingError
-from hsi.inference import map_scene
+from hsi.inference.scores import map_scene
 from hsi.models import MODELS, build_model
-from hsi.tiles import MOST_WINDOWS, Pixels, group_tiles, plan_tiles, symmetry, symmetry_of_starts
-from hsi.training import Trainer
-from hsi.windows import gather_windows, pad_scene
+from hsi.models.symmetries import symmetry
+from hsi.models.windows import gather_windows, pad_scene
+from hsi.settings import TrainingSettings
+from hsi.training.tiles import MOST_WINDOWS, Pixels, group_tiles, plan_tiles, symmetry_of_starts
+from hsi.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 
@@ -159,7 +160,7 @@ def test_the_dense_engine_takes_at_most_so_many_windows_a_step():
 def test_a_step_in_pieces_has_the_gradients_of_all_its_windows_at_once(name, monkeypatch):
     gradients = []
     for most in (2048, 7):
-        monkeypatch.setattr("hsi.engines.MOST_WINDOWS", most)
+        monkeypatch.setattr("hsi.training.engines.MOST_WINDOWS", most)
         trainer = make_trainer(name, engine="dense", amp="off")
         (parts,) = trainer.engine.steps(trainer.generator)
         assert len(trainer.engine.pieces(parts[0])) > (most == 7)
@@ -274,17 +275,17 @@ class TestNumbers:
         return trainer.recipe.bfloat16
 
     def test_bfloat16_is_for_networks_that_gain_by_it(self, monkeypatch):
-        monkeypatch.setattr("hsi.devices.bfloat16_pays", lambda device: True)
+        monkeypatch.setattr("hsi.core.devices.bfloat16_pays", lambda device: True)
         assert all(self.in_bfloat16(name) for name in ("hybridsn-bn", "hybridsn-ds", "resnext", "vgg"))
         assert not any(self.in_bfloat16(name) for name in ("mobilenet-v3", "efficientnet", "shufflenet-v2"))
         assert not self.in_bfloat16("hybridsn-bn", amp="off")
 
     def test_padded_layers_over_bands_stay_away_from_it(self, monkeypatch):
-        monkeypatch.setattr("hsi.devices.bfloat16_pays", lambda device: True)
+        monkeypatch.setattr("hsi.core.devices.bfloat16_pays", lambda device: True)
         assert not self.in_bfloat16("cnn3d")
 
     def test_a_cpu_without_it_trains_in_float32(self, monkeypatch):
-        monkeypatch.setattr("hsi.devices.bfloat16_pays", lambda device: False)
+        monkeypatch.setattr("hsi.core.devices.bfloat16_pays", lambda device: False)
         assert not self.in_bfloat16("hybridsn-bn")
 
     def test_no_gradient_overruns_its_memory(self):

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hsi.windows import _add_windows_indexed, gather_windows, pad_scene, window_rows
+from hsi.models.windows import _add_windows_indexed, gather_windows, pad_scene, window_rows
 
 
 @st.composite

@@ -376,7 +376,7 @@ class TestUnforeseen:
 
         words = ("classify", scenes["mat"], *QUICK, "--no-symmetries", "--out", "deep/er/run")
         with monkeypatch.context() as patch:
-            patch.setattr("hsi.bundle.save_bundle", fail)
+            patch.setattr("hsi.inference.model_file.save_bundle", fail)
             done = run(*words)
         assert (done.code, len(done.complaints)) == (FAILURE, 1)
         assert says in done.complaints[0] and "with --resume goes on from there" in done.complaints[0]
@@ -395,7 +395,7 @@ class TestUnforeseen:
             run(*words)
 
     def test_debug_shows_unforeseen_errors_too(self, scenes, run, monkeypatch):
-        monkeypatch.setattr("hsi.readers.open_scene", lambda *_: 1 / 0)
+        monkeypatch.setattr("hsi.io.open_scene", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             run("classify", scenes["mat"], "--debug")
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from hsi.synthetic import make_scene
+from hsi.core.synthetic import make_scene
 from pipelines import benching
 
 

@@ -14,10 +14,10 @@ import rasterio
 import scipy.io
 from sklearn.metrics import cohen_kappa_score, confusion_matrix
 
-from hsi.bundle import load_bundle
-from hsi.figures import RUN_FIGURES
+from hsi.core.synthetic import make_scene, synthetic_georeference
+from hsi.inference.model_file import load_bundle
 from hsi.models import MODELS
-from hsi.synthetic import make_scene, synthetic_georeference
+from hsi.report.figures import RUN_FIGURES
 from hsi.version import __version__
 from tests.conftest import IDS, QUICK, SMALL, run_apart, run_here
 from tests.hsi import file_makers
@@ -213,11 +213,11 @@ class TestWhatARunLeaves:
     def test_the_model_maps_the_scene_again(self, mat_run, sample):
         import torch
 
-        from hsi.blending import blend
-        from hsi.inference import padded_scores
-        from hsi.reducers import reduce_scene
-        from hsi.scene import scene_from_array
-        from hsi.windows import pad_scene
+        from hsi.core.scene import scene_from_array
+        from hsi.inference.blending import blend
+        from hsi.inference.scores import padded_scores
+        from hsi.models.windows import pad_scene
+        from hsi.preprocessing.reducers import reduce_scene
 
         bundle = load_bundle(mat_run.out / "model.safetensors")
         valid = np.ones(sample.truth.shape, bool)
@@ -301,9 +301,9 @@ class TestWhatIsShown:
         assert [row["name"] for row in report["classes"]] == names
 
     def test_perfect_accuracies_are_whole_beside_long_names_and_large_classes(self, capsys):
-        from hsi.labels import ClassTable
-        from hsi.metrics import ConfusionMatrix, measure_accuracy
-        from pipelines.outputs import show_accuracy
+        from hsi.accuracy.metrics import ConfusionMatrix, measure_accuracy
+        from hsi.core.labels import ClassTable
+        from pipelines.cli_support.results import show_accuracy
 
         confusion = ConfusionMatrix(np.diag([123_456, 7_890]), np.zeros(2, np.int64))
         table = ClassTable((1, 12), ("Buildings-Grass-Trees-Drives and more", "Woods"), ((0, 0, 0), (9, 9, 9)))
@@ -572,7 +572,7 @@ class TestCalibration:
         assert list(tmp_path.iterdir()) == []
 
     def test_where_all_validation_pixels_are_right_confidence_stays(self, run, scenes, tmp_path, monkeypatch):
-        monkeypatch.setattr("hsi.calibration.fit_temperature", lambda scores, codes: None)
+        monkeypatch.setattr("hsi.accuracy.calibration.fit_temperature", lambda scores, codes: None)
         done = run("train", scenes["tiff"], *QUICK, "--val", "10%", "--calibrate", "--out", "m.safetensors")
         assert done.code == 0, done.stderr
         assert "validation pixels are right, so they tell no temperature" in done.stderr

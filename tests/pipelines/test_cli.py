@@ -161,7 +161,7 @@ def test_an_output_that_nobody_reads_is_no_error_to_speak_of(tmp_path):
 def test_a_warning_of_a_library_is_one_line(run, monkeypatch):
     import warnings
 
-    from hsi import scenes
+    from hsi.io import benchmark_scenes as scenes
 
     names = scenes.scene_names
 

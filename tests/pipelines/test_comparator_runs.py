@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import rasterio
 
-from hsi.audit import audit_split
-from hsi.comparators import COMPARATORS
-from hsi.labels import codes_of, default_table
+from hsi.accuracy.leakage import audit_split
+from hsi.baselines import COMPARATORS
+from hsi.core.labels import codes_of, default_table
 from tests.conftest import run_here
 from tests.pipelines.test_classify import PROMISED, band, content, files_in
 

@@ -7,7 +7,7 @@ import shutil
 import pytest
 import yaml
 
-from hsi.finished_runs import MEASURES
+from hsi.experiments.results import MEASURES
 from pipelines import jobs
 from tests.conftest import ROOT, run_apart, run_here
 
@@ -34,7 +34,7 @@ def in_this_process(folder):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jobs, "run_jobs", run_jobs)
-        patch.setattr("hsi.figures.write_figures", lambda folder, run, **how: [])
+        patch.setattr("hsi.report.figures.write_figures", lambda folder, run, **how: [])
         yield names
 
 

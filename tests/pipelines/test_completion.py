@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from hsi.comparators import COMPARATORS
-from hsi.denoising import DENOISERS
-from hsi.figures import COMPARISON_FIGURES, RUN_FIGURES
+from hsi.baselines import COMPARATORS
 from hsi.models import MODELS
-from pipelines.choices import model_names
+from hsi.preprocessing.denoisers import DENOISERS
+from hsi.report.figures import COMPARISON_FIGURES, RUN_FIGURES
 from pipelines.cli import COMMANDS
+from pipelines.cli_support.completion import model_names
 from tests.conftest import ROOT
 
 

@@ -7,8 +7,8 @@ import pytest
 import rasterio
 
 import hsi
-from hsi.bundle import load_bundle
-from hsi.readers import open_scene
+from hsi.inference.model_file import load_bundle
+from hsi.io import open_scene
 from tests.conftest import CENTRES, QUICK, run_here
 from tests.hsi import file_makers
 
@@ -104,7 +104,7 @@ def labelled(tmp_path_factory, scenes):
     """A run that denoises first, of each method, and its model."""
     made = {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hsi.figures.write_figures", lambda folder, run, **how: [])
+        patch.setattr("hsi.report.figures.write_figures", lambda folder, run, **how: [])
         for method, options in {**METHODS, "mnf": ("--components", 16)}.items():
             out = tmp_path_factory.mktemp(method) / "run"
             more = [f"--denoise-{word.removeprefix('--')}" if isinstance(word, str) else word for word in options]

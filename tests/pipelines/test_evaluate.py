@@ -7,11 +7,11 @@ import pytest
 import rasterio
 from sklearn.metrics import cohen_kappa_score, confusion_matrix
 
-from hsi.estimation import DESIGNS
-from hsi.labels import default_table
-from hsi.rasters import write_class_map
-from hsi.scene import Georeference
-from hsi.synthetic import synthetic_georeference
+from hsi.accuracy.area_estimation import DESIGNS
+from hsi.core.labels import default_table
+from hsi.core.scene import Georeference
+from hsi.core.synthetic import synthetic_georeference
+from hsi.io.geotiff import write_class_map
 from pipelines.evaluate import DESIGN
 from tests.hsi import file_makers
 

@@ -6,8 +6,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from hsi.bundle import save_bundle
-from hsi.readers import open_scene
+from hsi.inference.model_file import save_bundle
+from hsi.io import open_scene
 from tests.conftest import SMALL, run_here
 from tests.hsi.model_makers import random_bundle
 
@@ -103,7 +103,7 @@ def test_border_pixels_have_the_classes_of_the_map(model, scenes, run, tmp_path)
     run("export", model, "--format", "onnx", "--input", "tile", "--out", "m.onnx")
     done = run("predict", model, scenes["npy"], "--out", "map.tif", "--no-symmetries", "--no-blend")
     assert done.code == 0, done.stderr
-    from hsi.rasters import read_classes
+    from hsi.io.geotiff import read_classes
 
     cube = np.load(scenes["npy"]).astype(np.float32).transpose(2, 0, 1)
     session = onnxruntime.InferenceSession(tmp_path / "m.onnx")

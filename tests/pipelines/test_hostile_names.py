@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import shapely
 
-from hsi.synthetic import synthetic_georeference
+from hsi.core.synthetic import synthetic_georeference
 from tests.hsi import file_makers
 
 NAMES = (

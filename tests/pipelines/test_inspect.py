@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hsi.flow.inputs import ranges
+from hsi.preprocessing.bands import ranges
 from pipelines.cli import main
 from pipelines.inspect import size_of
 from tests.hsi import product_makers

@@ -71,7 +71,9 @@ def test_every_configuration_is_inside(files):
 
 
 def test_what_reports_are_made_of_is_inside(files):
-    paths = [path for folder in ("static", "templates") for path in (ROOT / "hsi" / "report" / folder).iterdir()]
+    paths = [
+        path for folder in ("static", "templates") for path in (ROOT / "hsi" / "report" / "html" / folder).iterdir()
+    ]
     assert {path.suffix for path in paths} == {".css", ".js", ".html"}
     assert {path.relative_to(ROOT).as_posix() for path in paths} <= files
 
@@ -92,7 +94,7 @@ def test_the_command_is_declared(wheel):
 
 
 def test_the_wheel_finds_its_configurations_away_from_the_checkout(unpacked):
-    program = "import hsi; from hsi.paths import config_dir; print(hsi.__file__); print(config_dir())"
+    program = "import hsi; from hsi.core.files import config_dir; print(hsi.__file__); print(config_dir())"
     done = python(unpacked, "-c", program)
     assert done.stderr == ""
     assert done.stdout.splitlines() == [str(unpacked / "hsi" / "__init__.py"), str(unpacked / "hsi" / "configs")]

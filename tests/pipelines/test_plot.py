@@ -6,7 +6,7 @@ import shutil
 import pytest
 from PIL import Image
 
-from hsi.figures import RUN_FIGURES
+from hsi.report.figures import RUN_FIGURES
 from tests.conftest import QUICK, ROOT
 
 ABLATION = ROOT / "docs" / "results" / "ablation"

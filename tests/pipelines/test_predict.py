@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import rasterio
 
-from hsi.bundle import save_bundle
-from hsi.scene import scene_from_array
-from hsi.synthetic import make_scene, synthetic_georeference
+from hsi.core.scene import scene_from_array
+from hsi.core.synthetic import make_scene, synthetic_georeference
+from hsi.inference.model_file import save_bundle
 from tests.conftest import ROOT, SMALL, run_here, started
 from tests.hsi import file_makers
 from tests.hsi.model_makers import random_bundle, random_cube
@@ -110,7 +110,7 @@ class TestOptions:
         assert read(tmp_path / "map_novelty.tif", 1).shape == sample.truth.shape
 
     def test_smooth(self, model, scenes, predict, tmp_path):
-        from hsi.smoothing import majority
+        from hsi.inference.smoothing import majority
 
         predict(model, scenes["tiff"], out="rough.tif")
         predict(model, scenes["tiff"], "--smooth", "majority:3", out="smooth.tif")
@@ -323,7 +323,7 @@ class TestWhatGoesWrongMidway:
         assert names_in(tmp_path / "sub") == {".map.tif.partial"}
 
     def fail_in_the_middle(self, run, model, scenes, monkeypatch, last):
-        from hsi import readers
+        from hsi import io as readers
 
         def damaged(path, variable=None):
             from dataclasses import replace
@@ -339,8 +339,8 @@ class TestWhatGoesWrongMidway:
 
         open_scene = readers.open_scene
         monkeypatch.setattr(readers, "open_scene", damaged)
-        monkeypatch.setattr("hsi.memory.ROWS", (8, 8))
-        monkeypatch.setattr("hsi.memory.TILE_SIDES", (8, 8))
+        monkeypatch.setattr("hsi.core.memory.ROWS", (8, 8))
+        monkeypatch.setattr("hsi.core.memory.TILE_SIDES", (8, 8))
         return run("predict", model, scenes["tiff"], "--device", "cpu", "--no-blend", "--out", "sub/map.tif")
 
     def test_an_interrupt_before_anything_is_mapped_leaves_nothing(self, tmp_path):

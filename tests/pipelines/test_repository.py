@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hsi.config import Settings, load_settings
-from hsi.experiment import load_experiment, plan_runs
-from hsi.flow.fitting import check_names
-from hsi.flow.settling import settle
+from hsi.experiments.spec import load_experiment, plan_runs
+from hsi.settings import Settings, load_settings
+from hsi.workflows.fit import check_names
+from hsi.workflows.resolve import settle
 from tests.conftest import ROOT
 
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))

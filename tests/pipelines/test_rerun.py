@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from hsi.reproduction import compare_runs
+from hsi.report.compare_runs import compare_runs
 from tests.conftest import QUICK
 
 USAGE, FAILURE = 2, 1

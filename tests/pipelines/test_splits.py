@@ -7,9 +7,9 @@ import pytest
 import rasterio
 import scipy.io
 
-from hsi.audit import audit_split
-from hsi.bundle import load_bundle
-from hsi.synthetic import make_scene
+from hsi.accuracy.leakage import audit_split
+from hsi.core.synthetic import make_scene
+from hsi.inference.model_file import load_bundle
 from tests.conftest import QUICK
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
@@ -119,7 +119,7 @@ def test_train_takes_a_split_too(run, wide, tmp_path):
     ],
 )
 def test_what_makes_no_sense_is_refused(options, code, says, run, wide, tmp_path, monkeypatch):
-    monkeypatch.setattr("hsi.training.Trainer.fit", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr("hsi.training.trainer.Trainer.fit", lambda *_: pytest.fail("trained"))
     np.save(tmp_path / "a.npy", wide[1])
     done = run("classify", wide[0], *QUICK, *options)
     assert (done.code, len(done.complaints)) == (code, 1), done.stderr

@@ -33,7 +33,7 @@ class TestTables:
     """Every table within 80 columns, its numbers whole."""
 
     def test_accuracy(self, capsys):
-        from pipelines.outputs import show_accuracy
+        from pipelines.cli_support.results import show_accuracy
 
         report = {
             "classes": [entry(65_534, LONG), entry(2, "Oats"), entry(3, "x" * 300)],
@@ -49,7 +49,7 @@ class TestTables:
         assert "Oats" in table and "Buildings" in table
 
     def test_areas(self, capsys):
-        from pipelines.outputs import show_areas
+        from pipelines.cli_support.results import show_areas
 
         rows = [{"id": 65_534, "name": LONG, "pixels": 123_456_789_012, "hectares": 1_234_567_890.12}]
         show_areas(rows)
@@ -58,7 +58,7 @@ class TestTables:
         assert "123,456,789,012" in out and "1,234,567,890.12" in out
 
     def test_estimate(self, capsys):
-        from pipelines.outputs import show_estimate
+        from pipelines.cli_support.results import show_estimate
 
         found = {"value": 0.88, "low": 0.8, "high": 0.95, "standard_error": 0.04}
         area = {"value": 1.2e7, "low": 1.1e7, "high": 1.3e7, "standard_error": 5e5}
@@ -77,9 +77,9 @@ class TestTables:
         assert "12,345,678" in table and "12,000,000 ±" in table
 
     def test_comparison(self, capsys):
-        from hsi.comparison import RowSummary, SplitComparison, Spread
-        from hsi.finished_runs import MEASURES
-        from pipelines.compared import _show_split
+        from hsi.experiments.results import MEASURES
+        from hsi.experiments.summary import RowSummary, SplitComparison, Spread
+        from pipelines.cli_support.compared import _show_split
 
         spread = Spread(0.9926, 0.0101, (0.98, 0.999), 5)
         seconds = {"train": Spread(1234.5, 1, None, 5), "total": Spread(12345.6, 1, None, 5)}
@@ -99,7 +99,7 @@ class TestTables:
     def test_classes_of_inspect(self, capsys):
         import numpy as np
 
-        from hsi.labels import ClassTable, label_map
+        from hsi.core.labels import ClassTable, label_map
         from pipelines.inspect import say_labels
 
         table = ClassTable((1, 65_534), (LONG, "y" * 200), ((0, 0, 0), (1, 1, 1)))

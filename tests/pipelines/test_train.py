@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from hsi.bundle import load_bundle
+from hsi.inference.model_file import load_bundle
 from tests.conftest import QUICK
 from tests.hsi import file_makers
 
@@ -122,7 +122,7 @@ def test_a_new_folder_is_made(train, scenes, tmp_path):
     ],
 )
 def test_what_cannot_be_done_is_said_before_any_work(options, code, says, run, scenes, tmp_path, monkeypatch):
-    monkeypatch.setattr("hsi.training.Trainer.fit", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr("hsi.training.trainer.Trainer.fit", lambda *_: pytest.fail("trained"))
     (tmp_path / "file").write_text("")
     done = run("train", scenes["tiff"], *QUICK, "--out", "m.safetensors", *options)
     assert (done.code, len(done.complaints)) == (code, 1), done.stderr
@@ -135,7 +135,7 @@ def test_a_failure_leaves_no_model_but_its_training(run, scenes, tmp_path, monke
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("hsi.bundle.save_bundle", fail)
+    monkeypatch.setattr("hsi.inference.model_file.save_bundle", fail)
     done = run("train", scenes["tiff"], *QUICK, "--out", "m.safetensors")
     assert done.code == 1
     assert "m.safetensors: cannot be written (No space left on device)" in done.complaints[0]

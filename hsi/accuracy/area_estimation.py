@@ -1,0 +1,225 @@
+"""Accuracy of a whole map and true areas of its classes, estimated from a probability sample of its pixels.
+
+The pixels that a map gives to a class are not that class's area, because the map errs. Olofsson et al. (2014,
+doi:10.1016/j.rse.2014.02.015) weight a sample's confusion matrix by the mapped areas, which gives accuracies and areas
+of the whole map with standard errors. Their equations 2 to 11 are written here as ratios of totals over strata
+(Stehman 2014, doi:10.1080/01431161.2014.930207), which are the same where the strata are the classes of the map.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from hsi.accuracy.disagreement import measure_disagreement
+from hsi.accuracy.intervals import LEVEL, Interval
+from hsi.core.labels import ClassTable
+from hsi.errors import LabelError, UsageError
+
+Design = Literal["simple", "stratified"]
+DESIGNS: tuple[Design, ...] = ("simple", "stratified")
+LEAST = 2  # pixels in a stratum: with fewer, nothing says how much they vary
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An estimated share and its standard error, fractions."""
+
+    value: float
+    standard_error: float
+
+    @property
+    def interval(self) -> Interval:
+        """Two-sided 95 % interval by the normal distribution, cut at 0 and 1."""
+        reach = float(ndtri((1 + LEVEL) / 2)) * self.standard_error
+        return max(0.0, self.value - reach), min(1.0, self.value + reach)
+
+    def to_dict(self, scale: float = 1.0) -> dict[str, float]:
+        """Plain values for JSON, multiplied."""
+        low, high = self.interval
+        numbers = {"value": self.value, "standard_error": self.standard_error, "low": low, "high": high}
+        return {name: number * scale for name, number in numbers.items()}
+
+
+@dataclass(frozen=True)
+class ClassEstimate:
+    """One class: pixels of the sample that the map gives to it, pixels of the whole map, and what is estimated.
+
+    ``share`` is the share of the mapped ground that truly is of this class. An accuracy is None where fewer than two
+    pixels of the sample speak of it.
+    """
+
+    id: int
+    name: str
+    sample: int
+    mapped: int
+    users_accuracy: Estimate | None
+    producers_accuracy: Estimate | None
+    share: Estimate
+
+
+@dataclass(frozen=True)
+class MapEstimate:
+    """What a sample of ``sample`` pixels says of a map of ``mapped`` pixels.
+
+    ``pooled`` names the classes of the map whose few sampled pixels were put in one stratum.
+    """
+
+    design: Design
+    sample: int
+    mapped: int
+    overall_accuracy: Estimate
+    quantity_disagreement: float
+    allocation_disagreement: float
+    classes: tuple[ClassEstimate, ...]
+    pooled: tuple[str, ...]
+
+    def to_dict(self, hectares: float | None = None) -> dict[str, Any]:
+        """Plain values for JSON; areas in hectares where those of a pixel are given, else in pixels."""
+        size = hectares or 1.0
+        return {
+            "design": self.design,
+            "sample": self.sample,
+            "mapped_pixels": self.mapped,
+            "unit": "hectares" if hectares else "pixels",
+            "overall_accuracy": self.overall_accuracy.to_dict(),
+            "quantity_disagreement": self.quantity_disagreement,
+            "allocation_disagreement": self.allocation_disagreement,
+            "classes": [
+                {
+                    "id": entry.id,
+                    "name": entry.name,
+                    "sample": entry.sample,
+                    "users_accuracy": _plain(entry.users_accuracy),
+                    "producers_accuracy": _plain(entry.producers_accuracy),
+                    "mapped_area": entry.mapped * size,
+                    "share": entry.share.to_dict(),
+                    "area": entry.share.to_dict(self.mapped * size),
+                }
+                for entry in self.classes
+            ],
+            "pooled": list(self.pooled),
+        }
+
+
+def _plain(estimate: Estimate | None) -> dict[str, float] | None:
+    return None if estimate is None else estimate.to_dict()
+
+
+def estimate_map(counts: NDArray[Any], mapped: NDArray[Any], table: ClassTable, design: Design) -> MapEstimate:
+    """Accuracy and areas of a map from a random sample of its pixels.
+
+    ``counts`` ``(C + 1, C + 1)`` are the sampled pixels, truth in rows, map in columns; ``mapped`` ``(C + 1,)`` are the
+    pixels of the map. The last class of both is "unclassified", which may be empty.
+
+    Under ``stratified``, pixels were drawn at random within each class of the map. Under ``simple``, they were drawn
+    from the whole map and the classes stratify them afterwards, which the paper recommends; those with fewer than
+    two pixels in the sample are pooled. There is no correction for a sample that is a large part of the map, as in
+    the paper: the errors are then a little too large. Raises :class:`LabelError` for shapes that do not fit and
+    :class:`UsageError` when a sample has too few pixels.
+    """
+    classes = len(table)
+    if counts.shape != (classes + 1, classes + 1) or mapped.shape != (classes + 1,):
+        raise LabelError(f"{classes} classes and 'unclassified' do not fit {counts.shape} and {mapped.shape} counts")
+    matrix = counts.T.astype(np.float64)  # map in rows from here on
+    names = [*table.names, "unclassified"]
+    strata = _strata(matrix.sum(axis=1), mapped, names, design)
+    sample = _Sample.of(matrix, mapped, strata)
+    everything, diagonal = np.ones_like(matrix), np.eye(classes + 1)
+    overall = sample.ratio(diagonal, everything)
+    disagreement = measure_disagreement(sample.shares)
+    assert overall is not None and disagreement is not None
+    return MapEstimate(
+        design=design,
+        sample=int(matrix.sum()),
+        mapped=int(mapped.sum()),
+        overall_accuracy=overall,
+        quantity_disagreement=disagreement.quantity,
+        allocation_disagreement=disagreement.allocation,
+        classes=tuple(_estimate_class(sample, mapped, table, code) for code in range(classes)),
+        pooled=tuple(name for name, stratum in zip(names, strata, strict=True) if np.sum(strata == stratum) > 1),
+    )
+
+
+def _estimate_class(sample: _Sample, mapped: NDArray[Any], table: ClassTable, code: int) -> ClassEstimate:
+    row, column, both = (np.zeros_like(sample.counts) for _ in range(3))
+    row[code], column[:, code], both[code, code] = 1, 1, 1
+    said, true = (int((sample.counts * part).sum()) for part in (row, column))
+    share = sample.ratio(column, np.ones_like(column))
+    assert share is not None
+    return ClassEstimate(
+        id=table.ids[code],
+        name=table.names[code],
+        sample=said,
+        mapped=int(mapped[code]),
+        users_accuracy=sample.ratio(both, row) if said >= LEAST else None,
+        producers_accuracy=sample.ratio(both, column) if true >= LEAST else None,
+        share=share,
+    )
+
+
+def _strata(sizes: Floats, mapped: NDArray[Any], names: list[str], design: Design) -> NDArray[np.int64]:
+    """The stratum of each class of the map ``(C + 1,)``; -1 for a class that no pixel of the map has."""
+    strata = np.where(mapped > 0, np.arange(len(mapped)), -1)
+    thin = np.flatnonzero((strata >= 0) & (sizes < LEAST))
+    if not thin.size:
+        return strata
+    if design == "stratified":
+        listed = ", ".join(f"{names[i]} ({sizes[i]:.0f})" for i in thin[:5])
+        raise UsageError(
+            f"--design stratified needs {LEAST} or more reference pixels in each class of the map, found fewer in "
+            f"{thin.size}: {listed}: label more there, or leave --design out"
+        )
+    order = [i for i in np.argsort(sizes, kind="stable") if strata[i] >= 0]
+    needed = next((n for n in range(thin.size, len(order) + 1) if sizes[order[:n]].sum() >= LEAST), None)
+    if needed is None:
+        raise UsageError(f"--design simple needs {LEAST} or more reference pixels on the map, found {sizes.sum():.0f}")
+    strata[order[:needed]] = order[0]
+    return strata
+
+
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    """Sampled pixels ``counts`` ``(map, truth)`` float64, the stratum of each row ``(map,)``, and for each stratum its
+    pixels in the sample and its share of the map."""
+
+    counts: Floats
+    strata: NDArray[np.int64]
+    sizes: Floats
+    weights: Floats
+
+    @classmethod
+    def of(cls, counts: Floats, mapped: NDArray[Any], strata: NDArray[np.int64]) -> _Sample:
+        """Classes that no pixel of the map has come together in a last stratum, empty and without weight."""
+        last = len(strata)
+        strata = np.where(strata < 0, last, strata)
+        sizes = np.asarray(np.bincount(strata, counts.sum(axis=1), minlength=last + 1), np.float64)
+        weights = np.bincount(strata, mapped, minlength=last + 1) / mapped.sum()
+        return cls(counts, strata, sizes, weights)
+
+    @property
+    def shares(self) -> Floats:
+        """Estimated shares of the map ``(map, truth)``: equation 4 of Olofsson et al."""
+        scale = self.weights / np.maximum(self.sizes, 1)
+        return np.asarray(self.counts * scale[self.strata, None])
+
+    def ratio(self, part: Floats, whole: Floats) -> Estimate | None:
+        """The share of ``whole`` that ``part`` is, both ``(map, truth)`` of 0 and 1; None where ``whole`` is empty."""
+        total = (self.shares * whole).sum()
+        if not total:
+            return None
+        value = (self.shares * part).sum() / total
+        rest = part - value * whole
+        sums, squares = (
+            np.bincount(self.strata, (self.counts * rest**power).sum(axis=1), minlength=len(self.sizes))
+            for power in (1, 2)
+        )
+        sizes = np.maximum(self.sizes, LEAST)  # a stratum with fewer is empty
+        variances = np.maximum(squares - sums**2 / sizes, 0) / (sizes - 1)
+        squared_error = (self.weights**2 * variances / sizes).sum() / total**2
+        return Estimate(float(value), float(np.sqrt(squared_error)))

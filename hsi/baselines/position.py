@@ -1,0 +1,46 @@
+"""The position-only baseline of the leakage audit, as a map of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hsi.accuracy.leakage import nearest_training_codes
+from hsi.baselines.baseline import COMPARATORS, Advance, Codes, Comparator, Pixels, Predicted, Samples
+
+
+@COMPARATORS.register("position")
+class Position(Comparator):
+    """The class of the training pixel nearest in row and column, without a look at the scene (Cover and Hart 1967,
+    doi:10.1109/TIT.1967.1053964): what a split gives away."""
+
+    name = "position"
+    title = "nearest on the ground"
+    source = "doi:10.1109/TIT.1967.1053964"
+    sees = "row, column"
+    reducer = None
+    nearest_: Codes
+
+    def sides(self, window: int) -> tuple[int, ...]:
+        """None: no spectrum is read."""
+        return ()
+
+    def fit(self, samples: Samples, progress: Advance) -> None:
+        """Find the nearest training pixel of every pixel of the scene."""
+        train, codes = np.zeros(samples.shape, bool), np.full(samples.shape, -1, np.int64)
+        train[samples.rows, samples.columns] = True
+        codes[samples.rows, samples.columns] = samples.codes
+        self.nearest_ = nearest_training_codes(train, codes)
+
+    def predict(self, pixels: Pixels) -> Predicted:
+        """Look them up."""
+        return Predicted(self.nearest_[pixels.rows, pixels.columns])
+
+    def recipe(self) -> dict[str, Any]:
+        """Nothing is set or chosen."""
+        return {}
+
+    def describe(self) -> str:
+        """What it compares."""
+        return "Euclidean distance in rows and columns"

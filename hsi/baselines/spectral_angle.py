@@ -1,0 +1,53 @@
+"""Spectral angle mapper."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi.baselines.baseline import COMPARATORS, Codes
+from hsi.baselines.estimator import EstimatorComparator
+
+
+@COMPARATORS.register("sam")
+class SpectralAngles(EstimatorComparator):
+    """The class whose mean spectrum is at the smallest angle (Kruse et al. 1993, doi:10.1016/0034-4257(93)90013-N).
+
+    On spectra as they are: an angle is one to the origin, which standardised bands or components would move.
+    """
+
+    name = "sam"
+    title = "spectral angle mapper"
+    source = "doi:10.1016/0034-4257(93)90013-N"
+    sees = "raw spectra"
+    reducer = None
+
+    def build(self, **chosen: Any) -> Any:
+        """Class means and angles to them."""
+        return MeanAngles()
+
+    def describe(self) -> str:
+        """What it compares."""
+        return "angles to the mean spectra of classes"
+
+
+class MeanAngles:
+    """The nearest of the class means by spectral angle."""
+
+    classes_: Codes
+    means_: NDArray[np.float64]
+
+    def fit(self, values: NDArray[np.float32], codes: Codes) -> None:
+        """Learn the mean spectrum ``(classes, B)`` of each class that has a pixel."""
+        self.classes_ = np.unique(codes)
+        self.means_ = np.array([values[codes == code].mean(axis=0, dtype=np.float64) for code in self.classes_])
+
+    def predict(self, values: NDArray[np.float32]) -> Codes:
+        """Class positions ``(n,)`` of spectra ``(n, B)``."""
+        from spectral import spectral_angles
+
+        with np.errstate(invalid="ignore"):  # a spectrum of zeros has no angle to any
+            angles = spectral_angles(values[None].astype(np.float64), self.means_)[0]  # (n, classes)
+        return np.asarray(self.classes_[angles.argmin(axis=1)])

@@ -1,0 +1,184 @@
+"""A map whose strips are classified by Dask workers that read the scene themselves; the client writes it."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import torch
+from distributed import Client, Worker, WorkerPlugin, get_worker
+from numpy.typing import NDArray
+
+from hsi.cluster.tasks import Handout
+from hsi.core.devices import resolve_device
+from hsi.core.heap import kept_memory
+from hsi.core.memory import MemoryPlan
+from hsi.core.scene import Block
+from hsi.errors import ClusterError, HsiError, SceneError
+from hsi.inference.map_files import MapOptions, MapSummary, map_table, map_writer
+from hsi.inference.model_file import Bundle, load_bundle, match_scene
+from hsi.inference.predict import classify_strip, map_blocks
+from hsi.inference.resume import PartialMap
+from hsi.inference.strips import read_strip, rows_around
+from hsi.io import open_scene
+from hsi.io.formats.remote import is_remote
+from hsi.preprocessing.band_matching import BandMatch
+
+Advance = Callable[[int, int], None]
+BLOCK_SECONDS = 600.0  # the usual time limit of a strip
+TAKE_SECONDS, DROP_SECONDS = 300, 10  # for all workers to take the model, with what they have to import, and to drop it
+
+
+@dataclass(frozen=True)
+class MapJob:
+    """All that a worker needs to classify any strip of a scene: the bytes of the model's file, the scene's ``path``,
+    absolute or behind a network, and ``shape`` ``(H, W, bands)``, and how the map is made."""
+
+    model: bytes
+    path: str
+    variable: str | None
+    shape: tuple[int, int, int]
+    resample: bool
+    options: MapOptions
+    tile: int
+    cache: int
+    device: str
+
+    @property
+    def name(self) -> str:
+        """A name that is the job's own."""
+        facts = repr(replace(self, model=b"")).encode()
+        return f"hsi-map-{hashlib.sha256(self.model + facts).hexdigest()[:16]}"
+
+
+class Classifier(WorkerPlugin):  # type: ignore[misc]
+    """A job on a worker, a plug-in of Dask's, so that it is sent to each worker once, and to those that come later.
+
+    Scene and model are opened with the first strip, so that an error belongs to a strip and reaches the client.
+    """
+
+    idempotent = True
+
+    def __init__(self, job: MapJob) -> None:
+        self.job, self.name = job, job.name
+        self.opened: tuple[Bundle, BandMatch] | None = None
+
+    def setup(self, worker: Worker) -> None:
+        """One thread for each strip; memory that is freed stays with the process."""
+        self.worker, self.stack = worker, ExitStack()
+        self.stack.enter_context(kept_memory())
+        self.threads_before = torch.get_num_threads()
+        torch.set_num_threads(1)
+
+    def teardown(self, worker: Worker) -> None:
+        """Let the model and the memory go."""
+        self.opened = None
+        torch.set_num_threads(self.threads_before)
+        self.stack.close()
+
+    def classify(self, block: Block, usable: NDArray[np.bool_] | None) -> dict[str, NDArray[Any]]:
+        """The layers of a strip; ``usable`` ``(rows, W)`` is of the rows that its windows look at."""
+        job = self.job
+        self.opened = self.opened or self._open()
+        bundle, match = self.opened
+        window = bundle.model.window + 2 * job.options.reach
+        with rasterio.Env(GDAL_CACHEMAX=job.cache):
+            how: dict[str, Any] = {"window": window, "convert": match.convert, "usable": usable}
+            strip = read_strip(match.scene, bundle.reducer, block, **how)
+        table = map_table(bundle.table, job.options.reject is not None)
+        return classify_strip(strip, bundle, table, job.options, job.tile, resolve_device(job.device))
+
+    def _open(self) -> tuple[Bundle, BandMatch]:
+        job, here = self.job, f"worker {self.worker.address}"
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.safetensors"
+            path.write_bytes(job.model)
+            bundle = load_bundle(path)
+        try:
+            match = match_scene(bundle, open_scene(job.path, job.variable), job.resample, device=job.device)
+        except HsiError as error:
+            raise ClusterError(f"{here} cannot use the scene, which has to be in shared storage: {error}") from None
+        if match.scene.shape != job.shape:
+            raise SceneError(f"{here} finds another scene at {job.path}: {match.scene.shape} instead of {job.shape}")
+        return bundle, match
+
+
+def classify_block(name: str, block: Block, usable: NDArray[np.bool_] | None) -> dict[str, NDArray[Any]]:
+    """The task of a worker: the layers of a strip of the job of that name."""
+    classifier: Classifier = get_worker().plugins[name]
+    return classifier.classify(block, usable)
+
+
+@contextmanager
+def _broadcast(client: Client, job: MapJob) -> Iterator[None]:
+    """Every worker has the job while it lasts."""
+    try:
+        # by way of the client's own, which wait for a worker that hangs as long as it hangs
+        client.sync(client._register_worker_plugin, Classifier(job), job.name, True, callback_timeout=TAKE_SECONDS)
+    except (OSError, TimeoutError):
+        raise ClusterError("not all workers take the model: restart those that hang, or the scheduler") from None
+    try:
+        yield
+    finally:
+        if client.status == "running":
+            with suppress(OSError, TimeoutError):  # a worker hangs, or all is lost
+                client.sync(client.scheduler.unregister_worker_plugin, name=job.name, callback_timeout=DROP_SECONDS)
+
+
+def shared_path(path: Path) -> str:
+    """The scene's path as workers take it."""
+    return str(path if is_remote(path) else path.absolute())
+
+
+def write_map_on(
+    client: Client,
+    path: Path,
+    job: MapJob,
+    bundle: Bundle,
+    match: BandMatch,
+    plan: MemoryPlan,
+    partial: PartialMap,
+    *,
+    usable: NDArray[np.bool_] | None = None,
+    limit: float = BLOCK_SECONDS,
+    progress: Advance | None = None,
+) -> MapSummary:
+    """As :func:`hsi.inference.predict.write_map`, with the same bytes, with strips that a client's workers classify.
+
+    Each strip is kept in ``partial`` as it arrives, in whatever order, and written once all above it are there; strips
+    that ``partial`` has are not made again. A strip of which no result came ``limit`` seconds after it was handed out
+    is sent to another worker. Raises :class:`ClusterError` when the scheduler is lost, with ``partial`` as it was then,
+    and what workers and writing raise.
+    """
+    scene, options = match.scene, job.options
+    blocks = {block.row: block for block in map_blocks(bundle, match, options, plan)}
+    window = bundle.model.window + 2 * options.reach
+
+    def arguments(block: Block) -> tuple[Any, ...]:
+        around = rows_around(scene, block, window).slices
+        return job.name, block, None if usable is None else usable[around]
+
+    unwritten = deque(blocks.values())
+    with map_writer(path, bundle, scene, options, plan.cache) as writer, _broadcast(client, job):
+
+        def write_ready() -> None:
+            while unwritten and unwritten[0].row in partial.done:
+                block = unwritten.popleft()
+                writer.add(block, partial.load(block))
+
+        write_ready()
+        missing = [(row, arguments(block)) for row, block in blocks.items() if row not in partial.done]
+        for row, layers in Handout(client, classify_block, limit, "rows").results(missing):
+            partial.save(blocks[row], layers)
+            write_ready()
+            if progress:
+                progress(sum(blocks[done].height for done in partial.done), scene.height)
+    return writer.tally.summary()

@@ -1,0 +1,1 @@
+"""What every part shares: scenes, labels, places, files, events."""

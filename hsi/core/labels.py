@@ -1,0 +1,171 @@
+"""Labelled ground: class ids per pixel and the table of what they mean.
+
+"Background" (not labelled), "nodata" (nothing measured there) and "unclassified" (a map that declines to say) are three
+different things; in a :class:`LabelMap` only background exists, and it is ``LabelMap.background``.
+"""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi.core import notebook as markup
+from hsi.errors import LabelError
+
+Colour = tuple[int, int, int]
+LARGEST_ID = 65534
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """Ids, names and RGB colours (0 to 255) of the classes, in ascending order of id. Background is not a class."""
+
+    ids: tuple[int, ...]
+    names: tuple[str, ...]
+    colours: tuple[Colour, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def renamed(self, names: Mapping[int, str], colours: Mapping[int, Colour] | None = None) -> ClassTable:
+        """The same classes with the given names and colours where there is one."""
+        colours = colours or {}
+        return replace(
+            self,
+            names=tuple(names.get(i, old) for i, old in zip(self.ids, self.names, strict=True)),
+            colours=tuple(colours.get(i, old) for i, old in zip(self.ids, self.colours, strict=True)),
+        )
+
+
+def without(table: ClassTable, name: str) -> ClassTable:
+    """The table without the class of that name."""
+    kept = [i for i, known in enumerate(table.names) if known != name]
+    columns = (table.ids, table.names, table.colours)
+    return ClassTable(*(tuple(column[i] for i in kept) for column in columns))  # type: ignore[arg-type]
+
+
+def default_colours(count: int) -> tuple[Colour, ...]:
+    """Colours that neighbours in the table can be told apart by: hues by the golden angle, three lightnesses."""
+    colours = []
+    for i in range(count):
+        hue, lightness = (0.11 + i * 0.618034) % 1.0, (0.45, 0.62, 0.33)[i % 3]
+        red, green, blue = colorsys.hls_to_rgb(hue, lightness, 0.72)
+        colours.append((round(red * 255), round(green * 255), round(blue * 255)))
+    return tuple(colours)
+
+
+def default_table(ids: Sequence[int]) -> ClassTable:
+    """Classes named ``class 1``, ``class 2``, … after their ids."""
+    ids = sorted(int(i) for i in ids)
+    return ClassTable(tuple(ids), tuple(f"class {i}" for i in ids), default_colours(len(ids)))
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """Class ids ``(H, W)`` int32 with ``background`` where nothing is labelled, and their :class:`ClassTable`.
+
+    Labels from polygons keep in ``polygons`` ``(H, W)`` int32 which one each pixel is from: 0 for none, else the number
+    of the feature in its file, from 1. ``notes`` are what a user should know of how the labels came to be.
+    """
+
+    values: NDArray[np.int32]
+    table: ClassTable
+    background: int = 0
+    source: Path | None = None
+    variable: str | None = None
+    polygons: NDArray[np.int32] | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        """``(H, W)`` mask of pixels that have a class."""
+        return np.asarray(self.values != self.background)
+
+    @property
+    def counts(self) -> dict[int, int]:
+        """Pixels per class id, every class of the table."""
+        return {i: int(np.count_nonzero(self.values == i)) for i in self.table.ids}
+
+    def codes(self) -> NDArray[np.int64]:
+        """Positions in the class table ``(H, W)``, -1 for background."""
+        return np.where(self.labelled, codes_of(self.values, self.table), -1)
+
+    def __repr__(self) -> str:
+        height, width = self.values.shape
+        labelled = f"{np.count_nonzero(self.labelled):,} labelled in {len(self.table)} classes"
+        return f"<LabelMap: {height:,} x {width:,} pixels, {labelled}>"
+
+    def _repr_html_(self) -> str:
+        """The classes with colours and counts over a small map, for notebooks."""
+        table, counts = self.table, self.counts
+        rows = [(str(i), name, f"{counts[i]:,}") for i, name in zip(table.ids, table.names, strict=True)]
+        height, width = self.values.shape
+        told = [("size", f"{height:,} x {width:,} pixels"), ("source", self.source), *(("note", n) for n in self.notes)]
+        classes = markup.table(("id", "class", "pixels"), rows, table.colours)
+        picture = markup.picture(markup.coloured(self.values, table.ids, table.colours), "labels")
+        return markup.facts("Labels", told) + classes + picture
+
+    def masked(self, keep: NDArray[np.bool_]) -> LabelMap:
+        """The same labels with background outside ``keep``; the class table stays whole."""
+        polygons = None if self.polygons is None else np.where(keep, self.polygons, np.int32(0))
+        return replace(self, values=np.where(keep, self.values, np.int32(self.background)), polygons=polygons)
+
+
+def codes_of(ids: NDArray[Any], table: ClassTable) -> NDArray[np.int64]:
+    """Positions in the class table of class ids of any shape, -1 where an id is not in it."""
+    known = np.asarray(table.ids)
+    codes = np.minimum(np.searchsorted(known, ids), len(known) - 1)
+    return np.where(known[codes] == ids, codes, -1)
+
+
+def label_map(
+    values: NDArray[Any],
+    *,
+    background: int = 0,
+    table: ClassTable | None = None,
+    source: Path | None = None,
+    variable: str | None = None,
+    polygons: NDArray[np.int32] | None = None,
+    notes: tuple[str, ...] = (),
+) -> LabelMap:
+    """A checked :class:`LabelMap` of a 2-D array; floats are fine when they are whole numbers, NaN is background.
+
+    Classes are the ids that occur, named by ``table`` where it has them. ``polygons`` and ``notes`` are kept as they
+    are. Raises :class:`LabelError` for another number of axes, fractions, ids below 0 or above 65534, and when
+    everything is background.
+    """
+    where = f"{source}{f' ({variable})' if variable else ''}" if source else (variable or "labels")
+    if values.ndim != 2:
+        raise LabelError(f"{where}: labels have 2 axes (rows, columns), found shape {values.shape}")
+    if values.dtype.kind == "f":
+        filled = np.where(np.isnan(values), float(background), values)
+        if not np.all(np.isfinite(filled)) or np.any(filled != np.rint(filled)):
+            example = filled[filled != np.rint(filled)]
+            shown = f"such as {example.flat[0]:g}" if example.size else "such as infinity"
+            raise LabelError(f"{where}: labels are whole numbers, found {shown}: is this the label variable?")
+        values = filled
+    elif values.dtype.kind not in "iub":
+        raise LabelError(f"{where}: labels are whole numbers, found dtype {values.dtype}")
+    ids = np.unique(values)
+    ids = ids[ids != background]
+    if ids.size == 0:
+        raise LabelError(f"{where}: every pixel is background ({background}), so there is nothing to train on")
+    if ids[0] < 0 or ids[-1] > LARGEST_ID:
+        wrong = ids[0] if ids[0] < 0 else ids[-1]
+        raise LabelError(
+            f"{where}: class ids go from 0 to {LARGEST_ID}, found {wrong:g}; "
+            "--background names the value that means unlabelled"
+        )
+    found = default_table(ids.tolist())
+    if table is not None:
+        known = dict(zip(table.ids, zip(table.names, table.colours, strict=True), strict=True))
+        found = found.renamed({i: n for i, (n, _) in known.items()}, {i: c for i, (_, c) in known.items()})
+    if abs(background) > np.iinfo(np.int32).max:  # a nodata value such as -3.4e38 or 4294967295
+        values, background = np.where(values == background, -1.0, values), -1
+    return LabelMap(values.astype(np.int32), found, background, source, variable, polygons, notes)

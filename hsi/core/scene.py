@@ -1,0 +1,292 @@
+"""A hyperspectral scene: ``(H, W, B)`` on disk, read block by block when asked."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi.core import notebook as markup
+from hsi.errors import SceneError, SceneFileError
+
+Array = NDArray[Any]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A rectangle of pixels: first row, first column, height, width."""
+
+    row: int
+    column: int
+    height: int
+    width: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Row and column slices into an ``(H, W, ...)`` array."""
+        return slice(self.row, self.row + self.height), slice(self.column, self.column + self.width)
+
+
+@dataclass(frozen=True)
+class Georeference:
+    """Where a scene lies: ``crs`` as WKT (or None) and ``transform`` as the six numbers (a, b, c, d, e, f) of an
+    affine map from (column, row) to map coordinates, in GDAL's and rasterio's pixel-corner convention."""
+
+    crs: str | None
+    transform: tuple[float, float, float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A cube ``(H, W, B)`` of any real dtype that is read lazily.
+
+    ``fetch(block)`` reads ``(h, w, all bands of the file)``; ``bands`` are the file's bands that are kept, counted
+    from 0. Wavelengths and FWHM (nanometres), ``good`` (False where the file marks a band as bad) and ``scale`` are one
+    per *kept* band. ``scale`` is there when values are not as stored but in physical units, float32: it is the factor
+    that each band was multiplied by. ``nodata`` is the value for "no data", NaN where the file's own one became NaN.
+    """
+
+    name: str
+    source: Path | None
+    height: int
+    width: int
+    bands: tuple[int, ...]
+    dtype: np.dtype[Any]
+    fetch: Callable[[Block], Array] = field(compare=False)
+    variable: str | None = None
+    format: str = "array"
+    wavelengths: tuple[float, ...] | None = None
+    fwhm: tuple[float, ...] | None = None
+    good: tuple[bool, ...] | None = None
+    scale: tuple[float, ...] | None = None
+    nodata: float | None = None
+    georeference: Georeference | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """``(H, W, B)`` with B the kept bands."""
+        return self.height, self.width, len(self.bands)
+
+    def read(self, block: Block | None = None) -> Array:
+        """The kept bands of a block (or of the whole scene): ``(h, w, B)`` in the scene's dtype.
+
+        Raises :class:`SceneError` for a block that leaves the scene.
+        """
+        block = block or Block(0, 0, self.height, self.width)
+        inside = block.row >= 0 and block.column >= 0 and block.height > 0 and block.width > 0
+        if not inside or block.row + block.height > self.height or block.column + block.width > self.width:
+            raise SceneError(f"{block} is outside the scene of {self.height} x {self.width} pixels")
+        cube = self.fetch_rows(block)
+        if self.bands != tuple(range(cube.shape[2])):
+            cube = cube[:, :, list(self.bands)]
+        return cube
+
+    def fetch_rows(self, block: Block) -> Array:
+        """All bands of the file in a block, ``(h, w, bands of the file)``.
+
+        Raises :class:`SceneError` with the rows when they cannot be read, :class:`SceneFileError` when that is the
+        file's fault, and MemoryError when there is none.
+        """
+        try:
+            return self.fetch(block)
+        except MemoryError:
+            raise
+        except Exception as error:
+            where = str(self.source or self.name)
+            reason = " ".join(str(error).split()).removeprefix(f"{where}: ")
+            rows = f"rows {block.row + 1} to {block.row + block.height} of {self.height}"
+            kind = SceneFileError if isinstance(error, SceneFileError) else SceneError
+            raise kind(f"{where}: {rows} cannot be read: {reason}") from error
+
+    def blocks(self, budget: int = 128 * 2**20) -> Iterator[Block]:
+        """Strips of whole rows that cover the scene, each of about ``budget`` bytes as float64, at least one row."""
+        rows = max(1, budget // (self.width * len(self.bands) * 8))
+        for row in range(0, self.height, rows):
+            yield Block(row, 0, min(rows, self.height - row), self.width)
+
+    def __repr__(self) -> str:
+        return f"<Scene {self.name}: {self._size}, {self.format}>"
+
+    def _repr_html_(self) -> str:
+        return _scene_facts(self)
+
+    @property
+    def _size(self) -> str:
+        return f"{self.height:,} x {self.width:,} pixels, {len(self.bands)} bands, {self.dtype}"
+
+    def keep_bands(self, keep: Sequence[int]) -> Scene:
+        """The same scene with fewer bands; ``keep`` are positions among the bands kept so far, ascending.
+
+        Raises :class:`SceneError` when nothing would be left.
+        """
+        if not keep:
+            raise SceneError(f"{self.source or self.name}: no usable band is left of {len(self.bands)}")
+
+        def pick(values: tuple[T, ...] | None) -> tuple[T, ...] | None:
+            return None if values is None else tuple(values[i] for i in keep)
+
+        return replace(
+            self,
+            bands=tuple(self.bands[i] for i in keep),
+            wavelengths=pick(self.wavelengths),
+            fwhm=pick(self.fwhm),
+            good=pick(self.good),
+            scale=pick(self.scale),
+        )
+
+
+def _scene_facts(scene: Scene) -> str:
+    """A scene in HTML, for notebooks."""
+    place = scene.georeference
+    nanometres = f"{min(scene.wavelengths):g} to {max(scene.wavelengths):g} nm" if scene.wavelengths else None
+    rows: list[tuple[str, object]] = [
+        ("size", scene._size),
+        ("format", scene.format),
+        ("source", scene.source),
+        ("variable", scene.variable),
+        ("wavelengths", nanometres),
+        ("no data", scene.nodata),
+    ]
+    if place:
+        rows.append(
+            ("place", f"{(place.crs or 'no CRS')[:60]}, corner at {place.transform[2]:g}, {place.transform[5]:g}")
+        )
+    return markup.facts(f"Scene {scene.name}", rows)
+
+
+def scene_from_array(cube: Array, name: str = "scene", source: Path | None = None, **facts: Any) -> Scene:
+    """A :class:`Scene` over an ``(H, W, B)`` array that is already in memory (or memory-mapped).
+
+    Blocks are read in native byte order. Raises :class:`SceneError` unless the array is 3-D, real and not empty.
+    """
+    where = source or name
+    if cube.ndim != 3 or 0 in cube.shape:
+        raise SceneError(f"{where}: a scene has 3 axes (rows, columns, bands), found shape {cube.shape}")
+    if cube.dtype.kind not in "iuf":
+        raise SceneError(f"{where}: a scene holds real numbers, found dtype {cube.dtype}")
+
+    dtype = cube.dtype.newbyteorder("=")
+
+    def fetch(block: Block) -> Array:
+        values = np.array(cube[block.slices], dtype) if mapped else np.asarray(cube[block.slices], dtype)
+        if mapped:
+            _forget_pages(cube)
+        return values
+
+    mapped = isinstance(cube, np.memmap) and cube.mode != "c"  # a private copy may hold what no file does
+    height, width, bands = cube.shape
+    return Scene(name, source, height, width, tuple(range(bands)), dtype, fetch, **facts)
+
+
+def _forget_pages(cube: Array) -> None:
+    """Give the pages of a memory-mapped file back, which would otherwise count as this process's until it ends."""
+    base: Any = cube
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What one pass over a scene found. Counts are of pixels; band positions are among the scene's kept bands.
+
+    ``valid`` is the ``(H, W)`` bool mask of pixels that can be used; ``dead`` bands hold no valid number,
+    ``constant`` ones a single value. ``masked`` pixels lie outside the mask that was given and count as nothing else.
+    """
+
+    valid: NDArray[np.bool_]
+    not_finite: int
+    nodata: int
+    zero: int
+    minimum: float
+    maximum: float
+    dead: tuple[int, ...]
+    constant: tuple[int, ...]
+    masked: int = 0
+
+    @property
+    def useless(self) -> tuple[int, ...]:
+        """Bands without information: dead or constant, ascending."""
+        return tuple(sorted({*self.dead, *self.constant}))
+
+    @property
+    def invalid(self) -> int:
+        """Number of pixels that cannot be used."""
+        return int(self.valid.size - np.count_nonzero(self.valid))
+
+
+def survey_scene(
+    scene: Scene, progress: Callable[[int, int], None] | None = None, mask: NDArray[np.bool_] | None = None
+) -> Survey:
+    """Find invalid pixels and useless bands in one pass of bounded memory.
+
+    A pixel is invalid when a band that is not dead is NaN or infinite or holds the scene's nodata value, or when all
+    its bands are zero. A nodata value of 0 counts only when every band holds it, because single zeros are ordinary in
+    absorption bands. Pixels without any number but zero, and pixels where ``mask`` ``(H, W)`` is not set, have no say
+    in which bands are dead or constant. ``progress(rows done, rows)`` is called after each block.
+    """
+    height, width, bands = scene.shape
+    bad_in_pixel, nan_in_pixel = np.zeros((2, height, width), np.min_scalar_type(bands))
+    empty, inside = np.zeros((height, width), bool), np.ones((height, width), bool) if mask is None else mask
+    bad_in_band, nan_in_band = np.zeros((2, bands), np.int64)
+    low, high = np.full(bands, np.inf), np.full(bands, -np.inf)
+    for block in scene.blocks():
+        cube = scene.read(block)
+        nan, bad = _flag_values(cube, scene.nodata)
+        void = (bad | (cube == 0)).all(axis=2) | ~inside[block.slices]
+        empty[block.slices], filled = void, ~void[:, :, None]
+        bad_in_pixel[block.slices], nan_in_pixel[block.slices] = bad.sum(axis=2), nan.sum(axis=2)
+        bad_in_band += (bad & filled).sum(axis=(0, 1))
+        nan_in_band += (nan & filled).sum(axis=(0, 1))
+        lowest, highest = _band_range(cube, ~bad & filled)
+        low, high = np.minimum(low, lowest), np.maximum(high, highest)
+        if progress:
+            progress(block.row + block.height, height)
+    pixels = np.count_nonzero(~empty)
+    dead = bad_in_band == pixels
+    # a dead band is bad in every pixel that is not empty and must not make them all invalid
+    bad_pixel = bad_in_pixel > (np.count_nonzero(dead) if pixels else 0)
+    nan_pixel = bad_pixel & (nan_in_pixel > (np.count_nonzero(nan_in_band == pixels) if pixels else 0))
+    return Survey(
+        valid=~(bad_pixel | empty),
+        not_finite=int(np.count_nonzero(nan_pixel & inside)),
+        nodata=int(np.count_nonzero(bad_pixel & ~nan_pixel & inside)),
+        zero=int(np.count_nonzero(empty & ~bad_pixel & inside)),
+        minimum=float(low[~dead].min()) if pixels else float("nan"),
+        maximum=float(high[~dead].max()) if pixels else float("nan"),
+        dead=tuple(np.flatnonzero(dead).tolist()),
+        constant=tuple(np.flatnonzero(~dead & (low == high)).tolist()),
+        masked=int(np.count_nonzero(~inside)),
+    )
+
+
+def _flag_values(cube: Array, nodata: float | None) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which values of ``(h, w, B)`` are not finite, and which of them cannot be used at all."""
+    nan = ~np.isfinite(cube) if cube.dtype.kind == "f" else np.zeros(cube.shape, bool)
+    if nodata is not None and np.isnan(nodata) and cube.dtype.kind == "f":
+        return np.isinf(cube), nan
+    if not nodata:  # 0 is judged by whole pixels
+        return nan, nan
+    return nan, nan | (cube == nodata)
+
+
+def _band_range(cube: Array, use: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Smallest and largest used value per band as float64, infinite (and the wrong way round) where none is used."""
+    limits = np.iinfo(cube.dtype) if cube.dtype.kind in "iu" else np.finfo(cube.dtype)
+    used = use.any(axis=(0, 1))
+    lowest = np.min(cube, axis=(0, 1), where=use, initial=limits.max)
+    highest = np.max(cube, axis=(0, 1), where=use, initial=limits.min)
+    return np.where(used, lowest, np.inf), np.where(used, highest, -np.inf)
+
+
+def usable_pixels(cube: Array, nodata: float | None) -> NDArray[np.bool_]:
+    """Pixels of ``(h, w, B)`` that can be used, by the rules of :func:`survey_scene` without dead bands: ``(h, w)``."""
+    _, bad = _flag_values(cube, nodata)
+    return np.asarray(~bad.any(axis=2) & cube.any(axis=2))

@@ -1,0 +1,1 @@
+"""From a saved model and a scene to a map."""

@@ -1,0 +1,135 @@
+"""An exported file on a labelled scene: how its classes and probabilities compare with those of the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hsi.core.labels import LabelMap
+from hsi.core.scene import Block, usable_pixels
+from hsi.errors import LabelError
+from hsi.inference.deployed import Deployed
+from hsi.inference.export import Scores
+from hsi.preprocessing.band_matching import BandMatch
+from hsi.preprocessing.reducers import Reducer, reduce_cube
+
+ROWS, COLUMNS = 64, 64  # of a scene, and of a tile's pixels, at a time
+PATCHES = 256
+Advance = Callable[[int, int], None]
+Float = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A file on labelled pixels: its overall accuracy, the share of pixels to which it gives the network's class, and
+    its largest difference of a probability."""
+
+    accuracy: float
+    agreement: float
+    difference: float
+
+
+@dataclass(frozen=True)
+class Check:
+    """The network's overall accuracy on so many labelled pixels, and what became of it in each file."""
+
+    pixels: int
+    accuracy: float
+    files: Mapping[str, Checked]
+
+
+def check_files(
+    deployed: Deployed,
+    reducer: Reducer,
+    files: Mapping[str, Scores],
+    match: BandMatch,
+    labels: LabelMap,
+    ids: Sequence[int],
+    advance: Advance = lambda done, total: None,
+) -> Check:
+    """Run the network and the ``files`` on every labelled pixel of a scene; ``ids`` are the classes of the outputs.
+
+    Pixels of classes that the network does not know count as wrong. Raises :class:`LabelError` where no labelled pixel
+    can be used.
+    """
+    known, truths = np.asarray(ids), []
+    found: dict[str, list[Float]] = {name: [] for name in ("", *files)}
+    for values, truth, places in _labelled(deployed, reducer, match, labels, advance):
+        with torch.no_grad():
+            found[""].append(_chosen(deployed(torch.from_numpy(values)).numpy(), places))
+        for name, run in files.items():
+            found[name].append(_chosen(run(values), places))
+        truths.append(truth)
+    if not truths:
+        raise LabelError(f"{labels.source}: none of its labelled pixels can be used in {match.scene.source}")
+    truth, expected = np.concatenate(truths), np.concatenate(found[""])
+    right = {name: float((known[np.concatenate(parts).argmax(1)] == truth).mean()) for name, parts in found.items()}
+    checked = {}
+    for name in files:
+        given = np.concatenate(found[name])
+        same = float((given.argmax(1) == expected.argmax(1)).mean())
+        checked[name] = Checked(right[name], same, float(np.abs(given - expected).max()))
+    return Check(len(truth), right[""], checked)
+
+
+def _chosen(probabilities: Float, places: tuple[NDArray[np.int64], ...]) -> Float:
+    """Those of the labelled pixels, ``(n, classes)``: all of a batch of patches, or some of a tile."""
+    return probabilities if not places else probabilities[0][:, places[0], places[1]].T
+
+
+def _labelled(
+    deployed: Deployed, reducer: Reducer, match: BandMatch, labels: LabelMap, advance: Advance
+) -> Iterator[tuple[Float, NDArray[np.int64], tuple[NDArray[np.int64], ...]]]:
+    """Input, class ids of its labelled pixels, and where they are in a tile's output."""
+    window = deployed.network.window
+    for top in range(0, match.scene.height, ROWS):
+        here = labels.labelled[top : top + ROWS]
+        if here.any():
+            padded, usable = _strip(deployed, reducer, match, top, len(here))
+            wanted, ids = here & usable, labels.values[top : top + ROWS]
+            cut = _patches if deployed.shape == "patch" else _tiles
+            yield from cut(padded, wanted, ids.astype(np.int64), window)
+        advance(min(top + ROWS, match.scene.height), match.scene.height)
+
+
+def _strip(
+    deployed: Deployed, reducer: Reducer, match: BandMatch, top: int, rows: int
+) -> tuple[Float, NDArray[np.bool_]]:
+    """Rows of a scene as the file takes them, with half a window of zeros or neighbours around: ``(C, h, w)``; and
+    which of their pixels can be used."""
+    scene, half = match.scene, deployed.network.window // 2
+    first, last = max(0, top - half), min(scene.height, top + rows + half)
+    stored = scene.read(Block(first, 0, last - first, scene.width))
+    usable = usable_pixels(stored, scene.nodata)
+    cube = match.convert(stored)
+    if deployed.folds:
+        values = np.where(usable[:, :, None], cube, 0).astype(np.float32).transpose(2, 0, 1)
+    else:
+        values = reduce_cube(cube, reducer, usable)
+    above, below = half - (top - first), half - (last - top - rows)
+    return np.pad(values, ((0, 0), (above, below), (half, half))), usable[top - first : top - first + rows]
+
+
+def _patches(
+    padded: Float, wanted: NDArray[np.bool_], ids: NDArray[np.int64], window: int
+) -> Iterator[tuple[Float, NDArray[np.int64], tuple[NDArray[np.int64], ...]]]:
+    views = np.lib.stride_tricks.sliding_window_view(padded, (window, window), axis=(1, 2))  # (C, rows, W, w, w)
+    rows, columns = np.nonzero(wanted)
+    for start in range(0, len(rows), PATCHES):
+        batch = slice(start, start + PATCHES)
+        patches = np.ascontiguousarray(views[:, rows[batch], columns[batch]].transpose(1, 0, 2, 3))
+        yield patches, ids[rows[batch], columns[batch]], ()
+
+
+def _tiles(
+    padded: Float, wanted: NDArray[np.bool_], ids: NDArray[np.int64], window: int
+) -> Iterator[tuple[Float, NDArray[np.int64], tuple[NDArray[np.int64], ...]]]:
+    for left in range(0, wanted.shape[1], COLUMNS):
+        part = wanted[:, left : left + COLUMNS]
+        if part.any():
+            tile = np.ascontiguousarray(padded[None, :, :, left : left + part.shape[1] + window - 1])
+            yield tile, ids[:, left : left + COLUMNS][part], np.nonzero(part)

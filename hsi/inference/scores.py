@@ -1,0 +1,202 @@
+"""Class and confidence of every pixel: tile by tile, always in ``eval()`` mode and float32."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hsi.core.devices import is_out_of_memory, release_memory
+from hsi.core.heap import return_memory
+from hsi.core.scene import Block
+from hsi.errors import DeviceMemoryError
+from hsi.inference.blending import REACH, blend
+from hsi.models import WindowNetwork, choose_engine
+from hsi.models.symmetries import symmetry, undo_symmetry
+from hsi.models.windows import gather_windows, pad_scene
+
+TILE_SIDE = 160  # windows along a tile's side at 30 components: some 300 MB of features
+SMALLEST_SIDE = 4  # of tiles on a device whose memory is too small for larger ones
+PATCHES = 256  # patches in a batch of the patch engine
+Advance = Callable[[int, int], None]
+Scores = Callable[[WindowNetwork, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Class positions ``(H, W)`` int64 and the largest softmax probability ``(H, W)`` float32."""
+
+    codes: NDArray[np.int64]
+    confidence: NDArray[np.float32]
+
+
+def map_scene(
+    model: WindowNetwork,
+    components: NDArray[np.float32],
+    *,
+    device: torch.device,
+    engine: str = "auto",
+    tile: int | None = None,
+    symmetries: bool = False,
+    progress: Advance | None = None,
+) -> Prediction:
+    """Classify every pixel of ``(K, H, W)`` components, borders included.
+
+    ``tile`` is the side of a tile in pixels; the result does not depend on it beyond float rounding.
+    """
+    _, height, width = components.shape
+    codes = np.empty((height, width), np.int64)
+    confidence = np.empty((height, width), np.float32)
+    done = 0
+    padded = pad_scene(torch.from_numpy(components), model.window)
+    for block, scores in padded_scores(model, padded, device=device, engine=engine, tile=tile, symmetries=symmetries):
+        best, which = scores.softmax(0).max(0)
+        codes[block.slices], confidence[block.slices] = which.cpu().numpy(), best.cpu().numpy()
+        done += block.height * block.width
+        if progress:
+            progress(done, height * width)
+    return Prediction(codes, confidence)
+
+
+def tile_scores(
+    model: WindowNetwork,
+    components: NDArray[np.float32],
+    *,
+    device: torch.device,
+    engine: str = "auto",
+    tile: int | None = None,
+) -> Iterator[tuple[Block, Tensor]]:
+    """Class scores ``(classes, h, w)`` of one tile after another that together cover ``(K, H, W)`` components."""
+    padded = pad_scene(torch.from_numpy(components), model.window)
+    yield from padded_scores(model, padded, device=device, engine=engine, tile=tile)
+
+
+@torch.no_grad()
+def padded_scores(
+    model: WindowNetwork,
+    padded: Tensor,
+    *,
+    device: torch.device,
+    engine: str = "auto",
+    tile: int | None = None,
+    symmetries: bool = False,
+) -> Iterator[tuple[Block, Tensor]]:
+    """Like :func:`tile_scores` for components that have half a window around them already: ``(K, h + w - 1, …)``.
+
+    ``symmetries`` averages the class probabilities over the eight symmetries of the square, at eight times the cost;
+    the scores are then the logarithms of these averages. Where the device has too little memory for a tile, tiles are
+    halved, with a warning; raises :class:`DeviceMemoryError` when even the smallest are too large.
+    """
+    scores_of = _dense_scores if choose_engine(engine, model) == "dense" else _patch_scores
+    model = model.to(device).eval()
+    reach = model.window - 1
+    side = tile or max(16, int(TILE_SIDE * min(1.0, (30 / len(padded)) ** 0.5)))
+    waiting = list(_tiles(padded.shape[1] - reach, padded.shape[2] - reach, side))[::-1]
+    while waiting:
+        block = waiting.pop()
+        if max(block.height, block.width) > side:
+            waiting.extend(_parts(block, side))
+            continue
+        rows, columns = (slice(part.start, part.stop + reach) for part in block.slices)
+        try:
+            scores = _tile_scores(scores_of, model, padded[:, rows, columns].to(device), symmetries)
+        except RuntimeError as error:  # torch's out of memory is one
+            if not is_out_of_memory(error):
+                raise
+            side = _smaller_side(max(block.height, block.width), device, error)
+            waiting.append(block)
+            continue
+        yield block, scores
+
+
+def pixel_scores(
+    model: WindowNetwork,
+    padded: Tensor,
+    chosen: NDArray[np.bool_],
+    *,
+    device: torch.device,
+    engine: str = "auto",
+    symmetries: bool = False,
+    blended: bool = False,
+) -> NDArray[np.float32]:
+    """Class scores ``(n, classes)`` of the ``chosen`` ``(H, W)`` pixels in order of rows, as a map has them.
+
+    ``padded`` is ``(K, H + window - 1, W + window - 1)``. With ``symmetries`` or ``blended`` the scores are logarithms
+    of averaged probabilities. Rows without a chosen pixel cost nothing.
+    """
+    height, width = chosen.shape
+    half, reach = model.window // 2, REACH if blended else 0
+    found = []
+    for top in range(0, height, TILE_SIDE):
+        here = chosen[top : top + TILE_SIDE]
+        if not here.any():
+            continue
+        first, last = max(0, top - reach), min(height, top + len(here) + reach)
+        piece = padded[:, first : last + model.window - 1]
+        probabilities = np.empty((model.classes, last - first, width), np.float32)
+        for block, scores in padded_scores(model, piece, device=device, engine=engine, symmetries=symmetries):
+            probabilities[:, *block.slices] = scores.softmax(0).cpu().numpy()
+        if blended:
+            inside = slice(half, half + width)
+            probabilities = blend(probabilities, piece[:, half : half + last - first, inside].numpy())
+        found.append(probabilities[:, top - first : top - first + len(here)][:, here].T)
+    with np.errstate(divide="ignore"):
+        logarithms: NDArray[np.float32] = np.log(np.concatenate(found))
+    return logarithms
+
+
+def _tile_scores(scores_of: Scores, model: WindowNetwork, piece: Tensor, symmetries: bool) -> Tensor:
+    """Scores of a tile, or with ``symmetries`` the logarithms of probabilities averaged over them."""
+    if not symmetries:
+        return scores_of(model, piece)
+    total = torch.zeros(1, device=piece.device)
+    for turn in range(8):
+        total = total + undo_symmetry(scores_of(model, symmetry(piece, turn)).softmax(0), turn)
+        return_memory()
+    return (total / 8).log()
+
+
+def _smaller_side(side: int, device: torch.device, error: RuntimeError) -> int:
+    """Half the side of tiles for which there was no memory; raises :class:`DeviceMemoryError` when it is too small."""
+    release_memory(device)
+    if side <= SMALLEST_SIDE:
+        raise DeviceMemoryError(
+            f"out of memory on {device} with tiles of {side} x {side} pixels, the smallest there are: free some of its "
+            "memory, use --device cpu, or train with a smaller --window or fewer --components"
+        ) from error
+    warnings.warn(f"out of memory on {device}: going on with tiles of {side // 2} x {side // 2} pixels", stacklevel=2)
+    return side // 2
+
+
+def _parts(block: Block, side: int) -> list[Block]:
+    """A tile in tiles of at most ``side``, the last first."""
+    parts = _tiles(block.height, block.width, side)
+    return [Block(block.row + p.row, block.column + p.column, p.height, p.width) for p in parts][::-1]
+
+
+def _dense_scores(model: WindowNetwork, piece: Tensor) -> Tensor:
+    return model.head_map(model.trunk(piece[None]))[0]
+
+
+def _patch_scores(model: WindowNetwork, piece: Tensor) -> Tensor:
+    height, width = (side - model.window + 1 for side in piece.shape[-2:])
+    scores = [
+        model(gather_windows(piece, batch // width, batch % width, model.window))
+        for batch in torch.split(torch.arange(height * width, device=piece.device), PATCHES)
+    ]
+    return torch.cat(scores).t().reshape(-1, height, width)
+
+
+def _tiles(height: int, width: int, side: int) -> Iterator[Block]:
+    """Near-equal tiles of at most ``side``, so that no sliver is left at the end."""
+    rows = np.linspace(0, height, -(-height // side) + 1).astype(int)
+    columns = np.linspace(0, width, -(-width // side) + 1).astype(int)
+    for top, bottom in pairwise(rows):
+        for left, right in pairwise(columns):
+            yield Block(int(top), int(left), int(bottom - top), int(right - left))

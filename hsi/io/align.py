@@ -1,0 +1,113 @@
+"""Class rasters that lie on another grid than the scene: said clearly, or reprojected by nearest neighbour."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi.core.georeference import crs_name, difference, pixel_size
+from hsi.core.labels import ClassTable, LabelMap, label_map
+from hsi.core.scene import Georeference, Scene
+from hsi.errors import LabelError, UsageError
+from hsi.io.reader import reading
+
+
+def same_grid(shape: tuple[int, int], place: Georeference | None, like: Scene) -> bool:
+    """Whether labels of that shape and place lie pixel on pixel with the scene; unknown places are taken to."""
+    expected = (like.height, like.width)
+    if shape != expected or place is None or like.georeference is None:
+        return shape == expected
+    return difference(like.georeference, place, expected) is None
+
+
+def grid_mismatch(where: str, shape: tuple[int, int], place: Georeference, like: Scene) -> LabelError:
+    """The error that names both grids and, where it can help, ``--align``."""
+    assert like.georeference is not None
+    theirs, ours = _grid(shape, place), _grid((like.height, like.width), like.georeference)
+    hint = "warp the labels to the scene, or give labels that have a CRS"
+    if place.crs and like.georeference.crs:
+        hint = "--align reprojects the labels to the scene's grid by nearest neighbour"
+    return LabelError(
+        f"{where}: not on the grid of the scene {like.name}: the scene is {ours}, the labels are {theirs}; {hint}"
+    )
+
+
+def places_to_align(path: Path, place: Georeference | None, like: Scene) -> tuple[Georeference, Georeference]:
+    """Where the labels and the scene lie; raises :class:`UsageError` when one of them does not say so with a CRS."""
+    theirs = _placed(f"{path}", place, "leave it out, or give labels as GeoTIFF or ENVI with a CRS")
+    ours = _placed(f"{path}: the scene {like.name}", like.georeference, "lend it a place with --georef FILE")
+    return theirs, ours
+
+
+def align_labels(labels: LabelMap, table: ClassTable | None, place: Georeference | None, like: Scene) -> LabelMap:
+    """Labels ``(h, w)`` that lie at ``place``, reprojected by nearest neighbour to the scene's ``(H, W)``.
+
+    Each pixel of the scene gets the label at its centre, background where there is none. The classes are those that
+    occur then. Adds a note on how many labelled pixels there were and are. Raises :class:`UsageError` when the labels
+    or the scene have no place, :class:`LabelError` when no label falls on the scene.
+    """
+    path = labels.source or Path("labels")
+    theirs, ours = places_to_align(path, place, like)
+    with reading(path, "a raster that can be reprojected"):
+        values = _warp(labels.values, theirs, ours, (like.height, like.width), labels.background)
+        scene = np.ones((like.height, like.width), np.uint8)
+        on_scene = _warp(scene, ours, theirs, labels.values.shape, 0) > 0
+    labelled, inside = (int(np.count_nonzero(mask)) for mask in (labels.labelled, labels.labelled & on_scene))
+    if not np.any(values != labels.background):
+        raise LabelError(
+            f"{path}: none of its {labelled:,} labelled pixels falls on the scene {like.name}: the scene is "
+            f"{_grid((like.height, like.width), ours)}, the labels are {_grid(labels.values.shape, theirs)}"
+        )
+    note = (
+        f"reprojected to the scene's grid by nearest neighbour: {inside:,} of {labelled:,} labelled pixels lie in the "
+        f"scene, {labelled - inside:,} outside; {np.count_nonzero(values != labels.background):,} pixels of the scene "
+        "are labelled"
+    )
+    return label_map(
+        values,
+        background=labels.background,
+        table=table,
+        source=labels.source,
+        variable=labels.variable,
+        notes=(*labels.notes, note),
+    )
+
+
+def _placed(name: str, place: Georeference | None, remedy: str) -> Georeference:
+    if place is None or not place.crs:
+        lacks = "no CRS" if place else "no place on the ground"
+        raise UsageError(f"{name} has {lacks}, so there is nothing to --align by: {remedy}")
+    return place
+
+
+def _grid(shape: tuple[int, int], place: Georeference) -> str:
+    crs = crs_name(place.crs) if place.crs else "no CRS"
+    corner = f"upper left corner at ({place.transform[2]:.10g}, {place.transform[5]:.10g})"
+    return f"{shape[0]} x {shape[1]} pixels of {pixel_size(place)} in {crs} with its {corner}"
+
+
+def _warp(
+    values: NDArray[Any], source: Georeference, target: Georeference, shape: tuple[int, int], fill: int
+) -> NDArray[Any]:
+    """``values`` ``(h, w)`` on the target's grid of that ``shape``, ``fill`` outside; each pixel is placed exactly."""
+    from affine import Affine
+    from rasterio.crs import CRS
+    from rasterio.warp import Resampling, reproject
+
+    result = np.full(shape, fill, values.dtype)
+    reproject(
+        values,
+        result,
+        src_transform=Affine(*source.transform),
+        src_crs=CRS.from_wkt(source.crs),
+        src_nodata=fill,
+        dst_transform=Affine(*target.transform),
+        dst_crs=CRS.from_wkt(target.crs),
+        dst_nodata=fill,
+        resampling=Resampling.nearest,
+        tolerance=0,
+    )
+    return result

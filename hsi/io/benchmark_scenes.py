@@ -1,0 +1,311 @@
+"""The benchmark scenes by name: what is known of each, and how to get one."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import hashlib
+import importlib.util
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from hsi.core.files import config_dir, write_atomically
+from hsi.core.labels import ClassTable, Colour
+from hsi.errors import ConfigError, OutputError, SceneFileError, UnknownNameError, UsageError
+
+Array = NDArray[Any]
+Progress = Callable[[int, int, str], None]
+ATTEMPTS = 3
+TIMEOUT_SECONDS = 30
+
+
+class _Facts(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PublicFile(_Facts):
+    """One array of a scene: the public file and its variable, the SHA-256 of the array's bytes in C order where it is
+    known, and the file of an installed package that holds the same array as ``.npy``."""
+
+    url: str
+    variable: str
+    sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")
+    packaged: str | None = None
+
+    @property
+    def file_name(self) -> str:
+        """The last part of the URL."""
+        return self.url.rpartition("/")[2]
+
+
+class SceneClass(_Facts):
+    """A class of the ground truth: its id, name, colour (``#rrggbb``) and number of pixels."""
+
+    id: int
+    name: str
+    colour: str = Field(pattern="^#[0-9a-f]{6}$")
+    pixels: int
+
+    @property
+    def rgb(self) -> Colour:
+        """The colour as red, green and blue from 0 to 255."""
+        red, green, blue = bytes.fromhex(self.colour[1:])
+        return red, green, blue
+
+
+class SceneFacts(_Facts):
+    """What is known of a benchmark scene. ``shape`` is (H, W, B); wavelengths and FWHM are in nm, one per band."""
+
+    name: str
+    title: str
+    sensor: str
+    place: str
+    date: datetime.date | None = None
+    shape: tuple[int, int, int]
+    dtype: str | None = None
+    cube: PublicFile
+    ground_truth: PublicFile
+    citation: str
+    background_pixels: int
+    classes: tuple[SceneClass, ...]
+    wavelengths: tuple[float, ...] | None = None
+    fwhm: tuple[float, ...] | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> SceneFacts:
+        height, width, bands = self.shape
+        if sum(self.counts.values()) + self.background_pixels != height * width:
+            raise ValueError(f"the counts of pixels do not add up to {height} x {width}")
+        for values in (self.wavelengths, self.fwhm):
+            if values is not None and len(values) != bands:
+                raise ValueError(f"found {len(values)} wavelengths or widths for {bands} bands")
+        return self
+
+    @property
+    def table(self) -> ClassTable:
+        """Ids, names and colours of the classes."""
+        known = sorted(self.classes, key=lambda one: one.id)
+        return ClassTable(
+            tuple(one.id for one in known), tuple(one.name for one in known), tuple(one.rgb for one in known)
+        )
+
+    @property
+    def counts(self) -> dict[int, int]:
+        """Pixels per class id, without the background."""
+        return {one.id: one.pixels for one in self.classes}
+
+
+def scene_names() -> tuple[str, ...]:
+    """The benchmark scenes that have a configuration, sorted."""
+    return tuple(sorted(path.stem for path in (config_dir() / "scenes").glob("*.yaml")))
+
+
+def scene_facts(name: str) -> SceneFacts:
+    """What is known of a benchmark scene.
+
+    Raises :class:`UnknownNameError` for a name without a configuration, :class:`ConfigError` for a broken one.
+    """
+    if name not in scene_names():
+        raise UnknownNameError("scene", name, scene_names())
+    return _load_facts(config_dir() / "scenes" / f"{name}.yaml")
+
+
+@functools.cache
+def _load_facts(path: Path) -> SceneFacts:
+    try:
+        return SceneFacts(name=path.stem, **yaml.safe_load(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        wrong = (f"{'.'.join(map(str, one['loc']))} {one['msg']}".strip() for one in error.errors())
+        raise ConfigError(f"{path}: {'; '.join(wrong)}") from error
+    except (TypeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: not a mapping of facts ({error})") from error
+
+
+def recognise(shape: tuple[int, int], labels: Mapping[int, int] | Array) -> SceneFacts | None:
+    """The benchmark scene whose ground truth has this (H, W) and exactly these pixels per class, or None.
+
+    ``labels`` are pixels per class id or the ground truth itself; id 0 is the background. File names play no part.
+    """
+    if not isinstance(labels, Mapping):
+        labels = _counts(labels)
+    counts = {i: n for i, n in labels.items() if i != 0 and n > 0}
+    for name in scene_names():
+        facts = scene_facts(name)
+        if tuple(shape) == facts.shape[:2] and counts == facts.counts:
+            return facts
+    return None
+
+
+def fetch_scene(
+    name: str,
+    folder: Path,
+    progress: Progress | None = None,
+    source: Literal["auto", "package", "download"] = "auto",
+    overwrite: bool = False,
+    base_url: str | None = None,
+) -> Path:
+    """Write ``<folder>/<name>.mat`` with the cube and the ground truth under their public variable names.
+
+    The arrays come from an installed package that carries them or else from the network: from their public URLs, or
+    from the folder ``base_url`` that holds the same files. ``progress(done, total, file)`` counts kilobytes. A file
+    that holds this scene already is kept unless ``overwrite``.
+
+    Raises :class:`UnknownNameError`, :class:`SceneFileError` when the scene cannot be had or is not what it should
+    be, and :class:`OutputError` when another file has its name or it cannot be written.
+    """
+    facts = scene_facts(name)
+    if source == "package" and base_url:
+        raise UsageError("a base URL has no meaning when the scene is taken from an installed package")
+    path = Path(folder) / f"{name}.mat"
+    if path.exists() and not overwrite:
+        _keep(path, facts)
+        return path
+    arrays = None if source == "download" or base_url else _from_package(facts)
+    if arrays is None:
+        if source == "package":
+            raise SceneFileError(f"{facts.title}: no installed package carries it: {_advice(facts)}")
+        arrays = _download(facts, base_url, progress)
+    with write_atomically(path) as part:
+        import scipy.io
+
+        scipy.io.savemat(part, arrays, do_compression=True)
+    return path
+
+
+def _keep(path: Path, facts: SceneFacts) -> None:
+    """Return when the file holds the scene; say why it is not replaced otherwise."""
+    try:
+        for file in (facts.cube, facts.ground_truth):
+            _checked(path, facts, {file.variable: _read_mat(path, file.variable)})
+    except SceneFileError as error:
+        raise OutputError(f"{error}; it was left as it is: --overwrite replaces it") from error
+
+
+def _from_package(facts: SceneFacts) -> dict[str, Array] | None:
+    """The arrays from an installed package, which is located but not imported; None when it is missing."""
+    arrays = {}
+    for file in (facts.cube, facts.ground_truth):
+        if file.packaged is None:
+            return None
+        package, _, inside = file.packaged.partition("/")
+        spec = importlib.util.find_spec(package)
+        places = spec.submodule_search_locations if spec else None
+        path = next((p for p in (Path(place) / inside for place in places or ()) if p.is_file()), None)
+        if path is None:
+            return None
+        arrays[file.variable] = np.load(path, allow_pickle=False)
+    return _checked(Path(facts.cube.packaged or facts.name), facts, arrays)
+
+
+def _download(facts: SceneFacts, base_url: str | None, progress: Progress | None) -> dict[str, Array]:
+    with tempfile.TemporaryDirectory(prefix="hsi-") as folder:
+        arrays = {}
+        for file in (facts.cube, facts.ground_truth):
+            url = f"{base_url.rstrip('/')}/{file.file_name}" if base_url else file.url
+            arrays[file.variable] = _read_mat(_retrieve(url, Path(folder), facts, progress), file.variable, url)
+            _checked(url, facts, arrays)
+        return arrays
+
+
+def _retrieve(url: str, folder: Path, facts: SceneFacts, progress: Progress | None) -> Path:
+    """Download one file, trying again when the network fails."""
+    import pooch
+    from requests import RequestException
+
+    name = url.rpartition("/")[2]
+    bar = _Bar(name, progress) if progress else False
+    store = pooch.create(
+        path=folder, base_url="", registry={name: None}, urls={name: url}, retry_if_failed=ATTEMPTS - 1
+    )
+    logger = pooch.get_logger()
+    level = logger.level
+    logger.setLevel("CRITICAL")
+    try:
+        downloader = pooch.HTTPDownloader(progressbar=bar, timeout=TIMEOUT_SECONDS, chunk_size=2**16)
+        return Path(store.fetch(name, downloader=downloader))
+    except (RequestException, OSError, ValueError) as error:
+        response = getattr(error, "response", None)
+        reason = f"HTTP {response.status_code}" if response is not None else str(error).rpartition(": ")[2].strip("')")
+        raise SceneFileError(f"{url}: cannot be downloaded ({reason}): {_advice(facts)}") from error
+    finally:
+        logger.setLevel(level)
+
+
+class _Bar:
+    """What pooch expects of a progress bar, passed on as ``progress(kilobytes, of kilobytes, file)``."""
+
+    def __init__(self, name: str, progress: Progress) -> None:
+        self.name, self.progress = name, progress
+        self.total, self.done = 0, 0
+
+    def update(self, count: int) -> None:
+        """Count bytes that have arrived."""
+        self.done += count
+        total = max(self.total, 1)
+        self.progress(min(self.done, total) // 1024, total // 1024, self.name)
+
+    def reset(self) -> None:
+        """Start from nothing."""
+        self.done = 0
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def _advice(facts: SceneFacts) -> str:
+    files = f"{facts.cube.file_name} and {facts.ground_truth.file_name}"
+    by_hand = f"download {files} with a browser and give both to 'hsi classify'"
+    if facts.cube.packaged:
+        return f"pip install 'hsi[samples]' brings it without the network, or {by_hand}"
+    return f"check the network, or {by_hand}"
+
+
+def _read_mat(path: Path, variable: str, where: str | None = None) -> Array:
+    """One variable of a MATLAB file."""
+    import scipy.io
+
+    try:
+        content = scipy.io.loadmat(path, variable_names=[variable])
+    except Exception as error:  # loadmat raises whatever a broken file makes it stumble over
+        start = path.open("rb").read(16) if path.is_file() else b""
+        raise SceneFileError(f"{where or path}: not a readable MATLAB file, it begins with {start!r}") from error
+    if variable not in content:
+        found = ", ".join(entry[0] for entry in scipy.io.whosmat(path)) or "none"
+        raise SceneFileError(f"{where or path}: no variable '{variable}', found: {found}")
+    return np.asarray(content[variable])
+
+
+def _checked(where: Path | str, facts: SceneFacts, arrays: dict[str, Array]) -> dict[str, Array]:
+    """The arrays, when each of them is the scene's."""
+    for file in (facts.cube, facts.ground_truth):
+        if file.variable in arrays and (problem := _mismatch(arrays[file.variable], file, facts)):
+            raise SceneFileError(f"{where}: not {facts.title}: '{file.variable}' has {problem}")
+    return arrays
+
+
+def _mismatch(array: Array, file: PublicFile, facts: SceneFacts) -> str | None:
+    """What is wrong with an array: its shape, dtype, pixels per class or SHA-256, as far as these are known."""
+    is_truth = file is facts.ground_truth
+    shape = facts.shape[:2] if is_truth else facts.shape
+    if array.shape != shape:
+        return f"shape {array.shape}, expected {shape}"
+    if array.dtype.kind not in "iuf":
+        return f"dtype {array.dtype}, expected numbers"
+    if is_truth and _counts(array) != facts.counts:
+        return f"{_counts(array)} pixels per class, expected {facts.counts}"
+    if not is_truth and facts.dtype and array.dtype != np.dtype(facts.dtype):
+        return f"dtype {array.dtype}, expected {facts.dtype}"
+    found = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+    return f"SHA-256 {found}, expected {file.sha256}" if file.sha256 not in (None, found) else None
+
+
+def _counts(labels: Array) -> dict[int, int]:
+    ids, pixels = np.unique(labels, return_counts=True)
+    return {int(i): int(n) for i, n in zip(ids, pixels, strict=True) if i != 0}

@@ -1,0 +1,124 @@
+"""Cubes written block by block as ENVI or GeoTIFF, with all that the scene they come from says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi.core.scene import Block, Scene
+from hsi.errors import OutputError, UsageError
+from hsi.io.formats.envi import INTERLEAVES, header_fields
+from hsi.io.gdal import quiet
+from hsi.io.geotiff import place_of
+
+SUFFIXES = {".hdr": "ENVI", ".tif": "GTiff", ".tiff": "GTiff"}
+STRIP = 16  # rows that a GeoTIFF compresses together
+# what a header says of its own file, or no longer holds for values in physical units
+OF_THE_FILE = (
+    *("samples", "lines", "bands", "header offset", "file type", "data type", "interleave", "byte order"),
+    *("file compression", "reflectance scale factor", "data gain values", "data offset values", "data ignore value"),
+)
+WriteCube = Callable[[Block, NDArray[Any]], None]
+
+
+def check_cube_name(path: Path) -> None:
+    """Raise :class:`UsageError` unless a name says the format of a cube."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise UsageError(f"--out {path}: a cube is ENVI or GeoTIFF: give a name that ends in .hdr or .tif")
+
+
+def cube_files(path: Path) -> tuple[Path, ...]:
+    """The files of a cube that is written to ``path``: of ENVI the header and the data."""
+    return (path, path.with_suffix(".img")) if path.suffix.lower() == ".hdr" else (path,)
+
+
+@contextmanager
+def cube_writer(path: Path, scene: Scene, note: str) -> Iterator[WriteCube]:
+    """Write a cube of the size, bands and dtype of ``scene``: yields ``write(block, (h, w, B) array)``.
+
+    Kept are CRS and transform, wavelengths, FWHM, bad bands and the value for no data, and of an ENVI scene all that
+    its header says but of the file itself; values in physical units stay so. ``note`` is added to the description.
+    Raises :class:`OutputError` when a file cannot be written.
+    """
+    import rasterio
+    from rasterio.errors import RasterioError
+
+    data = cube_files(path)[-1]
+    try:
+        layout = {**_layout(path, scene), **place_of(path, scene.georeference)}
+        with quiet(), rasterio.open(data, "w", **layout) as raster:
+            if path.suffix.lower() != ".hdr":
+                _tag(raster, scene, note)
+            yield lambda block, values: raster.write(np.moveaxis(values, -1, 0), window=block.slices)
+    except RasterioError as error:
+        raise OutputError(f"{path}: cannot be written ({error})") from error
+    data.with_name(data.name + ".aux.xml").unlink(missing_ok=True)
+    if path.suffix.lower() == ".hdr":
+        _complete_header(path, scene, note)
+
+
+def _layout(path: Path, scene: Scene) -> dict[str, Any]:
+    height, width, bands = scene.shape
+    size = {"height": height, "width": width, "count": bands, "dtype": scene.dtype.name, "nodata": scene.nodata}
+    if path.suffix.lower() == ".hdr":
+        return {"driver": "ENVI", "interleave": _interleave(scene), **size}
+    predictor = 3 if scene.dtype.kind == "f" else 2
+    how = {"compress": "deflate", "predictor": predictor, "interleave": "band", "bigtiff": "if_safer"}
+    return {"driver": "GTiff", "blockysize": STRIP, **how, **size}
+
+
+def _interleave(scene: Scene) -> str:
+    """That of an ENVI scene; band after band where there is none."""
+    found = scene.format.removeprefix("ENVI ").lower()
+    return found if found in INTERLEAVES else "bsq"
+
+
+def _tag(raster: Any, scene: Scene, note: str) -> None:
+    """Tags as the reader of rasters understands them."""
+    raster.update_tags(TIFFTAG_IMAGEDESCRIPTION=note)
+    for position in range(len(scene.bands)):
+        tags: dict[str, str] = {}
+        if scene.wavelengths:
+            tags |= {"wavelength": repr(scene.wavelengths[position]), "wavelength_units": "Nanometers"}
+            raster.set_band_description(position + 1, f"{scene.wavelengths[position]:g} nm")
+        if scene.fwhm:
+            tags["fwhm"] = repr(scene.fwhm[position])
+        if scene.good:
+            tags["bbl"] = str(int(scene.good[position]))
+        if tags:
+            raster.update_tags(position + 1, **tags)
+
+
+def _complete_header(path: Path, scene: Scene, note: str) -> None:
+    """Put into the header that GDAL wrote what it does not know of."""
+    from spectral.io import envi
+
+    written: dict[str, Any] = envi.read_envi_header(str(path))
+    known: Mapping[str, Any] = header_fields(scene.source) if _is_envi(scene) and scene.source else _facts(scene)
+    fields = {**written, **{key: value for key, value in known.items() if key not in OF_THE_FILE}}
+    told = str(known.get("description", scene.name)).strip().rstrip(".")
+    fields["description"] = f"{told}. {note}"
+    if scene.nodata is not None:
+        fields["data ignore value"] = repr(scene.nodata)
+    envi.write_envi_header(str(path), fields, is_library=False)
+
+
+def _is_envi(scene: Scene) -> bool:
+    return scene.format.startswith("ENVI ")
+
+
+def _facts(scene: Scene) -> dict[str, Any]:
+    """What a scene knows of its bands, as ENVI calls it."""
+    facts: dict[str, Any] = {}
+    if scene.wavelengths:
+        facts |= {"wavelength units": "Nanometers", "wavelength": list(map(repr, scene.wavelengths))}
+    if scene.fwhm:
+        facts["fwhm"] = list(map(repr, scene.fwhm))
+    if scene.good:
+        facts["bbl"] = [str(int(good)) for good in scene.good]
+    return facts

@@ -1,0 +1,189 @@
+"""xarray's ``DataArray`` as scene and labels, and maps as one. xarray and rioxarray are only needed for these."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi.core.scene import Block, Georeference, Scene
+from hsi.errors import LabelError, SceneError, UsageError
+from hsi.io.formats._product import unit_in_nanometres
+
+if TYPE_CHECKING:
+    import xarray
+
+    from hsi.core.labels import ClassTable
+
+ROWS = ("y", "row", "rows", "lat", "latitude", "northing", "line", "lines")
+COLUMNS = ("x", "column", "columns", "col", "lon", "longitude", "easting", "sample", "samples")
+BANDS = ("band", "bands", "wavelength", "wavelengths", "wl", "lambda", "channel", "channels", "spectral")
+CENTRES, WIDTHS = ("wavelength", "wavelengths", "wl", "lambda"), ("fwhm",)
+
+
+def is_dataarray(value: object) -> bool:
+    """Whether a value is an ``xarray.DataArray``; xarray is not imported for the question."""
+    module = sys.modules.get("xarray")
+    return module is not None and isinstance(value, module.DataArray)
+
+
+def scene_from_dataarray(array: xarray.DataArray) -> Scene:
+    """A :class:`Scene` over rows, columns and bands in any order; lazy arrays stay lazy and are read by block.
+
+    Wavelengths and FWHM come from coordinates of these names along the bands (nm, or the unit in ``units``), the place
+    from rioxarray. Raises :class:`SceneError` where axes are missing or the values are no real numbers, and
+    :class:`UsageError` where the array has a place and rioxarray is not installed.
+    """
+    rows, columns, bands = _axes(array)
+    ordered = array.transpose(rows, columns, bands)
+    if 0 in ordered.shape or ordered.dtype.kind not in "iuf":
+        raise SceneError(f"a scene holds real numbers, found {_described(array)}")
+    dtype = ordered.dtype.newbyteorder("=")
+
+    def fetch(block: Block) -> NDArray[Any]:
+        down, across = block.slices
+        return np.asarray(ordered[down, across].values, dtype)
+
+    height, width, count = ordered.shape
+    return Scene(
+        name=str(array.name or "scene"),
+        source=None,
+        height=height,
+        width=width,
+        bands=tuple(range(count)),
+        dtype=dtype,
+        fetch=fetch,
+        format="DataArray",
+        wavelengths=_along_bands(array, bands, CENTRES),
+        fwhm=_along_bands(array, bands, WIDTHS),
+        nodata=_nodata(array),
+        georeference=place_of(array, rows, columns),
+    )
+
+
+def labels_from_dataarray(array: xarray.DataArray, like: xarray.DataArray | None = None) -> NDArray[Any]:
+    """Class values ``(H, W)`` of a ``DataArray``, a band axis of length 1 left out.
+
+    Raises :class:`LabelError` where it has other axes, or coordinates that are not those of the scene ``like``.
+    """
+    rows, columns = _axis(array, ROWS), _axis(array, COLUMNS)
+    extra = [dim for dim in array.dims if dim not in (rows, columns)]
+    if rows is None or columns is None or any(array.sizes[dim] != 1 for dim in extra):
+        raise LabelError(f"labels have 2 axes (rows, columns), found {_described(array)}")
+    plane = array.isel(dict.fromkeys(extra, 0), drop=True).transpose(rows, columns)
+    if like is not None:
+        _check_places(plane, rows, columns, like)
+    return np.asarray(plane.values)
+
+
+def map_like(array: xarray.DataArray, values: NDArray[Any], name: str, **attributes: Any) -> xarray.DataArray:
+    """Values ``(H, W)`` with the rows' and columns' coordinates and the CRS of a scene."""
+    rows, columns, bands = _axes(array)
+    plane = array.isel({bands: 0}, drop=True).transpose(rows, columns)
+    found = plane.copy(data=values).rename(name)
+    found.attrs, found.encoding = attributes, {}
+    return found
+
+
+def placed(values: NDArray[Any], place: Georeference | None, name: str, **attributes: Any) -> xarray.DataArray:
+    """Values ``(H, W)`` as a new ``DataArray`` of y and x, with the CRS where there is one.
+
+    Raises :class:`UsageError` unless xarray and rioxarray are installed.
+    """
+    xr = _imported("xarray")
+    found: xarray.DataArray = xr.DataArray(values, dims=("y", "x"), name=name, attrs=attributes)
+    if place is None:
+        return found
+    from affine import Affine
+
+    _imported("rioxarray")
+    transform = Affine(*place.transform)
+    if transform.is_rectilinear:
+        height, width = values.shape
+        found = found.assign_coords(
+            y=transform.f + transform.e * (np.arange(height) + 0.5),
+            x=transform.c + transform.a * (np.arange(width) + 0.5),
+        )
+    if place.crs:
+        found = found.rio.write_crs(place.crs)
+    found = found.rio.write_transform(transform)
+    return found
+
+
+def class_attributes(table: ClassTable, nodata: int) -> dict[str, Any]:
+    """Ids and names of the classes, also in the words of the CF conventions, and the value without data."""
+    meanings = " ".join("_".join(name.split()) for name in table.names)
+    named = {"class_ids": list(table.ids), "class_names": list(table.names)}
+    return {**named, "flag_values": list(table.ids), "flag_meanings": meanings, "_FillValue": nodata}
+
+
+def place_of(array: xarray.DataArray, rows: str, columns: str) -> Georeference | None:
+    """CRS and transform by rioxarray; None where the array has none. Raises :class:`UsageError` where it needs that."""
+    has_crs = "spatial_ref" in array.coords or "grid_mapping" in {**array.attrs, **array.encoding}
+    if not has_crs:
+        return None
+    _imported("rioxarray")
+    where = array.rio.set_spatial_dims(columns, rows)
+    crs = where.rio.crs
+    return Georeference(crs.to_wkt() if crs else None, tuple(where.rio.transform(recalc=True))[:6])
+
+
+def _imported(name: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise UsageError(f"{name} is not installed, which DataArrays need: pip install 'hsi[xarray]'") from None
+
+
+def _axes(array: xarray.DataArray) -> tuple[str, str, str]:
+    """The names of the rows', columns' and bands' axes."""
+    rows, columns, bands = (_axis(array, names) for names in (ROWS, COLUMNS, BANDS))
+    if rows is None or columns is None or bands is None or array.ndim != 3:
+        wanted = (
+            f"rows ({', '.join(ROWS[:4])}…), columns ({', '.join(COLUMNS[:4])}…) and bands ({', '.join(BANDS[:4])}…)"
+        )
+        raise SceneError(f"a scene has 3 axes called {wanted}, found {_described(array)}: rename its dims")
+    return rows, columns, bands
+
+
+def _axis(array: xarray.DataArray, names: Sequence[str]) -> str | None:
+    return next((str(dim) for dim in array.dims if str(dim).lower() in names), None)
+
+
+def _described(array: xarray.DataArray) -> str:
+    return f"{', '.join(f'{dim}: {size}' for dim, size in array.sizes.items())} of {array.dtype}"
+
+
+def _along_bands(array: xarray.DataArray, bands: str, names: Sequence[str]) -> tuple[float, ...] | None:
+    """A coordinate of one of these names along the bands, in nanometres; None where none is a length."""
+    for name, coordinate in array.coords.items():
+        if str(name).lower() in names and coordinate.dims == (bands,) and coordinate.dtype.kind in "iuf":
+            values = [float(value) for value in coordinate.values]
+            scale = unit_in_nanometres(coordinate.attrs.get("units"), values)
+            return None if scale is None else tuple(value * scale for value in values)
+    return None
+
+
+def _nodata(array: xarray.DataArray) -> float | None:
+    """The value without data; NaN where xarray put NaN in its place."""
+    if array.encoding.get("_FillValue") is not None:  # masked when it was read
+        return float("nan") if array.dtype.kind == "f" else None
+    value = array.attrs.get("_FillValue", array.attrs.get("nodata"))
+    return None if value is None else float(value)
+
+
+def _check_places(plane: xarray.DataArray, rows: str, columns: str, like: xarray.DataArray) -> None:
+    own, (down, across, _) = {"rows": rows, "columns": columns}, _axes(like)
+    for axis, theirs in (("rows", down), ("columns", across)):
+        mine = own[axis]
+        if mine not in plane.coords or theirs not in like.coords:
+            continue
+        found, wanted = plane.coords[mine].values, like.coords[theirs].values
+        step = np.abs(np.diff(wanted)).min(initial=np.inf) if wanted.dtype.kind in "iuf" else np.inf
+        if found.shape != wanted.shape or np.abs(found - wanted).max(initial=0) > 0.01 * step:
+            raise LabelError(f"the labels' {axis} ({mine}) are not those of the scene: reindex them like it")

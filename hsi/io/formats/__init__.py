@@ -1,0 +1,1 @@
+"""One file a format; it registers itself in READERS."""

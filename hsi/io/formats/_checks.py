@@ -1,0 +1,111 @@
+"""What the variables of a MATLAB 5 file say of their numbers: SciPy, which unpacks them, follows it into any memory.
+
+Format: The MathWorks, "MAT-File Format", level 5. A file is a list of elements, each a tag (type and bytes) and its
+content, padded to 8 bytes; small ones of up to 4 bytes lie in their tag. A variable is an element whose content are
+elements for flags, axes, name and numbers, in this order; it may be packed by deflate.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from hsi.errors import SceneFileError
+from hsi.io.reader import ArrayInfo, reading
+
+TITLE = "a MATLAB file"
+FILE_HEADER, BEGINNING = 128, 2**16
+MATRIX, COMPRESSED = 14, 15
+ITEM_SIZES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8}  # bytes of a number by type
+NAMES = "cell struct object char sparse double single int8 uint8 int16 uint16 int32 uint32 int64 uint64 function opaque"
+CLASSES = dict(enumerate(NAMES.split(), 1))
+NUMERIC_CLASSES = range(6, 16)
+OPAQUE = 17
+LOGICAL, COMPLEX = 0x0200, 0x0800
+
+
+@dataclass(frozen=True)
+class Variable:
+    """The beginning of a variable: an :class:`ArrayInfo`, and whether it is an array of real numbers of which as many
+    are stored, in a type that is known, as the axes ask for."""
+
+    info: ArrayInfo
+    is_whole: bool
+
+
+def variables_of(path: Path) -> list[Variable]:
+    """The variables of a MATLAB 5 file that can be told; only the beginning of each is read.
+
+    Raises :class:`SceneFileError` for a file that cannot be read or ends before what describes a variable does.
+    """
+    with reading(path, TITLE):
+        return list(_variables(path))
+
+
+def check_numbers(path: Path, name: str) -> None:
+    """Raise :class:`SceneFileError` unless one variable has that name and it is a whole array of real numbers."""
+    found = [variable for variable in variables_of(path) if variable.info.name == name]
+    if len(found) != 1 or not found[0].is_whole:
+        raise SceneFileError(
+            f"{path}: its variable '{name[:60]}' is there twice, or its numbers are not as many or not of a type as "
+            "its header says; the file is damaged: copy it again"
+        )
+
+
+def _variables(path: Path) -> Iterator[Variable]:
+    with path.open("rb") as file:
+        order = "<" if file.read(FILE_HEADER)[126:] == b"IM" else ">"
+        while len(tag := file.read(8)) == 8:
+            kind, count = struct.unpack(f"{order}II", tag)
+            start = file.tell()
+            content = file.read(min(count, BEGINNING))
+            unpacked = zlib.decompressobj().decompress(content, BEGINNING) if kind == COMPRESSED else tag + content
+            with suppress(struct.error, ValueError):
+                yield _variable(_Elements(unpacked, order))
+            file.seek(start + count)
+
+
+class _Elements:
+    """Reads one element after another of the beginning of a variable."""
+
+    def __init__(self, data: bytes, order: str) -> None:
+        self.data, self.order, self.place = data, order, 8
+        if struct.unpack_from(f"{order}I", data)[0] != MATRIX:
+            raise ValueError("not a variable")
+
+    def tag(self) -> tuple[int, int]:
+        """Type and bytes of the element that comes next; its content is at ``place`` then."""
+        kind, count = struct.unpack_from(f"{self.order}II", self.data, self.place)
+        small = kind >> 16
+        self.place += 4 if small else 8
+        return (kind & 0xFFFF, small) if small else (kind, count)
+
+    def content(self) -> bytes:
+        """The content of the element that comes next."""
+        start = self.place
+        _, count = self.tag()
+        found = self.data[self.place : self.place + count]
+        if len(found) != count:
+            raise EOFError("what describes a variable is cut off")
+        self.place = start + 8 if self.place == start + 4 else self.place + -(-count // 8) * 8
+        return found
+
+
+def _variable(elements: _Elements) -> Variable:
+    (flags,) = struct.unpack_from(f"{elements.order}I", elements.content())
+    code = flags & 0xFF
+    if code == OPAQUE:  # it has no axes
+        return Variable(ArrayInfo(elements.content().decode("latin-1"), (), CLASSES[code]), is_whole=False)
+    axes = elements.content()
+    shape = struct.unpack(f"{elements.order}{len(axes) // 4}i", axes)
+    name = elements.content().decode("latin-1")
+    kind = "logical" if flags & LOGICAL else "complex" if flags & COMPLEX else CLASSES.get(code, "unknown")
+    stored, count = elements.tag() if code in NUMERIC_CLASSES else (0, 0)
+    size = ITEM_SIZES.get(stored, 0)
+    whole = size > 0 and min(shape) >= 0 and math.prod(shape) * size == count and not flags & COMPLEX
+    return Variable(ArrayInfo(name, shape, kind), whole)

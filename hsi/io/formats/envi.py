@@ -1,0 +1,259 @@
+"""ENVI: a text header (``.hdr``) and a raw data file beside it, mapped into memory."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hsi.core.georeference import georeference_of
+from hsi.core.labels import Colour
+from hsi.core.scene import Georeference, Scene, scene_from_array
+from hsi.errors import SceneError, SceneFileError
+from hsi.io.formats._product import good_bands, spectral_axis
+from hsi.io.formats.scaling import in_physical_units
+from hsi.io.gdal import quiet
+from hsi.io.reader import (
+    READERS,
+    Array,
+    ArrayInfo,
+    LabelContent,
+    Reader,
+    check_file,
+    first_bytes,
+    kind_of,
+    plane,
+    reading,
+)
+
+INTERLEAVES = ("bsq", "bil", "bip")
+LARGEST_HEADER = 16 * 2**20
+
+
+@dataclass(frozen=True)
+class EnviFile:
+    """A header whose sizes agree with its data file; ``fields`` are as in the header, lower case."""
+
+    header: Path
+    data: Path
+    fields: Mapping[str, Any]
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+
+    @property
+    def nodata(self) -> float | None:
+        """The data ignore value."""
+        return _number(self.header, self.fields, "data ignore value")
+
+
+class EnviReader(Reader):
+    """BSQ, BIL and BIP in either byte order; the user names the header or the data file."""
+
+    title = "ENVI"
+    suffixes = (".hdr",)
+
+    def recognises(self, path: Path) -> bool:
+        """Whether it is an ENVI header or has one beside it."""
+        return any(first_bytes(header).lstrip().startswith(b"ENVI") for header in (path, *_headers_of(path)))
+
+    def files(self, path: Path) -> tuple[Path, ...]:
+        """The header and the data."""
+        envi = _inspect(path)
+        return envi.header, envi.data
+
+    def arrays(self, path: Path) -> tuple[ArrayInfo, ...]:
+        """The one raster."""
+        envi = _inspect(path)
+        return (ArrayInfo("", envi.shape, kind_of(envi.dtype)),)
+
+    def open(self, path: Path, array: ArrayInfo) -> Scene:
+        """The raster as a memory-mapped scene with its bands, nodata and place, divided by its scale factor."""
+        envi = _inspect(path)
+        scene = scene_from_array(
+            _map(envi),
+            envi.data.stem,
+            path,
+            format=f"ENVI {envi.fields['interleave'].upper()}",
+            nodata=envi.nodata,
+            georeference=_georeference(envi),
+            good=good_bands(envi.header, _texts(envi.fields, "bbl"), envi.shape[2]),
+            **_spectral_axis(envi),
+        )
+        factor, bands = _number(envi.header, envi.fields, "reflectance scale factor") or 1.0, envi.shape[2]
+        return in_physical_units(scene, [1 / factor] * bands, [0.0] * bands)
+
+    def read_labels(self, path: Path, array: ArrayInfo) -> LabelContent:
+        """The raster as labels, with the class names and colours of an ENVI classification."""
+        envi = _inspect(path)
+        names = {i: name for i, name in enumerate(_texts(envi.fields, "class names")) if name}
+        values = plane(np.array(_map(envi)))
+        return LabelContent(values, names, _colours(envi), envi.nodata, _georeference(envi))
+
+
+READERS.register("envi")(EnviReader())
+
+
+def header_fields(path: Path) -> Mapping[str, Any]:
+    """All that the header of a scene says, lower-case keys; raises :class:`SceneFileError` for one that is wrong."""
+    return _inspect(path).fields
+
+
+def _headers_of(path: Path) -> list[Path]:
+    """Headers that the data file ``path`` may have."""
+    names = [path.with_name(path.name + suffix) for suffix in (".hdr", ".HDR")]
+    return names + [path.with_suffix(suffix) for suffix in (".hdr", ".HDR") if path.suffix]
+
+
+def _data_of(header: Path, interleave: str) -> Path:
+    """The data file beside a header; raises :class:`SceneFileError` with what was looked for."""
+    from spectral.io import envi
+
+    stem = header.with_suffix("").name
+    suffixes = ["", *(f".{suffix}" for suffix in (*envi.KNOWN_EXTS, *INTERLEAVES, "rfl", "rdn"))]
+    wanted = [(stem + suffix).lower() for suffix in suffixes]
+    beside = {entry.name.lower(): entry for entry in header.parent.iterdir() if entry.is_file()}
+    for name in wanted:
+        if name in beside:
+            return beside[name]
+    raise SceneFileError(
+        f"{header}: its data file is missing: looked for {stem} and {stem}.img, .dat, .raw, .bin, .{interleave} "
+        "beside the header; put it there or name it instead of the header"
+    )
+
+
+def _inspect(path: Path) -> EnviFile:
+    """Read and check a header before anything is allocated; raises :class:`SceneFileError`."""
+    header = path if path.suffix.lower() == ".hdr" else next((h for h in _headers_of(path) if h.is_file()), path)
+    check_file(header)
+    fields = _read_header(header)
+    interleave = str(fields["interleave"]).lower()
+    if interleave not in INTERLEAVES:
+        raise SceneFileError(f"{header}: interleave is '{interleave}', expected bsq, bil or bip; correct the header")
+    if str(fields.get("file compression", "0")).strip() not in ("0", ""):
+        raise SceneFileError(
+            f"{header}: the data file is compressed, which cannot be read by window; save it uncompressed"
+        )
+    data = path if path != header else _data_of(header, interleave)
+    shape = tuple(_count(header, fields, key) for key in ("lines", "samples", "bands"))
+    dtype = _dtype(header, fields)
+    _check_length(header, data, fields, shape, dtype)
+    return EnviFile(header, data, {**fields, "interleave": interleave}, (shape[0], shape[1], shape[2]), dtype)
+
+
+def _read_header(header: Path) -> dict[str, Any]:
+    from spectral.io import envi
+
+    if header.stat().st_size > LARGEST_HEADER or not first_bytes(header).lstrip().startswith(b"ENVI"):
+        raise SceneFileError(
+            f"{header}: is not an ENVI header: it starts with {first_bytes(header, 8)!r}, expected 'ENVI'; "
+            "name the .hdr file that belongs to the data"
+        )
+    with reading(header, "an ENVI header"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fields: dict[str, Any] = envi.read_envi_header(str(header.absolute()))
+        envi.check_compatibility(fields)
+    if "spectral library" in str(fields.get("file type", "")).lower():
+        raise SceneError(f"{header}: is a spectral library, expected an image; give the header of the cube")
+    return fields
+
+
+def _count(header: Path, fields: Mapping[str, Any], key: str) -> int:
+    text = str(fields[key])
+    if not text.isdecimal() or int(text[:20]) == 0:
+        raise SceneFileError(f"{header}: '{key}' is '{text[:40]}', expected a number from 1; correct the header")
+    return int(text[:20])
+
+
+def _dtype(header: Path, fields: Mapping[str, Any]) -> np.dtype[Any]:
+    from spectral.io import envi
+
+    code, order = str(fields["data type"]), str(fields["byte order"])
+    if code not in envi.envi_to_dtype:
+        known = ", ".join(f"{code} ({np.dtype(char).name})" for code, char in envi.envi_to_dtype.items())
+        raise SceneFileError(f"{header}: data type is '{code}', expected one of {known}; correct the header")
+    if order not in ("0", "1"):
+        raise SceneFileError(f"{header}: byte order is '{order}', expected 0 (little) or 1 (big); correct the header")
+    dtype: np.dtype[Any] = np.dtype(envi.envi_to_dtype[code])
+    return dtype.newbyteorder("<" if order == "0" else ">")
+
+
+def _check_length(
+    header: Path, data: Path, fields: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> None:
+    offset_text = str(fields.get("header offset", "0"))
+    if not offset_text.isdecimal():
+        raise SceneFileError(
+            f"{header}: 'header offset' is '{offset_text[:40]}', expected a number; correct the header"
+        )
+    size = " x ".join(f"{count} {name}" for count, name in zip(shape, ("lines", "samples", "bands"), strict=True))
+    expected = int(offset_text[:20]) + math.prod(shape) * dtype.itemsize
+    found = data.stat().st_size
+    if found != expected:
+        relation = "fewer" if found < expected else "more"
+        cause = "the data file is truncated" if found < expected else "the header belongs to another file"
+        raise SceneFileError(
+            f"{data}: has {found:,} bytes, {abs(found - expected):,} {relation} than the {expected:,} that "
+            f"{header.name} declares ({size} of {dtype.name}, header offset {offset_text}); "
+            f"{cause} or the header is wrong"
+        )
+
+
+def _map(envi: EnviFile) -> Array:
+    from spectral.io import envi as spectral_envi
+
+    with reading(envi.data, "an ENVI file"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        image = spectral_envi.open(str(envi.header.absolute()), str(envi.data.absolute()))
+        cube: Array = image.open_memmap(interleave="bip", writable=False)
+        return cube
+
+
+def _spectral_axis(envi: EnviFile) -> dict[str, tuple[float, ...] | None]:
+    fields, unit = envi.fields, envi.fields.get("wavelength units")
+    wavelengths, fwhm = _texts(fields, "wavelength"), _texts(fields, "fwhm")
+    return spectral_axis(envi.header, envi.shape[2], wavelengths, fwhm, None if unit is None else str(unit))
+
+
+def _georeference(envi: EnviFile) -> Georeference | None:
+    """What GDAL makes of ``map info`` and ``coordinate system string``."""
+    import rasterio
+
+    if "map info" not in envi.fields:
+        return None
+    told = reading(envi.header, "an ENVI header with 'map info'")
+    with told, quiet(), rasterio.open(envi.data, driver="ENVI") as dataset:
+        return georeference_of(dataset)
+
+
+def _texts(fields: Mapping[str, Any], key: str) -> list[str]:
+    value = fields.get(key, [])
+    texts = value if isinstance(value, list) else [value]
+    return [] if texts == [""] else [str(text) for text in texts]
+
+
+def _number(header: Path, fields: Mapping[str, Any], key: str) -> float | None:
+    if key not in fields:
+        return None
+    try:
+        return float(fields[key])
+    except (TypeError, ValueError) as error:
+        raise SceneFileError(
+            f"{header}: '{key}' is '{fields[key]}', expected a number; correct or delete it"
+        ) from error
+
+
+def _colours(envi: EnviFile) -> dict[int, Colour]:
+    texts = _texts(envi.fields, "class lookup")
+    try:
+        levels = [min(255, max(0, round(float(text)))) for text in texts]
+    except (ValueError, OverflowError) as error:
+        raise SceneFileError(
+            f"{envi.header}: 'class lookup' holds what is not a colour ({error}); delete it"
+        ) from error
+    whole = range(len(levels) // 3)
+    return {i: (levels[3 * i], levels[3 * i + 1], levels[3 * i + 2]) for i in whole}

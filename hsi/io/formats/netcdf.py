@@ -1,0 +1,108 @@
+"""NetCDF and HDF5 files that are no known product: their arrays as GDAL sees them, one chosen by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hsi.core.georeference import georeference_of
+from hsi.core.scene import Scene
+from hsi.errors import SceneFileError
+from hsi.io.formats._hdf5 import check_arrays, is_hdf5
+from hsi.io.formats.gdal_files import common_dtype, nodata_of, opened, scaled_scene
+from hsi.io.formats.netcdf_classic import check_classic
+from hsi.io.reader import READERS, ArrayInfo, LabelContent, Reader, first_bytes, kind_of, plane
+
+TITLE = "a NetCDF or HDF5 file"
+CLASSIC = (b"CDF\x01", b"CDF\x02", b"CDF\x05")
+MOST = 500
+
+
+class SubdatasetReader(Reader):
+    """An array of three axes is a cube whose first axis are the bands, as GDAL reads it; its name is its path."""
+
+    title = "NetCDF and HDF5"
+    suffixes = (".nc", ".nc4", ".h5", ".hdf5", ".he5")
+
+    def recognises(self, path: Path) -> bool:
+        """Whether it starts as HDF5 or classic NetCDF does; ``.mat`` files are MATLAB's."""
+        return path.suffix.lower() != ".mat" and (is_hdf5(path) or first_bytes(path, 4) in CLASSIC)
+
+    def arrays(self, path: Path) -> tuple[ArrayInfo, ...]:
+        """Every array that GDAL offers, not loaded."""
+        _check(path)
+        found = []
+        for name in _names(path):
+            with _array(path, name) as dataset:
+                bands = () if dataset.count == 1 else (dataset.count,)
+                found.append(ArrayInfo(name, (dataset.height, dataset.width, *bands), kind_of(common_dtype(dataset))))
+        return tuple(found)
+
+    def open(self, path: Path, array: ArrayInfo) -> Scene:
+        """The named array as a scene, with what GDAL makes of its place."""
+        form = f"{_driver(path)} (bands first)"
+        return scaled_scene(path, lambda: _array(path, array.name), form, array.name or None)
+
+    def read_labels(self, path: Path, array: ArrayInfo) -> LabelContent:
+        """The named array as labels."""
+        with _array(path, array.name) as dataset:
+            values = plane(np.moveaxis(dataset.read(), 0, -1))
+            return LabelContent(values, nodata=nodata_of(dataset), georeference=georeference_of(dataset))
+
+
+READERS.register("subdatasets")(SubdatasetReader())
+
+
+def _check(path: Path) -> None:
+    """Raise :class:`SceneFileError` for what is no HDF5 or classic NetCDF or cannot hold what it declares."""
+    import h5py
+
+    if first_bytes(path, 4) in CLASSIC:
+        check_classic(path)
+    elif h5py.is_hdf5(path):
+        check_arrays(path)
+    else:
+        raise SceneFileError(f"{path}: is not {TITLE}: it starts with {first_bytes(path, 8)!r}; rename or convert it")
+
+
+def _driver(path: Path) -> str:
+    return "netCDF" if path.suffix.lower() in (".nc", ".nc4") or first_bytes(path, 4) in CLASSIC else "HDF5"
+
+
+def _names(path: Path) -> list[str]:
+    """The arrays' names; one nameless array where GDAL opens the file as a single raster.
+
+    Raises :class:`SceneFileError` where this GDAL lacks the driver or the file is damaged.
+    """
+    import rasterio
+
+    driver = _driver(path)
+    with rasterio.Env() as environment:
+        if driver not in environment.drivers():
+            raise SceneFileError(f"{path}: GDAL was built without its {driver} driver; convert the file to GeoTIFF")
+    with opened(path, str(path), driver, TITLE, least=0) as dataset:
+        parts = [name.split(str(path), 1)[-1].lstrip('":/') for name in dataset.subdatasets]
+        return parts[:MOST] or ([""] if dataset.count else [])
+
+
+@contextmanager
+def _array(path: Path, name: str) -> Iterator[Any]:
+    """One array as a rasterio dataset; the first row comes first unless coordinates say otherwise."""
+    import rasterio
+
+    driver = _driver(path)
+    if driver == "netCDF":
+        part = f'NETCDF:"{path}":/{name}' if name else str(path)
+    else:
+        driver, part = ("HDF5Image", f'HDF5:"{path}"://{name}') if name else (driver, str(path))
+    with opened(path, part, driver, TITLE) as dataset:
+        turned = driver == "netCDF" and dataset.transform.is_identity
+        if not turned:
+            yield dataset
+    if turned:  # GDAL takes rows without coordinates to go upwards
+        with rasterio.Env(GDAL_NETCDF_BOTTOMUP="NO"), opened(path, part, driver, TITLE) as dataset:
+            yield dataset

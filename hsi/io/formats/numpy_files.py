@@ -1,0 +1,137 @@
+"""NumPy ``.npy`` (memory-mapped) and ``.npz`` files; nothing in them is ever unpickled."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+
+from hsi.core.scene import Scene, scene_from_array
+from hsi.errors import SceneFileError
+from hsi.io.reader import (
+    LARGEST_RATIO,
+    READERS,
+    Array,
+    ArrayInfo,
+    LabelContent,
+    Reader,
+    check_declared_size,
+    first_bytes,
+    kind_of,
+    plane,
+    reading,
+)
+
+
+class NpyReader(Reader):
+    """One array, mapped into memory so that only the windows that are asked for are read."""
+
+    title = "NumPy"
+    suffixes = (".npy",)
+
+    def recognises(self, path: Path) -> bool:
+        """Whether it starts as ``.npy`` files do."""
+        return first_bytes(path).startswith(npy.MAGIC_PREFIX)
+
+    def arrays(self, path: Path) -> tuple[ArrayInfo, ...]:
+        """The one array; raises :class:`SceneFileError` when the file is not as long as its header says."""
+        _check_magic(self, path, "\\x93NUMPY")
+        with reading(path, "a NumPy file"), path.open("rb") as file:
+            shape, dtype = _read_header(file)
+            stored = path.stat().st_size - file.tell()
+            _check_no_objects(path, dtype)
+            declared = math.prod(shape) * dtype.itemsize
+            if declared > stored:
+                raise SceneFileError(
+                    f"{path}: is truncated: {shape} of {dtype} needs {declared:,} bytes after the header, "
+                    f"found {stored:,} ({declared - stored:,} fewer); copy or save it again"
+                )
+        return (ArrayInfo("", shape, kind_of(dtype)),)
+
+    def open(self, path: Path, array: ArrayInfo) -> Scene:
+        """The array as a memory-mapped scene."""
+        return scene_from_array(self._map(path), path.stem, path, format="NumPy .npy")
+
+    def read_labels(self, path: Path, array: ArrayInfo) -> LabelContent:
+        """The array as labels."""
+        return LabelContent(plane(np.array(self._map(path))))
+
+    def _map(self, path: Path) -> Array:
+        with reading(path, "a NumPy file"):
+            values: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+            return values
+
+
+class NpzReader(Reader):
+    """Named arrays in a zip archive: the one that is asked for is unpacked whole."""
+
+    title = "NumPy archive"
+    suffixes = (".npz",)
+
+    def recognises(self, path: Path) -> bool:
+        """Whether it is a zip archive."""
+        return first_bytes(path).startswith((b"PK\x03\x04", b"PK\x05\x06"))
+
+    def arrays(self, path: Path) -> tuple[ArrayInfo, ...]:
+        """The members that are arrays."""
+        _check_magic(self, path, "PK")
+        found = []
+        with reading(path, "a NumPy archive"), zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                if member.filename.endswith(".npy"):
+                    found.append(self._describe(path, archive, member))
+        return tuple(found)
+
+    def open(self, path: Path, array: ArrayInfo) -> Scene:
+        """The named array as a scene in memory."""
+        return scene_from_array(self._load(path, array), path.stem, path, variable=array.name, format="NumPy .npz")
+
+    def read_labels(self, path: Path, array: ArrayInfo) -> LabelContent:
+        """The named array as labels."""
+        return LabelContent(plane(self._load(path, array)))
+
+    def _describe(self, path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> ArrayInfo:
+        with archive.open(member) as file:
+            shape, dtype = _read_header(file)
+        array = ArrayInfo(member.filename.removesuffix(".npy"), shape, kind_of(dtype))
+        if not dtype.hasobject:
+            # the archive's own sizes can lie too, so neither is believed beyond what deflate can do
+            stored = min(member.file_size, path.stat().st_size * LARGEST_RATIO)
+            check_declared_size(path, array, stored, dtype.itemsize, ratio=1)
+        return array
+
+    def _load(self, path: Path, array: ArrayInfo) -> Array:
+        with reading(path, "a NumPy archive"), np.load(path, allow_pickle=False) as archive:
+            values: Array = archive[array.name]
+            return values
+
+
+READERS.register("npy")(NpyReader())
+READERS.register("npz")(NpzReader())
+
+
+def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    version = npy.read_magic(file)
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, _, dtype = read(file)
+    return shape, dtype
+
+
+def _check_magic(reader: Reader, path: Path, expected: str) -> None:
+    if not reader.recognises(path):
+        raise SceneFileError(
+            f"{path}: is not a {path.suffix} file: it starts with {first_bytes(path, 8)!r}, expected '{expected}'; "
+            "rename it to its real format or save it again"
+        )
+
+
+def _check_no_objects(path: Path, dtype: np.dtype[Any]) -> None:
+    if dtype.hasobject:
+        raise SceneFileError(
+            f"{path}: holds Python objects (dtype {dtype}), which are refused because reading them can run any code; "
+            "save the cube as a plain array of numbers"
+        )

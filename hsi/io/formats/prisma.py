@@ -1,0 +1,146 @@
+"""PRISMA Level 2D: surface reflectance on a UTM grid, HDF-EOS5 (``.he5``).
+
+Format: Agenzia Spaziale Italiana, "PRISMA Products Specification Document", issue 2.3, 2020. The cubes of the two
+spectrometers lie at ``HDFEOS/SWATHS/PRS_L2D_HCO/Data Fields/{VNIR,SWIR}_Cube`` as (rows, bands, columns) of uint16, of
+which 0 to 65535 stand for ``L2Scale{Vnir,Swir}Min`` to ``…Max`` and 0 in all bands for no data. ``List_Cw_{Vnir,Swir}``
+are wavelengths in nanometres, falling, 0 for bands that were not acquired; ``Product_{UL,LR}corner_{easting,northing}``
+are the centres of the corner pixels.
+
+Bands that were not acquired are left out; the others of both cubes are numbered by rising wavelength. Where the
+spectrometers overlap the SWIR bands count and the VNIR ones are marked as bad, so both are there when bad bands are
+kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi.core.georeference import epsg_wkt
+from hsi.core.scene import Block, Georeference, Scene
+from hsi.errors import SceneFileError
+from hsi.io.formats._hdf5 import dataset_of, holds, numbers_of
+from hsi.io.formats.products import ProductReader
+from hsi.io.formats.scaling import in_physical_units
+from hsi.io.reader import READERS, Array, reading
+
+if TYPE_CHECKING:
+    import h5py
+
+TITLE = "PRISMA L2D"
+FIELDS = "HDFEOS/SWATHS/PRS_L2D_HCO/Data Fields"
+LARGEST_NUMBER = 65535
+
+
+@dataclass(frozen=True)
+class Spectrometer:
+    """One cube: ``(rows, columns)``, the bands that were acquired, and their facts."""
+
+    dataset: str
+    shape: tuple[int, int]
+    dtype: np.dtype[np.generic]
+    bands: NDArray[np.intp]
+    wavelengths: NDArray[np.float64]
+    fwhm: NDArray[np.float64]
+    gain: float
+    offset: float
+
+
+class PrismaReader(ProductReader):
+    """Both cubes as one, each block joined and sorted when it is read."""
+
+    title = TITLE
+    suffixes = (".he5",)
+
+    def recognises(self, path: Path) -> bool:
+        """Whether it has the cubes of a Level 2D product."""
+        return holds(path, f"{FIELDS}/VNIR_Cube", f"{FIELDS}/SWIR_Cube")
+
+    def open_product(self, path: Path) -> Scene:
+        """Surface reflectance with wavelengths, FWHM and place."""
+        import h5py
+
+        with reading(path, TITLE), h5py.File(path, "r") as file:
+            vnir, swir = (_spectrometer(path, file, name) for name in ("Vnir", "Swir"))
+            if vnir.shape != swir.shape:
+                raise SceneFileError(f"{path}: its cubes have {vnir.shape} and {swir.shape} pixels; download it again")
+            georeference = _georeference(path, file, vnir.shape)
+        wavelengths = np.concatenate([vnir.wavelengths, swir.wavelengths])
+        order = np.argsort(wavelengths, kind="stable")
+        overlapping = np.arange(wavelengths.size) < len(vnir.bands)
+        overlapping &= wavelengths >= swir.wavelengths.min()
+
+        def fetch(block: Block) -> Array:
+            return _read(path, (vnir, swir), order, block)
+
+        scene = Scene(
+            path.stem, path, *vnir.shape, tuple(range(order.size)), np.result_type(vnir.dtype, swir.dtype), fetch,
+            format=f"{TITLE} (HDF-EOS5)",
+            wavelengths=tuple(wavelengths[order].tolist()),
+            fwhm=tuple(np.concatenate([vnir.fwhm, swir.fwhm])[order].tolist()),
+            good=tuple((~overlapping[order]).tolist()),
+            nodata=0,
+            georeference=georeference,
+        )  # fmt: skip
+        gains, offsets = (
+            np.repeat(pair, (len(vnir.bands), len(swir.bands)))[order].tolist()
+            for pair in ((vnir.gain, swir.gain), (vnir.offset, swir.offset))
+        )
+        return in_physical_units(scene, gains, offsets)
+
+
+READERS.register("prisma")(PrismaReader())
+
+
+def _spectrometer(path: Path, file: h5py.File, name: str) -> Spectrometer:
+    dataset = f"{FIELDS}/{name.upper()}_Cube"
+    cube = dataset_of(path, file, dataset, 3)
+    rows, count, columns = cube.shape
+    wavelengths, fwhm = (
+        np.array(numbers_of(path, file.attrs.get(key), key, count)) for key in (f"List_Cw_{name}", f"List_Fwhm_{name}")
+    )
+    (low,), (high,) = (
+        numbers_of(path, file.attrs.get(key), key, 1) for key in (f"L2Scale{name}Min", f"L2Scale{name}Max")
+    )
+    bands = np.flatnonzero(wavelengths > 0)
+    if bands.size == 0:
+        raise SceneFileError(f"{path}: all wavelengths in 'List_Cw_{name}' are 0; download the product again")
+    gain = (high - low) / LARGEST_NUMBER
+    return Spectrometer(
+        dataset, (rows, columns), cube.dtype.newbyteorder("="), bands, wavelengths[bands], fwhm[bands], gain, low
+    )
+
+
+def _read(path: Path, cubes: tuple[Spectrometer, Spectrometer], order: NDArray[np.intp], block: Block) -> Array:
+    """``(h, w, bands)`` of stored numbers, the bands of both cubes by rising wavelength."""
+    import h5py
+
+    rows, columns = block.slices
+    place = np.argsort(order)  # where each band of the joined cubes goes
+    values = np.empty((block.height, block.width, order.size), np.result_type(*(cube.dtype for cube in cubes)))
+    with reading(path, TITLE), h5py.File(path, "r") as file:
+        start = 0
+        for cube in cubes:
+            stored = file[cube.dataset][rows, :, columns][:, cube.bands]  # (h, bands, w)
+            values[:, :, place[start : start + len(cube.bands)]] = np.moveaxis(stored, 1, 2)
+            start += len(cube.bands)
+    return values
+
+
+def _georeference(path: Path, file: h5py.File, shape: tuple[int, int]) -> Georeference | None:
+    """From the centres of the corner pixels; None for a file without them."""
+    keys = ("ULcorner_easting", "ULcorner_northing", "LRcorner_easting", "LRcorner_northing")
+    names = [f"Product_{key}" for key in keys]
+    if any(name not in file.attrs for name in names) or min(shape) < 2:
+        return None
+    left, top, right, bottom = (numbers_of(path, file.attrs[name], name, 1)[0] for name in names)
+    height, width = shape
+    step_x, step_y = (right - left) / (width - 1), (bottom - top) / (height - 1)
+    crs = None
+    if "Epsg_Code" in file.attrs:
+        crs = epsg_wkt(int(numbers_of(path, file.attrs["Epsg_Code"], "Epsg_Code", 1)[0]))
+    return Georeference(crs, (step_x, 0.0, left - step_x / 2, 0.0, step_y, top - step_y / 2))

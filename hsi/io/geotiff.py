@@ -1,0 +1,263 @@
+"""Maps as GeoTIFF, with what a GIS needs to show them: place, colours, class names and where there is no data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi.core.files import write_atomically
+from hsi.core.labels import ClassTable, Colour
+from hsi.core.scene import Block, Georeference
+from hsi.errors import LabelError, OutputError, SceneError, SceneFileError
+from hsi.io.gdal import quiet
+from hsi.io.map_sidecars import auxiliary_xml, qgis_style
+
+TILE = 256
+
+Write = Callable[[Block, NDArray[Any]], None]
+
+
+def class_dtype(table: ClassTable) -> np.dtype[Any]:
+    """uint8 when every id of the table is at most 254, else uint16."""
+    return np.dtype(np.uint8 if table.ids[-1] <= 254 else np.uint16)
+
+
+def nodata_value(table: ClassTable) -> int:
+    """What a class map holds where there is no data: 0, or the largest number of the dtype when 0 is a class."""
+    return int(np.iinfo(class_dtype(table)).max) if 0 in table.ids else 0
+
+
+@contextmanager
+def class_map_writer(
+    path: Path, shape: tuple[int, int], table: ClassTable, *, georeference: Georeference | None, description: str = ""
+) -> Iterator[Write]:
+    """Write class ids block by block as a paletted GeoTIFF of ``shape`` (H, W), with class names beside it.
+
+    Yields ``write(block, ids)``; pixels without data hold :func:`nodata_value`. Nothing is invented when
+    ``georeference`` is None. ``<path>.aux.xml`` carries GDAL's category names and raster attribute table, the ``.qml``
+    beside it QGIS's style. The file takes its name when the block ends well.
+
+    Raises :class:`LabelError` for an id outside the table, :class:`OutputError` when a file cannot be written.
+    """
+    path = Path(path)
+    nodata = nodata_value(table)
+    palette = {0: (0, 0, 0, 0)} | {i: (*colour, 255) for i, colour in zip(table.ids, table.colours, strict=True)}
+    palette[nodata] = (0, 0, 0, 0)
+    known = [*table.ids, nodata]
+    with _new_raster(path, (1, *shape), class_dtype(table), georeference, nodata, [description]) as raster:
+        raster.write_colormap(1, palette)
+
+        def write(block: Block, ids: NDArray[Any]) -> None:
+            strange = np.setdiff1d(ids, known)
+            if strange.size:
+                raise LabelError(
+                    f"{path}: class ids {strange[:5].tolist()} are not in the class table {list(table.ids)}"
+                )
+            raster.write(ids.astype(class_dtype(table)), 1, window=block.slices)
+
+        yield write
+    _write_text(path.with_name(path.name + ".aux.xml"), auxiliary_xml(table, nodata))
+    _write_text(path.with_suffix(".qml"), qgis_style(table))
+
+
+def write_class_map(
+    path: Path,
+    ids: NDArray[np.integer[Any]],
+    table: ClassTable,
+    *,
+    georeference: Georeference | None,
+    nodata_mask: NDArray[np.bool_] | None,
+    description: str = "",
+) -> None:
+    """Write class ids ``(H, W)`` at once; see :func:`class_map_writer`. Pixels of ``nodata_mask`` have no data."""
+    values = ids if nodata_mask is None else np.where(nodata_mask, nodata_value(table), ids)
+    height, width = ids.shape
+    with class_map_writer(path, (height, width), table, georeference=georeference, description=description) as write:
+        write(Block(0, 0, height, width), values)
+
+
+@contextmanager
+def band_writer(
+    path: Path,
+    shape: tuple[int, int, int],
+    dtype: Any,
+    *,
+    georeference: Georeference | None,
+    nodata: float | None = None,
+    descriptions: Sequence[str] = (),
+) -> Iterator[Write]:
+    """Write bands ``shape`` (C, H, W) of float32 or uint8 block by block: yields ``write(block, (C, h, w) array)``.
+
+    Raises :class:`OutputError` for another dtype and when the file cannot be written.
+    """
+    path, dtype = Path(path), np.dtype(dtype)
+    if dtype not in (np.float32, np.uint8):
+        raise OutputError(f"{path}: bands are float32 or uint8, found {dtype}")
+    with _new_raster(path, shape, dtype, georeference, nodata, descriptions) as raster:
+        yield lambda block, values: raster.write(values, window=block.slices)
+    path.with_name(path.name + ".aux.xml").unlink(missing_ok=True)  # statistics of an older file of that name
+
+
+def write_band(
+    path: Path,
+    array: NDArray[Any],
+    *,
+    georeference: Georeference | None,
+    nodata: float | None = None,
+    description: str = "",
+) -> None:
+    """Write a float32 or uint8 array ``(H, W)`` as a GeoTIFF of one band.
+
+    Raises :class:`OutputError` for another dtype or number of axes and when the file cannot be written.
+    """
+    if array.ndim != 2:
+        raise OutputError(f"{path}: a band is 2-D and float32 or uint8, found {array.ndim}-D {array.dtype}")
+    place: dict[str, Any] = {"georeference": georeference, "nodata": nodata, "descriptions": [description]}
+    with band_writer(path, (1, *array.shape), array.dtype, **place) as write:
+        write(Block(0, 0, *array.shape), array[None])
+
+
+def make_cog(path: Path) -> None:
+    """Turn a GeoTIFF into a cloud-optimised one (tiles, overviews by the most frequent or mean value) in its place.
+
+    Raises :class:`OutputError` when GDAL cannot.
+    """
+    import rasterio
+    import rasterio.shutil
+    from rasterio.errors import RasterioError
+
+    with quiet(), rasterio.open(path) as raster:
+        resampling = "mode" if raster.dtypes[0].startswith("uint") else "average"
+    options = {"compress": "deflate", "overview_resampling": resampling, "bigtiff": "if_safer"}
+    with write_atomically(path) as part:
+        try:
+            with quiet():
+                rasterio.shutil.copy(path, part, driver="COG", **options)
+        except RasterioError as error:
+            raise OutputError(f"{path}: cannot be made a cloud-optimised GeoTIFF ({error})") from error
+        part.with_name(part.name + ".aux.xml").unlink(missing_ok=True)
+
+
+def read_classes(path: Path, block: Block | None = None) -> NDArray[Any]:
+    """The class ids ``(H, W)`` of a map that :func:`class_map_writer` wrote, or those of a block of it ``(h, w)``.
+
+    Raises :class:`SceneFileError` for a file that is missing, damaged or no GeoTIFF.
+    """
+    with _opened(path, "GTiff") as raster:
+        ids: NDArray[Any] = raster.read(1, window=block.slices if block else None)
+    return ids
+
+
+def read_georeference(path: Path, shape: tuple[int, int] | None = None) -> Georeference:
+    """The CRS and transform of any raster that GDAL reads, which must be ``shape`` (H, W) pixels large if given.
+
+    Raises :class:`SceneFileError` when it cannot be opened, :class:`SceneError` when it says nothing about its place
+    or has another size.
+    """
+    with _opened(path) as raster:
+        found, transform, crs = raster.shape, raster.transform, raster.crs
+    if transform.is_identity:
+        raise SceneError(f"{path}: has no transform from pixels to map coordinates, so it cannot place the map")
+    if shape is not None and tuple(found) != tuple(shape):
+        raise SceneError(
+            f"{path}: is {found[0]} x {found[1]} pixels, the scene is {shape[0]} x {shape[1]} (rows x columns); "
+            "the reference must be a raster of the same grid"
+        )
+    a, b, c, d, e, f = (float(number) for number in tuple(transform)[:6])
+    return Georeference(crs.to_wkt() if crs else None, (a, b, c, d, e, f))
+
+
+@contextmanager
+def _opened(path: Path, driver: str | None = None) -> Iterator[Any]:
+    """A raster to read; raises :class:`SceneFileError` where it cannot be."""
+    import rasterio
+    from rasterio.errors import RasterioError
+
+    try:
+        with quiet(), rasterio.open(path, driver=driver) as raster:
+            yield raster
+    except RasterioError as error:
+        raise SceneFileError(f"{path}: cannot be read as a raster ({error})") from error
+
+
+@contextmanager
+def _new_raster(
+    path: Path,
+    shape: tuple[int, int, int],
+    dtype: np.dtype[Any],
+    georeference: Georeference | None,
+    nodata: float | None,
+    descriptions: Sequence[str],
+) -> Iterator[Any]:
+    """An open rasterio dataset ``shape`` (bands, H, W) under a temporary name, renamed when the block ends well."""
+    import rasterio
+    from rasterio.errors import RasterioError
+
+    bands, height, width = shape
+    layout = {
+        "driver": "GTiff",
+        "height": height,
+        "width": width,
+        "count": bands,
+        "dtype": dtype.name,
+        "tiled": True,
+        "blockxsize": TILE,
+        "blockysize": TILE,
+        "compress": "deflate",
+        "predictor": 3 if dtype.kind == "f" else 1,
+        "bigtiff": "if_safer",
+        "nodata": nodata,
+    }
+    with write_atomically(path) as part:
+        try:
+            with quiet(), rasterio.open(part, "w", **layout, **place_of(path, georeference)) as raster:
+                for band, description in enumerate(descriptions, start=1):
+                    if description:
+                        raster.set_band_description(band, description)
+                yield raster
+        except RasterioError as error:
+            reason = str(error).replace(str(part), path.name)
+            raise OutputError(f"{path}: cannot be written ({reason})") from error
+
+
+def place_of(path: Path, georeference: Georeference | None) -> dict[str, Any]:
+    """CRS and transform as rasterio takes them; nothing when there is no place."""
+    import rasterio
+    from affine import Affine
+    from rasterio.errors import CRSError
+
+    if georeference is None:
+        return {}
+    place: dict[str, Any] = {"transform": Affine(*georeference.transform)}
+    if georeference.crs is not None:
+        try:
+            place["crs"] = rasterio.crs.CRS.from_user_input(georeference.crs)
+        except CRSError as error:
+            raise OutputError(f"{path}: the CRS is not understood ({error})") from error
+    return place
+
+
+def _write_text(path: Path, text: str) -> None:
+    with write_atomically(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def raster_colours(path: Path) -> dict[int, Colour]:
+    """The colours that a raster's palette gives to its values; none where it has no palette or GDAL cannot read it.
+
+    Black is left out, because it is also what a palette holds for values that it does not know.
+    """
+    import rasterio
+    from rasterio.errors import RasterioError
+
+    try:
+        with quiet(), rasterio.open(path) as raster:
+            palette = raster.colormap(1)
+    except (RasterioError, ValueError):
+        return {}
+    return {value: (red, green, blue) for value, (red, green, blue, _) in palette.items() if red or green or blue}

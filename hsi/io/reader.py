@@ -1,0 +1,196 @@
+"""What every reader can do, and what they share: checks of a file before it is opened, and errors that name it."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi.core.labels import Colour
+from hsi.core.registry import Registry
+from hsi.core.scene import Georeference, Scene
+from hsi.errors import HsiError, SceneFileError
+
+Array = NDArray[Any]
+
+# deflate cannot shrink anything more than 1032 times; the rest is room for headers
+LARGEST_RATIO = 1100
+REAL_KINDS = frozenset(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)) | {
+    "float16",
+    "float32",
+    "float64",
+    "float128",
+    "single",
+    "double",
+}
+
+
+@dataclass(frozen=True)
+class ArrayInfo:
+    """An array inside a file, not loaded: its ``name`` ("" where the file holds one), its shape in the order
+    (rows, columns, bands) and its ``kind``: a dtype name such as "uint16", or "logical", "char", "complex", "cell"."""
+
+    name: str
+    shape: tuple[int, ...]
+    kind: str
+
+    @property
+    def is_cube(self) -> bool:
+        """Three axes of real numbers."""
+        return len(self.shape) == 3 and 0 not in self.shape and self.kind in REAL_KINDS
+
+    @property
+    def is_plane(self) -> bool:
+        """Two axes (or a third of length 1) of real numbers or truth values, as labels have."""
+        flat = len(self.shape) == 2 or (len(self.shape) == 3 and self.shape[2] == 1)
+        return flat and 0 not in self.shape and self.kind in REAL_KINDS | {"logical"}
+
+    def __str__(self) -> str:
+        shape = " x ".join(str(n) for n in self.shape) or "scalar"
+        return f"{self.name or 'one array'} ({shape}, {self.kind})"
+
+
+@dataclass(frozen=True)
+class LabelContent:
+    """Labels as a file holds them: values ``(H, W)``, and the names, colours, nodata value and place it gives."""
+
+    values: Array
+    names: Mapping[int, str] = field(default_factory=dict)
+    colours: Mapping[int, Colour] = field(default_factory=dict)
+    nodata: float | None = None
+    georeference: Georeference | None = None
+
+
+class Reader(ABC):
+    """A file format. ``title`` is what messages call it; ``suffixes`` are lower case, with the dot.
+
+    All methods raise :class:`SceneFileError` for a file that is damaged, truncated or of another format, and
+    :class:`SceneError` for content that cannot be a scene.
+    """
+
+    title: ClassVar[str]
+    suffixes: ClassVar[tuple[str, ...]]
+    # a product reader knows more of its files than the reader of the general format that they are in
+    is_product: ClassVar[bool] = False
+
+    def has_suffix(self, path: Path) -> bool:
+        """Whether the file's name says that it is of this format."""
+        return path.suffix.lower() in self.suffixes
+
+    @abstractmethod
+    def recognises(self, path: Path) -> bool:
+        """Whether the file's content says so; no more than its first bytes are read."""
+
+    def accepts(self, path: Path) -> bool:
+        """Whether this reader would open the file, going by its name or its content."""
+        return self.has_suffix(path) or self.recognises(path)
+
+    def files(self, path: Path) -> tuple[Path, ...]:
+        """Every file that holds what ``path`` names, for a record of the inputs."""
+        return (path,)
+
+    @abstractmethod
+    def arrays(self, path: Path) -> tuple[ArrayInfo, ...]:
+        """What is inside, without loading it."""
+
+    @abstractmethod
+    def open(self, path: Path, array: ArrayInfo) -> Scene:
+        """One of :meth:`arrays` as a scene ``(H, W, B)``, in native byte order."""
+
+    @abstractmethod
+    def read_labels(self, path: Path, array: ArrayInfo) -> LabelContent:
+        """One of :meth:`arrays` as labels ``(H, W)``, loaded."""
+
+
+READERS: Registry[Reader] = Registry("file format", "hsi.io.formats")
+
+
+def first_bytes(path: Path, count: int = 16) -> bytes:
+    """The start of a file; empty when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(count)
+    except OSError:
+        return b""
+
+
+def check_file(path: Path) -> None:
+    """Raise :class:`SceneFileError` unless the path is a file that can be read and is not empty."""
+    try:
+        if path.is_dir():
+            names = sorted(entry.name for entry in path.iterdir() if entry.is_file())[:5]
+            inside = f"it holds {', '.join(names)}" if names else "it holds no file"
+            raise SceneFileError(f"{path}: is a folder, expected a file: {inside}; name one file")
+        if not path.exists():
+            raise SceneFileError(f"{path}: no such file{_near_files(path)}")
+        with path.open("rb") as file:
+            start = file.read(1)
+    except HsiError:
+        raise
+    except OSError as error:
+        raise SceneFileError(f"{path}: cannot be read: {error.strerror or error}; check its permissions") from error
+    if not start:
+        raise SceneFileError(f"{path}: is empty (0 bytes), expected a scene or labels; copy or download it again")
+
+
+def _near_files(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f"; the folder {path.parent} does not exist either"
+    names = sorted(entry.name for entry in path.parent.iterdir())
+    lowered = {name.lower(): name for name in reversed(names)}
+    near = [lowered[name] for name in difflib.get_close_matches(path.name.lower(), list(lowered), n=3, cutoff=0.6)]
+    near += [name for name in names if Path(name).stem == path.stem and name not in near][:3]
+    return f"; did you mean {' or '.join(near)}?" if near else f"; nothing in {path.parent} has a name like it"
+
+
+@contextmanager
+def reading(path: Path, title: str) -> Iterator[None]:
+    """Turn whatever a library raises on hostile bytes into a :class:`SceneFileError` that names the file."""
+    try:
+        yield
+    except HsiError:
+        raise
+    except MemoryError as error:
+        raise SceneFileError(
+            f"{path}: its array does not fit in memory, or its header is damaged; "
+            "cut it to a smaller area or convert it to ENVI or GeoTIFF, which are read by window"
+        ) from error
+    except Exception as error:
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise SceneFileError(
+            f"{path}: cannot be read as {title}: {reason}; it is truncated, damaged or of another format: "
+            "compare its size with the original and copy it again"
+        ) from error
+
+
+def check_declared_size(path: Path, array: ArrayInfo, stored: int, itemsize: int, ratio: int = LARGEST_RATIO) -> None:
+    """Raise :class:`SceneFileError` when ``stored`` bytes cannot unpack to the array that the file declares."""
+    declared = math.prod(array.shape) * itemsize
+    if declared > stored * ratio:
+        raise SceneFileError(
+            f"{path}: declares {array}, {declared:,} bytes, but only {stored:,} bytes are stored, "
+            "which cannot hold it even compressed; the file is damaged or truncated: copy it again"
+        )
+
+
+def native(values: Array) -> Array:
+    """The same numbers in this machine's byte order."""
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
+def plane(values: Array) -> Array:
+    """``(H, W)`` of ``(H, W)`` or ``(H, W, 1)``, in native byte order."""
+    return native(values[:, :, 0] if values.ndim == 3 else values)
+
+
+def kind_of(dtype: np.dtype[Any]) -> str:
+    """The ``kind`` of an :class:`ArrayInfo` for a NumPy dtype."""
+    return {"b": "logical", "c": "complex", "S": "char", "U": "char", "O": "object"}.get(dtype.kind, dtype.name)

@@ -1,0 +1,209 @@
+"""Labels from polygons and points: drawn onto the pixels of a scene."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi.core.georeference import crs_name
+from hsi.core.labels import LARGEST_ID, ClassTable, LabelMap, default_colours, label_map
+from hsi.core.scene import Scene
+from hsi.errors import LabelError, UsageError
+from hsi.io.features import AREAS, Classes, Mask, classes_of, count_of, shapes_of
+from hsi.io.label_request import LabelRequest
+from hsi.io.reader import reading
+from hsi.io.vector_files import Layer, read_layer, shown
+
+Numbers = NDArray[np.int32]
+MOST = 5
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """The pixels of a scene, and the rule by which a polygon gets them."""
+
+    shape: tuple[int, int]
+    transform: tuple[float, ...]
+    crs: str
+    all_touched: bool
+
+    def draw(self, geometries: NDArray[Any], numbers: Numbers) -> Numbers:
+        """``numbers`` of the geometries on their pixels ``(H, W)`` int32, 0 elsewhere; later ones cover others."""
+        from affine import Affine
+        from rasterio.features import rasterize
+
+        drawn: Numbers = rasterize(
+            zip(geometries, numbers.tolist(), strict=True),
+            out_shape=self.shape,
+            transform=Affine(*self.transform),
+            fill=0,
+            dtype="int32",
+            all_touched=self.all_touched,
+        )
+        return drawn
+
+    def gives_a_pixel(self, geometry: Any) -> bool:
+        """Whether the geometry would get any pixel if it were alone; only the pixels around it are drawn."""
+        import shapely
+        from affine import Affine
+
+        a, b, c, d, e, f = self.transform
+        to_columns, to_rows = np.array((~Affine(a, b, c, d, e, f))[:6]).reshape(2, 3)
+        columns, rows = (shapely.get_coordinates(geometry) @ line[:2] + line[2] for line in (to_columns, to_rows))
+        left, top = (max(0, int(np.floor(axis.min()))) for axis in (columns, rows))
+        right, bottom = min(self.shape[1], int(columns.max()) + 1), min(self.shape[0], int(rows.max()) + 1)
+        if right <= left or bottom <= top:
+            return False
+        corner = a * left + b * top + c, d * left + e * top + f
+        window = replace(self, shape=(bottom - top, right - left), transform=(a, b, corner[0], d, e, corner[1]))
+        return bool(window.draw(np.array([geometry], object), np.ones(1, np.int32)).any())
+
+    @property
+    def outline(self) -> Any:
+        """The scene as a polygon in map coordinates."""
+        import shapely
+
+        (height, width), (a, b, c, d, e, f) = self.shape, self.transform
+        corners = [(0, 0), (width, 0), (width, height), (0, height)]
+        return shapely.Polygon([(a * x + b * y + c, d * x + e * y + f) for x, y in corners])
+
+
+def read_vector_labels(path: Path, like: Scene, request: LabelRequest) -> LabelMap:
+    """Polygons and points of a vector file as labels ``(H, W)`` of a scene, with the number of each pixel's feature.
+
+    Features are numbered from 1 in the order of the file. A polygon labels the pixels whose centre it holds, with
+    ``request.all_touched`` those that it touches; a point labels its pixel. Pixels under features of different classes
+    have no label; under several of one class they belong to the last. ``notes`` say what was left out.
+
+    Raises :class:`LabelError` when the scene or the file has no CRS, for lines, fractions and other classes that are no
+    ids, and when no pixel is labelled; :class:`UsageError` for a wrong layer, field or option, or without geopandas;
+    :class:`SceneFileError` for a damaged file.
+    """
+    request.for_vector(path)
+    canvas = _canvas(path, like, request.all_touched)
+    layer = read_layer(path, request)
+    classes = classes_of(layer, request.background)
+    with reading(path, "polygons and points"):
+        shapes = shapes_of(layer, canvas.crs)
+    notes = [*([layer.note] if layer.note else []), *classes.notes, *shapes.notes]
+    wanted = classes.known & shapes.usable
+    if not wanted.any():
+        raise LabelError(f"{path}: no feature has both a shape and a class: {'; '.join(notes)}")
+    _check_all_touched(layer, shapes.geometries[wanted], request)
+    with reading(path, "polygons and points"):
+        inside, placed = _inside(path, shapes.geometries, wanted, canvas, like)
+        numbers, drawn = _draw(shapes.geometries, inside, classes, canvas)
+    notes += [*placed, *drawn, *_absent(classes, numbers)]
+    if not numbers.any():
+        raise LabelError(f"{path}: no pixel of the scene {like.name} gets a label: {'; '.join(notes)}")
+    values = np.where(numbers > 0, np.append(0, classes.ids)[numbers], request.background or 0)
+    return label_map(
+        values,
+        background=request.background or 0,
+        table=_class_table(classes),
+        source=path,
+        variable=layer.field,
+        polygons=numbers,
+        notes=tuple(notes),
+    )
+
+
+def _canvas(path: Path, like: Scene, all_touched: bool) -> Canvas:
+    place = like.georeference
+    if place is None or not place.crs:
+        lacks = "no CRS" if place else "no place on the ground"
+        raise LabelError(
+            f"{path}: the scene {like.name} has {lacks}, so polygons and points cannot be laid over it; lend it one "
+            "with --georef FILE, a raster of the same pixels that has a CRS and transform"
+        )
+    a, b, _, d, e, _ = place.transform
+    if a * e == b * d:
+        raise LabelError(f"{path}: the transform of the scene {like.name} is no map of the ground; give --georef FILE")
+    return Canvas((like.height, like.width), place.transform, place.crs, all_touched)
+
+
+def _check_all_touched(layer: Layer, geometries: NDArray[Any], request: LabelRequest) -> None:
+    if request.all_touched and not any(geometry.geom_type in AREAS for geometry in geometries):
+        raise UsageError(f"{layer.path}: holds points only: leave --all-touched out, which is for polygons")
+
+
+def _inside(path: Path, geometries: NDArray[Any], wanted: Mask, canvas: Canvas, like: Scene) -> tuple[Mask, list[str]]:
+    """Which wanted features reach into the scene, and a note on the others; raises when none does."""
+    import shapely
+
+    outline = canvas.outline
+    shapely.prepare(outline)
+    # a polygon that only shares an edge with the scene lies outside, a point on the edge need not
+    beside = shapely.touches(outline, geometries) & (shapely.get_dimensions(geometries) == 2)
+    inside = wanted & shapely.intersects(outline, geometries) & ~beside
+    if not inside.any():
+        raise LabelError(
+            f"{path}: its features miss the scene {like.name}: they reach {_extent(geometries[wanted])}, the "
+            f"scene {_extent(outline)} in {crs_name(canvas.crs)}; check the CRS of both, or name another file"
+        )
+    outside, partly = wanted & ~inside, inside & ~shapely.covers(outline, geometries)
+    lie = [(outside, "outside the scene, and skipped"), (partly, "partly outside the scene, and cut at its edge")]
+    return inside, [f"{count_of(found)} of {wanted.sum():,} {how}" for found, how in lie if found.any()]
+
+
+def _extent(geometries: Any) -> str:
+    import shapely
+
+    left, bottom, right, top = shapely.total_bounds(geometries)
+    return f"x {left:.8g} to {right:.8g} and y {bottom:.8g} to {top:.8g}"
+
+
+def _draw(geometries: NDArray[Any], inside: Mask, classes: Classes, canvas: Canvas) -> tuple[Numbers, list[str]]:
+    """The feature number of each pixel ``(H, W)``, 0 where none or several classes meet, and notes.
+
+    Features are drawn in the order of their class and once more in reverse: a pixel on which the two drawings show
+    one class lies under no other.
+    """
+    order = np.flatnonzero(inside)
+    order = order[np.argsort(classes.ids[order], kind="stable")]
+    numbers = (order + 1).astype(np.int32)
+    last, first = canvas.draw(geometries[order], numbers), canvas.draw(geometries[order[::-1]], numbers[::-1])
+    ids = np.append(0, classes.ids)
+    mixed = ids[last] != ids[first]
+    notes = []
+    if mixed.any():
+        pairs, often = np.unique(ids[first[mixed]] + ids[last[mixed]] * (LARGEST_ID + 1), return_counts=True)
+        most = divmod(int(pairs[often.argmax()]), LARGEST_ID + 1)[::-1]
+        named = " and ".join(f"'{shown(classes.names.get(i, str(i)))}'" for i in most)
+        count = int(np.count_nonzero(mixed))
+        notes.append(
+            f"{count:,} pixel{'s' * (count != 1)} under features of different classes (most: {named}) left unlabelled"
+        )
+    seen = np.zeros(len(ids), bool)
+    seen[last], seen[first] = True, True
+    notes += _empty(geometries, inside & ~seen[1:], canvas)
+    return np.where(mixed, np.int32(0), last), notes
+
+
+def _empty(geometries: NDArray[Any], unseen: Mask, canvas: Canvas) -> list[str]:
+    """A note on features without a pixel; those that are hidden under others of their class are not meant."""
+    empty = sum(1 for i in np.flatnonzero(unseen) if not canvas.gives_a_pixel(geometries[i]))
+    hint = "" if canvas.all_touched else " (--all-touched labels every pixel that a polygon touches)"
+    return [f"{count_of(empty)} without a pixel: too small or thin to hold a pixel's centre{hint}"] if empty else []
+
+
+def _absent(classes: Classes, numbers: Numbers) -> list[str]:
+    """A note on classes of the file that no pixel has."""
+    present = np.append(0, classes.ids)[np.unique(numbers[numbers > 0])]
+    absent = np.setdiff1d(classes.ids[classes.known], present).tolist()
+    if not absent:
+        return []
+    named = ", ".join(f"'{shown(classes.names.get(i, str(i)))}'" for i in absent[:MOST])
+    count = "1 class is" if len(absent) == 1 else f"{len(absent)} classes are"
+    return [f"{count} on no pixel of the scene: {named}{' and others' if len(absent) > MOST else ''}"]
+
+
+def _class_table(classes: Classes) -> ClassTable | None:
+    """Names of text classes; numbers are named after themselves."""
+    if not classes.names:
+        return None
+    return ClassTable(tuple(classes.names), tuple(classes.names.values()), default_colours(len(classes.names)))

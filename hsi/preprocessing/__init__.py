@@ -1,0 +1,1 @@
+"""From stored bands to components: band selection, reducers, denoisers."""

@@ -1,0 +1,133 @@
+"""Bands of one scene for a model that was trained on another: by wavelength where both have them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi.core.scene import Scene
+from hsi.errors import BundleError, UsageError
+
+TOLERANCE = 1.0  # nm; a sensor's own wavelengths drift by less between scenes
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class BandList:
+    """Bands that a model was trained on: positions in a file of ``of`` bands from 0, and nanometres where known."""
+
+    bands: tuple[int, ...]
+    of: int
+    wavelengths: tuple[float, ...] | None
+    fwhm: tuple[float, ...] | None
+
+
+@dataclass(frozen=True)
+class BandMatch:
+    """A scene with the bands to read, how to turn them into the model's, and what was done in words.
+
+    ``matrix`` ``(bands of the model, bands of the scene)`` float64 resamples; None where bands are taken as they are.
+    Where the scene is cleaned as it is read, ``stored`` is the scene as it is and ``working`` the bytes that it takes.
+    """
+
+    scene: Scene
+    matrix: NDArray[np.float64] | None
+    note: str
+    stored: Scene | None = None
+    working: int = 0
+
+    def convert(self, cube: NDArray[Any]) -> NDArray[Any]:
+        """``(h, w, bands of the scene) -> (h, w, bands of the model)``."""
+        if self.matrix is None:
+            return cube
+        resampled: NDArray[np.float64] = cube.astype(np.float64) @ self.matrix.T
+        return resampled
+
+
+def match_bands(trained: BandList, scene: Scene, resample: bool = False) -> BandMatch:
+    """The scene's bands for a model.
+
+    With wavelengths on both sides, bands within 1 nm are taken; with ``resample`` the model's bands are interpolated
+    from the scene's good ones by their widths. Without wavelengths the files must have the same number of bands.
+    Raises :class:`BundleError` with the mismatch otherwise, :class:`UsageError` for ``resample`` without wavelengths.
+    """
+    if trained.wavelengths is None or scene.wavelengths is None:
+        return _by_position(trained, scene, resample)
+    wanted, have = np.asarray(trained.wavelengths), np.asarray(scene.wavelengths)
+    nearest = np.abs(wanted[:, None] - have[None]).argmin(axis=1)
+    distance = np.abs(have[nearest] - wanted)
+    if distance.max() <= TOLERANCE:
+        note = f"{len(wanted)} bands by wavelength, {distance.max():.2g} nm apart at most"
+        return BandMatch(scene.keep_bands(nearest.tolist()), None, note + _marked_bad(scene, nearest))
+    if resample:
+        return _resampled(trained, scene)
+    far = np.flatnonzero(distance > TOLERANCE)
+    listed = ", ".join(f"{wanted[i]:.1f} nm (nearest {have[nearest[i]]:.1f})" for i in far[:SHOWN])
+    more = f" and {len(far) - SHOWN} more" if len(far) > SHOWN else ""
+    raise BundleError(
+        f"{scene.source or scene.name}: lacks {len(far)} of the model's {len(wanted)} bands within {TOLERANCE:g} nm: "
+        f"{listed}{more}; --resample-bands interpolates them"
+    )
+
+
+def _by_position(trained: BandList, scene: Scene, resample: bool) -> BandMatch:
+    where = scene.source or scene.name
+    lacking = "the model" if trained.wavelengths is None else str(where)
+    if resample:
+        raise UsageError(f"--resample-bands needs wavelengths on both sides, and {lacking} has none")
+    if len(scene.bands) != trained.of:
+        raise BundleError(
+            f"{where}: has {len(scene.bands)} bands, the model was trained on a file of {trained.of}, "
+            f"and {lacking} has no wavelengths to match them by"
+        )
+    taken = scene.keep_bands(trained.bands)
+    return BandMatch(taken, None, f"{len(trained.bands)} bands by position, because {lacking} has no wavelengths")
+
+
+def _marked_bad(scene: Scene, taken: NDArray[np.intp]) -> str:
+    """What to add where the model needs bands that the scene's file marks as bad."""
+    bad = 0 if scene.good is None else sum(not scene.good[i] for i in taken)
+    return f"; the file marks {bad} of them as bad" if bad else ""
+
+
+def _resampled(trained: BandList, scene: Scene) -> BandMatch:
+    """Gaussian responses of the model's bands over those of the scene; bands that have no part in it are not read."""
+    from spectral import BandResampler
+
+    assert trained.wavelengths is not None and scene.wavelengths is not None
+    good = scene.good or (True,) * len(scene.bands)
+    order = [i for i in np.argsort(scene.wavelengths, kind="stable").tolist() if good[i]]
+    scene = scene.keep_bands(order)
+    assert scene.wavelengths is not None
+    widths = (_widths(scene.wavelengths, scene.fwhm), _widths(trained.wavelengths, trained.fwhm))
+    resampler = BandResampler(list(scene.wavelengths), list(trained.wavelengths), *widths)
+    matrix = np.asarray(resampler.matrix, np.float64)
+    uncovered = np.flatnonzero(~np.isfinite(matrix).all(axis=1) | (matrix == 0).all(axis=1))
+    if uncovered.size:
+        listed = ", ".join(f"{trained.wavelengths[i]:.1f} nm" for i in uncovered[:SHOWN])
+        low, high = scene.wavelengths[0], scene.wavelengths[-1]
+        raise BundleError(
+            f"{scene.source or scene.name}: covers {low:.1f} to {high:.1f} nm, which cannot make {uncovered.size} of "
+            f"the model's {len(matrix)} bands, such as {listed}"
+        )
+    used = np.flatnonzero(matrix.any(axis=0))
+    note = f"{len(matrix)} bands resampled from {len(used)} by wavelength and width"
+    return BandMatch(scene.keep_bands(used.tolist()), matrix[:, used], note)
+
+
+def _widths(wavelengths: tuple[float, ...], fwhm: tuple[float, ...] | None) -> list[float]:
+    """FWHM of bands in nm: as known, else the distance to the nearer neighbour, but no outlier of these."""
+    if fwhm is not None and min(fwhm) > 0:
+        return list(fwhm)
+    centres = np.asarray(wavelengths)
+    if len(centres) == 1:
+        return [TOLERANCE]
+    order = np.argsort(centres, kind="stable")
+    gaps = np.diff(centres[order])
+    nearer = np.empty(len(centres))
+    nearer[order] = np.minimum(np.append(gaps, np.inf), np.insert(gaps, 0, np.inf))
+    middle = float(np.median(nearer))
+    return [float(width) for width in np.clip(nearer, middle / 2, middle * 2)]

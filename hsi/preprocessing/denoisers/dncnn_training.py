@@ -1,0 +1,150 @@
+"""Training of DnCNN on a scene's own cleanest bands, with noise that is made up and known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from hsi.core.heap import kept_memory
+from hsi.core.scene import Block, Scene
+from hsi.errors import SceneError, TrainingError
+from hsi.preprocessing.denoisers.dncnn import DnCNN, normalised
+from hsi.preprocessing.denoisers.noise import gaussian_noise, stripes
+
+SIDE, BATCH, RATE = 40, 2, 3e-3  # patches as the paper's; many steps of few patches learn more in a minute
+PLACES, STACKS_AT_PLACE, TRIES = 64, 4, 16
+LEAST_VALID = 0.9
+# Strongest noise, as shares of a band's standard deviation: from clean bands to those with less signal than noise.
+GAUSSIAN, STRIPES, STRIPED, DEAD = 1.2, 0.8, 0.6, 0.04
+STRIPED_PATCHES, DEAD_PATCHES = 0.4, 0.15  # how many have stripes, and dead columns
+FARTHEST_DEAD = 3.0
+Advance = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Clean patches ``(P, stack, side, side)`` float32 of bands with mean 0 and standard deviation 1, and what a dead
+    column would hold in each ``(P, stack)``."""
+
+    patches: NDArray[np.float32]
+    dead: NDArray[np.float32]
+
+
+def draw_examples(
+    scene: Scene,
+    valid: NDArray[np.bool_],
+    mean: NDArray[np.float64],
+    spread: NDArray[np.float64],
+    centres: Sequence[int],
+    stack: int,
+    rows: int,
+    random: np.random.Generator,
+    advance: Callable[[int, int], None] | None = None,
+) -> Examples:
+    """Patches at random places of the first ``rows`` rows, of stacks around the bands ``centres``.
+
+    Raises :class:`SceneError` when hardly a place holds valid pixels alone.
+    """
+    side = min(SIDE, rows, scene.width)
+    patches, dead = [], []
+    for done, block in enumerate(draw_places(valid, rows, side, random)):
+        cube, usable = scene.read(block), valid[block.slices]
+        for centre in random.choice(centres, STACKS_AT_PLACE):
+            first = int(np.clip(centre - stack // 2, 0, len(mean) - stack))
+            taken = slice(first, first + stack)
+            patches.append(normalised(cube[:, :, taken], usable, mean[taken], spread[taken]))
+            dead.append(np.clip(-mean[taken] / spread[taken], -FARTHEST_DEAD, FARTHEST_DEAD))
+        if advance:
+            advance(done + 1, PLACES)
+    if not patches:
+        where = scene.source or scene.name
+        raise SceneError(
+            f"{where}: no {side} x {side} pixels are valid to train a denoiser on: use mnf instead of dncnn"
+        )
+    return Examples(np.stack(patches), np.stack(dead).astype(np.float32))
+
+
+def draw_places(valid: NDArray[np.bool_], rows: int, side: int, random: np.random.Generator) -> list[Block]:
+    """Squares within the first ``rows`` rows, nearly all of whose pixels are valid, in the order of the rows."""
+    places: list[Block] = []
+    for _ in range(PLACES * TRIES):
+        row, column = (int(random.integers(0, size - side + 1)) for size in (rows, valid.shape[1]))
+        block = Block(row, column, side, side)
+        if valid[block.slices].mean() >= LEAST_VALID:
+            places.append(block)
+        if len(places) == PLACES:
+            break
+    return sorted(places, key=lambda place: (place.row, place.column))
+
+
+def train_network(
+    network: DnCNN,
+    examples: Examples,
+    steps: int,
+    device: torch.device,
+    random: np.random.Generator,
+    advance: Advance | None = None,
+) -> list[float]:
+    """Train in place with noise of random kinds and strengths, anew at each step; returns the loss of each step.
+
+    The loss is the mean absolute error of the predicted noise: squares, which the paper has, let the few dead columns
+    decide. Raises :class:`TrainingError` when it is not finite.
+    """
+    network.to(device).train()
+    optimiser = torch.optim.Adam(network.parameters(), RATE)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=max(2, steps))
+    losses = []
+    with kept_memory():
+        for step in range(steps):
+            clean, noisy = (torch.from_numpy(part).to(device) for part in noisy_batch(examples, random))
+            loss = F.l1_loss(network(noisy), clean)
+            losses.append(float(loss.detach()))
+            if not np.isfinite(losses[-1]):
+                raise TrainingError(f"the denoiser's loss is {losses[-1]} after {step} steps: use mnf or tv")
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            schedule.step()
+            if advance:
+                advance(step + 1, steps, f"loss {np.mean(losses[-20:]):.4f}")
+    network.eval()
+    return losses
+
+
+def noisy_batch(examples: Examples, random: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Clean and noisy patches ``(N, stack, side, side)``, turned and mirrored at random."""
+    pairs = []
+    for i in random.integers(0, len(examples.patches), BATCH):
+        patch = np.rot90(examples.patches[i], int(random.integers(4)), axes=(1, 2))
+        patch = patch[:, :, ::-1] if random.random() < 0.5 else patch
+        pairs.append(corrupted(patch.transpose(1, 2, 0), examples.dead[i], random))
+    clean, noisy = (np.stack(part).transpose(0, 3, 1, 2) for part in zip(*pairs, strict=True))
+    return np.ascontiguousarray(clean), np.ascontiguousarray(noisy)
+
+
+def corrupted(
+    patch: NDArray[np.float32], dead: NDArray[np.float32], random: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """A patch ``(h, w, stack)`` and one with noise of a strength that each band draws for itself.
+
+    Both are divided by what the band's standard deviation is with the noise, because that is what a noisy band of a
+    scene is normalised by.
+    """
+    _, width, bands = patch.shape
+    sigma = random.random((bands,)) * (GAUSSIAN * random.random())
+    noisy: NDArray[np.float32] = patch + gaussian_noise(patch.shape, sigma, random)
+    variance = sigma**2
+    if random.random() < STRIPED_PATCHES:
+        share, offsets = STRIPED * random.random(), random.random((bands,)) * (STRIPES * random.random())
+        noisy += stripes(width, offsets, share, random)
+        variance = variance + share * offsets**2
+    scale = (1 / np.sqrt(1 + variance)).astype(np.float32)
+    if random.random() < DEAD_PATCHES:
+        gone = random.random((width, bands)) < DEAD * random.random()
+        noisy = np.where(gone, dead, noisy)
+    return patch * scale, noisy * scale

@@ -1,0 +1,162 @@
+"""Pictures of pixels beside each other on a page, every pixel square and whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi.core.labels import Colour
+from hsi.report.figures.scale_bar import Ground, draw_ground, strip_height
+from hsi.report.figures.style import DPI, FAINT, INK, SMALL, TITLE, WHOLE, hex_colour, literal, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Image = NDArray[np.uint8]
+Entries = Sequence[tuple[str, Colour]]
+
+LONGEST_SIDE, LONGEST_OF_MANY = 1500, 1050  # dots of the figure that the longer side of a picture takes
+PADDING, GAP = 24, 60  # dots around the page, and between panels
+MAX_LEGEND_ROWS = 24
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A picture ``(H, W, 3)`` uint8 and what is written above it."""
+
+    picture: Image
+    title: str
+
+
+@dataclass(frozen=True)
+class ColourBar:
+    """A scale of colours ``(N, 3)`` uint8 from ``low`` to ``high``, and what it is of."""
+
+    colours: Image
+    low: float
+    high: float
+    label: str
+
+
+def picture_figure(
+    panels: Sequence[Panel], entries: Entries = (), ground: Ground | None = None, bar: ColourBar | None = None
+) -> Figure:
+    """Panels of one size beside each other, wide ones below each other, with one legend, scale bar and north arrow.
+
+    Each pixel takes n x n dots at 300 dpi, and of a scene that is far too large every n-th pixel is shown.
+    """
+    longest = LONGEST_SIDE if len(panels) == 1 else LONGEST_OF_MANY
+    height, width = panels[0].picture.shape[:2]
+    step = ceil(max(height, width) / (2 * longest))
+    height, width = ceil(height / step), ceil(width / step)
+    scale = max(1, longest // max(height, width))
+    wide, tall = width * scale, height * scale
+    stacked = wide > 1.5 * tall
+    places = _places(len(panels), wide, tall, stacked)
+    figure = new_figure(3, 3)
+    axes = [_draw_panel(figure, panel, step) for panel in panels]
+    boxes = {one: (*place, wide, tall) for one, place in zip(axes, places, strict=True)}
+    if bar:
+        boxes[_draw_bar(figure, bar)] = (places[-1][0] + wide + GAP // 2, places[-1][1], 45, tall)
+    strip = 0
+    if ground:
+        shown = ground.every(step)
+        strip = strip_height()
+        boxes[draw_ground(figure, shown, wide, scale)] = (0, -strip, max(wide, 1), strip)
+    for one, box in boxes.items():
+        _place(figure, one, box)
+    if entries:
+        _draw_legend(axes, entries, beside=not stacked, below=strip, dots=wide)
+    return fit(figure, boxes)
+
+
+def _places(count: int, wide: int, tall: int, stacked: bool) -> list[tuple[int, int]]:
+    """Lower left corners in dots, the first panel on top or to the left; the lowest ones stand at 0."""
+    if stacked:
+        return [(0, (count - 1 - i) * (tall + 2 * GAP)) for i in range(count)]
+    return [(i * (wide + GAP), 0) for i in range(count)]
+
+
+def _draw_panel(figure: Figure, panel: Panel, step: int) -> Axes:
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.imshow(panel.picture[::step, ::step], interpolation="nearest", aspect="auto")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for edge in axes.spines.values():
+        edge.set(color=FAINT, linewidth=0.6)
+    axes.set_title(literal(panel.title), fontsize=TITLE, color=INK, loc="left", pad=5)
+    return axes
+
+
+def _draw_bar(figure: Figure, bar: ColourBar) -> Axes:
+    axes = figure.add_axes((0, 0, 1, 1))
+    extent = (0.0, 1.0, bar.low, bar.high)
+    axes.imshow(bar.colours[:, None], origin="lower", extent=extent, aspect="auto", interpolation="nearest")
+    axes.set_xticks([])
+    axes.yaxis.tick_right()
+    axes.yaxis.set_label_position("right")
+    axes.tick_params(labelsize=SMALL, colors=INK, width=0.6)
+    axes.set_ylabel(bar.label, fontsize=SMALL, color=INK)
+    for edge in axes.spines.values():
+        edge.set(color=FAINT, linewidth=0.6)
+    return axes
+
+
+def _draw_legend(axes: Sequence[Axes], entries: Entries, *, beside: bool, below: int, dots: int) -> None:
+    """Beside the last panel, or below all of them."""
+    from matplotlib.patches import Patch
+    from matplotlib.transforms import ScaledTranslation
+
+    holder = axes[-1]
+    handles = [
+        Patch(facecolor=hex_colour(colour), edgecolor=FAINT, linewidth=0.4, label=literal(name))
+        for name, colour in entries
+    ]
+    scale = holder.figure.dpi_scale_trans
+    shift = ScaledTranslation(0, 0 if beside else -below / DPI, scale)  # under the scale bar
+    holder.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(1.0, 1.0) if beside else (0.0, 0.0),
+        bbox_transform=holder.transAxes + shift,
+        ncols=ceil(len(entries) / MAX_LEGEND_ROWS) if beside else max(1, min(4, dots // 480)),
+        frameon=False,
+        fontsize=7.5,
+        labelcolor=INK,
+        handlelength=1.1,
+        handleheight=1.1,
+        labelspacing=0.35,
+        borderaxespad=0.6,
+    )
+
+
+def fit(figure: Figure, boxes: dict[Axes, tuple[int, int, int, int]]) -> Figure:
+    """Make the page as large as what is on it, in whole dots.
+
+    ``boxes`` are left, bottom, width and height of each axes in dots, from any origin. Cropping by matplotlib would cut
+    at fractions of dots, and some pixels would then be wider than others.
+    """
+    for axes, box in boxes.items():
+        _place(figure, axes, box)
+    canvas: Any = figure.canvas
+    found = figure.get_tightbbox(canvas.get_renderer())
+    left, bottom, right, top = (value * DPI for value in (found.x0, found.y0, found.x1, found.y1))
+    across, up = PADDING - int(np.floor(left)), PADDING - int(np.floor(bottom))
+    width, height = ceil(right) + across + PADDING, ceil(top) + up + PADDING
+    figure.set_size_inches((width + 0.01) / DPI, (height + 0.01) / DPI)  # matplotlib cuts fractions of dots off
+    for axes, (x, y, wide, tall) in boxes.items():
+        _place(figure, axes, (x + across, y + up, wide, tall))
+    figure.set_gid(WHOLE)
+    return figure
+
+
+def _place(figure: Figure, axes: Axes, box: tuple[int, int, int, int]) -> None:
+    width, height = figure.get_size_inches() * DPI
+    x, y, wide, tall = box
+    axes.set_position((x / width, y / height, wide / width, tall / height))

@@ -1,0 +1,155 @@
+"""What the classes look like to the sensor: mean spectra of their training pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi.core.labels import ClassTable
+from hsi.core.scene import Scene
+from hsi.report.figures.style import (
+    FAINT,
+    INK,
+    LABEL,
+    SMALL,
+    TITLE,
+    hex_colour,
+    literal,
+    new_figure,
+    plain_axes,
+    shortened,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Progress = Callable[[int, int], None]
+Vector = NDArray[np.float64]
+
+HOLE = 3.0  # a step between bands this many times the usual one is a hole, such as removed water absorption
+MOST_COLUMNS, PANEL = 4, (1.75, 1.3)  # panels in a row, and the inches of one
+LEFT, BOTTOM = 0.6, 0.45  # inches beside and below the panels
+LONGEST_NAME = 24
+
+
+@dataclass(frozen=True)
+class ClassSpectra:
+    """Spectra of classes: ``pixels`` ``(C,)`` counts, ``mean`` and ``deviation`` ``(C, B)`` float64, NaN without a
+    pixel (and the deviation with a single one); ``bands`` of the file from 1; ``wavelengths`` in nm where known."""
+
+    pixels: NDArray[np.int64]
+    mean: Vector
+    deviation: Vector
+    bands: tuple[int, ...]
+    wavelengths: tuple[float, ...] | None
+    physical: bool = False
+
+
+def class_spectra(scene: Scene, codes: NDArray[Any], classes: int, progress: Progress | None = None) -> ClassSpectra:
+    """Mean and standard deviation (n - 1) of the pixels of each class, in one pass of bounded memory.
+
+    ``codes`` ``(H, W)`` are positions in the class table, -1 for pixels that do not count. ``progress(rows done,
+    rows)`` is called after each block; blocks without a pixel that counts are not read.
+    """
+    shape = (classes, len(scene.bands))
+    pixels, mean, squares = np.zeros(classes, np.int64), np.zeros(shape), np.zeros(shape)
+    for block in scene.blocks():
+        here = codes[block.slices]
+        if (here >= 0).any():
+            cube = scene.read(block)
+            for code in np.unique(here[here >= 0]):
+                found = cube[here == code].astype(np.float64)
+                count, centre = len(found), found.mean(axis=0)
+                total, step = pixels[code] + count, centre - mean[code]
+                # Chan, Golub and LeVeque 1983, doi:10.1080/00031305.1983.10483115
+                squares[code] += ((found - centre) ** 2).sum(axis=0) + step**2 * (pixels[code] * count / total)
+                mean[code] += step * (count / total)
+                pixels[code] = total
+        if progress:
+            progress(block.row + block.height, scene.height)
+    mean[pixels == 0] = np.nan
+    with np.errstate(invalid="ignore", divide="ignore"):
+        deviation = np.sqrt(squares / (pixels - 1)[:, None])
+    deviation[pixels < 2] = np.nan
+    bands = tuple(band + 1 for band in scene.bands)
+    return ClassSpectra(pixels, mean, deviation, bands, scene.wavelengths, scene.scale is not None)
+
+
+def runs_of_bands(spectra: ClassSpectra) -> list[slice]:
+    """Stretches of bands without a hole: bands that were left out between two, or wavelengths far apart."""
+    breaks = np.diff(spectra.bands) > 1
+    if spectra.wavelengths is not None and len(spectra.bands) > 2:
+        steps = np.diff(spectra.wavelengths)
+        breaks |= (steps <= 0) | (steps > HOLE * np.median(np.abs(steps)))
+    edges = [0, *(np.flatnonzero(breaks) + 1).tolist(), len(spectra.bands)]
+    return [slice(first, last) for first, last in pairwise(edges)]
+
+
+def spectra_figure(spectra: ClassSpectra, table: ClassTable, title: str) -> Figure:
+    """A panel for each class that has pixels: mean ± standard deviation over wavelengths, or bands where they are not
+    known; holes between bands stay open. The panels share their axes."""
+    shown = [code for code in range(len(table)) if spectra.pixels[code]]
+    columns = min(MOST_COLUMNS, ceil(len(shown) ** 0.5))
+    rows = ceil(len(shown) / columns)
+    width, height = LEFT + PANEL[0] * columns, BOTTOM + PANEL[1] * rows
+    figure = new_figure(width, height)
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    figure.subplots_adjust(LEFT / width, BOTTOM / height, 1, 1, hspace=0.3, wspace=0.12)
+    for axes, code in zip(panels, shown, strict=False):
+        _draw_class(axes, spectra, code, table)
+    _limit(panels[0], spectra)
+    for place, axes in enumerate(panels):
+        axes.set_visible(place < len(shown))
+        if place < len(shown) <= place + columns:
+            axes.tick_params(labelbottom=True)  # nothing stands below it
+    words = "wavelength (nm)" if spectra.wavelengths is not None else "band"
+    middle: dict[str, Any] = {"fontsize": LABEL, "color": INK}
+    figure.text((1 + LEFT / width) / 2, 0.12 / height, words, ha="center", **middle)
+    unit = "value in physical units" if spectra.physical else "stored value"
+    figure.text(0.05 / width, (1 + BOTTOM / height) / 2, unit, va="center", rotation=90, **middle)
+    told = f"{title}: mean ± standard deviation of training pixels"
+    figure.text(LEFT / width, 1 + 0.25 / height, literal(told), fontsize=TITLE, color=INK)
+    return figure
+
+
+def _draw_class(axes: Axes, spectra: ClassSpectra, code: int, table: ClassTable) -> None:
+    places = np.asarray(spectra.wavelengths if spectra.wavelengths is not None else spectra.bands, np.float64)
+    runs = runs_of_bands(spectra)
+    at, mean, deviation = (
+        _with_holes(values, runs) for values in (places, spectra.mean[code], np.nan_to_num(spectra.deviation[code]))
+    )
+    colour = hex_colour(table.colours[code])
+    axes.autoscale(False)  # matplotlib would look at all panels anew for each line
+    axes.fill_between(
+        at, mean - deviation, mean + deviation, facecolor=colour, edgecolor=FAINT, linewidth=0.3, alpha=0.75
+    )
+    axes.plot(at, mean, color=INK)
+    alone = [run.start for run in runs if run.stop - run.start == 1]
+    axes.plot(places[alone], spectra.mean[code][alone], "o", color=INK)
+    plain_axes(axes)
+    for line in axes.lines:
+        line.set_linewidth(0.7)
+        line.set_markersize(1)
+    name = f"{shortened(table.names[code], LONGEST_NAME)} ({spectra.pixels[code]:,})"
+    axes.set_title(literal(name), fontsize=SMALL - 0.5, color=INK, loc="left", pad=2.5)
+
+
+def _with_holes(values: Vector, runs: Sequence[slice]) -> Vector:
+    """The values of all runs with NaN between them, where lines are interrupted."""
+    return np.concatenate([np.append(values[run], np.nan) for run in runs])
+
+
+def _limit(axes: Axes, spectra: ClassSpectra) -> None:
+    """Both axes to what is shown, with a little air around it."""
+    places = np.asarray(spectra.wavelengths if spectra.wavelengths is not None else spectra.bands, np.float64)
+    reach = np.nan_to_num(spectra.deviation)
+    low, high = float(np.nanmin(spectra.mean - reach)), float(np.nanmax(spectra.mean + reach))
+    air, side = 0.05 * (high - low) or 1.0, 0.04 * np.ptp(places) or 1.0
+    axes.set(xlim=(places.min() - side, places.max() + side), ylim=(low - air, high + air))

@@ -1,0 +1,170 @@
+"""The page itself: what a report shows, and the HTML that shows it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from hsi.core.files import write_atomically
+from hsi.report.html.charts import reliability_chart, share_chart, training_charts
+from hsi.report.html.encoding import embedded_json, png_url
+from hsi.report.html.view import MapView
+from hsi.report.sections import Section, area, audit_section, estimate_section, interval, percent
+from hsi.report.tables import calibration_in_words, estimate_in_words, notes
+from hsi.version import __version__
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+HERE = Path(__file__).resolve().parent
+OWN_SECTIONS = ("audit", "calibration", "estimate")  # of the page, so that no note says the same
+SCRIPTS = (
+    "fields.js",
+    "colours.js",
+    "layers.js",
+    "viewer.js",
+    "gestures.js",
+    "readout.js",
+    "legend.js",
+    "spectrum.js",
+    "controls.js",
+    "tables.js",
+    "preferences.js",
+    "main.js",
+)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """How a report came to be: ``groups`` of labelled facts by heading, the ``command`` as it was typed, seconds by
+    stage, SHA-256 by file."""
+
+    command: str
+    groups: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    sha256: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Tables under a heading, with lines of text above and below them and a picture (the bytes of a PNG)."""
+
+    heading: str
+    lines: tuple[str, ...] = ()
+    sections: tuple[tuple[str, Section], ...] = ()
+    notes: tuple[str, ...] = ()
+    picture: bytes | None = None
+    picture_told: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What a page shows; what is None or empty has no place in it.
+
+    ``accuracy`` is a report as :mod:`hsi.report.tables` describes it, ``areas`` pixels and hectares of the classes on
+    the map, ``history`` one mapping per epoch, ``tables`` whatever else there is in tables. ``files`` are names of
+    files next to the page, relative to it; ``lead`` is a line below the title.
+    """
+
+    title: str
+    kind: str
+    lead: str
+    facts: Facts
+    view: MapView | None = None
+    accuracy: Mapping[str, Any] | None = None
+    areas: Sequence[Mapping[str, Any]] = ()
+    history: Sequence[Mapping[str, Any]] = ()
+    tables: Sequence[Tables] = ()
+    files: Sequence[str] = ()
+    notes: Sequence[str] = ()
+
+
+def write_report_page(path: Path, report: Report) -> None:
+    """Write the page whole or not at all; raises :class:`hsi.errors.OutputError` when it cannot be written."""
+    text = render_report(report)
+    with write_atomically(path) as part:
+        part.write_text(text, encoding="utf-8", errors="replace")  # a name may hold half of a surrogate pair
+
+
+def render_report(report: Report) -> str:
+    """The page as HTML that refers to nothing outside itself but the files beside it.
+
+    Whatever comes from files is escaped, and the page's own policy lets no other script than its own run and nothing
+    be fetched.
+    """
+    script = "\n".join(_static(name) for name in SCRIPTS)
+    script = f'"use strict";\n(() => {{\n{script}}})();\n'
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    accuracy = report.accuracy and {**dict.fromkeys(OWN_SECTIONS), **report.accuracy}
+    page = _environment().get_template("report.html").render(
+        report=report,
+        view=report.view,
+        style=_static("report.css"),
+        script=script,
+        script_hash=digest,
+        data=embedded_json(report.view.to_page()) if report.view else None,
+        classes=report.view.classes() if report.view else [],
+        accuracy=accuracy,
+        notes=notes({**accuracy, **dict.fromkeys(OWN_SECTIONS)}) if accuracy else [],
+        audit=audit_section(accuracy) if accuracy else None,
+        estimate=estimate_section(accuracy) if accuracy else None,
+        charts=training_charts(report.history),
+        version=__version__,
+    )  # fmt: skip
+    return page
+
+
+def _static(name: str) -> str:
+    return (HERE / "static" / name).read_text(encoding="utf-8")
+
+
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "percent": percent,
+        "interval": interval,
+        "url": lambda name: quote(name.replace("\\", "/")),
+        "area": area,
+        "rgb": lambda colour: "rgb({}, {}, {})".format(*colour),
+    }
+    environment.globals |= {
+        "reliability_chart": reliability_chart,
+        "share_chart": share_chart,
+        "calibration_in_words": calibration_in_words,
+        "estimate_in_words": estimate_in_words,
+        "png_url": png_url,
+        "confusion_rows": confusion_rows,
+        "ordinal": ordinal,
+    }
+    return environment
+
+
+def confusion_rows(accuracy: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows of the confusion matrix: a class of the ground truth, and count and share of the row for each cell."""
+    rows = []
+    for entry, counts in zip(accuracy["classes"], accuracy["confusion_matrix"], strict=True):
+        total = sum(counts) + entry["unclassified"]
+        cells = [{"count": count, "share": count / total if total else None} for count in counts]
+        missed = {"count": entry["unclassified"], "share": entry["unclassified"] / total if total else None}
+        rows.append({"id": entry["id"], "name": entry["name"], "cells": cells, "missed": missed, "total": total})
+    return rows
+
+
+def ordinal(count: int) -> str:
+    """``2nd``, ``3rd``, ``11th``."""
+    teen = 10 < count % 100 < 20
+    return f"{count}{'th' if teen else {1: 'st', 2: 'nd', 3: 'rd'}.get(count % 10, 'th')}"

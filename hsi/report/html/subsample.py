@@ -1,0 +1,111 @@
+"""Every n-th pixel of scenes and rasters that are too large to be shown whole, read with bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi.core.scene import Block, Georeference, Scene
+from hsi.io.geotiff import TILE, read_classes
+
+LONGEST_SIDE = 1500  # pixels of the longer side of a map in a page
+READ_BYTES = 64 * 2**20
+
+
+def view_step(height: int, width: int) -> int:
+    """Every how many pixels of a map are shown, so that its longer side has no more than 1,500."""
+    return -(-max(height, width) // LONGEST_SIDE)
+
+
+def thinned(length: int, step: int) -> int:
+    """How many of ``length`` are left when every ``step``-th is taken from the first on."""
+    return -(-length // step)
+
+
+@dataclass(frozen=True)
+class ThinScene(Scene):
+    """Every n-th row and column of a scene, whose blocks have no more than ``rows`` rows."""
+
+    rows: int = 1
+
+    def blocks(self, budget: int = 128 * 2**20) -> Iterator[Block]:
+        """Strips of whole rows as in :meth:`Scene.blocks`, of at most ``rows``."""
+        return super().blocks(min(budget, self.rows * self.width * len(self.bands) * 8))
+
+
+def thin_scene(scene: Scene, step: int, rows: int | None = None) -> ThinScene:
+    """Every ``step``-th row and column of a scene from the first on; nothing is averaged.
+
+    At most ``rows`` rows of the scene are read at a time, by default as many as take 64 MiB as stored.
+    """
+    place = scene.georeference
+    stored = scene.fetch(Block(0, 0, 1, 1)).nbytes * scene.width
+    at_once = rows or max(1, READ_BYTES // stored)
+    facts = {field.name: getattr(scene, field.name) for field in fields(Scene)}
+    facts |= {
+        "height": thinned(scene.height, step),
+        "width": thinned(scene.width, step),
+        "fetch": lambda block: _fetch_thinned(scene, step, at_once, block),
+        "georeference": place and Georeference(place.crs, scaled(place.transform, step)),
+    }
+    return ThinScene(**facts, rows=max(1, at_once // step))
+
+
+def _fetch_thinned(scene: Scene, step: int, at_once: int, block: Block) -> NDArray[Any]:
+    """All bands of the file in a block of the thinned scene, ``(h, w, bands)``."""
+    first, last = block.row * step, (block.row + block.height - 1) * step
+    columns = slice(block.column * step, (block.column + block.width - 1) * step + 1, step)
+    parts = []
+    for top, height in _pieces(first, last, step, at_once):
+        read = scene.fetch(Block(top, 0, height, scene.width))[::step, columns]
+        parts.append(read.copy() if step > 1 else read)
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def follow(scene: Scene, progress: Callable[[int, int], None]) -> Scene:
+    """The same scene, of which ``progress(rows done, rows)`` is called after each read."""
+
+    def fetch(block: Block) -> NDArray[Any]:
+        values = scene.fetch(block)
+        progress(block.row + block.height, scene.height)
+        return values
+
+    return replace(scene, fetch=fetch)
+
+
+def _pieces(first: int, last: int, step: int, at_once: int) -> list[tuple[int, int]]:
+    """First rows and heights of what to read, so that every ``step``-th row from ``first`` to ``last`` is the first,
+    the ``step``-th and so on of its piece."""
+    wanted = max(1, (at_once - 1) // step + 1)  # rows that a piece leaves
+    tops = range(first, last + 1, wanted * step)
+    return [(top, min(last, top + (wanted - 1) * step) - top + 1) for top in tops]
+
+
+def scaled(transform: tuple[float, ...], step: int) -> tuple[float, float, float, float, float, float]:
+    """The transform of pixels that are ``step`` times as wide and high."""
+    a, b, c, d, e, f = transform
+    return a * step, b * step, c, d * step, e * step, f
+
+
+def read_thinned(
+    path: Path, shape: tuple[int, int], step: int, progress: Callable[[int, int], None] | None = None
+) -> NDArray[Any]:
+    """Every ``step``-th pixel of the first band of a raster ``shape`` (H, W), read by rows of its tiles.
+
+    ``progress(rows done, rows)`` is called after each.
+    """
+    height, width = shape
+    parts = []
+    for row in range(0, height, TILE):
+        rows = min(TILE, height - row)
+        first = -row % step
+        if first < rows:
+            parts.append(read_classes(path, Block(row, 0, rows, width))[first::step, ::step].copy())
+        if progress:
+            progress(row + rows, height)
+    return np.concatenate(parts)

@@ -1,0 +1,140 @@
+"""What the ``run.json`` and ``accuracy.json`` of a finished run tell, checked: a folder may come from anyone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from hsi.core.labels import LARGEST_ID
+from hsi.errors import ConfigError, SceneFileError
+from hsi.settings import validated
+
+Count = Annotated[int, Field(ge=0, le=10**15)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Told(BaseModel):
+    """Facts of a record; what nobody reads again is passed over."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+
+Kind = TypeVar("Kind", bound=Told)
+
+
+class ClassTold(Told):
+    """A class of the table."""
+
+    id: int = Field(ge=0, le=LARGEST_ID)
+    name: str
+
+
+class BinTold(Told):
+    """Pixels of like confidence."""
+
+    low: Share
+    high: Share
+    pixels: Count
+    confidence: Share | None
+    accuracy: Share | None
+
+    @model_validator(mode="after")
+    def _known_where_there_are_pixels(self) -> BinTold:
+        if self.pixels and (self.confidence is None or self.accuracy is None):
+            raise ValueError("a bin with pixels has no confidence or accuracy")
+        return self
+
+
+class CalibrationTold(Told):
+    """The reliability of a map."""
+
+    pixels: int = Field(ge=1, le=10**15)
+    error: Share
+    bins: tuple[BinTold, ...]
+
+
+class AccuracyTold(Told):
+    """What figures are drawn from of an ``accuracy.json``."""
+
+    classes: tuple[ClassTold, ...] = Field(min_length=1)
+    confusion_matrix: tuple[tuple[Count, ...], ...]
+    calibration: CalibrationTold | None = None
+
+    @model_validator(mode="after")
+    def _square(self) -> AccuracyTold:
+        classes = len(self.classes)
+        if [len(row) for row in self.confusion_matrix] != [classes] * classes:
+            raise ValueError(f"the confusion matrix is not one of {classes} classes")
+        if sorted({entry.id for entry in self.classes}) != [entry.id for entry in self.classes]:
+            raise ValueError("the ids of the classes do not rise")
+        return self
+
+
+class EpochTold(Told):
+    """An epoch of the history."""
+
+    epoch: Count
+    loss: float
+    accuracy: Share
+    lr: float
+    validation_accuracy: Share | None = None
+
+
+class InputsTold(Told):
+    """The scene and its labels."""
+
+    scene: str
+    variable: str | None = None
+    sha256: dict[str, str] = {}
+    title: str | None = None
+    recognised_as: str | None = None
+    wavelengths_nm: tuple[float, ...] | None = None
+
+
+class BandsTold(Told):
+    """The bands that were used, counted from 1."""
+
+    kept: tuple[Annotated[int, Field(ge=1, le=10**6)], ...]
+
+
+class RunTold(Told):
+    """What a ``run.json`` tells of how to draw its run, or to make it again; ``asked`` is None where it cannot be."""
+
+    inputs: InputsTold
+    bands: BandsTold
+    history: tuple[EpochTold, ...] | None = None
+    asked: dict[str, Any] | None = None
+    versions: dict[str, Any] = {}
+    machine: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _a_wavelength_for_each_band(self) -> RunTold:
+        known = self.inputs.wavelengths_nm
+        if known and len(known) != len(self.bands.kept):
+            raise ValueError(f"{len(known)} wavelengths are told for {len(self.bands.kept)} bands")
+        return self
+
+
+def read_record(path: Path, kind: type[Kind]) -> Kind:
+    """The facts in a JSON file. Raises :class:`SceneFileError` for a file that is missing or tells something else."""
+    found = read_json(path)
+    try:
+        return validated(kind, found)
+    except ConfigError as error:
+        raise SceneFileError(f"{path}: is damaged, or of another version of hsi: {error}") from None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A mapping from a JSON file; raises :class:`SceneFileError` for a file that is missing or holds something else."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SceneFileError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        raise SceneFileError(f"{path}: is damaged, expected JSON ({error})") from error
+    if not isinstance(found, dict):
+        raise SceneFileError(f"{path}: is damaged, expected a JSON object")
+    return found

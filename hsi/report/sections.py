@@ -1,0 +1,191 @@
+"""What an accuracy report tells, as tables of text: percent with two decimals, a dash where a number is not defined.
+
+A *report* is described in :mod:`hsi.report.tables`, which writes these sections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scipy.special import ndtri
+
+Report = Mapping[str, Any]
+DASH = "–"
+SUMMARY = {
+    "overall_accuracy": "Overall accuracy",
+    "average_accuracy": "Average accuracy",
+    "kappa": "Kappa × 100",
+    "quantity_disagreement": "Quantity disagreement",
+    "allocation_disagreement": "Allocation disagreement",
+}
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table: ``columns`` as pairs of a group ("" for none) and a heading, an l or an r for each, and rows of text
+    that is not escaped. ``bold`` are the places (row, column) of cells that stand out."""
+
+    columns: tuple[tuple[str, str], ...]
+    alignment: str
+    rows: tuple[tuple[str, ...], ...]
+    bold: frozenset[tuple[int, int]] = frozenset()
+
+    @property
+    def headings(self) -> list[str]:
+        """One line of headings: percent are named after their group."""
+        return [f"{group} (%)" if group and heading == "%" else heading for group, heading in self.columns]
+
+
+def class_section(report: Report) -> Section:
+    """Accuracy of each class."""
+    columns = [("", "Id"), ("", "Class"), ("", "Training"), ("", "Test")]
+    for name in ("Producer's accuracy", "User's accuracy"):
+        columns += [(name, "%"), (name, "95 % interval")]
+    rows = tuple(
+        (
+            str(entry["id"]),
+            entry["name"],
+            str(entry["train"]),
+            str(entry["test"]),
+            percent(entry["producers_accuracy"]),
+            interval(entry["producers_accuracy_interval"]),
+            percent(entry["users_accuracy"]),
+            interval(entry["users_accuracy_interval"]),
+            percent(entry["f1"]),
+            percent(entry["iou"]),
+        )
+        for entry in report["classes"]
+    )
+    return Section((*columns, ("", "F1 (%)"), ("", "IoU (%)")), "rl" + "r" * 8, rows)
+
+
+def summary_section(report: Report) -> Section:
+    """The numbers for all pixels together; those of the whole map where they were estimated."""
+    intervals = report["intervals"]
+    rows = [
+        (title, percent(report[name]), interval(intervals[name]) if name in intervals else "")
+        for name, title in SUMMARY.items()
+    ]
+    if report.get("calibration"):
+        rows.append(("Expected calibration error", percent(report["calibration"]["error"]), ""))
+    if report.get("estimate"):
+        estimate = report["estimate"]
+        overall = estimate["overall_accuracy"]
+        bounds = interval((overall["low"], overall["high"]))
+        rows.append(("Overall accuracy of the map, estimated", percent(overall["value"]), bounds))
+        for kind in ("quantity", "allocation"):
+            name = f"{kind.capitalize()} disagreement of the map, estimated"
+            rows.append((name, percent(estimate[f"{kind}_disagreement"]), ""))
+    return Section((("", ""), ("", "%"), ("", "95 % interval")), "lrr", tuple(rows))
+
+
+def area_section(report: Report) -> Section | None:
+    """Pixels and hectares of each class on the map, where the report has them."""
+    if not report.get("areas"):
+        return None
+    rows = tuple(
+        (
+            str(entry["id"]),
+            entry["name"],
+            str(entry["pixels"]),
+            DASH if entry["hectares"] is None else f"{entry['hectares']:.2f}",
+        )
+        for entry in report["areas"]
+    )
+    return Section((("", "Id"), ("", "Class on the map"), ("", "Pixels"), ("", "Hectares")), "rlrr", rows)
+
+
+def estimate_section(report: Report) -> Section | None:
+    """Accuracy and area of each class, estimated for the whole map, where the report has them."""
+    estimate = report.get("estimate")
+    if not estimate:
+        return None
+    columns = [("", "Id"), ("", "Class, estimated for the whole map"), ("", "Sample")]
+    for name in ("User's accuracy", "Producer's accuracy"):
+        columns += [(name, "%"), (name, "±")]
+    unit = "ha" if estimate["unit"] == "hectares" else "pixels"
+    columns += [("", f"On the map ({unit})"), ("", f"Estimated ({unit})"), ("", "±")]
+    rows = tuple(
+        (
+            str(entry["id"]),
+            entry["name"],
+            str(entry["sample"]),
+            *_with_error(entry["users_accuracy"]),
+            *_with_error(entry["producers_accuracy"]),
+            area(entry["mapped_area"], unit),
+            area(entry["area"]["value"], unit),
+            area(reach(entry["area"]), unit),
+        )
+        for entry in estimate["classes"]
+    )
+    return Section(tuple(columns), "rl" + "r" * 8, rows)
+
+
+def reliability_section(report: Report) -> Section | None:
+    """Confidence and accuracy by bins of confidence, where the report has them."""
+    if not report.get("calibration"):
+        return None
+    rows = tuple(
+        (
+            f"{percent(entry['low'])} to {percent(entry['high'])}",
+            str(entry["pixels"]),
+            percent(entry["confidence"]),
+            percent(entry["accuracy"]),
+        )
+        for entry in report["calibration"]["bins"]
+        if entry["pixels"]
+    )
+    names = ("Confidence (%)", "Pixels", "Mean confidence (%)", "Right (%)")
+    return Section(tuple(("", name) for name in names), "lrrr", rows)
+
+
+def percent(fraction: float | None) -> str:
+    """A fraction in percent."""
+    return DASH if fraction is None else f"{fraction * 100:.2f}"
+
+
+def interval(bounds: Sequence[float] | None) -> str:
+    """Two fractions in percent."""
+    return DASH if bounds is None else f"{percent(bounds[0])} to {percent(bounds[1])}"
+
+
+def area(value: float, unit: str) -> str:
+    """Hectares with two decimals, pixels without."""
+    return f"{value:.2f}" if unit == "ha" else f"{value:.0f}"
+
+
+def reach(estimate: Mapping[str, float]) -> float:
+    """Half the width of the 95 % interval of an estimate, before it is cut at its ends."""
+    return float(ndtri(0.975)) * estimate["standard_error"]
+
+
+def _with_error(estimate: Mapping[str, float] | None) -> tuple[str, str]:
+    return (DASH, DASH) if estimate is None else (percent(estimate["value"]), percent(reach(estimate)))
+
+
+def audit_section(report: Report) -> Section | None:
+    """How far the split lets test pixels share with training pixels."""
+    audit = report.get("audit")
+    if audit is None:
+        return None
+    window, distance = f"{audit['window']} × {audit['window']}", audit["distance"]
+    free = (
+        f"{percent(audit['leak_free_accuracy'])} % ({audit['leak_free']} pixels)" if audit["leak_free"] else "none left"
+    )
+    rows = (
+        (f"Test windows of {window} that contain a training pixel", f"{percent(audit['contains_training'])} %"),
+        (f"Test windows of {window} that overlap a training window", f"{percent(audit['overlaps_training'])} %"),
+        (
+            "Pixels from a test pixel to the nearest training pixel (Chebyshev): 10, 50 and 90 % have no more than",
+            f"{distance['10']}, {distance['50']} and {distance['90']}",
+        ),
+        (
+            "Overall accuracy of the nearest training pixel's class, by position only",
+            f"{percent(audit['position_accuracy'])} %",
+        ),
+        ("Overall accuracy of this map", f"{percent(report['overall_accuracy'])} % ({audit['test']} pixels)"),
+        ("Overall accuracy of this map where test windows share nothing with training windows", free),
+    )
+    return Section((("", ""), ("", "found")), "lr", rows)

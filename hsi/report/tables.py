@@ -1,0 +1,284 @@
+"""Accuracy tables as text: JSON and CSV for programs (fractions), Markdown and LaTeX for people (percent).
+
+A *report* is what ``Accuracy.to_dict()`` of :mod:`hsi.accuracy.metrics` gives, and where known also ``model``,
+``split`` (the rule in words), ``split_notes`` (what the split left out or could not do), ``seed``, ``audit``
+(``LeakageAudit.to_dict()`` of :mod:`hsi.accuracy.leakage`), ``areas`` (pixels and hectares of the classes on the map),
+``calibration`` (``Calibration.to_dict()`` of :mod:`hsi.accuracy.calibration`) and ``estimate``
+(``MapEstimate.to_dict()`` of :mod:`hsi.accuracy.area_estimation`, with ``doubts``, a list of lines).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from hsi.errors import OutputError
+from hsi.report.sections import (
+    Report,
+    Section,
+    area_section,
+    audit_section,
+    class_section,
+    estimate_section,
+    percent,
+    reliability_section,
+    summary_section,
+)
+
+OVERALL = ("average_accuracy", "kappa", "quantity_disagreement", "allocation_disagreement")
+CSV_FIELDS = (
+    "row",
+    "id",
+    "name",
+    "train",
+    "test",
+    "unclassified",
+    "producers_accuracy",
+    "users_accuracy",
+    "f1",
+    "iou",
+    "value",
+    "low",
+    "high",
+    "pixels",
+    "hectares",
+    "users_low",
+    "users_high",
+    "quantity_disagreement",
+    "allocation_disagreement",
+    "standard_error",
+    "confidence",
+)
+LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "{": r"\{",
+        "}": r"\}",
+        "&": r"\&",
+        "%": r"\%",
+        "$": r"\$",
+        "#": r"\#",
+        "_": r"\_",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        "–": "--",
+        "×": r"$\times$",
+        "±": r"$\pm$",
+    }
+)
+
+
+def to_json(report: Report) -> str:
+    """The whole report, indented. Raises :class:`ValueError` for NaN or infinity, which JSON does not have."""
+    return json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def to_csv(report: Report) -> str:
+    """One row per class, then the numbers for all pixels under ``value``; fractions.
+
+    ``row`` says which it is; ``low`` and ``high`` bound the producer's accuracy or the value, ``users_low`` and
+    ``users_high`` the user's accuracy. Rows for the areas on the map, for the calibration and its bins, and for what
+    was estimated of the whole map follow where the report has them. A number that is not defined is an empty field.
+    Line breaks in names become spaces, so that a line is a row.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, CSV_FIELDS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for row in (*_accuracy_rows(report), *_calibration_rows(report), *_estimate_rows(report)):
+        writer.writerow({**row, "name": " ".join(row.get("name", "").split())})
+    return text.getvalue()
+
+
+def _accuracy_rows(report: Report) -> Iterator[Mapping[str, Any]]:
+    """What was counted, and the areas on the map."""
+    for entry in report["classes"]:
+        low, high = entry["producers_accuracy_interval"] or (None, None)
+        lowest, highest = entry["users_accuracy_interval"] or (None, None)
+        yield {"row": "class", **entry, "low": low, "high": high, "users_low": lowest, "users_high": highest}
+    low, high = report["intervals"]["overall_accuracy"] or (None, None)
+    yield {"row": "overall_accuracy", "value": report["overall_accuracy"], "low": low, "high": high}
+    for name in OVERALL:
+        yield {"row": name, "value": report[name]}
+    for entry in report.get("areas", ()):
+        yield {"row": "area", **entry}
+
+
+def _calibration_rows(report: Report) -> Iterator[Mapping[str, Any]]:
+    """The calibration error, then the accuracy of each bin of confidence."""
+    if not report.get("calibration"):
+        return
+    found = report["calibration"]
+    total = {"pixels": found["pixels"], "confidence": found["confidence"]}
+    yield {"row": "expected_calibration_error", "value": found["error"], **total}
+    for entry in found["bins"]:
+        yield {"row": "reliability", **entry, "value": entry["accuracy"]}
+
+
+def _estimate_rows(report: Report) -> Iterator[Mapping[str, Any]]:
+    """What was estimated of the whole map; a row for each number of each class."""
+    if not report.get("estimate"):
+        return
+    estimate = report["estimate"]
+    yield {"row": "map_overall_accuracy", "pixels": estimate["sample"], **estimate["overall_accuracy"]}
+    for name in ("quantity_disagreement", "allocation_disagreement"):
+        yield {"row": f"map_{name}", "value": estimate[name]}
+    for entry in estimate["classes"]:
+        known = {"id": entry["id"], "name": entry["name"]}
+        for name in ("users_accuracy", "producers_accuracy", "share"):
+            yield {"row": f"map_{name}", **known, **(entry[name] or {})}
+        yield {"row": f"map_{estimate['unit']}", **known, **entry["area"]}
+
+
+def to_markdown(report: Report) -> str:
+    """A table of the classes, one of the summary, one for each further section, notes and the leakage audit, in
+    GitHub's dialect."""
+    further = (section(report) for section in (area_section, estimate_section, reliability_section))
+    sections = [class_section(report), summary_section(report), *(section for section in further if section)]
+    listed = "\n".join(f"- {escape_markdown(note)}" for note in notes(report))
+    audit = audit_section(report)
+    leakage = f"## Leakage audit\n\n{markdown_table(audit)}" if audit else ""
+    return "\n\n".join(part for part in (*map(markdown_table, sections), listed, leakage) if part) + "\n"
+
+
+def to_latex(report: Report) -> str:
+    """A ``table`` for the booktabs package: the classes, the summary, areas, estimates and the notes.
+
+    The bins of the calibration are left to the reliability diagram.
+    """
+    classes, summary = class_section(report), summary_section(report)
+    summed = [("", name, "", "", value, interval, "", "", "", "") for name, value, interval in summary.rows]
+    lines = [
+        "% needs \\usepackage{booktabs}",
+        r"\begin{table}",
+        r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
+        *latex_tabular(classes, [r"\midrule", *map(_latex_row, summed)]),
+    ]
+    for section in (area_section(report), estimate_section(report)):
+        lines += [r"\par\medskip", *latex_tabular(section)] if section else []
+    lines += [rf"\par\footnotesize {escape_latex(note)}" for note in notes(report)]
+    return "\n".join([*lines, r"\end{table}"]) + "\n"
+
+
+FORMATS: dict[str, Callable[[Report], str]] = {"json": to_json, "csv": to_csv, "md": to_markdown, "tex": to_latex}
+
+
+def write_tables(folder: Path, report: Report) -> list[Path]:
+    """Write ``accuracy.json``, ``.csv``, ``.md`` and ``.tex`` in UTF-8, replacing older ones; the folder is made.
+
+    Nothing is written unless all four can be made. Raises :class:`OutputError` when the folder cannot be written to.
+    """
+    texts = {folder / f"accuracy.{suffix}": write(report) for suffix, write in FORMATS.items()}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, text in texts.items():
+            path.write_text(text, encoding="utf-8", newline="")
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: the accuracy tables cannot be written ({error}); choose another folder"
+        ) from error
+    return list(texts)
+
+
+def notes(report: Report) -> list[str]:
+    """What a reader has to know about the numbers, one line each."""
+    lines = [
+        f"{name.capitalize()}: {report[name]}." for name in ("model", "split", "seed") if report.get(name) is not None
+    ]
+    lines += [f"Split: {note}." for note in report.get("split_notes", ())]
+    if report["absent_classes"]:
+        lines.append(f"No test pixels, so not in the average accuracy: {', '.join(report['absent_classes'])}.")
+    unclassified = sum(entry["unclassified"] for entry in report["classes"])
+    if unclassified:
+        lines.append(f"Unclassified test pixels, counted as wrong: {unclassified}.")
+    if report["intervals"]["overall_accuracy"]:
+        lines.append("The intervals of accuracies take pixels for independent draws, which neighbours are not.")
+    if report.get("calibration"):
+        lines.append(f"Confidence: {calibration_in_words(report['calibration'])}.")
+    if report.get("estimate"):
+        lines += [f"{line}." for line in estimate_in_words(report["estimate"])]
+    if report.get("audit") is not None:
+        lines.append(f"Leakage audit: {report['audit']['in_words']}.")
+    return lines
+
+
+def calibration_in_words(calibration: Mapping[str, Any]) -> str:
+    """How confidence and accuracy compare, in one line."""
+    mean, right, error = (percent(calibration[name]) for name in ("confidence", "accuracy", "error"))
+    return f"mean {mean} %, right {right} %, expected calibration error {error} %"
+
+
+def estimate_in_words(estimate: Mapping[str, Any]) -> list[str]:
+    """What the estimates for the whole map rest on, a line each."""
+    kind = {
+        "simple": "a simple random sample of the map, stratified afterwards by its classes",
+        "stratified": "a random sample drawn within each class of the map",
+    }[estimate["design"]]
+    lines = [
+        f"Estimates for the whole map take its {estimate['sample']} reference pixels for {kind}, as was stated "
+        "(Olofsson et al. 2014); ± is half a 95 % interval, and 0 where the sample shows no error"
+    ]
+    if estimate["pooled"]:
+        lines.append(f"Too few in the sample, so pooled in one stratum: {', '.join(estimate['pooled'])}")
+    return lines + [f"Doubt about the sample: {doubt}" for doubt in estimate.get("doubts", ())]
+
+
+def escape_markdown(text: str) -> str:
+    """Text for a Markdown table cell: one line, without markup."""
+    one_line = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
+    return re.sub(r"([\\`*_\[\]~|>#])", r"\\\1", one_line)
+
+
+def escape_latex(text: str) -> str:
+    """Text for LaTeX: one line, every special character spelled out."""
+    return " ".join(text.split()).translate(LATEX)
+
+
+def markdown_table(section: Section) -> str:
+    """A table whose rule says how its columns are aligned."""
+    rule = ["---:" if side == "r" else ":---" for side in section.alignment]
+    headings = [escape_markdown(heading) for heading in section.headings]
+    cells = _emphasised(section, escape_markdown, "**{}**")
+    return "\n".join("| " + " | ".join(row) + " |" for row in (headings, rule, *cells))
+
+
+def latex_tabular(section: Section, more: Sequence[str] = ()) -> list[str]:
+    """A tabular with a line of groups above the headings where there are some, and ``more`` lines at its end."""
+    groups, rules, first = [], [], 1
+    for group, members in groupby(section.columns, key=lambda column: column[0]):
+        width = len(list(members))
+        groups.append(rf"\multicolumn{{{width}}}{{c}}{{{escape_latex(group)}}}" if group else "& " * (width - 1))
+        rules += [rf"\cmidrule(lr){{{first}-{first + width - 1}}}"] if group else []
+        first += width
+    return [
+        rf"\begin{{tabular}}{{{section.alignment}}}",
+        r"\toprule",
+        *([" & ".join(groups) + r" \\", " ".join(rules)] if rules else []),
+        _latex_row([heading for _, heading in section.columns]),
+        r"\midrule",
+        *(" & ".join(row) + r" \\" for row in _emphasised(section, escape_latex, r"\textbf{{{}}}")),
+        *more,
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    """A row of cells that are not escaped yet."""
+    return " & ".join(escape_latex(cell) for cell in cells) + r" \\"
+
+
+def _emphasised(section: Section, escape: Callable[[str], str], how: str) -> list[list[str]]:
+    """The escaped cells of a section, those that stand out put into the template ``how``."""
+    return [
+        [how.format(escape(cell)) if (i, j) in section.bold else escape(cell) for j, cell in enumerate(row)]
+        for i, row in enumerate(section.rows)
+    ]

@@ -1,0 +1,105 @@
+"""The two engines of the training: which pixels a step takes, and their class scores.
+
+The *dense* engine runs the trunk once over a tile of the scene, gathers the windows of the labelled pixels from its
+output and runs the head on them: neighbouring windows share the trunk's work, forward and backward. Batch norm's
+statistics are then taken over tiles. The *patch* engine is the textbook loop over batches of patches.
+
+Both do a part of a step in two strides: :meth:`features` once, then :meth:`head` on one of its :meth:`pieces` after
+another, so that memory is bounded however many pixels a part has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hsi.models import WindowNetwork
+from hsi.models.symmetries import symmetry
+from hsi.models.windows import gather_windows
+from hsi.training.tiles import MOST_WINDOWS, Pixels, Tile, group_tiles, plan_tiles, symmetry_of_starts
+
+Kept = Callable[[tuple[int, ...]], Tensor]  # draws which pixels of that shape stay, bool
+
+
+class DenseEngine:
+    """Tiles through the trunk, windows of its output through the head; ``batch`` windows a step, if given."""
+
+    def __init__(
+        self, model: WindowNetwork, padded: Tensor, pixels: Pixels, batch: int | None = None, side: int | None = None
+    ) -> None:
+        self.model, self.padded, self.batch = model, padded, batch
+        height, width = (side - model.window + 1 for side in padded.shape[-2:])
+        self.tiles = plan_tiles(pixels, height, width, model.window, side)
+        self.labelled = torch.zeros(padded.shape[-2:], dtype=torch.bool)
+        half = model.window // 2
+        self.labelled[pixels.rows.cpu() + half, pixels.columns.cpu() + half] = True
+
+    def steps(self, generator: torch.Generator) -> Iterator[list[Tile]]:
+        """The tiles of each optimiser step of one epoch."""
+        yield from group_tiles(self.tiles, generator, self.batch)
+
+    def pieces(self, part: Tile) -> list[Tile]:
+        """The tile with some of its pixels at a time."""
+        return [replace(part, pixels=some) for some in part.pixels.split(MOST_WINDOWS)]
+
+    def features(self, part: Tile, turn: int = 0, kept: Kept | None = None) -> Tensor:
+        """The trunk's output ``(1, C, h, w)`` over a tile turned by a symmetry.
+
+        With ``kept`` only the pixels that it draws, and the labelled ones, are in the tile.
+        """
+        tile = part.cut(self.padded).to(part.pixels.codes.device)
+        if kept:
+            tile = tile * (kept(tile.shape[-2:]) | part.cut(self.labelled[None])[0]).to(tile.device)
+        return self.model.trunk(symmetry(tile, turn))
+
+    def head(self, features: Tensor, piece: Tile, turn: int = 0) -> tuple[Tensor, Tensor]:
+        """Class scores ``(n, classes)`` and codes ``(n,)`` of a piece of the tile."""
+        rows, columns = symmetry_of_starts(piece, self.model.window, turn)
+        windows = gather_windows(features[0], rows, columns, self.model.head_window)
+        return self.model.head(windows), piece.pixels.codes
+
+
+class PatchEngine:
+    """Batches of patches through the whole network; patches are cut on the device when a batch needs them."""
+
+    def __init__(self, model: WindowNetwork, padded: Tensor, pixels: Pixels, batch: int) -> None:
+        self.model, self.padded, self.pixels, self.batch = model, padded, pixels, batch
+
+    def steps(self, generator: torch.Generator) -> Iterator[list[Pixels]]:
+        """The batch of each optimiser step of one epoch."""
+        order = torch.randperm(len(self.pixels), generator=generator)
+        for batch in torch.split(order, self.batch):
+            yield [self.pixels.take(batch.to(self.pixels.codes.device))]
+
+    def pieces(self, part: Pixels) -> list[Pixels]:
+        """The batch as it is."""
+        return [part]
+
+    def features(self, part: Pixels, turn: int = 0, kept: Kept | None = None) -> Tensor:
+        """The patches ``(n, K, window, window)`` of a batch, turned by a symmetry.
+
+        With ``kept`` only the pixels that it draws, and the middle ones, are in the patches.
+        """
+        device, (rows, columns) = self.padded.device, (part.rows, part.columns)
+        patches = gather_windows(self.padded, rows.to(device), columns.to(device), self.model.window)
+        patches = patches.to(part.codes.device)
+        if kept:
+            inside = kept((len(patches), 1, self.model.window, self.model.window))
+            inside[:, :, self.model.window // 2, self.model.window // 2] = True
+            patches = patches * inside.to(patches.device)
+        return symmetry(patches, turn)
+
+    def head(self, features: Tensor, piece: Pixels, turn: int = 0) -> tuple[Tensor, Tensor]:
+        """Class scores ``(n, classes)`` and codes ``(n,)`` of a batch's patches: the whole network."""
+        return self.model(features), piece.codes
+
+
+def labelled_pixels(codes: NDArray[np.int64], mask: NDArray[np.bool_]) -> Pixels:
+    """The pixels of a mask ``(H, W)`` with their class codes."""
+    rows, columns = np.nonzero(mask)
+    return Pixels(torch.from_numpy(rows), torch.from_numpy(columns), torch.from_numpy(codes[mask]))

@@ -1,0 +1,124 @@
+"""``report.html`` of a run, and what the reports of maps have in common with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hsi.core.events import Advance, progress
+from hsi.report.html.denoising import denoising_tables
+from hsi.report.html.provenance import run_facts
+from hsi.workflows.inputs import Inputs
+from hsi.workflows.outputs import title_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from hsi.core.scene import Scene
+    from hsi.report import figures
+    from hsi.report.html import ClassSpectra, MapView, Spectra
+    from hsi.workflows.mapped import Mapped
+
+REPORT = "report.html"
+TRAINING_PIXELS = "the training pixels"
+
+
+def write_run_report(
+    folder: Path,
+    inputs: Inputs,
+    mapped: Mapped,
+    accuracy: Mapping[str, Any],
+    record: Mapping[str, Any],
+    training: figures.ClassSpectra,
+) -> None:
+    """``report.html`` of ``hsi classify``, from what lies in its folder, what its ``run.json`` will hold and the
+    spectra of its ``training`` pixels."""
+    from hsi.report.html import Report, classes_as_told, write_report_page
+
+    with progress("report", "rows") as advance:
+        view = run_view(folder, inputs, mapped, classes_as_told(training, TRAINING_PIXELS), advance)
+    report = Report(
+        title=title_of(inputs),
+        kind="Classification",
+        lead=f"{accuracy['model']}, split {accuracy['split']}",
+        facts=run_facts(record),
+        view=view,
+        accuracy=accuracy,
+        areas=accuracy["areas"],
+        history=record.get("history", ()),
+        tables=[denoising_tables(inputs.denoising, inputs.scene)] if inputs.denoising else (),
+        files=sorted({*files_below(folder), "run.json"}),
+        notes=spectra_notes(view),
+    )
+    write_report_page(folder / REPORT, report)
+
+
+def run_view(folder: Path, inputs: Inputs, mapped: Mapped, classes: ClassSpectra, advance: Advance) -> MapView:
+    """All layers of a run, and the spectra of its ``classes``."""
+    from hsi.io.geotiff import read_classes
+    from hsi.report.html import MapView, view_step
+
+    scene, labels, split = inputs.scene, inputs.labels, mapped.split
+    step = view_step(scene.height, scene.width)
+    thin = (slice(None, None, step), slice(None, None, step))
+    confidence = folder / "confidence.tif"
+    look = look_at(scene, inputs.survey.valid[thin], step, advance)
+    return MapView(
+        height=scene.height,
+        width=scene.width,
+        step=step,
+        table=labels.table,
+        ids=read_classes(folder / "map.tif")[thin],
+        pixels=mapped.summary.pixels,
+        truth=labels.values[thin],
+        confidence=read_classes(confidence)[thin] if confidence.is_file() else None,
+        split=split.codes()[thin],
+        picture=look.picture,
+        georeference=scene.georeference,
+        spectra=look.with_classes(classes),
+    )
+
+
+def files_below(folder: Path) -> set[str]:
+    """Names of the files in a folder and below it, relative to it."""
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """Every n-th pixel of a scene: a picture ``(h, w, 3)`` and, of fewer pixels, spectra."""
+
+    picture: NDArray[np.uint8]
+    spectra: Spectra
+
+    def with_classes(self, classes: ClassSpectra) -> Spectra:
+        """The spectra with those of the classes."""
+        return replace(self.spectra, classes=classes)
+
+
+def look_at(scene: Scene, usable: NDArray[np.bool_], step: int, advance: Advance, rows: int | None = None) -> Look:
+    """False colour of every ``step``-th pixel and the spectra that a page can hold; ``usable`` is ``(h, w)``."""
+    from hsi.report.figures import false_colour
+    from hsi.report.html import follow, keep_spectra, spectra_step, thin_scene
+
+    picture = false_colour(thin_scene(follow(scene, lambda d, t: advance(d, t, "false colour")), step, rows), usable)
+    coarse = spectra_step(scene.height, scene.width, len(scene.bands), step)
+    every = coarse // step
+    followed = follow(scene, lambda d, t: advance(d, t, "spectra"))
+    return Look(picture, keep_spectra(followed, usable[::every, ::every], coarse, rows=rows))
+
+
+def spectra_notes(view: MapView) -> list[str]:
+    """What a reader has to know of the spectra."""
+    from hsi.report.html import ordinal
+
+    spectra = view.spectra
+    assert spectra is not None and spectra.classes is not None
+    kept = "every pixel" if spectra.step == 1 else f"every {ordinal(spectra.step)} row and column of the scene"
+    exact = "as stored" if spectra.exact else "to one part in 65,535 of each band's range"
+    of = spectra.classes.of
+    means = "all training pixels" if of == TRAINING_PIXELS else "the kept spectra of pixels mapped so"
+    return [f"Spectra are those of {kept}, {exact}; a class's mean and spread are over {means}."]

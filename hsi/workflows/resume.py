@@ -1,0 +1,173 @@
+"""Checkpoints of a training: what they belong to, when they are written, and going on from one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hsi.core.events import say, warn
+from hsi.core.interrupts import Stop
+from hsi.errors import OutputError, ResumeError, TrainingError
+from hsi.workflows.provenance import machine, versions
+from hsi.workflows.unfinished import Unfinished
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hsi.settings import Settings
+    from hsi.splits import Split
+    from hsi.training.trainer import Trainer
+
+CHECKPOINT_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """Where a training keeps its checkpoints, and after how many seconds it writes the next."""
+
+    work: Unfinished
+    seconds: float = CHECKPOINT_SECONDS
+
+
+class Keeper:
+    """Writes checkpoints while a trainer trains, which belong to what ``identity`` tells.
+
+    Called after each step: when the seconds are over, or an interrupt waits, which is then raised.
+    """
+
+    def __init__(self, keeping: Keeping, identity: Mapping[str, Any]) -> None:
+        self.keeping, self.identity = keeping, json.loads(json.dumps(dict(identity)))
+        self.made_with = {"versions": versions(), "machine": machine()}
+        self.stop = Stop()
+        self.written = time.monotonic()
+        self.seconds_before = 0.0
+        self.resumed_from: int | None = None
+        self._last_step: int | None = None
+        self._failed = False
+
+    def go_on(self, trainer: Trainer) -> None:
+        """Let the trainer go on from the checkpoint of an interrupted run, if that is asked for and there is one.
+
+        Raises :class:`ResumeError` for one of other settings or data, unless ``--overwrite`` lets it be started anew.
+        """
+        from hsi.training.checkpoint import load_checkpoint
+
+        work = self.keeping.work
+        if not (work.resume and work.checkpoint.is_file()):
+            if work.resume:
+                say("resumed", "nothing: there is no checkpoint to go on from, so it starts from the beginning")
+            return
+        try:
+            checkpoint = load_checkpoint(work.checkpoint)
+            known = checkpoint.facts.get("identity")
+            if known != self.identity:
+                raise ResumeError(f"it was made with other {listed(differing(known, self.identity))}")
+            trainer.resume(checkpoint)
+        except ResumeError as error:
+            work.start_anew(error)
+            return
+        changed = differing(checkpoint.facts.get("made_with"), self.made_with)
+        if changed:
+            warn(f"the run was begun with other {listed(changed)}: it may not end as if it had not been interrupted")
+        state = trainer.state
+        self._last_step = self.resumed_from = state.steps_done
+        self.seconds_before = state.seconds
+        say("resumed", f"after step {state.steps_done} of {trainer.recipe.steps}, epoch {len(state.history) + 1}")
+
+    def __call__(self, trainer: Trainer) -> None:
+        """After each step of a training."""
+        if self.stop.asked is None and time.monotonic() - self.written < self.keeping.seconds:
+            return
+        self.write(trainer)
+        if self.stop.asked is not None:
+            raise self.stop.asked
+
+    def write(self, trainer: Trainer) -> None:
+        """Write a checkpoint now. That it cannot be written is said once and stops nothing but a removed folder does.
+
+        Raises :class:`TrainingError` for weights that are not finite and :class:`OutputError` for a removed folder.
+        """
+        from hsi.training.checkpoint import Checkpoint, save_checkpoint
+
+        work = self.keeping.work
+        if not work.files.is_dir():
+            raise OutputError(f"{work.out}: its folder was removed")
+        taken = trainer.checkpoint()
+        facts = {**taken.facts, "identity": self.identity, "made_with": self.made_with}
+        try:
+            save_checkpoint(work.checkpoint, Checkpoint(taken.tensors, facts))
+            self._last_step = trainer.state.steps_done
+        except OutputError as error:
+            if not self._failed:
+                warn(f"training goes on, but its checkpoint cannot be written: {error}")
+            self._failed = True
+        self.written = time.monotonic()
+
+    def say_last(self, error: TrainingError) -> None:
+        """Add to an error of training which good checkpoint there is."""
+        if self._last_step is not None:
+            error.add_note(
+                f"the last good checkpoint, of step {self._last_step}, is kept in {self.keeping.work.checkpoint}; "
+                "other settings start anew with --overwrite"
+            )
+
+
+def identity_of(
+    settings: Settings,
+    split: Split,
+    arrays: Mapping[str, NDArray[Any]],
+    inputs: Mapping[str, str],
+) -> dict[str, Any]:
+    """All that decides how a training ends but its recipe, as plain values: settings, split and hashes of its inputs.
+
+    Files are told by their SHA-256 alone, so that they may have moved.
+    """
+    return {
+        "settings": settings.model_dump(mode="json"),
+        "split": split.hash,
+        "files": sorted(set(inputs.values())),
+        **{name: hash_array(values) for name, values in arrays.items()},
+    }
+
+
+def tile_of(keeping: Keeping | None) -> int | None:
+    """The side of the tiles of the training that is gone on with; None for the usual ones or where there is none."""
+    from hsi.training.checkpoint import load_checkpoint
+
+    if keeping is None or not (keeping.work.resume and keeping.work.checkpoint.is_file()):
+        return None
+    try:
+        tile = load_checkpoint(keeping.work.checkpoint).facts["identity"]["recipe"]["tile"]
+    except (ResumeError, KeyError, TypeError):  # said when it is gone on with
+        return None
+    return tile if isinstance(tile, int) else None
+
+
+def hash_array(values: NDArray[Any]) -> str:
+    """SHA-256 of an array's shape, type and numbers."""
+    digest = hashlib.sha256(f"{values.shape} {values.dtype.str}".encode())
+    for part in values:
+        digest.update(np.ascontiguousarray(part).data)
+    return digest.hexdigest()
+
+
+def differing(known: Any, wanted: Any, name: str = "") -> list[str]:
+    """The dotted names of what two nested mappings do not have in common."""
+    if isinstance(known, Mapping) and isinstance(wanted, Mapping):
+        return [
+            found
+            for key in {**wanted, **known}
+            for found in differing(known.get(key), wanted.get(key), f"{name}.{key}" if name else str(key))
+        ]
+    return [] if known == wanted else [name or "contents"]
+
+
+def listed(names: list[str]) -> str:
+    """The first few names, as in a sentence."""
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

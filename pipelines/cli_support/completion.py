@@ -1,0 +1,119 @@
+"""What options take: choices that suggest near ones, and the names that a shell completes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+
+
+class Choice(click.Choice[str]):
+    """One of a few words; another is answered with the near ones."""
+
+    def __init__(self, choices: Iterable[str]) -> None:
+        super().__init__(tuple(choices))
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        """The nearest and all the choices."""
+        from hsi.errors import UnknownNameError
+
+        return str(UnknownNameError("choice", str(value), self.choices))
+
+
+def completes(names: Callable[[], Iterable[str]], listed: bool = False) -> Completer:
+    """A completion of the words that ``names`` gives; with ``listed`` several of them, with commas between them."""
+
+    def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        before, comma, word = incomplete.rpartition(",") if listed else ("", "", incomplete)
+        return [CompletionItem(f"{before}{comma}{name}") for name in names() if name.startswith(word)]
+
+    return complete
+
+
+def model_names() -> list[str]:
+    """The networks and comparators, remembered between processes because networks take seconds to import."""
+    import hsi
+    from hsi.version import __version__
+
+    package = Path(hsi.__file__).parent
+    files = sorted(path for folder in ("models", "baselines") for path in (package / folder).glob("*.py"))
+    key = [__version__, *(f"{path} {path.stat().st_mtime_ns}" for path in files)]
+    store = cache_folder() / "models.json"
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        kept = json.loads(store.read_text(encoding="utf-8"))
+        if kept["key"] == key:
+            return [str(name) for name in kept["names"]]
+    from hsi.baselines import COMPARATORS
+    from hsi.core.files import write_atomically
+    from hsi.errors import OutputError
+    from hsi.models import MODELS
+
+    names = [*MODELS, *COMPARATORS]
+    with suppress(OutputError), write_atomically(store) as part:
+        part.write_text(json.dumps({"key": key, "names": names}), encoding="utf-8")
+    return names
+
+
+def cache_folder() -> Path:
+    """Where this user's programs keep what they can make again."""
+    import platformdirs
+
+    return platformdirs.user_cache_path("hsi")
+
+
+def split_names() -> list[str]:
+    """The split rules that --split takes, ``given:`` with the colon that a file's name follows."""
+    from hsi.splits import SPLITS
+
+    return [f"{name}:" if name == "given" else name for name in SPLITS if name != "all"]
+
+
+def reducer_names() -> list[str]:
+    """What --reducer takes."""
+    from hsi.preprocessing.reducers.reducer import REDUCERS
+
+    return list(REDUCERS)
+
+
+def denoiser_names() -> list[str]:
+    """What --method of ``hsi denoise`` and --denoise take."""
+    from hsi.preprocessing.denoisers import DENOISERS
+
+    return list(DENOISERS)
+
+
+def choices_of(setting: str) -> list[str]:
+    """The words that a setting may be, by the settings model."""
+    from typing import get_args
+
+    from hsi.settings import Settings
+
+    section, name = setting.split(".")
+    annotation = type(getattr(Settings(), section)).model_fields[name].annotation
+    words = [word for part in (annotation, *get_args(annotation)) for word in get_args(part)]
+    return [word for word in dict.fromkeys(words) if isinstance(word, str)]
+
+
+def device_names() -> list[str]:
+    """What --device takes on some machine."""
+    return ["auto", "cpu", "cuda", "mps"]
+
+
+COMPLETED: dict[str, Completer] = {
+    "model.name": completes(model_names),
+    "denoising.method": completes(denoiser_names),
+    "reducer.name": completes(reducer_names),
+    "split.rule": completes(split_names),
+    "device": completes(device_names),
+    **{
+        name: completes(lambda name=name: choices_of(name))  # type: ignore[misc]
+        for name in ("training.engine", "training.optimiser", "training.lr_schedule", "training.amp")
+    },
+}

@@ -1,0 +1,35 @@
+"""What the library tells, shown on the terminal."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+from hsi.core.events import Advance
+
+
+class Terminal:
+    """A listener that prints; rich is imported with the first thing to print."""
+
+    def say(self, label: str, text: str) -> None:
+        """Print a line."""
+        from .terminal import say
+
+        say(label, text)
+
+    def detail(self, label: str, text: str) -> None:
+        """Print a line with ``--verbose``."""
+        from .terminal import detail
+
+        detail(label, text)
+
+    def warn(self, text: str) -> None:
+        """Print a warning on stderr."""
+        from .terminal import warn
+
+        warn(text)
+
+    def progress(self, title: str, unit: str) -> AbstractContextManager[Advance]:
+        """Draw a bar on stderr."""
+        from .terminal import progress
+
+        return progress(title, unit)

@@ -1,0 +1,93 @@
+"""What a command shows at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .terminal import add_name_column, new_table, say, short_name, show
+
+
+def show_accuracy(report: dict[str, Any]) -> None:
+    """The per-class table, then OA with its interval, AA, kappa, what is wrong, the calibration and the audit."""
+    from hsi.report.sections import interval
+    from hsi.report.tables import calibration_in_words
+
+    table = new_table("accuracy on test pixels in percent (PA producer's, UA user's accuracy)")
+    table.add_column("id", justify="right")
+    add_name_column(table)
+    for heading in ("train", "test", "PA", "UA", "F1", "IoU"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in report["classes"]:
+        shares = [_percent(row[key]).rstrip("%") for key in ("producers_accuracy", "users_accuracy", "f1", "iou")]
+        table.add_row(str(row["id"]), short_name(row["name"]), f"{row['train']:,}", f"{row['test']:,}", *shares)
+    show(table)
+    if report["absent_classes"]:
+        say("absent", f"no test pixel, left out of AA: {', '.join(report['absent_classes'])}")
+    kappa = "undefined" if report["kappa"] is None else f"{report['kappa']:.4f}"
+    overall, bounds = _percent(report["overall_accuracy"]), interval(report["intervals"]["overall_accuracy"])
+    say("accuracy", f"OA {overall} ({bounds})  AA {_percent(report['average_accuracy'])}  kappa {kappa}")
+    quantity, allocation = (_percent(report[f"{kind}_disagreement"]) for kind in ("quantity", "allocation"))
+    say("wrong", f"by quantity {quantity}, by allocation {allocation}")
+    if report.get("calibration"):
+        say("confidence", calibration_in_words(report["calibration"]))
+    if report["audit"]:
+        say("audit", report["audit"]["in_words"])
+
+
+def show_estimate(estimate: dict[str, Any]) -> None:
+    """Accuracy and area of each class and of the whole map, as estimated from a sample."""
+    unit = {"hectares": "ha", "pixels": "pixels"}[estimate["unit"]]
+    table = new_table("estimated for the whole map, with half the 95 % interval")
+    table.add_column("id", justify="right")
+    add_name_column(table)
+    for heading in ("UA %", "PA %", f"mapped {unit}", f"estimated {unit}"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in estimate["classes"]:
+        shares = [_with_reach(row[key], 100, 1) for key in ("users_accuracy", "producers_accuracy")]
+        digits = 1 if row["mapped_area"] < 100 and unit == "ha" else 0
+        areas = (f"{row['mapped_area']:,.{digits}f}", _with_reach(row["area"], 1, digits))
+        table.add_row(str(row["id"]), short_name(row["name"]), *shares, *areas)
+    show(table)
+    quantity, allocation = (_percent(estimate[f"{kind}_disagreement"]) for kind in ("quantity", "allocation"))
+    overall = _with_reach(estimate["overall_accuracy"], 100, 2)
+    say("whole map", f"OA {overall} %, wrong by quantity {quantity}, by allocation {allocation}")
+    if estimate["pooled"]:
+        say("pooled", f"too few reference pixels to stand alone: {', '.join(estimate['pooled'])}")
+
+
+def _with_reach(estimate: dict[str, float] | None, scale: float, digits: int) -> str:
+    """A number and half of its interval, such as ``88.0 ±7.4``."""
+    from hsi.report.sections import reach
+
+    if estimate is None:
+        return "–"
+    return f"{estimate['value'] * scale:,.{digits}f} ±{reach(estimate) * scale:,.{digits}f}"
+
+
+def _percent(fraction: float | None) -> str:
+    return "–" if fraction is None else f"{fraction:.2%}"
+
+
+def show_areas(areas: list[dict[str, Any]]) -> None:
+    """Pixels, share and hectares of each class of a map."""
+    table = new_table()
+    table.add_column("id", justify="right")
+    add_name_column(table, 40)
+    for heading in ("pixels", "share", "hectares"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    total = sum(row["pixels"] for row in areas) or 1
+    for row in areas:
+        hectares = "–" if row["hectares"] is None else f"{row['hectares']:,.2f}"
+        pixels = (f"{row['pixels']:,}", f"{row['pixels'] / total:.1%}")
+        table.add_row(str(row["id"]), short_name(row["name"]), *pixels, hectares)
+    show(table)
+
+
+def show_written(out: Path) -> None:
+    """The paths of all that was written, and what to open."""
+    files = sorted(path for path in out.rglob("*") if path.is_file())
+    say("written", f"{len(files)} files in {out}")
+    for path in files:
+        say("", str(path))
+    say("open", f"{out / 'report.html'} in a browser, or {out / 'map.tif'} in QGIS")
