@@ -26,11 +26,11 @@ from streaming import RESULTS, Cube
 from hsi.core.labels import default_table
 from hsi.core.scene import Block, Scene
 from hsi.core.synthetic import make_scene
-from hsi.inference.map_files import map_writer
-from hsi.inference.model_file import Bundle
-from hsi.inference.novelty import learn_familiarity
-from hsi.inference.predict import MapOptions, classify_strip
-from hsi.inference.resume import PartialMap
+from hsi.inference.map_files import MapOptions, map_writer
+from hsi.inference.model_file import SavedModel
+from hsi.inference.novelty import fit_novelty
+from hsi.inference.predict import classify_strip
+from hsi.inference.resume import StripCache
 from hsi.inference.strips import read_strip
 from hsi.io import open_scene
 from hsi.models import build_model
@@ -49,7 +49,7 @@ def seconds_of(work: Callable[[], Any]) -> float:
     return time.process_time() - started
 
 
-def make_bundle(scene: Scene) -> Bundle:
+def make_bundle(scene: Scene) -> SavedModel:
     """A model with random weights, which take as long as trained ones."""
     valid = np.ones((scene.height, scene.width), bool)
     chosen = {"model.name": "hybridsn-bn", "model.window": WINDOW, "reducer.components": COMPONENTS}
@@ -57,12 +57,14 @@ def make_bundle(scene: Scene) -> Bundle:
     reducer = fit_reducer(scene, settings.reducer, valid)
     model = build_model("hybridsn-bn", components=COMPONENTS, window=WINDOW, classes=CLASSES, seed=0)
     pixels = reduce_scene(scene, reducer, valid).reshape(COMPONENTS, -1).T[::50]
-    familiar = learn_familiarity(pixels, np.arange(len(pixels)) % CLASSES, CLASSES)
+    familiar = fit_novelty(pixels, np.arange(len(pixels)) % CLASSES, CLASSES)
     bands = BandList(scene.bands, len(scene.bands), scene.wavelengths, scene.fwhm)
-    return Bundle(model.eval(), reducer, default_table(range(1, CLASSES + 1)), settings, bands, familiar, {})
+    return SavedModel(model.eval(), reducer, default_table(range(1, CLASSES + 1)), settings, bands, familiar, {})
 
 
-def time_blocks(scene: Scene, bundle: Bundle, options: MapOptions, rows: int, repeats: int, folder: Path) -> list[Any]:
+def time_blocks(
+    scene: Scene, bundle: SavedModel, options: MapOptions, rows: int, repeats: int, folder: Path
+) -> list[Any]:
     """The least seconds of each stage for each block of a scene."""
     window = WINDOW + 2 * options.reach
     found = []
@@ -80,7 +82,7 @@ def time_blocks(scene: Scene, bundle: Bundle, options: MapOptions, rows: int, re
                 kept["layers"] = classify_strip(kept["strip"], bundle, bundle.table, options, TILE, device)
 
             def write(block: Block = block, kept: dict[str, Any] = kept) -> None:
-                partial = PartialMap(folder / "strips", {})
+                partial = StripCache(folder / "strips", {})
                 partial.save(block, kept["layers"])
                 one = scene_of(scene, block)
                 with map_writer(folder / "map.tif", bundle, one, options, 16 << 20) as writer:

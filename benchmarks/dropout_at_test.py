@@ -20,7 +20,7 @@ from report import write_results
 from torch import nn
 
 from hsi.core.scene import survey_scene
-from hsi.inference.model_file import load_bundle
+from hsi.inference.model_file import load_model
 from hsi.io import open_labels, open_scene
 from hsi.io.geotiff import read_classes
 from hsi.models.windows import gather_windows
@@ -44,7 +44,7 @@ def accuracy(model: Any, features: torch.Tensor, rows: Any, columns: Any, codes:
 @torch.no_grad()
 def test_run(folder: Path, scene_path: Path, repeats: int) -> dict[str, Any]:
     """OA of a run's network on its test pixels, without and with dropout."""
-    bundle, scene = load_bundle(folder / "model.safetensors"), open_scene(scene_path)
+    bundle, scene = load_model(folder / "model.safetensors"), open_scene(scene_path)
     labels, model = open_labels(None, scene), bundle.model.eval()
     test = read_classes(folder / "split.tif") == 3
     padded = reduce_scene(scene, bundle.reducer, survey_scene(scene).valid, margin=model.window // 2)

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 import numpy as np
 
 from hsi.classification import COMMAND, Classification
-from hsi.core.events import listening
-from hsi.core.listeners import Kept, listener_for
+from hsi.core.events import Recorder, report_to, reporter_for
 from hsi.core.reading_options import LabelOptions, SceneOptions
 from hsi.errors import UsageError
 from hsi.io.dataarray import is_dataarray
@@ -21,8 +20,8 @@ from hsi.workflows.classify import Assessed, map_and_assess, write_run
 from hsi.workflows.fit import check_names
 from hsi.workflows.inputs import prepare_inputs
 from hsi.workflows.open_any import open_any_labels, open_any_scene
-from hsi.workflows.provenance import Stopwatch
-from hsi.workflows.resolve import settle
+from hsi.workflows.provenance import StageTimer
+from hsi.workflows.resolve import resolve_settings
 from hsi.workflows.run_folder import check_free, run_folder
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ def classify(
         scene: A file's path, an array ``(H, W, B)``, an ``xarray.DataArray``, or a :class:`Scene`.
         labels: A file's path, an array ``(H, W)``, a ``DataArray``, or a :class:`LabelMap`; looked for in the scene's
             file and beside it when left out.
-        model: A network or comparator, ``hybridsn-bn`` when left out; ``hsi models`` lists them.
+        model: A network or baseline, ``hybridsn-bn`` when left out; ``hsi models`` lists them.
         window: Side of the window around each pixel, odd.
         reducer: ``mnf``, ``pca`` or ``identity``.
         components: Components to keep.
@@ -118,11 +117,11 @@ def classify(
     given = {name: value for name, value in locals().items() if name in SETTINGS and value is not None}
     wanted = _settings(given, settings or {}, config)
     scene_options, label_options = _reading(dict(reading))
-    listener, watch = listener_for(progress), Stopwatch()
-    with listening(listener):
+    listener, watch = reporter_for(progress), StageTimer()
+    with report_to(listener):
         if out is not None:
             check_free(Path(out), overwrite)
-        wanted = settle(wanted)
+        wanted = resolve_settings(wanted)
         check_names(wanted)
         with watch.stage("read"):
             opened = open_any_scene(scene, scene_options)
@@ -162,10 +161,10 @@ def _reading(reading: dict[str, Any]) -> tuple[SceneOptions, LabelOptions]:
 
 
 def _result(
-    assessed: Assessed, place: Path, watch: Stopwatch, listener: Kept, array: Any, folder: Path | None = None
+    assessed: Assessed, place: Path, watch: StageTimer, listener: Recorder, array: Any, folder: Path | None = None
 ) -> Classification:
     """The result of a run whose map lies in ``place``, read into memory; ``folder`` is where it stays."""
-    from hsi.inference.map_arrays import read_bands
+    from hsi.inference.predict import read_bands
     from hsi.io.geotiff import nodata_value
 
     inputs, mapped = assessed.inputs, assessed.mapped

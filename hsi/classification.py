@@ -15,7 +15,7 @@ from hsi.core import notebook as markup
 from hsi.io.dataarray import class_attributes, map_like, placed
 from hsi.report.sections import interval, percent
 from hsi.workflows.classify import Assessed, write_run
-from hsi.workflows.provenance import Stopwatch
+from hsi.workflows.provenance import StageTimer
 from hsi.workflows.run_folder import run_folder
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Classification:
     """A classified scene.
 
     ``classes`` ``(H, W)`` are class ids, ``nodata`` where no pixel could be used; ``confidence`` ``(H, W)`` float32 is
-    the largest class probability (None for comparators without), ``probabilities`` ``(H, W, C)`` float32 all of them,
+    the largest class probability (None for baselines without), ``probabilities`` ``(H, W, C)`` float32 all of them,
     in the order of ``table``, where they were asked for; both are NaN without data. ``report`` is what
     ``accuracy.json`` holds, ``settings`` what the run came to, ``said`` and ``warnings`` what the command would have
     printed, ``folder`` where the run was written.
@@ -53,7 +53,7 @@ class Classification:
     warnings: tuple[str, ...]
     folder: Path | None
     assessed: Assessed
-    watch: Stopwatch
+    watch: StageTimer
     files: Mapping[str, bytes] = field(default_factory=dict)
     array: xarray.DataArray | None = None
 

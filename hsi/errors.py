@@ -68,12 +68,6 @@ class DeviceMemoryError(HsiError, MemoryError):
     """Work that does not fit into memory however small its pieces."""
 
 
-class HelpedError(HsiError, RuntimeError):
-    """Not a failure: this process has done its part of a training that others share, and is not to go on."""
-
-    exit_code = 0
-
-
 class ResumeError(HsiError, RuntimeError):
     """Unfinished work that cannot be gone on with: it was made from other settings or data, or is damaged."""
 

@@ -12,9 +12,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from hsi.core.events import listening
+from hsi.core.events import report_to, reporter_for
 from hsi.core.labels import LabelMap
-from hsi.core.listeners import listener_for
 from hsi.errors import BundleError, LabelError, UsageError
 from hsi.io.dataarray import class_attributes, is_dataarray, map_like
 from hsi.settings import Settings, load_settings
@@ -22,8 +21,8 @@ from hsi.workflows.open_any import open_any_labels, open_any_scene
 
 if TYPE_CHECKING:
     from hsi.core.scene import Scene
-    from hsi.inference.map_arrays import MapArrays
-    from hsi.inference.model_file import Bundle
+    from hsi.inference.model_file import SavedModel
+    from hsi.inference.predict import MapArrays
     from hsi.preprocessing.band_matching import BandMatch
     from hsi.workflows.open_any import LabelsLike, SceneLike
 
@@ -119,18 +118,18 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         """
         from hsi.core.reading_options import SceneOptions
         from hsi.workflows.denoise import denoise_inputs
-        from hsi.workflows.fit import check_names, fit_run, split_labels
+        from hsi.workflows.fit import check_names, fit, split_labels
         from hsi.workflows.inputs import prepare_inputs
-        from hsi.workflows.provenance import Stopwatch
+        from hsi.workflows.provenance import StageTimer
 
         settings = self._settled()
         check_names(settings)
-        listener = listener_for(self.progress)
-        with listening(listener):
+        listener = reporter_for(self.progress)
+        with report_to(listener):
             scene = open_any_scene(X, SceneOptions())
             inputs = prepare_inputs(scene, self._labels(y, scene, X), SceneOptions())
-            inputs = denoise_inputs(inputs, settings, Stopwatch())
-            run = fit_run(inputs, settings, split_labels(inputs, settings), Stopwatch())
+            inputs = denoise_inputs(inputs, settings, StageTimer())
+            run = fit(inputs, settings, split_labels(inputs, settings), StageTimer())
         dtype = getattr(y, "dtype", np.dtype(np.int64))
         self._remember(run.bundle, dtype if dtype.kind in "iu" else np.dtype(np.int64))
         self.history_ = run.fitted.history
@@ -191,13 +190,13 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         Raises :class:`OutputError` where the file exists (unless ``overwrite``) or cannot be written.
         """
         from hsi.core.files import write_atomically
-        from hsi.inference.model_file import save_bundle
+        from hsi.inference.model_file import save_model
         from hsi.workflows.run_folder import check_free_file
 
         check_is_fitted(self)
         check_free_file(Path(path), overwrite)
         with write_atomically(Path(path)) as part:
-            save_bundle(part, self.bundle_)
+            save_model(part, self.bundle_)
         return Path(path)
 
     @classmethod
@@ -207,9 +206,9 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         Its parameters are what the training came to. Raises :class:`BundleError` for a file that is no model, and
         :class:`UsageError` where ``background`` is one of its classes.
         """
-        from hsi.inference.model_file import load_bundle
+        from hsi.inference.model_file import load_model
 
-        bundle = load_bundle(Path(path))
+        bundle = load_model(Path(path))
         if background in bundle.table.ids:
             raise UsageError(f"background={background} is a class of {path}: choose another")
         values = _differences(bundle.settings)
@@ -220,7 +219,7 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         return found
 
     def _settled(self) -> Settings:
-        from hsi.workflows.resolve import is_comparator, settle
+        from hsi.workflows.resolve import is_baseline, resolve_settings
 
         given = {dotted: getattr(self, name) for name, dotted in PARAMETERS.items()}
         given = {dotted: value for dotted, value in given.items() if value is not None}
@@ -233,9 +232,9 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             seed = check_random_state(seed).randint(2**31)
         rule = {} if "split.rule" in others else {"split.rule": "all"}
         settings = load_settings(None, {**rule, **others, **given, "seed": int(seed)})
-        if is_comparator(settings):
-            raise UsageError(f"model='{self.model}' is a comparator and no network: hsi.classify(model=…) maps with it")
-        return settle(settings)
+        if is_baseline(settings):
+            raise UsageError(f"model='{self.model}' is a baseline and no network: hsi.classify(model=…) maps with it")
+        return resolve_settings(settings)
 
     def _labels(self, y: LabelsLike, scene: Scene, X: SceneLike) -> LabelMap:
         """Labels of a scene; ``background`` is for arrays, since files and label maps say what theirs is."""
@@ -248,7 +247,7 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             raise LabelError(f"background={self.background} is a class of these labels: choose another background")
         return labels
 
-    def _remember(self, bundle: Bundle, dtype: np.dtype[Any]) -> None:
+    def _remember(self, bundle: SavedModel, dtype: np.dtype[Any]) -> None:
         self.bundle_ = bundle
         self.classes_: NDArray[Any] = np.array(bundle.table.ids, dtype)
         self.class_names_ = bundle.table.names
@@ -259,11 +258,11 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     def _mapped(self, X: SceneLike, probabilities: bool) -> MapArrays:
         from hsi.core.devices import resolve_device
         from hsi.core.reading_options import SceneOptions
-        from hsi.inference.map_arrays import map_arrays
+        from hsi.inference.predict import map_arrays
 
         check_is_fitted(self)
         match = self._matched(open_any_scene(X, SceneOptions()))
-        with listening(listener_for(self.progress)):
+        with report_to(reporter_for(self.progress)):
             return map_arrays(self.bundle_, match, device=resolve_device(self.device), probabilities=probabilities)
 
     def _matched(self, scene: Scene) -> BandMatch:

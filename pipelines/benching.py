@@ -67,7 +67,7 @@ class Prepared:
         from hsi.io import open_labels, open_scene
         from hsi.preprocessing.reducers import fit_reducer, reduce_cube
         from hsi.settings import ReducerSettings
-        from hsi.splits import make_split, parse_amount
+        from hsi.splits import make_split, parse_sample_size
 
         scene = open_scene(path)
         labels = open_labels(None, scene)
@@ -76,7 +76,7 @@ class Prepared:
         reducer = fit_reducer(scene, ReducerSettings(name="pca", components=sizes.components), valid)
         self.components: NDArray[np.float32] = reduce_cube(cube, reducer, valid)
         self.codes, self.classes = labels.codes(), len(labels.table)
-        self.train = make_split(labels, train=parse_amount("10%"), seed=0).train
+        self.train = make_split(labels, train=parse_sample_size("10%"), seed=0).train
 
 
 def measure(path: Path | None, names: tuple[str, ...], sizes: Sizes, *, device: str, scratch: Path) -> dict[str, Any]:

@@ -13,20 +13,20 @@ from .cli_support.terminal import say
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hsi.inference.predict import MapOptions
+    from hsi.inference.map_files import MapOptions
 
 
 def layer_files(out: Path, options: MapOptions) -> list[Path]:
     """The rasters that a map with these options consists of, the map first."""
-    from hsi.inference.predict import sibling
+    from hsi.inference.map_files import layer_path
 
     kinds = {"confidence": True, "probabilities": options.probabilities, "novelty": options.novelty}
-    return [out, *(sibling(out, kind) for kind, wanted in kinds.items() if wanted)]
+    return [out, *(layer_path(out, kind) for kind, wanted in kinds.items() if wanted)]
 
 
 def older_files(out: Path) -> list[Path]:
     """What a map of this name may have had beside it; with another map it would be wrong."""
-    from hsi.inference.predict import MapOptions
+    from hsi.inference.map_files import MapOptions
 
     layers = layer_files(out, MapOptions(probabilities=True, novelty=True))[1:]
     return [*layers, map_report(out)] if out.exists() else []
@@ -39,10 +39,10 @@ def map_report(map_path: Path) -> Path:
 
 def confidence_beside(map_path: Path) -> Path | None:
     """The confidence that ``hsi predict`` or ``hsi classify`` wrote with a map, unless the map was smoothed since."""
-    from hsi.inference.predict import sibling
+    from hsi.inference.map_files import layer_path
 
     smooth = record_of(map_path).get("smooth")
-    beside = sibling(map_path, "confidence")
+    beside = layer_path(map_path, "confidence")
     path = beside if beside.is_file() else of_run(map_path, "confidence.tif")
     if path and smooth:
         say("confidence", f"not compared: the map was smoothed ({smooth}), which its confidence knows nothing of")

@@ -9,19 +9,17 @@ from typing import Any
 import click
 
 from hsi.workflows.classify import asked_for, classify, run_name
-from hsi.workflows.fit import check_names
+from hsi.workflows.fit import check_names, repeatable
 from hsi.workflows.inputs import read_inputs
-from hsi.workflows.learning import repeatable
-from hsi.workflows.provenance import Stopwatch
-from hsi.workflows.resolve import detail_settings, settle
-from hsi.workflows.resume import Keeping
+from hsi.workflows.provenance import StageTimer
+from hsi.workflows.resolve import detail_settings, resolve_settings
+from hsi.workflows.resume import CheckpointPolicy
 from hsi.workflows.run_folder import check_free, run_folder
 
 from .cli_support.help import Command
 from .cli_support.input_options import LabelOptions, SceneOptions, label_options, scene_options
 from .cli_support.options import overrides_of, resume_options, setting_options
 from .cli_support.results import show_accuracy, show_written
-from .cli_support.torchrun import own_place, training_group
 
 EPILOG = """\b
 Examples:
@@ -73,20 +71,18 @@ def command(
     out = out or Path("runs") / scene_path.stem / run_name(settings)
     check_free(out, overwrite, resume)
     asked = asked_for(settings, scene_options, label_options)
-    watch = Stopwatch()
+    watch = StageTimer()
     with watch.stage("import"):
-        settings = settle(settings)
+        settings = resolve_settings(settings)
         check_names(settings)
     detail_settings(settings)
     with watch.stage("read"):
         inputs = read_inputs(scene_path, scene_options, label_options)
     with (
-        training_group(settings, resume) as settings,
-        own_place(out) as place,
-        run_folder(place, overwrite, resume) as work,
+        run_folder(out, overwrite, resume) as work,
         repeatable(settings),
     ):
-        keeping, told = Keeping(work, checkpoint_every), ["hsi", *sys.argv[1:]]
+        keeping, told = CheckpointPolicy(work, checkpoint_every), ["hsi", *sys.argv[1:]]
         report = classify(inputs, settings, keeping, watch, told, asked, figures)
     show_accuracy(report)
     show_written(out)

@@ -12,16 +12,15 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from hsi.core.events import listening
-from hsi.core.interrupts import ending_interrupts, exit_code
-from hsi.errors import HelpedError, HsiError, UnknownNameError
+from hsi.core.events import report_to
+from hsi.core.interrupts import exit_code, interrupts_on_termination
+from hsi.errors import HsiError, UnknownNameError
 from hsi.version import __version__
 
 from .cli_support import verbosity
 from .cli_support.help import Command
 from .cli_support.listening import Terminal
 from .cli_support.plain import plain
-from .cli_support.torchrun import check_command, is_helper, launched
 
 # shown by --help without importing what they need
 COMMANDS = {
@@ -37,7 +36,7 @@ COMMANDS = {
     "fetch": "Get a benchmark scene by name.",
     "inspect": "Say what is in a file: shape, bands, classes, bad pixels, memory.",
     "bench": "Measure mapping, training and memory on this machine.",
-    "models": "List the networks and comparators that --model takes.",
+    "models": "List the networks and baselines that --model takes.",
     "doctor": "Say what this installation has and can do.",
     "completion": "Print a script for completion in bash, zsh or fish.",
 }
@@ -88,15 +87,8 @@ class LazyGroup(Command, click.Group):
 
 @click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="hsi")
-@click.pass_context
-def cli(context: click.Context) -> None:
+def cli() -> None:
     """Land-cover maps and believable accuracy tables from hyperspectral cubes."""
-    if launched():
-        from .cli_support.terminal import hush
-
-        check_command(str(context.invoked_subcommand))
-        if is_helper():
-            hush()
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -110,9 +102,9 @@ def main(arguments: list[str] | None = None) -> None:
         given.append("--help")
     verbosity.reset()
     try:
-        with warnings.catch_warnings(), listening(Terminal()):
+        with warnings.catch_warnings(), report_to(Terminal()):
             warnings.showwarning = _warn_in_one_line
-            with ending_interrupts():
+            with interrupts_on_termination():
                 code = cli.main(args=given, prog_name="hsi", standalone_mode=False)
     except click.ClickException as error:
         if debug:
@@ -126,8 +118,6 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except HelpedError:
-        sys.exit(0)
     except HsiError as error:
         if debug:
             raise

@@ -42,7 +42,7 @@ Examples:
 @click.option(
     "--models",
     shell_complete=completes(model_names, listed=True),
-    help="With a SCENE: the networks and comparators to compare, with commas between them.",
+    help="With a SCENE: the networks and baselines to compare, with commas between them.",
 )
 @click.option("--seeds", help="How many seeds, from 0 on, or a list: 0,3,7. [default: 5, or what EXPERIMENT says]")
 @click.option("--only", metavar="ROWS", help="Rows to run and show, with commas between them. [default: all]")
@@ -79,7 +79,7 @@ def command(
 
     EXPERIMENT is a YAML file of rows and splits, or the name of one that comes with hsi; with a SCENE, --models are the
     rows, and all other options are those of 'hsi classify'. --epochs and other settings of networks are then for the
-    networks alone where there are comparators beside them.
+    networks alone where there are baselines beside them.
 
     Each run is an 'hsi classify' in its own folder in OUT/runs. Finished runs are not run again unless settings, data
     or the version of hsi changed, so the same command goes on after an interrupt. Tables are made anew each time.

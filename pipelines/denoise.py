@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hsi.preprocessing.denoisers.denoiser import Denoising
+from hsi.preprocessing.denoisers.denoiser import DenoisingResult
 from hsi.report.html.denoising import denoising_tables
-from hsi.report.html.provenance import denoising_facts
+from hsi.report.html.provenance import denoising_provenance
 from hsi.workflows.denoise import check_denoising, fit_denoising
 from hsi.workflows.inputs import bad_pixels, check_usable, choose_input_bands, open_input_scene, survey_bands
-from hsi.workflows.provenance import Stopwatch, hash_inputs, machine, peak_memory, versions
-from hsi.workflows.run_folder import check_free_file
-from hsi.workflows.unfinished import unfinished_files
+from hsi.workflows.provenance import StageTimer, hash_inputs, machine, peak_memory, versions
+from hsi.workflows.run_folder import check_free_file, unfinished_files
 
 from .cli_support.completion import COMPLETED
 from .cli_support.help import Command
@@ -25,8 +24,8 @@ from .cli_support.input_options import SceneOptions, cube_options
 from .cli_support.terminal import progress, say, warn
 
 if TYPE_CHECKING:
-    from hsi.core.scene import Scene, Survey
-    from hsi.preprocessing.bands import BandChoice
+    from hsi.core.scene import PixelSurvey, Scene
+    from hsi.preprocessing.bands import BandSelection
     from hsi.settings import DenoisingSettings
 
 EPILOG = """\b
@@ -84,7 +83,7 @@ def command(
     limit = parse_memory(max_memory) if max_memory else resident_memory() + free_memory() // 2
     job = prepare(scene_path, scene_options)
     rows, budget = plan_rows(job.scene, limit)
-    watch = Stopwatch()
+    watch = StageTimer()
     with unfinished_files(out, resume=False, overwrite=overwrite) as work:
         with watch.stage("learn"):
             done = fit_denoising(job.used, job.survey.valid, settings, seed, device or "auto")
@@ -104,8 +103,8 @@ class Job:
 
     scene: Scene
     used: Scene
-    survey: Survey
-    bands: BandChoice
+    survey: PixelSurvey
+    bands: BandSelection
 
 
 def denoising_settings(given: dict[str, Any], device: str | None) -> DenoisingSettings:
@@ -156,7 +155,7 @@ def plan_rows(scene: Scene, limit: int) -> tuple[int, int]:
     return rows, budget
 
 
-def write_cube(path: Path, job: Job, done: Denoising, rows: int, budget: int, advance: Any) -> None:
+def write_cube(path: Path, job: Job, done: DenoisingResult, rows: int, budget: int, advance: Any) -> None:
     """Write the cube, ``rows`` rows at a time; only chosen bands of valid pixels are others than in the file."""
     import rasterio
 
@@ -173,7 +172,7 @@ def write_cube(path: Path, job: Job, done: Denoising, rows: int, budget: int, ad
             advance(row + block.height, scene.height)
 
 
-def write_report(path: Path, job: Job, done: Denoising, watch: Stopwatch) -> None:
+def write_report(path: Path, job: Job, done: DenoisingResult, watch: StageTimer) -> None:
     """The record and the page beside the cube, whose pictures are read from what was written."""
     from hsi.io import open_scene
     from hsi.io.cubes import cube_files
@@ -186,16 +185,16 @@ def write_report(path: Path, job: Job, done: Denoising, watch: Stopwatch) -> Non
         title=job.scene.name,
         kind="Denoising",
         lead=f"{len(done.numbers)} of {len(job.scene.bands)} bands cleaned with {done.denoiser.title}",
-        facts=denoising_facts(record),
+        facts=denoising_provenance(record),
         tables=[denoising_tables(done, after)],
         files=sorted({*(file.name for file in cube_files(path)), path.with_suffix(".json").name}),
     )
     write_report_page(path.with_suffix(".html"), report)
 
 
-def describe(job: Job, done: Denoising, watch: Stopwatch) -> dict[str, Any]:
+def describe(job: Job, done: DenoisingResult, watch: StageTimer) -> dict[str, Any]:
     """What was done and how well: the record beside the cube."""
-    from hsi.io.formats.remote import is_remote
+    from hsi.io.formats.gdal import is_remote
 
     source = job.scene.source
     assert source is not None, "opened from a file"

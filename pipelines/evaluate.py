@@ -233,7 +233,7 @@ def estimate(pair: Pair, design: Design, seen: int) -> dict[str, Any]:
     """Accuracy and areas of the whole map from a random sample of it; doubts that it is one are warned of."""
     from hsi.accuracy.area_estimation import estimate_map
     from hsi.accuracy.sample_checks import ReferencePixels, sampling_doubts
-    from hsi.core.areas import pixel_hectares
+    from hsi.core.georeference import pixel_hectares
 
     classes = len(pair.table)
     strata = np.where(pair.mapped.labelled, np.where(pair.found < 0, classes, pair.found), -1)
@@ -272,10 +272,10 @@ def class_codes(table: ClassTable, reference: LabelMap) -> list[int]:
     that the map does not know.
     """
     from hsi.errors import LabelError
-    from hsi.io.map_sidecars import printable
+    from hsi.io.geotiff import printable_name
 
     def key(name: str) -> str:
-        return " ".join(printable(name).split()).casefold()
+        return " ".join(printable_name(name).split()).casefold()
 
     theirs = reference.table
     ours = [key(name) for name in table.names]

@@ -19,10 +19,9 @@ from .cli_support.terminal import new_table, progress, say, show, warn
 from .predict import open_input_mask, refuse_band_choices
 
 if TYPE_CHECKING:
-    from hsi.inference.deployed import Deployed, Shape, Values
-    from hsi.inference.export import Format
+    from hsi.inference.export import ExportedNetwork, Format, Shape, Values
     from hsi.inference.export_check import Check
-    from hsi.inference.model_file import Bundle
+    from hsi.inference.model_file import SavedModel
 
 FORMATS, SHAPES, VALUES = ("onnx", "torchscript"), ("patch", "tile"), ("bands", "components")
 NETWORK, INT8 = "saved network, float32", "int8 weights"
@@ -75,21 +74,20 @@ def command(
     gets its name.
     """
     from hsi.errors import UsageError
-    from hsi.inference.deployed import Deployed
-    from hsi.inference.export import need_onnx
-    from hsi.inference.model_file import load_bundle
+    from hsi.inference.export import ExportedNetwork, need_onnx
+    from hsi.inference.model_file import load_model
 
     check_request(form, int8, check, label_options, scene_options, out)
     check_free_file(out, overwrite)
     if form == "onnx":
         need_onnx()
-    bundle = load_bundle(model_path)
+    bundle = load_model(model_path)
     if bundle.denoiser:
         raise UsageError(
             f"{model_path} cleans its scene with {bundle.denoiser.name} first, which no exported file does: map with "
             "'hsi predict', or train it without --denoise"
         )
-    deployed = Deployed(bundle, cast("Shape", shape), cast("Values", values))
+    deployed = ExportedNetwork(bundle, cast("Shape", shape), cast("Values", values))
     with tempfile.TemporaryDirectory() as folder:
         files = write(deployed, bundle, cast("Format", form), out, int8, Path(folder))
         checked = check_on(check, files, deployed, bundle, label_options, scene_options) if check else None
@@ -118,12 +116,11 @@ def check_request(
 
 
 def write(
-    deployed: Deployed, bundle: Bundle, form: Format, out: Path, int8: bool, folder: Path
+    deployed: ExportedNetwork, bundle: SavedModel, form: Format, out: Path, int8: bool, folder: Path
 ) -> dict[str, tuple[Path, Format]]:
     """Write ``out``, and return the files that there are by their names; with ``int8`` the exact one is temporary."""
     from hsi.core.files import write_atomically
-    from hsi.inference.deployed import describe_deployed
-    from hsi.inference.export import export, quantise
+    from hsi.inference.export import describe_deployed, export, quantise
 
     facts = describe_deployed(bundle, deployed.shape, "bands" if deployed.folds else "components")
     with progress("export", "steps") as advance:
@@ -144,8 +141,8 @@ def write(
 def check_on(
     path: Path,
     files: Mapping[str, tuple[Path, Format]],
-    deployed: Deployed,
-    bundle: Bundle,
+    deployed: ExportedNetwork,
+    bundle: SavedModel,
     labels: LabelOptions,
     scene: SceneOptions,
 ) -> Check:
@@ -165,7 +162,9 @@ def check_on(
         return check_files(deployed, bundle.reducer, runs, match, truth, bundle.table.ids, advance)
 
 
-def say_written(files: Mapping[str, tuple[Path, Format]], deployed: Deployed, bundle: Bundle, form: str) -> None:
+def say_written(
+    files: Mapping[str, tuple[Path, Format]], deployed: ExportedNetwork, bundle: SavedModel, form: str
+) -> None:
     """What goes in, what comes out, and how large the files are."""
     kind = "bands" if deployed.folds else "components"
     window = deployed.network.window

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hsi.preprocessing.bands import ranges
+from hsi.preprocessing.bands import format_ranges
 from hsi.workflows.inputs import (
     bad_pixels,
     choose_input_bands,
@@ -25,8 +25,8 @@ from .cli_support.terminal import say, say_wrapped, short_name, show
 
 if TYPE_CHECKING:
     from hsi.core.labels import LabelMap
-    from hsi.core.scene import Scene, Survey
-    from hsi.preprocessing.bands import BandChoice
+    from hsi.core.scene import PixelSurvey, Scene
+    from hsi.preprocessing.bands import BandSelection
 
 # what hsi classify does unless told otherwise, for the estimate of memory
 COMPONENTS, WINDOW = 30, 25
@@ -92,14 +92,14 @@ def say_scene(scene: Scene, known_as: str | None) -> None:
         say("nodata", f"{scene.nodata:.10g}")
 
 
-def say_survey(bands: BandChoice, survey: Survey) -> None:
+def say_survey(bands: BandSelection, survey: PixelSurvey) -> None:
     """What one pass over all pixels found."""
     usable = survey.invalid < survey.valid.size
     say("values", f"{survey.minimum:.6g} to {survey.maximum:.6g}" if usable else "no pixel can be used")
     total = f"{survey.valid.size:,}"
     say_wrapped("bad pixels", bad_pixels(survey) if survey.invalid else f"none of {total}")
     for reason, numbers in bands.to_dict()["dropped"].items():
-        say_wrapped("bad bands", f"{len(numbers)} {reason} (counted from 1): {ranges(numbers)}")
+        say_wrapped("bad bands", f"{len(numbers)} {reason} (counted from 1): {format_ranges(numbers)}")
     if not bands.dropped:
         say("bad bands", "none")
 
@@ -135,7 +135,7 @@ def say_labels(labels: LabelMap) -> None:
     show(table)
     few = [number for number, count in counts.items() if count < FEW_PIXELS]
     if few:
-        text = f"ids with fewer than {FEW_PIXELS} pixels, too few to train and test on: {ranges(few)}"
+        text = f"ids with fewer than {FEW_PIXELS} pixels, too few to train and test on: {format_ranges(few)}"
         say_wrapped("few pixels", text)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 import hsi
-from hsi.core.interrupts import ending_interrupts
+from hsi.core.interrupts import interrupts_on_termination
 from hsi.workflows.provenance import usable_cores
 
 LOOK_SECONDS = 0.05
@@ -56,7 +56,7 @@ def run_jobs(jobs: Sequence[Job], slots: int, threads: int, ended: Ended, change
     """
     waiting, running = deque(jobs), list[_Started]()
     environment = _environment(threads)
-    with ending_interrupts():  # processes of other sessions would go on without it
+    with interrupts_on_termination():  # processes of other sessions would go on without it
         try:
             while waiting or running:
                 while waiting and len(running) < slots:

@@ -37,7 +37,7 @@ Examples:
 )
 @click.option("--classes", type=AT_LEAST_ONE, default=16, show_default=True, help="Classes to count for.")
 def command(components: int | None, window: int | None, classes: int) -> None:
-    """List the networks and comparators that --model takes.
+    """List the networks and baselines that --model takes.
 
     With each network come its weights, its multiply-adds a pixel (patch: every window goes through all of it; dense:
     the windows of a large scene share the trunk), batch norm (bn) and attention, and where it comes from.
@@ -64,20 +64,20 @@ def command(components: int | None, window: int | None, classes: int) -> None:
     if len(refused) == table.row_count:
         raise refused[0]
     show(table)
-    show_comparators()
+    show_baselines()
 
 
 def counted(name: str, sizes: dict[str, int], classes: int, refused: list[UsageError]) -> tuple[str, str, str]:
     """Parameters and multiply-adds in both modes; a network that cannot take the sizes is ``refused``."""
     from hsi.errors import UsageError
-    from hsi.models import build_model, count_parameters, count_work
+    from hsi.models import build_model, count_flops, count_parameters
 
     try:
         model = build_model(name, **sizes, classes=classes)
     except UsageError as error:
         refused.append(error)
         return "too small", "", ""
-    work = count_work(model)
+    work = count_flops(model)
     return f"{count_parameters(model):,}", in_millions(work.patch), in_millions(work.dense)
 
 
@@ -109,13 +109,13 @@ def told(entry: ModelEntry, components: int | None) -> str:
     return f"{entry.components or COMPONENTS} components"
 
 
-def show_comparators() -> None:
-    """A table of the comparators: what they look at, their method and its source."""
-    from hsi.baselines import COMPARATORS
+def show_baselines() -> None:
+    """A table of the baselines: what they look at, their method and its source."""
+    from hsi.baselines import BASELINES
 
-    table = new_table("\ncomparators from scikit-learn and spectral, for 'hsi classify'")
+    table = new_table("\nbaselines from scikit-learn and spectral, for 'hsi classify'")
     for column in ("model", "input", "method", "doi"):
         table.add_column(column, no_wrap=True)
-    for name, entry in COMPARATORS.items():
+    for name, entry in BASELINES.items():
         table.add_row(name, entry.sees, entry.title, entry.source.removeprefix("doi:"))
     show(table)

@@ -12,8 +12,8 @@ import yaml
 from hsi.workflows.fit import check_names, given_files
 from hsi.workflows.inputs import open_input_labels, open_input_scene
 from hsi.workflows.provenance import hash_files, hash_inputs
-from hsi.workflows.resolve import settle
-from hsi.workflows.unfinished import hidden_folder
+from hsi.workflows.resolve import resolve_settings
+from hsi.workflows.run_folder import hidden_folder
 
 from .cli_support.input_options import LabelOptions, SceneOptions
 from .cli_support.terminal import say
@@ -135,7 +135,7 @@ def _settled(run: PlannedRun, where: str) -> Settings:
     from hsi.errors import ConfigError, UsageError
 
     try:
-        settings = settle(run.settings)
+        settings = resolve_settings(run.settings)
         check_names(settings)
     except UsageError as error:
         raise ConfigError(f"{where}: row '{run.row}', split '{run.split}': {error}") from None

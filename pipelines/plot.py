@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hsi.report.figures.names import COMPARISON_FIGURES, RUN_FIGURES
+from hsi.report.figures.run import COMPARISON_FIGURES, RUN_FIGURES
 from hsi.workflows.provenance import hash_files
 from hsi.workflows.run_folder import check_free_file
 
@@ -19,7 +19,7 @@ from .cli_support.terminal import progress, say, warn
 if TYPE_CHECKING:
     from hsi.core.scene import Scene
     from hsi.report.figures import RunFigures
-    from hsi.report.records import RunTold
+    from hsi.report.records import RunRecord
 
 OF_SCENE = ("false_colour", "spectra")  # drawn from the scene itself, which is not in the run's folder
 EPILOG = """\b
@@ -72,8 +72,7 @@ def command(run: Path, names: tuple[str, ...], kind: str, out: Path | None, over
 def plot_comparison(run: Path, names: Sequence[str], kind: str, out: Path, overwrite: bool) -> list[Path]:
     """Draw the figures of a comparison; raises :class:`UsageError` for one that it has nothing to draw from."""
     from hsi.errors import UsageError
-    from hsi.experiments.comparison_figure import ComparisonTold, comparison_figure, stored_boxes
-    from hsi.experiments.figures import known_costs, pareto_figure
+    from hsi.experiments.figures import ComparisonTold, comparison_figure, known_costs, pareto_figure, stored_boxes
     from hsi.report.figures.style import write_figure
     from hsi.report.records import read_record
 
@@ -127,11 +126,11 @@ def read_run(run: Path, names: Collection[str]) -> RunFigures:
     A scene that is gone or has changed is an error for figures that are named, and else a warning.
     """
     from hsi.errors import HsiError
-    from hsi.report.figures.run_figures import figures_of_run
-    from hsi.report.records import AccuracyTold, RunTold, read_record
+    from hsi.report.figures.run import figures_of_run
+    from hsi.report.records import AccuracyRecord, RunRecord, read_record
 
-    record = read_record(run / "run.json", RunTold)
-    report = read_record(run / "accuracy.json", AccuracyTold).model_dump()
+    record = read_record(run / "run.json", RunRecord)
+    report = read_record(run / "accuracy.json", AccuracyRecord).model_dump()
     told = record.inputs
     title = told.title or told.recognised_as or Path(told.scene).stem
     wanted = [name for name in OF_SCENE if not names or name in names]
@@ -149,11 +148,11 @@ def read_run(run: Path, names: Collection[str]) -> RunFigures:
     return figures_of_run(run, report, title=title, history=history, **of_scene)
 
 
-def open_scene_of(run: Path, record: RunTold) -> Scene:
+def open_scene_of(run: Path, record: RunRecord) -> Scene:
     """The scene of a run; raises :class:`UsageError` when it is not there any more or is not what it was."""
     from hsi.errors import UsageError
     from hsi.io import files_of, open_scene
-    from hsi.report.figures.run_figures import scene_of_run
+    from hsi.report.figures.run import scene_of_run
 
     inputs = record.inputs
     path = Path(inputs.scene)
@@ -168,7 +167,7 @@ def open_scene_of(run: Path, record: RunTold) -> Scene:
 def look_at(scene: Scene, run: Path, report: Mapping[str, Any], wanted: Collection[str]) -> dict[str, Any]:
     """False colour and spectra of the scene, as far as they are wanted."""
     from hsi.report.figures import false_colour
-    from hsi.report.figures.run_figures import has_truth, table_of, training_spectra, usable_pixels_of
+    from hsi.report.figures.run import has_truth, table_of, training_spectra, usable_pixels_of
 
     table, found = table_of(run, report), dict[str, Any]()
     if "false_colour" in wanted:

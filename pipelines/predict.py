@@ -14,10 +14,9 @@ import click
 
 from hsi.workflows.inputs import open_input_scene
 from hsi.workflows.outputs import areas_of, cut_as_before
-from hsi.workflows.provenance import Stopwatch, hash_files, peak_memory, versions
+from hsi.workflows.provenance import StageTimer, hash_files, peak_memory, versions
 from hsi.workflows.resume import hash_array
-from hsi.workflows.run_folder import check_free_file
-from hsi.workflows.unfinished import Unfinished, check_unfinished, unfinished_files, was_placing
+from hsi.workflows.run_folder import WorkDirectory, check_free_file, check_unfinished, unfinished_files, was_placing
 
 from .beside import layer_files, map_report, older_files
 from .cli_support.cluster_options import ClusterOptions, cluster_options
@@ -37,9 +36,9 @@ if TYPE_CHECKING:
     from hsi.core.events import Advance
     from hsi.core.memory import MemoryPlan
     from hsi.core.scene import Scene
-    from hsi.inference.model_file import Bundle
-    from hsi.inference.predict import MapOptions, MapSummary
-    from hsi.inference.resume import PartialMap
+    from hsi.inference.map_files import MapOptions, MapSummary
+    from hsi.inference.model_file import SavedModel
+    from hsi.inference.resume import StripCache
     from hsi.preprocessing.band_matching import BandMatch
 
 ENGINES = ("auto", "dense", "patch")
@@ -120,8 +119,9 @@ def command(
     from hsi.core.devices import resolve_device
     from hsi.core.memory import parse_memory
     from hsi.errors import UsageError
-    from hsi.inference.model_file import load_bundle, match_scene
-    from hsi.inference.predict import MapOptions, plan_map
+    from hsi.inference.map_files import MapOptions
+    from hsi.inference.model_file import load_model, match_scene
+    from hsi.inference.predict import plan_map
     from hsi.inference.smoothing import parse_smoothing
     from hsi.models import choose_engine
 
@@ -134,7 +134,7 @@ def command(
     check_cluster(cluster, block_timeout)
     limit = parse_memory(max_memory) if max_memory else usual_limit(cluster)
     place = resolve_device(device)
-    bundle = load_bundle(model_path)
+    bundle = load_model(model_path)
     choose_engine(engine, bundle.model)
     asked = {"symmetries": symmetries, "blend": blend}
     stored = bundle.settings.mapping.model_dump(include=set(asked))
@@ -150,7 +150,7 @@ def command(
             "blurs: for scenes of other sensors, train the model with --reducer pca"
         )
     job = Job(bundle, match, options, plan_map(bundle, match, options, limit), place, usable)
-    watch, sums = Stopwatch(), hash_files([model_path])
+    watch, sums = StageTimer(), hash_files([model_path])
     with staged(out, resume, overwrite) as work:
         job, partial = begin_map(work, job, map_facts(job, sums), bool(max_memory))
         say_plan(job, limit)
@@ -175,7 +175,7 @@ def command(
 class Job:
     """A model, the scene that it maps, and how."""
 
-    bundle: Bundle
+    bundle: SavedModel
     match: BandMatch
     options: MapOptions
     plan: MemoryPlan
@@ -223,7 +223,7 @@ def open_input_mask(scene: Scene, options: SceneOptions) -> NDArray[np.bool_] | 
 
 
 @contextmanager
-def staged(out: Path, resume: bool, overwrite: bool) -> Iterator[Unfinished]:
+def staged(out: Path, resume: bool, overwrite: bool) -> Iterator[WorkDirectory]:
     """Work on a map; its files move to ``out``'s folder when the block ends well, and layers of an older map go.
 
     Raises :class:`OutputError` when they cannot be written.
@@ -234,7 +234,7 @@ def staged(out: Path, resume: bool, overwrite: bool) -> Iterator[Unfinished]:
             path.unlink(missing_ok=True)
 
 
-def begin_map(work: Unfinished, job: Job, facts: dict[str, Any], fixed: bool) -> tuple[Job, PartialMap]:
+def begin_map(work: WorkDirectory, job: Job, facts: dict[str, Any], fixed: bool) -> tuple[Job, StripCache]:
     """Where the strips of the map are kept, and the job with the map cut as before if it was begun before.
 
     Raises :class:`ResumeError` when it was begun with other ``facts``, :class:`UsageError` when the memory that was
@@ -242,16 +242,16 @@ def begin_map(work: Unfinished, job: Job, facts: dict[str, Any], fixed: bool) ->
     """
     from hsi.errors import ResumeError, UsageError
     from hsi.inference.predict import map_blocks
-    from hsi.inference.resume import PartialMap
+    from hsi.inference.resume import StripCache
 
     try:
         plan = cut_as_before(job.plan, work.strips)
         if fixed and (plan.rows > job.plan.rows or plan.tile > job.plan.tile):
             raise UsageError(f"--max-memory is less than {work.out} was begun with: give as much, or leave it out")
-        partial = PartialMap(work.strips, facts | {"rows": plan.rows, "tile": plan.tile})
+        partial = StripCache(work.strips, facts | {"rows": plan.rows, "tile": plan.tile})
     except ResumeError as error:
         work.start_anew(error)
-        plan, partial = job.plan, PartialMap(work.strips, facts | {"rows": job.plan.rows, "tile": job.plan.tile})
+        plan, partial = job.plan, StripCache(work.strips, facts | {"rows": job.plan.rows, "tile": job.plan.tile})
     if work.resume:
         rows = sum(
             block.height for block in map_blocks(job.bundle, job.match, job.options, plan) if block.row in partial.done
@@ -279,7 +279,7 @@ def scene_facts(scene: Scene) -> list[list[Any]]:
     Of a raster behind a network its name and its size in pixels.
     """
     from hsi.io import files_of
-    from hsi.io.formats.remote import is_remote, remote_name
+    from hsi.io.formats.gdal import is_remote, remote_name
 
     assert scene.source is not None, "opened from a file"
     if is_remote(scene.source):
@@ -288,16 +288,16 @@ def scene_facts(scene: Scene) -> list[list[Any]]:
     return [[path.name, stat.st_size, stat.st_mtime_ns] for path, stat in found]
 
 
-def map_strips(draft: Path, job: Job, partial: PartialMap, advance: Advance, farm: Farm | None) -> MapSummary:
+def map_strips(draft: Path, job: Job, partial: StripCache, advance: Advance, farm: Farm | None) -> MapSummary:
     """Map the scene into ``draft`` and the files beside it, here or on the workers of a ``farm``.
 
     Strips are taken from ``partial`` where they are done and kept there as they are.
     """
-    from hsi.inference.predict import write_map
+    from hsi.inference.predict import map_scene
 
     if farm:
         return map_on_workers(draft, job, partial, advance, farm)
-    return write_map(
+    return map_scene(
         draft, job.bundle, job.match, job.options, job.plan,
         device=job.device, usable=job.usable, progress=advance, partial=partial,
     )  # fmt: skip
@@ -340,7 +340,7 @@ def say_plan(job: Job, limit: int) -> None:
     say("memory", f"below {limit / 10**9:.2f} GB: {cut}")
 
 
-def describe(job: Job, summary: MapSummary, watch: Stopwatch) -> dict[str, Any]:
+def describe(job: Job, summary: MapSummary, watch: StageTimer) -> dict[str, Any]:
     """What was mapped and how: the record beside the map."""
     return {
         "command": ["hsi", *sys.argv[1:]],
@@ -361,7 +361,7 @@ def describe(job: Job, summary: MapSummary, watch: Stopwatch) -> dict[str, Any]:
     }
 
 
-def say_result(job: Job, summary: MapSummary, watch: Stopwatch, files: list[Path], reports: list[Path]) -> None:
+def say_result(job: Job, summary: MapSummary, watch: StageTimer, files: list[Path], reports: list[Path]) -> None:
     """Print speed, what is not on the map, and the files, the reports last."""
     pixels = job.match.scene.height * job.match.scene.width
     say("speed", f"{pixels:,} pixels in {watch.seconds['map']:.1f} s, peak memory {peak_memory() / 10**9:.2f} GB")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsi.core.events import Advance
-from hsi.report.html.provenance import comparison_facts, map_facts
+from hsi.report.html.provenance import comparison_provenance, map_provenance
 from hsi.workflows.html import REPORT, files_below, look_at, spectra_notes
 from hsi.workflows.provenance import hash_files, versions
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from hsi.core.scene import Scene
     from hsi.experiments.summary import Comparison
-    from hsi.inference.predict import MapSummary
+    from hsi.inference.map_files import MapSummary
     from hsi.report.html import MapView
 
     from .evaluate import Pair
@@ -44,7 +44,7 @@ def write_map_report(
         title=scene.name,
         kind="Map",
         lead=f"mapped with {record['model']}",
-        facts=map_facts(record),
+        facts=map_provenance(record),
         view=view,
         areas=record["areas"],
         files=sorted({*files_below(map_path.parent), map_path.with_suffix(".json").name} - {path.name}),
@@ -56,21 +56,21 @@ def write_map_report(
 def map_view(map_path: Path, scene: Scene, summary: MapSummary, rows: int, advance: Advance) -> MapView:
     """Map, confidence and false colour; class spectra are over the kept pixels of the scene by their mapped class."""
     from hsi.core.labels import codes_of
-    from hsi.inference.predict import sibling
+    from hsi.inference.map_files import layer_path
     from hsi.io.geotiff import nodata_value
-    from hsi.report.html import MapView, class_spectra_of_kept, read_thinned, view_step
+    from hsi.report.html import MapView, read_subsampled, sampled_class_spectra, view_step
 
     shape = (scene.height, scene.width)
     step = view_step(*shape)
-    ids = read_thinned(map_path, shape, step, lambda done, total: advance(done, total, "map"))
-    confidence = read_thinned(
-        sibling(map_path, "confidence"), shape, step, lambda done, total: advance(done, total, "confidence")
+    ids = read_subsampled(map_path, shape, step, lambda done, total: advance(done, total, "map"))
+    confidence = read_subsampled(
+        layer_path(map_path, "confidence"), shape, step, lambda done, total: advance(done, total, "confidence")
     )
     look = look_at(scene, ids != nodata_value(summary.table), step, advance, rows)
     every = look.spectra.step // step
     codes = codes_of(ids[::every, ::every], summary.table)
     of = "the spectra kept here of pixels mapped so"
-    classes = class_spectra_of_kept(look.spectra, codes, len(summary.table), of)
+    classes = sampled_class_spectra(look.spectra, codes, len(summary.table), of)
     return MapView(
         height=scene.height,
         width=scene.width,
@@ -90,7 +90,7 @@ def write_evaluation_report(
 ) -> None:
     """``report.html`` of ``hsi evaluate``: a map against a reference."""
     from hsi.io import files_of
-    from hsi.report.html import Facts, Report, write_report_page
+    from hsi.report.html import Provenance, Report, write_report_page
 
     sources = [source for source in (pair.mapped.source, pair.reference.source) if source]
     hashes = hash_files(file for source in sources for file in files_of(source))
@@ -99,7 +99,7 @@ def write_evaluation_report(
         title=map_path.name,
         kind="Accuracy of a map",
         lead=f"{report['model']} by {report['split']}",
-        facts=Facts(shlex.join(["hsi", *sys.argv[1:]]), {"Versions": versions()}, {}, hashes),
+        facts=Provenance(shlex.join(["hsi", *sys.argv[1:]]), {"Versions": versions()}, {}, hashes),
         view=evaluation_view(pair, map_path, confidence),
         accuracy=report,
         files=sorted(beside),
@@ -160,7 +160,7 @@ def write_comparison_report(path: Path, comparison: Comparison) -> None:
         title=comparison.title,
         kind="Comparison",
         lead=f"{len(comparison.finished)} runs of {len(comparison.splits[0].rows)} rows",
-        facts=comparison_facts(comparison.about, machine_texts(comparison)),
+        facts=comparison_provenance(comparison.about, machine_texts(comparison)),
         tables=(plot, *splits),
         files=[*files, *(p.relative_to(path.parent).as_posix() for p in runs if p.is_file())],
     )

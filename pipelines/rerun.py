@@ -12,12 +12,11 @@ import click
 
 from hsi.core.reading_options import LabelOptions, SceneOptions
 from hsi.workflows.classify import classify
-from hsi.workflows.fit import check_names, given_files
+from hsi.workflows.fit import check_names, given_files, repeatable
 from hsi.workflows.inputs import Inputs, read_inputs
-from hsi.workflows.learning import repeatable
-from hsi.workflows.provenance import Stopwatch, hash_inputs, machine, versions
-from hsi.workflows.resolve import settle
-from hsi.workflows.resume import Keeping, differing, listed
+from hsi.workflows.provenance import StageTimer, hash_inputs, machine, versions
+from hsi.workflows.resolve import resolve_settings
+from hsi.workflows.resume import CheckpointPolicy, differing, listed
 from hsi.workflows.run_folder import check_free, run_folder
 
 from .cli_support.help import Command
@@ -25,7 +24,7 @@ from .cli_support.options import resume_options
 from .cli_support.terminal import say, warn
 
 if TYPE_CHECKING:
-    from hsi.report.records import RunTold
+    from hsi.report.records import RunRecord
     from hsi.settings import Settings
 
 OPTIONS = {"scene": SceneOptions, "labels": LabelOptions}
@@ -60,9 +59,9 @@ def command(
     out = out or run.with_name(f"{run.name}-rerun")
     told = read_told(run)
     check_free(out, overwrite, resume)
-    watch = Stopwatch()
+    watch = StageTimer()
     with watch.stage("import"):
-        settings = settle(told.settings)
+        settings = resolve_settings(told.settings)
         check_names(settings)
     with watch.stage("read"):
         inputs = read_inputs(
@@ -70,7 +69,7 @@ def command(
         )
     changed = changed_since(told, inputs, settings)
     with run_folder(out, overwrite, resume) as work, repeatable(settings):
-        classify(inputs, settings, Keeping(work, checkpoint_every), watch, ["hsi", *sys.argv[1:]], told.asked)
+        classify(inputs, settings, CheckpointPolicy(work, checkpoint_every), watch, ["hsi", *sys.argv[1:]], told.asked)
     compare(run, out, changed)
 
 
@@ -83,7 +82,7 @@ class Told:
     scene: SceneOptions
     labels: LabelOptions
     asked: Mapping[str, Any]
-    record: RunTold
+    record: RunRecord
 
 
 def read_told(run: Path) -> Told:
@@ -93,13 +92,13 @@ def read_told(run: Path) -> Told:
     :class:`ConfigError` for settings that do not fit.
     """
     from hsi.errors import UsageError
-    from hsi.report.records import RunTold, read_record
+    from hsi.report.records import RunRecord, read_record
     from hsi.settings import Settings, validated
 
     path = run / "run.json"
     if not path.is_file():
         raise UsageError(f"{path}: no such file: give the folder of a run of hsi classify")
-    record = read_record(path, RunTold)
+    record = read_record(path, RunRecord)
     asked = record.asked or {}
     scene, labels = (_options(path, kind, asked.get(name)) for name, kind in OPTIONS.items())
     settings = validated(Settings, _told_whole(path, asked.get("settings")), str(path))

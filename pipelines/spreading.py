@@ -11,8 +11,8 @@ from .cli_support.terminal import say
 
 if TYPE_CHECKING:
     from hsi.core.events import Advance
-    from hsi.inference.predict import MapSummary
-    from hsi.inference.resume import PartialMap
+    from hsi.inference.map_files import MapSummary
+    from hsi.inference.resume import StripCache
 
     from .predict import Job
 
@@ -53,7 +53,7 @@ def usual_limit(cluster: ClusterOptions) -> int:
     return resident_memory() + free_memory() // (2 * (cluster.workers or 1))
 
 
-def map_on_workers(draft: Path, job: Job, partial: PartialMap, advance: Advance, farm: Farm) -> MapSummary:
+def map_on_workers(draft: Path, job: Job, partial: StripCache, advance: Advance, farm: Farm) -> MapSummary:
     """Map the scene into ``draft`` and the files beside it; ``partial`` has the strips that are done."""
     from hsi.cluster.predict import BLOCK_SECONDS, MapJob, shared_path, write_map_on
 

@@ -7,22 +7,19 @@ from typing import Any
 
 import click
 
-from hsi.workflows.comparators import refuse_to_train
+from hsi.workflows.classify import refuse_to_train
 from hsi.workflows.denoise import denoise_inputs
-from hsi.workflows.fit import Run, check_names, fit_run, split_labels
+from hsi.workflows.fit import FittedRun, check_names, fit, repeatable, split_labels
 from hsi.workflows.inputs import read_inputs
-from hsi.workflows.learning import repeatable
-from hsi.workflows.provenance import Stopwatch
-from hsi.workflows.resolve import settle
-from hsi.workflows.resume import Keeping
-from hsi.workflows.run_folder import check_free_file
-from hsi.workflows.unfinished import check_unfinished, unfinished_files
+from hsi.workflows.provenance import StageTimer
+from hsi.workflows.resolve import resolve_settings
+from hsi.workflows.resume import CheckpointPolicy
+from hsi.workflows.run_folder import check_free_file, check_unfinished, unfinished_files
 
 from .cli_support.help import Command
 from .cli_support.input_options import LabelOptions, SceneOptions, label_options, scene_options
 from .cli_support.options import overrides_of, resume_options, setting_options
 from .cli_support.terminal import say
-from .cli_support.torchrun import own_place, training_group
 
 EPILOG = """\b
 Examples:
@@ -66,18 +63,16 @@ def command(
     check_free_file(out, overwrite)
     check_unfinished(out, out, resume, overwrite)
     refuse_to_train(settings)
-    settings = settle(settings)
+    settings = resolve_settings(settings)
     check_names(settings)
     inputs = read_inputs(scene_path, scene_options, label_options)
-    watch = Stopwatch()
+    watch = StageTimer()
     with (
-        training_group(settings, resume) as settings,
-        own_place(out) as place,
-        unfinished_files(place, resume=resume, overwrite=overwrite) as work,
+        unfinished_files(out, resume=resume, overwrite=overwrite) as work,
         repeatable(settings),
     ):
         inputs = denoise_inputs(inputs, settings, watch, work.files)
-        run = fit_run(inputs, settings, split_labels(inputs, settings), watch, Keeping(work, checkpoint_every))
+        run = fit(inputs, settings, split_labels(inputs, settings), watch, CheckpointPolicy(work, checkpoint_every))
         save(work.files / out.name, run)
     last = run.fitted.history[run.fitted.epoch - 1]
     say(
@@ -88,10 +83,10 @@ def command(
     say("next", f"hsi predict {out} SCENE --out map.tif")
 
 
-def save(out: Path, run: Run) -> None:
+def save(out: Path, run: FittedRun) -> None:
     """Write the model file whole or not at all; raises :class:`OutputError`."""
     from hsi.core.files import write_atomically
-    from hsi.inference.model_file import save_bundle
+    from hsi.inference.model_file import save_model
 
     with write_atomically(out) as part:
-        save_bundle(part, run.bundle)
+        save_model(part, run.bundle)

@@ -17,7 +17,7 @@ import pytest
 import scipy.io
 
 from hsi.core.synthetic import make_scene, synthetic_georeference
-from tests.hsi import file_makers
+from tests.io import file_makers
 
 ROOT = Path(__file__).resolve().parent.parent
 IDS = np.array([0, 3, 7, 200, 300], np.uint16)  # background and four classes whose ids have gaps

@@ -19,11 +19,11 @@ import pytest
 import rasterio
 import scipy.io
 
-from hsi.baselines import COMPARATORS as REGISTERED
+from hsi.baselines import BASELINES as REGISTERED
 from hsi.core.synthetic import make_scene, synthetic_georeference
 from pipelines.cli import COMMANDS, cli
 from tests.conftest import ROOT, run_here
-from tests.hsi import file_makers
+from tests.io import file_makers
 
 pytest.importorskip("geopandas")
 pytest.importorskip("rioxarray")

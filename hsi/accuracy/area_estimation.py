@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from hsi.accuracy.disagreement import measure_disagreement
-from hsi.accuracy.intervals import LEVEL, Interval
+from hsi.accuracy.metrics import measure_disagreement
+from hsi.accuracy.statistics import CONFIDENCE_LEVEL, Interval
 from hsi.core.labels import ClassTable
 from hsi.errors import LabelError, UsageError
 
@@ -36,7 +36,7 @@ class Estimate:
     @property
     def interval(self) -> Interval:
         """Two-sided 95 % interval by the normal distribution, cut at 0 and 1."""
-        reach = float(ndtri((1 + LEVEL) / 2)) * self.standard_error
+        reach = float(ndtri((1 + CONFIDENCE_LEVEL) / 2)) * self.standard_error
         return max(0.0, self.value - reach), min(1.0, self.value + reach)
 
     def to_dict(self, scale: float = 1.0) -> dict[str, float]:

@@ -13,10 +13,41 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix as count_pairs
 
-from hsi.accuracy.disagreement import Disagreement, measure_disagreement
-from hsi.accuracy.intervals import LEVEL, Interval, wilson_interval
+from hsi.accuracy.statistics import CONFIDENCE_LEVEL, Interval, wilson_interval
 from hsi.core.labels import ClassTable
 from hsi.errors import LabelError
+
+
+@dataclass(frozen=True, eq=False)
+class Disagreement:
+    """Shares of all pixels: ``quantity`` and ``allocation`` add up to 1 less the overall accuracy.
+
+    ``quantity_of`` and ``allocation_of`` ``(C,)`` float64 belong to single classes. Each misplaced pixel is counted
+    for two classes, so they add up to twice the overall numbers.
+    """
+
+    quantity: float
+    allocation: float
+    quantity_of: NDArray[np.float64]
+    allocation_of: NDArray[np.float64]
+
+
+def measure_disagreement(matrix: NDArray[Any]) -> Disagreement | None:
+    """The :class:`Disagreement` in counts or shares ``(C, C)``, truth in rows or in columns; None of an empty matrix.
+
+    The matrix stands for the population: a sample drawn by class has to be weighted before (equation 1 of the paper).
+    """
+    total = matrix.sum()
+    if not total:
+        return None
+    missed, false = (matrix.sum(axis=axis) - matrix.diagonal() for axis in (1, 0))
+    quantity, allocation = np.abs(missed - false), 2 * np.minimum(missed, false)
+    return Disagreement(
+        quantity=float(quantity.sum() / 2 / total),
+        allocation=float(allocation.sum() / 2 / total),
+        quantity_of=quantity / total,
+        allocation_of=allocation / total,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +173,7 @@ class Accuracy:
             "absent_classes": list(self.absent_classes),
             "intervals": {
                 "method": "Wilson",
-                "level": LEVEL,
+                "level": CONFIDENCE_LEVEL,
                 "overall_accuracy": _as_list(self.overall_accuracy_interval),
             },
         }

@@ -1,4 +1,4 @@
-"""Paired tests between classifiers that were tested on the same pixels or over the same splits."""
+"""Confidence intervals and significance tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-LEVEL = 0.05
+SIGNIFICANCE_LEVEL = 0.05
 FEW_DISCORDANT = 25  # fewer discordant pixels than this are counted exactly
 DIGITS = 12  # differences of accuracies that are equal to so many decimals are ties
 
@@ -79,7 +79,7 @@ def smallest_signed_rank(pairs: int) -> float:
 
 def pairs_needed(tests: int) -> int:
     """How many pairs Wilcoxon's test needs to reach p < 0.05 after Holm's correction for so many tests at once."""
-    return math.floor(math.log2(tests / LEVEL) + 1) + 1
+    return math.floor(math.log2(tests / SIGNIFICANCE_LEVEL) + 1) + 1
 
 
 def holm(pvalues: Sequence[float]) -> list[float]:
@@ -90,3 +90,38 @@ def holm(pvalues: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(pvalues) - place) * pvalues[i]))
         corrected[i] = largest
     return corrected
+
+
+CONFIDENCE_LEVEL = 0.95
+
+Interval = tuple[float, float]
+
+
+def wilson_interval(correct: int, total: int) -> Interval | None:
+    """Two-sided 95 % score interval of a share (Wilson 1927, doi:10.1080/01621459.1927.10502953); None of nothing.
+
+    It treats pixels as independent draws. Neighbouring pixels are not, so the true interval is wider.
+    """
+    from scipy.stats import binomtest
+
+    if total == 0:
+        return None
+    found = binomtest(correct, total).proportion_ci(CONFIDENCE_LEVEL, method="wilson")
+    return float(found.low), float(found.high)
+
+
+def t_interval(values: Sequence[float]) -> Interval | None:
+    """Two-sided 95 % interval of the mean over runs (Student 1908, doi:10.1093/biomet/6.1.1); None for fewer than two.
+
+    ``values`` are those of runs with different seeds, taken as independent and roughly normal. Runs that draw from one
+    scene's labels share pixels, so it tells how far another seed may lie and not how far another scene may. It is
+    not cut at 0 or 1.
+    """
+    from scipy.stats import t
+
+    runs = np.asarray(values, np.float64)
+    if runs.size < 2:
+        return None
+    mean, error = float(runs.mean()), float(runs.std(ddof=1) / np.sqrt(runs.size))
+    reach = error * float(t.ppf((1 + CONFIDENCE_LEVEL) / 2, runs.size - 1))
+    return mean - reach, mean + reach

@@ -1,6 +1,6 @@
-"""Classifiers from well-kept libraries to compare networks with. One file here adds one to :data:`COMPARATORS`."""
+"""Classifiers from well-kept libraries to compare networks with. One file here adds one to :data:`BASELINES`."""
 
-from hsi.baselines.apply import fit_comparator, map_with
-from hsi.baselines.baseline import COMPARATORS, Comparator, Pixels, Predicted, Samples
+from hsi.baselines.apply import fit_baseline, map_with
+from hsi.baselines.baseline import BASELINES, Baseline, Pixels, Predicted, Samples
 
-__all__ = ["COMPARATORS", "Comparator", "Pixels", "Predicted", "Samples", "fit_comparator", "map_with"]
+__all__ = ["BASELINES", "Baseline", "Pixels", "Predicted", "Samples", "fit_baseline", "map_with"]

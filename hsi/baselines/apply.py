@@ -1,4 +1,4 @@
-"""Fit a comparator on a scene's training pixels and map the scene with it, a few rows at a time."""
+"""Fit a baseline on a scene's training pixels and map the scene with it, a few rows at a time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
-from hsi.baselines.baseline import Advance, Codes, Comparator, Pixels, Predicted, Samples
+from hsi.baselines.baseline import Advance, Baseline, Codes, Pixels, Predicted, Samples
 from hsi.core.scene import Block, Scene
 from hsi.preprocessing.reducers import Reducer, reduce_cube
 
@@ -14,8 +14,8 @@ PIECE = 4 * 2**20  # bytes of a strip of the scene as float64; classifiers take 
 Mask = NDArray[np.bool_]
 
 
-def fit_comparator(
-    comparator: Comparator,
+def fit_baseline(
+    baseline: Baseline,
     scene: Scene,
     reducer: Reducer | None,
     valid: Mask,
@@ -28,9 +28,9 @@ def fit_comparator(
 
     Spectra are reduced by ``reducer``, or left as they are without one, and averaged over no window larger than
     ``window``; pixels that are not ``valid`` ``(H, W)`` are left out of averages. Only rows near training pixels are
-    read. Raises :class:`UsageError` where the window is too small for the comparator.
+    read. Raises :class:`UsageError` where the window is too small for the baseline.
     """
-    sides = comparator.sides(window)
+    sides = baseline.sides(window)
     rows, columns = np.nonzero(train)
     pieces = [
         layers_of(scene, reducer, valid, block, sides)[:, :, train[block.slices]]  # (S, K, n)
@@ -39,15 +39,13 @@ def fit_comparator(
     ]
     values = np.concatenate(pieces, axis=2).transpose(0, 2, 1) if pieces else np.empty((0, rows.size, 0), np.float32)
     shape = (scene.height, scene.width)
-    comparator.fit(Samples(values, sides, codes[train], rows, columns, shape), progress)
+    baseline.fit(Samples(values, sides, codes[train], rows, columns, shape), progress)
 
 
-def map_with(
-    comparator: Comparator, scene: Scene, reducer: Reducer | None, valid: Mask, progress: Advance
-) -> Predicted:
+def map_with(baseline: Baseline, scene: Scene, reducer: Reducer | None, valid: Mask, progress: Advance) -> Predicted:
     """Name every valid pixel of the scene: arrays ``(H, W)``, -1 and NaN where a pixel is not valid.
 
-    ``reducer`` and ``valid`` as in :func:`fit_comparator`. A few rows are read and named at a time.
+    ``reducer`` and ``valid`` as in :func:`fit_baseline`. A few rows are read and named at a time.
     """
     shape = (scene.height, scene.width)
     codes, confidence = np.full(shape, -1, np.int64), np.full(shape, np.nan, np.float32)
@@ -56,9 +54,9 @@ def map_with(
         rows, columns = np.nonzero(valid[block.slices])
         if rows.size:
             values = np.empty((rows.size, 0), np.float32)
-            if comparator.side_ is not None:
-                values = layers_of(scene, reducer, valid, block, (comparator.side_,))[0][:, rows, columns].T
-            found = comparator.predict(Pixels(values, rows + block.row, columns))
+            if baseline.side_ is not None:
+                values = layers_of(scene, reducer, valid, block, (baseline.side_,))[0][:, rows, columns].T
+            found = baseline.predict(Pixels(values, rows + block.row, columns))
             codes[rows + block.row, columns] = found.codes
             if found.confidence is not None:
                 probable = True

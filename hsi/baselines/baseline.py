@@ -1,4 +1,4 @@
-"""What every comparator is: it learns from training pixels alone, and names any pixel from what it sees there."""
+"""What every baseline is: it learns from training pixels alone, and names any pixel from what it sees there."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Samples:
 @dataclass(frozen=True, eq=False)
 class Pixels:
     """Pixels to name: ``values`` ``(n, K)`` float32 as in :class:`Samples`, for the side that was chosen, and places
-    ``rows`` and ``columns`` ``(n,)``. K is 0 for a comparator that looks at no spectra."""
+    ``rows`` and ``columns`` ``(n,)``. K is 0 for a baseline that looks at no spectra."""
 
     values: NDArray[np.float32]
     rows: Codes
@@ -48,7 +48,7 @@ class Predicted:
     confidence: NDArray[np.float32] | None = None
 
 
-class Comparator(ABC):
+class Baseline(ABC):
     """A classifier to compare networks with. Constructors only store; what is learned ends in ``_``.
 
     ``title`` and ``source`` (a DOI) are a line of ``hsi models``, with ``sees`` for what it looks at. ``reducer`` and
@@ -88,4 +88,4 @@ class Comparator(ABC):
         """What was chosen and how, in one line."""
 
 
-COMPARATORS: Registry[type[Comparator]] = Registry("comparator", "hsi.baselines")
+BASELINES: Registry[type[Baseline]] = Registry("baseline", "hsi.baselines")

@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi.baselines.baseline import COMPARATORS, Codes, Samples
-from hsi.baselines.estimator import EstimatorComparator
-from hsi.baselines.tuned import Grid
+from hsi.baselines.baseline import BASELINES, Codes, Samples
+from hsi.baselines.tuned import Grid, TunedEstimator
 
 
-@COMPARATORS.register("gml")
-class GaussianLikelihood(EstimatorComparator):
+@BASELINES.register("gml")
+class GaussianLikelihood(TunedEstimator):
     """The class under whose normal distribution the pixel's components are likeliest, all classes alike a priori.
 
     A class with no more pixels than components has no covariance that could be inverted, so each is joined with the one

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from hsi.accuracy.leakage import nearest_training_codes
-from hsi.baselines.baseline import COMPARATORS, Advance, Codes, Comparator, Pixels, Predicted, Samples
+from hsi.baselines.baseline import BASELINES, Advance, Baseline, Codes, Pixels, Predicted, Samples
 
 
-@COMPARATORS.register("position")
-class Position(Comparator):
+@BASELINES.register("position")
+class Position(Baseline):
     """The class of the training pixel nearest in row and column, without a look at the scene (Cover and Hart 1967,
     doi:10.1109/TIT.1967.1053964): what a split gives away."""
 

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi.baselines.baseline import COMPARATORS, Codes
-from hsi.baselines.estimator import EstimatorComparator
+from hsi.baselines.baseline import BASELINES, Codes
+from hsi.baselines.tuned import TunedEstimator
 
 
-@COMPARATORS.register("sam")
-class SpectralAngles(EstimatorComparator):
+@BASELINES.register("sam")
+class SpectralAngles(TunedEstimator):
     """The class whose mean spectrum is at the smallest angle (Kruse et al. 1993, doi:10.1016/0034-4257(93)90013-N).
 
     On spectra as they are: an angle is one to the origin, which standardised bands or components would move.

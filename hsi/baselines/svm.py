@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from hsi.baselines.baseline import COMPARATORS, Samples
-from hsi.baselines.estimator import EstimatorComparator
-from hsi.baselines.tuned import Grid
+from hsi.baselines.baseline import BASELINES, Samples
+from hsi.baselines.tuned import Grid, TunedEstimator
 from hsi.errors import UsageError
 
 COSTS = (1.0, 10.0, 100.0, 1e3, 1e4)
@@ -14,8 +13,8 @@ REACHES = (1 / 64, 1 / 16, 1 / 4, 1.0, 4.0)  # gamma times the number of bands
 SIDES = (3, 5, 7, 9, 11)
 
 
-@COMPARATORS.register("svm")
-class SVM(EstimatorComparator):
+@BASELINES.register("svm")
+class SVM(TunedEstimator):
     """RBF-SVM on the spectrum of the pixel (Melgani and Bruzzone 2004, doi:10.1109/TGRS.2004.831865), one against one.
 
     C and gamma are chosen by cross-validation. It gives no probability: Platt's scaling, which scikit-learn offers,
@@ -39,7 +38,7 @@ class SVM(EstimatorComparator):
         return SVC(**chosen)
 
 
-@COMPARATORS.register("svm-window")
+@BASELINES.register("svm-window")
 class WindowSVM(SVM):
     """The same on spectra averaged over a square window: the plainest way to look at a neighbourhood, and the mean part
     of the composite kernels of Camps-Valls et al. 2006 (doi:10.1109/LGRS.2005.857031).

@@ -1,16 +1,17 @@
-"""Choose the settings of a classifier by cross-validation on its training pixels, and no other pixel."""
+"""scikit-learn estimators whose parameters are chosen by cross-validation on the training pixels."""
 
 from __future__ import annotations
 
 import itertools
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi.baselines.baseline import Advance, Codes, Samples
+from hsi.baselines.baseline import Advance, Baseline, Codes, Pixels, Predicted, Samples
 
 FOLDS = 5
 MOST = 3000  # pixels to cross-validate with; support vector machines take the square of their number in time
@@ -19,7 +20,7 @@ Build = Callable[..., Any]
 
 
 @dataclass(frozen=True)
-class Choice:
+class TuningResult:
     """Chosen ``values`` and ``side`` of the window, by ``folds`` folds of ``pixels`` training pixels, of which
     ``accuracy`` were right; 0, 0 and None where nothing was compared."""
 
@@ -34,7 +35,7 @@ class Choice:
         return asdict(self)
 
 
-def choose(build: Build, samples: Samples, grid: Grid, seed: int, progress: Advance) -> Choice:
+def tune(build: Build, samples: Samples, grid: Grid, seed: int, progress: Advance) -> TuningResult:
     """The side of the window and the values of ``grid`` that name most pixels of the left-out folds right.
 
     ``build(**values)`` makes a classifier with ``fit`` and ``predict``. Of equals the first wins, so a grid goes from
@@ -44,13 +45,13 @@ def choose(build: Build, samples: Samples, grid: Grid, seed: int, progress: Adva
     combinations = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
     candidates = list(itertools.product(range(len(samples.sides)), combinations))
     random = np.random.default_rng(seed)
-    drawn = draw(samples.codes, MOST, random)
+    drawn = subsample(samples.codes, MOST, random)
     codes = samples.codes[drawn]
     fold_of = deal_folds(codes, FOLDS, random)
     folds = int(fold_of.max()) + 1
     if len(candidates) == 1 or folds < 2:
         middle = {name: values[len(values) // 2] for name, values in grid.items()}
-        return Choice(middle, samples.sides[len(samples.sides) // 2])
+        return TuningResult(middle, samples.sides[len(samples.sides) // 2])
     right = np.zeros(len(candidates), np.int64)
     for number, (layer, values) in enumerate(candidates):
         for fold in range(folds):
@@ -59,7 +60,7 @@ def choose(build: Build, samples: Samples, grid: Grid, seed: int, progress: Adva
     best = int(right.argmax())
     layer, values = candidates[best]
     tested = int(np.count_nonzero(fold_of >= 0))
-    return Choice(values, samples.sides[layer], folds, len(drawn), float(right[best] / tested))
+    return TuningResult(values, samples.sides[layer], folds, len(drawn), float(right[best] / tested))
 
 
 def deal_folds(codes: Codes, folds: int, random: np.random.Generator) -> Codes:
@@ -79,7 +80,7 @@ def deal_folds(codes: Codes, folds: int, random: np.random.Generator) -> Codes:
     return np.where(fold_of >= 0, np.searchsorted(used, fold_of), -1)
 
 
-def draw(codes: Codes, most: int, random: np.random.Generator) -> Codes:
+def subsample(codes: Codes, most: int, random: np.random.Generator) -> Codes:
     """Positions, ascending, of about ``most`` pixels at most, drawn at the same rate from every class, at least two."""
     if codes.size <= most:
         return np.arange(codes.size)
@@ -94,3 +95,55 @@ def _right(classifier: Any, values: NDArray[np.float32], codes: Codes, tested: N
     """How many of the pixels tested are named right by a classifier that learned from the others."""
     classifier.fit(values[~tested], codes[~tested])
     return int(np.count_nonzero(classifier.predict(values[tested]) == codes[tested]))
+
+
+class TunedEstimator(Baseline):
+    """Chooses from :meth:`grid` by cross-validation, then learns from all training pixels.
+
+    ``fixed`` are settings that are not chosen; ``probable`` says that ``predict_proba`` is there and a probability.
+    """
+
+    fixed: ClassVar[Mapping[str, Any]] = {}
+    probable: ClassVar[bool] = False
+    choice_: TuningResult
+    estimator_: Any
+
+    def grid(self, samples: Samples) -> Grid:
+        """Values to choose from, from smooth to rough."""
+        return {}
+
+    @abstractmethod
+    def build(self, **chosen: Any) -> Any:
+        """A new classifier with ``fit(values, codes)`` and ``predict(values)``."""
+
+    def fit(self, samples: Samples, progress: Advance) -> None:
+        """Cross-validate where there is a choice, then fit."""
+        self.choice_ = tune(self.build, samples, self.grid(samples), self.seed, progress)
+        self.side_ = self.choice_.side
+        self.estimator_ = self.build(**self.choice_.values)
+        self.estimator_.fit(samples.values[samples.sides.index(self.side_)], samples.codes)
+
+    def predict(self, pixels: Pixels) -> Predicted:
+        """Name pixels, with the probability of the name where there is one."""
+        if not self.probable:
+            return Predicted(self.estimator_.predict(pixels.values))
+        shares = self.estimator_.predict_proba(pixels.values)  # (n, trained classes)
+        return Predicted(self.estimator_.classes_[shares.argmax(axis=1)], shares.max(axis=1).astype(np.float32))
+
+    def recipe(self) -> dict[str, Any]:
+        """Fixed and chosen settings, and how these were chosen."""
+        choice = self.choice_.to_dict()
+        chosen = {**self.fixed, **choice.pop("values"), "window": choice.pop("side")}
+        return {**chosen, "cross_validation": None if choice["accuracy"] is None else choice}
+
+    def describe(self) -> str:
+        """Fixed and chosen settings, and by what accuracy these were chosen."""
+        choice = self.choice_
+        side = {} if choice.side == 1 else {"means over": f"{choice.side} x {choice.side} pixels"}
+        values = {**self.fixed, **choice.values, **side}
+        listed = ", ".join(f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+                           for name, value in values.items())  # fmt: skip
+        if choice.accuracy is None:
+            return listed
+        tried = f"{choice.folds} folds of {choice.pixels:,} training pixels"
+        return f"{listed}; by {tried}, {choice.accuracy:.1%} right"

@@ -3,7 +3,7 @@
 from hsi.benchmarking.conventional import Conventional, conventional_pass, conventional_scores
 from hsi.benchmarking.engines import MapTimes, TrainingTimes, time_map, time_training
 from hsi.benchmarking.rates import Rates, machine_rates, median_seconds
-from hsi.models.counting import multiply_adds
+from hsi.models.build import multiply_adds
 
 __all__ = [
     "Conventional",

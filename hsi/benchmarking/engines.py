@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from hsi.benchmarking.conventional import conventional_pass, conventional_scores
 from hsi.benchmarking.rates import Rates, median_seconds
-from hsi.core.heap import kept_memory
+from hsi.core.devices import retain_freed_memory
 from hsi.inference.scores import padded_scores
-from hsi.models.counting import multiply_adds
+from hsi.models.build import multiply_adds
 from hsi.models.hybridsn import HybridSN
 from hsi.models.windows import pad_scene
 from hsi.settings import TrainingSettings
@@ -85,7 +85,7 @@ def time_map(
     """Map ``(K, H, W)`` components by the dense engine, and their first ``rows`` the conventional way."""
     padded = pad_scene(torch.from_numpy(components), model.window)
     _, height, width = components.shape
-    with kept_memory():
+    with retain_freed_memory():
         first = median_seconds(lambda: dense_scores(model, padded, device), 1, warm_up=False)
         dense = median_seconds(lambda: dense_scores(model, padded, device), repeats, warm_up=False)
     top = padded[:, : rows + model.window - 1]

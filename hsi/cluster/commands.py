@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hsi
-from hsi.cluster.tasks import Handout
+from hsi.cluster.tasks import TaskQueue
 from hsi.errors import ClusterError, OutputError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def run_commands(
     Raises :class:`ClusterError` when a worker does not see the folder, or the scheduler is lost.
     """
     with _marked(shared) as (mark, token):
-        handout: Handout[str] = Handout(client, run_command, math.inf, "run", ahead=0)
+        handout: TaskQueue[str] = TaskQueue(client, run_command, math.inf, "run", ahead=0)
         tasks = [(name, (command, str(mark), token)) for name, command in commands.items()]
         for name, (code, seconds) in handout.results(tasks):
             ended(name, code, seconds)

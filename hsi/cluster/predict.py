@@ -17,19 +17,18 @@ import torch
 from distributed import Client, Worker, WorkerPlugin, get_worker
 from numpy.typing import NDArray
 
-from hsi.cluster.tasks import Handout
-from hsi.core.devices import resolve_device
-from hsi.core.heap import kept_memory
+from hsi.cluster.tasks import TaskQueue
+from hsi.core.devices import resolve_device, retain_freed_memory
 from hsi.core.memory import MemoryPlan
 from hsi.core.scene import Block
 from hsi.errors import ClusterError, HsiError, SceneError
 from hsi.inference.map_files import MapOptions, MapSummary, map_table, map_writer
-from hsi.inference.model_file import Bundle, load_bundle, match_scene
+from hsi.inference.model_file import SavedModel, load_model, match_scene
 from hsi.inference.predict import classify_strip, map_blocks
-from hsi.inference.resume import PartialMap
+from hsi.inference.resume import StripCache
 from hsi.inference.strips import read_strip, rows_around
 from hsi.io import open_scene
-from hsi.io.formats.remote import is_remote
+from hsi.io.formats.gdal import is_remote
 from hsi.preprocessing.band_matching import BandMatch
 
 Advance = Callable[[int, int], None]
@@ -69,12 +68,12 @@ class Classifier(WorkerPlugin):  # type: ignore[misc]
 
     def __init__(self, job: MapJob) -> None:
         self.job, self.name = job, job.name
-        self.opened: tuple[Bundle, BandMatch] | None = None
+        self.opened: tuple[SavedModel, BandMatch] | None = None
 
     def setup(self, worker: Worker) -> None:
         """One thread for each strip; memory that is freed stays with the process."""
         self.worker, self.stack = worker, ExitStack()
-        self.stack.enter_context(kept_memory())
+        self.stack.enter_context(retain_freed_memory())
         self.threads_before = torch.get_num_threads()
         torch.set_num_threads(1)
 
@@ -96,12 +95,12 @@ class Classifier(WorkerPlugin):  # type: ignore[misc]
         table = map_table(bundle.table, job.options.reject is not None)
         return classify_strip(strip, bundle, table, job.options, job.tile, resolve_device(job.device))
 
-    def _open(self) -> tuple[Bundle, BandMatch]:
+    def _open(self) -> tuple[SavedModel, BandMatch]:
         job, here = self.job, f"worker {self.worker.address}"
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.safetensors"
             path.write_bytes(job.model)
-            bundle = load_bundle(path)
+            bundle = load_model(path)
         try:
             match = match_scene(bundle, open_scene(job.path, job.variable), job.resample, device=job.device)
         except HsiError as error:
@@ -142,16 +141,16 @@ def write_map_on(
     client: Client,
     path: Path,
     job: MapJob,
-    bundle: Bundle,
+    bundle: SavedModel,
     match: BandMatch,
     plan: MemoryPlan,
-    partial: PartialMap,
+    partial: StripCache,
     *,
     usable: NDArray[np.bool_] | None = None,
     limit: float = BLOCK_SECONDS,
     progress: Advance | None = None,
 ) -> MapSummary:
-    """As :func:`hsi.inference.predict.write_map`, with the same bytes, with strips that a client's workers classify.
+    """As :func:`hsi.inference.predict.map_scene`, with the same bytes, with strips that a client's workers classify.
 
     Each strip is kept in ``partial`` as it arrives, in whatever order, and written once all above it are there; strips
     that ``partial`` has are not made again. A strip of which no result came ``limit`` seconds after it was handed out
@@ -176,7 +175,7 @@ def write_map_on(
 
         write_ready()
         missing = [(row, arguments(block)) for row, block in blocks.items() if row not in partial.done]
-        for row, layers in Handout(client, classify_block, limit, "rows").results(missing):
+        for row, layers in TaskQueue(client, classify_block, limit, "rows").results(missing):
             partial.save(blocks[row], layers)
             write_ready()
             if progress:

@@ -32,7 +32,7 @@ class _Handed:
     since: float = 0.0
 
 
-class Handout(Generic[Name]):
+class TaskQueue(Generic[Name]):
     """Runs ``function(*arguments)`` on the workers of a client; ``limit`` seconds after a task was handed out without a
     result it is sent to another worker as well, and whichever is first counts.
 

@@ -32,7 +32,7 @@ def exit_code(error: BaseException | None) -> int:
 
 
 @contextmanager
-def ending_interrupts() -> Iterator[None]:
+def interrupts_on_termination() -> Iterator[None]:
     """Being terminated or hung up on raises :class:`Interrupted`, so that what is half-written is put away."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -43,7 +43,7 @@ def ending_interrupts() -> Iterator[None]:
 
 
 @contextmanager
-def held_back() -> Iterator[Stop]:
+def defer_interrupts() -> Iterator[Stop]:
     """The first interrupt is only noted, for the work to stop where it can be kept; a second one is raised."""
     stop = Stop()
 

@@ -41,7 +41,7 @@ def resident_memory() -> int:
 
 
 @dataclass(frozen=True)
-class Work:
+class MemoryModel:
     """What mapping a scene takes: its ``width`` and the bytes ``stored`` for a pixel of its file, the network's
     ``components``, ``window`` and ``classes``, the bytes of ``outputs`` for a pixel, and the ``patches`` that the patch
     engine works on at a time (0 for the dense engine), which take ``patch_bytes`` for a component of a pixel.
@@ -110,7 +110,7 @@ class MemoryPlan:
     cache: int
 
 
-def plan_memory(limit: int, work: Work) -> MemoryPlan:
+def plan_memory(limit: int, work: MemoryModel) -> MemoryPlan:
     """The largest tiles, and strips to suit them, that keep this process below ``limit`` bytes, whatever the height.
 
     Raises :class:`UsageError` when even the smallest do not fit.

@@ -194,7 +194,7 @@ def _forget_pages(cube: Array) -> None:
 
 
 @dataclass(frozen=True)
-class Survey:
+class PixelSurvey:
     """What one pass over a scene found. Counts are of pixels; band positions are among the scene's kept bands.
 
     ``valid`` is the ``(H, W)`` bool mask of pixels that can be used; ``dead`` bands hold no valid number,
@@ -224,7 +224,7 @@ class Survey:
 
 def survey_scene(
     scene: Scene, progress: Callable[[int, int], None] | None = None, mask: NDArray[np.bool_] | None = None
-) -> Survey:
+) -> PixelSurvey:
     """Find invalid pixels and useless bands in one pass of bounded memory.
 
     A pixel is invalid when a band that is not dead is NaN or infinite or holds the scene's nodata value, or when all
@@ -254,7 +254,7 @@ def survey_scene(
     # a dead band is bad in every pixel that is not empty and must not make them all invalid
     bad_pixel = bad_in_pixel > (np.count_nonzero(dead) if pixels else 0)
     nan_pixel = bad_pixel & (nan_in_pixel > (np.count_nonzero(nan_in_band == pixels) if pixels else 0))
-    return Survey(
+    return PixelSurvey(
         valid=~(bad_pixel | empty),
         not_finite=int(np.count_nonzero(nan_pixel & inside)),
         nodata=int(np.count_nonzero(bad_pixel & ~nan_pixel & inside)),

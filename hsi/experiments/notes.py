@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from hsi.accuracy.statistics import LEVEL, pairs_needed, smallest_signed_rank
+from hsi.accuracy.statistics import SIGNIFICANCE_LEVEL, pairs_needed, smallest_signed_rank
 from hsi.experiments.ranking import Ranking, Versus
 from hsi.experiments.results import MEASURES, Replicate
 from hsi.experiments.summary import Comparison, SplitComparison, Spread
@@ -133,7 +133,7 @@ def _too_few(split: SplitComparison) -> list[str]:
     least = " (fewer than 6 cannot against even one row)" if pairs < pairs_needed(1) < needed else ""
     return [
         f"Wilcoxon's smallest possible p with {pairs} {_runs(pairs)} on shared splits is {smallest:.3g}{after}: no "
-        f"lead can be claimed at {100 * LEVEL:.0f} %; {needed} seeds or more could support one{least}"
+        f"lead can be claimed at {100 * SIGNIFICANCE_LEVEL:.0f} %; {needed} seeds or more could support one{least}"
     ]
 
 

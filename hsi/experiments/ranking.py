@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi.accuracy.statistics import LEVEL, McNemar, holm, mcnemar, signed_rank
+from hsi.accuracy.statistics import SIGNIFICANCE_LEVEL, McNemar, holm, mcnemar, signed_rank
 from hsi.experiments.results import FinishedRun, Replicate, correct_pixels
 
 Advance = Callable[[int, int], None]
@@ -46,7 +46,9 @@ class Ranking:
     @property
     def open(self) -> tuple[str, ...]:
         """The rows that it cannot be told from."""
-        return tuple(v.row for v in self.versus if v.pvalue is None or v.pvalue >= LEVEL or (v.lead or 0) <= 0)
+        return tuple(
+            v.row for v in self.versus if v.pvalue is None or v.pvalue >= SIGNIFICANCE_LEVEL or (v.lead or 0) <= 0
+        )
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,12 @@ class Within:
     @property
     def better(self) -> int:
         """In how many runs the best row has more pixels right than chance explains."""
-        return sum(p < LEVEL and test.lead > 0 for p, test in zip(self.pvalues, self.tests, strict=True))
+        return sum(p < SIGNIFICANCE_LEVEL and test.lead > 0 for p, test in zip(self.pvalues, self.tests, strict=True))
 
     @property
     def worse(self) -> int:
         """In how many it has fewer."""
-        return sum(p < LEVEL and test.lead < 0 for p, test in zip(self.pvalues, self.tests, strict=True))
+        return sum(p < SIGNIFICANCE_LEVEL and test.lead < 0 for p, test in zip(self.pvalues, self.tests, strict=True))
 
 
 def _shared(first: Mapping[Replicate, FinishedRun], second: Mapping[Replicate, FinishedRun]) -> list[Replicate]:

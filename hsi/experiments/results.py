@@ -36,7 +36,7 @@ class FinishedRun:
 
     @property
     def multiply_adds(self) -> int | None:
-        """Those of a network for a pixel, by the engine that mapped; None for a comparator and for older runs."""
+        """Those of a network for a pixel, by the engine that mapped; None for a baseline and for older runs."""
         work = self.record.get("multiply_adds")
         return work[self.record["recipe"]["engine"]] if work else None
 

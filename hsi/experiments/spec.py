@@ -19,7 +19,7 @@ from hsi.splits import every_fold
 from hsi.version import __version__
 
 LARGEST_SEED = 2**32 - 1
-OF_NETWORKS = ("device", "reducer", "training", "mapping")  # settings that a comparator mostly has no use for
+OF_NETWORKS = ("device", "reducer", "training", "mapping")  # settings that a baseline mostly has no use for
 Name = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[^\x00-\x1f,]*\w[^\x00-\x1f,]*$")]
 Values = Mapping[str, Any]
 
@@ -76,7 +76,7 @@ class Experiment(Section):
     """What is compared on which scene. A row's settings win over those of a split, and these over the shared ones.
 
     Of the shared settings, ``device``, ``reducer``, ``training`` and ``mapping`` are for the networks where rows of
-    networks and of comparators are mixed. Without ``splits`` the one of the shared settings is used.
+    networks and of baselines are mixed. Without ``splits`` the one of the shared settings is used.
     """
 
     title: str = Field(min_length=1)
@@ -199,7 +199,7 @@ def plan_runs(experiment: Experiment, where: str) -> tuple[PlannedRun, ...]:
 
     Raises :class:`UsageError` that names ``where``, the row and the split for settings that do not fit.
     """
-    networks = [row for row in experiment.rows if not _is_comparator(row, experiment.settings)]
+    networks = [row for row in experiment.rows if not _is_baseline(row, experiment.settings)]
     runs: list[PlannedRun] = []
     for split in experiment.splits or (None,):
         of_split = {} if split is None else {"split": split.model_dump(exclude_unset=True, exclude={"name"})}
@@ -220,11 +220,11 @@ def _rule_of(values: Values) -> str:
     return str(rule or SplitSettings().rule)
 
 
-def _is_comparator(row: Row, shared: Values) -> bool:
-    from hsi.baselines import COMPARATORS
+def _is_baseline(row: Row, shared: Values) -> bool:
+    from hsi.baselines import BASELINES
 
     model = merged(shared, row.settings).get("model")
-    return isinstance(model, Mapping) and model.get("name") in list(COMPARATORS)
+    return isinstance(model, Mapping) and model.get("name") in list(BASELINES)
 
 
 def _folds(values: Values, shared: Values, place: str, where: str) -> list[tuple[Values, Settings]]:

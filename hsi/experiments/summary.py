@@ -10,7 +10,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from hsi.accuracy.intervals import t_interval
+from hsi.accuracy.statistics import t_interval
 from hsi.experiments.ranking import Advance, Ranking, Within, compare_within, rank, unshared_splits
 from hsi.experiments.results import MEASURES, FailedRun, FinishedRun, Replicate
 from hsi.experiments.spec import PlannedRun, Published, Row
@@ -49,7 +49,7 @@ class RowSummary:
     """A row under one split: ``measures`` by the keys of :data:`MEASURES`, ``seconds`` by train and total.
 
     ``leak_free`` is the accuracy on test pixels whose windows share nothing with training windows; ``parameters`` is
-    None for a comparator, ``planned`` the runs there should be. ``multiply_adds`` are a pixel's, by the engine that
+    None for a baseline, ``planned`` the runs there should be. ``multiply_adds`` are a pixel's, by the engine that
     mapped it, ``weight_bytes`` those of the network's numbers, and ``pixel_seconds`` those of a core for mapping a
     pixel on a CPU; None where a run does not tell.
     """

@@ -23,13 +23,13 @@ from hsi.experiments.notes import (
 )
 from hsi.experiments.results import MEASURES, FinishedRun
 from hsi.experiments.summary import Comparison, RowSummary, SplitComparison, Spread
-from hsi.report.sections import DASH, Section, interval
+from hsi.report.sections import DASH, Table, interval
 from hsi.report.tables import escape_latex, escape_markdown, latex_tabular, markdown_table
 
 HEADINGS = {"overall_accuracy": "OA (%)", "average_accuracy": "AA (%)", "kappa": "Kappa × 100"}
 
 
-def main_section(split: SplitComparison) -> Section:
+def main_section(split: SplitComparison) -> Table:
     """A line for each row: accuracies, what others published, time and parameters. What no row has is left out."""
     rows = split.rows
     columns: dict[str, Callable[[RowSummary], str]] = {
@@ -50,7 +50,7 @@ def main_section(split: SplitComparison) -> Section:
         columns["Map (µs/pixel)"] = lambda row: _scaled(row.pixel_seconds.mean if row.pixel_seconds else None, 1e-6)
     cells = tuple(tuple(tell(row) for tell in columns.values()) for row in rows)
     bold = {(i, 2 + j) for i, row in enumerate(rows) for j, key in enumerate(MEASURES) if is_bold(split, key, row.name)}
-    return Section(tuple(("", name) for name in columns), "l" + "r" * (len(columns) - 1), cells, frozenset(bold))
+    return Table(tuple(("", name) for name in columns), "l" + "r" * (len(columns) - 1), cells, frozenset(bold))
 
 
 def _scaled(value: float | None, unit: float) -> str:
@@ -77,17 +77,17 @@ def is_bold(split: SplitComparison, measure: str, row: str) -> bool:
     return ranking is not None and ranking.supported and ranking.best == row
 
 
-def interval_section(split: SplitComparison) -> Section:
+def interval_section(split: SplitComparison) -> Table:
     """95 % t-intervals of the means over runs."""
     rows = tuple(
         (row.name, *(interval(found.interval) if (found := row.measures[key]) else DASH for key in MEASURES))
         for row in split.rows
     )
     columns = ("95 % interval of the mean", *HEADINGS.values())
-    return Section(tuple(("", name) for name in columns), "lrrr", rows)
+    return Table(tuple(("", name) for name in columns), "lrrr", rows)
 
 
-def class_section(split: SplitComparison) -> Section:
+def class_section(split: SplitComparison) -> Table:
     """Producer's accuracy of each class under each row."""
     names = [row.name for row in split.rows]
     rows = tuple(
@@ -95,7 +95,7 @@ def class_section(split: SplitComparison) -> Section:
         for i, first in enumerate(split.rows[0].classes)
     )
     columns = (("", "Id"), ("", "Producer's accuracy (%)"), *(("", name) for name in names))
-    return Section(columns, "rl" + "r" * len(names), rows)
+    return Table(columns, "rl" + "r" * len(names), rows)
 
 
 def to_markdown(comparison: Comparison) -> str:

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from hsi.core.labels import LabelMap
 from hsi.core.scene import Block, usable_pixels
 from hsi.errors import LabelError
-from hsi.inference.deployed import Deployed
-from hsi.inference.export import Scores
+from hsi.inference.export import ExportedNetwork, Scores
 from hsi.preprocessing.band_matching import BandMatch
 from hsi.preprocessing.reducers import Reducer, reduce_cube
 
@@ -43,7 +42,7 @@ class Check:
 
 
 def check_files(
-    deployed: Deployed,
+    deployed: ExportedNetwork,
     reducer: Reducer,
     files: Mapping[str, Scores],
     match: BandMatch,
@@ -82,7 +81,7 @@ def _chosen(probabilities: Float, places: tuple[NDArray[np.int64], ...]) -> Floa
 
 
 def _labelled(
-    deployed: Deployed, reducer: Reducer, match: BandMatch, labels: LabelMap, advance: Advance
+    deployed: ExportedNetwork, reducer: Reducer, match: BandMatch, labels: LabelMap, advance: Advance
 ) -> Iterator[tuple[Float, NDArray[np.int64], tuple[NDArray[np.int64], ...]]]:
     """Input, class ids of its labelled pixels, and where they are in a tile's output."""
     window = deployed.network.window
@@ -97,7 +96,7 @@ def _labelled(
 
 
 def _strip(
-    deployed: Deployed, reducer: Reducer, match: BandMatch, top: int, rows: int
+    deployed: ExportedNetwork, reducer: Reducer, match: BandMatch, top: int, rows: int
 ) -> tuple[Float, NDArray[np.bool_]]:
     """Rows of a scene as the file takes them, with half a window of zeros or neighbours around: ``(C, h, w)``; and
     which of their pixels can be used."""

@@ -12,12 +12,12 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
-from hsi.core.areas import pixel_hectares
+from hsi.core.georeference import pixel_hectares
 from hsi.core.labels import ClassTable
 from hsi.core.scene import Block, Scene
 from hsi.errors import UsageError
 from hsi.inference.blending import REACH
-from hsi.inference.model_file import Bundle
+from hsi.inference.model_file import SavedModel
 from hsi.io.geotiff import TILE, Write, band_writer, class_map_writer, nodata_value
 
 UNCLASSIFIED = "unclassified"
@@ -77,7 +77,7 @@ def map_table(table: ClassTable, reject: bool) -> ClassTable:
     return ClassTable((*table.ids, number), (*table.names, UNCLASSIFIED), (*table.colours, GREY))
 
 
-def sibling(path: Path, kind: str) -> Path:
+def layer_path(path: Path, kind: str) -> Path:
     """``map.tif`` and "confidence" make ``map_confidence.tif``."""
     return path.with_name(f"{path.stem}_{kind}.tif")
 
@@ -85,7 +85,7 @@ def sibling(path: Path, kind: str) -> Path:
 class MapWriter:
     """Takes the layers of strips from top to bottom; see :func:`map_writer`."""
 
-    def __init__(self, writers: Mapping[str, Write], tally: Tally, limit: float) -> None:
+    def __init__(self, writers: Mapping[str, Write], tally: ClassAreas, limit: float) -> None:
         self.writers, self.tally, self.limit = writers, tally, limit
 
     def add(self, block: Block, layers: Layers) -> None:
@@ -96,7 +96,7 @@ class MapWriter:
 
 
 @contextmanager
-def map_writer(path: Path, bundle: Bundle, scene: Scene, options: MapOptions, cache: int) -> Iterator[MapWriter]:
+def map_writer(path: Path, bundle: SavedModel, scene: Scene, options: MapOptions, cache: int) -> Iterator[MapWriter]:
     """A writer of ``path`` and of the layers beside it, each of which takes its name when the block ends well.
 
     ``cache`` is the bytes that GDAL may keep. Raises what opening and writing the files raise.
@@ -105,18 +105,18 @@ def map_writer(path: Path, bundle: Bundle, scene: Scene, options: MapOptions, ca
     with ExitStack() as stack:
         stack.enter_context(rasterio.Env(GDAL_CACHEMAX=cache))
         writers = _open_writers(stack, path, scene, bundle, table, options)
-        yield MapWriter(writers, Tally(table, scene), bundle.familiar.limits[2])
+        yield MapWriter(writers, ClassAreas(table, scene), bundle.familiar.limits[2])
 
 
 def _open_writers(
-    stack: ExitStack, path: Path, scene: Scene, bundle: Bundle, table: ClassTable, options: MapOptions
+    stack: ExitStack, path: Path, scene: Scene, bundle: SavedModel, table: ClassTable, options: MapOptions
 ) -> dict[str, Write]:
     """Writers of the layers that are wanted, by name."""
     shape, where = (scene.height, scene.width), scene.georeference
 
     def bands(kind: str, names: list[str]) -> Write:
         place: dict[str, Any] = {"georeference": where, "nodata": float("nan"), "descriptions": names}
-        return stack.enter_context(band_writer(sibling(path, kind), (len(names), *shape), np.float32, **place))
+        return stack.enter_context(band_writer(layer_path(path, kind), (len(names), *shape), np.float32, **place))
 
     writers = {"confidence": bands("confidence", ["largest class probability"])}
     if options.probabilities:
@@ -147,7 +147,7 @@ class _TileRows:
         self.held, self.row = [rows[..., ready:, :].copy()], whole
 
 
-class Tally:
+class ClassAreas:
     """Counts of a map as it is written."""
 
     def __init__(self, table: ClassTable, scene: Scene) -> None:

@@ -16,13 +16,13 @@ from safetensors.torch import save_file
 from hsi.core.labels import LARGEST_ID, ClassTable
 from hsi.core.scene import Scene
 from hsi.errors import BundleError, UsageError
-from hsi.inference.novelty import Familiarity
-from hsi.models import Joined, WindowNetwork, build_networks
+from hsi.inference.novelty import NoveltyDetector
+from hsi.models import SpectralEnsemble, WindowNetwork, build_networks
 from hsi.preprocessing.band_matching import BandList, BandMatch, match_bands
 from hsi.preprocessing.denoisers import Denoiser, denoised_scene, denoiser_state, restore_denoiser
 from hsi.preprocessing.denoisers.denoised_scene import WORKING_BYTES
 from hsi.preprocessing.reducers import Reducer, restore_reducer
-from hsi.report.records import Told
+from hsi.report.records import Record
 from hsi.settings import Settings, validated
 from hsi.version import __version__
 
@@ -30,7 +30,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Bundle:
+class SavedModel:
     """All that is needed to map another scene.
 
     ``bands`` are those that the reducer was fitted on; ``familiar`` is where the training pixels lie in component
@@ -43,14 +43,14 @@ class Bundle:
     table: ClassTable
     settings: Settings
     bands: BandList
-    familiar: Familiarity
+    familiar: NoveltyDetector
     trained_on: Mapping[str, str]
     temperature: float = 1.0
     denoiser: Denoiser | None = None
 
 
 def match_scene(
-    bundle: Bundle,
+    bundle: SavedModel,
     scene: Scene,
     resample: bool = False,
     *,
@@ -76,7 +76,7 @@ def match_scene(
     return replace(match, scene=cleaned, stored=match.scene, note=note, working=WORKING_BYTES)
 
 
-def save_bundle(path: Path, bundle: Bundle) -> None:
+def save_model(path: Path, bundle: SavedModel) -> None:
     """Write a bundle; an existing file of that name is replaced once the new one is complete."""
     tensors = {f"model.{name}": value.detach().cpu().contiguous() for name, value in bundle.model.state_dict().items()}
     arrays = {f"reducer.{name}": _as_tensor(value) for name, value in bundle.reducer.state().items()}
@@ -104,7 +104,7 @@ def _as_tensor(values: np.ndarray[Any, Any]) -> Any:
     return torch.from_numpy(np.ascontiguousarray(values))
 
 
-def load_bundle(path: Path) -> Bundle:
+def load_model(path: Path) -> SavedModel:
     """Read a bundle back, the network in ``eval()`` mode on the CPU.
 
     Raises :class:`BundleError` for a file that is missing, truncated, not a bundle, or of a newer format.
@@ -143,7 +143,7 @@ Byte = Annotated[int, Field(ge=0, le=255)]
 Id = Annotated[int, Field(ge=0, le=LARGEST_ID)]
 
 
-class Classes(Told):
+class Classes(Record):
     """The class table as it is stored."""
 
     ids: tuple[Id, ...] = Field(min_length=1)
@@ -157,7 +157,7 @@ class Classes(Told):
         return self
 
 
-class Bands(Told):
+class Bands(Record):
     """The band list as it is stored."""
 
     bands: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
@@ -173,7 +173,7 @@ class Bands(Told):
         return self
 
 
-class Description(Told):
+class Description(Record):
     """What a file tells of its tensors."""
 
     components: int = Field(ge=1)
@@ -192,11 +192,11 @@ class Description(Told):
         return values
 
 
-def _assemble(told: Description, tensors: dict[str, Any]) -> Bundle:
+def _assemble(told: Description, tensors: dict[str, Any]) -> SavedModel:
     table = ClassTable(told.classes.ids, told.classes.names, told.classes.colours)
     bands = BandList(**told.bands.model_dump())
     reducer = restore_reducer(told.settings.reducer, _arrays(tensors, "reducer."))
-    familiar = Familiarity(**_arrays(tensors, "familiar."))
+    familiar = NoveltyDetector(**_arrays(tensors, "familiar."))
     if reducer.transform(np.zeros((1, len(bands.bands)), np.float32)).shape != (1, told.components):
         raise ValueError(f"the reducer does not make {told.components} components of {len(bands.bands)} bands")
     if familiar.distance(np.zeros((1, told.components), np.float32)).shape != (1,) or familiar.limits.shape != (3,):
@@ -206,7 +206,9 @@ def _assemble(told: Description, tensors: dict[str, Any]) -> Bundle:
     denoiser = None
     if told.settings.denoising.method:
         denoiser = restore_denoiser(told.settings.denoising, _arrays(tensors, "denoiser."), len(bands.bands))
-    return Bundle(model, reducer, table, told.settings, bands, familiar, told.trained_on, told.temperature, denoiser)
+    return SavedModel(
+        model, reducer, table, told.settings, bands, familiar, told.trained_on, told.temperature, denoiser
+    )
 
 
 def _network(told: Description, classes: int, weights: dict[str, Any]) -> WindowNetwork:
@@ -233,7 +235,7 @@ def _built(told: Description, classes: int) -> WindowNetwork:
         width=chosen.width,
         resolution=chosen.resolution,
     )
-    return Joined(model) if told.settings.mapping.spectral in ("discriminant", "logistic") else model
+    return SpectralEnsemble(model) if told.settings.mapping.spectral in ("discriminant", "logistic") else model
 
 
 def _arrays(tensors: dict[str, Any], prefix: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ PIXELS = 1 << 14
 
 
 @dataclass(frozen=True, eq=False)
-class Familiarity:
+class NoveltyDetector:
     """Class means ``(C, K)`` of the training pixels, a square root ``(K, K)`` of the inverse of their covariance within
     classes (pooled, shrunk as by Ledoit and Wolf, doi:10.1016/S0047-259X(03)00096-4), and ``limits``: the distances
     that 95, 99 and 99.9 % of the training pixels keep."""
@@ -36,7 +36,7 @@ class Familiarity:
         return found
 
 
-def learn_familiarity(pixels: NDArray[np.float32], codes: NDArray[np.int64], classes: int) -> Familiarity:
+def fit_novelty(pixels: NDArray[np.float32], codes: NDArray[np.int64], classes: int) -> NoveltyDetector:
     """From training pixels ``(n, K)`` and their class codes; a class without pixels takes the mean of all."""
     from sklearn.covariance import ledoit_wolf
 
@@ -47,5 +47,5 @@ def learn_familiarity(pixels: NDArray[np.float32], codes: NDArray[np.int64], cla
     covariance, _ = ledoit_wolf(values - means[codes], assume_centered=True)
     variances, axes = np.linalg.eigh(covariance)
     root = axes / np.sqrt(np.maximum(variances, 1e-12))
-    distances = Familiarity(means, root, np.zeros(3)).distance(pixels)
-    return Familiarity(means, root, np.percentile(distances, (95, 99, 99.9)))
+    distances = NoveltyDetector(means, root, np.zeros(3)).distance(pixels)
+    return NoveltyDetector(means, root, np.percentile(distances, (95, 99, 99.9)))

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from hsi.core.heap import kept_memory
+from hsi.core.devices import retain_freed_memory
+from hsi.core.events import progress
 from hsi.core.labels import ClassTable
-from hsi.core.memory import MemoryPlan, Work, plan_memory
+from hsi.core.memory import MemoryModel, MemoryPlan, plan_memory
 from hsi.core.scene import Block, Scene
 from hsi.errors import TrainingError
 from hsi.inference.blending import blend
-from hsi.inference.map_files import MapOptions, MapSummary, Tally, map_table, map_writer, sibling
-from hsi.inference.model_file import Bundle
-from hsi.inference.resume import PartialMap
+from hsi.inference.map_files import ClassAreas, MapOptions, MapSummary, map_table, map_writer
+from hsi.inference.model_file import SavedModel
+from hsi.inference.resume import StripCache
 from hsi.inference.scores import PATCHES, padded_scores
 from hsi.inference.smoothing import majority
 from hsi.inference.strips import Strip, component_strips, strip_blocks
@@ -28,30 +29,24 @@ from hsi.io.geotiff import TILE, class_dtype, class_map_writer, nodata_value, re
 from hsi.models import choose_engine
 from hsi.preprocessing.band_matching import BandMatch
 
-__all__ = [
-    "MapOptions",
-    "MapSummary",
-    "classify_strip",
-    "map_blocks",
-    "map_strips",
-    "map_table",
-    "plan_map",
-    "sibling",
-    "smooth_map",
-    "write_map",
-]
+if TYPE_CHECKING:
+    import torch
+
+    from hsi.inference.model_file import SavedModel
+    from hsi.preprocessing.band_matching import BandMatch
+
 
 Advance = Callable[[int, int], None]
 
 
-def plan_map(bundle: Bundle, match: BandMatch, options: MapOptions, limit: int) -> MemoryPlan:
+def plan_map(bundle: SavedModel, match: BandMatch, options: MapOptions, limit: int) -> MemoryPlan:
     """Strips and tiles that keep this process below ``limit`` bytes. Raises :class:`UsageError` when none do.
 
     One pixel is read, to see how much of the file comes with it.
     """
     stored = match.scene.fetch(Block(0, 0, 1, 1)).nbytes
     layers = 1 + options.novelty + len(bundle.table) * options.probabilities
-    work = Work(
+    work = MemoryModel(
         width=match.scene.width,
         stored=stored if match.scene.scale is None else 2 * stored,  # as stored, and in physical units
         components=bundle.reducer.components,
@@ -67,9 +62,9 @@ def plan_map(bundle: Bundle, match: BandMatch, options: MapOptions, limit: int) 
     return plan_memory(limit, work)
 
 
-def write_map(
+def map_scene(
     path: Path,
-    bundle: Bundle,
+    bundle: SavedModel,
     match: BandMatch,
     options: MapOptions,
     plan: MemoryPlan,
@@ -77,7 +72,7 @@ def write_map(
     device: torch.device,
     usable: NDArray[np.bool_] | None = None,
     progress: Advance | None = None,
-    partial: PartialMap | None = None,
+    partial: StripCache | None = None,
 ) -> MapSummary:
     """Write ``path`` and, beside it, confidence and what else was asked for; each file is complete or not there.
 
@@ -85,7 +80,7 @@ def write_map(
     Strips are kept in ``partial`` as they are done, and those that it has already are taken from there: the files are
     the same. Raises what reading and writing raise.
     """
-    with map_writer(path, bundle, match.scene, options, plan.cache) as writer, kept_memory():
+    with map_writer(path, bundle, match.scene, options, plan.cache) as writer, retain_freed_memory():
         strips = map_strips(bundle, match, options, plan, device=device, usable=usable, partial=partial)
         for block, layers in strips:
             writer.add(block, layers)
@@ -95,17 +90,17 @@ def write_map(
 
 
 def map_strips(
-    bundle: Bundle,
+    bundle: SavedModel,
     match: BandMatch,
     options: MapOptions,
     plan: MemoryPlan,
     *,
     device: torch.device,
     usable: NDArray[np.bool_] | None = None,
-    partial: PartialMap | None = None,
+    partial: StripCache | None = None,
 ) -> Iterator[tuple[Block, dict[str, NDArray[Any]]]]:
     """One strip of whole rows after another with its layers: "map" ``(h, W)``, "confidence" ``(1, h, W)`` and what else
-    is asked for, ``(C, h, W)``. Parameters as for :func:`write_map`."""
+    is asked for, ``(C, h, W)``. Parameters as for :func:`map_scene`."""
     table, done = map_table(bundle.table, options.reject is not None), partial.done if partial else frozenset()
     window = bundle.model.window + 2 * options.reach
     reading: dict[str, Any] = {"window": window, "rows": plan.rows, "convert": match.convert, "usable": usable}
@@ -121,13 +116,13 @@ def map_strips(
         del layers
 
 
-def map_blocks(bundle: Bundle, match: BandMatch, options: MapOptions, plan: MemoryPlan) -> list[Block]:
+def map_blocks(bundle: SavedModel, match: BandMatch, options: MapOptions, plan: MemoryPlan) -> list[Block]:
     """The strips of whole rows in which a map is made, from top to bottom."""
     return strip_blocks(match.scene, window=bundle.model.window + 2 * options.reach, rows=plan.rows)
 
 
 def classify_strip(
-    strip: Strip, bundle: Bundle, table: ClassTable, options: MapOptions, tile: int, device: torch.device
+    strip: Strip, bundle: SavedModel, table: ClassTable, options: MapOptions, tile: int, device: torch.device
 ) -> dict[str, NDArray[Any]]:
     """All layers of a strip: map ``(h, W)`` and bands ``(C, h, W)``, without values where there is no data."""
     height, width = strip.valid.shape
@@ -169,7 +164,7 @@ def smooth_map(path: Path, size: int, table: ClassTable, scene: Scene, summary: 
 
     Read and written by blocks with ``size // 2`` rows around them, so that no seam shows.
     """
-    tally = Tally(table, scene)
+    tally = ClassAreas(table, scene)
     half, width = size // 2, scene.width
     shape, where = (scene.height, width), scene.georeference
     with class_map_writer(path, shape, table, georeference=where) as write:
@@ -181,3 +176,50 @@ def smooth_map(path: Path, size: int, table: ClassTable, scene: Scene, summary: 
             write(block, smoothed)
             tally.add(block, {"map": smoothed}, 0.0)
     return replace(tally.summary(), novel=summary.novel)
+
+
+@dataclass(frozen=True, eq=False)
+class MapArrays:
+    """Class ids ``(H, W)``, which pixels could be used ``(H, W)`` bool, and probabilities ``(H, W, C)`` float32, NaN
+    where they could not, or None where they were not asked for."""
+
+    ids: NDArray[Any]
+    valid: NDArray[np.bool_]
+    probabilities: NDArray[np.float32] | None
+
+
+def map_arrays(bundle: SavedModel, match: BandMatch, *, device: torch.device, probabilities: bool = False) -> MapArrays:
+    """A scene's map by a model as ``hsi predict`` makes it, averaged and blended as the model's settings say.
+
+    Raises :class:`TrainingError` where the model's scores are no numbers.
+    """
+    from hsi.core.devices import retain_freed_memory
+    from hsi.core.memory import free_memory, resident_memory
+    from hsi.io.geotiff import class_dtype, nodata_value
+
+    mapping, engine = bundle.settings.mapping, bundle.settings.training.engine
+    options = MapOptions(
+        probabilities=probabilities, engine=engine, symmetries=bool(mapping.symmetries), blend=bool(mapping.blend)
+    )
+    plan = plan_map(bundle, match, options, resident_memory() + free_memory() // 2)
+    height, width, _ = match.scene.shape
+    ids = np.empty((height, width), class_dtype(bundle.table))
+    shares = np.empty((height, width, len(bundle.table)), np.float32) if probabilities else None
+    with retain_freed_memory(), progress("map", "rows") as advance:
+        for block, layers in map_strips(bundle, match, options, plan, device=device):
+            ids[block.slices] = layers["map"]
+            if shares is not None:
+                shares[block.slices] = np.moveaxis(layers["probabilities"], 0, 2)
+            advance(block.row + block.height, height)
+    return MapArrays(ids, ids != nodata_value(bundle.table), shares)
+
+
+def read_bands(path: Path) -> NDArray[Any]:
+    """All bands ``(C, H, W)`` of a raster that this package wrote."""
+    import rasterio
+
+    from hsi.io.geotiff import gdal_env
+
+    with gdal_env(), rasterio.open(path) as raster:
+        bands: NDArray[Any] = raster.read()
+    return bands

@@ -20,7 +20,7 @@ STRIP = "rows-{:08d}.npz"  # the number is the strip's first row
 Layers = Mapping[str, NDArray[Any]]
 
 
-class PartialMap:
+class StripCache:
     """The finished strips of a map in ``folder``, each a file that is written whole or not at all.
 
     A strip is whole rows of the scene: its layers by name, class ids ``(h, W)`` and bands ``(C, h, W)``. Strips may be

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -12,69 +11,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hsi.core.devices import is_out_of_memory, release_memory
-from hsi.core.heap import return_memory
+from hsi.core.devices import is_out_of_memory, release_memory, return_memory
 from hsi.core.scene import Block
 from hsi.errors import DeviceMemoryError
 from hsi.inference.blending import REACH, blend
 from hsi.models import WindowNetwork, choose_engine
 from hsi.models.symmetries import symmetry, undo_symmetry
-from hsi.models.windows import gather_windows, pad_scene
+from hsi.models.windows import gather_windows
 
 TILE_SIDE = 160  # windows along a tile's side at 30 components: some 300 MB of features
 SMALLEST_SIDE = 4  # of tiles on a device whose memory is too small for larger ones
 PATCHES = 256  # patches in a batch of the patch engine
 Advance = Callable[[int, int], None]
 Scores = Callable[[WindowNetwork, Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """Class positions ``(H, W)`` int64 and the largest softmax probability ``(H, W)`` float32."""
-
-    codes: NDArray[np.int64]
-    confidence: NDArray[np.float32]
-
-
-def map_scene(
-    model: WindowNetwork,
-    components: NDArray[np.float32],
-    *,
-    device: torch.device,
-    engine: str = "auto",
-    tile: int | None = None,
-    symmetries: bool = False,
-    progress: Advance | None = None,
-) -> Prediction:
-    """Classify every pixel of ``(K, H, W)`` components, borders included.
-
-    ``tile`` is the side of a tile in pixels; the result does not depend on it beyond float rounding.
-    """
-    _, height, width = components.shape
-    codes = np.empty((height, width), np.int64)
-    confidence = np.empty((height, width), np.float32)
-    done = 0
-    padded = pad_scene(torch.from_numpy(components), model.window)
-    for block, scores in padded_scores(model, padded, device=device, engine=engine, tile=tile, symmetries=symmetries):
-        best, which = scores.softmax(0).max(0)
-        codes[block.slices], confidence[block.slices] = which.cpu().numpy(), best.cpu().numpy()
-        done += block.height * block.width
-        if progress:
-            progress(done, height * width)
-    return Prediction(codes, confidence)
-
-
-def tile_scores(
-    model: WindowNetwork,
-    components: NDArray[np.float32],
-    *,
-    device: torch.device,
-    engine: str = "auto",
-    tile: int | None = None,
-) -> Iterator[tuple[Block, Tensor]]:
-    """Class scores ``(classes, h, w)`` of one tile after another that together cover ``(K, H, W)`` components."""
-    padded = pad_scene(torch.from_numpy(components), model.window)
-    yield from padded_scores(model, padded, device=device, engine=engine, tile=tile)
 
 
 @torch.no_grad()
@@ -87,7 +36,8 @@ def padded_scores(
     tile: int | None = None,
     symmetries: bool = False,
 ) -> Iterator[tuple[Block, Tensor]]:
-    """Like :func:`tile_scores` for components that have half a window around them already: ``(K, h + w - 1, …)``.
+    """Class scores ``(classes, h, w)`` of one tile after another, for components ``(K, h + w - 1, …)`` that half a
+    window already surrounds.
 
     ``symmetries`` averages the class probabilities over the eight symmetries of the square, at eight times the cost;
     the scores are then the logarithms of these averages. Where the device has too little memory for a tile, tiles are

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from hsi.errors import LabelError, SceneError, UsageError
-from hsi.io.reader import Array, ArrayInfo
+from hsi.io.reader import Array, ArrayInfo, LabelContent, Reader
 
 
-def choose_cube(path: Path, arrays: Sequence[ArrayInfo], variable: str | None) -> ArrayInfo:
+def select_cube(path: Path, arrays: Sequence[ArrayInfo], variable: str | None) -> ArrayInfo:
     """The array named ``variable``, or the only 3-D numeric one.
 
     Raises :class:`UsageError` for a wrong name or when several fit, :class:`SceneError` when none does.
@@ -31,7 +32,7 @@ def choose_cube(path: Path, arrays: Sequence[ArrayInfo], variable: str | None) -
     return cubes[0]
 
 
-def choose_plane(
+def select_plane(
     path: Path, arrays: Sequence[ArrayInfo], shape: tuple[int, int], read: Callable[[ArrayInfo], Array]
 ) -> ArrayInfo:
     """The only 2-D numeric array, or the only one of whole numbers that has the scene's ``shape``.
@@ -99,3 +100,25 @@ def _whole(values: Array) -> bool:
         return values.dtype.kind in "iub"
     finite = values[~np.isnan(values)]
     return bool(np.all(np.isfinite(finite)) and np.all(finite == np.rint(finite)))
+
+
+WHAT = r"[_ ]?(?:gt|labels?|mask|map|set)?"
+TRAINING = re.compile(rf"(?:.*_)?(?:tr|train|training){WHAT}", re.IGNORECASE)
+TEST = re.compile(rf"(?:.*_)?(?:te|ts|test|testing){WHAT}", re.IGNORECASE)
+
+
+def training_and_test(planes: Sequence[ArrayInfo]) -> tuple[ArrayInfo, ArrayInfo] | None:
+    """The plane named like training labels (``TR``, ``train_gt``, …) and the one named like test labels (``TE``, …);
+    None unless there is exactly one of each."""
+    found = [[plane for plane in planes if pattern.fullmatch(plane.name)] for pattern in (TRAINING, TEST)]
+    if len(found[0]) != 1 or len(found[1]) != 1:
+        return None
+    return found[0][0], found[1][0]
+
+
+def read_together(reader: Reader, path: Path, pair: tuple[ArrayInfo, ArrayInfo]) -> LabelContent | None:
+    """Training and test labels ``(H, W)`` as one; None when a pixel is in both, so that they are no split."""
+    train, test = (np.nan_to_num(reader.read_labels(path, plane).values) for plane in pair)
+    if np.any((train != 0) & (test != 0)):
+        return None
+    return LabelContent(np.where(train != 0, train, test))

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from hsi.core.scene import Block, Scene
 from hsi.errors import OutputError, UsageError
 from hsi.io.formats.envi import INTERLEAVES, header_fields
-from hsi.io.gdal import quiet
-from hsi.io.geotiff import place_of
+from hsi.io.geotiff import gdal_env, place_of
 
 SUFFIXES = {".hdr": "ENVI", ".tif": "GTiff", ".tiff": "GTiff"}
 STRIP = 16  # rows that a GeoTIFF compresses together
@@ -51,7 +50,7 @@ def cube_writer(path: Path, scene: Scene, note: str) -> Iterator[WriteCube]:
     data = cube_files(path)[-1]
     try:
         layout = {**_layout(path, scene), **place_of(path, scene.georeference)}
-        with quiet(), rasterio.open(data, "w", **layout) as raster:
+        with gdal_env(), rasterio.open(data, "w", **layout) as raster:
             if path.suffix.lower() != ".hdr":
                 _tag(raster, scene, note)
             yield lambda block, values: raster.write(np.moveaxis(values, -1, 0), window=block.slices)

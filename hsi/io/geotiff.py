@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +16,70 @@ from hsi.core.files import write_atomically
 from hsi.core.labels import ClassTable, Colour
 from hsi.core.scene import Block, Georeference
 from hsi.errors import LabelError, OutputError, SceneError, SceneFileError
-from hsi.io.gdal import quiet
-from hsi.io.map_sidecars import auxiliary_xml, qgis_style
+
+
+@contextmanager
+def gdal_env() -> Iterator[None]:
+    """Without rasterio's warning about files that have no place, which is a fact here and not a mistake."""
+    from rasterio.errors import NotGeoreferencedWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield
+
+
+NO_DATA_NAME = "no data"
+# type and usage numbers of GDAL's raster attribute tables
+RAT_COLUMNS = (("Value", 0, 5), ("Class_name", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8))
+
+
+def auxiliary_xml(table: ClassTable, nodata: int) -> str:
+    """GDAL's "persistent auxiliary metadata": https://gdal.org/en/stable/drivers/raster/gtiff.html"""
+    root = ElementTree.Element("PAMDataset")
+    band = ElementTree.SubElement(root, "PAMRasterBand", band="1")
+    names = dict(zip(table.ids, map(printable_name, table.names), strict=True))
+    categories = ElementTree.SubElement(band, "CategoryNames")
+    for i in range(table.ids[-1] + 1):  # GDAL finds a name by its position
+        ElementTree.SubElement(categories, "Category").text = names.get(i, NO_DATA_NAME if i == nodata else "")
+    attributes = ElementTree.SubElement(band, "GDALRasterAttributeTable", tableType="thematic")
+    for index, (name, kind, usage) in enumerate(RAT_COLUMNS):
+        field = ElementTree.SubElement(attributes, "FieldDefn", index=str(index))
+        for tag, text in (("Name", name), ("Type", str(kind)), ("Usage", str(usage))):
+            ElementTree.SubElement(field, tag).text = text
+    for index, (i, colour) in enumerate(zip(table.ids, table.colours, strict=True)):
+        row = ElementTree.SubElement(attributes, "Row", index=str(index))
+        for cell in (i, names[i], *colour):
+            ElementTree.SubElement(row, "F").text = str(cell)
+    return _serialised(root)
+
+
+def qgis_style(table: ClassTable) -> str:
+    """A QGIS 3 layer style: one colour and label per class."""
+    root = ElementTree.Element("qgis", version="3.22.0", styleCategories="Symbology")
+    pipe = ElementTree.SubElement(root, "pipe")
+    renderer = ElementTree.SubElement(
+        pipe, "rasterrenderer", type="paletted", band="1", opacity="1", alphaBand="-1", nodataColor=""
+    )
+    ElementTree.SubElement(renderer, "rasterTransparency")
+    palette = ElementTree.SubElement(renderer, "colorPalette")
+    for i, name, (red, green, blue) in zip(table.ids, table.names, table.colours, strict=True):
+        colour = f"#{red:02x}{green:02x}{blue:02x}"
+        ElementTree.SubElement(
+            palette, "paletteEntry", value=str(i), label=printable_name(name), color=colour, alpha="255"
+        )
+    ElementTree.SubElement(root, "blendMode").text = "0"
+    return "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n" + _serialised(root)
+
+
+def printable_name(name: str) -> str:
+    """A name without the control characters that XML has no way to hold."""
+    return "".join(letter if letter.isprintable() else " " for letter in name)
+
+
+def _serialised(root: ElementTree.Element) -> str:
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode") + "\n"
+
 
 TILE = 256
 
@@ -131,12 +195,12 @@ def make_cog(path: Path) -> None:
     import rasterio.shutil
     from rasterio.errors import RasterioError
 
-    with quiet(), rasterio.open(path) as raster:
+    with gdal_env(), rasterio.open(path) as raster:
         resampling = "mode" if raster.dtypes[0].startswith("uint") else "average"
     options = {"compress": "deflate", "overview_resampling": resampling, "bigtiff": "if_safer"}
     with write_atomically(path) as part:
         try:
-            with quiet():
+            with gdal_env():
                 rasterio.shutil.copy(path, part, driver="COG", **options)
         except RasterioError as error:
             raise OutputError(f"{path}: cannot be made a cloud-optimised GeoTIFF ({error})") from error
@@ -179,7 +243,7 @@ def _opened(path: Path, driver: str | None = None) -> Iterator[Any]:
     from rasterio.errors import RasterioError
 
     try:
-        with quiet(), rasterio.open(path, driver=driver) as raster:
+        with gdal_env(), rasterio.open(path, driver=driver) as raster:
             yield raster
     except RasterioError as error:
         raise SceneFileError(f"{path}: cannot be read as a raster ({error})") from error
@@ -215,7 +279,7 @@ def _new_raster(
     }
     with write_atomically(path) as part:
         try:
-            with quiet(), rasterio.open(part, "w", **layout, **place_of(path, georeference)) as raster:
+            with gdal_env(), rasterio.open(part, "w", **layout, **place_of(path, georeference)) as raster:
                 for band, description in enumerate(descriptions, start=1):
                     if description:
                         raster.set_band_description(band, description)
@@ -256,7 +320,7 @@ def raster_colours(path: Path) -> dict[int, Colour]:
     from rasterio.errors import RasterioError
 
     try:
-        with quiet(), rasterio.open(path) as raster:
+        with gdal_env(), rasterio.open(path) as raster:
             palette = raster.colormap(1)
     except (RasterioError, ValueError):
         return {}

@@ -13,15 +13,55 @@ from hsi.core.labels import ClassTable, LabelMap, default_colours, label_map
 from hsi.core.scene import Georeference, Scene
 from hsi.errors import LabelError, SceneFileError, UsageError
 from hsi.io.align import align_labels, grid_mismatch, places_to_align, same_grid
-from hsi.io.arrays import choose_cube, choose_plane, fitting_planes, listing, named, several_planes
-from hsi.io.formats.products import product_file
-from hsi.io.formats.remote import is_remote, open_remote
+from hsi.io.arrays import (
+    fitting_planes,
+    listing,
+    named,
+    read_together,
+    select_cube,
+    select_plane,
+    several_planes,
+    training_and_test,
+)
+from hsi.io.formats._product import product_file
+from hsi.io.formats.gdal import is_remote, open_remote
 from hsi.io.label_request import LabelRequest
-from hsi.io.paired_labels import read_together, training_and_test
 from hsi.io.reader import READERS, Array, ArrayInfo, LabelContent, Reader, check_file
-from hsi.io.siblings import label_files, label_names
 from hsi.io.vector_files import KNOWN, is_vector
 from hsi.io.vector_labels import read_vector_labels
+
+
+def label_names(source: Path) -> list[str]:
+    """What a scene's label file may be called, without suffix, most usual first."""
+    stem = source.stem
+    if source.suffix.lower() == ".hdr" and source.with_suffix("").is_file():
+        stem = source.with_suffix("").stem  # scene.img.hdr is the header of scene.img
+    names = [f"{stem}_gt"]
+    if stem.lower().endswith("_corrected"):
+        names.append(f"{stem[: -len('_corrected')]}_gt")
+    return [*names, f"{stem}_labels"]
+
+
+def label_files(source: Path) -> list[Path]:
+    """The files beside ``source`` with one of :func:`label_names` and a format that is known, sorted."""
+    found = []
+    for name in label_names(source):
+        files = [entry for entry in sorted(source.parent.iterdir()) if _is_called(entry, name) and entry.is_file()]
+        files = [f for f in files if is_vector(f) or any(reader.accepts(f) for _, reader in READERS.items())]
+        if any(entry.suffix.lower() == ".hdr" for entry in files):
+            # an ENVI header stands for the data file beside it
+            files = [f for f in files if is_vector(f) or any(reader.has_suffix(f) for _, reader in READERS.items())]
+        found += files
+    return found
+
+
+def _is_called(path: Path, name: str) -> bool:
+    given, wanted = path.name.lower(), name.lower()
+    if given == wanted:
+        return True
+    suffixes = given.removeprefix(f"{wanted}.")
+    return suffixes != given and "." not in suffixes.removesuffix(".hdr")
+
 
 SHAPEFILE_PARTS = (".dbf", ".shx", ".prj", ".cpg")
 
@@ -54,7 +94,7 @@ def open_scene(path: Path | str, variable: str | None = None) -> Scene:
     if is_vector(path):
         raise SceneFileError(f"{path}: holds polygons or points, expected a cube; give it as --labels of a scene")
     reader = reader_for(path)
-    return reader.open(path, choose_cube(path, reader.arrays(path), variable))
+    return reader.open(path, select_cube(path, reader.arrays(path), variable))
 
 
 def open_labels(
@@ -142,7 +182,7 @@ def _labels_in(path: Path, like: Scene, variable: str | None) -> Found:
     if variable is None:
         shape, read = (like.height, like.width), _values(reader, path)
         return _training_and_test(reader, path, arrays, shape) or _one(
-            reader, path, choose_plane(path, arrays, shape, read)
+            reader, path, select_plane(path, arrays, shape, read)
         )
     array = named(path, arrays, variable, "--label-variable")
     if not array.is_plane:

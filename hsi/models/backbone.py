@@ -1,25 +1,120 @@
-"""One builder for every network that is a table of blocks: MobileNets, ShuffleNets, ResNets and others.
-
-Their blocks pad and stride, so a window is looked at as a whole: the trunk is the identity and the patch engine feeds
-them. They are sized for windows of 9 to 25 pixels, not for photographs: the first rows keep the resolution.
-"""
+"""Networks from tables of blocks in configs/models, run as a shared trunk and a head."""
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Iterable
 from functools import partial
 from itertools import chain, pairwise
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from hsi.core.files import config_dir
 from hsi.errors import UsageError
-from hsi.models.blocks import ACTIVATIONS, BLOCKS, Block
+from hsi.models.blocks import ACTIVATIONS, BLOCKS, ConvBlock, divisible
 from hsi.models.network import MODELS, ModelEntry, WindowNetwork, initialise_he
-from hsi.models.tables import Ending, Row, Table, shipped_tables
+from hsi.settings import Section, read_yaml, validated
+
+OF_ROW = {"block", "channels", "repeats", "stride"}
+Activation = Literal["none", "relu", "relu6", "silu", "hardswish"]
+assert set(ACTIVATIONS) == set(Activation.__args__)  # type: ignore[attr-defined]
+
+
+class StageConfig(Section):
+    """``repeats`` blocks of a kind to ``channels``, the first of them with ``stride``. The rest are options that only
+    some blocks have; None is the block's own default. A pool keeps its channels, an inception adds its branches up."""
+
+    block: str
+    channels: int | None = Field(default=None, ge=1)
+    repeats: int = Field(default=1, ge=1)
+    stride: int = Field(default=1, ge=1, le=2)
+    kernel: int | None = Field(default=None, ge=1)
+    activation: Activation | None = None
+    norm: bool | None = None
+    expand: float | None = Field(default=None, ge=1)
+    se: float | None = Field(default=None, ge=0, le=1)
+    squeeze: Literal["expanded", "input"] | None = None
+    groups: int | None = Field(default=None, ge=1)
+    first_groups: int | None = Field(default=None, ge=1)
+    ratio: int | None = Field(default=None, ge=1)
+    branches: tuple[int, int, int, int, int, int] | None = None
+
+    @model_validator(mode="after")
+    def _fits_the_block(self) -> StageConfig:
+        if self.block not in BLOCKS:
+            raise ValueError(f"unknown block '{self.block}': known: {', '.join(sorted(BLOCKS))}")
+        known = set(inspect.signature(BLOCKS[self.block].__init__).parameters) - {"self", "inputs", "outputs", "stride"}
+        unused = sorted(set(self.options) - known)
+        if unused:
+            raise ValueError(
+                f"the block '{self.block}' has no use for {unused[0]}: it knows {', '.join(sorted(known))}"
+            )
+        if (self.channels is None) != (self.block in ("pool", "inception")):
+            raise ValueError(f"the block '{self.block}' {'needs' if self.channels is None else 'takes no'} channels")
+        if self.block == "inception" and self.branches is None:
+            raise ValueError("the block 'inception' needs branches")
+        return self
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What is said of the block's own options."""
+        return {name: value for name, value in self.model_dump(exclude=OF_ROW).items() if value is not None}
+
+    def scaled(self, width: float, divisor: int) -> StageConfig:
+        """The row with its channels multiplied by ``width``, in multiples of ``divisor``."""
+        if width == 1:
+            return self
+        channels = None if self.channels is None else divisible(self.channels * width, divisor)
+        branches = tuple(divisible(width * one, divisor) for one in self.branches) if self.branches else None
+        return self.model_copy(update={"channels": channels, "branches": branches})
+
+    def outputs(self, inputs: int) -> int:
+        """The channels that leave it."""
+        if self.branches:
+            return self.branches[0] + self.branches[2] + self.branches[4] + self.branches[5]
+        return self.channels or inputs
+
+
+class HeadConfig(Section):
+    """What makes scores of a backbone's last rows and columns: their ``average`` or all of them (``flatten``), hidden
+    dense layers of these widths, dropout before every dense layer but the first, and the dense layer of classes."""
+
+    pool: Literal["average", "flatten"] = "average"
+    hidden: tuple[int, ...] = ()
+    activation: Activation = "relu"
+    dropout: float = Field(default=0, ge=0, lt=1)
+
+
+class BackboneConfig(Section):
+    """A backbone: where it comes from, what it looks at where nobody says, its rows and its ending.
+
+    Scaled channels are multiples of ``divisor``.
+    """
+
+    source: str = Field(min_length=1)
+    reducer: str = "mnf"
+    components: int | None = Field(default=15, ge=1)
+    window: int = Field(default=15, ge=1)
+    divisor: int = Field(default=8, ge=1)
+    rows: tuple[StageConfig, ...] = Field(min_length=1)
+    ending: HeadConfig = HeadConfig()
+
+
+def load_backbone(path: Path) -> BackboneConfig:
+    """A table from a YAML file; raises :class:`ConfigError` with the file and the row for what does not fit."""
+    return validated(BackboneConfig, read_yaml(path), str(path))
+
+
+def shipped_backbones() -> dict[str, BackboneConfig]:
+    """The tables that come with this package, by the names of their networks."""
+    return {path.stem: load_backbone(path) for path in sorted((config_dir() / "models").glob("*.yaml"))}
+
 
 LEAST_SIDE = 2  # of what the last rows look at: batch norm needs more than one value of a single window
 COPIES = 5  # of a block's widest layer, with its norm and activation, that are held at once; above what was measured
@@ -43,7 +138,7 @@ class Backbone(WindowNetwork):
         classes: int,
         *,
         name: str,
-        table: Table,
+        table: BackboneConfig,
         width: float = 1.0,
         resolution: float = 1.0,
     ) -> None:
@@ -76,7 +171,7 @@ class Backbone(WindowNetwork):
         return scores
 
 
-def _blocks(rows: list[Row], components: int) -> list[Block]:
+def _blocks(rows: list[StageConfig], components: int) -> list[ConvBlock]:
     """The blocks of all rows; only the first of a row has its stride."""
     blocks, channels = [], components
     for row in rows:
@@ -89,14 +184,14 @@ def _blocks(rows: list[Row], components: int) -> list[Block]:
     return blocks
 
 
-def _channels(rows: list[Row], components: int) -> int:
+def _channels(rows: list[StageConfig], components: int) -> int:
     channels = components
     for row in rows:
         channels = row.outputs(channels)
     return channels
 
 
-def _sides(rows: list[Row], side: int) -> list[int]:
+def _sides(rows: list[StageConfig], side: int) -> list[int]:
     """The side of a window before the first row and after each row."""
     sides = [side]
     for row in rows:
@@ -105,7 +200,7 @@ def _sides(rows: list[Row], side: int) -> list[int]:
     return sides
 
 
-def _ending(ending: Ending, inputs: int, classes: int) -> nn.Sequential:
+def _ending(ending: HeadConfig, inputs: int, classes: int) -> nn.Sequential:
     """Hidden dense layers and the one that gives the scores."""
     widths = [inputs, *ending.hidden]
     layers: list[nn.Module] = []
@@ -117,7 +212,7 @@ def _ending(ending: Ending, inputs: int, classes: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Linear(widths[-1], classes))
 
 
-def _patch_bytes(blocks: Iterable[Block], rows: list[Row], network: WindowNetwork, side: int) -> int:
+def _patch_bytes(blocks: Iterable[ConvBlock], rows: list[StageConfig], network: WindowNetwork, side: int) -> int:
     """Bytes for a component of a patch's pixel: copies of the widest layer of the block that takes most."""
     sides = _sides(rows, side)
     entered = chain.from_iterable([sides[i]] + [sides[i + 1]] * (row.repeats - 1) for i, row in enumerate(rows))
@@ -134,7 +229,7 @@ def _check_multipliers(name: str, width: float, resolution: float) -> None:
         )
 
 
-def _check_window(name: str, rows: list[Row], window: int, resolution: float) -> None:
+def _check_window(name: str, rows: list[StageConfig], window: int, resolution: float) -> None:
     """Raise :class:`UsageError` where the strides leave less than :data:`LEAST_SIDE` rows of a window."""
     least = next(w for w in range(1, 10_000, 2) if min(_sides(rows, round(resolution * w))) >= LEAST_SIDE)
     if window < least:
@@ -142,7 +237,7 @@ def _check_window(name: str, rows: list[Row], window: int, resolution: float) ->
         raise UsageError(f"{name} needs a window of at least {least}{at}, got {window}: raise --window")
 
 
-def entry_of(name: str, table: Table) -> ModelEntry:
+def entry_of(name: str, table: BackboneConfig) -> ModelEntry:
     """A table as a registered network."""
     return ModelEntry(
         name=name,
@@ -157,5 +252,5 @@ def entry_of(name: str, table: Table) -> ModelEntry:
     )
 
 
-for _name, _table in shipped_tables().items():
+for _name, _table in shipped_backbones().items():
     MODELS.register(_name)(entry_of(_name, _table))

@@ -23,10 +23,10 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "silu": nn.SiLU,
     "hardswish": nn.Hardswish,
 }
-BLOCKS: dict[str, type[Block]] = {}
+BLOCKS: dict[str, type[ConvBlock]] = {}
 
 
-class Block(nn.Module):
+class ConvBlock(nn.Module):
     """A block of a backbone. ``widest`` is how many channels it holds at once, at the size of its input."""
 
     name: ClassVar[str]
@@ -76,7 +76,7 @@ def _gate(channels: int, squeezed: int, activation: str = "relu", gate: str = "s
     return SqueezeExcitation(channels, squeezed=squeezed, bias=True, activation=ACTIVATIONS[activation](), shape=shape)
 
 
-class Convolution(Block):
+class Convolution(ConvBlock):
     """One convolution with norm and activation."""
 
     name = "conv"
@@ -101,7 +101,7 @@ class Convolution(Block):
         return out
 
 
-class Pool(Block):
+class Pool(ConvBlock):
     """The largest value of every ``kernel x kernel`` square, which keeps the channels."""
 
     name = "pool"
@@ -117,7 +117,7 @@ class Pool(Block):
         return out
 
 
-class Separable(Block):
+class Separable(ConvBlock):
     """A depthwise convolution, then a pointwise one (MobileNet V1, Howard et al. 2017, arXiv:1704.04861).
 
     Of the multiply-adds of a full convolution of D x D it takes ``1 / C' + 1 / D ** 2``.
@@ -139,7 +139,7 @@ class Separable(Block):
         return out
 
 
-class Inverted(Block):
+class InvertedResidual(ConvBlock):
     """The inverted residual: expand, depthwise, a linear bottleneck (MobileNet V2, Sandler et al. 2018,
     doi:10.1109/CVPR.2018.00474).
 
@@ -181,7 +181,7 @@ class Inverted(Block):
         return x + y if self.shortcut else y
 
 
-class Fused(Block):
+class FusedMBConv(ConvBlock):
     """The inverted residual whose expansion and depthwise convolution are one full convolution (EfficientNet V2, Tan
     and Le 2021, arXiv:2104.00298)."""
 
@@ -215,7 +215,7 @@ def shuffle_channels(x: Tensor, groups: int) -> Tensor:
     return x.view(-1, groups, x.shape[1] // groups, *x.shape[2:]).transpose(1, 2).flatten(1, 2)
 
 
-class Shuffle(Block):
+class Shuffle(ConvBlock):
     """ShuffleNet's unit: grouped pointwise convolutions around a depthwise one, with a channel shuffle after the first
     (Zhang et al. 2018, doi:10.1109/CVPR.2018.00716).
 
@@ -244,7 +244,7 @@ class Shuffle(Block):
         return F.relu(torch.cat([self.averages(x), y], dim=1) if self.beside else x + y)
 
 
-class Split(Block):
+class Split(ConvBlock):
     """ShuffleNet V2's unit: half of the channels pass, the other half goes through convolutions of equal width, and
     both are shuffled (Ma et al. 2018, doi:10.1007/978-3-030-01264-9_8).
 
@@ -274,7 +274,7 @@ class Split(Block):
         return shuffle_channels(torch.cat([passing, self.branch(entering)], dim=1), 2)
 
 
-class Residual(Block):
+class Residual(ConvBlock):
     """What residual blocks share: convolutions, a gate where ``se`` is a share of the channels, and a shortcut that is
     a 1 x 1 convolution where shapes differ (He et al. 2016, doi:10.1109/CVPR.2016.90; SE: Hu et al. 2018,
     doi:10.1109/CVPR.2018.00745)."""
@@ -321,7 +321,7 @@ class Bottleneck(Residual):
         self.widest = max(inputs, outputs)
 
 
-class Inception(Block):
+class Inception(ConvBlock):
     """GoogLeNet's module: 1 x 1, 3 x 3 and 5 x 5 convolutions and a pooled branch side by side (Szegedy et al. 2015,
     doi:10.1109/CVPR.2015.7298594).
 

@@ -1,14 +1,24 @@
-"""The 3-D CNN of Ben Hamida et al. 2018 (doi:10.1109/TGRS.2018.2818945): space and spectrum together, all bands."""
+"""The 1-D, 2-D and 3-D convolutional networks that papers compare with.
+
+The 3-D CNN of Ben Hamida et al. 2018 (doi:10.1109/TGRS.2018.2818945): space and spectrum together, all bands.
+
+The 1-D CNN of Hu et al. 2015 (doi:10.1155/2015/258619): the spectrum of one pixel, and nothing around it.
+
+The 2-D CNN of Makantasis et al. 2015 (doi:10.1109/IGARSS.2015.7326945): space by convolutions, spectra by PCA.
+"""
 
 from __future__ import annotations
 
+import math
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hsi.models.layers import slide_dense
 from hsi.models.network import MODELS, ModelEntry, WindowNetwork, convolve_first, initialise_he, refuse_small
 
-MIN_BANDS, MIN_WINDOW = 3, 5
+MIN_BANDS_3D, MIN_WINDOW_3D = 3, 5
 
 
 class CNN3D(WindowNetwork):
@@ -25,7 +35,7 @@ class CNN3D(WindowNetwork):
 
     def __init__(self, components: int, window: int, classes: int) -> None:
         super().__init__(components, window, classes)
-        refuse_small("cnn3d", components, window, least_components=MIN_BANDS, least_window=MIN_WINDOW)
+        refuse_small("cnn3d", components, window, least_components=MIN_BANDS_3D, least_window=MIN_WINDOW_3D)
         along = (1, 0, 0)
         self.conv1 = nn.Conv3d(1, 20, 3)
         self.pool1 = nn.Conv3d(20, 20, (3, 1, 1), stride=(2, 1, 1), padding=along)
@@ -67,6 +77,119 @@ MODELS.register("cnn3d")(
         attention="none",
         source="doi:10.1109/TGRS.2018.2818945",
         reducer="identity",
+        window=5,
+    )
+)
+
+
+MIN_BANDS_1D = 9
+POOLED = 37  # about as many values as pooling leaves of a filter's output; the paper asks for 30 to 40
+
+
+class CNN1D(WindowNetwork):
+    """20 filters along the spectrum, max pooling, a dense layer of 100 units; tanh (doi:10.1155/2015/258619).
+
+    For ``components >= 9`` bands B a filter is B // 9 long, as in the paper (24 of 220 and 224 bands, 11 of 103), and
+    pooling takes as many values at a time as leave about 37 (5, 5 and 3 there), the last of them from what remains.
+    81,408 parameters at 220 bands and 8 classes, the paper's figure for Indian Pines.
+
+    It looks at the pixel in the middle of any odd ``window``, which as published is the pixel alone. A departure: bands
+    have unit variance where the paper scales them to [-1, 1].
+
+    Raises :class:`UsageError` (a ``ValueError``) for fewer bands or an even window.
+    """
+
+    shares_trunk = True  # there is nothing around a pixel to compute, so both engines do the same work
+
+    def __init__(self, components: int, window: int, classes: int) -> None:
+        super().__init__(components, window, classes)
+        refuse_small("cnn1d", components, window, least_components=MIN_BANDS_1D)
+        self.margin = window - 1
+        length = components // 9
+        filtered = components - length + 1
+        self.pool = max(1, round(filtered / POOLED))
+        self.conv = nn.Conv1d(1, 20, length)
+        self.dense1 = nn.Linear(20 * math.ceil(filtered / self.pool), 100)
+        self.dense2 = nn.Linear(100, classes)
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -0.05, 0.05)  # as in the paper
+
+    def trunk(self, tiles: Tensor) -> Tensor:
+        """The pixels that are in the middle of a window: ``(N, K, h, w) -> (N, K, h - margin, w - margin)``."""
+        half = self.window // 2
+        return tiles[:, :, half : tiles.shape[2] - half, half : tiles.shape[3] - half]
+
+    def head(self, features: Tensor) -> Tensor:
+        """``(N, K, 1, 1) -> (N, classes)``."""
+        x = torch.tanh(self.conv(features.flatten(1).unsqueeze(1)))  # (N, 20, K - K // 9 + 1)
+        x = F.max_pool1d(x, self.pool, ceil_mode=True).flatten(1)  # (N, 20 * about 37)
+        scores: Tensor = self.dense2(torch.tanh(self.dense1(x)))
+        return scores
+
+
+MODELS.register("cnn1d")(
+    ModelEntry(
+        name="cnn1d",
+        build=CNN1D,
+        norm="none",
+        attention="none",
+        source="doi:10.1155/2015/258619",
+        reducer="identity",
+        window=1,
+    )
+)
+
+
+MIN_WINDOW_2D = 5
+
+
+class CNN2D(WindowNetwork):
+    """Two 3 x 3 convolutions, of 3 K and 9 K filters for K components, and one hidden layer of 6 K units.
+
+    After Makantasis et al. 2015 (doi:10.1109/IGARSS.2015.7326945), who take windows of 5 x 5 pixels, which the
+    convolutions bring down to one place, and neither pool nor pad. Any odd ``window >= 5`` works; the hidden layer then
+    sees every place that is left. Departures: plain PCA where they use a randomised one, and He's initialisation.
+
+    Raises :class:`UsageError` (a ``ValueError``) for a smaller or even window.
+    """
+
+    margin = 4
+
+    def __init__(self, components: int, window: int, classes: int) -> None:
+        super().__init__(components, window, classes)
+        refuse_small("cnn2d", components, window, least_components=1, least_window=MIN_WINDOW_2D)
+        self.conv1 = nn.Conv2d(components, 3 * components, 3)
+        self.conv2 = nn.Conv2d(3 * components, 9 * components, 3)
+        self.dense1 = nn.Linear(9 * components * self.head_window**2, 6 * components)
+        self.dense2 = nn.Linear(6 * components, classes)
+        initialise_he(self.conv1, self.conv2, self.dense1)
+        nn.init.normal_(self.dense2.weight, std=0.01)
+        nn.init.zeros_(self.dense2.bias)
+
+    def trunk(self, tiles: Tensor) -> Tensor:
+        """``(N, K, h, w) -> (N, 9 K, h - 4, w - 4)``."""
+        return F.relu(self.conv2(F.relu(self.conv1(tiles))))
+
+    def head(self, features: Tensor) -> Tensor:
+        """``(N, 9 K, p, p) -> (N, classes)``."""
+        scores: Tensor = self.dense2(F.relu(self.dense1(features.flatten(1))))
+        return scores
+
+    def head_map(self, features: Tensor) -> Tensor:
+        """``(1, 9 K, h, w) -> (1, classes, h - p + 1, w - p + 1)``."""
+        x = F.relu(slide_dense(self.dense1, features, self.head_window))  # (1, 6 K, h', w')
+        return slide_dense(self.dense2, x, 1)
+
+
+MODELS.register("cnn2d")(
+    ModelEntry(
+        name="cnn2d",
+        build=CNN2D,
+        norm="none",
+        attention="none",
+        source="doi:10.1109/IGARSS.2015.7326945",
+        reducer="pca",
+        components=30,
         window=5,
     )
 )

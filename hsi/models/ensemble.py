@@ -1,6 +1,9 @@
-"""A network joined with a linear classifier of the pixel in the middle, for where surroundings mislead."""
+"""Classifiers that average networks: with a linear classifier of the spectrum, or with a second window."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -8,6 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hsi.errors import UsageError
 from hsi.models.network import WindowNetwork
 from hsi.models.windows import crop
 
@@ -16,7 +20,7 @@ from hsi.models.windows import crop
 SHARES = {"discriminant": 0.5, "logistic": 0.9}
 
 
-class Joined(WindowNetwork):
+class SpectralEnsemble(WindowNetwork):
     """The weighted geometric mean of class probabilities: a network's and a linear classifier's of the middle pixel.
 
     That is a logarithmic opinion pool (Genest and Zidek 1986, doi:10.1214/ss/1177013825). Where fields are of a few
@@ -61,7 +65,9 @@ class Joined(WindowNetwork):
         return joined
 
 
-def join_linear(network: WindowNetwork, kind: str, pixels: NDArray[np.float32], codes: NDArray[np.int64]) -> Joined:
+def join_linear(
+    network: WindowNetwork, kind: str, pixels: NDArray[np.float32], codes: NDArray[np.int64]
+) -> SpectralEnsemble:
     """A trained network joined with a classifier of training ``pixels`` ``(n, K)`` and their ``codes`` ``(n,)``.
 
     ``kind`` is "discriminant", the linear one (Fisher 1936, doi:10.1111/j.1469-1809.1936.tb02137.x), or "logistic",
@@ -72,7 +78,7 @@ def join_linear(network: WindowNetwork, kind: str, pixels: NDArray[np.float32], 
     from sklearn.linear_model import LogisticRegression
 
     estimator = LinearDiscriminantAnalysis() if kind == "discriminant" else LogisticRegression(max_iter=1000)
-    joined = Joined(network, SHARES[kind])
+    joined = SpectralEnsemble(network, SHARES[kind])
     found = estimator.fit(pixels, codes)
     weight, bias = torch.from_numpy(found.coef_), torch.from_numpy(found.intercept_)
     if len(found.classes_) == 2:  # scikit-learn gives the difference of the two
@@ -83,3 +89,61 @@ def join_linear(network: WindowNetwork, kind: str, pixels: NDArray[np.float32], 
         joined.linear.weight[found.classes_] = weight.float()
         joined.linear.bias[found.classes_] = bias.float()
     return joined.to(next(network.parameters()).device).eval()
+
+
+class MultiWindowEnsemble(WindowNetwork):
+    """The mean of the class probabilities of networks whose windows differ.
+
+    A linear opinion pool (Stone 1961, doi:10.1214/aoms/1177704873). The networks share nothing but the pixel in the
+    middle: each is trained as if it were alone. Shapes are those of :class:`WindowNetwork` for the largest window; the
+    trunk gives all networks' features one after the other. While it trains, the head gives the scores of each network,
+    ``(networks, N, classes)``.
+    """
+
+    def __init__(self, networks: Sequence[WindowNetwork]) -> None:
+        largest = max(networks, key=lambda network: network.window)
+        if len({network.margin for network in networks}) > 1 or len({network.window for network in networks}) == 1:
+            raise UsageError("networks on these windows do not differ in what they see: leave --second-window out")
+        super().__init__(largest.components, largest.window, largest.classes)
+        self.margin, self.patch_bytes = largest.margin, sum(network.patch_bytes for network in networks)
+        self.networks = nn.ModuleList(networks)
+
+    @property
+    def members(self) -> tuple[WindowNetwork, ...]:
+        """The networks."""
+        return tuple(self.networks)  # type: ignore[arg-type]
+
+    @property
+    def kept_bytes(self) -> int:
+        """What the networks keep."""
+        return sum(network.kept_bytes for network in self.members)
+
+    def trunk(self, tiles: Tensor) -> Tensor:
+        """``(N, K, h, w) -> (N, C, h - margin, w - margin)``, zeros where a network's window does not reach."""
+        features = []
+        for network in self.members:
+            rim = self._rim(network)
+            features.append(F.pad(network.trunk(crop(tiles, rim)), (rim, rim, rim, rim)))
+        return torch.cat(features, dim=1)
+
+    def head(self, features: Tensor) -> Tensor:
+        """``(N, C, p, p) -> (N, classes)``: logarithms of mean probabilities."""
+        scores = torch.stack([network.head(seen) for network, seen in self._shares(features)])
+        return scores if self.training else _log_mean(scores)
+
+    def head_map(self, features: Tensor) -> Tensor:
+        """``(1, C, h, w) -> (1, classes, h - p + 1, w - p + 1)``."""
+        return _log_mean(torch.stack([network.head_map(seen) for network, seen in self._shares(features)]))
+
+    def _shares(self, features: Tensor) -> Iterator[tuple[WindowNetwork, Tensor]]:
+        """Each network with its own features."""
+        for network, seen in zip(self.members, features.chunk(len(self.members), dim=1), strict=True):
+            yield network, crop(seen, self._rim(network))
+
+    def _rim(self, network: WindowNetwork) -> int:
+        return (self.window - network.window) // 2
+
+
+def _log_mean(scores: Tensor) -> Tensor:
+    """Logarithms of mean probabilities: ``(networks, N, classes, ...) -> (N, classes, ...)``."""
+    return F.log_softmax(scores, 2).logsumexp(0) - math.log(len(scores))

@@ -17,9 +17,8 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from hsi.models.attention import CBAM, SqueezeExcitation, largest
-from hsi.models.layers import SlidingDense
+from hsi.models.layers import LinearAsConv, unfold_depth
 from hsi.models.network import MODELS, ModelEntry, WindowNetwork, initialise_he, refuse_small, tracing
-from hsi.models.runs import neighbours
 from hsi.models.windows import view_windows
 
 MIN_COMPONENTS, MIN_WINDOW = 13, 11
@@ -60,7 +59,7 @@ class HybridSN(WindowNetwork):
         self.dense2 = nn.Linear(256, 128)
         self.dense3 = nn.Linear(128, classes)
         self.dropout = nn.Dropout(0.4)
-        self.slide_dense1 = SlidingDense(self.dense1, self.head_window)
+        self.slide_dense1 = LinearAsConv(self.dense1, self.head_window)
         self._initialise()
 
     @property
@@ -97,7 +96,7 @@ class HybridSN(WindowNetwork):
         """A 3-D convolution, its norm and ReLU: ``(N, D, C, h, w) -> (N, D - d + 1, C', h - 2, w - 2)``, or with
         channels ``last`` ``(N, D, h, w, C) -> (N, D - d + 1, h - 2, w - 2, C')``."""
         depth = weight.shape[2]
-        runs = neighbours(x, depth, channel=4 if last else 2)  # (N D', d C, h, w) or (N D', h, w, d C)
+        runs = unfold_depth(x, depth, channel=4 if last else 2)  # (N D', d C, h, w) or (N D', h, w, d C)
         if last:
             runs = runs.permute(0, 3, 1, 2)
         y = _convolve(runs, weight.transpose(1, 2).flatten(1, 2), bias, norm)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hsi.models.hybridsn import MIN_COMPONENTS, MIN_WINDOW
-from hsi.models.layers import SlidingDense
+from hsi.models.layers import LinearAsConv
 from hsi.models.network import (
     MODELS,
     ModelEntry,
@@ -78,7 +78,7 @@ class SeparableHybridSN(WindowNetwork):
         self.pointwise4 = nn.Conv2d(32 * depth, 64, 1, bias=False)
         self.norm5 = nn.BatchNorm2d(64)
         self.dense1 = None if pooled else nn.Linear(64 * self.head_window**2, 256)
-        self.slide_dense1 = SlidingDense(self.dense1, self.head_window) if self.dense1 else None
+        self.slide_dense1 = LinearAsConv(self.dense1, self.head_window) if self.dense1 else None
         self.dense2 = nn.Linear(64 if pooled else 256, 128)
         self.dense3 = nn.Linear(128, classes)
         self.dropout = nn.Dropout(0.4)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from hsi.models.network import tracing
 
 LEAST_WINDOW = 11  # a convolution is as quick for smaller ones
 TILE = 3  # windows along the side of a transformed tile: the larger, the fewer sums for a pixel, and the more memory
@@ -15,7 +19,7 @@ def slide_dense(layer: nn.Linear, features: Tensor, window: int) -> Tensor:
     return F.conv2d(features, layer.weight.view(-1, int(features.shape[1]), window, window), layer.bias)
 
 
-class SlidingDense:
+class LinearAsConv:
     """:func:`slide_dense` for mapping: the same numbers to float32 rounding, quicker for large windows on CPUs.
 
     A window of 17 x 17 is 289 multiply-adds for a pair of channels as a convolution, and about 5 through the Fourier
@@ -75,3 +79,42 @@ class SlidingDense:
             for channel, part in enumerate(kernel):  # one at a time, for memory
                 self.spectrum[:, channel] = torch.fft.rfft2(part, s=(self.side, self.side)).flatten(1).t().conj()
         return self.spectrum
+
+
+def unfold_depth(x: Tensor, depth: int, channel: int) -> Tensor:
+    """Every run of ``depth`` neighbouring components: ``(N, D, …, C, …) -> (N * (D - depth + 1), …, depth * C, …)``.
+
+    ``channel`` is the axis of ``x`` that C is. In a run channels are in order of components, then as they were.
+    """
+    if x.requires_grad and torch.is_grad_enabled() and not tracing():
+        runs: Tensor = _Neighbours.apply(x, depth, channel)  # type: ignore[no-untyped-call]
+        return runs
+    return _side_by_side(x, depth, channel)
+
+
+def _side_by_side(x: Tensor, depth: int, channel: int) -> Tensor:
+    places = x.shape[1] - depth + 1
+    if places == 1 and channel == 2:
+        return x.flatten(1, 2)  # lies in memory like that
+    return torch.cat([x[:, i : i + places] for i in range(depth)], dim=channel).flatten(0, 1)
+
+
+class _Neighbours(torch.autograd.Function):
+    """The runs with a backward that adds each place's gradient into one array: autograd's own fills and copies one as
+    large as all components for each."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, depth: int, channel: int) -> Tensor:
+        ctx.shape, ctx.depth, ctx.channel = x.shape, depth, channel
+        return _side_by_side(x, depth, channel)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = gradients
+        images, components = ctx.shape[:2]
+        places = components - ctx.depth + 1
+        total = gradient.new_zeros(ctx.shape)
+        parts = gradient.reshape(images, places, *gradient.shape[1:]).chunk(ctx.depth, ctx.channel)
+        for i, part in enumerate(parts):
+            total[:, i : i + places].add_(part)
+        return total, None, None

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hsi.core.scene import Scene, Survey
+from hsi.core.scene import PixelSurvey, Scene
 from hsi.errors import SceneError, UsageError
 
 BY_NUMBER = "named with --drop-bands"
@@ -18,7 +18,7 @@ DEAD = "with no number"
 
 
 @dataclass(frozen=True)
-class BandChoice:
+class BandSelection:
     """The bands of a file that are ``kept``, and those ``dropped`` by reason; all counted from 0, ascending."""
 
     kept: tuple[int, ...]
@@ -30,7 +30,7 @@ class BandChoice:
         keep = [position for position, band in enumerate(scene.bands) if band in kept]
         return scene if len(keep) == len(scene.bands) else scene.keep_bands(keep)
 
-    def without_useless(self, scene: Scene, survey: Survey) -> BandChoice:
+    def without_useless(self, scene: Scene, survey: PixelSurvey) -> BandSelection:
         """The choice without the bands that a survey of ``scene`` found to be constant or without a valid number."""
         found = {CONSTANT: survey.constant, DEAD: survey.dead}
         return _drop(self, {reason: [scene.bands[i] for i in positions] for reason, positions in found.items()})
@@ -46,7 +46,7 @@ def parse_bands(text: str) -> tuple[tuple[int, int], ...]:
 
     Raises :class:`UsageError` for anything else.
     """
-    ranges = []
+    format_ranges = []
     for part in text.split(","):
         first, dash, last = (word.strip() for word in part.partition("-"))
         numbers = [first, last] if dash else [first, first]
@@ -55,8 +55,8 @@ def parse_bands(text: str) -> tuple[tuple[int, int], ...]:
         low, high = (int(number) for number in numbers)
         if low < 1 or low > high:
             raise UsageError(f"'{part.strip()}' is no range of bands: they count from 1, the smaller number first")
-        ranges.append((low, high))
-    return tuple(ranges)
+        format_ranges.append((low, high))
+    return tuple(format_ranges)
 
 
 def parse_wavelengths(text: str) -> tuple[tuple[float, float], ...]:
@@ -64,7 +64,7 @@ def parse_wavelengths(text: str) -> tuple[tuple[float, float], ...]:
 
     Raises :class:`UsageError` for anything else.
     """
-    ranges = []
+    format_ranges = []
     for part in text.split(","):
         words = part.split("-")
         try:
@@ -73,18 +73,18 @@ def parse_wavelengths(text: str) -> tuple[tuple[float, float], ...]:
             low, high = math.nan, math.nan
         if not 0 < low <= high < math.inf:
             raise UsageError(f"'{part.strip()}' is no range of wavelengths: write nm such as 1350-1450,1800-1950")
-        ranges.append((low, high))
-    return tuple(ranges)
+        format_ranges.append((low, high))
+    return tuple(format_ranges)
 
 
-def choose_bands(
+def select_bands(
     scene: Scene,
-    survey: Survey | None = None,
+    survey: PixelSurvey | None = None,
     *,
     drop_bands: Sequence[tuple[int, int]] = (),
     drop_wavelengths: Sequence[tuple[float, float]] = (),
     keep_bad: bool = False,
-) -> BandChoice:
+) -> BandSelection:
     """The bands to use: not those named (ranges of numbers from 1, of nanometres), not those that the file marks as
     bad unless ``keep_bad``, and not those that a ``survey`` of the scene found useless. A band counts under the first
     reason that drops it.
@@ -95,7 +95,7 @@ def choose_bands(
     marks = scene.good or (True,) * len(scene.bands)
     bad = [band for band, good in zip(scene.bands, marks, strict=True) if not (good or keep_bad)]
     choice = _drop(
-        BandChoice(scene.bands, {}),
+        BandSelection(scene.bands, {}),
         {
             BY_NUMBER: _numbered(scene, drop_bands),
             BY_WAVELENGTH: _within(scene, drop_wavelengths),
@@ -111,14 +111,14 @@ def choose_bands(
     return choice
 
 
-def _drop(choice: BandChoice, found: Mapping[str, Sequence[int]]) -> BandChoice:
+def _drop(choice: BandSelection, found: Mapping[str, Sequence[int]]) -> BandSelection:
     kept, dropped = choice.kept, dict(choice.dropped)
     for reason, bands in found.items():
         going = tuple(band for band in kept if band in set(bands))
         kept = tuple(band for band in kept if band not in going)
         if going:
             dropped[reason] = going
-    return BandChoice(kept, dropped)
+    return BandSelection(kept, dropped)
 
 
 def _numbered(scene: Scene, ranges: Sequence[tuple[int, int]]) -> list[int]:
@@ -149,7 +149,7 @@ def _within(scene: Scene, ranges: Sequence[tuple[float, float]]) -> list[int]:
     return found
 
 
-def ranges(numbers: Sequence[int]) -> str:
+def format_ranges(numbers: Sequence[int]) -> str:
     """``[1, 2, 3, 7]`` as ``1-3, 7``."""
     known = set(numbers)
     starts = [n for n in numbers if n - 1 not in known]

@@ -16,23 +16,23 @@ Count = Annotated[int, Field(ge=0, le=10**15)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class Told(BaseModel):
+class Record(BaseModel):
     """Facts of a record; what nobody reads again is passed over."""
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
 
-Kind = TypeVar("Kind", bound=Told)
+Kind = TypeVar("Kind", bound=Record)
 
 
-class ClassTold(Told):
+class ClassRecord(Record):
     """A class of the table."""
 
     id: int = Field(ge=0, le=LARGEST_ID)
     name: str
 
 
-class BinTold(Told):
+class BinRecord(Record):
     """Pixels of like confidence."""
 
     low: Share
@@ -42,29 +42,29 @@ class BinTold(Told):
     accuracy: Share | None
 
     @model_validator(mode="after")
-    def _known_where_there_are_pixels(self) -> BinTold:
+    def _known_where_there_are_pixels(self) -> BinRecord:
         if self.pixels and (self.confidence is None or self.accuracy is None):
             raise ValueError("a bin with pixels has no confidence or accuracy")
         return self
 
 
-class CalibrationTold(Told):
+class CalibrationRecord(Record):
     """The reliability of a map."""
 
     pixels: int = Field(ge=1, le=10**15)
     error: Share
-    bins: tuple[BinTold, ...]
+    bins: tuple[BinRecord, ...]
 
 
-class AccuracyTold(Told):
+class AccuracyRecord(Record):
     """What figures are drawn from of an ``accuracy.json``."""
 
-    classes: tuple[ClassTold, ...] = Field(min_length=1)
+    classes: tuple[ClassRecord, ...] = Field(min_length=1)
     confusion_matrix: tuple[tuple[Count, ...], ...]
-    calibration: CalibrationTold | None = None
+    calibration: CalibrationRecord | None = None
 
     @model_validator(mode="after")
-    def _square(self) -> AccuracyTold:
+    def _square(self) -> AccuracyRecord:
         classes = len(self.classes)
         if [len(row) for row in self.confusion_matrix] != [classes] * classes:
             raise ValueError(f"the confusion matrix is not one of {classes} classes")
@@ -73,7 +73,7 @@ class AccuracyTold(Told):
         return self
 
 
-class EpochTold(Told):
+class EpochRecord(Record):
     """An epoch of the history."""
 
     epoch: Count
@@ -83,7 +83,7 @@ class EpochTold(Told):
     validation_accuracy: Share | None = None
 
 
-class InputsTold(Told):
+class InputsRecord(Record):
     """The scene and its labels."""
 
     scene: str
@@ -94,24 +94,24 @@ class InputsTold(Told):
     wavelengths_nm: tuple[float, ...] | None = None
 
 
-class BandsTold(Told):
+class BandsRecord(Record):
     """The bands that were used, counted from 1."""
 
     kept: tuple[Annotated[int, Field(ge=1, le=10**6)], ...]
 
 
-class RunTold(Told):
+class RunRecord(Record):
     """What a ``run.json`` tells of how to draw its run, or to make it again; ``asked`` is None where it cannot be."""
 
-    inputs: InputsTold
-    bands: BandsTold
-    history: tuple[EpochTold, ...] | None = None
+    inputs: InputsRecord
+    bands: BandsRecord
+    history: tuple[EpochRecord, ...] | None = None
     asked: dict[str, Any] | None = None
     versions: dict[str, Any] = {}
     machine: dict[str, Any] = {}
 
     @model_validator(mode="after")
-    def _a_wavelength_for_each_band(self) -> RunTold:
+    def _a_wavelength_for_each_band(self) -> RunRecord:
         known = self.inputs.wavelengths_nm
         if known and len(known) != len(self.bands.kept):
             raise ValueError(f"{len(known)} wavelengths are told for {len(self.bands.kept)} bands")

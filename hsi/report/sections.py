@@ -23,7 +23,7 @@ SUMMARY = {
 
 
 @dataclass(frozen=True)
-class Section:
+class Table:
     """A table: ``columns`` as pairs of a group ("" for none) and a heading, an l or an r for each, and rows of text
     that is not escaped. ``bold`` are the places (row, column) of cells that stand out."""
 
@@ -38,7 +38,7 @@ class Section:
         return [f"{group} (%)" if group and heading == "%" else heading for group, heading in self.columns]
 
 
-def class_section(report: Report) -> Section:
+def class_section(report: Report) -> Table:
     """Accuracy of each class."""
     columns = [("", "Id"), ("", "Class"), ("", "Training"), ("", "Test")]
     for name in ("Producer's accuracy", "User's accuracy"):
@@ -58,10 +58,10 @@ def class_section(report: Report) -> Section:
         )
         for entry in report["classes"]
     )
-    return Section((*columns, ("", "F1 (%)"), ("", "IoU (%)")), "rl" + "r" * 8, rows)
+    return Table((*columns, ("", "F1 (%)"), ("", "IoU (%)")), "rl" + "r" * 8, rows)
 
 
-def summary_section(report: Report) -> Section:
+def summary_section(report: Report) -> Table:
     """The numbers for all pixels together; those of the whole map where they were estimated."""
     intervals = report["intervals"]
     rows = [
@@ -78,10 +78,10 @@ def summary_section(report: Report) -> Section:
         for kind in ("quantity", "allocation"):
             name = f"{kind.capitalize()} disagreement of the map, estimated"
             rows.append((name, percent(estimate[f"{kind}_disagreement"]), ""))
-    return Section((("", ""), ("", "%"), ("", "95 % interval")), "lrr", tuple(rows))
+    return Table((("", ""), ("", "%"), ("", "95 % interval")), "lrr", tuple(rows))
 
 
-def area_section(report: Report) -> Section | None:
+def area_section(report: Report) -> Table | None:
     """Pixels and hectares of each class on the map, where the report has them."""
     if not report.get("areas"):
         return None
@@ -94,10 +94,10 @@ def area_section(report: Report) -> Section | None:
         )
         for entry in report["areas"]
     )
-    return Section((("", "Id"), ("", "Class on the map"), ("", "Pixels"), ("", "Hectares")), "rlrr", rows)
+    return Table((("", "Id"), ("", "Class on the map"), ("", "Pixels"), ("", "Hectares")), "rlrr", rows)
 
 
-def estimate_section(report: Report) -> Section | None:
+def estimate_section(report: Report) -> Table | None:
     """Accuracy and area of each class, estimated for the whole map, where the report has them."""
     estimate = report.get("estimate")
     if not estimate:
@@ -120,10 +120,10 @@ def estimate_section(report: Report) -> Section | None:
         )
         for entry in estimate["classes"]
     )
-    return Section(tuple(columns), "rl" + "r" * 8, rows)
+    return Table(tuple(columns), "rl" + "r" * 8, rows)
 
 
-def reliability_section(report: Report) -> Section | None:
+def reliability_section(report: Report) -> Table | None:
     """Confidence and accuracy by bins of confidence, where the report has them."""
     if not report.get("calibration"):
         return None
@@ -138,7 +138,7 @@ def reliability_section(report: Report) -> Section | None:
         if entry["pixels"]
     )
     names = ("Confidence (%)", "Pixels", "Mean confidence (%)", "Right (%)")
-    return Section(tuple(("", name) for name in names), "lrrr", rows)
+    return Table(tuple(("", name) for name in names), "lrrr", rows)
 
 
 def percent(fraction: float | None) -> str:
@@ -165,7 +165,7 @@ def _with_error(estimate: Mapping[str, float] | None) -> tuple[str, str]:
     return (DASH, DASH) if estimate is None else (percent(estimate["value"]), percent(reach(estimate)))
 
 
-def audit_section(report: Report) -> Section | None:
+def audit_section(report: Report) -> Table | None:
     """How far the split lets test pixels share with training pixels."""
     audit = report.get("audit")
     if audit is None:
@@ -188,4 +188,4 @@ def audit_section(report: Report) -> Section | None:
         ("Overall accuracy of this map", f"{percent(report['overall_accuracy'])} % ({audit['test']} pixels)"),
         ("Overall accuracy of this map where test windows share nothing with training windows", free),
     )
-    return Section((("", ""), ("", "found")), "lr", rows)
+    return Table((("", ""), ("", "found")), "lr", rows)

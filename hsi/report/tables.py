@@ -21,7 +21,7 @@ from typing import Any
 from hsi.errors import OutputError
 from hsi.report.sections import (
     Report,
-    Section,
+    Table,
     area_section,
     audit_section,
     class_section,
@@ -242,7 +242,7 @@ def escape_latex(text: str) -> str:
     return " ".join(text.split()).translate(LATEX)
 
 
-def markdown_table(section: Section) -> str:
+def markdown_table(section: Table) -> str:
     """A table whose rule says how its columns are aligned."""
     rule = ["---:" if side == "r" else ":---" for side in section.alignment]
     headings = [escape_markdown(heading) for heading in section.headings]
@@ -250,7 +250,7 @@ def markdown_table(section: Section) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in (headings, rule, *cells))
 
 
-def latex_tabular(section: Section, more: Sequence[str] = ()) -> list[str]:
+def latex_tabular(section: Table, more: Sequence[str] = ()) -> list[str]:
     """A tabular with a line of groups above the headings where there are some, and ``more`` lines at its end."""
     groups, rules, first = [], [], 1
     for group, members in groupby(section.columns, key=lambda column: column[0]):
@@ -276,7 +276,7 @@ def _latex_row(cells: Sequence[str]) -> str:
     return " & ".join(escape_latex(cell) for cell in cells) + r" \\"
 
 
-def _emphasised(section: Section, escape: Callable[[str], str], how: str) -> list[list[str]]:
+def _emphasised(section: Table, escape: Callable[[str], str], how: str) -> list[list[str]]:
     """The escaped cells of a section, those that stand out put into the template ``how``."""
     return [
         [how.format(escape(cell)) if (i, j) in section.bold else escape(cell) for j, cell in enumerate(row)]

@@ -1,19 +1,18 @@
 """Training, validation and test pixels. One file here adds a rule: it registers itself in :data:`SPLITS`."""
 
-from hsi.splits.amount import Amount, parse_amount
 from hsi.splits.make import check_request, every_fold, make_folds, make_split, split_request
-from hsi.splits.split import SPLITS, PixelCounts, Split, SplitRequest
+from hsi.splits.split import SPLITS, PixelCounts, SampleSize, Split, SplitRequest, parse_sample_size
 
 __all__ = [
     "SPLITS",
-    "Amount",
     "PixelCounts",
+    "SampleSize",
     "Split",
     "SplitRequest",
     "check_request",
     "every_fold",
     "make_folds",
     "make_split",
-    "parse_amount",
+    "parse_sample_size",
     "split_request",
 ]

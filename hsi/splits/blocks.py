@@ -6,9 +6,9 @@ import numpy as np
 
 from hsi.core.labels import LabelMap
 from hsi.splits.buffer import buffer_of
+from hsi.splits.groups import Groups, block_groups
 from hsi.splits.holdout import Kind, hold_out, minimum_of
 from hsi.splits.split import Split, SplitRequest, split_rule
-from hsi.splits.units import Units, block_units
 
 
 def block_of(request: SplitRequest) -> int:
@@ -16,10 +16,10 @@ def block_of(request: SplitRequest) -> int:
     return request.block or 2 * (2 * buffer_of(request) + 1)
 
 
-def block_cut(labels: LabelMap, side: int, random: np.random.Generator) -> Units:
+def block_cut(labels: LabelMap, side: int, random: np.random.Generator) -> Groups:
     """Blocks of a grid that begins at random, so that another seed also has other borders."""
     down, across = random.integers(0, side, 2).tolist()
-    return block_units(labels, side, (down, across))
+    return block_groups(labels, side, (down, across))
 
 
 def _check(request: SplitRequest) -> None:

@@ -31,7 +31,7 @@ def buffer_of(request: SplitRequest) -> int:
     return request.buffer
 
 
-def apart(pixels: Mask, others: Mask, distance: int) -> Mask:
+def farther_than(pixels: Mask, others: Mask, distance: int) -> Mask:
     """Those of ``pixels`` ``(H, W)`` that are ``distance`` or more away from each of ``others``.
 
     Distances are Chebyshev's, between pixel centres: the larger of the differences in row and in column.
@@ -44,7 +44,7 @@ def apart(pixels: Mask, others: Mask, distance: int) -> Mask:
     return kept
 
 
-def part_sides(
+def apply_buffer(
     train: Mask, test: Mask, buffer: int, codes: NDArray[np.int64], classes: int, minimum: int
 ) -> tuple[Mask, Mask]:
     """The largest parts of two sides whose pixels are more than ``2 * buffer`` apart: training, test.
@@ -54,11 +54,11 @@ def part_sides(
     is left out is within ``2 * buffer`` of a pixel of the other side that is kept. ``codes`` ``(H, W)`` are the class
     codes of the pixels, -1 for none.
     """
-    receded = apart(train, test, buffer + 1)
+    receded = farther_than(train, test, buffer + 1)
     scarce = np.bincount(codes[receded], minlength=classes) < minimum
     receded |= train & np.append(scarce, False)[codes]
-    test = apart(test, receded, 2 * buffer + 1)
-    return apart(train, test, 2 * buffer + 1), test
+    test = farther_than(test, receded, 2 * buffer + 1)
+    return farther_than(train, test, 2 * buffer + 1), test
 
 
 def _bounds(mask: Mask) -> tuple[slice, slice]:

@@ -1,4 +1,4 @@
-"""Training, validation and test pixels that somebody has chosen, such as the official split of a contest."""
+"""Splits that the user gives: masks of training and test pixels, or all labelled pixels for training."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from hsi.core.labels import LabelMap
 from hsi.errors import SplitError, UsageError
-from hsi.splits.sampling import draw
+from hsi.splits.sampling import sample_training
 from hsi.splits.split import TEST, TRAIN, VALIDATION, Split, SplitRequest, split_from_codes, split_rule
 
 
@@ -37,7 +37,20 @@ def given_pixels(labels: LabelMap, request: SplitRequest) -> Split:
         return split_from_codes(labels, given, rule="given", seed=None, warnings=warnings)
     if np.any(given == VALIDATION):
         raise UsageError("the given split has validation pixels already: leave --val out")
-    drawn = draw(labels, labels.labelled & (given == TRAIN), request)
+    drawn = sample_training(labels, labels.labelled & (given == TRAIN), request)
     codes = np.where(drawn.validation, VALIDATION, given)
     rule = f"given{request.amounts}"
     return split_from_codes(labels, codes, rule=rule, seed=request.seed, warnings=warnings)
+
+
+@split_rule("all", ("validation",))
+def all_pixels(labels: LabelMap, request: SplitRequest) -> Split:
+    """All labelled pixels for training, but ``request.validation`` of each class; none is left for a test."""
+    codes = np.where(labels.labelled, TRAIN, 0).astype(np.uint8)
+    if request.validation:
+        for class_id in labels.table.ids:
+            places = np.flatnonzero(labels.values == class_id)
+            drawn = np.random.default_rng((request.seed, class_id)).permutation(places)
+            codes.flat[drawn[: request.validation.take(places.size, places.size)]] = VALIDATION
+    text = f"all labelled pixels{request.amounts}"
+    return split_from_codes(labels, codes, rule=text, seed=request.seed, tested=False)

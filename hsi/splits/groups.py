@@ -1,4 +1,6 @@
-"""Give whole units to sides or folds so that each class is shared out as evenly as its units allow.
+"""Groups of labelled pixels that stay on one side of a split, and their assignment to sides and folds.
+
+Give whole units to sides or folds so that each class is shared out as evenly as its units allow.
 
 Both ways take the class with the fewest undecided units first, which is the idea of iterative stratification
 (Sechidis et al. 2011, doi:10.1007/978-3-642-23808-6_10).
@@ -7,14 +9,61 @@ Both ways take the class with the fewest undecided units first, which is the ide
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import label
 
-from hsi.splits.units import Counts
+from hsi.core.labels import LabelMap
+
+EIGHT_NEIGHBOURS = np.ones((3, 3), np.int8)  # pieces that touch at a corner are one field
+Counts = NDArray[np.int64]
 
 
-def halve(counts: Counts, minimum: int, random: np.random.Generator) -> NDArray[np.bool_]:
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """``numbers`` ``(H, W)`` int32 of the unit of each labelled pixel, from 0, and -1 for the others; and the pixels of
+    each unit and class, ``counts`` ``(units, classes)`` int64."""
+
+    numbers: NDArray[np.int32]
+    counts: Counts
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+
+def block_groups(labels: LabelMap, side: int, offset: tuple[int, int] = (0, 0)) -> Groups:
+    """Square blocks of ``side`` pixels; the grid begins ``offset`` (rows, columns) before the first pixel."""
+    height, width = labels.values.shape
+    rows, columns = (np.arange(size) + shift for size, shift in zip((height, width), offset, strict=True))
+    return _units(labels, (rows // side)[:, None] * (width + 1) + columns // side)
+
+
+def field_groups(labels: LabelMap) -> Groups:
+    """The polygons that the labels were drawn from or, where there are none, the connected pixels of each class."""
+    codes = labels.codes()
+    if labels.polygons is not None:
+        return _units(labels, codes * (int(labels.polygons.max()) + 1) + labels.polygons)
+    fields, found = np.zeros(codes.shape, np.int64), 0
+    for code in range(len(labels.table)):
+        numbers, count = label(codes == code, structure=EIGHT_NEIGHBOURS)
+        fields += np.where(numbers > 0, numbers + found, 0)
+        found += count
+    return _units(labels, fields)
+
+
+def _units(labels: LabelMap, keys: NDArray[np.int64]) -> Groups:
+    """The units of equal ``keys`` ``(H, W)``."""
+    codes, classes, labelled = labels.codes(), len(labels.table), labels.labelled
+    found, which = np.unique(keys[labelled], return_inverse=True)
+    numbers = np.full(codes.shape, -1, np.int32)
+    numbers[labelled] = which
+    pairs = np.bincount(which * classes + codes[labelled], minlength=found.size * classes)
+    return Groups(numbers, pairs.reshape(found.size, classes).astype(np.int64))
+
+
+def split_in_half(counts: Counts, minimum: int, random: np.random.Generator) -> NDArray[np.bool_]:
     """Which units ``(units,)`` train, so that about half of the pixels of each class do and the others test.
 
     ``counts`` ``(units, classes)`` are pixels. Each class gets ``minimum`` training pixels first, then as many test
@@ -31,7 +80,7 @@ def halve(counts: Counts, minimum: int, random: np.random.Generator) -> NDArray[
     return training
 
 
-def deal(counts: Counts, folds: int, random: np.random.Generator) -> NDArray[np.int64]:
+def assign_folds(counts: Counts, folds: int, random: np.random.Generator) -> NDArray[np.int64]:
     """The fold ``(units,)`` of each unit, 0 to ``folds - 1``: the largest units of a class first, each to the fold that
     lacks most pixels of that class, then of all classes."""
     fold_of = np.full(len(counts), -1, np.int64)

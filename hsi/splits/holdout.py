@@ -10,15 +10,14 @@ from numpy.typing import NDArray
 
 from hsi.core.labels import LabelMap
 from hsi.errors import SplitError, UsageError
-from hsi.splits.buffer import apart, part_sides
-from hsi.splits.groups import halve
-from hsi.splits.sampling import draw, left_out
+from hsi.splits.buffer import apply_buffer, farther_than
+from hsi.splits.groups import Groups, split_in_half
+from hsi.splits.sampling import left_out, sample_training
 from hsi.splits.split import FEW, TEST, TRAIN, VALIDATION, Mask, Split, SplitRequest, split_from_codes
-from hsi.splits.units import Units
 
 TRIES, LEAST_TRIES = 32, 4
 PIXELS_OF_ALL_TRIES = 1 << 25  # large scenes have many blocks, among which a good draw is soon found
-Cut = Callable[[np.random.Generator], Units]
+Cut = Callable[[np.random.Generator], Groups]
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Halves:
     """Units, how many of them train, the two sides, what is left of them when they are kept apart, and how good it is:
     classes with enough pixels on both sides, with enough to train, and the sum of the smaller sides in thousandths."""
 
-    units: Units
+    units: Groups
     training: int
     train_side: Mask
     test_side: Mask
@@ -79,9 +78,9 @@ def hold_out(labels: LabelMap, request: SplitRequest, cut: Cut, kind: Kind) -> S
         if best is None or found.quality > best.quality:
             best = found
     assert best is not None
-    drawn = draw(labels, best.train, request, best.units, minimum)
+    drawn = sample_training(labels, best.train, request, best.units, minimum)
     used = drawn.train | drawn.validation
-    test = apart(best.test_side, used, kind.gap)
+    test = farther_than(best.test_side, used, kind.gap)
     if not drawn.train.any() or not test.any():
         raise SplitError(f"{labels.source or 'labels'}: {_hopeless(best, kind)}")
     parts = np.select([drawn.train, drawn.validation, test], [TRAIN, VALIDATION, TEST], 0)
@@ -99,10 +98,10 @@ def _halves(
     codes: NDArray[np.int64], classes: int, cut: Cut, kind: Kind, minimum: int, random: np.random.Generator
 ) -> Halves:
     units = cut(random)
-    training = halve(units.counts, minimum, random)
+    training = split_in_half(units.counts, minimum, random)
     train_side = np.append(training, False)[units.numbers]  # the number -1 finds the last
     test_side = (units.numbers >= 0) & ~train_side
-    train, test = part_sides(train_side, test_side, kind.buffer, codes, classes, minimum)
+    train, test = apply_buffer(train_side, test_side, kind.buffer, codes, classes, minimum)
     some, others = (np.bincount(codes[mask], minlength=classes) for mask in (train, test))
     smaller, pixels = np.minimum(some, others), np.maximum(units.counts.sum(axis=0), 1)
     quality = int((smaller >= minimum).sum()), int((some >= minimum).sum()), int((1000 * smaller // pixels).sum())

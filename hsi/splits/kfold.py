@@ -8,12 +8,11 @@ from numpy.typing import NDArray
 from hsi.core.labels import LabelMap
 from hsi.errors import SplitError, UsageError
 from hsi.splits.blocks import block_cut, block_of
-from hsi.splits.buffer import apart, buffer_of
-from hsi.splits.groups import deal
+from hsi.splits.buffer import buffer_of, farther_than
+from hsi.splits.groups import Groups, assign_folds, field_groups
 from hsi.splits.polygons import fields_of
-from hsi.splits.sampling import draw, left_out
+from hsi.splits.sampling import left_out, sample_training
 from hsi.splits.split import TEST, TRAIN, VALIDATION, Split, SplitRequest, split_from_codes, split_rule
-from hsi.splits.units import Units, field_units
 
 FOLDS = 5
 USES = ("train", "validation", "folds", "fold")
@@ -70,18 +69,18 @@ def kfold_polygons(labels: LabelMap, request: SplitRequest) -> Split:
     pixels of each class. With a ``buffer`` training pixels give way as under ``kfold-blocks``."""
     random = np.random.default_rng(request.seed)
     rule = f"kfold-polygons ({fields_of(labels)})"
-    return _split_units(labels, request, field_units(labels), random, rule, request.buffer or 0)
+    return _split_units(labels, request, field_groups(labels), random, rule, request.buffer or 0)
 
 
 def _split_units(
-    labels: LabelMap, request: SplitRequest, units: Units, random: np.random.Generator, rule: str, buffer: int
+    labels: LabelMap, request: SplitRequest, units: Groups, random: np.random.Generator, rule: str, buffer: int
 ) -> Split:
-    fold_of = deal(units.counts, folds_of(request), random).astype(np.int32)
+    fold_of = assign_folds(units.counts, folds_of(request), random).astype(np.int32)
     return _split(labels, request, np.append(fold_of, np.int32(-1))[units.numbers], rule, units, buffer)
 
 
 def _split(
-    labels: LabelMap, request: SplitRequest, folds: NDArray[np.int32], rule: str, units: Units | None, buffer: int
+    labels: LabelMap, request: SplitRequest, folds: NDArray[np.int32], rule: str, units: Groups | None, buffer: int
 ) -> Split:
     """Test the fold of a request; ``folds`` ``(H, W)`` is the fold of each labelled pixel, from 0."""
     assert request.fold is not None
@@ -91,8 +90,8 @@ def _split(
     others = labels.labelled & ~test
     if not test.any():
         raise SplitError(f"{labels.source or 'labels'}: {text}: no pixel fell to this fold: ask for fewer --folds")
-    side = apart(others, test, 2 * buffer + 1)
-    drawn = draw(labels, side, request, units)
+    side = farther_than(others, test, 2 * buffer + 1)
+    drawn = sample_training(labels, side, request, units)
     used = drawn.train | drawn.validation
     notes = [
         *left_out(labels, others & ~side, "left out, too near to the test pixels"),

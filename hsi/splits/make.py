@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 from hsi.core.labels import LabelMap
 from hsi.errors import SplitError, UsageError
 from hsi.settings import USUAL_WINDOW
-from hsi.splits.amount import parse_amount
 from hsi.splits.kfold import folds_of
-from hsi.splits.split import SPLITS, Split, SplitRequest
+from hsi.splits.split import SPLITS, Split, SplitRequest, parse_sample_size
 
 if TYPE_CHECKING:
     from hsi.settings import Settings
@@ -35,7 +34,7 @@ def split_request(settings: Settings) -> SplitRequest:
     Raises :class:`UsageError` for amounts that are none.
     """
     wanted = settings.split
-    train, validation = (parse_amount(text) if text else None for text in (wanted.train, wanted.validation))
+    train, validation = (parse_sample_size(text) if text else None for text in (wanted.train, wanted.validation))
     return SplitRequest(
         seed=settings.seed,
         train=train,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hsi.core.labels import LabelMap
+from hsi.splits.groups import field_groups
 from hsi.splits.holdout import Kind, hold_out, minimum_of
 from hsi.splits.split import Split, SplitRequest, split_rule
-from hsi.splits.units import field_units
 
 
 def fields_of(labels: LabelMap) -> str:
@@ -23,5 +23,5 @@ def whole_polygons(labels: LabelMap, request: SplitRequest) -> Split:
     """
     buffer, units = request.buffer or 0, fields_of(labels)
     text = f"polygons ({units} held out){f', buffer {buffer}' if buffer else ''}{request.amounts}"
-    cut = field_units(labels)
+    cut = field_groups(labels)
     return hold_out(labels, request, lambda random: cut, Kind(text, units, buffer))

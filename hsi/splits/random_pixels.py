@@ -6,10 +6,9 @@ import numpy as np
 
 from hsi.core.labels import LabelMap
 from hsi.errors import UsageError
-from hsi.splits.amount import Amount
-from hsi.splits.split import TEST, TRAIN, VALIDATION, Split, SplitRequest, split_from_codes, split_rule
+from hsi.splits.split import TEST, TRAIN, VALIDATION, SampleSize, Split, SplitRequest, split_from_codes, split_rule
 
-USUAL = Amount(percent=10)
+USUAL = SampleSize(percent=10)
 
 
 def _check(request: SplitRequest) -> None:
@@ -50,6 +49,6 @@ def random_pixels(labels: LabelMap, request: SplitRequest) -> Split:
     return split_from_codes(labels, codes.reshape(labels.values.shape), rule=text, seed=request.seed, warnings=warnings)
 
 
-def _is_halved(amount: Amount | None, pixels: int, available: int) -> bool:
+def _is_halved(amount: SampleSize | None, pixels: int, available: int) -> bool:
     """Whether a count is too large for what is available of a class of ``pixels``."""
     return amount is not None and amount.count is not None and 0 < available <= amount.of(pixels)

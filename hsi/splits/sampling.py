@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi.core.labels import LabelMap
+from hsi.splits.groups import Groups
 from hsi.splits.split import TRAIN, VALIDATION, Mask, SplitRequest
-from hsi.splits.units import Units
 
 MOST = 5
 
 
-class Drawn(NamedTuple):
+class Sampled(NamedTuple):
     """Training and validation pixels ``(H, W)``, and a warning that names the classes that gave too few."""
 
     train: Mask
@@ -22,7 +22,9 @@ class Drawn(NamedTuple):
     warnings: list[str]
 
 
-def draw(labels: LabelMap, side: Mask, request: SplitRequest, units: Units | None = None, minimum: int = 1) -> Drawn:
+def sample_training(
+    labels: LabelMap, side: Mask, request: SplitRequest, units: Groups | None = None, minimum: int = 1
+) -> Sampled:
     """Validation and training pixels of each class, out of those in ``side`` ``(H, W)``.
 
     Validation is cut first, and in one piece: whole units in a random order that all classes share, and the last of
@@ -48,10 +50,10 @@ def draw(labels: LabelMap, side: Mask, request: SplitRequest, units: Units | Non
         if places.size and left.size < wanted:
             short.append(f"{name} ({left.size} of {wanted})")
     train, validation = (codes.reshape(side.shape) == part for part in (TRAIN, VALIDATION))
-    return Drawn(train, validation, [f"fewer training pixels than asked for: {', '.join(short)}"] if short else [])
+    return Sampled(train, validation, [f"fewer training pixels than asked for: {', '.join(short)}"] if short else [])
 
 
-def _turns(units: Units, seed: int) -> NDArray[np.int64]:
+def _turns(units: Groups, seed: int) -> NDArray[np.int64]:
     """When each pixel's unit comes, in one random order for all classes, for the pixels in row-major order."""
     order = np.random.default_rng((seed, 0, 1)).permutation(len(units))
     return np.append(order, -1)[units.numbers.ravel()]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,8 +14,73 @@ from numpy.typing import NDArray
 
 from hsi.core.labels import LabelMap
 from hsi.core.registry import Registry
-from hsi.errors import SplitError
-from hsi.splits.amount import Amount
+from hsi.errors import SplitError, UsageError
+
+HOW = (
+    "write 10% for a share, 50 for a number of pixels per class, or 50/15 for 50 and only 15 of classes with fewer "
+    "than 100"
+)
+
+
+@dataclass(frozen=True)
+class SampleSize:
+    """Of each class either ``percent`` of its pixels (above 0, below 100) or ``count`` pixels (1 or more).
+
+    A class with fewer than twice ``count`` pixels gives only ``small`` of them, where that is given, as is usual for 50
+    of each class of Indian Pines. Raises :class:`UsageError` unless percent or count is given and lies in its range.
+    """
+
+    percent: float | None = None
+    count: int | None = None
+    small: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.percent is None) == (self.count is None):
+            raise UsageError(f"an amount is either a percent or a count, found {self.percent} and {self.count}: {HOW}")
+        if self.percent is not None and not 0 < self.percent < 100:
+            raise UsageError(f"a share lies above 0% and below 100%, found {self.percent:g}%: {HOW}")
+        if self.count is not None and (not isinstance(self.count, int) or self.count < 1):
+            raise UsageError(f"a number of pixels per class is a whole number of 1 or more, found {self.count}: {HOW}")
+        if self.small is not None and not 1 <= self.small < (self.count or 0):
+            raise UsageError(f"the number for small classes is 1 or more and below the other, found {self}: {HOW}")
+
+    def __str__(self) -> str:
+        number = f"{self.count}/{self.small}" if self.small else f"{self.count}"
+        return f"{number} per class" if self.percent is None else f"{self.percent:g}%"
+
+    def of(self, pixels: int) -> int:
+        """The amount of a class of ``pixels`` in whole pixels: a share is rounded half up in decimal, a count stays
+        what it is but for small classes."""
+        if self.count is not None:
+            return self.small if self.small and pixels < 2 * self.count else self.count
+        exact = Decimal(str(self.percent)) * pixels / 100
+        return int(exact.to_integral_value(ROUND_HALF_UP))
+
+    def take(self, pixels: int, available: int) -> int:
+        """The amount of a class of ``pixels`` out of the ``available`` ones, so that one of these at least is left.
+
+        A share is cut to ``available - 1``. A count that is not below ``available`` becomes half of that, rounded
+        down, because a class that gave all but one pixel could hardly be tested.
+        """
+        wanted = self.of(pixels)
+        if wanted < available:
+            return wanted
+        return max(available - 1, 0) if self.percent is not None else available // 2
+
+
+def parse_sample_size(text: str) -> SampleSize:
+    """``"10%"`` or ``"2.5 %"`` is a share of each class, ``"50"`` a number of pixels per class, and ``"50/15"`` one
+    with another for classes of fewer than twice as many.
+
+    Raises :class:`UsageError` for anything else: ``"0.1"`` could be meant as either, so it is refused.
+    """
+    cleaned = text.strip()
+    if share := re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*%", cleaned):
+        return SampleSize(percent=float(share[1]))
+    if number := re.fullmatch(r"([0-9]{1,9})(?:/([0-9]{1,9}))?", cleaned):
+        return SampleSize(count=int(number[1]), small=int(number[2]) if number[2] else None)
+    raise UsageError(f"'{text}' is not an amount of pixels: {HOW}")
+
 
 TRAIN, VALIDATION, TEST = 1, 2, 3
 FEW = 5
@@ -108,8 +175,8 @@ class SplitRequest:
     """What a rule is asked for; None is for the rule to decide. See :func:`hsi.splits.make_split` for each."""
 
     seed: int
-    train: Amount | None = None
-    validation: Amount | None = None
+    train: SampleSize | None = None
+    validation: SampleSize | None = None
     given: NDArray[Any] | None = None
     window: int | None = None
     block: int | None = None

@@ -47,7 +47,7 @@ class Recipe:
         return asdict(self)
 
 
-def decide(
+def resolve_recipe(
     settings: TrainingSettings,
     model: WindowNetwork,
     engine: str,

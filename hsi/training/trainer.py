@@ -16,14 +16,14 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hsi.core.heap import kept_memory
+from hsi.core.devices import retain_freed_memory
 from hsi.errors import TrainingError
 from hsi.models import WindowNetwork, choose_engine
 from hsi.settings import TrainingSettings
 from hsi.training.checkpoint import Checkpoint, TrainingState, restore_checkpoint, take_checkpoint
 from hsi.training.checkpoint import Epoch as Epoch
 from hsi.training.engines import DenseEngine, Kept, PatchEngine, labelled_pixels
-from hsi.training.recipe import PATCH_BATCH, Recipe, decide
+from hsi.training.recipe import PATCH_BATCH, Recipe, resolve_recipe
 from hsi.training.tiles import Pixels, Tile
 
 STEP_DECAYS = (0.41, 0.76)  # of the epochs; the learning rate is a tenth after each
@@ -38,7 +38,7 @@ def count_right(scores: Tensor, codes: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Fitted:
+class TrainedNetwork:
     """A trained network with its recipe, history and the epoch whose weights it has."""
 
     model: WindowNetwork
@@ -107,7 +107,7 @@ class Trainer:
         self.validation: Any = make(judges, len(judges)) if len(judges) else None
         planning = torch.Generator().manual_seed(seed)
         steps_per_epoch = sum(1 for _ in self.engine.steps(planning))
-        self.recipe = replace(decide(settings, model, engine, steps_per_epoch, batch, device), tile=tile)
+        self.recipe = replace(resolve_recipe(settings, model, engine, steps_per_epoch, batch, device), tile=tile)
         self.optimiser = self._make_optimiser()
         self.schedule = self._make_schedule()
         self.state = TrainingState(kept=copy.deepcopy(model.state_dict()))
@@ -151,7 +151,7 @@ class Trainer:
         self.state = restore_checkpoint(checkpoint, self.model, self.optimiser, self.schedule)
         self._going_on = checkpoint
 
-    def fit(self, progress: Progress | None = None, after_step: AfterStep | None = None) -> Fitted:
+    def fit(self, progress: Progress | None = None, after_step: AfterStep | None = None) -> TrainedNetwork:
         """Train. With validation pixels the epoch that does best on them is kept, otherwise the last.
 
         ``after_step`` is called with the trainer after each step: to take a :meth:`checkpoint`, or to stop by raising.
@@ -159,7 +159,7 @@ class Trainer:
         """
         state, started = self.state, time.perf_counter() - self.state.seconds
         cuda = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=cuda), kept_memory():
+        with torch.random.fork_rng(devices=cuda), retain_freed_memory():
             torch.manual_seed(self.seed)
             while len(state.history) < self.recipe.epochs:
                 record = self._epoch(len(state.history) + 1, started, after_step)
@@ -174,7 +174,7 @@ class Trainer:
         self.model.eval()
         state.seconds = time.perf_counter() - started
         kept_epoch = state.kept_epoch or self.recipe.epochs
-        return Fitted(self.model, self.recipe, tuple(state.history), kept_epoch, state.seconds)
+        return TrainedNetwork(self.model, self.recipe, tuple(state.history), kept_epoch, state.seconds)
 
     def _keep_best(self, record: Epoch) -> None:
         """Keep the weights when validation pixels never were named better."""

@@ -18,7 +18,7 @@ LEVEL = 0.01  # accuracies no further apart than this, or than their standard er
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class WindowAdvice:
     """What training pixels tell of the ground around a pixel.
 
     ``accuracy`` is the share of the training pixels that a linear discriminant names right by means over squares of
@@ -73,12 +73,12 @@ class Surroundings:
         return f"{fields}; {self.near:.0%} of the test pixels have one near"
 
 
-def survey_surroundings(
+def advise_window(
     components: NDArray[np.float32],
     codes: NDArray[np.int64],
     train: NDArray[np.bool_],
     test: NDArray[np.bool_],
-) -> Surroundings:
+) -> WindowAdvice:
     """How wide the fields are, and how many test pixels are near training pixels.
 
     ``components`` are ``(K, H, W)``; class positions ``codes``, training pixels ``train`` and test pixels ``test`` are
@@ -92,7 +92,7 @@ def survey_surroundings(
     near = float(np.mean(distance[test] <= USUAL_WINDOW // 2)) if test.any() else 0.0
     accuracy = tuple(_told_apart(means_at(components, train, side), codes[train]) for side in SIDES)
     known = tuple(share for share in accuracy if share is not None)
-    return Surroundings(known, _largest_level(known, int(np.count_nonzero(train))), near)
+    return WindowAdvice(known, _largest_level(known, int(np.count_nonzero(train))), near)
 
 
 def _largest_level(accuracy: tuple[float, ...], pixels: int) -> int:

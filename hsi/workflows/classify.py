@@ -8,25 +8,165 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hsi.core.events import progress
+import numpy as np
+
+from hsi.core.events import info, progress
 from hsi.core.reading_options import LabelOptions, SceneOptions
-from hsi.workflows.comparators import map_with_comparator
 from hsi.workflows.denoise import denoise_inputs
-from hsi.workflows.fit import split_labels
+from hsi.workflows.fit import FittedRun, check_windows, fit, given_files, split_labels
 from hsi.workflows.html import write_run_report
 from hsi.workflows.inputs import Inputs
-from hsi.workflows.mapped import Mapped, map_with_network
-from hsi.workflows.outputs import areas_of, calibration_of, describe_run, write_report
-from hsi.workflows.provenance import Stopwatch
-from hsi.workflows.resolve import is_comparator
-from hsi.workflows.resume import Keeping
+from hsi.workflows.outputs import areas_of, calibration_of, describe_run, map_inputs, write_report
+from hsi.workflows.provenance import StageTimer, hash_inputs
+from hsi.workflows.resolve import is_baseline
+from hsi.workflows.resume import CheckpointPolicy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from hsi.baselines import Predicted
     from hsi.core.labels import LabelMap
+    from hsi.inference.map_files import MapSummary
+    from hsi.inference.model_file import SavedModel
     from hsi.settings import Settings
     from hsi.splits import Split
+
+
+@dataclass(frozen=True)
+class MappedScene:
+    """A scene mapped into a run's folder.
+
+    ``record`` is what ``run.json`` tells of the method, ``trained_on`` the hashes of its inputs, ``bundle`` the model
+    to save: None for a baseline.
+    """
+
+    settings: Settings
+    split: Split
+    summary: MapSummary
+    record: Mapping[str, Any]
+    trained_on: Mapping[str, str]
+    bundle: SavedModel | None = None
+
+
+def map_with_network(
+    inputs: Inputs,
+    settings: Settings,
+    split: Split,
+    folder: Path,
+    watch: StageTimer,
+    probabilities: bool = False,
+    keeping: CheckpointPolicy | None = None,
+) -> MappedScene:
+    """Train a network and write ``map.tif`` and ``confidence.tif``, and ``probabilities.tif`` if these are wanted.
+
+    What can be gone on with is kept where ``keeping`` says.
+    """
+    from hsi.errors import TrainingError
+    from hsi.inference.map_files import MapOptions, layer_path
+
+    run = fit(inputs, settings, split, watch, keeping)
+    with watch.stage("map"):
+        averages = run.settings.mapping.model_dump(include={"symmetries", "blend"})
+        options = MapOptions(engine=run.fitted.recipe.engine, probabilities=probabilities, **averages)
+        try:
+            summary = map_inputs(inputs, run, folder / "map.tif", options, keeping.work.strips if keeping else None)
+        except TrainingError:  # what was trained is of no use to go on from
+            if keeping:
+                keeping.work.discard()
+            raise
+        for kind in ("confidence", *(("probabilities",) if probabilities else ())):
+            layer_path(folder / "map.tif", kind).rename(folder / f"{kind}.tif")
+    return MappedScene(run.settings, split, summary, network_record(run), run.bundle.trained_on, run.bundle)
+
+
+def network_record(run: FittedRun) -> dict[str, Any]:
+    """What ``run.json`` tells of a network."""
+    from hsi.models import count_flops, count_parameters
+
+    fitted, model = run.fitted, run.bundle.model
+    return {
+        "recipe": fitted.recipe.to_dict(),
+        "parameters": count_parameters(model),
+        "multiply_adds": asdict(count_flops(model)),
+        "weight_bytes": sum(tensor.nbytes for tensor in model.state_dict().values()),
+        "device": str(next(fitted.model.parameters()).device),
+        "reducer": f"{run.bundle.reducer.describe()}; fitted on all valid pixels, labelled or not",
+        "calibration": run.temperature.to_dict() if run.temperature else None,
+        "kept_epoch": fitted.epoch,
+        "resumed_from_step": run.resumed_from,
+        "history": [asdict(epoch) for epoch in fitted.history],
+    }
+
+
+def refuse_to_train(settings: Settings) -> None:
+    """Raise :class:`UsageError` where ``hsi train`` is asked for a baseline."""
+    from hsi.errors import UsageError
+
+    if is_baseline(settings):
+        raise UsageError(
+            f"{settings.model.name} is a baseline and not saved: a saved scikit-learn model is a pickle, which can "
+            f"run code when it is opened: map with hsi classify --model {settings.model.name}, or train a network"
+        )
+
+
+def map_with_baseline(inputs: Inputs, settings: Settings, split: Split, folder: Path, watch: StageTimer) -> MappedScene:
+    """Fit a baseline on training pixels and write ``map.tif``, and ``confidence.tif`` where it has probabilities."""
+    from hsi.baselines import BASELINES, fit_baseline, map_with
+    from hsi.preprocessing.reducers import fit_reducer
+
+    scene, labels, valid = inputs.scene, inputs.labels, inputs.survey.valid
+    baseline = BASELINES[settings.model.name](settings.seed)
+    window = settings.model.window
+    assert window is not None, "settled"
+    check_windows(settings, scene)
+    info("model", f"{baseline.name}: {baseline.title}; --window {window} is for the split and its audit")
+    reducer = None
+    if baseline.reducer:
+        with watch.stage("reduce"), progress("reduce", "rows") as advance:
+            reducer = fit_reducer(scene, settings.reducer, valid, advance)
+    reduced = reducer.describe() if reducer else f"none: {baseline.sees}, neither reduced nor standardised"
+    fitted_on = f"; fitted on all {np.count_nonzero(valid):,} valid pixels, labelled or not" if reducer else ""
+    info("reducer", f"{reduced}{fitted_on}")
+    info("training", training_pixels(split))
+    with watch.stage("train"), progress("train", "fits") as advance:
+        fit_baseline(baseline, scene, reducer, valid, split.train, labels.codes(), window, advance)
+    info("", baseline.describe())
+    with watch.stage("map"), progress("map", "rows") as advance:
+        predicted = map_with(baseline, scene, reducer, valid, advance)
+        summary = write_map(folder, inputs, predicted)
+    record = {"recipe": baseline.recipe(), "parameters": None, "device": "cpu", "reducer": f"{reduced}{fitted_on}"}
+    trained_on = hash_inputs(scene.source, labels.source, *given_files(settings))
+    return MappedScene(settings, split, summary, record, trained_on)
+
+
+def training_pixels(split: Split) -> str:
+    """Which pixels a baseline learns from, in words."""
+    trained, validated = np.count_nonzero(split.train), np.count_nonzero(split.validation)
+    unused = f"; the {validated:,} validation pixels are not used" if validated else ""
+    return f"on the {trained:,} training pixels alone{unused}"
+
+
+def write_map(folder: Path, inputs: Inputs, predicted: Predicted) -> MapSummary:
+    """Write the class map, and the confidence where there is one; returns the pixels of each class."""
+    from hsi.core.scene import Block
+    from hsi.inference.map_files import ClassAreas
+    from hsi.io.geotiff import class_dtype, nodata_value, write_band, write_class_map
+
+    scene, table = inputs.scene, inputs.labels.table
+    ids = np.asarray(table.ids, class_dtype(table))[predicted.codes]
+    ids[~inputs.survey.valid] = nodata_value(table)
+    write_class_map(folder / "map.tif", ids, table, georeference=scene.georeference, nodata_mask=None)
+    if predicted.confidence is not None:
+        write_band(
+            folder / "confidence.tif",
+            predicted.confidence,
+            georeference=scene.georeference,
+            nodata=float("nan"),
+            description="largest class probability",
+        )
+    tally = ClassAreas(table, scene)
+    tally.add(Block(0, 0, scene.height, scene.width), {"map": ids}, 0.0)
+    return tally.summary()
 
 
 @dataclass(frozen=True)
@@ -34,7 +174,7 @@ class Assessed:
     """A scene that is mapped and whose map ``(H, W)`` of class ids was compared with the test pixels."""
 
     inputs: Inputs
-    mapped: Mapped
+    mapped: MappedScene
     ids: NDArray[Any]
     report: dict[str, Any]
 
@@ -42,8 +182,8 @@ class Assessed:
 def classify(
     inputs: Inputs,
     settings: Settings,
-    keeping: Keeping,
-    watch: Stopwatch,
+    keeping: CheckpointPolicy,
+    watch: StageTimer,
     command: Sequence[str],
     asked: Mapping[str, Any],
     figures: bool = True,
@@ -62,25 +202,25 @@ def map_and_assess(
     inputs: Inputs,
     settings: Settings,
     folder: Path,
-    watch: Stopwatch,
+    watch: StageTimer,
     probabilities: bool = False,
-    keeping: Keeping | None = None,
+    keeping: CheckpointPolicy | None = None,
 ) -> Assessed:
     """Denoise if asked to, split, train, write the map and its confidence (and probabilities) into ``folder``, and
     measure accuracy.
 
     What can be gone on with is kept where ``keeping`` says.
-    Raises :class:`UsageError` for probabilities of a comparator, which keeps only the largest.
+    Raises :class:`UsageError` for probabilities of a baseline, which keeps only the largest.
     """
     from hsi.errors import UsageError
     from hsi.io.geotiff import read_classes
 
-    if probabilities and is_comparator(settings):
-        raise UsageError(f"{settings.model.name} is a comparator, which keeps no probabilities: leave them out")
+    if probabilities and is_baseline(settings):
+        raise UsageError(f"{settings.model.name} is a baseline, which keeps no probabilities: leave them out")
     inputs = denoise_inputs(inputs, settings, watch, folder)
     split = split_labels(inputs, settings)
-    if is_comparator(settings):
-        mapped = map_with_comparator(inputs, settings, split, folder, watch)
+    if is_baseline(settings):
+        mapped = map_with_baseline(inputs, settings, split, folder, watch)
     else:
         mapped = map_with_network(inputs, settings, split, folder, watch, probabilities, keeping)
     with watch.stage("assess"), progress("assess"):
@@ -93,18 +233,18 @@ def map_and_assess(
 def write_run(
     assessed: Assessed,
     folder: Path,
-    watch: Stopwatch,
+    watch: StageTimer,
     command: Sequence[str],
     asked: Mapping[str, Any] | None = None,
     figures: bool = True,
 ) -> dict[str, Any]:
     """Write the model, the report and ``run.json`` beside the map; returns what the last one says."""
-    from hsi.inference.model_file import save_bundle
+    from hsi.inference.model_file import save_model
 
     mapped = assessed.mapped
     with watch.stage("write"):
         if mapped.bundle:
-            save_bundle(folder / "model.safetensors", mapped.bundle)
+            save_model(folder / "model.safetensors", mapped.bundle)
         spectra = write_report(folder, assessed.inputs, mapped, assessed.report, figures)
     record = describe_run(assessed.inputs, mapped, watch, command)
     if asked is not None:

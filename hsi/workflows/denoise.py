@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hsi.core.events import progress, say, warn
-from hsi.preprocessing.bands import ranges
-from hsi.preprocessing.denoisers.denoiser import Denoising
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi.core.events import info, progress, warning
+from hsi.core.scene import Scene
+from hsi.preprocessing.bands import format_ranges
+from hsi.preprocessing.denoisers.denoiser import BandStatistics, Denoiser, DenoisingResult, clean_bands
+from hsi.preprocessing.denoisers.quality import held_out
+from hsi.preprocessing.reducers import find_reducer, valid_blocks
+from hsi.preprocessing.reducers.reducer import Summary
+from hsi.settings import ReducerSettings
 from hsi.workflows.inputs import Inputs
-from hsi.workflows.provenance import Stopwatch
-from hsi.workflows.resolve import is_comparator
+from hsi.workflows.provenance import StageTimer
+from hsi.workflows.resolve import is_baseline
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,17 +34,17 @@ if TYPE_CHECKING:
 def check_denoising(settings: DenoisingSettings) -> None:
     """Raise :class:`UsageError` for a method that is not known, a setting it has no use for and a wrong choice of
     bands, before anything is read."""
-    from hsi.preprocessing.denoisers import check_choice, make_denoiser
+    from hsi.preprocessing.denoisers import check_band_selection, make_denoiser
     from hsi.preprocessing.denoisers.total_variation import need_scikit_image
 
     if settings.method is None:
         return
     make_denoiser(settings)
-    check_choice(settings.bands)
+    check_band_selection(settings.bands)
     need_scikit_image("denoising, whose report has SSIM,")
 
 
-def denoise_inputs(inputs: Inputs, settings: Settings, watch: Stopwatch, folder: Path | None = None) -> Inputs:
+def denoise_inputs(inputs: Inputs, settings: Settings, watch: StageTimer, folder: Path | None = None) -> Inputs:
     """The inputs with a denoised scene, where that is asked for: kept in a temporary file in ``folder``, because it is
     read several times."""
     from hsi.preprocessing.denoisers import denoised_scene, kept_scene
@@ -53,17 +61,17 @@ def denoise_inputs(inputs: Inputs, settings: Settings, watch: Stopwatch, folder:
     return replace(inputs, scene=scene, denoising=done)
 
 
-def check_components(done: Denoising, settings: Settings) -> None:
+def check_components(done: DenoisingResult, settings: Settings) -> None:
     """Warn of MNF before MNF; raise :class:`UsageError` where it leaves fewer components than the reducer makes.
 
-    A comparator reduces nothing, or takes what there is.
+    A baseline reduces nothing, or takes what there is.
     """
     from hsi.errors import UsageError
     from hsi.preprocessing.denoisers.mnf import MNFTruncation
     from hsi.preprocessing.reducers import find_reducer
 
     denoiser = done.denoiser
-    if is_comparator(settings) or not isinstance(denoiser, MNFTruncation):
+    if is_baseline(settings) or not isinstance(denoiser, MNFTruncation):
         return
     reducer = find_reducer(settings.reducer)
     usual: int = getattr(reducer, "usual_components", 0)
@@ -74,27 +82,26 @@ def check_components(done: Denoising, settings: Settings) -> None:
             f"--denoise-components {wanted} or more, or fewer --components"
         )
     if reducer.name == "mnf":
-        warn("--denoise mnf keeps the components that --reducer mnf takes anyway and changes next to nothing")
+        warning("--denoise mnf keeps the components that --reducer mnf takes anyway and changes next to nothing")
 
 
 def fit_denoising(
     scene: Scene, valid: NDArray[np.bool_], settings: DenoisingSettings, seed: int, device: str
-) -> Denoising:
+) -> DenoisingResult:
     """Learn of the scene what the method has to know, and measure it on noise that is known; says both.
 
     Raises :class:`UsageError` for bands and settings that do not suit the scene, and what training raises.
     """
     import numpy as np
 
-    from hsi.preprocessing.denoisers import BandStatistics, chosen_bands, make_denoiser, measure_denoiser
-    from hsi.workflows.fitting import summarise_scene, train_denoiser
+    from hsi.preprocessing.denoisers import BandStatistics, make_denoiser, measure_denoiser, selected_bands
 
     denoiser = make_denoiser(settings)
     denoiser.check(len(scene.bands))
     with progress("noise", "rows") as advance:
         summary = summarise_scene(scene, valid, advance)
     known = BandStatistics.of(summary)
-    denoiser.bands_ = np.asarray(chosen_bands(settings.bands, scene.bands, known), np.int64)
+    denoiser.bands_ = np.asarray(selected_bands(settings.bands, scene.bands, known), np.int64)
     denoiser.learn(summary)
     if denoiser.trains:
         with progress("patches", "places") as reading, progress("train", "steps") as training:
@@ -102,20 +109,22 @@ def fit_denoising(
             train_denoiser(denoiser, scene, valid, summary, **how)
     with progress("measure", "levels") as advance:
         measured = measure_denoiser(denoiser, scene, valid, summary, seed, advance)
-    done = Denoising(denoiser, scene, known, valid, tuple(measured), seed)
+    done = DenoisingResult(denoiser, scene, known, valid, tuple(measured), seed)
     say_denoising(done)
     return done
 
 
-def say_denoising(done: Denoising) -> None:
+def say_denoising(done: DenoisingResult) -> None:
     """Print the method, the bands and the quality before and after."""
     numbers, bands = done.numbers, len(done.before.bands)
-    which = f"all {bands} bands" if len(numbers) == bands else f"{len(numbers)} of {bands} bands: {ranges(numbers)}"
-    say("denoised", f"{done.denoiser.describe()}; {which}")
+    which = (
+        f"all {bands} bands" if len(numbers) == bands else f"{len(numbers)} of {bands} bands: {format_ranges(numbers)}"
+    )
+    info("denoised", f"{done.denoiser.describe()}; {which}")
     if not done.measured:
-        warn("too few rows are valid or can be spared to measure on noise that is known: judge by the pictures")
+        warning("too few rows are valid or can be spared to measure on noise that is known: judge by the pictures")
     for i, line in enumerate(quality_lines(done.measured)):
-        say("" if i else "held out", line)
+        info("" if i else "held out", line)
 
 
 def quality_lines(measured: Sequence[Measured]) -> list[str]:
@@ -125,3 +134,44 @@ def quality_lines(measured: Sequence[Measured]) -> list[str]:
         f"{one.cleaned.ssim:.3f}, angle {one.noisy.angle:.2f} to {one.cleaned.angle:.2f}°"
         for one in measured
     ]
+
+
+Advance = Callable[[int, int], None]
+
+
+def summarise_scene(scene: Scene, valid: NDArray[np.bool_], advance: Advance | None = None) -> Summary:
+    """Moments of the valid pixels and of the differences between neighbours, in one pass of bounded memory."""
+    settings = ReducerSettings(name="mnf")
+    return find_reducer(settings)(settings).summary_of(valid_blocks(scene, valid, advance))
+
+
+def train_denoiser(
+    denoiser: Denoiser,
+    scene: Scene,
+    valid: NDArray[np.bool_],
+    summary: Summary,
+    *,
+    seed: int,
+    device: str,
+    reading: Advance | None = None,
+    training: Callable[[int, int, str], None] | None = None,
+) -> None:
+    """Give DnCNN a network, trained on the scene's cleanest bands outside of the rows that are held out.
+
+    The same seed gives the same network on a CPU. Raises what reading, drawing patches and training raise.
+    """
+    from hsi.core.devices import resolve_device
+    from hsi.preprocessing.denoisers.dncnn import DnCNNDenoiser, new_network
+    from hsi.preprocessing.denoisers.dncnn_training import draw_examples, train_network
+
+    assert isinstance(denoiser, DnCNNDenoiser), "the only one that is trained"
+    random, place = np.random.default_rng(seed), resolve_device(device)
+    centres = clean_bands(BandStatistics.of(summary))
+    kept = held_out(scene.height, scene.width)
+    rows = kept.row if kept else scene.height
+    examples = draw_examples(
+        scene, valid, denoiser.mean_, denoiser.spread_, centres, denoiser.stack, rows, random, reading
+    )
+    denoiser.network_ = new_network(denoiser.stack, seed)
+    train_network(denoiser.network_, examples, denoiser.steps, place, random, training)
+    denoiser.on(device)

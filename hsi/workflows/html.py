@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hsi.core.events import Advance, progress
 from hsi.report.html.denoising import denoising_tables
-from hsi.report.html.provenance import run_facts
+from hsi.report.html.provenance import run_provenance
 from hsi.workflows.inputs import Inputs
 from hsi.workflows.outputs import title_of
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hsi.core.scene import Scene
     from hsi.report import figures
     from hsi.report.html import ClassSpectra, MapView, Spectra
-    from hsi.workflows.mapped import Mapped
+    from hsi.workflows.classify import MappedScene
 
 REPORT = "report.html"
 TRAINING_PIXELS = "the training pixels"
@@ -29,7 +29,7 @@ TRAINING_PIXELS = "the training pixels"
 def write_run_report(
     folder: Path,
     inputs: Inputs,
-    mapped: Mapped,
+    mapped: MappedScene,
     accuracy: Mapping[str, Any],
     record: Mapping[str, Any],
     training: figures.ClassSpectra,
@@ -44,7 +44,7 @@ def write_run_report(
         title=title_of(inputs),
         kind="Classification",
         lead=f"{accuracy['model']}, split {accuracy['split']}",
-        facts=run_facts(record),
+        facts=run_provenance(record),
         view=view,
         accuracy=accuracy,
         areas=accuracy["areas"],
@@ -56,7 +56,7 @@ def write_run_report(
     write_report_page(folder / REPORT, report)
 
 
-def run_view(folder: Path, inputs: Inputs, mapped: Mapped, classes: ClassSpectra, advance: Advance) -> MapView:
+def run_view(folder: Path, inputs: Inputs, mapped: MappedScene, classes: ClassSpectra, advance: Advance) -> MapView:
     """All layers of a run, and the spectra of its ``classes``."""
     from hsi.io.geotiff import read_classes
     from hsi.report.html import MapView, view_step
@@ -102,13 +102,15 @@ class Look:
 def look_at(scene: Scene, usable: NDArray[np.bool_], step: int, advance: Advance, rows: int | None = None) -> Look:
     """False colour of every ``step``-th pixel and the spectra that a page can hold; ``usable`` is ``(h, w)``."""
     from hsi.report.figures import false_colour
-    from hsi.report.html import follow, keep_spectra, spectra_step, thin_scene
+    from hsi.report.html import follow, sample_spectra, spectra_step, subsample_scene
 
-    picture = false_colour(thin_scene(follow(scene, lambda d, t: advance(d, t, "false colour")), step, rows), usable)
+    picture = false_colour(
+        subsample_scene(follow(scene, lambda d, t: advance(d, t, "false colour")), step, rows), usable
+    )
     coarse = spectra_step(scene.height, scene.width, len(scene.bands), step)
     every = coarse // step
     followed = follow(scene, lambda d, t: advance(d, t, "spectra"))
-    return Look(picture, keep_spectra(followed, usable[::every, ::every], coarse, rows=rows))
+    return Look(picture, sample_spectra(followed, usable[::every, ::every], coarse, rows=rows))
 
 
 def spectra_notes(view: MapView) -> list[str]:

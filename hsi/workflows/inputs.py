@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hsi.core.events import progress, say, warn
+from hsi.core.events import info, progress, warning
 from hsi.core.reading_options import LabelOptions, SceneOptions
-from hsi.preprocessing.bands import ranges
+from hsi.preprocessing.bands import format_ranges
 
 if TYPE_CHECKING:
     from hsi.core.labels import LabelMap
-    from hsi.core.scene import Scene, Survey
+    from hsi.core.scene import PixelSurvey, Scene
     from hsi.preprocessing.band_matching import BandList
-    from hsi.preprocessing.bands import BandChoice
-    from hsi.preprocessing.denoisers.denoiser import Denoising
+    from hsi.preprocessing.bands import BandSelection
+    from hsi.preprocessing.denoisers.denoiser import DenoisingResult
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class Inputs:
     """
 
     scene: Scene
-    survey: Survey
+    survey: PixelSurvey
     labels: LabelMap
     known_as: str | None
     file_bands: int
-    bands: BandChoice
-    denoising: Denoising | None = None
+    bands: BandSelection
+    denoising: DenoisingResult | None = None
 
     @property
     def band_list(self) -> BandList:
@@ -57,11 +57,11 @@ def open_input_scene(scene: Path | Scene, options: SceneOptions) -> Scene:
     return scene
 
 
-def choose_input_bands(scene: Scene, options: SceneOptions) -> BandChoice:
+def choose_input_bands(scene: Scene, options: SceneOptions) -> BandSelection:
     """The bands that are neither dropped by the options nor marked bad in the file."""
-    from hsi.preprocessing.bands import choose_bands, parse_bands, parse_wavelengths
+    from hsi.preprocessing.bands import parse_bands, parse_wavelengths, select_bands
 
-    return choose_bands(
+    return select_bands(
         scene,
         drop_bands=parse_bands(options.drop_bands) if options.drop_bands else (),
         drop_wavelengths=parse_wavelengths(options.drop_wavelengths) if options.drop_wavelengths else (),
@@ -69,7 +69,7 @@ def choose_input_bands(scene: Scene, options: SceneOptions) -> BandChoice:
     )
 
 
-def survey_input(scene: Scene, options: SceneOptions) -> Survey:
+def survey_input(scene: Scene, options: SceneOptions) -> PixelSurvey:
     """One pass over the scene's pixels, those outside ``--mask`` left out."""
     from hsi.core.scene import survey_scene
     from hsi.io.masks import open_mask
@@ -79,14 +79,14 @@ def survey_input(scene: Scene, options: SceneOptions) -> Survey:
         return survey_scene(scene, advance, mask)
 
 
-def survey_bands(scene: Scene, bands: BandChoice, options: SceneOptions) -> tuple[BandChoice, Survey]:
+def survey_bands(scene: Scene, bands: BandSelection, options: SceneOptions) -> tuple[BandSelection, PixelSurvey]:
     """The bands without those that turn out to be useless, and the survey of the scene's pixels in all of them."""
     chosen = bands.apply(scene)
     survey = survey_input(chosen, options)
     return bands.without_useless(chosen, survey), survey
 
 
-def check_usable(survey: Survey, where: Path | str) -> None:
+def check_usable(survey: PixelSurvey, where: Path | str) -> None:
     """Raise :class:`SceneError` for a scene none of whose pixels can be used."""
     from hsi.errors import SceneError
 
@@ -110,7 +110,7 @@ def open_input_labels(scene: Scene, options: LabelOptions) -> LabelMap:
             align=options.align,
         )
     for note in labels.notes:
-        warn(f"labels: {note}")
+        warning(f"labels: {note}")
     return labels
 
 
@@ -164,27 +164,27 @@ def say_inputs(scene: Scene, labels: LabelMap, known_as: str | None) -> None:
     named = f", variable {scene.variable}" if scene.variable else ""
     height, width, bands = scene.shape
     source = f"{scene.source or scene.name} ({scene.format}){named}"
-    say("scene", f"{source}: {height} x {width} pixels, {bands} bands, {scene.dtype}")
+    info("scene", f"{source}: {height} x {width} pixels, {bands} bands, {scene.dtype}")
     named = f", variable {labels.variable}" if labels.variable else ""
     found = f"{len(labels.table)} classes, {np.count_nonzero(labels.labelled):,} labelled pixels"
-    say("labels", f"{labels.source or 'an array'}{named}: {found}{f'; recognised as {known_as}' if known_as else ''}")
+    info("labels", f"{labels.source or 'an array'}{named}: {found}{f'; recognised as {known_as}' if known_as else ''}")
 
 
-def say_dropped(bands: BandChoice, survey: Survey) -> None:
+def say_dropped(bands: BandSelection, survey: PixelSurvey) -> None:
     """Print which bands are dropped and why, a line for each reason, and which pixels cannot be used."""
     from hsi.preprocessing.bands import CONSTANT, DEAD
 
     unasked = {CONSTANT: "hold one value everywhere", DEAD: "hold no valid number"}
     if survey.invalid:
-        warn(bad_pixels(survey))
+        warning(bad_pixels(survey))
     for reason, numbers in bands.to_dict()["dropped"].items():
         if reason in unasked:
-            warn(f"{len(numbers)} bands {unasked[reason]} and are dropped: {ranges(numbers)}")
+            warning(f"{len(numbers)} bands {unasked[reason]} and are dropped: {format_ranges(numbers)}")
         else:
-            say("dropped", f"{len(numbers)} bands {reason}: {ranges(numbers)}")
+            info("dropped", f"{len(numbers)} bands {reason}: {format_ranges(numbers)}")
 
 
-def bad_pixels(survey: Survey) -> str:
+def bad_pixels(survey: PixelSurvey) -> str:
     """How many pixels are left out, and why."""
     kinds = {"NaN or infinite": survey.not_finite, "nodata": survey.nodata, "zero in all bands": survey.zero}
     kinds["outside the mask"] = survey.masked

@@ -11,32 +11,34 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsi.core.events import progress, warn
+from hsi.core.events import progress, warning
 from hsi.workflows.inputs import Inputs
-from hsi.workflows.provenance import Stopwatch, machine, peak_memory, versions
+from hsi.workflows.provenance import StageTimer, machine, peak_memory, versions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hsi.core.memory import MemoryPlan
-    from hsi.inference.predict import MapOptions, MapSummary
-    from hsi.inference.resume import PartialMap
+    from hsi.inference.map_files import MapOptions, MapSummary
+    from hsi.inference.resume import StripCache
     from hsi.models import WindowNetwork
     from hsi.report.figures import ClassSpectra
-    from hsi.workflows.fit import Run
-    from hsi.workflows.mapped import Mapped
+    from hsi.workflows.classify import MappedScene
+    from hsi.workflows.fit import FittedRun
 
     Ids = NDArray[Any]
 
 
-def map_inputs(inputs: Inputs, run: Run, path: Path, options: MapOptions, strips: Path | None = None) -> MapSummary:
+def map_inputs(
+    inputs: Inputs, run: FittedRun, path: Path, options: MapOptions, strips: Path | None = None
+) -> MapSummary:
     """Map the scene that the model was trained on, all of it, with a progress bar.
 
     Strips that are done are kept in the folder ``strips``, and taken from there.
     """
     from hsi.core.devices import resolve_device
     from hsi.core.memory import free_memory, resident_memory
-    from hsi.inference.predict import plan_map, write_map
+    from hsi.inference.predict import map_scene, plan_map
     from hsi.preprocessing.band_matching import BandMatch
 
     match = BandMatch(inputs.scene, None, "the bands it was trained on")
@@ -46,24 +48,24 @@ def map_inputs(inputs: Inputs, run: Run, path: Path, options: MapOptions, strips
         plan, partial = begin_strips(strips, plan, {**facts, "options": vars(options)})
     device = resolve_device(run.settings.device)
     with progress("map", "rows") as advance:
-        return write_map(
+        return map_scene(
             path, run.bundle, match, options, plan,
             usable=inputs.survey.valid, device=device, progress=advance, partial=partial,
         )  # fmt: skip
 
 
-def begin_strips(strips: Path, plan: MemoryPlan, facts: Mapping[str, Any]) -> tuple[MemoryPlan, PartialMap]:
+def begin_strips(strips: Path, plan: MemoryPlan, facts: Mapping[str, Any]) -> tuple[MemoryPlan, StripCache]:
     """Where the strips of a map are kept, and the plan with the map cut as before; what does not fit is begun anew."""
     from hsi.errors import ResumeError
-    from hsi.inference.resume import PartialMap
+    from hsi.inference.resume import StripCache
 
     try:
         before = cut_as_before(plan, strips)
-        return before, PartialMap(strips, {**facts, "rows": before.rows, "tile": before.tile})
+        return before, StripCache(strips, {**facts, "rows": before.rows, "tile": before.tile})
     except ResumeError as error:
-        warn(f"the map is begun anew: {error}")
+        warning(f"the map is begun anew: {error}")
         shutil.rmtree(strips, ignore_errors=True)
-    return plan, PartialMap(strips, {**facts, "rows": plan.rows, "tile": plan.tile})
+    return plan, StripCache(strips, {**facts, "rows": plan.rows, "tile": plan.tile})
 
 
 def cut_as_before(plan: MemoryPlan, strips: Path) -> MemoryPlan:
@@ -107,12 +109,12 @@ def calibration_of(right: Ids, counted: Ids, confidence: Path) -> dict[str, Any]
 
 
 def write_report(
-    folder: Path, inputs: Inputs, mapped: Mapped, report: dict[str, Any], figures: bool = True
+    folder: Path, inputs: Inputs, mapped: MappedScene, report: dict[str, Any], figures: bool = True
 ) -> ClassSpectra:
     """``split.tif``, ``ground_truth.tif``, ``accuracy.*`` and the figures, with progress bars; returns the spectra of
     the training pixels."""
     from hsi.io.geotiff import nodata_value, write_band, write_class_map
-    from hsi.report.figures.run_figures import TRUTH, training_spectra
+    from hsi.report.figures.run import TRUTH, training_spectra
     from hsi.report.tables import write_tables
 
     scene, labels, split = inputs.scene, inputs.labels, mapped.split
@@ -130,11 +132,11 @@ def write_report(
 
 
 def draw_figures(
-    folder: Path, inputs: Inputs, mapped: Mapped, report: Mapping[str, Any], spectra: ClassSpectra
+    folder: Path, inputs: Inputs, mapped: MappedScene, report: Mapping[str, Any], spectra: ClassSpectra
 ) -> None:
     """All figures of a run, from what lies in its folder, with progress bars."""
     from hsi.report.figures import false_colour, write_figures
-    from hsi.report.figures.run_figures import figures_of_run
+    from hsi.report.figures.run import figures_of_run
 
     with progress("picture", "rows") as advance:
         picture = false_colour(inputs.scene, inputs.survey.valid, advance)
@@ -149,7 +151,7 @@ def title_of(inputs: Inputs) -> str:
     return inputs.known_as or inputs.scene.name
 
 
-def describe_run(inputs: Inputs, mapped: Mapped, watch: Stopwatch, command: Sequence[str]) -> dict[str, Any]:
+def describe_run(inputs: Inputs, mapped: MappedScene, watch: StageTimer, command: Sequence[str]) -> dict[str, Any]:
     """Everything needed to know what was run, and by which ``command``: ``run.json``."""
     scene, labels, survey = inputs.scene, inputs.labels, inputs.survey
     return {

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hsi.core.events import detail, progress
+from hsi.core.events import debug, progress
 
 PACKAGES = (
     "hsi",
@@ -33,7 +33,7 @@ PACKAGES = (
 HASHED_AT_ONCE = 2**22  # bytes
 
 
-class Stopwatch:
+class StageTimer:
     """Seconds by stage, in the order they were run, and ``cpu_seconds``, those of all threads of this process: they
     tell the work where others use the machine, too."""
 
@@ -51,7 +51,7 @@ class Stopwatch:
             took, worked = time.perf_counter() - started, time.process_time() - busy
             self.seconds[name] = round(self.seconds.get(name, 0.0) + took, 3)
             self.cpu_seconds[name] = round(self.cpu_seconds.get(name, 0.0) + worked, 3)
-        detail("stage", f"{name}: {took:.2f} s, peak memory so far {peak_memory() / 10**9:.2f} GB")
+        debug("stage", f"{name}: {took:.2f} s, peak memory so far {peak_memory() / 10**9:.2f} GB")
 
 
 def versions() -> dict[str, str]:

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hsi.core.events import detail
+from hsi.core.events import debug
 
 if TYPE_CHECKING:
-    from hsi.baselines import Comparator
+    from hsi.baselines import Baseline
     from hsi.settings import Settings
 
 OF_EVERY_MODEL = ("model.name", "model.window")
 
 
-def settle(settings: Settings) -> Settings:
+def resolve_settings(settings: Settings) -> Settings:
     """The settings with the model's own choices filled in where none was made.
 
     HybridSN's windows and context dropout, and whether it is joined with a discriminant or its map blended, stay open
     where nobody says: they are chosen from the scene. Settings of a model that does not exist are returned as they are.
-    Raises :class:`UsageError` for a setting that would mean nothing to a comparator.
+    Raises :class:`UsageError` for a setting that would mean nothing to a baseline.
     """
-    from hsi.baselines import COMPARATORS
+    from hsi.baselines import BASELINES
     from hsi.models import MODELS
 
     name = settings.model.name
-    if name in COMPARATORS:
-        return _settle_comparator(settings, COMPARATORS[name])
+    if name in BASELINES:
+        return _settle_baseline(settings, BASELINES[name])
     if name not in MODELS:
         return settings
     entry = MODELS[name]
@@ -54,14 +54,14 @@ def detail_settings(settings: Settings) -> None:
     for section, values in settings.model_dump().items():
         told = values.items() if isinstance(values, dict) else [("", values)]
         named = ", ".join(f"{name} {'open' if value is None else value}".strip() for name, value in told)
-        detail("settings", f"{section}: {named}")
+        debug("settings", f"{section}: {named}")
 
 
-def is_comparator(settings: Settings) -> bool:
-    """Whether the model of a run is a comparator."""
-    from hsi.baselines import COMPARATORS
+def is_baseline(settings: Settings) -> bool:
+    """Whether the model of a run is a baseline."""
+    from hsi.baselines import BASELINES
 
-    return settings.model.name in COMPARATORS
+    return settings.model.name in BASELINES
 
 
 def _reducer(settings: Settings, own: str | None, components: int | None) -> dict[str, Any]:
@@ -78,31 +78,31 @@ def updated(settings: Settings, **sections: dict[str, Any]) -> Settings:
     return settings.model_copy(update=update)
 
 
-def _settle_comparator(settings: Settings, comparator: type[Comparator]) -> Settings:
-    """A comparator has a reducer of its own, or none, and the usual window for the split and its audit."""
+def _settle_baseline(settings: Settings, baseline: type[Baseline]) -> Settings:
+    """A baseline has a reducer of its own, or none, and the usual window for the split and its audit."""
     from hsi.settings import USUAL_WINDOW
 
     window = settings.model.window or USUAL_WINDOW
-    _check_meaning(settings, comparator, window)
-    reducer = _reducer(settings, comparator.reducer, comparator.components) if comparator.reducer else {}
+    _check_meaning(settings, baseline, window)
+    reducer = _reducer(settings, baseline.reducer, baseline.components) if baseline.reducer else {}
     return updated(settings, reducer=reducer, model={"window": window, "second_window": 0})
 
 
-def _check_meaning(settings: Settings, comparator: type[Comparator], window: int) -> None:
+def _check_meaning(settings: Settings, baseline: type[Baseline], window: int) -> None:
     """Raise :class:`UsageError` for the first setting that is not the default and would be ignored."""
     from hsi.errors import UsageError
     from hsi.settings import Settings as Defaults
 
     if settings.device not in ("auto", "cpu"):
-        raise UsageError(f"--device {settings.device} means nothing to {comparator.name}, which runs on the CPU")
-    for section in ("model", "training", "mapping", *(() if comparator.reducer else ("reducer",))):
+        raise UsageError(f"--device {settings.device} means nothing to {baseline.name}, which runs on the CPU")
+    for section in ("model", "training", "mapping", *(() if baseline.reducer else ("reducer",))):
         given, usual = getattr(settings, section), getattr(Defaults(), section)
         for name in type(given).model_fields:
             if f"{section}.{name}" in OF_EVERY_MODEL:
                 continue
             if getattr(given, name) != getattr(usual, name):
                 raise UsageError(
-                    f"{option_of(f'{section}.{name}')} ({section}.{name}) means nothing to {comparator.name} "
-                    f"({comparator.title}): leave it out, or choose a model that it is for ('hsi models' lists them)"
+                    f"{option_of(f'{section}.{name}')} ({section}.{name}) means nothing to {baseline.name} "
+                    f"({baseline.title}): leave it out, or choose a model that it is for ('hsi models' lists them)"
                 )
-    comparator(settings.seed).sides(window)
+    baseline(settings.seed).sides(window)

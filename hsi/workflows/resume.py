@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsi.core.events import say, warn
+from hsi.core.events import info, warning
 from hsi.core.interrupts import Stop
 from hsi.errors import OutputError, ResumeError, TrainingError
 from hsi.workflows.provenance import machine, versions
-from hsi.workflows.unfinished import Unfinished
+from hsi.workflows.run_folder import WorkDirectory
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,20 +28,20 @@ CHECKPOINT_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
-class Keeping:
+class CheckpointPolicy:
     """Where a training keeps its checkpoints, and after how many seconds it writes the next."""
 
-    work: Unfinished
+    work: WorkDirectory
     seconds: float = CHECKPOINT_SECONDS
 
 
-class Keeper:
+class CheckpointCallback:
     """Writes checkpoints while a trainer trains, which belong to what ``identity`` tells.
 
     Called after each step: when the seconds are over, or an interrupt waits, which is then raised.
     """
 
-    def __init__(self, keeping: Keeping, identity: Mapping[str, Any]) -> None:
+    def __init__(self, keeping: CheckpointPolicy, identity: Mapping[str, Any]) -> None:
         self.keeping, self.identity = keeping, json.loads(json.dumps(dict(identity)))
         self.made_with = {"versions": versions(), "machine": machine()}
         self.stop = Stop()
@@ -61,7 +61,7 @@ class Keeper:
         work = self.keeping.work
         if not (work.resume and work.checkpoint.is_file()):
             if work.resume:
-                say("resumed", "nothing: there is no checkpoint to go on from, so it starts from the beginning")
+                info("resumed", "nothing: there is no checkpoint to go on from, so it starts from the beginning")
             return
         try:
             checkpoint = load_checkpoint(work.checkpoint)
@@ -74,11 +74,11 @@ class Keeper:
             return
         changed = differing(checkpoint.facts.get("made_with"), self.made_with)
         if changed:
-            warn(f"the run was begun with other {listed(changed)}: it may not end as if it had not been interrupted")
+            warning(f"the run was begun with other {listed(changed)}: it may not end as if it had not been interrupted")
         state = trainer.state
         self._last_step = self.resumed_from = state.steps_done
         self.seconds_before = state.seconds
-        say("resumed", f"after step {state.steps_done} of {trainer.recipe.steps}, epoch {len(state.history) + 1}")
+        info("resumed", f"after step {state.steps_done} of {trainer.recipe.steps}, epoch {len(state.history) + 1}")
 
     def __call__(self, trainer: Trainer) -> None:
         """After each step of a training."""
@@ -105,7 +105,7 @@ class Keeper:
             self._last_step = trainer.state.steps_done
         except OutputError as error:
             if not self._failed:
-                warn(f"training goes on, but its checkpoint cannot be written: {error}")
+                warning(f"training goes on, but its checkpoint cannot be written: {error}")
             self._failed = True
         self.written = time.monotonic()
 
@@ -136,7 +136,7 @@ def identity_of(
     }
 
 
-def tile_of(keeping: Keeping | None) -> int | None:
+def tile_of(keeping: CheckpointPolicy | None) -> int | None:
     """The side of the tiles of the training that is gone on with; None for the usual ones or where there is none."""
     from hsi.training.checkpoint import load_checkpoint
 

@@ -41,8 +41,7 @@ def sum_up(
 
 def show_comparison(comparison: Comparison, out: Path) -> None:
     """Write the tables and the figure into ``out``; show a table for each split, then what holds."""
-    from hsi.experiments.comparison_figure import write_comparison_figure
-    from hsi.experiments.figures import write_pareto_figure
+    from hsi.experiments.figures import write_comparison_figure, write_pareto_figure
     from hsi.experiments.notes import audit_line, comparison_notes, split_notes
     from hsi.experiments.tables import sources, write_comparison
 

@@ -38,7 +38,7 @@ def completes(names: Callable[[], Iterable[str]], listed: bool = False) -> Compl
 
 
 def model_names() -> list[str]:
-    """The networks and comparators, remembered between processes because networks take seconds to import."""
+    """The networks and baselines, remembered between processes because networks take seconds to import."""
     import hsi
     from hsi.version import __version__
 
@@ -50,12 +50,12 @@ def model_names() -> list[str]:
         kept = json.loads(store.read_text(encoding="utf-8"))
         if kept["key"] == key:
             return [str(name) for name in kept["names"]]
-    from hsi.baselines import COMPARATORS
+    from hsi.baselines import BASELINES
     from hsi.core.files import write_atomically
     from hsi.errors import OutputError
     from hsi.models import MODELS
 
-    names = [*MODELS, *COMPARATORS]
+    names = [*MODELS, *BASELINES]
     with suppress(OutputError), write_atomically(store) as part:
         part.write_text(json.dumps({"key": key, "names": names}), encoding="utf-8")
     return names

@@ -11,7 +11,7 @@ from .completion import COMPLETED
 
 # option name -> (setting, what the option takes, help)
 SETTING_OPTIONS: dict[str, tuple[str, Any, str]] = {
-    "--model": ("model.name", str, "Network or comparator; 'hsi models' lists them. [default: hybridsn-bn]"),
+    "--model": ("model.name", str, "Network or baseline; 'hsi models' lists them. [default: hybridsn-bn]"),
     "--window": ("model.window", int, "Side of the window around each pixel, odd. [default: 11 or 15, by the scene]"),
     "--second-window": (
         "model.second_window",

@@ -28,11 +28,6 @@ stdout = Console(highlight=False, soft_wrap=True)
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def hush() -> None:
-    """Print nothing from now on: another process speaks for this one, too."""
-    stdout.quiet = stderr.quiet = True
-
-
 def say(label: str, text: str) -> None:
     """One line of what was decided: a label, then the fact."""
     if verbosity.chosen.quiet:

@@ -13,8 +13,8 @@ import rasterio
 import rasterio.shutil
 import scipy.io
 
-from tests.hsi import file_makers, product_makers
-from tests.hsi.file_makers import NORTH_UP, small_cube, small_labels, tiff
+from tests.io import file_makers, product_makers
+from tests.io.file_makers import NORTH_UP, small_cube, small_labels, tiff
 
 Made = Iterator[tuple[Path, str, str]]
 PLACE = {"crs": "EPSG:32633", "transform": NORTH_UP}
@@ -112,18 +112,6 @@ def other_rasters(root: Path) -> Made:
             warnings.simplefilter("ignore")
             rasterio.shutil.copy(source, folder / f"cube.{suffix}", driver=driver)
         yield itself(folder / f"cube.{suffix}", "start")
-
-
-def netcdf(root: Path) -> Made:
-    """The classic format."""
-    path, cube = folder_in(root, "classic") / "cube.nc", small_cube(np.int16)
-    with scipy.io.netcdf_file(path, "w") as file:
-        for name, size in zip("yxb", cube.shape, strict=True):
-            file.createDimension(name, size)
-        file.createVariable("cube", "h", ("b", "y", "x"))[:] = np.moveaxis(cube, 2, 0)
-        file.createVariable("gt", "b", ("y", "x"))[:] = small_labels(np.int8)
-        file.variables["cube"].units = "1"
-    yield itself(path, "start")
 
 
 def hdf5(root: Path) -> Made:

@@ -13,7 +13,7 @@ import numpy as np
 
 from tests.conftest import ROOT
 from tests.faults.fuzz_files import Made, folder_in, itself
-from tests.hsi.file_makers import small_labels
+from tests.io.file_makers import small_labels
 
 MAP_FACTS = {"model": "0" * 64, "rows": 4, "tile": 16}
 
@@ -46,7 +46,7 @@ def experiment(root: Path) -> Made:
 @cache
 def model_cube() -> np.ndarray:
     """``(6, 6, 15)``: the scene that the saved model is of."""
-    from tests.hsi.model_makers import random_cube
+    from tests.models.model_makers import random_cube
 
     return random_cube(6, 6, 15)
 
@@ -54,18 +54,18 @@ def model_cube() -> np.ndarray:
 def model(root: Path) -> Made:
     """A saved network with MNF and one with PCA."""
     from hsi.core.scene import scene_from_array
-    from hsi.inference.model_file import save_bundle
-    from tests.hsi.model_makers import random_bundle
+    from hsi.inference.model_file import save_model
+    from tests.models.model_makers import random_bundle
 
     for reducer in ("mnf", "pca"):
         path = folder_in(root, reducer) / "model.safetensors"
-        save_bundle(path, random_bundle(scene_from_array(model_cube()), name="hybridsn-ds-gap", reducer=reducer))
+        save_model(path, random_bundle(scene_from_array(model_cube()), name="hybridsn-ds-gap", reducer=reducer))
         yield itself(path, "safetensors")
 
 
 def trainer() -> Any:
     """A training of two steps, of a network of few parameters."""
-    from tests.hsi.test_training import make_problem, make_trainer
+    from tests.training.test_trainer import make_problem, make_trainer
 
     return make_trainer("hybridsn-ds-gap", problem=make_problem(12, 13), epochs=2)
 
@@ -87,11 +87,11 @@ def checkpoint(root: Path) -> Made:
 def strips(root: Path) -> Made:
     """A map with one strip done."""
     from hsi.core.scene import Block
-    from hsi.inference.resume import FACTS, PartialMap
+    from hsi.inference.resume import FACTS, StripCache
 
     folder = folder_in(root, "strips")
     layers = {"map": np.ones((4, 6), np.uint8), "confidence": np.ones((1, 4, 6), np.float32)}
-    PartialMap(folder, MAP_FACTS).save(Block(0, 0, 4, 6), layers)
+    StripCache(folder, MAP_FACTS).save(Block(0, 0, 4, 6), layers)
     yield folder / FACTS, FACTS, "json"
     yield folder / FACTS, "rows-00000000.npz", "zip"
 

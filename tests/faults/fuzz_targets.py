@@ -17,7 +17,7 @@ from hsi.core.scene import Block, Georeference, Scene, scene_from_array, survey_
 from hsi.errors import LabelError
 from tests.faults import fuzz_files, fuzz_records
 from tests.faults.mutating import mutate
-from tests.hsi.file_makers import NORTH_UP, small_cube
+from tests.io.file_makers import NORTH_UP, small_cube
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,7 @@ def read_polygons(path: Path) -> None:
 
 def read_split(path: Path) -> None:
     """A given split, or a mask."""
-    from hsi.io.given_split import open_split
-    from hsi.io.masks import open_mask
+    from hsi.io.masks import open_mask, open_split
 
     open_mask(path, a_scene()) if path.stem == "mask" else open_split(str(path), a_scene())
 
@@ -132,12 +131,12 @@ def read_model(path: Path) -> None:
     """A saved model that maps a scene of four pixels and writes the map."""
     import torch
 
-    from hsi.inference.map_arrays import map_arrays
-    from hsi.inference.model_file import load_bundle
+    from hsi.inference.model_file import load_model
+    from hsi.inference.predict import map_arrays
     from hsi.io.geotiff import write_class_map
     from hsi.preprocessing.band_matching import match_bands
 
-    bundle = load_bundle(path)
+    bundle = load_model(path)
     match = match_bands(bundle.bands, scene_from_array(fuzz_records.model_cube()[:2, :2]))
     made = map_arrays(bundle, match, device=torch.device("cpu"))
     bundle.familiar.distance(bundle.reducer.transform(fuzz_records.model_cube()[0]))
@@ -157,9 +156,9 @@ def read_checkpoint(path: Path) -> None:
 
 def read_strips(path: Path) -> None:
     """The finished strips of a map begun earlier."""
-    from hsi.inference.resume import PartialMap
+    from hsi.inference.resume import StripCache
 
-    partial = PartialMap(path.parent, fuzz_records.MAP_FACTS)
+    partial = StripCache(path.parent, fuzz_records.MAP_FACTS)
     for row in sorted(partial.done):
         partial.load(Block(row, 0, 4, 6))
 
@@ -180,8 +179,7 @@ def read_record(path: Path) -> None:
 
 def read_comparison(path: Path) -> None:
     """The figures of a comparison."""
-    from hsi.experiments.comparison_figure import ComparisonTold, comparison_figure, stored_boxes
-    from hsi.experiments.figures import known_costs, pareto_figure
+    from hsi.experiments.figures import ComparisonTold, comparison_figure, known_costs, pareto_figure, stored_boxes
     from hsi.report import records as run_records
 
     stored = run_records.read_record(path, ComparisonTold)
@@ -199,7 +197,6 @@ SCENES = {
     "geotiff": fuzz_files.geotiff,
     "virtual-raster": fuzz_files.virtual_raster,
     "other-rasters": fuzz_files.other_rasters,
-    "netcdf": fuzz_files.netcdf,
     "hdf5": fuzz_files.hdf5,
     "hdf5-products": fuzz_files.hdf5_products,
     "xml-products": fuzz_files.xml_products,

@@ -18,14 +18,15 @@ import torch
 
 from hsi.core.memory import MemoryPlan
 from hsi.core.scene import scene_from_array
-from hsi.inference.model_file import save_bundle
-from hsi.inference.predict import MapOptions, write_map
+from hsi.inference.map_files import MapOptions
+from hsi.inference.model_file import save_model
+from hsi.inference.predict import map_scene
 from hsi.preprocessing.band_matching import BandMatch
 from hsi.report.compare_runs import compare_runs
 from hsi.training.trainer import Trainer
-from hsi.workflows.unfinished import unfinished
+from hsi.workflows.run_folder import unfinished
 from tests.conftest import ROOT, SMALL
-from tests.hsi.model_makers import random_bundle, random_cube
+from tests.models.model_makers import random_bundle, random_cube
 
 SETTLED = ("--spectral", "discriminant", "--context-dropout", 1, "--no-blend")
 SHORT = (*SMALL, *SETTLED, "--epochs", 5, "--no-symmetries", "--checkpoint-every", 0)
@@ -50,7 +51,7 @@ def at_epoch(monkeypatch):
     """Do something when an epoch of that number ends, once."""
 
     def arrange(number, act):
-        from hsi.workflows import learning
+        from hsi.workflows import fit
 
         def note(epoch, left=[True]):  # noqa: B006 (once)
             if epoch.epoch == number and left:
@@ -58,7 +59,7 @@ def at_epoch(monkeypatch):
                 act()
             return ""
 
-        monkeypatch.setattr(learning, "epoch_note", note)
+        monkeypatch.setattr(fit, "epoch_note", note)
 
     return arrange
 
@@ -111,9 +112,9 @@ class TestInterrupts:
         monkeypatch.setattr("hsi.core.memory.TILE_SIDES", (8, 8))
         words = ("predict", whole / "model.safetensors", scenes["mat"], "--device", "cpu", "--novelty")
         assert run(*words, "--out", "whole/map.tif").code == 0
-        from hsi.inference import resume as partial_map
+        from hsi.inference.resume import StripCache
 
-        save, saved = partial_map.PartialMap.save, []
+        save, saved = StripCache.save, []
 
         def save_two(self, block, layers):
             save(self, block, layers)
@@ -121,7 +122,7 @@ class TestInterrupts:
             if len(saved) == 2:
                 signal.raise_signal(signal.SIGTERM)
 
-        monkeypatch.setattr(partial_map.PartialMap, "save", save_two)
+        monkeypatch.setattr(StripCache, "save", save_two)
         stopped = run(*words, "--out", "map.tif")
         assert stopped.code == 143 and "--resume goes on from there" in stopped.stderr
         again = run(*words, "--out", "map.tif")
@@ -323,7 +324,7 @@ class TestOutOfMemory:
 def test_two_hundred_maps_take_no_more_memory_and_files_than_the_first(tmp_path):
     scene = scene_from_array(random_cube(20, 16, 15, seed=3))
     bundle, plan = random_bundle(scene), MemoryPlan(8, 16, 16 << 20)
-    save_bundle(tmp_path / "m.safetensors", bundle)
+    save_model(tmp_path / "m.safetensors", bundle)
     process = psutil.Process()
 
     def held():
@@ -333,7 +334,7 @@ def test_two_hundred_maps_take_no_more_memory_and_files_than_the_first(tmp_path)
     memory, files = [], []
     for number in range(200):
         match = BandMatch(scene, None, "")
-        write_map(tmp_path / f"{number % 3}.tif", bundle, match, MapOptions(), plan, device=torch.device("cpu"))
+        map_scene(tmp_path / f"{number % 3}.tif", bundle, match, MapOptions(), plan, device=torch.device("cpu"))
         if number in (49, 199):
             resident, opened = held()
             memory.append(resident)

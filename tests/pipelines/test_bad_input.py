@@ -13,7 +13,7 @@ import torch
 
 from hsi.errors import SceneFileError
 from tests.conftest import IDS, QUICK, SMALL, run_apart, started
-from tests.hsi import file_makers
+from tests.io import file_makers
 
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 
@@ -376,7 +376,7 @@ class TestUnforeseen:
 
         words = ("classify", scenes["mat"], *QUICK, "--no-symmetries", "--out", "deep/er/run")
         with monkeypatch.context() as patch:
-            patch.setattr("hsi.inference.model_file.save_bundle", fail)
+            patch.setattr("hsi.inference.model_file.save_model", fail)
             done = run(*words)
         assert (done.code, len(done.complaints)) == (FAILURE, 1)
         assert says in done.complaints[0] and "with --resume goes on from there" in done.complaints[0]

@@ -15,12 +15,12 @@ import scipy.io
 from sklearn.metrics import cohen_kappa_score, confusion_matrix
 
 from hsi.core.synthetic import make_scene, synthetic_georeference
-from hsi.inference.model_file import load_bundle
+from hsi.inference.model_file import load_model
 from hsi.models import MODELS
 from hsi.report.figures import RUN_FIGURES
 from hsi.version import __version__
 from tests.conftest import IDS, QUICK, SMALL, run_apart, run_here
-from tests.hsi import file_makers
+from tests.io import file_makers
 
 PROMISED = {
     *("map.tif", "map.tif.aux.xml", "map.qml", "confidence.tif", "split.tif"),
@@ -98,7 +98,7 @@ class TestWhatARunLeaves:
         assert band(tmp_path / "run" / "map.tif").dtype == np.uint8
 
     def test_palette_and_names_are_those_of_the_class_table(self, mat_run):
-        table = load_bundle(mat_run.out / "model.safetensors").table
+        table = load_model(mat_run.out / "model.safetensors").table
         assert table.ids == (3, 7, 200, 300)
         assert table.names == ("class 3", "class 7", "class 200", "class 300")
         with opened(mat_run.out / "map.tif") as raster:
@@ -219,7 +219,7 @@ class TestWhatARunLeaves:
         from hsi.models.windows import pad_scene
         from hsi.preprocessing.reducers import reduce_scene
 
-        bundle = load_bundle(mat_run.out / "model.safetensors")
+        bundle = load_model(mat_run.out / "model.safetensors")
         valid = np.ones(sample.truth.shape, bool)
         components = reduce_scene(scene_from_array(sample.cube), bundle.reducer, valid)
         padded = pad_scene(torch.from_numpy(components), bundle.model.window)
@@ -237,7 +237,7 @@ class TestASecondNetwork:
         assert content(tmp_path / "run" / "accuracy.json")["audit"]["window"] == 17
         assert content(tmp_path / "run" / "run.json")["settings"]["model"]["second_window"] == 17
         assert "second window" in (tmp_path / "run" / "report.html").read_text()
-        assert [network.window for network in load_bundle(tmp_path / "run" / "model.safetensors").model.members] == [
+        assert [network.window for network in load_model(tmp_path / "run" / "model.safetensors").model.members] == [
             11,
             17,
         ]
@@ -367,7 +367,7 @@ class TestSettings:
             if schedule == "step"
             else 1e-3
         )
-        assert load_bundle(tmp_path / "run" / "model.safetensors").settings.model.name == model
+        assert load_model(tmp_path / "run" / "model.safetensors").settings.model.name == model
 
     def test_every_network_is_in_the_table_above(self):
         (mark,) = self.test_every_network_learns_and_maps.pytestmark
@@ -407,7 +407,7 @@ class TestSettings:
         options = ("--reducer", "identity", "--window", 11, "--epochs", 1, "--device", "cpu", "--out", "run")
         done = run("classify", scenes["mat"], *options)
         assert done.code == 0, done.stderr
-        assert load_bundle(tmp_path / "run" / "model.safetensors").model.components == 24
+        assert load_model(tmp_path / "run" / "model.safetensors").model.components == 24
 
 
 class TestInputs:
@@ -463,7 +463,7 @@ class TestInputs:
         assert done.warnings == ["warning: 3 bands hold one value everywhere and are dropped: 3-4, 21"]
         kept = [number for number in range(1, 25) if number not in (3, 4, 21)]
         assert content(tmp_path / "run" / "run.json")["bands"]["kept"] == kept
-        assert load_bundle(tmp_path / "run" / "model.safetensors").bands.bands == tuple(number - 1 for number in kept)
+        assert load_model(tmp_path / "run" / "model.safetensors").bands.bands == tuple(number - 1 for number in kept)
 
     def test_a_class_of_one_pixel_trains_and_is_reported_as_absent(self, tmp_path, sample, quick):
         truth = sample.truth.copy()
@@ -536,7 +536,7 @@ class TestCalibration:
         before, after = band(tiff_run.out / "confidence.tif"), band(out / "confidence.tif")
         fitted = content(out / "run.json")["calibration"]
         assert np.mean(after) < np.mean(before) if fitted["temperature"] > 1 else np.mean(after) > np.mean(before)
-        assert load_bundle(out / "model.safetensors").temperature == fitted["temperature"] != 1
+        assert load_model(out / "model.safetensors").temperature == fitted["temperature"] != 1
         assert f"temperature {fitted['temperature']:.3g} by {fitted['pixels']:,} validation pixels" in done.stdout
         assert content(tiff_run.out / "run.json")["calibration"] is None
 
@@ -576,4 +576,4 @@ class TestCalibration:
         done = run("train", scenes["tiff"], *QUICK, "--val", "10%", "--calibrate", "--out", "m.safetensors")
         assert done.code == 0, done.stderr
         assert "validation pixels are right, so they tell no temperature" in done.stderr
-        assert load_bundle(tmp_path / "m.safetensors").temperature == 1
+        assert load_model(tmp_path / "m.safetensors").temperature == 1

@@ -65,7 +65,7 @@ def experiment(tmp_path, scenes):
 
 @pytest.fixture(scope="module")
 def three(tmp_path_factory, scenes):
-    """Three comparators over eight seeds. Not to be changed."""
+    """Three baselines over eight seeds. Not to be changed."""
     cwd = tmp_path_factory.mktemp("three")
     with in_this_process(cwd) as names:
         options = ("--models", "position,knn,gml", "--window", 11, "--seeds", 8)
@@ -294,11 +294,11 @@ def test_settings_of_networks_are_for_networks_where_comparators_stand_beside(co
     assert done.code == 0, done.stderr
     assert "the seed in" in done.stdout
     runs = tmp_path / "runs/compare/scene/runs"
-    network, comparator = (content(next(runs.glob(f"{name}-*/run.json"))) for name in ("hybridsn-bn", "knn"))
+    network, baseline = (content(next(runs.glob(f"{name}-*/run.json"))) for name in ("hybridsn-bn", "knn"))
     assert (network["seed"], network["recipe"]["epochs"], network["recipe"]["label_smoothing"]) == (3, 1, 0.1)
     model = {"name": "knn", "window": 11, "second_window": 0, "width": None, "resolution": None}
-    assert comparator["settings"]["model"] == model
-    assert comparator["settings"]["training"]["epochs"] is None
+    assert baseline["settings"]["model"] == model
+    assert baseline["settings"]["training"]["epochs"] is None
     assert "220,004" in done.stdout
     assert "Wilcoxon's smallest possible p with 1 run on shared splits is 1" in done.stdout
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from hsi.baselines import COMPARATORS
+from hsi.baselines import BASELINES
 from hsi.models import MODELS
 from hsi.preprocessing.denoisers import DENOISERS
 from hsi.report.figures import COMPARISON_FIGURES, RUN_FIGURES
@@ -74,7 +74,7 @@ def test_an_unknown_command_has_no_options(answers):
 
 def test_model_names_are_kept_and_found_again(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    every = [*MODELS, *COMPARATORS]
+    every = [*MODELS, *BASELINES]
     assert model_names() == every
     (store,) = tmp_path.rglob("models.json")
     assert model_names() == every

@@ -7,10 +7,10 @@ import pytest
 import rasterio
 
 import hsi
-from hsi.inference.model_file import load_bundle
+from hsi.inference.model_file import load_model
 from hsi.io import open_scene
 from tests.conftest import CENTRES, QUICK, run_here
-from tests.hsi import file_makers
+from tests.io import file_makers
 
 METHODS = {"dncnn": ("--stack", 3, "--steps", 3), "mnf": (), "tv": ()}
 
@@ -122,7 +122,7 @@ class TestClassify:
         assert record["settings"]["denoising"]["method"] == method and record["seconds"]["denoise"] >= 0
         assert record["denoising"]["measured"] and len(record["denoising"]["bands"]) == 24
         assert "Noise, before and after" in (out / "report.html").read_text()
-        assert load_bundle(out / "model.safetensors").denoiser.name == method
+        assert load_model(out / "model.safetensors").denoiser.name == method
 
     def test_predict_does_the_same(self, method, labelled, scenes, run, tmp_path):
         out, _ = labelled[method]
@@ -140,7 +140,7 @@ def test_train_keeps_the_denoiser_and_what_cannot_use_it_is_refused(sample, scen
     assert done.code == 2 and "--denoise-components 13 or more" in done.stderr
     done = run(*command, "--denoise-components", 13)
     assert done.code == 0, done.stderr
-    assert load_bundle(tmp_path / "m.safetensors").denoiser.name == "mnf"
+    assert load_model(tmp_path / "m.safetensors").denoiser.name == "mnf"
     done = run("export", "m.safetensors", "--format", "torchscript", "--out", "m.pt")
     assert done.code == 2 and "without --denoise" in done.stderr
     other = file_makers.envi(tmp_path / "other.hdr", sample.cube, wavelength=list(map(str, CENTRES + 20)))
@@ -156,7 +156,7 @@ def test_mnf_twice_is_warned_of(labelled):
     assert not labelled["tv"][1].stderr
 
 
-def test_a_comparator_sees_the_denoised_scene(no_figures, scenes, run, tmp_path):
+def test_a_baseline_sees_the_denoised_scene(no_figures, scenes, run, tmp_path):
     for name, more in (("plain", ()), ("clean", ("--denoise", "mnf", "--denoise-components", 3))):
         done = run("classify", scenes["tiff"], "--model", "knn", *more, "--out", name)
         assert done.code == 0, done.stderr

@@ -13,7 +13,7 @@ from hsi.core.scene import Georeference
 from hsi.core.synthetic import synthetic_georeference
 from hsi.io.geotiff import write_class_map
 from pipelines.evaluate import DESIGN
-from tests.hsi import file_makers
+from tests.io import file_makers
 
 PLACE = synthetic_georeference()
 GRID = {"crs": "EPSG:32616", "transform": rasterio.Affine(*PLACE.transform)}

@@ -11,7 +11,7 @@ import pytest
 import shapely
 
 from hsi.core.synthetic import synthetic_georeference
-from tests.hsi import file_makers
+from tests.io import file_makers
 
 NAMES = (
     "</script><script>alert(1)</script>",

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hsi.preprocessing.bands import ranges
+from hsi.preprocessing.bands import format_ranges
 from pipelines.cli import main
 from pipelines.inspect import size_of
-from tests.hsi import product_makers
-from tests.hsi.file_makers import NORTH_UP, envi, mat, npy, small_cube, small_labels, tiff
+from tests.io import product_makers
+from tests.io.file_makers import NORTH_UP, envi, mat, npy, small_cube, small_labels, tiff
 
 
 @pytest.fixture
@@ -189,8 +189,8 @@ def test_sizes_are_in_decimal_units(count: int, text: str):
 
 
 def test_runs_of_numbers_are_shortened():
-    assert ranges([1, 2, 3, 7, 9, 10]) == "1-3, 7, 9-10"
-    assert ranges([]) == ""
+    assert format_ranges([1, 2, 3, 7, 9, 10]) == "1-3, 7, 9-10"
+    assert format_ranges([]) == ""
 
 
 def test_a_product_with_its_bands_and_scale(run, tmp_path: Path):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tests.conftest import SMALL, Run, Sample
-from tests.hsi.file_makers import tiff
-from tests.hsi.product_makers import neon
+from tests.io.file_makers import tiff
+from tests.io.product_makers import neon
 
 HERE = {"crs": "EPSG:32618", "transform": (1, 0, 368_000, 0, -1, 4_307_000)}
 

@@ -345,7 +345,7 @@ class TestTheRest:
             assert seen.page.locator('[data-of="place"], [data-of="degrees"]').count() == 0
 
     def test_names_with_markup_are_names(self, sample, run, opened, tmp_path, no_figures):
-        from tests.hsi import file_makers
+        from tests.io import file_makers
 
         name = "</script><script>document.title = 'changed'</script><img src=x onerror=alert(1)>"
         cube = file_makers.envi(tmp_path / "cube.hdr", sample.cube)

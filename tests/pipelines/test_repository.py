@@ -12,7 +12,7 @@ import yaml
 from hsi.experiments.spec import load_experiment, plan_runs
 from hsi.settings import Settings, load_settings
 from hsi.workflows.fit import check_names
-from hsi.workflows.resolve import settle
+from hsi.workflows.resolve import resolve_settings
 from tests.conftest import ROOT
 
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
@@ -28,7 +28,7 @@ def test_every_configuration_loads(path):
 @pytest.mark.parametrize("path", sorted((ROOT / "configs" / "experiments").glob("*.yaml")), ids=lambda path: path.name)
 def test_every_row_of_every_experiment_can_be_run(path):
     for run in plan_runs(load_experiment(path), str(path)):
-        check_names(settle(run.settings))
+        check_names(resolve_settings(run.settings))
 
 
 def test_the_default_configuration_is_what_the_code_does():

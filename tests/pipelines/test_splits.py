@@ -9,7 +9,7 @@ import scipy.io
 
 from hsi.accuracy.leakage import audit_split
 from hsi.core.synthetic import make_scene
-from hsi.inference.model_file import load_bundle
+from hsi.inference.model_file import load_model
 from tests.conftest import QUICK
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
@@ -94,7 +94,7 @@ def test_train_takes_a_split_too(run, wide, tmp_path):
     done = run("train", wide[0], *QUICK, "--split", "polygons", "--out", "m.safetensors")
     assert done.code == 0, done.stderr
     assert "polygons (connected fields held out), seed 0" in done.stdout
-    assert load_bundle(tmp_path / "m.safetensors").settings.split.rule == "polygons"
+    assert load_model(tmp_path / "m.safetensors").settings.split.rule == "polygons"
 
 
 @pytest.mark.parametrize(

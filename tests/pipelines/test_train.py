@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import rasterio
 
-from hsi.inference.model_file import load_bundle
+from hsi.inference.model_file import load_model
 from tests.conftest import QUICK
-from tests.hsi import file_makers
+from tests.io import file_makers
 
 
 @pytest.fixture
@@ -37,13 +37,13 @@ def test_all_labelled_pixels_train(train, scenes, sample, tmp_path):
     assert sizes(done.stdout) == f"{np.count_nonzero(sample.truth):,} training pixels"
     assert done.warnings == []
     assert names_in(tmp_path) == {"m.safetensors"}
-    settings = load_bundle(tmp_path / "m.safetensors").settings
+    settings = load_model(tmp_path / "m.safetensors").settings
     assert (settings.split.rule, settings.split.train) == ("all", None)
 
 
 def test_the_model_knows_its_classes_bands_and_inputs(train, scenes, tmp_path):
     train(scenes["envi"])
-    bundle = load_bundle(tmp_path / "m.safetensors")
+    bundle = load_model(tmp_path / "m.safetensors")
     assert bundle.table.ids == (3, 7, 200, 300)
     assert bundle.bands.of == 24 and len(bundle.bands.wavelengths) == 24
     assert str(scenes["envi"]) in bundle.trained_on
@@ -66,7 +66,7 @@ def test_validation_pixels_are_held_out(train, scenes, sample, tmp_path):
     validation = sum(round(0.1 * np.sum(sample.truth == i)) for i in np.unique(sample.truth)[1:])
     training = np.count_nonzero(sample.truth) - validation
     assert sizes(done.stdout) == f"{training:,} training, {validation:,} validation pixels"
-    assert load_bundle(tmp_path / "m.safetensors").settings.split.validation == "10%"
+    assert load_model(tmp_path / "m.safetensors").settings.split.validation == "10%"
 
 
 def test_a_share_or_a_number_trains_when_asked(train, scenes):
@@ -77,7 +77,7 @@ def test_a_config_counts_and_options_win_over_it(train, scenes, tmp_path):
     (tmp_path / "c.yaml").write_text("split: {train: 30}\nmodel: {name: hybridsn}\nseed: 4\n")
     done = train(scenes["tiff"], "--config", "c.yaml", "--seed", 5)
     assert sizes(done.stdout).startswith("120 training")
-    settings = load_bundle(tmp_path / "m.safetensors").settings
+    settings = load_model(tmp_path / "m.safetensors").settings
     assert (settings.model.name, settings.seed, settings.split.train) == ("hybridsn", 5, "30")
 
 
@@ -90,7 +90,7 @@ def test_a_config_without_a_split_trains_on_all(train, scenes, sample, tmp_path)
 def test_the_same_seed_trains_the_same_model(train, scenes, tmp_path):
     for name in ("a.safetensors", "b.safetensors"):
         train(scenes["tiff"], out=name)
-    one, other = (load_bundle(tmp_path / name).model.state_dict() for name in ("a.safetensors", "b.safetensors"))
+    one, other = (load_model(tmp_path / name).model.state_dict() for name in ("a.safetensors", "b.safetensors"))
     assert all(np.array_equal(one[key], other[key]) for key in one)
 
 
@@ -135,7 +135,7 @@ def test_a_failure_leaves_no_model_but_its_training(run, scenes, tmp_path, monke
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("hsi.inference.model_file.save_bundle", fail)
+    monkeypatch.setattr("hsi.inference.model_file.save_model", fail)
     done = run("train", scenes["tiff"], *QUICK, "--out", "m.safetensors")
     assert done.code == 1
     assert "m.safetensors: cannot be written (No space left on device)" in done.complaints[0]
@@ -162,4 +162,4 @@ def test_polygons_train_too(train, tmp_path, sample, scenes):
     )
     done = train(scene, "--labels", tmp_path / "t.geojson", "--label-field", "cover")
     assert sizes(done.stdout) == "250 training pixels"
-    assert load_bundle(tmp_path / "m.safetensors").table.names == ("water", "wheat")
+    assert load_model(tmp_path / "m.safetensors").table.names == ("water", "wheat")

@@ -1,9 +1,4 @@
-"""What the variables of a MATLAB 5 file say of their numbers: SciPy, which unpacks them, follows it into any memory.
-
-Format: The MathWorks, "MAT-File Format", level 5. A file is a list of elements, each a tag (type and bytes) and its
-content, padded to 8 bytes; small ones of up to 4 bytes lie in their tag. A variable is an element whose content are
-elements for flags, axes, name and numbers, in this order; it may be packed by deflate.
-"""
+"""Checks of files before a library that could crash on them reads them: MAT 5 elements, XML entities."""
 
 from __future__ import annotations
 
@@ -14,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 from hsi.errors import SceneFileError
-from hsi.io.reader import ArrayInfo, reading
+from hsi.io.reader import ArrayInfo, check_file, reading
 
 TITLE = "a MATLAB file"
 FILE_HEADER, BEGINNING = 128, 2**16
@@ -109,3 +105,39 @@ def _variable(elements: _Elements) -> Variable:
     size = ITEM_SIZES.get(stored, 0)
     whole = size > 0 and min(shape) >= 0 and math.prod(shape) * size == count and not flags & COMPLEX
     return Variable(ArrayInfo(name, shape, kind), whole)
+
+
+LARGEST = 64 * 2**20
+
+
+def parse_xml(path: Path, title: str) -> ElementTree.Element:
+    """The root element of an XML file.
+
+    Raises :class:`SceneFileError` for a file that is missing, above 64 MiB, not XML, or has a DOCTYPE, which no
+    product needs and which can make a parser blow up.
+    """
+    check_file(path)
+    size = path.stat().st_size
+    if size > LARGEST:
+        raise SceneFileError(f"{path}: has {size:,} bytes, more than {title} ever has; it is not one, or damaged")
+    with reading(path, title):
+        raw = path.read_bytes()
+        try:
+            text = raw.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = raw.decode("latin-1")
+        if "<!DOCTYPE" in text or "<!ENTITY" in text:
+            raise SceneFileError(f"{path}: declares a DOCTYPE, which {title} never does; it is refused")
+        return ElementTree.fromstring(text)
+
+
+def number(path: Path, parent: ElementTree.Element, tag: str) -> float:
+    """The finite number in the child ``tag``; raises :class:`SceneFileError` when there is none."""
+    text = (parent.findtext(tag) or "").strip()
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise SceneFileError(f"{path}: <{tag}> is '{text[:40]}', expected a number; download the product again")
+    return value

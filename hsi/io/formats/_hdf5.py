@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi.errors import SceneFileError
-from hsi.io.formats.netcdf_classic import check_bands
 from hsi.io.reader import ArrayInfo, check_declared_size, first_bytes, reading
 
 if TYPE_CHECKING:
     import h5py
 
+MOST_BANDS = 2**16  # that GDAL lists in reasonable time
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 HEAP, SCANNED = b"GCOL\x01\x00\x00\x00", 16 * 2**20
 LARGEST_LIST = 100_000
@@ -142,10 +142,20 @@ def check_arrays(path: Path) -> None:
         file.visititems(visit)
 
 
+def _check_bands(path: Path, name: str, shape: tuple[int, ...]) -> None:
+    """Raise :class:`SceneFileError` for an array of rows and columns that come after more bands than GDAL can list."""
+    bands = math.prod(shape[:-2])
+    if len(shape) > 2 and bands > MOST_BANDS:
+        raise SceneFileError(
+            f"{path}: its array '{name[:60]}' has {bands:,} bands, more than {MOST_BANDS:,}: the file is damaged, or "
+            "its bands do not come first: convert it to ENVI or GeoTIFF"
+        )
+
+
 def _check_array(path: Path, name: str, item: h5py.Dataset) -> None:
     if item.is_virtual or item.external:
         raise _elsewhere(path, name)
-    check_bands(path, name, item.shape)
+    _check_bands(path, name, item.shape)
     if math.prod(item.shape) * item.dtype.itemsize > LARGEST_UNWRITTEN:
         array = ArrayInfo(name, item.shape, item.dtype.name)
         check_declared_size(path, array, item.id.get_storage_size(), item.dtype.itemsize)

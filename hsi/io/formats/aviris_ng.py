@@ -16,7 +16,7 @@ import numpy as np
 from hsi.core.scene import Block, Georeference, Scene
 from hsi.errors import SceneFileError
 from hsi.io.formats._hdf5 import dataset_of, fill_value, holds, numbers_of, text_of
-from hsi.io.formats.products import ProductReader
+from hsi.io.formats._product import ProductReader
 from hsi.io.reader import READERS, Array, reading
 
 if TYPE_CHECKING:

@@ -10,12 +10,10 @@ from xml.etree import ElementTree
 
 from hsi.core.scene import Scene
 from hsi.errors import SceneFileError
+from hsi.io.formats._checks import number, parse_xml
+from hsi.io.formats._product import ProductReader, in_physical_units, stored_scene
 from hsi.io.formats.gdal import raster_dataset
-from hsi.io.formats.gdal_files import stored_scene
-from hsi.io.formats.products import ProductReader
-from hsi.io.formats.scaling import in_physical_units
-from hsi.io.formats.xml_files import number, parse_xml
-from hsi.io.reader import ArrayInfo, check_declared_size
+from hsi.io.reader import READERS, ArrayInfo, check_declared_size
 
 NAME = re.compile(r"(?P<stem>.*?)-?(?P<role>METADATA|SPECTRAL_IMAGE(_COG)?)\.(?P<suffix>xml|tiff?)", re.IGNORECASE)
 SPARSE_RATIO = 100_000
@@ -106,3 +104,25 @@ def _beside(path: Path, role: str, suffixes: tuple[str, ...]) -> Path | None:
         if match["role"].upper().startswith(role) and match["suffix"].lower() in suffixes and entry.is_file():
             return entry
     return None
+
+
+class EnmapReader(GroundSegmentReader):
+    """``ENMAP*-SPECTRAL_IMAGE.TIF`` and ``ENMAP*-METADATA.XML``."""
+
+    title = "EnMAP L2A"
+    mission = "ENMAP"
+    tags = BandTags("bandID", "wavelengthCenterOfBand", "FWHMOfBand", "GainOfBand", "OffsetOfBand")
+
+
+READERS.register("enmap")(EnmapReader())
+
+
+class DesisReader(GroundSegmentReader):
+    """``DESIS-HSI-L2A*-SPECTRAL_IMAGE.tif`` and ``DESIS-HSI-L2A*-METADATA.xml``."""
+
+    title = "DESIS L2A"
+    mission = "DESIS"
+    tags = BandTags("band", "wavelengthCenterOfBand", "wavelengthWidthOfBand", "gainOfBand", "offsetOfBand")
+
+
+READERS.register("desis")(DesisReader())

@@ -15,9 +15,8 @@ from hsi.core.georeference import georeference_of
 from hsi.core.labels import Colour
 from hsi.core.scene import Georeference, Scene, scene_from_array
 from hsi.errors import SceneError, SceneFileError
-from hsi.io.formats._product import good_bands, spectral_axis
-from hsi.io.formats.scaling import in_physical_units
-from hsi.io.gdal import quiet
+from hsi.io.formats._product import good_bands, in_physical_units, spectral_axis
+from hsi.io.geotiff import gdal_env
 from hsi.io.reader import (
     READERS,
     Array,
@@ -226,7 +225,7 @@ def _georeference(envi: EnviFile) -> Georeference | None:
     if "map info" not in envi.fields:
         return None
     told = reading(envi.header, "an ENVI header with 'map info'")
-    with told, quiet(), rasterio.open(envi.data, driver="ENVI") as dataset:
+    with told, gdal_env(), rasterio.open(envi.data, driver="ENVI") as dataset:
         return georeference_of(dataset)
 
 

@@ -1,11 +1,13 @@
-"""GeoTIFF and the other rasters that GDAL opens, read by window through rasterio."""
+"""GeoTIFF and every other raster that GDAL reads, virtual rasters and remote files included."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 
@@ -13,9 +15,8 @@ from hsi.core.georeference import georeference_of
 from hsi.core.labels import Colour
 from hsi.core.scene import Scene
 from hsi.errors import SceneFileError
-from hsi.io.formats.categories import category_names
-from hsi.io.formats.gdal_files import common_dtype, nodata_of, opened, scaled_scene
-from hsi.io.formats.virtual_rasters import sources_of
+from hsi.io.formats._checks import parse_xml
+from hsi.io.formats._product import common_dtype, nodata_of, opened, scaled_scene
 from hsi.io.reader import (
     READERS,
     ArrayInfo,
@@ -26,6 +27,113 @@ from hsi.io.reader import (
     kind_of,
     plane,
 )
+
+LARGEST = 2**20
+NAME_USAGE, VALUE_USAGE = ("2",), ("0", "5")
+
+
+def category_names(path: Path) -> dict[int, str]:
+    """Names by class id of a raster's first band; empty where there is no side file or it cannot be trusted.
+
+    The side file is a courtesy of GDAL's: one that is large, damaged or declares entities is passed over.
+    """
+    side = path.with_name(path.name + ".aux.xml")
+    if not side.is_file() or side.stat().st_size > LARGEST:
+        return {}
+    try:
+        text = side.read_text(encoding="utf-8")
+        if "<!DOCTYPE" in text or "<!ENTITY" in text:
+            return {}
+        band = ElementTree.fromstring(text).find("PAMRasterBand[@band='1']")
+    except (OSError, ValueError, ElementTree.ParseError):
+        return {}
+    if band is None:
+        return {}
+    listed = [(entry.text or "").strip() for entry in band.findall("CategoryNames/Category")]
+    return {i: name for i, name in enumerate(listed) if name} or _attribute_table(band)
+
+
+def _attribute_table(band: ElementTree.Element) -> dict[int, str]:
+    """Names from a raster attribute table; its columns are told by their usage (0 and 5: value, 2: name)."""
+    usages = [(field.findtext("Usage") or "").strip() for field in band.findall("GDALRasterAttributeTable/FieldDefn")]
+    names = [column for column, usage in enumerate(usages) if usage in NAME_USAGE]
+    values = [column for column, usage in enumerate(usages) if usage in VALUE_USAGE]
+    found: dict[int, str] = {}
+    for row in band.findall("GDALRasterAttributeTable/Row"):
+        cells = [(cell.text or "").strip() for cell in row.findall("F")]
+        if names and values and len(cells) == len(usages) and cells[values[-1]].isdecimal():
+            found[int(cells[values[-1]][:9])] = cells[names[0]]
+    return found
+
+
+PREFIXES = ("/vsicurl/", "/vsis3/", "/vsigs/", "/vsiaz/")
+# what is read by window, by the name's end; a virtual raster could name any other file
+REMOTE_DRIVERS = {".jp2": "JP2OpenJPEG"}
+USUAL_DRIVER = "GTiff"
+REMOTE_TITLE = "a GeoTIFF or JPEG 2000 behind a network"
+
+
+def is_remote(path: Path) -> bool:
+    """Whether a path is one of GDAL's names for what lies behind a network, such as ``/vsis3/bucket/scene.tif``."""
+    return path.as_posix().startswith(PREFIXES)
+
+
+def remote_name(path: Path) -> str:
+    """The name as GDAL takes it; a path has lost one of the two slashes of ``/vsicurl/https://…``."""
+    return re.sub(r"^(/vsicurl/[a-z]+):/+", r"\1://", path.as_posix())
+
+
+def open_remote(path: Path) -> Scene:
+    """A raster behind a network as a scene that is read by window.
+
+    GDAL takes access keys and regions from the environment (``AWS_ACCESS_KEY_ID``, ``AWS_NO_SIGN_REQUEST``, …). Raises
+    :class:`SceneFileError` when it cannot be reached or is no GeoTIFF or JPEG 2000.
+    """
+    driver = REMOTE_DRIVERS.get(path.suffix.lower(), USUAL_DRIVER)
+    return scaled_scene(path, lambda: opened(path, remote_name(path), driver, REMOTE_TITLE), "remote raster")
+
+
+ALLOWED_BANDS = (None, "VRTSourcedRasterBand")  # others run programs over their sources or read raw bytes of any file
+SOURCE_ELEMENTS = ("SourceFilename", "SourceDataset")
+REMEDY = "gdal_translate makes a GeoTIFF of it"
+
+
+def sources_of(path: Path, is_raster: Callable[[Path], bool]) -> tuple[Path, ...]:
+    """The files that a virtual raster is made of: rasters in its folder or below, as ``is_raster`` tells.
+
+    Raises :class:`SceneFileError` for one that is made of anything else, or in another way than by laying pixels of
+    rasters beside and over each other.
+    """
+    root = parse_xml(path, "a virtual raster")
+    for element in (root, *root.iter("VRTRasterBand")):
+        if element.get("subClass") not in ALLOWED_BANDS:
+            raise SceneFileError(f"{path}: is a virtual raster of the kind {element.get('subClass')}; {REMEDY}")
+    named = [element for name in SOURCE_ELEMENTS for element in root.iter(name)]
+    sources = dict.fromkeys(_source(path, element) for element in named)
+    for source in sources:
+        if not is_raster(source):
+            raise SceneFileError(
+                f"{path}: is a virtual raster of '{source.name}', which is missing or no raster; {REMEDY}"
+            )
+    return tuple(sources)
+
+
+def _source(path: Path, element: ElementTree.Element) -> Path:
+    """The file that an element names; raises :class:`SceneFileError` unless it lies in the folder or below."""
+    text = element.text or ""
+    folder = path.parent.resolve()
+    try:
+        source = (folder / text if element.get("relativeToVRT") == "1" else Path(text)).resolve()
+        inside = bool(text) and source.is_relative_to(folder)
+    except (OSError, ValueError):
+        inside = False
+    if not inside:
+        raise SceneFileError(
+            f"{path}: is a virtual raster of '{text[:80]}', which lies outside its folder: put it into a folder that "
+            f"holds all of its rasters, or {REMEDY}"
+        )
+    return source
+
 
 TITLE = "a GDAL raster"
 VIRTUAL = "VRT"

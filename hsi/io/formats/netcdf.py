@@ -13,8 +13,7 @@ from hsi.core.georeference import georeference_of
 from hsi.core.scene import Scene
 from hsi.errors import SceneFileError
 from hsi.io.formats._hdf5 import check_arrays, is_hdf5
-from hsi.io.formats.gdal_files import common_dtype, nodata_of, opened, scaled_scene
-from hsi.io.formats.netcdf_classic import check_classic
+from hsi.io.formats._product import common_dtype, nodata_of, opened, scaled_scene
 from hsi.io.reader import READERS, ArrayInfo, LabelContent, Reader, first_bytes, kind_of, plane
 
 TITLE = "a NetCDF or HDF5 file"
@@ -58,19 +57,22 @@ READERS.register("subdatasets")(SubdatasetReader())
 
 
 def _check(path: Path) -> None:
-    """Raise :class:`SceneFileError` for what is no HDF5 or classic NetCDF or cannot hold what it declares."""
+    """Raise :class:`SceneFileError` for what is no HDF5 or cannot hold what it declares."""
     import h5py
 
     if first_bytes(path, 4) in CLASSIC:
-        check_classic(path)
-    elif h5py.is_hdf5(path):
+        raise SceneFileError(
+            f"{path}: is a NetCDF file of the classic format, which is not read: 'nccopy -k nc4 {path.name} new.nc' "
+            "converts it"
+        )
+    if h5py.is_hdf5(path):
         check_arrays(path)
     else:
         raise SceneFileError(f"{path}: is not {TITLE}: it starts with {first_bytes(path, 8)!r}; rename or convert it")
 
 
 def _driver(path: Path) -> str:
-    return "netCDF" if path.suffix.lower() in (".nc", ".nc4") or first_bytes(path, 4) in CLASSIC else "HDF5"
+    return "netCDF" if path.suffix.lower() in (".nc", ".nc4") else "HDF5"
 
 
 def _names(path: Path) -> list[str]:

@@ -24,8 +24,7 @@ from hsi.core.georeference import epsg_wkt
 from hsi.core.scene import Block, Georeference, Scene
 from hsi.errors import SceneFileError
 from hsi.io.formats._hdf5 import dataset_of, holds, numbers_of
-from hsi.io.formats.products import ProductReader
-from hsi.io.formats.scaling import in_physical_units
+from hsi.io.formats._product import ProductReader, in_physical_units
 from hsi.io.reader import READERS, Array, reading
 
 if TYPE_CHECKING:

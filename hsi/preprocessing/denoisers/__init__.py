@@ -1,18 +1,19 @@
 """Scenes with less noise: DnCNN, MNF truncation, total variation. One file here adds a denoiser."""
 
-from hsi.preprocessing.denoisers.choosing import check_choice, chosen_bands, clean_bands
 from hsi.preprocessing.denoisers.denoised_scene import denoised_scene, kept_scene
 from hsi.preprocessing.denoisers.denoiser import (
     DENOISERS,
     BandStatistics,
     Denoiser,
+    check_band_selection,
+    clean_bands,
     denoiser_state,
     make_denoiser,
     noisier,
     restore_denoiser,
+    selected_bands,
 )
-from hsi.preprocessing.denoisers.noise import NoiseLevels, add_noise
-from hsi.preprocessing.denoisers.quality import Measured, held_out, measure_denoiser
+from hsi.preprocessing.denoisers.quality import Measured, NoiseLevels, add_noise, held_out, measure_denoiser
 
 __all__ = [
     "DENOISERS",
@@ -21,8 +22,7 @@ __all__ = [
     "Measured",
     "NoiseLevels",
     "add_noise",
-    "check_choice",
-    "chosen_bands",
+    "check_band_selection",
     "clean_bands",
     "denoised_scene",
     "denoiser_state",
@@ -32,4 +32,5 @@ __all__ = [
     "measure_denoiser",
     "noisier",
     "restore_denoiser",
+    "selected_bands",
 ]

@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from hsi.core.heap import kept_memory
+from hsi.core.devices import retain_freed_memory
 from hsi.core.scene import Block, Scene
 from hsi.errors import SceneError, TrainingError
 from hsi.preprocessing.denoisers.dncnn import DnCNN, normalised
-from hsi.preprocessing.denoisers.noise import gaussian_noise, stripes
+from hsi.preprocessing.denoisers.quality import gaussian_noise, stripes
 
 SIDE, BATCH, RATE = 40, 2, 3e-3  # patches as the paper's; many steps of few patches learn more in a minute
 PLACES, STACKS_AT_PLACE, TRIES = 64, 4, 16
@@ -99,7 +99,7 @@ def train_network(
     optimiser = torch.optim.Adam(network.parameters(), RATE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=max(2, steps))
     losses = []
-    with kept_memory():
+    with retain_freed_memory():
         for step in range(steps):
             clean, noisy = (torch.from_numpy(part).to(device) for part in noisy_batch(examples, random))
             loss = F.l1_loss(network(noisy), clean)

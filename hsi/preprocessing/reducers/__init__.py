@@ -1,7 +1,15 @@
 """Fewer, better-behaved bands: fitted on a stream of pixels, applied block by block. One file here adds a reducer."""
 
-from hsi.preprocessing.reducers.apply import fit_reducer, reduce_cube, reduce_scene, valid_blocks
-from hsi.preprocessing.reducers.reducer import REDUCERS, Reducer, find_reducer, restore_reducer
+from hsi.preprocessing.reducers.reducer import (
+    REDUCERS,
+    Reducer,
+    find_reducer,
+    fit_reducer,
+    reduce_cube,
+    reduce_scene,
+    restore_reducer,
+    valid_blocks,
+)
 
 __all__ = [
     "REDUCERS",

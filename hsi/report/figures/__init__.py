@@ -1,18 +1,17 @@
 """Figures in one style, as PNG, PDF or SVG: maps, false colour, spectra, confusion matrix, curves, reliability."""
 
-from hsi.report.figures.charts import reliability_figure, training_curves_figure
+from hsi.report.figures.charts import confusion_figure, reliability_figure, training_curves_figure
 from hsi.report.figures.maps import (
+    EMPTY,
     class_map_figure,
     confidence_figure,
     difference_figure,
+    false_colour,
     false_colour_figure,
     split_figure,
     truth_and_map_figure,
 )
-from hsi.report.figures.matrices import confusion_figure
-from hsi.report.figures.names import COMPARISON_FIGURES, RUN_FIGURES
-from hsi.report.figures.pictures import EMPTY, false_colour
-from hsi.report.figures.run import RunFigures, drawings, write_figures
+from hsi.report.figures.run import COMPARISON_FIGURES, RUN_FIGURES, RunFigures, drawings, write_figures
 from hsi.report.figures.scale_bar import Ground, ground_of
 from hsi.report.figures.spectra import ClassSpectra, class_spectra, spectra_figure
 from hsi.report.figures.style import FORMATS, RIGHT, WRONG, write_figure

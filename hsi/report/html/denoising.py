@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsi.preprocessing.denoisers.denoiser import Denoising
+from hsi.preprocessing.denoisers.denoiser import DenoisingResult
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hsi.core.scene import Scene
     from hsi.report.html import Tables
-    from hsi.report.sections import Section
+    from hsi.report.sections import Table
 
 SIDE, GAP = 420, 8  # dots of the longer side of a picture, about, and between two
 WHITE = 255
 
 
-def denoising_tables(done: Denoising, after: Scene) -> Tables:
+def denoising_tables(done: DenoisingResult, after: Scene) -> Tables:
     """The section of a report; ``after`` is the denoised scene with the same bands as the one before."""
     from hsi.report.html import Tables
 
@@ -40,9 +40,9 @@ def denoising_tables(done: Denoising, after: Scene) -> Tables:
     )
 
 
-def quality_section(done: Denoising) -> Section:
+def quality_section(done: DenoisingResult) -> Table:
     """PSNR, SSIM and angle of the noisy and the cleaned bands."""
-    from hsi.report.sections import Section
+    from hsi.report.sections import Table
 
     measures = {"PSNR": " (dB)", "SSIM": "", "Angle": " (°)"}
     headings = [f"{name} {which}{unit}" for name, unit in measures.items() for which in ("noisy", "cleaned")]
@@ -55,10 +55,10 @@ def quality_section(done: Denoising) -> Section:
             (f"{one.noisy.angle:.2f}", f"{one.cleaned.angle:.2f}"),
         ]
         rows.append((one.noise, *(cell for pair in pairs for cell in pair)))
-    return Section(columns, "lrrrrrr", tuple(rows))
+    return Table(columns, "lrrrrrr", tuple(rows))
 
 
-def shown_bands(done: Denoising) -> dict[int, tuple[int, str]]:
+def shown_bands(done: DenoisingResult) -> dict[int, tuple[int, str]]:
     """Positions of the cleaned bands that are shown, with their number from 1 and what they are."""
     bands = done.denoiser.bands_
     order = bands[np.argsort(-done.statistics.ratio[bands], kind="stable")]
@@ -70,17 +70,17 @@ def shown_bands(done: Denoising) -> dict[int, tuple[int, str]]:
     return {position: (done.before.bands[position] + 1, word) for position, word in wanted.items()}
 
 
-def before_and_after(done: Denoising, after: Scene) -> bytes:
+def before_and_after(done: DenoisingResult, after: Scene) -> bytes:
     """A PNG with a row for each shown band: before, and after in the same greys."""
     from PIL import Image
 
-    from hsi.report.html import thin_scene, view_step
+    from hsi.report.html import subsample_scene, view_step
 
     positions = sorted(shown_bands(done))
     order = [positions.index(position) for position in shown_bands(done)]
     step = max(view_step(done.before.height, done.before.width), max(done.before.height, done.before.width) // SIDE, 1)
     valid = done.valid[::step, ::step]
-    pictures = [thin_scene(scene.keep_bands(positions), step).read() for scene in (done.before, after)]
+    pictures = [subsample_scene(scene.keep_bands(positions), step).read() for scene in (done.before, after)]
     rows = [_row([picture[:, :, i] for picture in pictures], valid) for i in order]
     file = io.BytesIO()
     Image.fromarray(np.concatenate(rows)).save(file, "PNG")

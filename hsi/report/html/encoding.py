@@ -15,7 +15,7 @@ DTYPES = ("uint8", "uint16", "float32")  # of those that JavaScript has typed ar
 UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
-def pack(array: NDArray[Any]) -> dict[str, str]:
+def encode_array(array: NDArray[Any]) -> dict[str, str]:
     """An array of :data:`DTYPES` as base64 of its zlib-compressed little-endian bytes in C order.
 
     A canvas may hand pixels of an image back altered, by colour management or against fingerprinting, so values that
@@ -27,7 +27,7 @@ def pack(array: NDArray[Any]) -> dict[str, str]:
     return {"dtype": array.dtype.name, "data": base64.b64encode(zlib.compress(data, 6)).decode()}
 
 
-def pack_picture(picture: NDArray[np.uint8]) -> str:
+def encode_picture(picture: NDArray[np.uint8]) -> str:
     """A picture ``(h, w, 3)`` uint8 as a data URL of a PNG."""
     from PIL import Image
 

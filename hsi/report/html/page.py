@@ -13,8 +13,8 @@ from urllib.parse import quote
 from hsi.core.files import write_atomically
 from hsi.report.html.charts import reliability_chart, share_chart, training_charts
 from hsi.report.html.encoding import embedded_json, png_url
-from hsi.report.html.view import MapView
-from hsi.report.sections import Section, area, audit_section, estimate_section, interval, percent
+from hsi.report.html.map_view import MapView
+from hsi.report.sections import Table, area, audit_section, estimate_section, interval, percent
 from hsi.report.tables import calibration_in_words, estimate_in_words, notes
 from hsi.version import __version__
 
@@ -40,7 +40,7 @@ SCRIPTS = (
 
 
 @dataclass(frozen=True)
-class Facts:
+class Provenance:
     """How a report came to be: ``groups`` of labelled facts by heading, the ``command`` as it was typed, seconds by
     stage, SHA-256 by file."""
 
@@ -56,7 +56,7 @@ class Tables:
 
     heading: str
     lines: tuple[str, ...] = ()
-    sections: tuple[tuple[str, Section], ...] = ()
+    sections: tuple[tuple[str, Table], ...] = ()
     notes: tuple[str, ...] = ()
     picture: bytes | None = None
     picture_told: str = ""
@@ -74,7 +74,7 @@ class Report:
     title: str
     kind: str
     lead: str
-    facts: Facts
+    facts: Provenance
     view: MapView | None = None
     accuracy: Mapping[str, Any] | None = None
     areas: Sequence[Mapping[str, Any]] = ()

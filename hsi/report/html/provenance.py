@@ -6,10 +6,10 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hsi.preprocessing.bands import ranges
+from hsi.preprocessing.bands import format_ranges
 
 if TYPE_CHECKING:
-    from hsi.report.html import Facts
+    from hsi.report.html import Provenance
 
 PIXELS = {
     "invalid": "cannot be used",
@@ -20,9 +20,9 @@ PIXELS = {
 }
 
 
-def run_facts(record: Mapping[str, Any]) -> Facts:
+def run_provenance(record: Mapping[str, Any]) -> Provenance:
     """Of a run of ``hsi classify``: what its ``run.json`` tells, settings as they came out."""
-    from hsi.report.html import Facts
+    from hsi.report.html import Provenance
 
     inputs, settings = record["inputs"], record["settings"]
     groups = {
@@ -42,8 +42,8 @@ def run_facts(record: Mapping[str, Any]) -> Facts:
             "labels": inputs["labels"],
             "label variable": inputs["label_variable"],
             "recognised as": inputs["recognised_as"],
-            "bands": ranges(record["bands"]["kept"]),
-            **{f"bands {reason}": ranges(numbers) for reason, numbers in record["bands"]["dropped"].items()},
+            "bands": format_ranges(record["bands"]["kept"]),
+            **{f"bands {reason}": format_ranges(numbers) for reason, numbers in record["bands"]["dropped"].items()},
             **{f"pixels {PIXELS[name]}": count for name, count in record["pixels"].items() if count},
         },
         "Denoising": _denoising(record),
@@ -58,12 +58,12 @@ def run_facts(record: Mapping[str, Any]) -> Facts:
         },
         "Versions": record["versions"],
     }
-    return Facts(shlex.join(record["command"]), _worded(groups), dict(record["seconds"]), inputs["sha256"])
+    return Provenance(shlex.join(record["command"]), _worded(groups), dict(record["seconds"]), inputs["sha256"])
 
 
-def map_facts(record: Mapping[str, Any]) -> Facts:
+def map_provenance(record: Mapping[str, Any]) -> Provenance:
     """Of a map of ``hsi predict``: what the record beside it tells."""
-    from hsi.report.html import Facts
+    from hsi.report.html import Provenance
 
     groups = {
         "Method": {
@@ -82,12 +82,14 @@ def map_facts(record: Mapping[str, Any]) -> Facts:
         "Versions": record["versions"],
     }
     trained_on = {f"{name} (the model was trained on it)": found for name, found in record["trained_on"].items()}
-    return Facts(shlex.join(record["command"]), _worded(groups), record["seconds"], {**record["sha256"], **trained_on})
+    return Provenance(
+        shlex.join(record["command"]), _worded(groups), record["seconds"], {**record["sha256"], **trained_on}
+    )
 
 
-def denoising_facts(record: Mapping[str, Any]) -> Facts:
+def denoising_provenance(record: Mapping[str, Any]) -> Provenance:
     """Of a cube of ``hsi denoise``: what the record beside it tells."""
-    from hsi.report.html import Facts
+    from hsi.report.html import Provenance
 
     groups = {
         "Data": {"scene": record["scene"], "variable": record["variable"]},
@@ -95,18 +97,18 @@ def denoising_facts(record: Mapping[str, Any]) -> Facts:
         "Machine": {**record["machine"], "peak memory": f"{record['peak_memory_bytes'] / 10**9:.2f} GB"},
         "Versions": record["versions"],
     }
-    return Facts(shlex.join(record["command"]), _worded(groups), dict(record["seconds"]), record["sha256"])
+    return Provenance(shlex.join(record["command"]), _worded(groups), dict(record["seconds"]), record["sha256"])
 
 
 def _denoising(record: Mapping[str, Any]) -> dict[str, Any]:
     found = record.get("denoising") or {}
     kept = {name: found[name] for name in ("method", "source", "seed") if name in found}
-    return {**kept, "bands": ranges(found["bands"])} if found else {}
+    return {**kept, "bands": format_ranges(found["bands"])} if found else {}
 
 
-def comparison_facts(about: Mapping[str, Any], machines: Sequence[str]) -> Facts:
+def comparison_provenance(about: Mapping[str, Any], machines: Sequence[str]) -> Provenance:
     """Of a comparison: how it came about, and where its runs were."""
-    from hsi.report.html import Facts
+    from hsi.report.html import Provenance
 
     seeds = ", ".join(map(str, about["seeds"]))
     groups = {
@@ -114,7 +116,7 @@ def comparison_facts(about: Mapping[str, Any], machines: Sequence[str]) -> Facts
         "Machines": {f"machine {i}": told for i, told in enumerate(machines, start=1)},
         "Versions": about["versions"],
     }
-    return Facts(shlex.join(about["command"]), _worded(groups), {}, about["sha256"])
+    return Provenance(shlex.join(about["command"]), _worded(groups), {}, about["sha256"])
 
 
 def _temperature(calibration: Mapping[str, Any] | None) -> float | None:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi.core.scene import Scene
-from hsi.report.html.encoding import pack
-from hsi.report.html.subsample import thin_scene, thinned
+from hsi.report.html.encoding import encode_array
+from hsi.report.html.subsample import subsample_scene, subsampled_length
 
 if TYPE_CHECKING:
     from hsi.report import figures
@@ -63,12 +63,12 @@ class Spectra:
             "exact": self.exact,
             "offset": self.offset.tolist(),
             "scale": self.scale.tolist(),
-            "values": pack(self.values),
+            "values": encode_array(self.values),
             "classes": found and {
                 "of": found.of,
                 "pixels": found.pixels.tolist(),
-                "mean": pack(found.mean.astype(np.float32)),
-                "deviation": pack(found.deviation.astype(np.float32)),
+                "mean": encode_array(found.mean.astype(np.float32)),
+                "deviation": encode_array(found.deviation.astype(np.float32)),
             },
         }  # fmt: skip
 
@@ -76,12 +76,12 @@ class Spectra:
 def spectra_step(height: int, width: int, bands: int, least: int = 1) -> int:
     """Every how many rows and columns a spectrum is kept: a multiple of ``least`` that stays within three megabytes."""
     step = least
-    while thinned(height, step) * thinned(width, step) * bands * 2 > KEPT_BYTES:
+    while subsampled_length(height, step) * subsampled_length(width, step) * bands * 2 > KEPT_BYTES:
         step += least
     return step
 
 
-def keep_spectra(
+def sample_spectra(
     scene: Scene,
     usable: NDArray[np.bool_],
     step: int,
@@ -94,7 +94,7 @@ def keep_spectra(
     ``usable`` ``(H, W)`` or already thinned ``(h, w)``: other pixels have no say in the levels. ``rows`` is how many
     of the scene are read at a time. Whole numbers whose range is small enough are kept as they are.
     """
-    small = thin_scene(scene, step, rows)
+    small = subsample_scene(scene, step, rows)
     valid = usable if usable.shape == (small.height, small.width) else usable[::step, ::step]
     cube = np.concatenate([small.read(block) for block in small.blocks()])
     whole = cube.dtype.kind in "iu"
@@ -120,7 +120,7 @@ def classes_as_told(found: figures.ClassSpectra, of: str) -> ClassSpectra:
     return ClassSpectra(of, found.pixels, found.mean, np.where(alone, 0, found.deviation))
 
 
-def class_spectra_of_kept(spectra: Spectra, codes: NDArray[np.int64], count: int, of: str) -> ClassSpectra:
+def sampled_class_spectra(spectra: Spectra, codes: NDArray[np.int64], count: int, of: str) -> ClassSpectra:
     """Mean and standard deviation (n - 1) of each of ``count`` classes over the kept spectra, by their class
     ``codes`` ``(h, w)``."""
     pixels = np.zeros(count, np.int64)

@@ -22,13 +22,13 @@ def view_step(height: int, width: int) -> int:
     return -(-max(height, width) // LONGEST_SIDE)
 
 
-def thinned(length: int, step: int) -> int:
+def subsampled_length(length: int, step: int) -> int:
     """How many of ``length`` are left when every ``step``-th is taken from the first on."""
     return -(-length // step)
 
 
 @dataclass(frozen=True)
-class ThinScene(Scene):
+class SubsampledScene(Scene):
     """Every n-th row and column of a scene, whose blocks have no more than ``rows`` rows."""
 
     rows: int = 1
@@ -38,7 +38,7 @@ class ThinScene(Scene):
         return super().blocks(min(budget, self.rows * self.width * len(self.bands) * 8))
 
 
-def thin_scene(scene: Scene, step: int, rows: int | None = None) -> ThinScene:
+def subsample_scene(scene: Scene, step: int, rows: int | None = None) -> SubsampledScene:
     """Every ``step``-th row and column of a scene from the first on; nothing is averaged.
 
     At most ``rows`` rows of the scene are read at a time, by default as many as take 64 MiB as stored.
@@ -48,12 +48,12 @@ def thin_scene(scene: Scene, step: int, rows: int | None = None) -> ThinScene:
     at_once = rows or max(1, READ_BYTES // stored)
     facts = {field.name: getattr(scene, field.name) for field in fields(Scene)}
     facts |= {
-        "height": thinned(scene.height, step),
-        "width": thinned(scene.width, step),
+        "height": subsampled_length(scene.height, step),
+        "width": subsampled_length(scene.width, step),
         "fetch": lambda block: _fetch_thinned(scene, step, at_once, block),
         "georeference": place and Georeference(place.crs, scaled(place.transform, step)),
     }
-    return ThinScene(**facts, rows=max(1, at_once // step))
+    return SubsampledScene(**facts, rows=max(1, at_once // step))
 
 
 def _fetch_thinned(scene: Scene, step: int, at_once: int, block: Block) -> NDArray[Any]:
@@ -92,7 +92,7 @@ def scaled(transform: tuple[float, ...], step: int) -> tuple[float, float, float
     return a * step, b * step, c, d * step, e * step, f
 
 
-def read_thinned(
+def read_subsampled(
     path: Path, shape: tuple[int, int], step: int, progress: Callable[[int, int], None] | None = None
 ) -> NDArray[Any]:
     """Every ``step``-th pixel of the first band of a raster ``shape`` (H, W), read by rows of its tiles.

@@ -1,0 +1,193 @@
+"""Maps on a Dask cluster: the bytes of a single process, though workers are killed or hang and schedulers are lost."""
+
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from hsi.cluster.client import connected
+from hsi.cluster.predict import MapJob, write_map_on
+from hsi.core.memory import MemoryPlan
+from hsi.errors import ClusterError, SceneError, UsageError
+from hsi.inference.map_files import MapOptions
+from hsi.inference.model_file import load_model
+from hsi.inference.predict import map_scene
+from hsi.inference.resume import StripCache
+from hsi.io import open_scene
+from hsi.preprocessing.band_matching import match_bands
+from tests.cluster.conftest import SIGCONT, SIGKILL, SIGSTOP, Cluster, wait_for
+
+pytestmark = pytest.mark.slow
+
+PLAN = MemoryPlan(20, 16, 16 << 20)
+OPTIONS = MapOptions(probabilities=True, blend=True)
+FILES = ("map.tif", "map_confidence.tif", "map_probabilities.tif", "map.qml", "map.tif.aux.xml")
+
+
+@pytest.fixture(scope="module")
+def opened(work):
+    bundle = load_model(work.model)
+    return bundle, match_bands(bundle.bands, open_scene(work.scene))
+
+
+@pytest.fixture(scope="module")
+def usable():
+    return np.random.default_rng(1).random((300, 40)) < 0.95
+
+
+@pytest.fixture(scope="module")
+def undisturbed(opened, usable, tmp_path_factory):
+    """The files of a map that one process made, and its counts."""
+    folder, (bundle, match) = tmp_path_factory.mktemp("undisturbed"), opened
+    summary = map_scene(folder / "map.tif", bundle, match, OPTIONS, PLAN, device=torch.device("cpu"), usable=usable)
+    return {name: (folder / name).read_bytes() for name in FILES}, summary
+
+
+@pytest.fixture
+def job(work, opened):
+    model, shape = work.model.read_bytes(), opened[1].scene.shape
+    return MapJob(model, str(work.scene), None, shape, False, OPTIONS, PLAN.tile, PLAN.cache, "cpu")
+
+
+@pytest.fixture
+def make_map(tmp_path, opened, usable, job):
+    """A map in the test's folder by the workers at an address."""
+
+    def work(address, job=job, **options):
+        partial = StripCache(tmp_path / "strips", {})
+        with connected(scheduler=address) as client:
+            return write_map_on(client, tmp_path / "map.tif", job, *opened, PLAN, partial, usable=usable, **options)
+
+    return work
+
+
+def check(folder, undisturbed, summary):
+    files, expected = undisturbed
+    assert summary == expected
+    assert [name for name in FILES if (folder / name).read_bytes() != files[name]] == []
+
+
+def test_the_files_are_those_of_one_process_to_the_byte(cluster, make_map, tmp_path, undisturbed):
+    steps = []
+    summary = make_map(cluster.address, progress=lambda done, total: steps.append((done, total)))
+    check(tmp_path, undisturbed, summary)
+    assert steps[-1] == (300, 300) and len(steps) == 15 and steps == sorted(set(steps))
+
+
+def test_what_is_kept_is_not_made_again(cluster, make_map, opened, usable, tmp_path, undisturbed):
+    bundle, match = opened
+    partial, steps = StripCache(tmp_path / "strips", {}), []
+
+    def stop(done, total):
+        steps.append(done)
+        if len(steps) == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        map_scene(
+            tmp_path / "map.tif", bundle, match, OPTIONS, PLAN, device=torch.device("cpu"), usable=usable,
+            progress=stop, partial=partial,
+        )  # fmt: skip
+    steps.clear()
+    check(tmp_path, undisturbed, make_map(cluster.address, progress=lambda done, total: steps.append(done)))
+    assert len(steps) == 10
+
+
+def test_a_worker_killed_in_the_middle(cluster, make_map, tmp_path, undisturbed):
+    name, steps = cluster.add(), []
+
+    def kill(done, total):
+        steps.append(done)
+        if len(steps) == 3:
+            cluster.signal(name, SIGKILL)
+
+    with connected(scheduler=cluster.address) as client:
+        wait_for(lambda: len(client.nthreads()) == 3)
+    check(tmp_path, undisturbed, make_map(cluster.address, progress=kill))
+    assert cluster.workers[name].wait(10) == -SIGKILL
+
+
+def test_a_worker_that_hangs_in_the_middle(cluster, make_map, tmp_path, undisturbed):
+    steps = []
+
+    def stop(done, total):
+        steps.append(done)
+        if len(steps) == 3:
+            cluster.signal("w1", SIGSTOP)
+
+    try:
+        check(tmp_path, undisturbed, make_map(cluster.address, limit=3, progress=stop))
+    finally:
+        cluster.signal("w1", SIGCONT)
+
+
+def test_a_scene_that_workers_do_not_see_is_said(cluster, make_map, job):
+    with pytest.raises(ClusterError, match=r"^worker tcp://\S+ cannot use the scene, .*: no such file"):
+        make_map(cluster.address, replace(job, path="/nowhere/scene.tif"))
+
+
+def test_another_scene_under_the_same_name_is_refused(cluster, make_map, job):
+    with pytest.raises(SceneError, match=r"finds another scene at .*: \(300, 40, 15\) instead of \(301, 40, 15\)"):
+        make_map(cluster.address, replace(job, shape=(301, 40, 15)))
+
+
+def test_no_scheduler_there():
+    with pytest.raises(ClusterError, match=r"tcp://127\.0\.0\.1:9: no Dask scheduler answers there"), \
+            connected(scheduler="tcp://127.0.0.1:9"):  # fmt: skip
+        pass
+
+
+@pytest.mark.parametrize("given", [{}, {"scheduler": "tcp://host:8786", "workers": 2}])
+def test_one_of_two_ways_to_get_workers(given):
+    with pytest.raises(UsageError, match="give one of them"), connected(**given):
+        pass
+
+
+class TestTheCommand:
+    @pytest.fixture(autouse=True)
+    def _low_strips(self, monkeypatch):
+        monkeypatch.setattr("hsi.core.memory.ROWS", (8, 20))
+
+    def test_on_workers_as_in_one_process(self, cluster, run, work, tmp_path):
+        for out, options in (("one.tif", ()), ("many.tif", ("--scheduler", cluster.address))):
+            done = run("predict", work.model, work.scene, "--device", "cpu", *options, "--out", out)
+            assert done.code == 0, done.stderr
+        assert "2 with 2 threads at tcp://" in done.stdout
+        for end in (".tif", "_confidence.tif"):
+            assert (tmp_path / f"one{end}").read_bytes() == (tmp_path / f"many{end}").read_bytes()
+
+    def test_a_time_limit_is_for_workers(self, run, work):
+        done = run("predict", work.model, work.scene, "--out", "map.tif", "--block-timeout", 5)
+        assert (done.code, "give --scheduler or --workers" in done.stderr) == (2, True)
+
+    def test_without_dask_it_says_what_to_install(self, run, work, monkeypatch):
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+        done = run("predict", work.model, work.scene, "--out", "map.tif", "--workers", 2)
+        assert (done.code, "pip install 'hsi[cluster]'" in done.stderr) == (2, True)
+
+    def test_a_lost_scheduler_leaves_what_is_done_to_go_on_from(self, run, work, tmp_path):
+        small = Cluster(tmp_path)
+        strips = tmp_path / ".map.tif.partial" / "strips"
+
+        def kill():
+            wait_for(lambda: len(list(strips.glob("rows-*.npz"))) >= 3)
+            small.scheduler.kill()
+
+        command = ("predict", work.model, work.scene, "--device", "cpu", "--no-blend")
+        try:
+            small.start(1)
+            killing = threading.Thread(target=kill)
+            killing.start()
+            lost = run(*command, "--scheduler", small.address, "--out", "map.tif")
+            killing.join()
+        finally:
+            small.stop()
+        assert lost.code == 1 and "the Dask scheduler is lost" in lost.stderr and "--resume" in lost.stderr
+        assert not (tmp_path / "map.tif").exists()
+        resumed = run(*command, "--resume", "--out", "map.tif")
+        assert resumed.code == 0 and "rows are mapped already" in resumed.stdout
+        assert run(*command, "--out", "whole.tif").code == 0
+        for end in (".tif", "_confidence.tif"):
+            assert (tmp_path / f"map{end}").read_bytes() == (tmp_path / f"whole{end}").read_bytes()

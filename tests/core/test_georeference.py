@@ -1,0 +1,69 @@
+"""Hectares of pixels, against pyproj and hand computation."""
+
+import numpy as np
+import pytest
+from pyproj import CRS, Geod
+
+from hsi.core.georeference import pixel_hectares
+from hsi.core.scene import Georeference
+
+
+def geodesic_hectares(where, row, column=0):
+    """The polygon of a pixel on the ellipsoid, its edges along parallels drawn with many points."""
+    a, b, c, d, e, f = where.transform
+    steps = np.linspace(0, 1, 50)
+    across = np.concatenate([steps, np.ones(50), steps[::-1], np.zeros(50)]) + column
+    down = np.concatenate([np.zeros(50), steps, np.ones(50), steps[::-1]]) + row
+    area, _ = Geod(ellps="WGS84").polygon_area_perimeter(a * across + b * down + c, d * across + e * down + f)
+    return abs(area) / 10_000
+
+
+@pytest.mark.parametrize(
+    ("crs", "size", "expected"),
+    [
+        ("EPSG:32616", (20.0, -20.0), 0.04),
+        ("EPSG:32616", (3.5, -4.0), 0.0014),
+        ("EPSG:2263", (100.0, -100.0), 10_000 * (1200 / 3937) ** 2 / 10_000),  # US survey feet
+        ("EPSG:2222", (10.0, -10.0), 100 * 0.3048**2 / 10_000),  # international feet
+    ],
+)
+def test_projected(crs, size, expected):
+    hectares = pixel_hectares(Georeference(crs, (size[0], 0, 5e5, 0, size[1], 4e6)), 7, 5)
+    assert hectares.shape == (7,)
+    np.testing.assert_allclose(hectares, expected, rtol=1e-9)
+
+
+def test_a_rotated_grid_has_the_area_of_its_pixels():
+    turn = np.deg2rad(30)
+    where = Georeference(
+        "EPSG:32616", (20 * np.cos(turn), 20 * np.sin(turn), 5e5, 20 * np.sin(turn), -20 * np.cos(turn), 4e6)
+    )
+    np.testing.assert_allclose(pixel_hectares(where, 3, 3), 0.04)
+
+
+@pytest.mark.parametrize("top", [0.5, 45, 80, -60])
+@pytest.mark.parametrize("left", [10.0, 179.9, -180.0])
+def test_geographic(top, left):
+    where = Georeference("EPSG:4326", (0.01, 0, left, 0, -0.01, top))
+    hectares = pixel_hectares(where, 40, 30)
+    assert hectares.shape == (40,)
+    for row in (0, 17, 39):
+        assert hectares[row] == pytest.approx(geodesic_hectares(where, row), rel=1e-3)
+
+
+def test_geographic_and_rotated_is_right_in_the_middle_of_the_row():
+    where = Georeference("EPSG:4326", (0.008, 0.006, 10, 0.006, -0.008, 50))
+    assert pixel_hectares(where, 20, 20)[9] == pytest.approx(geodesic_hectares(where, 9, 10), rel=1e-3)
+
+
+def test_another_unit_of_angle():
+    crs = "EPSG:4902"  # NTF (Paris), in grads; its ellipsoid is a little larger
+    where = Georeference(CRS(crs).to_wkt("WKT1_GDAL"), (0.01, 0, 1.0, 0, -0.01, 52))
+    in_degrees = Georeference("EPSG:4326", (0.009, 0, 3.2, 0, -0.009, 46.8))
+    np.testing.assert_allclose(pixel_hectares(where, 3, 3), pixel_hectares(in_degrees, 3, 3), rtol=2e-3)
+
+
+@pytest.mark.parametrize("crs", [None, "no such thing", 'LOCAL_CS["mine",UNIT["metre",1]]'])
+def test_unknown_places_have_no_area(crs):
+    assert pixel_hectares(Georeference(crs, (1, 0, 0, 0, -1, 0)), 3, 3) is None
+    assert pixel_hectares(None, 3, 3) is None

@@ -1,0 +1,154 @@
+"""The saved model: complete when read back, refused when it is not what it was."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from hsi.core.labels import default_table
+from hsi.core.memory import resident_memory
+from hsi.core.scene import scene_from_array
+from hsi.errors import BundleError
+from hsi.inference.model_file import SavedModel, load_model, save_model
+from hsi.inference.novelty import fit_novelty
+from hsi.models import build_model
+from hsi.preprocessing.band_matching import BandList
+from hsi.preprocessing.reducers import fit_reducer, reduce_scene
+from hsi.settings import Settings, load_settings
+from tests.inference.whole_scene import map_scene
+
+
+@pytest.fixture
+def saved(tmp_path):
+    cube = np.random.default_rng(0).normal(size=(15, 16, 20)).astype(np.float32)
+    scene, valid = scene_from_array(cube), np.ones((15, 16), bool)
+    settings = load_settings(None, {"model.window": 11, "model.name": "hybridsn-bn-se", "reducer.components": 14})
+    reducer = fit_reducer(scene, settings.reducer, valid)
+    model = build_model("hybridsn-bn-se", components=14, window=11, classes=3, seed=4)
+    table = default_table([3, 7, 200]).renamed({7: "déjà <vu>"})
+    components = reduce_scene(scene, reducer, valid).reshape(14, -1).T
+    familiar = fit_novelty(components, np.arange(len(components)) % 3, 3)
+    bands = BandList(scene.bands, 20, None, None)
+    bundle = SavedModel(model, reducer, table, settings, bands, familiar, {"scene.mat": "00"})
+    path = tmp_path / "model.safetensors"
+    save_model(path, bundle)
+    return path, bundle, scene, valid
+
+
+def test_a_model_read_back_makes_the_same_map_of_the_same_scene(saved):
+    path, bundle, scene, valid = saved
+    again = load_model(path)
+    assert (again.table, again.settings, again.bands) == (bundle.table, bundle.settings, bundle.bands)
+    assert again.trained_on == {"scene.mat": "00"}
+    maps = [
+        map_scene(b.model, reduce_scene(scene, b.reducer, valid), device=torch.device("cpu")) for b in (bundle, again)
+    ]
+    assert np.array_equal(maps[0].codes, maps[1].codes)
+    assert np.array_equal(maps[0].confidence, maps[1].confidence)
+
+
+def test_the_temperature_is_kept_and_is_1_where_a_file_has_none(saved, tmp_path):
+    path, bundle, _, _ = saved
+    assert load_model(path).temperature == 1
+    save_model(path, replace(bundle, temperature=1.7))
+    assert load_model(path).temperature == 1.7
+    change_facts(path, lambda facts: facts.pop("temperature"))
+    assert load_model(path).temperature == 1
+
+
+def change_facts(path, change):
+    with safe_open(path, framework="pt") as file:
+        facts = json.loads(file.metadata()["hsi"])
+    change(facts)
+    save_file(load_file(path), path, metadata={"hsi": json.dumps(facts)})
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda facts: facts.update(format=99), "format 99.*upgrade hsi"),
+        (lambda facts: facts.pop("format"), "has been changed"),
+        (lambda facts: facts.update(format=float("inf")), "has been changed"),
+        (lambda facts: facts["settings"]["model"].update(name="hybridsn"), "do not fit together"),
+        (lambda facts: facts["settings"]["model"].update(name="nothing"), "unknown model 'nothing'"),
+        (lambda facts: facts["classes"].update(ids=[1]), "do not fit together"),
+        (lambda facts: facts.update(components="many"), "do not fit together"),
+        (lambda facts: facts.pop("bands"), "do not fit together"),
+        (lambda facts: facts.update(temperature=0), "the temperature is 0"),
+        (lambda facts: facts.update(temperature=float("nan")), "the temperature is nan"),
+        (lambda facts: facts.update(temperature="warm"), "do not fit together"),
+        (lambda facts: facts["classes"]["colours"][0].append(1), "classes.colours.0"),
+        (lambda facts: facts["classes"]["colours"].__setitem__(0, [1, 2]), "classes.colours.0"),
+        (lambda facts: facts["classes"].update(colours=[[0, 0, 256]] * 3), "less than or equal to 255"),
+        (lambda facts: facts["classes"].update(names=[1.5, 2, 3]), "classes.names.0"),
+        (lambda facts: facts["classes"].update(ids=[3, "x", 200]), "classes.ids.1"),
+        (lambda facts: facts["classes"].update(ids=[7, 3, 200]), "ascending ids"),
+        (lambda facts: facts["classes"].update(names=["a"]), "as many"),
+        (lambda facts: facts.update(bands=7), "bands"),
+        (lambda facts: facts["bands"].update(bands=[[1]] * 20), "bands.bands.0"),
+        (lambda facts: facts["bands"].update(bands=[0, 1]), "do not fit together"),
+        (lambda facts: facts["bands"].update(of=3), "more than their file has"),
+        (lambda facts: facts["bands"].update(wavelengths=[1.0]), "as many as their wavelengths"),
+        (lambda facts: facts.update(components=13), "does not make 13 components"),
+        (lambda facts: facts.update(trained_on=[]), "trained_on"),
+    ],
+)
+def test_a_description_that_does_not_fit_is_refused(saved, change, words):
+    path = saved[0]
+    change_facts(path, change)
+    with pytest.raises(BundleError, match=words) as caught:
+        load_model(path)
+    assert path.name in str(caught.value)
+
+
+@pytest.mark.parametrize("change", [{"window": 100_001}, {"window": 10**30 + 1}])
+def test_a_description_cannot_ask_for_more_memory_than_its_weights(saved, change):
+    path = saved[0]
+    change_facts(path, lambda facts: facts["settings"]["model"].update(change))
+    before = resident_memory()
+    with pytest.raises(BundleError, match="do not fit together"):
+        load_model(path)
+    assert resident_memory() - before < 100 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "words"),
+    [
+        ("familiar.limits", torch.zeros(2, dtype=torch.float64), "distances"),
+        ("familiar.root", torch.zeros(3, 3, dtype=torch.float64), "do not fit together"),
+        ("reducer.mean", torch.zeros(3, dtype=torch.float64), "do not fit together"),
+        ("reducer.weights", None, "is missing"),
+    ],
+)
+def test_arrays_of_other_sizes_are_refused(name, values, words, saved):
+    path = saved[0]
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    tensors = load_file(path)
+    kept = {key: value for key, value in {**tensors, name: values}.items() if value is not None}
+    save_file(kept, path, metadata=metadata)
+    with pytest.raises(BundleError, match=words):
+        load_model(path)
+
+
+def test_missing_truncated_and_foreign_files_are_refused(saved, tmp_path):
+    path = saved[0]
+    with pytest.raises(BundleError, match="no such model file"):
+        load_model(tmp_path / "none.safetensors")
+    whole = path.read_bytes()
+    for size in (0, 7, 100, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        with pytest.raises(BundleError, match="not a complete safetensors file"):
+            load_model(path)
+    save_file({"x": torch.zeros(1)}, path)
+    with pytest.raises(BundleError, match="not one saved by hsi"):
+        load_model(path)
+
+
+def test_settings_survive_the_round_trip_whatever_they_are():
+    settings = load_settings(None, {"split.train": "50", "training.lr": 0.003})
+    assert Settings.model_validate(json.loads(json.dumps(settings.model_dump()))) == settings

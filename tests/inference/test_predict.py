@@ -1,0 +1,342 @@
+"""Maps by strips and tiles: the same as the whole scene at once, complete files or none, counts that add up."""
+
+import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hsi.core.georeference import pixel_hectares
+from hsi.core.labels import ClassTable, default_table, without
+from hsi.core.memory import MemoryPlan, resident_memory
+from hsi.core.scene import Georeference, scene_from_array
+from hsi.core.synthetic import synthetic_georeference
+from hsi.errors import SceneError, UsageError
+from hsi.inference.blending import blend
+from hsi.inference.map_files import MapOptions, map_table
+from hsi.inference.predict import map_scene, plan_map, smooth_map
+from hsi.inference.scores import padded_scores
+from hsi.inference.smoothing import majority
+from hsi.io.geotiff import nodata_value
+from hsi.models.windows import pad_scene
+from hsi.preprocessing.band_matching import BandMatch
+from hsi.preprocessing.reducers import reduce_scene
+from tests.models.model_makers import random_bundle, random_cube
+
+CPU = torch.device("cpu")
+PLACE = synthetic_georeference()
+
+
+@pytest.fixture(scope="module")
+def bundle():
+    return random_bundle(scene_from_array(random_cube(20, 20)))
+
+
+def make_scene(height, width, invalid=True, **facts):
+    """A scene of which some pixels cannot be used."""
+    cube = random_cube(height, width, seed=3)
+    if invalid:
+        cube[height // 2, : width // 2 + 1] = np.nan
+        cube[0, -1] = 0
+    return scene_from_array(cube, georeference=PLACE, **facts)
+
+
+def expected_scores(bundle, scene, valid, symmetries=False, blended=False):
+    """Probabilities ``(C, H, W)`` of the whole scene at once."""
+    components = reduce_scene(scene, bundle.reducer, valid)
+    padded = pad_scene(torch.from_numpy(components), bundle.model.window)
+    ((_, scores),) = padded_scores(bundle.model, padded, device=CPU, tile=1000, symmetries=symmetries)
+    probabilities = scores.softmax(0).numpy()
+    return blend(probabilities, components) if blended else probabilities
+
+
+def valid_of(scene):
+    cube = scene.read()
+    return np.isfinite(cube).all(axis=2) & cube.any(axis=2)
+
+
+def make_map(folder, bundle, scene, *, rows=7, tile=16, options=None, **more):
+    plan = MemoryPlan(rows, tile, 16 << 20)
+    return map_scene(
+        folder / "map.tif", bundle, BandMatch(scene, None, ""), options or MapOptions(), plan, device=CPU, **more
+    )
+
+
+def read(path):
+    with rasterio.open(path) as raster:
+        return raster.read()
+
+
+@pytest.mark.parametrize("symmetries", [False, True])
+@pytest.mark.parametrize("temperature", [0.2, 2.5, 1e7])
+def test_a_temperature_changes_confidence_and_no_class(bundle, tmp_path, temperature, symmetries):
+    scene = make_scene(30, 25)
+    options = MapOptions(probabilities=True, symmetries=symmetries)
+    make_map(tmp_path, bundle, scene, options=options)
+    ids, plain = read(tmp_path / "map.tif"), read(tmp_path / "map_probabilities.tif")
+    make_map(tmp_path, replace(bundle, temperature=temperature), scene, options=options)
+    assert np.array_equal(read(tmp_path / "map.tif"), ids)
+    warm, confidence = read(tmp_path / "map_probabilities.tif"), read(tmp_path / "map_confidence.tif")[0]
+    valid = np.isfinite(confidence)
+    assert np.array_equal(valid, valid_of(scene))
+    expected = plain[:, valid].astype(np.float64) ** (1 / temperature)
+    np.testing.assert_allclose(warm[:, valid], expected / expected.sum(axis=0), atol=1e-5)
+    np.testing.assert_array_equal(confidence[valid], warm[:, valid].max(axis=0))
+    change = confidence[valid] - plain[:, valid].max(axis=0)
+    assert np.all(change <= 1e-6 if temperature > 1 else change >= -1e-6)
+
+
+def check_like_whole(bundle, scene, rows, tile, **how):
+    valid = valid_of(scene)
+    expected = expected_scores(bundle, scene, valid, how.get("symmetries", False), how.get("blend", False))
+    with tempfile.TemporaryDirectory() as name:
+        options = MapOptions(probabilities=True, **how)
+        make_map(Path(name), bundle, scene, rows=rows, tile=tile, options=options)
+        ids = read(Path(name) / "map.tif")[0]
+        confidence = read(Path(name) / "map_confidence.tif")[0]
+        probabilities = read(Path(name) / "map_probabilities.tif")
+    assert np.array_equal(ids != nodata_value(bundle.table), valid)
+    ordered = np.sort(expected, axis=0)
+    clear = valid & (ordered[-1] - ordered[-2] > 1e-5)  # a tie may fall either way
+    assert np.array_equal(ids[clear], np.asarray(bundle.table.ids)[expected.argmax(axis=0)][clear])
+    np.testing.assert_allclose(confidence[valid], expected.max(axis=0)[valid], atol=1e-5)
+    np.testing.assert_allclose(probabilities[:, valid], expected[:, valid], atol=1e-5)
+    assert np.isnan(confidence[~valid]).all() and np.isnan(probabilities[:, ~valid]).all()
+
+
+class TestLikeTheWholeScene:
+    @given(
+        height=st.integers(1, 45), width=st.integers(1, 45), rows=st.integers(1, 50), tile=st.integers(3, 50),
+        invalid=st.booleans(),
+    )  # fmt: skip
+    @settings(max_examples=30, deadline=None)
+    def test_whatever_the_sizes(self, bundle, height, width, rows, tile, invalid):
+        check_like_whole(bundle, make_scene(height, width, invalid), rows, tile)
+
+    @pytest.mark.parametrize(
+        ("rows", "tile"),
+        [(10, 10), (15, 15), (7, 11), (60, 60), (30, 160), (4, 4)],
+        ids=["divides", "divides-too", "does not", "at once", "one tile a strip", "below half a window"],
+    )
+    def test_strips_and_tiles_that_divide_the_scene_or_not(self, bundle, rows, tile):
+        check_like_whole(bundle, make_scene(60, 30), rows, tile)
+
+    @pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 30), (4, 4), (30, 3)])
+    def test_scenes_lower_or_narrower_than_half_a_window(self, bundle, height, width):
+        check_like_whole(bundle, make_scene(height, width, invalid=False), 3, 16)
+
+    @pytest.mark.parametrize("name", ["hybridsn-se", "hybridsn-bn-cbam"])
+    def test_with_attention(self, name):
+        scene = make_scene(33, 21)
+        check_like_whole(random_bundle(scene_from_array(random_cube(20, 20)), name=name), scene, 9, 8)
+
+    def test_by_the_patch_engine(self, bundle):
+        check_like_whole(bundle, make_scene(14, 9), 6, 5, engine="patch")
+
+    def test_averaged_over_symmetries(self, bundle):
+        check_like_whole(bundle, make_scene(33, 21), 9, 8, symmetries=True)
+
+    @pytest.mark.parametrize(("height", "width", "rows"), [(33, 21, 9), (12, 40, 2), (5, 3, 50), (1, 1, 1)])
+    def test_blended_with_neighbours_across_the_seams(self, bundle, height, width, rows):
+        check_like_whole(bundle, make_scene(height, width, height > 5), rows, 8, blend=True)
+
+    def test_nothing_of_the_file_depends_on_the_strips(self, bundle, tmp_path):
+        scene = make_scene(600, 30)  # more than two rows of the file's tiles
+        for rows in (600, 37):
+            (tmp_path / str(rows)).mkdir()
+            make_map(tmp_path / str(rows), bundle, scene, rows=rows, tile=64)
+        one, other = (tmp_path / str(rows) / "map.tif" for rows in (600, 37))
+        assert one.read_bytes() == other.read_bytes()
+
+
+class TestWhatIsWritten:
+    def test_each_file_has_the_place_and_says_what_it_holds(self, bundle, tmp_path):
+        make_map(tmp_path, bundle, make_scene(20, 20), options=MapOptions(0.5, probabilities=True, novelty=True))
+        names = {"map", "map_confidence", "map_probabilities", "map_novelty"}
+        assert {path.stem for path in tmp_path.glob("*.tif")} == names
+        for name in names:
+            with rasterio.open(tmp_path / f"{name}.tif") as raster:
+                assert raster.crs.to_epsg() == 32616 and tuple(raster.transform)[:6] == PLACE.transform
+        with rasterio.open(tmp_path / "map_probabilities.tif") as raster:
+            assert raster.descriptions == bundle.table.names
+            assert np.isnan(raster.nodata)
+
+    def test_probabilities_add_up_to_1_and_the_largest_is_the_map(self, bundle, tmp_path):
+        scene = make_scene(30, 20)
+        make_map(tmp_path, bundle, scene, options=MapOptions(probabilities=True))
+        valid = valid_of(scene)
+        probabilities, ids = read(tmp_path / "map_probabilities.tif")[:, valid], read(tmp_path / "map.tif")[0][valid]
+        np.testing.assert_allclose(probabilities.sum(axis=0), 1, atol=1e-5)
+        assert np.array_equal(np.asarray(bundle.table.ids)[probabilities.argmax(axis=0)], ids)
+
+    def test_only_what_was_asked_for(self, bundle, tmp_path):
+        make_map(tmp_path, bundle, make_scene(20, 20))
+        assert {path.name for path in tmp_path.iterdir()} == {
+            *("map.tif", "map.tif.aux.xml", "map.qml", "map_confidence.tif"),
+        }
+
+    def test_left_out_pixels_have_no_data_and_do_not_count_elsewhere(self, bundle, tmp_path):
+        scene, usable = make_scene(30, 20, invalid=False), np.ones((30, 20), bool)
+        usable[:, 10:] = False
+        summary = make_map(tmp_path, bundle, scene, usable=usable)
+        ids = read(tmp_path / "map.tif")[0]
+        assert np.array_equal(ids != 0, usable)
+        blank = scene.read().copy()
+        blank[:, 10:] = np.nan
+        (tmp_path / "again").mkdir()
+        make_map(tmp_path / "again", bundle, scene_from_array(blank, georeference=PLACE))
+        assert np.array_equal(read(tmp_path / "again" / "map.tif")[0], ids)
+        assert summary.without_data == 300
+
+    def test_the_reducer_is_applied_as_it_was_stored(self, bundle, tmp_path, monkeypatch):
+        monkeypatch.setattr(type(bundle.reducer), "fit", lambda *_: pytest.fail("fitted again"))
+        before = {name: array.copy() for name, array in bundle.reducer.state().items()}
+        scene = scene_from_array(
+            random_cube(20, 20) + 5, georeference=PLACE
+        )  # other statistics than those it was fitted on
+        make_map(tmp_path, bundle, scene)
+        assert all(np.array_equal(before[name], array) for name, array in bundle.reducer.state().items())
+        check_like_whole(bundle, scene, 7, 16)
+
+    def test_progress_is_told_in_rows(self, bundle, tmp_path):
+        steps = []
+        make_map(tmp_path, bundle, make_scene(30, 20), progress=lambda done, total: steps.append((done, total)))
+        assert steps[-1] == (30, 30) and steps == sorted(set(steps))
+
+    def test_an_error_in_the_middle_leaves_nothing(self, bundle, tmp_path):
+        whole = make_scene(40, 20)
+
+        def fetch(block):
+            if block.row >= 21:
+                raise OSError("disk on fire")
+            return whole.fetch(block)
+
+        with pytest.raises(SceneError, match="rows 22 to 28 of 40 cannot be read: disk on fire"):
+            make_map(tmp_path, bundle, replace(whole, fetch=fetch))
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestRejecting:
+    def test_unclassified_is_a_class_of_its_own(self, bundle, tmp_path):
+        scene = make_scene(30, 20)
+        summary = make_map(tmp_path, bundle, scene, options=MapOptions(reject=0.6, probabilities=True))
+        confidence, ids = read(tmp_path / "map_confidence.tif")[0], read(tmp_path / "map.tif")[0]
+        valid, number = valid_of(scene), summary.table.ids[-1]
+        assert number not in (nodata_value(summary.table), *bundle.table.ids)
+        assert summary.table.names[-1] == "unclassified"
+        assert 0 < np.sum(ids == number) < valid.sum()
+        assert np.array_equal(ids == number, valid & (confidence < 0.6))
+        assert np.array_equal(ids == nodata_value(summary.table), ~valid)
+        assert summary.pixels[number] == np.sum(ids == number)
+        with rasterio.open(tmp_path / "map.tif") as raster:
+            assert raster.colormap(1)[number] == (128, 128, 128, 255)
+        assert "unclassified" in (tmp_path / "map.tif.aux.xml").read_text()
+        assert "unclassified" in (tmp_path / "map.qml").read_text()
+
+    @pytest.mark.parametrize("ids", [(1, 2), (0, 1), (3, 254), (0, 254), (7, 300), (0, 255)])
+    def test_its_id_is_free(self, ids):
+        table = map_table(default_table(ids), True)
+        assert len(table) == 3 and len({*table.ids, nodata_value(table)}) == 4
+        assert tuple(sorted(table.ids)) == table.ids
+
+    def test_a_class_of_that_name_is_in_the_way(self):
+        table = default_table([1, 2]).renamed({2: "unclassified"})
+        assert map_table(table, False) == table
+        with pytest.raises(UsageError, match="leave --reject out"):
+            map_table(table, True)
+
+    def test_without_takes_a_class_out(self):
+        table = ClassTable((1, 2), ("a", "b"), ((1, 1, 1), (2, 2, 2)))
+        assert without(table, "a") == ClassTable((2,), ("b",), ((2, 2, 2),))
+        assert without(table, "c") == table
+
+    @pytest.mark.parametrize("reject", [0, 1, -0.5, float("nan")])
+    def test_it_is_a_probability(self, reject):
+        with pytest.raises(UsageError, match="between 0 and 1"):
+            MapOptions(reject=reject)
+
+
+class TestNovelty:
+    def test_distance_and_count_of_strange_pixels(self, bundle, tmp_path):
+        cube = random_cube(30, 20)
+        cube[4:6, 5:9] *= 50
+        cube[0, 0] = np.nan
+        scene = scene_from_array(cube, georeference=PLACE)
+        summary = make_map(tmp_path, bundle, scene, options=MapOptions(novelty=True))
+        novelty, valid = read(tmp_path / "map_novelty.tif")[0], valid_of(scene)
+        components = reduce_scene(scene, bundle.reducer, valid)
+        np.testing.assert_allclose(novelty[valid], bundle.familiar.distance(components[:, valid].T), rtol=1e-4)
+        assert np.isnan(novelty[0, 0])
+        assert summary.novel == np.sum(novelty[valid] > bundle.familiar.limits[2])
+        assert np.all(novelty[4:6, 5:9] > bundle.familiar.limits[2])
+
+    def test_it_is_not_counted_when_nobody_asked(self, bundle, tmp_path):
+        assert make_map(tmp_path, bundle, make_scene(20, 20)).novel is None
+
+
+class TestCounts:
+    def test_pixels_and_hectares_add_up(self, bundle, tmp_path):
+        summary = make_map(tmp_path, bundle, make_scene(30, 20))
+        ids = read(tmp_path / "map.tif")[0]
+        assert summary.pixels == {i: np.sum(ids == i) for i in bundle.table.ids}
+        assert summary.without_data == np.sum(ids == 0)
+        assert summary.hectares == pytest.approx({i: 0.04 * n for i, n in summary.pixels.items()})  # 20 m pixels
+        assert json.dumps(summary.pixels)  # plain numbers
+
+    def test_rows_of_unlike_size_count_as_what_they_are(self, bundle, tmp_path):
+        where = Georeference("EPSG:4326", (1.0, 0, 10, 0, -1.0, 60))
+        summary = make_map(tmp_path, bundle, replace(make_scene(30, 20), georeference=where))
+        ids = read(tmp_path / "map.tif")[0]
+        rows = pixel_hectares(where, 30, 20)
+        expected = {i: float(((ids == i).sum(axis=1) * rows).sum()) for i in bundle.table.ids}
+        assert summary.hectares == pytest.approx(expected)
+
+    def test_no_hectares_without_a_place(self, bundle, tmp_path):
+        scene = scene_from_array(random_cube(20, 20))
+        assert make_map(tmp_path, bundle, scene).hectares is None
+        assert (
+            make_map(tmp_path, bundle, replace(scene, georeference=Georeference(None, PLACE.transform))).hectares
+            is None
+        )
+
+
+class TestSmoothing:
+    def test_no_seam_shows_and_the_counts_are_new(self, bundle, tmp_path):
+        scene = make_scene(530, 12)
+        summary = make_map(tmp_path, bundle, scene, rows=200, tile=64, options=MapOptions(novelty=True))
+        before = read(tmp_path / "map.tif")[0]
+        smoothed = smooth_map(tmp_path / "map.tif", 5, summary.table, scene, summary)
+        after = read(tmp_path / "map.tif")[0]
+        assert np.array_equal(after, majority(before, 5, ignore=0))
+        assert not np.array_equal(after, before)
+        assert np.array_equal(after == 0, before == 0)
+        assert smoothed.pixels == {i: np.sum(after == i) for i in bundle.table.ids}
+        assert (smoothed.without_data, smoothed.novel) == (summary.without_data, summary.novel)
+        with rasterio.open(tmp_path / "map.tif") as raster:
+            assert raster.crs.to_wkt() and raster.colormap(1)[1][3] == 255
+
+    def test_a_map_without_place_is_smoothed_without_a_warning(self, bundle, tmp_path, recwarn):
+        scene = scene_from_array(random_cube(20, 20))
+        summary = make_map(tmp_path, bundle, scene)
+        smooth_map(tmp_path / "map.tif", 3, summary.table, scene, summary)
+        assert not [w for w in recwarn if "georeference" in str(w.message)]
+
+
+class TestPlanning:
+    def test_more_is_asked_of_memory_for_more_layers_and_by_patches(self, bundle):
+        match = BandMatch(make_scene(20, 2000), None, "")
+        limit = resident_memory() + 300 * 10**6
+        plain = plan_map(bundle, match, MapOptions(), limit)
+        more = plan_map(bundle, match, MapOptions(probabilities=True, novelty=True), limit)
+        assert (more.tile, more.rows) < (plain.tile, plain.rows)
+
+    def test_too_little_is_refused_with_what_is_needed(self, bundle):
+        match = BandMatch(make_scene(20, 20), None, "")
+        with pytest.raises(UsageError, match=r"--max-memory is 50 MB; .* need at least [0-9,]+ MB"):
+            plan_map(bundle, match, MapOptions(), 50 * 10**6)

@@ -1,0 +1,208 @@
+"""Small files with the documented structure of each product, written with h5py and rasterio as the agencies' are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import h5py
+import numpy as np
+import rasterio
+
+from tests.io.file_makers import NORTH_UP, tiff
+
+WGS84 = rasterio.crs.CRS.from_epsg(4326).to_wkt()
+UTM33 = rasterio.crs.CRS.from_epsg(32633).to_wkt()
+PLACE = {"crs": "EPSG:32633", "transform": NORTH_UP}
+
+
+@dataclass(frozen=True)
+class Product:
+    """A written product: what to open, and the cube ``(H, W, B)`` float32 that a reader must find in it."""
+
+    path: Path
+    expected: np.ndarray
+
+
+def stored_numbers(shape: tuple[int, int, int] = (13, 9, 12), low: int = 1, high: int = 9000) -> np.ndarray:
+    return np.random.default_rng(5).integers(low, high, shape)
+
+
+def enmap(folder: Path, stored: np.ndarray | None = None, gain: float = 0.0001) -> Product:
+    """``level_X/specific/bandCharacterisation/bandID``; the image is int16 with -32768 for no data."""
+    stored = (stored_numbers() if stored is None else stored).astype(np.int16)
+    stored[0, 0] = -32768
+    stem = folder / "ENMAP01-____L2A-DT0000001867_20220724T104526Z_008_V010302_20230628T165614Z"
+    root = ElementTree.Element("level_X")
+    ElementTree.SubElement(ElementTree.SubElement(root, "base"), "level").text = "L2A"
+    specific = ElementTree.SubElement(root, "specific")
+    ElementTree.SubElement(specific, "backgroundValue").text = "-32768"
+    bands = ElementTree.SubElement(specific, "bandCharacterisation")
+    for i in range(stored.shape[2]):
+        band = ElementTree.SubElement(bands, "bandID", number=str(i + 1))
+        facts = {"wavelengthCenterOfBand": 420 + 10.5 * i, "FWHMOfBand": 6.5, "GainOfBand": gain, "OffsetOfBand": 0}
+        for tag, value in facts.items():
+            ElementTree.SubElement(band, tag).text = str(value)
+    ElementTree.ElementTree(root).write(f"{stem}-METADATA.XML", encoding="utf-8", xml_declaration=True)
+    path = tiff(Path(f"{stem}-SPECTRAL_IMAGE.TIF"), stored, nodata=-32768, **PLACE)
+    return Product(path, scaled(stored, gain, -32768))
+
+
+def desis(folder: Path, stored: np.ndarray | None = None) -> Product:
+    """``hsi_doc/specific/bandCharacterisation/band``; other ``band`` elements lie elsewhere in the document."""
+    stored = (stored_numbers() if stored is None else stored).astype(np.int16)
+    stored[0, 0] = -32768
+    stem = folder / "DESIS-HSI-L2A-DT1203190212_025-20191203T021128-V0210"
+    root = ElementTree.Element("hsi_doc")
+    specific = ElementTree.SubElement(root, "specific")
+    ElementTree.SubElement(ElementTree.SubElement(specific, "interiorOrientation"), "band")
+    bands = ElementTree.SubElement(specific, "bandCharacterisation")
+    for i in range(stored.shape[2]):
+        band = ElementTree.SubElement(bands, "band")
+        facts = {
+            "bandNumber": i + 1,
+            "wavelengthCenterOfBand": 401.9 + 2.55 * i,
+            "wavelengthWidthOfBand": 3.5,
+            "gainOfBand": 0.0001,
+            "offsetOfBand": 0,
+        }
+        for tag, value in facts.items():
+            ElementTree.SubElement(band, tag).text = str(value)
+    ElementTree.ElementTree(root).write(f"{stem}-METADATA.xml", encoding="utf-8", xml_declaration=True)
+    path = tiff(Path(f"{stem}-SPECTRAL_IMAGE.tif"), stored, nodata=-32768, interleave="pixel", compress="lzw", **PLACE)
+    return Product(path, scaled(stored, 0.0001, -32768))
+
+
+# falling, as in the product; 0 where a band was not acquired; the spectrometers overlap from 943 to 977 nm
+PRISMA_VNIR = (977.4, 966.0, 940.2, 700.1, 406.9, 0.0)
+PRISMA_SWIR = (0.0, 2497.1, 1600.3, 1000.5, 962.2, 943.4)
+
+
+def prisma(folder: Path, stored: np.ndarray | None = None) -> Product:
+    """Two cubes (rows, bands, columns) of uint16 and all else in root attributes; corners are centres of pixels."""
+    stored = (stored_numbers(high=65536) if stored is None else stored).astype(np.uint16)
+    stored[0, 0], stored[1, 1, 3] = 0, 0
+    path = folder / "PRS_L2D_STD_20201107101404_20201107101408_0001.he5"
+    height, width, _ = stored.shape
+    with h5py.File(path, "w") as file:
+        for name, wavelengths, bands in (
+            ("Vnir", PRISMA_VNIR, stored[:, :, :6]),
+            ("Swir", PRISMA_SWIR, stored[:, :, 6:]),
+        ):
+            where = f"HDFEOS/SWATHS/PRS_L2D_HCO/Data Fields/{name.upper()}_Cube"
+            file[where] = np.moveaxis(bands, 2, 1)
+            file.attrs[f"List_Cw_{name}"] = np.array(wavelengths, np.float32)
+            file.attrs[f"List_Fwhm_{name}"] = np.array([11.0 if value else 0 for value in wavelengths], np.float32)
+        file.attrs["L2ScaleVnirMin"], file.attrs["L2ScaleVnirMax"] = np.float32(0), np.float32(1.3)
+        file.attrs["L2ScaleSwirMin"], file.attrs["L2ScaleSwirMax"] = np.float32(0.1), np.float32(0.9)
+        file.attrs["Epsg_Code"] = np.uint64(32633)
+        file.attrs["Product_ULcorner_easting"] = np.float64(500_015)
+        file.attrs["Product_ULcorner_northing"] = np.float64(3_999_985)
+        file.attrs["Product_LRcorner_easting"] = np.float64(500_015 + 30 * (width - 1))
+        file.attrs["Product_LRcorner_northing"] = np.float64(3_999_985 - 30 * (height - 1))
+    vnir = stored[:, :, :6] / 65535 * np.float32(1.3)
+    swir = np.float32(0.1) + stored[:, :, 6:] / 65535 * (np.float32(0.9) - np.float32(0.1))
+    joined = np.concatenate([vnir, swir], axis=2)
+    wavelengths = np.array(PRISMA_VNIR + PRISMA_SWIR)
+    order = [band for band in np.argsort(wavelengths) if wavelengths[band] > 0]
+    expected = joined[:, :, order].astype(np.float32)
+    expected[0, 0] = np.nan
+    return Product(path, expected)
+
+
+def emit(folder: Path, *, gridded: bool = True, glt_offset: int = 0, chunks: bool = True) -> Product:
+    """A swath of 10 x 8 pixels that a turned grid of 13 x 12 looks up; interpolated pointers are negative."""
+    swath = np.random.default_rng(2).random((10, 8, 12), np.float32)
+    swath[3, 3] = -9999
+    swath[:, :, 7] = -0.01
+    glt_x, glt_y = emit_lookup((13, 12), swath.shape[:2])
+    path = folder / "EMIT_L2A_RFL_001_20230316T045133_2307503_005.nc"
+    with h5py.File(path, "w") as file:
+        stored = {"chunks": (4, 3, 5), "compression": "gzip"} if chunks else {}
+        cube = file.create_dataset("reflectance", data=swath, fillvalue=np.float32(-9999), **stored)
+        cube.attrs["_FillValue"] = np.float32([-9999])
+        file["sensor_band_parameters/wavelengths"] = np.linspace(381, 2493, 12, dtype=np.float32)
+        file["sensor_band_parameters/fwhm"] = np.full(12, 8.5, np.float32)
+        file["sensor_band_parameters/good_wavelengths"] = np.array([1] * 7 + [0] + [1] * 4, np.uint8)
+        file["location/lat"] = np.zeros(swath.shape[:2])
+        if gridded:
+            file.create_dataset("location/glt_x", data=glt_x + glt_offset, compression="gzip")
+            file["location/glt_y"] = glt_y
+        file.attrs["geotransform"] = np.array([-115.9, 0.000542, -0.0, 33.4, -0.0, -0.000542])
+        file.attrs["spatial_ref"] = WGS84
+    return Product(path, emit_grid(swath, glt_x, glt_y) if gridded else swath)
+
+
+def emit_lookup(grid: tuple[int, int], swath: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    rows, columns = np.indices(grid)
+    x = np.rint(0.6 * columns - 0.5 * rows + 4).astype(np.int32)
+    y = np.rint(0.5 * columns + 0.6 * rows - 1).astype(np.int32)
+    inside = (x >= 1) & (x <= swath[1]) & (y >= 1) & (y <= swath[0])
+    sign = np.where((rows + columns) % 5 == 0, -1, 1)
+    return (np.where(inside, x * sign, 0).astype(np.int32), np.where(inside, y * sign, 0).astype(np.int32))
+
+
+def emit_grid(swath: np.ndarray, glt_x: np.ndarray, glt_y: np.ndarray) -> np.ndarray:
+    """The grid by one look-up at a time."""
+    grid = np.full((*glt_x.shape, swath.shape[2]), -9999, np.float32)
+    for row, column in np.ndindex(glt_x.shape):
+        if glt_x[row, column] != 0:
+            grid[row, column] = swath[abs(glt_y[row, column]) - 1, abs(glt_x[row, column]) - 1]
+    return grid
+
+
+def neon(folder: Path, stored: np.ndarray | None = None) -> Product:
+    """``SITE/Reflectance`` with (rows, columns, bands) of int16."""
+    stored = (stored_numbers() if stored is None else stored).astype(np.int16)
+    stored[0, 0] = -9999
+    path = folder / "NEON_D02_SERC_DP3_368000_4306000_reflectance.h5"
+    with h5py.File(path, "w") as file:
+        group = file.create_group("SERC/Reflectance")
+        group.attrs["Band_Window_1_Nanometers"] = np.array([1340, 1445])
+        group.attrs["Band_Window_2_Nanometers"] = np.array([1790, 1955])
+        cube = group.create_dataset("Reflectance_Data", data=stored, chunks=(4, 4, 12), compression="gzip")
+        cube.attrs["Scale_Factor"], cube.attrs["Data_Ignore_Value"] = 10000.0, -9999.0
+        group["Metadata/Spectral_Data/Wavelength"] = np.linspace(383, 2512, stored.shape[2])
+        group["Metadata/Spectral_Data/FWHM"] = np.full(stored.shape[2], 5.9)
+        place = group.create_group("Metadata/Coordinate_System")
+        place["Map_Info"] = np.bytes_(
+            "UTM,  1.000,  1.000,  368000.00,  4307000.0,  1.0000000,  1.0000000,  18,  North,  WGS-84,  units=Meters"
+        )
+        place["EPSG Code"] = np.bytes_("32618")
+    return Product(path, scaled(stored, 0.0001, -9999))
+
+
+def aviris_ng(folder: Path) -> Product:
+    """Group ``reflectance`` with (wavelength, northing, easting) of float32."""
+    values = np.random.default_rng(3).random((13, 9, 12), np.float32)
+    values[0, 0] = -9999
+    path = folder / "ang20231022t092801_000_L2A_OE_0b4f48b4_RFL_ORT.nc"
+    with h5py.File(path, "w") as file:
+        cube = file.create_dataset("reflectance/reflectance", data=np.moveaxis(values, 2, 0))
+        cube.attrs["_FillValue"] = np.float32(-9999)
+        file["reflectance/wavelength"] = np.linspace(377, 2500, 12, dtype=np.float32)
+        file["reflectance/fwhm"] = np.full(12, 5.5, np.float32)
+        file["easting"] = 500_015 + 30.0 * np.arange(9)
+        file["northing"] = 3_999_985 - 30.0 * np.arange(13)
+        file.create_dataset("transverse_mercator", data=b"").attrs["spatial_ref"] = UTM33
+    return Product(path, values)
+
+
+def scaled(stored: np.ndarray, gain: float, nodata: float) -> np.ndarray:
+    values = (stored * gain).astype(np.float32)
+    values[stored == nodata] = np.nan
+    return values
+
+
+PRODUCTS: dict[str, Callable[[Path], Product]] = {
+    "enmap": enmap,
+    "desis": desis,
+    "prisma": prisma,
+    "emit": emit,
+    "emit-swath": lambda folder: emit(folder, gridded=False),
+    "emit-contiguous": lambda folder: emit(folder, chunks=False),
+    "neon": neon,
+    "aviris-ng": aviris_ng,
+}

@@ -1,0 +1,84 @@
+"""Cubes that are written keep what the scene says of itself."""
+
+import numpy as np
+import pytest
+import rasterio
+import spectral.io.envi
+
+from hsi.core.scene import Block, Georeference
+from hsi.core.synthetic import UTM_16N, synthetic_georeference
+from hsi.errors import UsageError
+from hsi.io import open_scene
+from hsi.io.cubes import check_cube_name, cube_files, cube_writer
+from tests.io import file_makers
+
+NM = [f"{nm:.2f}" for nm in np.linspace(400, 2400, 5)]
+PLACE = ["UTM", "1", "1", "500000", "4480000", "20", "20", "16", "North", "WGS-84"]
+
+
+def copied(scene, out):
+    with cube_writer(out, scene, "A note.") as write:
+        for row in range(0, scene.height, 4):
+            block = Block(row, 0, min(4, scene.height - row), scene.width)
+            write(block, scene.read(block))
+    return open_scene(out)
+
+
+def same(one, other):
+    names = ("height", "width", "bands", "dtype", "wavelengths", "fwhm", "good", "nodata")
+    assert [getattr(one, name) for name in names] == [getattr(other, name) for name in names]
+    assert np.array_equal(one.read(), other.read())
+
+
+@pytest.fixture
+def envi(tmp_path):
+    fields = {
+        "wavelength": NM, "fwhm": ["9.5"] * 5, "wavelength units": "Nanometers", "bbl": ["1", "1", "0", "1", "1"],
+        "map info": PLACE, "description": "flight 7", "sensor type": "HyMap", "data ignore value": "7",
+        "band names": list("abcde"),
+    }  # fmt: skip
+    return file_makers.envi(tmp_path / "scene.hdr", file_makers.small_cube(), "bil", **fields)
+
+
+@pytest.mark.parametrize("suffix", [".hdr", ".tif"])
+def test_an_envi_scene_is_read_back_as_it_was(suffix, envi, tmp_path):
+    scene, out = open_scene(envi), tmp_path / f"out{suffix}"
+    found = copied(scene, out)
+    same(found, scene)
+    assert found.georeference.transform == scene.georeference.transform
+    one, other = (rasterio.crs.CRS.from_wkt(s.georeference.crs) for s in (found, scene))
+    assert one.to_epsg() == other.to_epsg() == 32616
+    assert all(path.is_file() for path in cube_files(out))
+
+
+def test_all_that_an_envi_header_says_stays(envi, tmp_path):
+    copied(open_scene(envi), tmp_path / "out.hdr")
+    before, after = (spectral.io.envi.read_envi_header(str(tmp_path / f"{name}.hdr")) for name in ("scene", "out"))
+    assert after.pop("description").strip() == "flight 7. A note."
+    assert float(after.pop("data ignore value")) == 7
+    left = set(before) - {"description", "data ignore value"}
+    assert {key: after[key] for key in left} == {key: before[key] for key in left}
+
+
+@pytest.mark.parametrize("suffix", [".hdr", ".tif"])
+def test_a_geotiff_without_wavelengths(suffix, tmp_path):
+    place = synthetic_georeference()
+    cube = file_makers.small_cube(np.float32)
+    scene = open_scene(file_makers.tiff(tmp_path / "s.tif", cube, crs=place.crs, transform=place.transform))
+    found = copied(scene, tmp_path / f"out{suffix}")
+    same(found, scene)
+    assert found.georeference.transform == pytest.approx(Georeference(UTM_16N, place.transform).transform)
+
+
+@pytest.mark.parametrize("suffix", [".hdr", ".tif"])
+def test_a_scale_factor_is_applied_once(suffix, tmp_path):
+    fields = {"reflectance scale factor": "10000", "data ignore value": "0"}
+    scene = open_scene(file_makers.envi(tmp_path / "s.hdr", file_makers.small_cube(), **fields))
+    found = copied(scene, tmp_path / f"out{suffix}")
+    assert found.dtype == np.float32
+    assert np.array_equal(found.read(), scene.read(), equal_nan=True)
+
+
+def test_names_of_no_cube(tmp_path):
+    with pytest.raises(UsageError, match=r"ends in \.hdr or \.tif"):
+        check_cube_name(tmp_path / "out.mat")

@@ -1,0 +1,492 @@
+"""The contract that every registered network keeps, and the published numbers of each."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.linear_model import LogisticRegression
+
+from hsi.errors import UnknownNameError, UsageError
+from hsi.models import (
+    MODELS,
+    Flops,
+    WindowNetwork,
+    build_model,
+    choose_engine,
+    count_flops,
+    count_parameters,
+    join_linear,
+)
+from hsi.models.attention import largest
+from hsi.models.layers import LinearAsConv, slide_dense, unfold_depth
+from hsi.models.windows import gather_windows, pad_scene
+from tests.models.model_makers import last_layer, wake
+
+PARAMETERS = {
+    "hybridsn": 5_122_176,
+    "hybridsn-bn": 5_122_416,
+    "hybridsn-se": 5_122_688,
+    "hybridsn-bn-se": 5_122_928,
+    "hybridsn-cbam": 5_122_786,
+    "hybridsn-bn-cbam": 5_123_026,
+}
+
+
+def lively(name, *, components=13, window=11, classes=4):
+    """A network whose every part matters: random batch-norm statistics and no weight near zero."""
+    model = build_model(name, components=components, window=window, classes=classes, seed=3)
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for key, value in model.state_dict().items():
+            if "running_mean" in key or key.endswith("bias"):
+                value.copy_(0.3 * torch.randn(value.shape, generator=generator))
+            elif "running_var" in key or ("norm" in key and key.endswith("weight")):
+                value.copy_(0.5 + torch.rand(value.shape, generator=generator))
+    return wake(model, seed=5)
+
+
+def patch_scores(model, scene):
+    """The textbook: every patch of a scene through the whole network, ``(classes, H, W)``."""
+    height, width = scene.shape[1:]
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    patches = gather_windows(pad_scene(scene, model.window), rows.flatten(), columns.flatten(), model.window)
+    return model(patches).T.reshape(-1, height, width)
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+@pytest.mark.parametrize(("components", "window"), [(13, 11), (15, 13), (16, 19)])
+def test_dense_equals_patch_at_every_pixel_borders_included(name, components, window):
+    model = lively(name, components=components, window=window).eval()
+    scene = torch.randn(components, 14, 17, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        dense = model.head_map(model.trunk(pad_scene(scene, window)[None]))[0]
+        patch = patch_scores(model, scene)
+    assert patch.std() > 0.1, "a test on scores that are all alike shows nothing"
+    assert dense.shape == patch.shape
+    assert (dense - patch).abs().max() < 1e-4 * max(1.0, float(patch.abs().max()))
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_dense_training_has_the_gradient_of_the_patch_loss(name):
+    scene = torch.randn(13, 12, 12, generator=torch.Generator().manual_seed(2))
+    rows, columns = torch.tensor([0, 3, 3, 11, 6]), torch.tensor([0, 4, 5, 11, 0])
+    codes = torch.tensor([0, 1, 2, 3, 1])
+    gradients = []
+    for dense in (True, False):
+        model = lively(name).eval()  # batch norm in eval mode, no dropout
+        padded = pad_scene(scene, model.window)
+        if dense:
+            scores = model.head(gather_windows(model.trunk(padded[None])[0], rows, columns, model.head_window))
+        else:
+            scores = model(gather_windows(padded, rows, columns, model.window))
+        torch.nn.functional.cross_entropy(scores, codes).backward()
+        gradients.append({key: value.grad for key, value in model.named_parameters()})
+    for key, gradient in gradients[0].items():
+        assert gradient is not None, f"{key} does not learn"
+        largest = max(1.0, float(gradient.abs().max()))
+        torch.testing.assert_close(gradient, gradients[1][key], rtol=1e-3, atol=1e-5 * largest, msg=key)
+
+
+@pytest.mark.parametrize(("name", "parameters"), PARAMETERS.items())
+def test_parameters_are_those_of_the_paper(name, parameters):
+    assert count_parameters(build_model(name, components=30, window=25, classes=16)) == parameters
+
+
+def test_cnn1d_has_the_parameters_of_the_paper():
+    assert count_parameters(build_model("cnn1d", components=220, window=1, classes=8)) == 81_408
+
+
+@pytest.mark.parametrize(("bands", "length", "pool"), [(220, 24, 5), (224, 24, 5), (103, 11, 3)])
+def test_cnn1d_filters_and_pools_as_in_the_paper(bands, length, pool):
+    model = build_model("cnn1d", components=bands, window=1, classes=8)
+    assert (model.conv.kernel_size, model.pool) == ((length,), pool)
+
+
+def test_cnn2d_has_three_and_nine_filters_for_each_component():
+    k, classes = 30, 16
+    convolutions = (9 * k + 1) * 3 * k + (9 * 3 * k + 1) * 9 * k
+    dense = (9 * k + 1) * 6 * k + (6 * k + 1) * classes
+    assert count_parameters(build_model("cnn2d", components=k, window=5, classes=classes)) == convolutions + dense
+
+
+def test_cnn3d_strides_along_the_bands_only():
+    model = build_model("cnn3d", components=103, window=5, classes=9)
+    along = (27 + 1) * 20 + (3 * 20 + 1) * 20 + (27 * 20 + 1) * 35 + 2 * (3 * 35 + 1) * 35 + (2 * 35 + 1) * 35
+    # 103 bands, 101 after the first layer, 51 and 26 after those that stand in for pooling, 14 after the last
+    assert model.trunk(torch.zeros(1, 103, 8, 9)).shape == (1, 35 * 14, 4, 5)
+    assert count_parameters(model) == along + (35 * 14 + 1) * 9
+
+
+def test_ssrn_has_the_parameters_of_its_layers():
+    spectral = (7 + 1) * 24 + 4 * (24 * 7 + 1) * 24 + (24 * 97 + 1) * 128
+    spatial = (128 * 9 + 1) * 24 + 4 * (24 * 9 + 1) * 24
+    norms = 2 * (4 * 24 + 24 + 128 + 4 * 24 + 24)
+    model = build_model("ssrn", components=200, window=7, classes=16)
+    assert count_parameters(model) == spectral + spatial + norms + (24 + 1) * 16
+    assert model.depth == 97 and model.trunk(torch.zeros(2, 200, 7, 7)).shape == (2, 24, 5, 5)
+
+
+def test_the_fast_trunk_of_ssrn_is_the_plain_one():
+    model = lively("ssrn", components=20, window=7).eval()
+    tiles = torch.randn(3, 20, 8, 9, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        x = model.conv1(tiles.permute(0, 2, 3, 1).reshape(3, 1, 72, 20))  # bands last
+        for block in model.spectral:
+            x = x + block.conv2(block.norm2(block.conv1(block.norm1(x).relu())).relu())
+        x = model.conv2(model.norm2(x).relu()).reshape(3, 128, 8, 9)
+        plain = model.conv3(model.norm3(x).relu())
+        torch.testing.assert_close(model.trunk(tiles), plain, rtol=1e-4, atol=1e-4)
+
+
+def test_ssrn_without_its_convolutions_hands_the_first_layer_on():
+    model = lively("ssrn", components=20, window=7).eval()
+    x = torch.randn(2, 24, 7, 30)
+    with torch.no_grad():
+        assert not torch.allclose(model.spectral(x), x)
+        for block in model.spectral:
+            torch.nn.init.zeros_(block.conv2.weight)
+            torch.nn.init.zeros_(block.conv2.bias)
+        assert torch.equal(model.spectral(x), x)
+
+
+def test_the_tokens_of_ssftt_are_weighted_means_of_a_windows_places():
+    model = lively("ssftt", components=13, window=11)
+    features = torch.randn(3, 64, 7, 7, generator=torch.Generator().manual_seed(0))
+    tokens = model.tokens(features)
+    assert tokens.shape == (3, 4, 64)
+    shuffled = features.flatten(2)[:, :, torch.randperm(49)].view(3, 64, 7, 7)
+    torch.testing.assert_close(model.tokens(shuffled), tokens, rtol=1e-4, atol=1e-5)  # places have no order
+    assert (tokens <= features.amax(dim=(2, 3))[:, None] + 1e-5).all()
+    with torch.no_grad():
+        model.weigh.weight.zero_()
+    torch.testing.assert_close(model.tokens(features)[:, 0], features.mean(dim=(2, 3)))
+
+
+def test_ssftt_has_the_parameters_of_its_layers():
+    k, classes, width = 30, 16, 64
+    trunk = (27 + 1) * 8 + 2 * 8 + (8 * (k - 2) * 9 + 1) * width + 2 * width
+    tokens = width * 4 + width + 5 * width
+    block = 4 * (width + 1) * width + (width + 1) * 8 + (8 + 1) * width + 4 * width
+    model = build_model("ssftt", components=k, window=13, classes=classes)
+    assert count_parameters(model) == trunk + tokens + block + (width + 1) * classes
+
+
+def test_cnn1d_ignores_the_neighbours_and_the_others_do_not():
+    generator = torch.Generator().manual_seed(0)
+    patches = torch.randn(2, 20, 11, 11, generator=generator)
+    others = torch.randn(2, 20, 11, 11, generator=generator)
+    others[:, :, 5, 5] = patches[:, :, 5, 5]
+    for name in ("cnn1d", "cnn2d", "cnn3d", "ssrn", "ssftt"):
+        model = lively(name, components=20, window=11).eval()
+        with torch.no_grad():
+            assert torch.equal(model(patches), model(others)) == (name == "cnn1d")
+
+
+def test_cnn1d_gives_a_pixel_the_same_scores_in_any_window():
+    scene = torch.randn(20, 6, 5, generator=torch.Generator().manual_seed(0))
+    scores = []
+    for window in (1, 9):
+        model = build_model("cnn1d", components=20, window=window, classes=3).eval()
+        assert choose_engine("auto", model) == "dense"
+        with torch.no_grad():
+            scores.append(model.head_map(model.trunk(pad_scene(scene, window)[None])))
+    torch.testing.assert_close(*scores)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "words"),
+    [
+        ("cnn1d", {"components": 8, "window": 1}, "cnn1d needs at least 9 components, got 8: raise --components"),
+        ("cnn2d", {"components": 30, "window": 3}, "cnn2d needs a window of at least 5, got 3: raise --window"),
+        ("cnn3d", {"components": 2, "window": 5}, "at least 3 components, got 2"),
+        ("cnn3d", {"components": 30, "window": 3}, "window of at least 5, got 3"),
+        ("ssrn", {"components": 6, "window": 7}, "SSRN needs at least 7 components, got 6"),
+        ("ssrn", {"components": 30, "window": 1}, "window of at least 3, got 1"),
+        ("ssftt", {"components": 2, "window": 13}, "SSFTT needs at least 3 components, got 2"),
+        ("ssftt", {"components": 30, "window": 3}, "window of at least 5, got 3"),
+    ],
+)
+def test_sizes_that_do_not_fit_the_others_are_refused_with_the_limit(name, arguments, words):
+    with pytest.raises(UsageError, match=words):
+        build_model(name, classes=3, **arguments)
+
+
+@pytest.mark.parametrize("name", ["cnn1d", "cnn2d", "cnn3d", "ssrn", "ssftt"])
+def test_the_smallest_sizes_work_and_what_is_published_is_in_the_entry(name):
+    components, window = {"cnn1d": (9, 1), "cnn2d": (1, 5), "cnn3d": (3, 5), "ssrn": (7, 3), "ssftt": (3, 5)}[name]
+    model = build_model(name, components=components, window=window, classes=3).eval()
+    assert model(torch.randn(2, components, window, window)).shape == (2, 3)
+    entry = MODELS[name]
+    build_model(name, components=entry.components or 200, window=entry.window, classes=3)
+    assert (entry.reducer == "identity") == (entry.components is None)
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_generator_alone(name):
+    before = torch.random.get_rng_state()
+    one, same, other = (build_model(name, components=13, window=11, classes=3, seed=seed) for seed in (7, 7, 8))
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), same.parameters(), strict=True))
+    assert not torch.equal(last_layer(one).weight, last_layer(other).weight)
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_every_entry_says_where_it_comes_from(name):
+    entry = MODELS[name]
+    assert entry.name == name
+    assert "doi:" in entry.source or "arXiv:" in entry.source
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"components": 12, "window": 25}, "at least 13 components, got 12"),
+        ({"components": 30, "window": 9}, "window of at least 11, got 9"),
+        ({"components": 30, "window": 24}, "window is 24; it must be odd"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused_with_the_limit(arguments, words):
+    with pytest.raises(UsageError, match=words):
+        build_model("hybridsn", classes=3, **arguments)
+
+
+def test_an_unknown_model_is_answered_with_near_names():
+    with pytest.raises(UnknownNameError, match="did you mean hybridsn-bn"):
+        build_model("hybridsn_bn", components=30, window=25, classes=3)
+
+
+def test_a_network_without_a_shared_trunk_takes_the_patch_engine():
+    class Padded(WindowNetwork):
+        def head(self, features):
+            return features.mean(dim=(2, 3))[:, : self.classes]
+
+    model = Padded(components=5, window=5, classes=3)
+    assert choose_engine("auto", model) == "patch"
+    with pytest.raises(UsageError, match="--engine patch"):
+        choose_engine("dense", model)
+    scene = torch.randn(5, 6, 7)
+    dense = model.head_map(model.trunk(pad_scene(scene, 5)[None]))[0]
+    torch.testing.assert_close(dense, patch_scores(model, scene))
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_the_fast_trunk_is_the_plain_one(name):
+    """Layer by layer as published, on several patches: the same features, and the same gradients."""
+    results = []
+    for plain in (True, False):
+        model = lively(name, components=17, window=13).eval()
+        x = torch.randn(3, 17, 13, 13, generator=torch.Generator().manual_seed(1)).requires_grad_()
+        if plain:
+            y = x.unsqueeze(1)
+            for conv, norm in ((model.conv1, model.norm1), (model.conv2, model.norm2), (model.conv3, model.norm3)):
+                y = norm(conv(y).flatten(2, 3)).unflatten(2, (-1, y.shape[-1] - 2)).relu()  # batch norm is 2-D here
+            y = model.norm4(model.conv4(y.flatten(1, 2))).relu()
+        else:
+            y = model.trunk(x)
+        y.square().mean().backward()
+        kernels = [model.conv1.weight.grad, model.conv2.weight.grad, model.conv3.weight.grad, model.conv4.weight.grad]
+        results.append([y, x.grad, *kernels])
+    for fast, expected in zip(*results, strict=True):
+        torch.testing.assert_close(fast, expected, rtol=1e-3, atol=1e-5)
+
+
+class TestSlidingDense:
+    def slid(self, window=11, size=(40, 47)):
+        generator = torch.Generator().manual_seed(0)
+        layer = torch.nn.Linear(6 * window**2, 5)
+        with torch.no_grad():
+            layer.weight.copy_(torch.randn(layer.weight.shape, generator=generator))
+        return LinearAsConv(layer, window), torch.randn(1, 6, *size, generator=generator)
+
+    @pytest.mark.parametrize(("window", "size"), [(11, (36, 36)), (11, (40, 47)), (13, (90, 41)), (17, (61, 140))])
+    def test_the_fourier_transform_gives_what_the_convolution_gives(self, window, size):
+        slide, features = self.slid(window, size)
+        with torch.no_grad():
+            assert slide.pays(features)
+            torch.testing.assert_close(
+                slide(features), slide_dense(slide.layer, features, window), rtol=1e-4, atol=1e-3
+            )
+
+    def test_weights_that_change_are_seen(self):
+        slide, features = self.slid()
+        with torch.no_grad():
+            before = slide(features)
+            slide.layer.weight.mul_(2)
+            slide.layer.bias.zero_()
+            after = slide(features)
+            expected = slide_dense(slide.layer, features, 11)
+        torch.testing.assert_close(after, expected, rtol=1e-4, atol=1e-3)
+        assert not torch.allclose(before, after)
+
+    def test_gradients_flow_through_the_convolution(self):
+        slide, features = self.slid()
+        assert not slide.pays(features)
+        slide(features).sum().backward()
+        assert slide.layer.weight.grad.abs().max() > 0
+
+    @pytest.mark.parametrize("name", ["hybridsn", "hybridsn-bn"])
+    def test_a_map_with_it_is_the_map_of_patches(self, name):
+        model = lively(name, window=19).eval()
+        scene = torch.randn(13, 26, 29, generator=torch.Generator().manual_seed(1))
+        with torch.no_grad():
+            features = model.trunk(pad_scene(scene, 19)[None])
+            assert model.slide_dense1.pays(features)
+            dense, patch = model.head_map(features)[0], patch_scores(model, scene)
+        assert (dense - patch).abs().max() < 1e-4 * float(patch.abs().max())
+        assert torch.equal(dense.argmax(0), patch.argmax(0))
+
+
+class TestWork:
+    """Multiply-adds counted from running networks against arithmetic by hand."""
+
+    def test_of_hybridsn_patch_by_patch_and_with_a_shared_trunk(self):
+        layers = [24 * 8 * 63, 20 * 16 * 8 * 45, 18 * 32 * 16 * 27, 64 * 576 * 9]  # of one place: depths x weights
+        patch = sum(one * side**2 for one, side in zip(layers, (23, 21, 19, 17), strict=True))
+        dense = 64 * 17**2 * 256 + 256 * 128 + 128 * 16
+        found = count_flops(build_model("hybridsn", components=30, window=25, classes=16))
+        assert found == Flops(patch + dense, sum(layers) + dense)
+        assert (round(found.patch / 1e6), round(found.dense / 1e6, 1)) == (248, 5.5)
+
+    def test_of_its_separable_form_without_the_first_dense_layer(self):
+        layers = [24 * 8 * 63, 20 * (8 * 45 + 8 * 16), 18 * (16 * 27 + 16 * 32), 576 * 9 + 576 * 64]
+        dense = 64 * 128 + 128 * 16
+        found = count_flops(build_model("hybridsn-ds-gap", components=30, window=25, classes=16))
+        assert found.dense == sum(layers) + dense < 100_000
+        assert found.patch == sum(one * side**2 for one, side in zip(layers, (23, 21, 19, 17), strict=True)) + dense
+
+    def test_a_gate_and_a_transformer_count_too(self):
+        plain, gated = (
+            count_flops(build_model(name, components=15, window=15, classes=4)) for name in ("hybridsn", "hybridsn-se")
+        )
+        assert gated.patch - plain.patch == gated.dense - plain.dense == 2 * 64 * 4
+        block = 5 * 64 * 3 * 64 + 2 * 5 * 5 * 64 + 5 * 64 * 64 + 2 * 5 * 64 * 8
+        tokens = 2 * 49 * 64 * 4
+        trunk = 13 * 8 * 27 * 81 + 8 * 13 * 9 * 64 * 49
+        found = count_flops(build_model("ssftt", components=15, window=11, classes=4))
+        assert found.patch == trunk + tokens + block + 64 * 4
+
+    def test_a_network_that_pads_shares_nothing_and_stays_as_it_was(self):
+        model = build_model("resnet", components=13, window=11, classes=3).train()
+        found = count_flops(model)
+        assert found.patch == found.dense > 0
+        assert model.training and not next(model.parameters()).is_meta
+
+
+class TestSeparable:
+    def test_it_keeps_a_tenth_of_the_convolutions_weights_and_drops_the_large_layer(self):
+        whole, ds, pooled = (
+            build_model(name, components=30, window=25, classes=16)
+            for name in ("hybridsn-bn", "hybridsn-ds", "hybridsn-ds-gap")
+        )
+        convolutions = [
+            sum(p.numel() for name, p in model.named_parameters() if "dense" not in name) for model in (whole, ds)
+        ]
+        assert convolutions[1] < 0.2 * convolutions[0]
+        assert count_parameters(ds) - count_parameters(pooled) > 4_700_000
+        assert count_parameters(pooled) < 60_000
+
+    def test_the_sum_of_slices_is_the_grouped_3d_convolution(self):
+        block = lively("hybridsn-ds").eval().spectral2
+        x = torch.randn(2, 7, 8, 9, 10, generator=torch.Generator().manual_seed(1))
+        with torch.no_grad():
+            y = block.depthwise(x.transpose(1, 2)).transpose(1, 2)  # (2, 3, 8, 7, 8)
+            plain = block.norm2(block.pointwise(block.norm1(y.flatten(0, 1)).relu())).relu().view(2, 3, 16, 7, 8)
+            torch.testing.assert_close(block(x), plain, rtol=1e-4, atol=1e-5)
+
+
+class TestJoined:
+    def joined(self, name="hybridsn-bn-se", classes=3, kind="discriminant"):
+        random = np.random.default_rng(0)
+        pixels, codes = random.normal(size=(60, 17)).astype(np.float32), np.arange(60) % classes
+        pixels[:, 0] += codes
+        network = lively(name, components=17, window=13, classes=classes).eval()
+        return join_linear(network, kind, pixels, codes), pixels, codes
+
+    @pytest.mark.parametrize("classes", [2, 3])
+    @pytest.mark.parametrize(
+        ("kind", "estimator", "share"),
+        [("discriminant", LinearDiscriminantAnalysis(), 0.5), ("logistic", LogisticRegression(), 0.9)],
+    )
+    def test_it_is_the_weighted_geometric_mean_of_both(self, classes, kind, estimator, share):
+        joined, pixels, codes = self.joined(classes=classes, kind=kind)
+        patches = torch.randn(5, 17, 13, 13, generator=torch.Generator().manual_seed(1))
+        spectral = estimator.fit(pixels, codes).predict_proba(patches[:, :, 6, 6].numpy())
+        with torch.no_grad():
+            expected = joined.network(patches).softmax(1).numpy() ** (1 - share) * spectral**share
+            found = joined(patches).softmax(1).numpy()
+        np.testing.assert_allclose(found, expected / expected.sum(1, keepdims=True), atol=1e-4)
+
+    @pytest.mark.parametrize("name", ["hybridsn", "hybridsn-bn-cbam", "ssftt"])
+    def test_dense_is_patch(self, name):
+        joined, *_ = self.joined(name)
+        tile = torch.randn(1, 17, 17, 16, generator=torch.Generator().manual_seed(2))
+        rows, columns = torch.meshgrid(torch.arange(5), torch.arange(4), indexing="ij")
+        patches = gather_windows(tile[0], rows.flatten(), columns.flatten(), 13)
+        with torch.no_grad():
+            dense = joined.head_map(joined.trunk(tile))[0].flatten(1).T
+            torch.testing.assert_close(dense, joined(patches), rtol=1e-4, atol=1e-4)
+
+    @pytest.mark.parametrize("kind", ["discriminant", "logistic"])
+    def test_a_class_that_was_not_trained_is_never_named(self, kind):
+        network = lively("hybridsn", components=17, window=13, classes=4).eval()
+        pixels = np.random.default_rng(0).normal(size=(20, 17)).astype(np.float32)
+        joined = join_linear(network, kind, pixels, np.arange(20) % 2 * 2)
+        with torch.no_grad():
+            named = joined(torch.randn(50, 17, 13, 13, generator=torch.Generator().manual_seed(3))).argmax(1)
+        assert set(named.tolist()) <= {0, 2}
+
+
+@pytest.mark.parametrize("channels", [1, 2, 7, 64])
+def test_the_largest_channel_in_halves(channels):
+    features = torch.randn(3, channels, 5, 4)
+    assert torch.equal(largest(features), features.amax(dim=1))
+
+
+@pytest.mark.parametrize("name", ["hybridsn-se", "hybridsn-cbam", "hybridsn-bn-cbam"])
+def test_a_gate_at_every_window_is_the_gate_at_each(name):
+    model = build_model(name, components=13, window=13, classes=3).eval()
+    features = torch.randn(1, 64, 7, 300)
+    with torch.no_grad():
+        plain, quick = WindowNetwork.head_map(model, features), model.head_map(features)
+    assert plain.shape == quick.shape == (1, 3, 3, 296)
+    torch.testing.assert_close(quick, plain, atol=1e-6, rtol=1e-5)
+
+
+class TestRuns:
+    @pytest.mark.parametrize(("shape", "channel"), [((2, 5, 3, 4, 4), 2), ((2, 5, 4, 4, 3), 4)])
+    @pytest.mark.parametrize("depth", [1, 3, 5])
+    def test_neighbours_lie_side_by_side_and_have_their_gradient(self, shape, channel, depth):
+        x = torch.randn(shape, dtype=torch.float64, requires_grad=True)
+        runs = unfold_depth(x, depth, channel)
+        places = 5 - depth + 1
+        assert runs.shape[0] == 2 * places and runs.shape[channel - 1] == 3 * depth
+        last = runs.reshape(2, places, *runs.shape[1:]).select(0, 1).select(0, places - 1)
+        plain = torch.cat([x.detach()[1, places - 1 + i] for i in range(depth)], dim=channel - 2)
+        assert torch.equal(last.detach(), plain)
+        assert torch.autograd.gradcheck(lambda array: unfold_depth(array, depth, channel), x)
+
+    @pytest.mark.parametrize("name", ["hybridsn", "hybridsn-bn"])
+    def test_channels_last_are_the_same_trunk(self, name, monkeypatch):
+        model = build_model(name, components=16, window=11, classes=3).train()
+        tile, found = torch.randn(2, 16, 14, 13), []
+        for last in (False, True):
+            monkeypatch.setattr("hsi.models.hybridsn._channels_last", lambda tiles, last=last: last)
+            model.zero_grad()
+            features = model.trunk(tile)
+            (features**2).sum().backward()
+            found.append(
+                [features.detach(), *(weight.grad for weight in model.parameters() if weight.grad is not None)]
+            )
+        assert found[0][0].shape == (2, 64, 6, 5)
+        for plain, last in zip(*found, strict=True):
+            torch.testing.assert_close(last, plain, atol=1e-3, rtol=1e-3)
+
+    def test_bfloat16_is_near(self):
+        model = build_model("hybridsn-bn", components=15, window=11, classes=3).eval()
+        tile = torch.randn(1, 15, 20, 20)
+        with torch.no_grad():
+            plain = model.trunk(tile)
+            with torch.autocast("cpu", torch.bfloat16):
+                near = model.trunk(tile)
+        assert near.dtype == torch.bfloat16
+        torch.testing.assert_close(near.float(), plain, atol=0.05 * float(plain.abs().max()), rtol=0.1)

@@ -1,0 +1,297 @@
+"""Training learns, repeats itself, keeps the epoch that validation chose, and stops when the loss is lost."""
+
+import numpy as np
+import pytest
+import torch
+
+from hsi.errors import TrainingError
+from hsi.models import MODELS, build_model
+from hsi.models.symmetries import symmetry
+from hsi.models.windows import gather_windows, pad_scene
+from hsi.settings import TrainingSettings
+from hsi.training.tiles import MOST_WINDOWS, Pixels, group_tiles, plan_tiles, symmetry_of_starts
+from hsi.training.trainer import Trainer
+from tests.inference.whole_scene import map_scene
+
+CPU = torch.device("cpu")
+
+
+def make_problem(height=24, width=26):
+    """Components in which the left and the right half differ, and a third class in the middle rows."""
+    generator = np.random.default_rng(0)
+    codes = np.zeros((height, width), np.int64)
+    codes[:, width // 2 :] = 1
+    codes[height // 3 : 2 * height // 3, width // 4 : 3 * width // 4] = 2
+    components = generator.normal(size=(13, height, width)).astype(np.float32)
+    components[:3] += 2.5 * np.eye(3, dtype=np.float32)[codes].transpose(2, 0, 1)
+    train = generator.random(codes.shape) < 0.2
+    return components, codes, train
+
+
+def make_trainer(model_name="hybridsn-bn", *, validation=None, seed=0, problem=None, kind=Trainer, **settings):
+    components, codes, train = problem or make_problem()
+    held_out = np.zeros_like(train) if validation is None else validation & ~train
+    model = build_model(model_name, components=13, window=11, classes=3, seed=seed)
+    settings = TrainingSettings(**{"epochs": 12, **settings})
+    padded = pad_scene(torch.from_numpy(components), 11).numpy()
+    return kind(model, padded, codes, train, held_out, settings, device=CPU, seed=seed)
+
+
+@pytest.mark.parametrize("model", ["hybridsn-bn", "hybridsn-se", "hybridsn-cbam"])
+@pytest.mark.parametrize("engine", ["dense", "patch"])
+def test_both_engines_learn_a_simple_scene(model, engine):
+    components, codes, train = make_problem()
+    settings = {"epochs": 40} if engine == "dense" else {"epochs": 12, "batch": 32}
+    fitted = make_trainer(model, engine=engine, amp="off", **settings).fit()
+    mapped = map_scene(fitted.model, components, device=CPU).codes
+    assert np.mean(mapped[~train] == codes[~train]) > 0.75  # chance is 0.4
+    assert fitted.history[-1].loss < fitted.history[0].loss / 2
+
+
+@pytest.mark.parametrize(
+    ("model", "epochs"),
+    [
+        ("cnn1d", 90),
+        ("cnn2d", 10),
+        ("cnn3d", 20),
+        ("ssrn", 20),
+        ("ssftt", 20),
+        ("hybridsn-ds-gap", 40),
+        ("mobilenet-v1", 20),
+        ("shufflenet-v2", 20),
+    ],
+)
+def test_networks_of_other_papers_learn_it_too(model, epochs):
+    components, codes, train = make_problem()
+    batch = {"batch": 32} if MODELS[model].multipliers else {}
+    fitted = make_trainer(model, amp="off", epochs=epochs, **batch).fit()
+    mapped = map_scene(fitted.model, components, device=CPU).codes
+    assert np.mean(mapped[~train] == codes[~train]) > 0.7  # chance is 0.4
+    assert fitted.history[-1].loss < fitted.history[0].loss * 2 / 3
+
+
+@pytest.mark.parametrize(
+    ("model", "engine", "epochs"),
+    [("hybridsn-bn", "dense", 300), ("hybridsn-bn", "patch", 100), ("resnet", "auto", 150), ("resnet", "patch", 150)],
+)
+def test_epochs_are_enough_for_300_steps_but_for_the_textbook_loop(model, engine, epochs):
+    recipe = make_trainer(model, engine=engine, epochs=None, **({"batch": 64} if model == "resnet" else {})).recipe
+    assert (recipe.engine, recipe.epochs) == ("dense" if engine == "dense" else "patch", epochs)
+
+
+@pytest.mark.parametrize("engine", ["dense", "patch"])
+def test_the_same_seed_trains_the_same_network_and_leaves_the_global_generator_alone(engine):
+    before = torch.random.get_rng_state()
+    one, same, other = (make_trainer(engine=engine, seed=seed, epochs=3).fit() for seed in (1, 1, 2))
+    assert torch.equal(before, torch.random.get_rng_state())
+    weights = [fitted.model.state_dict() for fitted in (one, same, other)]
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+    assert not torch.equal(weights[0]["dense1.weight"], weights[2]["dense1.weight"])
+    assert one.history == same.history
+
+
+def test_validation_pixels_choose_the_epoch_that_is_kept():
+    _, codes, _ = make_problem()
+    validation = np.random.default_rng(5).random(codes.shape) < 0.3
+    trainer = make_trainer(validation=validation, epochs=20, lr=5e-3)
+    fitted = trainer.fit()
+    seen = [epoch for epoch in fitted.history if epoch.validation_accuracy is not None]
+    best = max(seen, key=lambda epoch: (epoch.validation_accuracy, -epoch.validation_loss))
+    assert fitted.epoch == best.epoch
+    parts = [part for parts in trainer.validation.steps(torch.Generator()) for part in parts]
+    with torch.no_grad():
+        scores = [pair for part in parts for pair in trainer._scores(trainer.validation, part)]
+    right = torch.cat([s.argmax(1) == c for s, c in scores]).float().mean()
+    assert float(right) == pytest.approx(best.validation_accuracy)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ("constant", [1.5e-3] * 10),
+        ("step", [1.5e-3] * 4 + [1.5e-4] * 4 + [1.5e-5] * 2),
+    ],
+)
+def test_rates_of_the_flat_schedules(schedule, expected):
+    fitted = make_trainer(lr_schedule=schedule, epochs=10).fit()
+    assert [epoch.lr for epoch in fitted.history] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "one-cycle"])
+def test_rates_of_the_curved_schedules(schedule):
+    rates = [epoch.lr for epoch in make_trainer(lr_schedule=schedule, epochs=20, lr=2e-3).fit().history]
+    peak = rates.index(max(rates))
+    assert max(rates) == pytest.approx(2e-3, rel=0.05)
+    assert rates[-1] < 1e-4
+    assert peak == 0 if schedule == "cosine" else 3 <= peak <= 8
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+
+
+def test_plateau_lowers_the_rate_when_validation_no_longer_improves():
+    _, codes, _ = make_problem()
+    validation = np.random.default_rng(5).random(codes.shape) < 0.2
+    fitted = make_trainer(validation=validation, lr_schedule="plateau", lr=1e-2, epochs=24).fit()
+    assert all(epoch.validation_loss is not None for epoch in fitted.history)
+    assert fitted.history[-1].lr < 1e-2
+
+
+def test_a_lost_loss_stops_with_the_step_the_rate_and_a_hint():
+    components, codes, train = make_problem()
+    components[0, 0, 0] = np.inf
+    with pytest.raises(
+        TrainingError, match=r"the loss is nan in step 1 of 12 \(epoch 1 of 12\) at learning rate 0.0015: .*--lr 0.0002"
+    ):
+        make_trainer(problem=(components, codes, np.ones_like(train)), lr_schedule="constant").fit()
+
+
+def test_the_dense_engine_takes_at_most_so_many_windows_a_step():
+    _, _, train = make_problem()
+    pixels = int(train.sum())
+    few, all_at_once = (make_trainer(engine="dense", batch=batch, epochs=2) for batch in (32, pixels))
+    assert (few.recipe.batch, few.recipe.steps) == (32, 2 * -(-pixels // 32))
+    assert all_at_once.recipe.steps == 2
+    seen = [sum(len(part.pixels) for part in parts) for parts in few.engine.steps(torch.Generator().manual_seed(0))]
+    assert max(seen) <= 32
+    assert sum(seen) == pixels
+    assert few.fit().history[0].loss > few.state.history[1].loss
+
+
+@pytest.mark.parametrize("name", ["hybridsn-bn-se", "cnn2d"])
+def test_a_step_in_pieces_has_the_gradients_of_all_its_windows_at_once(name, monkeypatch):
+    gradients = []
+    for most in (2048, 7):
+        monkeypatch.setattr("hsi.training.engines.MOST_WINDOWS", most)
+        trainer = make_trainer(name, engine="dense", amp="off")
+        (parts,) = trainer.engine.steps(trainer.generator)
+        assert len(trainer.engine.pieces(parts[0])) > (most == 7)
+        trainer.model.eval()  # without dropout, whose masks differ
+        loss, right = trainer._backward(parts, len(parts[0].pixels), 0, None)
+        gradients.append([loss, right, *(weight.grad for weight in trainer.model.parameters())])
+    for whole, pieces in zip(*gradients, strict=True):
+        torch.testing.assert_close(whole, pieces, rtol=1e-4, atol=1e-6)
+
+
+def test_every_default_is_decided_and_told():
+    recipe = make_trainer("hybridsn", epochs=None).recipe
+    assert (recipe.engine, recipe.batch, recipe.lr) == ("dense", None, 2e-3)
+    assert recipe.steps == recipe.epochs >= 100, "a small scene is one tile and one step"
+    patch = make_trainer("hybridsn", epochs=None, engine="patch", lr_schedule="step").recipe
+    assert (patch.batch, patch.lr, patch.epochs) == (256, 1e-4, 100)
+
+
+@pytest.mark.parametrize("turn", range(8))
+def test_windows_of_a_turned_tile_are_the_turned_windows(turn):
+    scene = torch.randn(2, 9, 12)
+    pixels = Pixels(torch.tensor([0, 3, 8]), torch.tensor([11, 4, 0]), torch.tensor([0, 1, 2]))
+    (tile,) = plan_tiles(pixels, 9, 12, 5)
+    padded = pad_scene(scene, 5)
+    plain = gather_windows(padded, pixels.rows, pixels.columns, 5)
+    rows, columns = symmetry_of_starts(tile, 5, turn)
+    turned = gather_windows(symmetry(tile.cut(padded), turn)[0], rows, columns, 5)
+    assert torch.equal(turned, symmetry(plain, turn))
+
+
+@pytest.mark.parametrize(("height", "width"), [(145, 145), (200, 90), (500, 333)])
+def test_tiles_hold_the_window_of_every_labelled_pixel_once(height, width):
+    generator = torch.Generator().manual_seed(0)
+    chosen = torch.randperm(height * width, generator=generator)[:5000]
+    pixels = Pixels(chosen // width, chosen % width, chosen)
+    window = 11
+    padded = pad_scene(torch.arange(height * width, dtype=torch.float32).view(1, height, width), window)
+    tiles = plan_tiles(pixels, height, width, window)
+    assert len({(tile.height, tile.width) for tile in tiles}) == 1, "one shape, so that nothing is prepared twice"
+    seen = []
+    for group in group_tiles(tiles, generator):
+        assert sum(len(part.pixels) for part in group) <= MOST_WINDOWS
+        for part in group:
+            windows = gather_windows(part.cut(padded)[0], part.pixels.rows, part.pixels.columns, window)
+            assert torch.equal(windows[:, 0, 5, 5].long(), part.pixels.codes), "the middle is the pixel itself"
+            seen.append(part.pixels.codes)
+    assert torch.equal(torch.cat(seen).sort().values, chosen.sort().values)
+
+
+def test_epochs_that_need_more_steps_than_planned_do_not_upset_the_schedule():
+    trainer = make_trainer(lr_schedule="one-cycle", epochs=3)
+    plain = trainer.engine.steps
+    trainer.engine.steps = lambda generator: (part for _ in range(2) for part in plain(generator))
+    assert len(trainer.fit().history) == 3
+
+
+def dropped_scores(trainer, part, engine):
+    """Scores of a part in eval mode after context dropout has taken all that it can."""
+    trainer.model.eval()
+    with torch.no_grad():
+        return engine.head(engine.features(part, 0, lambda shape: torch.zeros(shape, dtype=torch.bool)), part)[0]
+
+
+def test_context_dropout_of_the_dense_engine_leaves_the_labelled_pixels():
+    components, codes, train = make_problem()
+    trainer = make_trainer("hybridsn", amp="off", context_dropout=1.0)
+    alone = make_trainer("hybridsn", amp="off", problem=(components * train, codes, train))
+    ((part,),) = trainer.engine.steps(torch.Generator())
+    alone.model.eval()
+    with torch.no_grad():
+        expected = alone.engine.head(alone.engine.features(part), part)[0]
+    torch.testing.assert_close(dropped_scores(trainer, part, trainer.engine), expected)
+
+
+def test_context_dropout_of_the_patch_engine_leaves_the_middle_pixel():
+    trainer = make_trainer("hybridsn", amp="off", engine="patch", context_dropout=1.0)
+    (part, *_) = next(iter(trainer.engine.steps(torch.Generator().manual_seed(0))))
+    components, _, _ = make_problem()
+    patches = torch.zeros(len(part), 13, 11, 11)
+    patches[:, :, 5, 5] = torch.from_numpy(components)[:, part.rows, part.columns].T
+    with torch.no_grad():
+        expected = trainer.model.eval()(patches)
+    torch.testing.assert_close(dropped_scores(trainer, part, trainer.engine), expected)
+
+
+@pytest.mark.parametrize("engine", ["dense", "patch"])
+def test_context_dropout_changes_training_and_repeats_itself(engine):
+    losses = [
+        [epoch.loss for epoch in make_trainer(engine=engine, amp="off", epochs=3, context_dropout=share).fit().history]
+        for share in (0.0, 1.0, 1.0)
+    ]
+    assert losses[0] != losses[1] == losses[2]
+
+
+@pytest.mark.parametrize(("engine", "each"), [("dense", 1), ("patch", 4)])
+def test_steps_are_taken_in_whole_epochs(engine, each):
+    model = build_model("hybridsn-bn", components=15, window=11, classes=3)
+    padded, codes = np.zeros((15, 30, 30), np.float32), np.arange(400).reshape(20, 20) % 3
+    train = np.ones((20, 20), bool)
+    settings = TrainingSettings(engine=engine, steps=7, batch=128 if engine == "patch" else None)
+    trainer = Trainer(model, padded, codes, train, ~train, settings, device=torch.device("cpu"), seed=0)
+    assert (trainer.recipe.epochs, trainer.recipe.steps) == {1: (7, 7), 4: (2, 8)}[each]
+
+
+class TestNumbers:
+    def in_bfloat16(self, name, engine="auto", amp="auto", **sizes):
+        model = build_model(name, components=15, window=11, classes=3, **sizes)
+        padded, codes = np.zeros((15, 22, 22), np.float32), np.arange(144).reshape(12, 12) % 3
+        train = np.ones((12, 12), bool)
+        settings = TrainingSettings(engine=engine, epochs=1, amp=amp)
+        trainer = Trainer(model, padded, codes, train, ~train, settings, device=torch.device("cpu"), seed=0)
+        return trainer.recipe.bfloat16
+
+    def test_bfloat16_is_for_networks_that_gain_by_it(self, monkeypatch):
+        monkeypatch.setattr("hsi.core.devices.bfloat16_pays", lambda device: True)
+        assert all(self.in_bfloat16(name) for name in ("hybridsn-bn", "hybridsn-ds", "resnext", "vgg"))
+        assert not any(self.in_bfloat16(name) for name in ("mobilenet-v3", "efficientnet", "shufflenet-v2"))
+        assert not self.in_bfloat16("hybridsn-bn", amp="off")
+
+    def test_padded_layers_over_bands_stay_away_from_it(self, monkeypatch):
+        monkeypatch.setattr("hsi.core.devices.bfloat16_pays", lambda device: True)
+        assert not self.in_bfloat16("cnn3d")
+
+    def test_a_cpu_without_it_trains_in_float32(self, monkeypatch):
+        monkeypatch.setattr("hsi.core.devices.bfloat16_pays", lambda device: False)
+        assert not self.in_bfloat16("hybridsn-bn")
+
+    def test_no_gradient_overruns_its_memory(self):
+        model = build_model("cnn3d", components=15, window=5, classes=3)
+        padded, codes = np.ones((15, 159, 159), np.float32), np.arange(155 * 155).reshape(155, 155) % 3
+        train = np.arange(155 * 155).reshape(155, 155) % 100 == 0
+        settings = TrainingSettings(epochs=3)
+        trainer = Trainer(model, padded, codes, train, ~train & False, settings, device=torch.device("cpu"), seed=0)
+        assert np.isfinite(trainer.fit().history[-1].loss)

@@ -1,0 +1,92 @@
+"""What training pixels tell of their surroundings: how wide fields are, and how much of a map is near them."""
+
+import numpy as np
+import pytest
+
+from hsi.training.window_selection import SMALL_WINDOW, advise_window, means_at
+
+
+def scene(field, side=48, noise=1.0, seed=0):
+    """Noisy components ``(3, side, side)`` of fields ``field`` pixels wide, their classes, and one pixel in four."""
+    random = np.random.default_rng(seed)
+    across = -(-side // field)
+    codes = random.integers(0, 3, (across, across)).repeat(field, 0).repeat(field, 1)[:side, :side]
+    components = noise * random.normal(size=(3, side, side))
+    for code in range(3):
+        components[code] += codes == code
+    return components.astype(np.float32), codes, random.random((side, side)) < 0.25
+
+
+def survey(components, codes, train):
+    return advise_window(components, codes, train, np.ones(codes.shape, bool))
+
+
+def test_large_fields_take_the_usual_window():
+    found = survey(*scene(field=12))
+    assert (found.window, found.second_window, found.misleading) == (15, 25, False)
+    assert found.best >= 5
+    assert found.accuracy[0] < max(found.accuracy)
+
+
+def test_small_fields_take_the_smallest_window():
+    found = survey(*scene(field=2, noise=0.5))
+    assert (found.window, found.small_fields, found.misleading) == (SMALL_WINDOW, True, True)
+    assert found.second_window == 0
+    assert found.best in (1, 3)
+    assert (found.spectral, found.blend) == ("discriminant", False)
+
+
+def test_small_squares_have_to_tell_more_and_not_as_much(monkeypatch):
+    told = iter([0.780, 0.839, 0.833, 0.836, 0.835])  # Indian Pines, 50 pixels of each class
+    monkeypatch.setattr("hsi.training.window_selection._told_apart", lambda means, codes: next(told))
+    found = survey(*scene(field=12))
+    assert (found.best, found.small_fields, found.window) == (9, False, 15)
+
+
+def test_fields_that_single_pixels_tell_apart_are_not_small():
+    found = survey(*scene(field=12, noise=0.05))
+    assert max(found.accuracy) == found.accuracy[0] > found.accuracy[-1]
+    assert not found.small_fields
+
+
+@pytest.mark.parametrize(("rows", "apart"), [(12, True), (36, False)])
+def test_ground_that_no_training_window_has_shown(rows, apart):
+    components, codes, train = scene(field=12)
+    train[rows:] = False
+    found = survey(components, codes, train)
+    assert (found.small_fields, found.apart, found.misleading) == (False, apart, apart)
+    assert (found.spectral, found.blend) == ("logistic" if apart else "none", True)
+    assert found.near == pytest.approx((rows + 7) / 48, abs=0.03)
+
+
+def test_pixels_that_are_not_tested_do_not_count():
+    components, codes, train = scene(field=12)
+    train[12:] = False
+    tested = np.zeros(codes.shape, bool)
+    tested[:12] = True
+    assert advise_window(components, codes, train, tested).near == 1
+    assert advise_window(components, codes, train, ~tested & False).apart
+
+
+def test_no_class_outside_the_training_side_is_looked_at():
+    components, codes, train = scene(field=12)
+    shuffled = np.where(train, codes, np.random.default_rng(1).integers(0, 3, codes.shape))
+    assert survey(components, codes, train) == survey(components, shuffled, train)
+
+
+def test_too_few_pixels_to_tell_are_said():
+    components, codes, _ = scene(field=12)
+    train = np.zeros(codes.shape, bool)
+    for code in range(3):
+        train[tuple(np.argwhere(codes == code)[0])] = True
+    found = survey(components, codes, train)
+    assert (found.accuracy, found.small_fields) == ((), False)
+    assert "too few" in found.in_words()
+
+
+def test_means_are_over_squares():
+    components, _, _ = scene(field=4)
+    chosen = np.zeros(components.shape[1:], bool)
+    chosen[10, 20] = True
+    expected = components[:, 8:13, 18:23].mean(axis=(1, 2))
+    np.testing.assert_allclose(means_at(components, chosen, 5)[0], expected, atol=1e-5)
