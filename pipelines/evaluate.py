@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from hsi.workflows.html import REPORT
 from hsi.workflows.inputs import open_input_labels
+from hsi.workflows.outputs import REPORT, split_of_run
+from hsi.workflows.outputs import find_confidence as find_map_confidence
 from hsi.workflows.run_folder import check_free_file
 
-from .beside import confidence_beside, split_of_run
 from .cli_support.completion import Choice
 from .cli_support.help import Command
 from .cli_support.input_options import LabelOptions, label_options
@@ -194,7 +194,7 @@ def find_confidence(pair: Pair, map_path: Path, given: Path | None) -> NDArray[A
     from hsi.errors import SceneError, SceneFileError
     from hsi.io.masks import open_confidence
 
-    path = given or confidence_beside(map_path)
+    path = given or find_map_confidence(map_path)
     if path is None:
         return None
     try:

@@ -16,7 +16,6 @@ from hsi.workflows.run_folder import check_free_file
 from .cli_support.help import Command
 from .cli_support.input_options import LabelOptions, SceneOptions, label_options, scene_options
 from .cli_support.terminal import new_table, progress, say, show, warn
-from .predict import open_input_mask, refuse_band_choices
 
 if TYPE_CHECKING:
     from hsi.inference.export import ExportedNetwork, Format, Shape, Values
@@ -105,6 +104,7 @@ def check_request(
     """Raise :class:`UsageError` for options that would have no effect."""
     from hsi.errors import UsageError
     from hsi.inference.export import SUFFIXES
+    from hsi.workflows.predict import refuse_band_choices
 
     if int8 and form != "onnx":
         raise UsageError("--int8 is done by ONNX Runtime: add --format onnx, or leave it out")
@@ -149,10 +149,12 @@ def check_on(
     """Run model and files on the labelled pixels of a scene."""
     from hsi.inference.export import run_file
     from hsi.inference.export_check import check_files
+    from hsi.io.masks import open_mask
     from hsi.preprocessing.band_matching import match_bands
 
     opened = open_input_scene(path, scene)
-    truth, mask = open_input_labels(opened, labels), open_input_mask(opened, scene)
+    truth = open_input_labels(opened, labels)
+    mask = open_mask(scene.mask, opened) if scene.mask else None
     truth = truth if mask is None else truth.masked(mask)
     match = match_bands(bundle.bands, opened)
     if set(hash_inputs(truth.source).values()) & set(bundle.trained_on.values()):

@@ -10,79 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsi.core.events import Advance
-from hsi.report.html.provenance import comparison_provenance, map_provenance
-from hsi.workflows.html import REPORT, files_below, look_at, spectra_notes
+from hsi.report.html.provenance import comparison_provenance
+from hsi.workflows.outputs import REPORT, split_of_run
 from hsi.workflows.provenance import hash_files, versions
-
-from .beside import split_of_run
-from .cli_support.terminal import progress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hsi.core.scene import Scene
     from hsi.experiments.summary import Comparison
-    from hsi.inference.map_files import MapSummary
     from hsi.report.html import MapView
 
     from .evaluate import Pair
-
-
-def write_map_report(
-    path: Path, map_path: Path, scene: Scene, summary: MapSummary, record: Mapping[str, Any], rows: int
-) -> None:
-    """The report of ``hsi predict``, from the written map and every n-th pixel of the scene.
-
-    At most ``rows`` rows of the scene are in memory at a time.
-    """
-    from hsi.report.html import Report, write_report_page
-
-    with progress("report", "rows") as advance:
-        view = map_view(map_path, scene, summary, rows, advance)
-    report = Report(
-        title=scene.name,
-        kind="Map",
-        lead=f"mapped with {record['model']}",
-        facts=map_provenance(record),
-        view=view,
-        areas=record["areas"],
-        files=sorted({*files_below(map_path.parent), map_path.with_suffix(".json").name} - {path.name}),
-        notes=spectra_notes(view),
-    )
-    write_report_page(path, report)
-
-
-def map_view(map_path: Path, scene: Scene, summary: MapSummary, rows: int, advance: Advance) -> MapView:
-    """Map, confidence and false colour; class spectra are over the kept pixels of the scene by their mapped class."""
-    from hsi.core.labels import codes_of
-    from hsi.inference.map_files import layer_path
-    from hsi.io.geotiff import nodata_value
-    from hsi.report.html import MapView, read_subsampled, sampled_class_spectra, view_step
-
-    shape = (scene.height, scene.width)
-    step = view_step(*shape)
-    ids = read_subsampled(map_path, shape, step, lambda done, total: advance(done, total, "map"))
-    confidence = read_subsampled(
-        layer_path(map_path, "confidence"), shape, step, lambda done, total: advance(done, total, "confidence")
-    )
-    look = look_at(scene, ids != nodata_value(summary.table), step, advance, rows)
-    every = look.spectra.step // step
-    codes = codes_of(ids[::every, ::every], summary.table)
-    of = "the spectra kept here of pixels mapped so"
-    classes = sampled_class_spectra(look.spectra, codes, len(summary.table), of)
-    return MapView(
-        height=scene.height,
-        width=scene.width,
-        step=step,
-        table=summary.table,
-        ids=ids,
-        pixels=summary.pixels,
-        confidence=confidence,
-        picture=look.picture,
-        georeference=scene.georeference,
-        spectra=look.with_classes(classes),
-    )
 
 
 def write_evaluation_report(

@@ -5,15 +5,52 @@ from __future__ import annotations
 import importlib.util
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hsi.core.memory import free_memory, resident_memory
 from hsi.errors import ClusterError, UsageError
 
 if TYPE_CHECKING:
     from distributed import Client
 
 CONNECT_SECONDS = 10
+REMOTE_MEMORY = 2 * 10**9  # bytes; the usual limit of a worker of which nothing is known
+
+
+@dataclass(frozen=True)
+class ClusterOptions:
+    """Where to work: on the workers of the ``scheduler`` at an address, on so many new ``workers`` of this machine, or
+    (neither) in this process. A block without a result after ``block_timeout`` seconds is sent to another worker."""
+
+    scheduler: str | None = None
+    workers: int | None = None
+    block_timeout: float | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether there are workers."""
+        return self.scheduler is not None or self.workers is not None
+
+    def check(self) -> None:
+        """Raise :class:`UsageError` for workers without Dask, two ways to get them, or a timeout without them."""
+        if self.scheduler is not None and self.workers is not None:
+            raise UsageError("--scheduler and --workers are two ways to get workers: give one of them")
+        if self.given:
+            require_dask()
+        elif self.block_timeout is not None:
+            raise UsageError("--block-timeout is for workers: give --scheduler or --workers with it, or leave it out")
+
+    def usual_memory(self) -> int:
+        """Bytes of memory for each process where no limit is given."""
+        if self.scheduler is not None:
+            return REMOTE_MEMORY
+        return resident_memory() + free_memory() // (2 * (self.workers or 1))
+
+    def connected(self) -> AbstractContextManager[Client]:
+        """A client of the cluster; see :func:`connected`."""
+        return connected(self.scheduler, self.workers)
 
 
 @contextmanager

@@ -37,7 +37,7 @@ TAKE_SECONDS, DROP_SECONDS = 300, 10  # for all workers to take the model, with 
 
 
 @dataclass(frozen=True)
-class MapJob:
+class WorkerJob:
     """All that a worker needs to classify any strip of a scene: the bytes of the model's file, the scene's ``path``,
     absolute or behind a network, and ``shape`` ``(H, W, bands)``, and how the map is made."""
 
@@ -66,7 +66,7 @@ class Classifier(WorkerPlugin):  # type: ignore[misc]
 
     idempotent = True
 
-    def __init__(self, job: MapJob) -> None:
+    def __init__(self, job: WorkerJob) -> None:
         self.job, self.name = job, job.name
         self.opened: tuple[SavedModel, BandMatch] | None = None
 
@@ -117,7 +117,7 @@ def classify_block(name: str, block: Block, usable: NDArray[np.bool_] | None) ->
 
 
 @contextmanager
-def _broadcast(client: Client, job: MapJob) -> Iterator[None]:
+def _broadcast(client: Client, job: WorkerJob) -> Iterator[None]:
     """Every worker has the job while it lasts."""
     try:
         # by way of the client's own, which wait for a worker that hangs as long as it hangs
@@ -140,7 +140,7 @@ def shared_path(path: Path) -> str:
 def write_map_on(
     client: Client,
     path: Path,
-    job: MapJob,
+    job: WorkerJob,
     bundle: SavedModel,
     match: BandMatch,
     plan: MemoryPlan,

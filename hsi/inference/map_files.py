@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio
@@ -17,8 +17,10 @@ from hsi.core.labels import ClassTable
 from hsi.core.scene import Block, Scene
 from hsi.errors import UsageError
 from hsi.inference.blending import REACH
-from hsi.inference.model_file import SavedModel
 from hsi.io.geotiff import TILE, Write, band_writer, class_map_writer, nodata_value
+
+if TYPE_CHECKING:  # it loads torch
+    from hsi.inference.model_file import SavedModel
 
 UNCLASSIFIED = "unclassified"
 GREY = (128, 128, 128)

@@ -16,7 +16,7 @@ from hsi.workflows.denoise import denoise_inputs
 from hsi.workflows.fit import FittedRun, check_windows, fit, given_files, split_labels
 from hsi.workflows.html import write_run_report
 from hsi.workflows.inputs import Inputs
-from hsi.workflows.outputs import areas_of, calibration_of, describe_run, map_inputs, write_report
+from hsi.workflows.outputs import areas_of, calibration_of, describe_run, write_report
 from hsi.workflows.provenance import StageTimer, hash_inputs
 from hsi.workflows.resolve import is_baseline
 from hsi.workflows.resume import CheckpointPolicy
@@ -63,13 +63,15 @@ def map_with_network(
     """
     from hsi.errors import TrainingError
     from hsi.inference.map_files import MapOptions, layer_path
+    from hsi.workflows.predict import map_inputs
 
     run = fit(inputs, settings, split, watch, keeping)
     with watch.stage("map"):
         averages = run.settings.mapping.model_dump(include={"symmetries", "blend"})
         options = MapOptions(engine=run.fitted.recipe.engine, probabilities=probabilities, **averages)
         try:
-            summary = map_inputs(inputs, run, folder / "map.tif", options, keeping.work.strips if keeping else None)
+            strips = keeping.work.strips if keeping else None
+            summary = map_inputs(inputs, run.bundle, run.settings.device, folder / "map.tif", options, strips)
         except TrainingError:  # what was trained is of no use to go on from
             if keeping:
                 keeping.work.discard()

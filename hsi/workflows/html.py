@@ -11,7 +11,7 @@ from hsi.core.events import Advance, progress
 from hsi.report.html.denoising import denoising_tables
 from hsi.report.html.provenance import run_provenance
 from hsi.workflows.inputs import Inputs
-from hsi.workflows.outputs import title_of
+from hsi.workflows.outputs import REPORT, files_below, title_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from hsi.report.html import ClassSpectra, MapView, Spectra
     from hsi.workflows.classify import MappedScene
 
-REPORT = "report.html"
 TRAINING_PIXELS = "the training pixels"
 
 
@@ -80,11 +79,6 @@ def run_view(folder: Path, inputs: Inputs, mapped: MappedScene, classes: ClassSp
         georeference=scene.georeference,
         spectra=look.with_classes(classes),
     )
-
-
-def files_below(folder: Path) -> set[str]:
-    """Names of the files in a folder and below it, relative to it."""
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,92 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
-import shutil
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsi.core.events import progress, warning
+from hsi.core.events import info, progress
+from hsi.inference.map_files import MapOptions, MapSummary, layer_path
+from hsi.io.geotiff import nodata_value, read_classes, write_band, write_class_map
 from hsi.workflows.inputs import Inputs
 from hsi.workflows.provenance import StageTimer, machine, peak_memory, versions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hsi.core.memory import MemoryPlan
-    from hsi.inference.map_files import MapOptions, MapSummary
-    from hsi.inference.resume import StripCache
-    from hsi.models import WindowNetwork
     from hsi.report.figures import ClassSpectra
     from hsi.workflows.classify import MappedScene
-    from hsi.workflows.fit import FittedRun
 
     Ids = NDArray[Any]
 
-
-def map_inputs(
-    inputs: Inputs, run: FittedRun, path: Path, options: MapOptions, strips: Path | None = None
-) -> MapSummary:
-    """Map the scene that the model was trained on, all of it, with a progress bar.
-
-    Strips that are done are kept in the folder ``strips``, and taken from there.
-    """
-    from hsi.core.devices import resolve_device
-    from hsi.core.memory import free_memory, resident_memory
-    from hsi.inference.predict import map_scene, plan_map
-    from hsi.preprocessing.band_matching import BandMatch
-
-    match = BandMatch(inputs.scene, None, "the bands it was trained on")
-    plan, partial = plan_map(run.bundle, match, options, resident_memory() + free_memory() // 2), None
-    if strips:
-        facts = {"weights": hash_weights(run.bundle.model), "temperature": run.bundle.temperature}
-        plan, partial = begin_strips(strips, plan, {**facts, "options": vars(options)})
-    device = resolve_device(run.settings.device)
-    with progress("map", "rows") as advance:
-        return map_scene(
-            path, run.bundle, match, options, plan,
-            usable=inputs.survey.valid, device=device, progress=advance, partial=partial,
-        )  # fmt: skip
-
-
-def begin_strips(strips: Path, plan: MemoryPlan, facts: Mapping[str, Any]) -> tuple[MemoryPlan, StripCache]:
-    """Where the strips of a map are kept, and the plan with the map cut as before; what does not fit is begun anew."""
-    from hsi.errors import ResumeError
-    from hsi.inference.resume import StripCache
-
-    try:
-        before = cut_as_before(plan, strips)
-        return before, StripCache(strips, {**facts, "rows": before.rows, "tile": before.tile})
-    except ResumeError as error:
-        warning(f"the map is begun anew: {error}")
-        shutil.rmtree(strips, ignore_errors=True)
-    return plan, StripCache(strips, {**facts, "rows": plan.rows, "tile": plan.tile})
-
-
-def cut_as_before(plan: MemoryPlan, strips: Path) -> MemoryPlan:
-    """The plan with the strips and tiles of the map that was begun, if there is one. Raises :class:`ResumeError`."""
-    from hsi.errors import ResumeError
-    from hsi.inference.resume import read_facts
-
-    facts = read_facts(strips)
-    if facts is None:
-        return plan
-    rows, tile = facts.get("rows"), facts.get("tile")
-    if not (isinstance(rows, int) and isinstance(tile, int) and rows > 0 and tile > 0):
-        raise ResumeError(f"{strips}: does not say how the map begun there is cut")
-    return replace(plan, rows=rows, tile=tile)
-
-
-def hash_weights(model: WindowNetwork) -> str:
-    """SHA-256 of a network's weights by their names."""
-    digest = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items()):
-        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+REPORT = "report.html"
 
 
 def areas_of(summary: MapSummary) -> list[dict[str, Any]]:
@@ -100,7 +36,6 @@ def areas_of(summary: MapSummary) -> list[dict[str, Any]]:
 def calibration_of(right: Ids, counted: Ids, confidence: Path) -> dict[str, Any] | None:
     """Whether a confidence raster keeps its word, on the ``counted`` pixels ``(H, W)``; None without it or them."""
     from hsi.accuracy.calibration import measure_calibration
-    from hsi.io.geotiff import read_classes
 
     if not confidence.is_file():
         return None
@@ -113,7 +48,6 @@ def write_report(
 ) -> ClassSpectra:
     """``split.tif``, ``ground_truth.tif``, ``accuracy.*`` and the figures, with progress bars; returns the spectra of
     the training pixels."""
-    from hsi.io.geotiff import nodata_value, write_band, write_class_map
     from hsi.report.figures.run import TRUTH, training_spectra
     from hsi.report.tables import write_tables
 
@@ -186,3 +120,59 @@ def describe_run(inputs: Inputs, mapped: MappedScene, watch: StageTimer, command
         "cpu_seconds": watch.cpu_seconds,
         "peak_memory_bytes": peak_memory(),
     }
+
+
+def files_below(folder: Path) -> set[str]:
+    """Names of the files in a folder and below it, relative to it."""
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def layer_files(map_path: Path, options: MapOptions) -> list[Path]:
+    """The rasters of a map that is made with these options, the map first."""
+    kinds = {"confidence": True, "probabilities": options.probabilities, "novelty": options.novelty}
+    return [map_path, *(layer_path(map_path, kind) for kind, wanted in kinds.items() if wanted)]
+
+
+def older_map_files(map_path: Path) -> list[Path]:
+    """Files that an older map of this name may have had, which would be wrong with another map."""
+    layers = layer_files(map_path, MapOptions(probabilities=True, novelty=True))[1:]
+    return [*layers, map_report_path(map_path)] if map_path.exists() else []
+
+
+def map_report_path(map_path: Path) -> Path:
+    """The report of a map: ``map.tif`` has ``map_report.html``."""
+    return map_path.with_name(f"{map_path.stem}_{REPORT}")
+
+
+def find_confidence(map_path: Path) -> Path | None:
+    """The confidence that ``hsi predict`` or ``hsi classify`` wrote with a map, unless the map was smoothed since."""
+    smooth = read_map_record(map_path).get("smooth")
+    layer = layer_path(map_path, "confidence")
+    path = layer if layer.is_file() else file_of_run(map_path, "confidence.tif")
+    if path and smooth:
+        info("confidence", f"not compared: the map was smoothed ({smooth}), which its confidence does not include")
+        return None
+    return path
+
+
+def file_of_run(map_path: Path, name: str) -> Path | None:
+    """A file of the run of ``hsi classify`` that a map is from; None where there is no such run or file."""
+    path = map_path.with_name(name)
+    is_run = map_path.name == "map.tif" and map_path.with_name("run.json").is_file()
+    return path if is_run and path.is_file() else None
+
+
+def read_map_record(map_path: Path) -> dict[str, Any]:
+    """The record that ``hsi predict`` wrote with a map; empty where there is none."""
+    try:
+        record = json.loads(map_path.with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def split_of_run(map_path: Path, shape: tuple[int, ...]) -> NDArray[Any] | None:
+    """The codes ``shape`` (H, W) of ``split.tif`` of the run that a map is from; None where there is none."""
+    path = file_of_run(map_path, "split.tif")
+    codes = read_classes(path) if path else None
+    return codes if codes is not None and codes.shape == shape else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from hsi.workflows.html import REPORT
+from hsi.workflows.outputs import REPORT
 
 from ..planning import Plan
 from ..reporting import write_comparison_report

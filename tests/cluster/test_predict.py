@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from hsi.cluster.client import connected
-from hsi.cluster.predict import MapJob, write_map_on
+from hsi.cluster.predict import WorkerJob, write_map_on
 from hsi.core.memory import MemoryPlan
 from hsi.errors import ClusterError, SceneError, UsageError
 from hsi.inference.map_files import MapOptions
@@ -48,7 +48,7 @@ def undisturbed(opened, usable, tmp_path_factory):
 @pytest.fixture
 def job(work, opened):
     model, shape = work.model.read_bytes(), opened[1].scene.shape
-    return MapJob(model, str(work.scene), None, shape, False, OPTIONS, PLAN.tile, PLAN.cache, "cpu")
+    return WorkerJob(model, str(work.scene), None, shape, False, OPTIONS, PLAN.tile, PLAN.cache, "cpu")
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ import hsi.inference.predict
 import hsi.report.figures
 import hsi.training.trainer
 import hsi.workflows.classify
+import hsi.workflows.predict
 import pipelines.classify
 import pipelines.predict
 import pipelines.train
@@ -145,7 +146,7 @@ def run(folder: Path, count: int, seed: int) -> dict[str, Any]:
     torch.set_num_threads(1)
     hsi.report.figures.write_figures = lambda folder, run, **options: []
     hsi.workflows.classify.write_run_report = lambda *arguments: None
-    pipelines.predict.write_map_report = lambda *arguments: None
+    hsi.workflows.predict.write_map_report = lambda *arguments: None
     memory.ROWS = memory.TILE_SIDES = (8, 8)  # so that a small scene is mapped in several strips
     folder.mkdir(parents=True, exist_ok=True)
     scene = str(make_inputs(folder))

@@ -563,7 +563,7 @@ class TestCalibration:
     def test_predict_warns_where_it_was_fitted_for_another_kind_of_map(self, calibrated, run, scenes):
         options = ("--device", "cpu", "--no-symmetries", "--out", "map.tif")
         done = run("predict", calibrated[0] / "model.safetensors", scenes["tiff"], *options)
-        assert "the temperature was fitted with the other choice of --symmetries" in done.stderr
+        assert "the temperature was fitted with the other choice of symmetries" in done.stderr
 
     def test_without_validation_pixels_it_is_refused_before_any_work(self, run, scenes, tmp_path):
         done = run("classify", scenes["tiff"], *QUICK, "--calibrate", "--out", "run")
