@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import click
+import yaml
 from mkdocs.structure.files import File
 
+from hsi.settings import Declaration, declarations
 from pipelines.cli import cli
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,14 +47,55 @@ def command_line_page() -> str:
 
 
 def settings_page() -> str:
-    """``configs/default.yaml`` as it is, with the ways to change it."""
-    text = (ROOT / "configs" / "default.yaml").read_text(encoding="utf-8")
+    """Every setting with its default and the reason for it, and the ways to change it."""
     return (
-        "# Settings\n\nEvery setting has an option on the [command line](command_line.md), a place in a YAML file for "
-        "`--config` and in `settings=` of [`hsi.classify`](python.md), by its dotted name (`training.lr`). Options win "
-        "over the file, the file over these defaults; a misspelt key is refused.\n\n"
-        f"```yaml\n{text}```\n"
+        "# Settings\n\nEvery setting has a dotted name, such as `training.lr`. It is changed by "
+        "`--set training.lr=1e-3`, by its own option where the [command line](command_line.md) has one, in a YAML file "
+        "for `--config`, and in `settings=` of [`hsi.classify`](python.md). Options win over the file, the file over "
+        "these defaults; a misspelt name is refused.\n\n"
+        f"{_settings_tables()}\n## As a file\n\n```yaml\n{default_yaml()}```\n"
     )
+
+
+def _settings_tables() -> str:
+    """A table for each section of the settings."""
+    lines = []
+    for section, settings in _sections():
+        lines += [
+            f"## {section or 'General'}",
+            "",
+            "| setting | option | what it does | default |",
+            "|---|---|---|---|",
+        ]
+        for setting in settings:
+            option = f"`{setting.extra('option')}`" if setting.extra("option") else ""
+            default = setting.extra("why") if setting.field.default is None else f"`{_yaml(setting.field.default)}`"
+            lines.append(f"| `{setting.name}` | {option} | {setting.help} | {default} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def default_yaml() -> str:
+    """``configs/default.yaml``: every setting with its default and the reason for it."""
+    lines = [
+        "# The default settings, with the reason for each; written by 'python docs/hooks.py' from hsi/settings.py.",
+        "# Copy it, change what you need, and give it to --config. null stands for what the comment says.",
+    ]
+    for section, settings in _sections():
+        lines += ["", f"{section}:"] if section else [""]
+        for setting in settings:
+            line = f"{'  ' * bool(section)}{setting.name.rpartition('.')[2]}: {_yaml(setting.field.default)}"
+            lines.append(f"{line:<28} # {setting.extra('why')}" if setting.extra("why") else line)
+    return "\n".join(lines) + "\n"
+
+
+def _sections() -> Iterator[tuple[str, list[Declaration]]]:
+    for section, settings in groupby(declarations(), lambda setting: setting.name.rpartition(".")[0]):
+        yield section, list(settings)
+
+
+def _yaml(value: Any) -> str:
+    return yaml.safe_dump(value).splitlines()[0]
 
 
 def _command_lines() -> Iterator[str]:
@@ -104,3 +148,7 @@ def _full(name: str) -> str:
     found = getattr(hsi, first, None) or getattr(__import__("hsi.errors").errors, first, None)
     module = getattr(found, "__module__", "")
     return ".".join(part for part in (module, first, rest) if part)
+
+
+if __name__ == "__main__":
+    (ROOT / "configs" / "default.yaml").write_text(default_yaml(), encoding="utf-8")

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hsi.classification import COMMAND, Classification
 from hsi.core.events import Recorder, report_to, reporter_for
-from hsi.core.reading_options import LabelOptions, SceneOptions
 from hsi.errors import UsageError
 from hsi.io.dataarray import is_dataarray
-from hsi.settings import Settings, load_settings
+from hsi.settings import InputSettings, Settings, input_settings, load_settings
 from hsi.workflows.classify import Assessed, map_and_assess, write_run
 from hsi.workflows.fit import check_names
 from hsi.workflows.inputs import prepare_inputs
@@ -41,23 +39,6 @@ SETTINGS = {
 }
 
 
-class Reading(TypedDict, total=False):
-    """How to read scene and labels, as the options of the command are called."""
-
-    variable: str | None
-    georef: Path | str | None
-    mask: Path | str | None
-    drop_bands: str | None
-    drop_wavelengths: str | None
-    keep_bad_bands: bool
-    label_variable: str | None
-    background: int | None
-    label_field: str | None
-    label_layer: str | None
-    all_touched: bool
-    align: bool
-
-
 def classify(
     scene: SceneLike,
     labels: LabelsLike | None = None,
@@ -78,7 +59,7 @@ def classify(
     overwrite: bool = False,
     probabilities: bool = False,
     progress: bool | Callable[[str, int, int, str], None] | None = None,
-    **reading: Unpack[Reading],
+    **reading: Any,
 ) -> Classification:
     """Train on labelled pixels, map the whole scene and measure accuracy on the pixels left for testing.
 
@@ -116,7 +97,7 @@ def classify(
     """
     given = {name: value for name, value in locals().items() if name in SETTINGS and value is not None}
     wanted = _settings(given, settings or {}, config)
-    scene_options, label_options = _reading(dict(reading))
+    options = _input_settings(reading)
     listener, watch = reporter_for(progress), StageTimer()
     with report_to(listener):
         if out is not None:
@@ -124,10 +105,10 @@ def classify(
         wanted = resolve_settings(wanted)
         check_names(wanted)
         with watch.stage("read"):
-            opened = open_any_scene(scene, scene_options)
+            opened = open_any_scene(scene, options)
             array: Any = scene if is_dataarray(scene) else None
-            found = open_any_labels(labels, opened, label_options, array)
-            inputs = prepare_inputs(opened, found, scene_options)
+            found = open_any_labels(labels, opened, options, array)
+            inputs = prepare_inputs(opened, found, options)
         if out is not None:
             with run_folder(Path(out), overwrite) as work:
                 assessed = map_and_assess(inputs, wanted, work.files, watch, probabilities)
@@ -146,18 +127,12 @@ def _settings(given: Mapping[str, Any], others: Mapping[str, Any], config: Path 
     return load_settings(Path(config) if config is not None else None, {**others, **named})
 
 
-def _reading(reading: dict[str, Any]) -> tuple[SceneOptions, LabelOptions]:
-    known = [*Reading.__annotations__]
+def _input_settings(reading: Mapping[str, Any]) -> InputSettings:
+    known = [name for name in InputSettings.model_fields if name != "labels"]
     for name in reading:
         if name not in known:
             raise TypeError(f"classify() got an unexpected keyword argument '{name}': known: {', '.join(known)}")
-    paths = {name: Path(reading[name]) for name in ("georef", "mask") if reading.get(name) is not None}
-    reading |= paths
-    of_scene, of_labels = (
-        {field.name: reading[field.name] for field in fields(kind) if field.name in reading}
-        for kind in (SceneOptions, LabelOptions)
-    )
-    return SceneOptions(**of_scene), LabelOptions(**of_labels)
+    return input_settings(**reading)
 
 
 def _result(

@@ -16,7 +16,7 @@ from hsi.core.events import report_to, reporter_for
 from hsi.core.labels import LabelMap
 from hsi.errors import BundleError, LabelError, UsageError
 from hsi.io.dataarray import class_attributes, is_dataarray, map_like
-from hsi.settings import Settings, load_settings
+from hsi.settings import InputSettings, Settings, load_settings
 from hsi.workflows.open_any import open_any_labels, open_any_scene
 
 if TYPE_CHECKING:
@@ -116,7 +116,6 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         Raises :class:`UsageError` for parameters that make no sense, :class:`SceneError` and :class:`LabelError` for
         inputs that cannot be used, and :class:`TrainingError` where training fails; all others are ``ValueError``.
         """
-        from hsi.core.reading_options import SceneOptions
         from hsi.workflows.denoise import denoise_inputs
         from hsi.workflows.fit import check_names, fit, split_labels
         from hsi.workflows.inputs import prepare_inputs
@@ -126,8 +125,8 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         check_names(settings)
         listener = reporter_for(self.progress)
         with report_to(listener):
-            scene = open_any_scene(X, SceneOptions())
-            inputs = prepare_inputs(scene, self._labels(y, scene, X), SceneOptions())
+            scene = open_any_scene(X, InputSettings())
+            inputs = prepare_inputs(scene, self._labels(y, scene, X), InputSettings())
             inputs = denoise_inputs(inputs, settings, StageTimer())
             run = fit(inputs, settings, split_labels(inputs, settings), StageTimer())
         dtype = getattr(y, "dtype", np.dtype(np.int64))
@@ -171,10 +170,9 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
         Raises as :meth:`predict` does, and :class:`LabelError` for labels that do not fit the cube.
         """
-        from hsi.core.reading_options import SceneOptions
 
         check_is_fitted(self)
-        scene = open_any_scene(X, SceneOptions())
+        scene = open_any_scene(X, InputSettings())
         truth = self._labels(y, scene, X)
         right = np.asarray(self.predict(scene)) == truth.values
         if sample_weight is None:
@@ -238,10 +236,8 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
     def _labels(self, y: LabelsLike, scene: Scene, X: SceneLike) -> LabelMap:
         """Labels of a scene; ``background`` is for arrays, since files and label maps say what theirs is."""
-        from hsi.core.reading_options import LabelOptions
-
         told = y is None or isinstance(y, (str, Path, LabelMap))
-        options = LabelOptions(background=None if told else self.background)
+        options = InputSettings(background=None if told else self.background)
         labels = open_any_labels(y, scene, options, X if is_dataarray(X) else None)  # type: ignore[arg-type]
         if self.background in labels.table.ids:
             raise LabelError(f"background={self.background} is a class of these labels: choose another background")
@@ -257,11 +253,10 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
     def _mapped(self, X: SceneLike, probabilities: bool) -> MapArrays:
         from hsi.core.devices import resolve_device
-        from hsi.core.reading_options import SceneOptions
         from hsi.inference.predict import map_arrays
 
         check_is_fitted(self)
-        match = self._matched(open_any_scene(X, SceneOptions()))
+        match = self._matched(open_any_scene(X, InputSettings()))
         with report_to(reporter_for(self.progress)):
             return map_arrays(self.bundle_, match, device=resolve_device(self.device), probabilities=probabilities)
 

@@ -1,18 +1,25 @@
-"""Every setting of a run: checked, frozen, loaded from safe YAML, overridden from the command line."""
+"""Every setting, declared once: its type, default, help, reason and option.
+
+The options of the commands, ``--set``, ``configs/default.yaml`` and the settings page of the documentation are made
+from these declarations. A setting has a dotted name, such as ``training.lr``; YAML files are read safely.
+"""
 
 from __future__ import annotations
 
 import difflib
 import re
 import reprlib
-from collections.abc import Mapping
+import types
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
-from hsi.errors import ConfigError, UnknownNameError
+from hsi.errors import ConfigError, UnknownNameError, UsageError
 
 LARGEST_CONFIG = 1 << 20  # bytes; a configuration is a page of text
 USUAL_REDUCER = "mnf"
@@ -20,39 +27,139 @@ USUAL_WINDOW = 15  # and the largest first window that is chosen from a scene
 SECOND_WINDOW = 25  # HybridSN's own
 
 
+def setting(
+    default: Any, help: str, *, why: str = "", option: str = "", shown: str = "", metavar: str = "", **bounds: Any
+) -> Any:
+    """A field of a :class:`Section`.
+
+    ``help`` says what it does, ``why`` the reason for its default, ``option`` its name on the command line where it has
+    one, ``shown`` the default in words where None stands for something else, and ``bounds`` are pydantic's.
+    """
+    extra: dict[str, Any] = {"why": why, "option": option, "shown": shown, "metavar": metavar}
+    return Field(default=default, description=help, json_schema_extra=extra, **bounds)
+
+
 class Section(BaseModel):
-    """A frozen group of settings that refuses unknown keys."""
+    """A frozen group of settings that refuses unknown keys; ``heading`` is that of its options in a command's help."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    heading: ClassVar[str] = ""
+
+
+class InputSettings(Section):
+    """How a scene and its labels are read, in every command, in Python and in experiments."""
+
+    heading = "Input"
+
+    labels: Path | None = setting(None, "Class raster or vector file.", option="--labels", shown="with the scene")
+    label_variable: str | None = setting(None, "Array of the file that is the labels.", option="--label-variable")
+    background: int | None = setting(
+        None, "Label that means unlabelled.", option="--background", shown="0, or the file's"
+    )
+    label_field: str | None = setting(None, "Field with the class.", option="--label-field", shown="the only one")
+    label_layer: str | None = setting(None, "Layer of a GeoPackage.", option="--label-layer", shown="the only one")
+    all_touched: bool = setting(False, "Label all pixels a polygon touches, not only centres.", option="--all-touched")
+    align: bool = setting(False, "Reproject labels on another grid, nearest neighbour.", option="--align")
+    variable: str | None = setting(None, "Array of the file that is the cube.", option="--variable")
+    georef: Path | None = setting(None, "Raster to take CRS and transform from.", option="--georef")
+    mask: Path | None = setting(None, "Raster whose non-zero pixels are used.", option="--mask")
+    drop_bands: str | None = setting(
+        None, "Bands to leave out, from 1: 104-108,220.", option="--drop-bands", metavar="BANDS"
+    )
+    drop_wavelengths: str | None = setting(
+        None, "Bands to leave out, in nm: 1350-1450.", option="--drop-wavelengths", metavar="NM"
+    )
+    keep_bad_bands: bool = setting(False, "Also use bands that the file marks as bad.", option="--keep-bad-bands")
+
+    @property
+    def given(self) -> bool:
+        """Whether any of them differs from its default."""
+        return self != InputSettings()
+
+    def check_raster(self, path: Path) -> None:
+        """Raise :class:`UsageError` for a setting that only vector labels have, where ``path`` holds a raster."""
+        self._refuse(("label_field", "label_layer", "all_touched"), f"{path}: holds a raster", "vector files")
+
+    def check_vector(self, path: Path) -> None:
+        """Raise :class:`UsageError` for a setting that only raster labels have, where ``path`` holds vectors."""
+        where = f"{path}: holds polygons or points, not a raster"
+        self._refuse(("label_variable", "align"), where, "class rasters")
+
+    def check_in_memory(self) -> None:
+        """Raise :class:`UsageError` for a setting that only labels in files have."""
+        names = sorted(LABEL_INPUTS - {"labels", "background"})
+        self._refuse(names, "the labels are in memory", "labels in files")
+
+    def _refuse(self, names: Iterable[str], where: str, meant_for: str) -> None:
+        given = [name for name in names if getattr(self, name) not in (None, False)]
+        if given:
+            raise UsageError(f"{where}: leave {' and '.join(given)} out, for {meant_for} only")
+
+
+LABEL_INPUTS = {"labels", "label_variable", "background", "label_field", "label_layer", "all_touched", "align"}
+SCENE_INPUTS = {*InputSettings.model_fields} - LABEL_INPUTS
 
 
 class ReducerSettings(Section):
-    """How bands become components. ``name`` None means the model's own reducer (MNF for HybridSN), ``components`` None
-    that reducer's own number (15 for MNF, 30 for PCA)."""
+    """How bands become components."""
 
-    name: str | None = None
-    components: int | None = Field(default=None, ge=1)
-    whiten: bool = True
-    standardise: bool = False
+    heading = "Model"
+
+    name: str | None = setting(
+        None, "mnf, pca, or identity for all bands.",
+        option="--reducer", shown="mnf, or the model's",
+        why="mnf: orders by signal over noise where PCA, HybridSN's choice, takes noisy bands for signal",
+    )  # fmt: skip
+    components: int | None = setting(
+        None, "Components to reduce the bands to.",
+        option="--components", shown="mnf 15, pca 30, or the model's", ge=1,
+        why="mnf: 15, as good as 20 and 30 at half and a quarter of the work; pca: 30, as HybridSN",
+    )  # fmt: skip
+    whiten: bool = setting(
+        True, "Scale components to unit variance.", why="as HybridSN: every component counts equally"
+    )
+    standardise: bool = setting(
+        False, "pca: scale bands to unit variance first.",
+        why="bands have their own spread, so that noisy dark bands stay small",
+    )  # fmt: skip
 
 
 class SplitSettings(Section):
-    """Which labelled pixels train. None means: the rule's own default; a rule refuses what it has no use for.
+    """Which labelled pixels train, validate and test. None is the default of the rule; a rule refuses what it has no
+    use for."""
 
-    ``train`` and ``validation`` are "10%" or "50" (of each class), or "50/15" (15 of those with fewer than 100).
-    ``given`` names the file or files of the rule "given"; ``rule: given:split.tif`` is short for both. ``block`` and
-    ``buffer`` are pixels, ``minimum`` training and test pixels of each class; ``fold`` (from 1) of ``folds`` is tested.
-    """
+    heading = "Split"
 
-    rule: str = "random"
-    train: str | None = None
-    validation: str | None = None
-    given: str | None = None
-    block: int | None = Field(default=None, ge=1)
-    buffer: int | None = Field(default=None, ge=0)
-    minimum: int | None = Field(default=None, ge=1)
-    folds: int | None = Field(default=None, ge=2)
-    fold: int | None = Field(default=None, ge=1)
+    rule: str = setting(
+        "random", "random, blocks, polygons, kfold-random, kfold-blocks, kfold-polygons, given:FILE[,TEST].",
+        option="--split",
+        why="stratified; comparable with papers, and audited for leakage",
+    )  # fmt: skip
+    train: str | None = setting(
+        None, "Training pixels a class: 10%, 50, or 50/15 (15 of classes below 100).",
+        option="--train", shown="10%, or all",
+        why="10% of each class for random; for the others all pixels of their training side",
+    )  # fmt: skip
+    validation: str | None = setting(
+        None, "Validation pixels a class, to choose the epoch.", option="--val", shown="none",
+        why="nothing is chosen by validation unless asked for",
+    )  # fmt: skip
+    given: str | None = setting(None, "Files of the rule given.", why="given:FILE sets it")
+    block: int | None = setting(
+        None, "Side of blocks in pixels.", option="--block", shown="twice the window", ge=1,
+        why="twice the distance between training and test pixels: 30 for a window of 15",
+    )  # fmt: skip
+    buffer: int | None = setting(
+        None, "Pixels left out on each side of a border between training and test.", ge=0,
+        why="half the window for blocks, so that windows do not overlap; none for polygons",
+    )  # fmt: skip
+    minimum: int | None = setting(
+        None, "Training and test pixels of each class, where blocks or polygons can give them.", ge=1, why="5"
+    )
+    folds: int | None = setting(None, "Folds of a k-fold rule.", ge=2, why="5")
+    fold: int | None = setting(
+        None, "Fold of a kfold split to test, from 1.", option="--fold", ge=1, why="has to be given for a k-fold rule"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -77,17 +184,29 @@ class SplitSettings(Section):
 
 
 class ModelSettings(Section):
-    """Which model, and the side of the window it looks at (odd): None means the model's own, which for HybridSN is
-    chosen from the scene. ``second_window`` is that of a second network, whose class probabilities are averaged with
-    the first's; 0 means none, and None is none beside a ``window``, and else chosen from the scene as well. ``width``
-    multiplies the channels, and ``resolution`` the side that the window is resampled to, of a network that is a table
-    of blocks; None means 1."""
+    """Which model, and the windows that it is given."""
 
-    name: str = "hybridsn-bn"
-    window: int | None = Field(default=None, ge=1)
-    second_window: int | None = Field(default=None, ge=0)
-    width: float | None = Field(default=None, gt=0, le=4)
-    resolution: float | None = Field(default=None, gt=0, le=1)
+    heading = "Model"
+
+    name: str = setting(
+        "hybridsn-bn", "Network or baseline; 'hsi models' lists them.", option="--model",
+        why="the simplest variant that trains reliably whatever the learning rate",
+    )  # fmt: skip
+    window: int | None = setting(
+        None, "Side of the window around each pixel, odd.", option="--window", shown="by the scene", ge=1,
+        why="15, as good as 25 at half the work; 11 where fields are small or test pixels far from training pixels",
+    )  # fmt: skip
+    second_window: int | None = setting(
+        None, "Side of the window of a second network, averaged with the first by class probabilities; 0: none.",
+        ge=0,
+        why="25, whose errors are others; 0 where the window is 11 or given",
+    )  # fmt: skip
+    width: float | None = setting(
+        None, "Factor of the channels of a network of blocks, such as mobilenet-v1.", gt=0, le=4, why="1, as published"
+    )
+    resolution: float | None = setting(
+        None, "Factor of the side to which such a network resamples its window.", gt=0, le=1, why="1: not resampled"
+    )
 
     @property
     def windows(self) -> tuple[int, ...]:
@@ -115,29 +234,58 @@ Optimiser = Literal["adam", "adamw"]
 
 
 class TrainingSettings(Section):
-    """How the network learns. None means: the engine's or the schedule's own default, printed and stored by a run.
+    """How the network is trained. None is the default of the engine or the schedule, which a run prints and stores."""
 
-    ``steps`` of the optimiser are taken in whole epochs, instead of ``epochs``.
-    ``lr`` is the highest learning rate of the schedule, ``batch`` the most windows of a step, ``balance``
-    the power of the inverse class size by which classes are weighted (0: all pixels alike, 1: all classes alike), and
-    ``clip`` the largest norm of the gradient, None for no limit. ``context_dropout`` is the largest share of unlabelled
-    pixels that a step takes out of the windows; None means 1 with HybridSN where surroundings mislead, and else 0.
-    """
+    heading = "Training"
 
-    engine: Engine = "auto"
-    epochs: int | None = Field(default=None, ge=1)
-    steps: int | None = Field(default=None, ge=1)
-    batch: int | None = Field(default=None, ge=1)
-    optimiser: Optimiser = "adamw"
-    lr: float | None = Field(default=None, gt=0)
-    lr_schedule: Schedule = "one-cycle"
-    weight_decay: float = Field(default=0.01, ge=0)
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    balance: float = Field(default=0.5, ge=0, le=1)
-    clip: float | None = Field(default=1.0, gt=0)
-    augment: bool = True
-    context_dropout: float | None = Field(default=None, ge=0, le=1)
-    amp: Literal["auto", "off"] = "auto"
+    engine: Engine = setting(
+        "auto", "dense (shared trunk), patch or auto.", option="--engine",
+        why="dense where the network's trunk can be shared, some 60 times faster",
+    )  # fmt: skip
+    epochs: int | None = setting(
+        None, "Passes over the training pixels.", option="--epochs", shown="by engine", ge=1,
+        why="enough for 300 steps; patch where dense could be had: 100, as HybridSN",
+    )  # fmt: skip
+    steps: int | None = setting(
+        None, "Steps of the optimiser, in complete epochs, instead of epochs.", ge=1,
+        why="the same length for every engine and split",
+    )  # fmt: skip
+    batch: int | None = setting(
+        None, "Most windows in a step.", option="--batch", shown="by engine", ge=1,
+        why="patch: 256, as HybridSN; dense: tiles of about 200 x 200 pixels, at most 2048 windows",
+    )  # fmt: skip
+    optimiser: Optimiser = setting(
+        "adamw", "adam or adamw.", why="Adam whose weight decay does not depend on the gradient's scale"
+    )
+    lr: float | None = setting(
+        None, "Highest learning rate.", option="--lr", shown="by engine and network", gt=0,
+        why="dense: 1.5e-3, without batch norm 2e-3; patch: 1e-3, HybridSN's, and 1e-4 with the schedule step",
+    )  # fmt: skip
+    lr_schedule: Schedule = setting(
+        "one-cycle", "constant, step, cosine, one-cycle or plateau.", option="--lr-schedule",
+        why="warm-up lets networks without batch norm start; the decay to zero ends them well",
+    )  # fmt: skip
+    weight_decay: float = setting(0.01, "Weight decay.", ge=0, why="AdamW's usual value")
+    label_smoothing: float = setting(0.0, "Share of each label that is spread over all classes.", ge=0, lt=1)
+    balance: float = setting(
+        0.5, "Power of the inverse class size that weights the classes: 0 equal pixels, 1 equal classes.", ge=0, le=1,
+        why="rare classes count more, by the root of their rarity; it helped OA and AA on a generated scene",
+    )  # fmt: skip
+    clip: float | None = setting(
+        1.0, "Largest norm of the gradient; null: no limit.", gt=0,
+        why="a short training at a high rate needs a bound on single steps, above all without batch norm",
+    )  # fmt: skip
+    augment: bool = setting(
+        True, "Random flips and transpositions.", why="the eight symmetries of the square: land has no up or left"
+    )
+    context_dropout: float | None = setting(
+        None, "Largest share of unlabelled pixels that a step removes from the windows.", ge=0, le=1,
+        why="1 where the surroundings mislead, so that the network learns to classify without them; else 0",
+    )  # fmt: skip
+    amp: Literal["auto", "off"] = setting(
+        "auto", "bfloat16 in training, where the device has it.",
+        why="where device and network are faster in it; maps are always float32",
+    )  # fmt: skip
 
     @model_validator(mode="after")
     def _one_length(self) -> TrainingSettings:
@@ -147,32 +295,49 @@ class TrainingSettings(Section):
 
 
 class MappingSettings(Section):
-    """How a map is made. ``symmetries`` averages class probabilities over the eight symmetries of the square, eight
-    times the work; ``blend`` averages them over the neighbours that look alike; ``spectral`` joins the network with a
-    linear classifier of the pixel's own components. None means no for other methods than HybridSN, and with it
-    symmetries always, the others as :mod:`hsi.training.window_selection` finds.
-    ``calibrate`` fits the temperature of the probabilities on validation pixels."""
+    """How a map is made. None is yes or no by model and scene, see :mod:`hsi.training.window_selection`."""
 
-    symmetries: bool | None = None
-    blend: bool | None = None
-    spectral: Spectral | None = None
-    calibrate: bool = False
+    heading = "Mapping"
+
+    symmetries: bool | None = setting(
+        None, "Average over the square's eight symmetries.", option="--symmetries", shown="yes for HybridSN",
+        why="yes: maps of the turned scene, averaged: a better map for eight times the seconds, and no training",
+    )  # fmt: skip
+    blend: bool | None = setting(
+        None, "Average class probabilities over similar neighbours.", option="--blend", shown="by the scene",
+        why="except for small fields: similar neighbours are mostly of one class",
+    )  # fmt: skip
+    spectral: Spectral | None = setting(
+        None, "Linear classifier of the pixel's own components to average with: none, discriminant or logistic.",
+        why="uses no surroundings: a discriminant for small fields, a logistic regression for other ground",
+    )  # fmt: skip
+    calibrate: bool = setting(
+        False, "Fit the temperature of probabilities on --val pixels.", option="--calibrate",
+        why="needs validation pixels, which would be lost to training or the test",
+    )  # fmt: skip
 
 
 class DenoisingSettings(Section):
-    """What is done about noise before all else; ``method`` None means nothing.
+    """What is done about noise first. None is the default of the method."""
 
-    ``bands`` are those that are cleaned: "all", "noisiest:20", or numbers from 1 such as "104-108,220"; None means all.
-    None for the others means the method's own: ``stack`` and ``steps`` are of dncnn, ``components`` of mnf,
-    ``strength`` of tv.
-    """
+    heading = "Model"
 
-    method: str | None = None
-    bands: str | None = None
-    stack: int | None = Field(default=None, ge=1)
-    steps: int | None = Field(default=None, ge=1)
-    components: int | None = Field(default=None, ge=1)
-    strength: float | None = Field(default=None, gt=0)
+    method: str | None = setting(
+        None, "Denoise the scene first: dncnn, mnf or tv.", option="--denoise", shown="no",
+        why="a denoiser also removes signal, so it is left to users who have measured that it helps",
+    )  # fmt: skip
+    bands: str | None = setting(None, "Bands to denoise: all, noisiest:20, or 104-108,220.", why="all bands")
+    stack: int | None = setting(
+        None, "dncnn: neighbouring bands that are denoised together, odd.", ge=1,
+        why="5: neighbouring bands share their signal and not their noise",
+    )  # fmt: skip
+    steps: int | None = setting(None, "dncnn: training steps.", ge=1, why="800, two minutes on one core")
+    components: int | None = setting(
+        None, "mnf: components to reconstruct from.", ge=1, why="those with more signal than noise"
+    )
+    strength: float | None = setting(
+        None, "tv: multiple of the noise of each band.", gt=0, why="0.5: the noise estimate includes texture"
+    )
 
     @field_validator("stack")
     @classmethod
@@ -190,12 +355,21 @@ class DenoisingSettings(Section):
 
 
 class Settings(Section):
-    """Everything that decides a run's result, apart from its inputs. ``deterministic`` allows no algorithm on CUDA that
-    gives other numbers from time to time; on a CPU there is none."""
+    """Everything that decides a run's result, apart from its inputs."""
 
-    seed: int = Field(default=0, ge=0, lt=2**32)
-    device: str = "auto"
-    deterministic: bool = False
+    heading = "Training"
+
+    seed: int = setting(
+        0, "Decides split, weights and order.", option="--seed", ge=0, lt=2**32,
+        why="decides the split, the first weights, the order of steps and the augmentation",
+    )  # fmt: skip
+    device: str = setting(
+        "auto", "auto, cpu, cuda, cuda:1 or mps.", option="--device", why="CUDA, then Apple's Metal, then the CPU"
+    )
+    deterministic: bool = setting(
+        False, "On CUDA, use only algorithms that give the same numbers each time.",
+        why="on CUDA it costs speed; a CPU gives the same numbers each time anyway",
+    )  # fmt: skip
     denoising: DenoisingSettings = DenoisingSettings()
     reducer: ReducerSettings = ReducerSettings()
     split: SplitSettings = SplitSettings()
@@ -215,6 +389,98 @@ class Settings(Section):
         if self.mapping.calibrate and self.split.validation is None and not given:
             raise ValueError("--calibrate fits on validation pixels: give --val, for example --val 10%")
         return self
+
+
+class RunSettings(Section):
+    """How a run is carried out, with no effect on its result: not part of a YAML file."""
+
+    heading = "Training"
+
+    checkpoint_seconds: float = setting(30.0, "Seconds between checkpoints of the training; 0: after each step.", ge=0)
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """One setting as it is declared: its dotted ``name``, the heading of its section, and its field."""
+
+    name: str
+    heading: str
+    field: FieldInfo
+
+    @property
+    def help(self) -> str:
+        """What the setting does, in a sentence."""
+        return self.field.description or ""
+
+    def extra(self, key: str) -> str:
+        """``why``, ``option``, ``shown`` or ``metavar``; empty where it has none."""
+        extra = self.field.json_schema_extra
+        return str(extra.get(key, "")) if isinstance(extra, dict) else ""
+
+    @property
+    def default(self) -> str:
+        """The default in words; empty where it is None and nothing else is meant."""
+        value = self.field.default
+        return self.extra("shown") or ("" if value is None or value is False else str(value))
+
+    @property
+    def kind(self) -> Any:
+        """The type that a value has: ``bool``, ``int``, ``float``, ``str`` or ``Path``."""
+        return str if self.choices else _alternatives(self.field.annotation)[0]
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The words that a setting may be; empty where it may be others."""
+        return tuple(
+            word
+            for part in _alternatives(self.field.annotation)
+            if get_origin(part) is Literal
+            for word in get_args(part)
+        )
+
+
+def _alternatives(annotation: Any) -> list[Any]:
+    union = get_origin(annotation) in (Union, types.UnionType)
+    return [part for part in get_args(annotation) if part is not type(None)] if union else [annotation]
+
+
+def declarations(kind: type[Section] = Settings, prefix: str = "") -> Iterator[Declaration]:
+    """Every setting of a section and of the sections in it, in order."""
+    for name, field in kind.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            yield from declarations(field.annotation, f"{prefix}{name}.")
+        else:
+            yield Declaration(f"{prefix}{name}", kind.heading, field)
+
+
+def display_name(name: str) -> str:
+    """A setting as a message names it: ``--lr (training.lr)``, or ``training.clip`` where it has no option."""
+    option = next(entry.extra("option") for entry in declarations() if entry.name == name)
+    return f"{option} ({name})" if option else name
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """A setting's name and value from ``section.key=value``; the value is YAML, and plain text for a setting of text.
+
+    Raises :class:`UsageError` for what is no assignment and :class:`UnknownNameError` for a setting that there is not.
+    """
+    name, equals, value = text.partition("=")
+    known = {entry.name: entry for entry in (*declarations(), *declarations(RunSettings, "run."))}
+    if name not in known:
+        raise UnknownNameError("setting", name, known)
+    if not equals:
+        raise UsageError(f"{name}: give a value: {name}=VALUE")
+    if known[name].kind is str and value not in ("null", "~", ""):
+        return name, value
+    try:
+        return name, yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise UsageError(f"{name}: the value {value[:80]!r} is not YAML") from None
+
+
+def input_settings(**given: Any) -> InputSettings:
+    """Input settings by name; None is the same as nothing. Raises :class:`ConfigError` for what does not fit."""
+    return validated(InputSettings, {name: value for name, value in given.items() if value is not None})
 
 
 def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:

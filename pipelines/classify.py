@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from hsi.settings import InputSettings, RunSettings
 from hsi.workflows.classify import asked_for, classify, run_name
 from hsi.workflows.fit import check_names, repeatable
 from hsi.workflows.inputs import read_inputs
@@ -17,8 +19,7 @@ from hsi.workflows.resume import CheckpointPolicy
 from hsi.workflows.run_folder import check_free, run_folder
 
 from .cli_support.help import Command
-from .cli_support.input_options import LabelOptions, SceneOptions, label_options, scene_options
-from .cli_support.options import overrides_of, resume_options, setting_options
+from .cli_support.options import input_options, resume_option, setting_options
 from .cli_support.results import show_accuracy, show_written
 
 EPILOG = """\b
@@ -26,8 +27,6 @@ Examples:
   hsi classify data/indian_pines.mat --model hybridsn-se
   hsi classify data/indian_pines.mat --model hybridsn-cbam --train 10% \\
       --lr-schedule step --seed 3 --out runs/try3
-  hsi classify data/indian_pines.mat --model svm --train 10%
-  hsi classify cube.hdr --labels truth.tif --train 50 --val 5%
   hsi classify cube.hdr --labels truth.tif --split blocks --window 15
   hsi classify cube.hdr --labels truth.tif --split kfold-polygons --fold 1
   hsi classify cube.hdr --labels truth.tif --split given:runs/old/split.tif
@@ -36,29 +35,22 @@ Examples:
 
 @click.command("classify", cls=Command, epilog=EPILOG)
 @click.argument("scene_path", metavar="SCENE", type=click.Path(path_type=Path))
-@label_options
-@scene_options
-@click.option("--config", type=click.Path(path_type=Path), help="Settings as YAML; options given here win over it.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder of the run. [default: runs/SCENE/MODEL-SPLIT-seedN]"
-)
+@input_options
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="[default: runs/SCENE/MODEL-SPLIT-seedN]")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier run in that folder.")
-@click.option(
-    "--figures/--no-figures", default=True, help="Draw the figures. 'hsi plot' can do so later.", show_default=True
-)
-@resume_options
+@click.option("--figures/--no-figures", default=True, help="Draw the figures; 'hsi plot' can later.")
+@resume_option
 @setting_options
 def command(
     scene_path: Path,
-    label_options: LabelOptions,
-    scene_options: SceneOptions,
+    inputs: InputSettings,
     config: Path | None,
+    overrides: Mapping[str, Any],
+    run_settings: RunSettings,
     out: Path | None,
     overwrite: bool,
     figures: bool,
     resume: bool,
-    checkpoint_every: float,
-    **options: Any,
 ) -> None:
     """Train on labelled pixels of SCENE, map all of it, and report accuracy on the pixels left for testing.
 
@@ -67,22 +59,22 @@ def command(
     """
     from hsi.settings import load_settings
 
-    settings = load_settings(config, overrides_of(options))
+    settings = load_settings(config, overrides)
     out = out or Path("runs") / scene_path.stem / run_name(settings)
     check_free(out, overwrite, resume)
-    asked = asked_for(settings, scene_options, label_options)
+    asked = asked_for(settings, inputs)
     watch = StageTimer()
     with watch.stage("import"):
         settings = resolve_settings(settings)
         check_names(settings)
     detail_settings(settings)
     with watch.stage("read"):
-        inputs = read_inputs(scene_path, scene_options, label_options)
+        opened = read_inputs(scene_path, inputs)
     with (
         run_folder(out, overwrite, resume) as work,
         repeatable(settings),
     ):
-        keeping, told = CheckpointPolicy(work, checkpoint_every), ["hsi", *sys.argv[1:]]
-        report = classify(inputs, settings, keeping, watch, told, asked, figures)
+        keeping, told = CheckpointPolicy(work, run_settings.checkpoint_seconds), ["hsi", *sys.argv[1:]]
+        report = classify(opened, settings, keeping, watch, told, asked, figures)
     show_accuracy(report)
     show_written(out)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hsi.settings import InputSettings
+
 from .cli_support.completion import completes, model_names
 from .cli_support.help import Command
-from .cli_support.input_options import LabelOptions, SceneOptions, label_options, scene_options
-from .cli_support.options import overrides_of, setting_options
+from .cli_support.options import input_options, setting_options
 from .cli_support.terminal import progress, report, say, warn
 
 if TYPE_CHECKING:
@@ -56,10 +57,8 @@ Examples:
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of runs and tables. [default: runs/compare/NAME]")
 @click.option("--figures", is_flag=True, help="Draw the figures of each run, too. 'hsi plot' can do so later.")
 @click.option("--dry-run", is_flag=True, help="List the runs and which of them are finished, and stop.")
-@label_options
-@scene_options
-@click.option("--config", type=click.Path(path_type=Path), help="With a SCENE: settings as YAML; options win over it.")
-@partial(setting_options, without=("model.name", "seed"))
+@input_options
+@partial(setting_options, without=("model.name", "seed", "run."))
 def command(
     what: Path,
     models: str | None,
@@ -70,10 +69,9 @@ def command(
     out: Path | None,
     figures: bool,
     dry_run: bool,
-    label_options: LabelOptions,
-    scene_options: SceneOptions,
+    inputs: InputSettings,
     config: Path | None,
-    **options: Any,
+    overrides: Mapping[str, Any],
 ) -> None:
     """Compare rows of settings over splits and seeds in one table, with tests of which differences hold.
 
@@ -87,11 +85,10 @@ def command(
     from hsi.errors import UsageError
     from hsi.experiments.spec import choose_rows, parse_seeds
 
-    overrides = overrides_of(options)
     if what.suffix.lower() in YAML or not (models or what.exists() or what.suffix):
-        experiment, where = _from_file(what, [models, config, *overrides.values()], label_options, scene_options)
+        experiment, where = _from_file(what, [models, config, *overrides.values()], inputs)
     else:
-        experiment, where = _from_scene(what, models, config, overrides, label_options, scene_options), str(what)
+        experiment, where = _from_scene(what, models, config, overrides, inputs), str(what)
     if seeds:
         experiment = experiment.model_copy(update={"seeds": parse_seeds(seeds)})
     if only:
@@ -103,11 +100,11 @@ def command(
     compare(experiment, where, out, Execution(jobs, scheduler, figures, dry_run))
 
 
-def _from_file(path: Path, others: Sequence[Any], labels: LabelOptions, scene: SceneOptions) -> tuple[Experiment, str]:
+def _from_file(path: Path, others: Sequence[Any], inputs: InputSettings) -> tuple[Experiment, str]:
     from hsi.errors import UsageError
     from hsi.experiments.spec import find_experiment, load_experiment
 
-    if any(other is not None for other in others) or labels.given or scene != SceneOptions():
+    if any(other is not None for other in others) or inputs.given:
         raise UsageError(
             f"{path}: an experiment says itself what is run: only --seeds, --only, --jobs, --out and --dry-run go with "
             "it; write models, settings and labels into the file"
@@ -121,8 +118,7 @@ def _from_scene(
     models: str | None,
     config: Path | None,
     overrides: Mapping[str, Any],
-    labels: LabelOptions,
-    scene: SceneOptions,
+    inputs: InputSettings,
 ) -> Experiment:
     from hsi.errors import UsageError
     from hsi.settings import settings_values
@@ -137,7 +133,7 @@ def _from_scene(
     values = settings_values(config, overrides)
     if values.pop("seed", None) is not None:
         say("seeds", f"--seeds decides them; the seed in {config} is not used")
-    return scene_experiment(path, names, scene, labels, values)
+    return scene_experiment(path, names, inputs, values)
 
 
 def _listed(text: str) -> list[str]:

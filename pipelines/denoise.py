@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import click
 from hsi.preprocessing.denoisers.denoiser import DenoisingResult
 from hsi.report.html.denoising import denoising_tables
 from hsi.report.html.provenance import denoising_provenance
+from hsi.settings import LABEL_INPUTS, InputSettings
 from hsi.workflows.denoise import check_denoising, fit_denoising
 from hsi.workflows.inputs import bad_pixels, check_usable, choose_input_bands, open_input_scene, survey_bands
 from hsi.workflows.provenance import StageTimer, hash_inputs, machine, peak_memory, versions
@@ -20,7 +22,7 @@ from hsi.workflows.run_folder import check_free_file, unfinished_files
 
 from .cli_support.completion import COMPLETED
 from .cli_support.help import Command
-from .cli_support.input_options import SceneOptions, cube_options
+from .cli_support.options import input_options
 from .cli_support.terminal import progress, say, warn
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ Examples:
     "--device", shell_complete=COMPLETED["device"], help="dncnn: auto, cpu, cuda, cuda:1 or mps. [default: auto]"
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides training and the noise it is judged by.")
-@cube_options
+@partial(input_options, without={*LABEL_INPUTS, "drop_bands", "drop_wavelengths"})
 def command(
     scene_path: Path,
     out: Path,
@@ -63,7 +65,7 @@ def command(
     max_memory: str | None,
     device: str | None,
     seed: int,
-    scene_options: SceneOptions,
+    inputs: InputSettings,
     **given: Any,
 ) -> None:
     """Write SCENE with less noise: the same size, bands, wavelengths, place and kind of numbers.
@@ -81,7 +83,7 @@ def command(
     for path in (*cube_files(out), *beside):
         check_free_file(path, overwrite)
     limit = parse_memory(max_memory) if max_memory else resident_memory() + free_memory() // 2
-    job = prepare(scene_path, scene_options)
+    job = prepare(scene_path, inputs)
     rows, budget = plan_rows(job.scene, limit)
     watch = StageTimer()
     with unfinished_files(out, resume=False, overwrite=overwrite) as work:
@@ -123,7 +125,7 @@ def denoising_settings(given: dict[str, Any], device: str | None) -> DenoisingSe
     return settings
 
 
-def prepare(path: Path, options: SceneOptions) -> Job:
+def prepare(path: Path, options: InputSettings) -> Job:
     """Open the scene and look for bad bands and pixels; says what was found. Raises :class:`SceneError`."""
     scene = open_input_scene(path, options)
     height, width, count = scene.shape

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
+from hsi.settings import InputSettings
 from hsi.workflows.inputs import open_input_labels
 from hsi.workflows.outputs import REPORT, split_of_run
 from hsi.workflows.outputs import find_confidence as find_map_confidence
@@ -16,7 +17,7 @@ from hsi.workflows.run_folder import check_free_file
 
 from .cli_support.completion import Choice
 from .cli_support.help import Command
-from .cli_support.input_options import LabelOptions, label_options
+from .cli_support.options import label_options
 from .cli_support.results import show_accuracy, show_estimate
 from .cli_support.terminal import progress, say, warn
 from .reporting import write_evaluation_report
@@ -56,7 +57,7 @@ Examples:
 @click.option("--overwrite", is_flag=True, help="Replace these files in that folder.")
 def command(
     map_path: Path,
-    label_options: LabelOptions,
+    inputs: InputSettings,
     design: Design | None,
     confidence: Path | None,
     out: Path | None,
@@ -72,12 +73,12 @@ def command(
     """
     from hsi.errors import UsageError
 
-    if label_options.labels is None:
+    if inputs.labels is None:
         raise UsageError("give the reference with --labels, for example --labels reference.gpkg --label-field class")
     if out:
         for name in (*(f"accuracy.{suffix}" for suffix in ("json", "csv", "md", "tex")), FIGURE, REPORT):
             check_free_file(out / name, overwrite)
-    pair = read_both(map_path, label_options)
+    pair = read_both(map_path, inputs)
     with progress("compare"):
         report = compare(pair) | {"seen": seen_pixels(pair, map_path)}
     if report["seen"]:
@@ -126,7 +127,7 @@ class Pair:
         return confusion_matrix(self.truth[self.counted], self.found[self.counted], len(self.table))
 
 
-def read_both(map_path: Path, options: LabelOptions) -> Pair:
+def read_both(map_path: Path, options: InputSettings) -> Pair:
     """The map and the reference on its grid."""
     from hsi.core.labels import codes_of, without
     from hsi.inference.map_files import UNCLASSIFIED

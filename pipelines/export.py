@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from hsi.settings import InputSettings
 from hsi.workflows.inputs import open_input_labels, open_input_scene
 from hsi.workflows.provenance import hash_inputs
 from hsi.workflows.run_folder import check_free_file
 
 from .cli_support.help import Command
-from .cli_support.input_options import LabelOptions, SceneOptions, label_options, scene_options
+from .cli_support.options import input_options
 from .cli_support.terminal import new_table, progress, say, show, warn
 
 if TYPE_CHECKING:
@@ -51,8 +52,7 @@ Examples:
     "--int8", is_flag=True, help="onnx: 8-bit weights, a quarter of the size; --check measures what it costs."
 )
 @click.option("--check", type=click.Path(path_type=Path), help="A labelled scene to compare file and model on.")
-@label_options
-@scene_options
+@input_options
 def command(
     model_path: Path,
     form: str,
@@ -62,8 +62,7 @@ def command(
     overwrite: bool,
     int8: bool,
     check: Path | None,
-    label_options: LabelOptions,
-    scene_options: SceneOptions,
+    inputs: InputSettings,
 ) -> None:
     """Write the model in MODEL as a file that ONNX Runtime or LibTorch runs without hsi.
 
@@ -76,7 +75,7 @@ def command(
     from hsi.inference.export import ExportedNetwork, need_onnx
     from hsi.inference.model_file import load_model
 
-    check_request(form, int8, check, label_options, scene_options, out)
+    check_request(form, int8, check, inputs, out)
     check_free_file(out, overwrite)
     if form == "onnx":
         need_onnx()
@@ -89,7 +88,7 @@ def command(
     deployed = ExportedNetwork(bundle, cast("Shape", shape), cast("Values", values))
     with tempfile.TemporaryDirectory() as folder:
         files = write(deployed, bundle, cast("Format", form), out, int8, Path(folder))
-        checked = check_on(check, files, deployed, bundle, label_options, scene_options) if check else None
+        checked = check_on(check, files, deployed, bundle, inputs) if check else None
         say_written(files, deployed, bundle, form)
     if checked:
         show_check(checked)
@@ -98,9 +97,7 @@ def command(
     say("written", str(out))
 
 
-def check_request(
-    form: str, int8: bool, check: Path | None, labels: LabelOptions, scene: SceneOptions, out: Path
-) -> None:
+def check_request(form: str, int8: bool, check: Path | None, inputs: InputSettings, out: Path) -> None:
     """Raise :class:`UsageError` for options that would have no effect."""
     from hsi.errors import UsageError
     from hsi.inference.export import SUFFIXES
@@ -110,9 +107,9 @@ def check_request(
         raise UsageError("--int8 is done by ONNX Runtime: add --format onnx, or leave it out")
     if out.suffix.lower() != SUFFIXES[form]:
         raise UsageError(f"--out {out}: a file of {form} ends in {SUFFIXES[form]}")
-    if check is None and (labels.given or scene != SceneOptions()):
+    if check is None and (inputs.given):
         raise UsageError("labels and how to read a scene are for --check: name a scene there, or leave them out")
-    refuse_band_choices(scene)
+    refuse_band_choices(inputs)
 
 
 def write(
@@ -143,8 +140,7 @@ def check_on(
     files: Mapping[str, tuple[Path, Format]],
     deployed: ExportedNetwork,
     bundle: SavedModel,
-    labels: LabelOptions,
-    scene: SceneOptions,
+    inputs: InputSettings,
 ) -> Check:
     """Run model and files on the labelled pixels of a scene."""
     from hsi.inference.export import run_file
@@ -152,9 +148,9 @@ def check_on(
     from hsi.io.masks import open_mask
     from hsi.preprocessing.band_matching import match_bands
 
-    opened = open_input_scene(path, scene)
-    truth = open_input_labels(opened, labels)
-    mask = open_mask(scene.mask, opened) if scene.mask else None
+    opened = open_input_scene(path, inputs)
+    truth = open_input_labels(opened, inputs)
+    mask = open_mask(inputs.mask, opened) if inputs.mask else None
     truth = truth if mask is None else truth.masked(mask)
     match = match_bands(bundle.bands, opened)
     if set(hash_inputs(truth.source).values()) & set(bundle.trained_on.values()):

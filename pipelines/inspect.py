@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hsi.preprocessing.bands import format_ranges
+from hsi.settings import InputSettings
 from hsi.workflows.inputs import (
     bad_pixels,
     choose_input_bands,
@@ -20,7 +21,7 @@ from hsi.workflows.inputs import (
 )
 
 from .cli_support.help import Command
-from .cli_support.input_options import LabelOptions, SceneOptions, label_options, scene_options
+from .cli_support.options import input_options
 from .cli_support.terminal import say, say_wrapped, short_name, show
 
 if TYPE_CHECKING:
@@ -41,17 +42,16 @@ Examples:
 
 @click.command("inspect", cls=Command, epilog=EPILOG)
 @click.argument("file", type=click.Path(path_type=Path))
-@label_options
-@scene_options
-def command(file: Path, label_options: LabelOptions, scene_options: SceneOptions) -> None:
+@input_options
+def command(file: Path, inputs: InputSettings) -> None:
     """Say what is in FILE: shape, bands, classes, bad pixels, memory."""
-    scene = open_input_scene(file, scene_options)
-    labels, remark = find_labels(scene, label_options)
+    scene = open_input_scene(file, inputs)
+    labels, remark = find_labels(scene, inputs)
     scene, labels, known_as = recognised(scene, labels) if labels else (scene, None, None)
     say_scene(scene, known_as)
-    bands = choose_input_bands(scene, scene_options)
+    bands = choose_input_bands(scene, inputs)
     scene = bands.apply(scene)
-    survey = survey_input(scene, scene_options)
+    survey = survey_input(scene, inputs)
     say_survey(bands.without_useless(scene, survey), survey)
     if labels:
         say_labels(labels)
@@ -104,7 +104,7 @@ def say_survey(bands: BandSelection, survey: PixelSurvey) -> None:
         say("bad bands", "none")
 
 
-def find_labels(scene: Scene, options: LabelOptions) -> tuple[LabelMap | None, str]:
+def find_labels(scene: Scene, options: InputSettings) -> tuple[LabelMap | None, str]:
     """The labels, or a remark on what is in the way; that is a failure only when something was said about labels."""
     from hsi.errors import HsiError
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from hsi.settings import InputSettings, declarations
 from hsi.workflows.fit import check_names, given_files
 from hsi.workflows.inputs import open_input_labels, open_input_scene
 from hsi.workflows.provenance import hash_files, hash_inputs
 from hsi.workflows.resolve import resolve_settings
 from hsi.workflows.run_folder import hidden_folder
 
-from .cli_support.input_options import LabelOptions, SceneOptions
 from .cli_support.terminal import say
 from .jobs import Job
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from hsi.experiments.spec import Experiment, PlannedRun, SceneInput
     from hsi.settings import Settings
-
-SCENE_FIELDS, LABEL_FIELDS = tuple(SceneOptions.__annotations__), tuple(LabelOptions.__annotations__)
 
 
 @dataclass(frozen=True)
@@ -81,15 +79,14 @@ class Plan:
 def scene_experiment(
     path: Path,
     models: Sequence[str],
-    scene_options: SceneOptions,
-    label_options: LabelOptions,
+    inputs: InputSettings,
     values: Mapping[str, Any],
 ) -> Experiment:
     """The experiment that compares models on a scene with the same settings, which hold no seed."""
     from hsi.experiments.spec import Experiment
     from hsi.settings import validated
 
-    scene = {"path": path, **asdict(scene_options), **asdict(label_options)}
+    scene = {"path": path, **inputs.model_dump()}
     rows = [{"name": name, "settings": {"model": {"name": name}}} for name in models]
     wanted = {"title": path.stem, "scene": scene, "settings": values, "rows": rows}
     return validated(Experiment, wanted, "--models")
@@ -98,8 +95,8 @@ def scene_experiment(
 def reading_arguments(scene: SceneInput) -> list[str]:
     """The options of ``hsi classify`` that read a scene as it is described."""
     words = []
-    for name in (*LABEL_FIELDS, *SCENE_FIELDS):
-        value, option = getattr(scene, name), f"--{name.replace('_', '-')}"
+    for setting in declarations(InputSettings):
+        value, option = getattr(scene, setting.name), setting.extra("option")
         if value is True:
             words.append(option)
         elif value is not None and value is not False:
@@ -117,9 +114,8 @@ def make_plan(experiment: Experiment, where: str, out: Path) -> Plan:
     planned = plan_runs(experiment, where)
     settled = [_settled(run, where) for run in planned]
     scene = experiment.scene
-    options = SceneOptions(**{name: getattr(scene, name) for name in SCENE_FIELDS})
-    opened = open_input_scene(scene.path, options)
-    labels = open_input_labels(opened, LabelOptions(**{name: getattr(scene, name) for name in LABEL_FIELDS}))
+    opened = open_input_scene(scene.path, scene)
+    labels = open_input_labels(opened, scene)
     sums = hash_inputs(opened.source, labels.source, scene.georef, scene.mask)
     given = {files: hash_files(files) for files in {given_files(settings) for settings in settled}}
     runs = tuple(

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hsi.cluster.client import ClusterOptions
-from hsi.core.reading_options import SceneOptions
+from hsi.settings import InputSettings
 
 from .cli_support.completion import Choice
 from .cli_support.help import Command
-from .cli_support.input_options import scene_options
+from .cli_support.options import scene_options
 from .cli_support.results import show_areas
 from .cli_support.terminal import say
 
@@ -70,7 +70,7 @@ def command(
     model_path: Path,
     scene_path: Path,
     out: Path,
-    scene_options: SceneOptions,
+    inputs: InputSettings,
     no_report: bool,
     scheduler: str | None,
     workers: int | None,
@@ -87,7 +87,7 @@ def command(
 
     cluster = ClusterOptions(scheduler, workers, block_timeout)
     wanted = PredictOptions(report=not no_report, cluster=cluster, **options)
-    predicted = predict_scene(model_path, scene_path, out, wanted, scene_options, ["hsi", *sys.argv[1:]])
+    predicted = predict_scene(model_path, scene_path, out, wanted, inputs, ["hsi", *sys.argv[1:]])
     show_areas(predicted.record["areas"])
     show_map(predicted, out)
 

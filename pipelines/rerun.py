@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from hsi.core.reading_options import LabelOptions, SceneOptions
 from hsi.workflows.classify import classify
 from hsi.workflows.fit import check_names, given_files, repeatable
 from hsi.workflows.inputs import Inputs, read_inputs
@@ -20,14 +19,13 @@ from hsi.workflows.resume import CheckpointPolicy, differing, listed
 from hsi.workflows.run_folder import check_free, run_folder
 
 from .cli_support.help import Command
-from .cli_support.options import resume_options
+from .cli_support.options import resume_option
 from .cli_support.terminal import say, warn
 
 if TYPE_CHECKING:
     from hsi.report.records import RunRecord
-    from hsi.settings import Settings
+    from hsi.settings import InputSettings, Settings
 
-OPTIONS = {"scene": SceneOptions, "labels": LabelOptions}
 EPILOG = """\b
 Examples:
   hsi rerun runs/demo
@@ -41,7 +39,7 @@ Examples:
 @click.option("--overwrite", is_flag=True, help="Replace an earlier run in that folder.")
 @click.option("--scene", type=click.Path(path_type=Path), help="Where the scene lies now, if it has moved.")
 @click.option("--labels", type=click.Path(path_type=Path), help="Where the labels lie now, if they have moved.")
-@resume_options
+@resume_option
 def command(
     run: Path,
     out: Path | None,
@@ -49,7 +47,6 @@ def command(
     scene: Path | None,
     labels: Path | None,
     resume: bool,
-    checkpoint_every: float,
 ) -> None:
     """Run again what the run.json in the folder RUN tells, and say whether the result is the same.
 
@@ -64,12 +61,11 @@ def command(
         settings = resolve_settings(told.settings)
         check_names(settings)
     with watch.stage("read"):
-        inputs = read_inputs(
-            scene or told.scene_path, told.scene, replace(told.labels, labels=labels or told.labels.labels)
-        )
+        options = told.inputs.model_copy(update={"labels": labels or told.inputs.labels})
+        inputs = read_inputs(scene or told.scene_path, options)
     changed = changed_since(told, inputs, settings)
     with run_folder(out, overwrite, resume) as work, repeatable(settings):
-        classify(inputs, settings, CheckpointPolicy(work, checkpoint_every), watch, ["hsi", *sys.argv[1:]], told.asked)
+        classify(inputs, settings, CheckpointPolicy(work), watch, ["hsi", *sys.argv[1:]], told.asked)
     compare(run, out, changed)
 
 
@@ -79,8 +75,7 @@ class Told:
 
     settings: Settings
     scene_path: Path
-    scene: SceneOptions
-    labels: LabelOptions
+    inputs: InputSettings
     asked: Mapping[str, Any]
     record: RunRecord
 
@@ -93,38 +88,25 @@ def read_told(run: Path) -> Told:
     """
     from hsi.errors import UsageError
     from hsi.report.records import RunRecord, read_record
-    from hsi.settings import Settings, validated
+    from hsi.settings import LABEL_INPUTS, SCENE_INPUTS, InputSettings, Settings, validated
 
     path = run / "run.json"
     if not path.is_file():
         raise UsageError(f"{path}: no such file: give the folder of a run of hsi classify")
     record = read_record(path, RunRecord)
     asked = record.asked or {}
-    scene, labels = (_options(path, kind, asked.get(name)) for name, kind in OPTIONS.items())
-    settings = validated(Settings, _told_whole(path, asked.get("settings")), str(path))
-    return Told(settings, Path(record.inputs.scene), scene, labels, asked, record)
+    scene = _mapping(path, asked.get("scene"), SCENE_INPUTS)
+    labels = _mapping(path, asked.get("labels"), LABEL_INPUTS)
+    settings = validated(Settings, _mapping(path, asked.get("settings"), {*Settings.model_fields}), str(path))
+    options = validated(InputSettings, scene | labels, str(path))
+    return Told(settings, Path(record.inputs.scene), options, asked, record)
 
 
-def _options(path: Path, kind: type[Any], told: Any) -> Any:
-    """Recorded options of a kind; raises :class:`UsageError` for others and for what they cannot be."""
-    from pydantic import TypeAdapter, ValidationError
-
-    from hsi.errors import UsageError
-
-    _told_whole(path, told, {field.name for field in fields(kind)})
-    try:
-        return TypeAdapter(kind).validate_python(told)
-    except ValidationError as error:
-        wrong = error.errors()[0]
-        where = ".".join(map(str, wrong["loc"]))
-        raise UsageError(f"{path}: {where} among what was asked for: {wrong['msg']}: the file is damaged") from None
-
-
-def _told_whole(path: Path, told: Any, known: set[str] | None = None) -> Any:
+def _mapping(path: Path, told: Any, known: set[str]) -> dict[str, Any]:
     """What was asked for; raises :class:`UsageError` where it is no mapping or holds more than what is ``known``."""
     from hsi.errors import UsageError
 
-    if not isinstance(told, dict) or (known is not None and not told.keys() <= known):
+    if not isinstance(told, dict) or not told.keys() <= known:
         raise UsageError(
             f"{path}: does not tell all that was asked for, as a run from Python or of an earlier hsi: make it anew"
         )

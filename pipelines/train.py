@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from hsi.settings import InputSettings, RunSettings
 from hsi.workflows.classify import refuse_to_train
 from hsi.workflows.denoise import denoise_inputs
 from hsi.workflows.fit import FittedRun, check_names, fit, repeatable, split_labels
@@ -17,8 +19,7 @@ from hsi.workflows.resume import CheckpointPolicy
 from hsi.workflows.run_folder import check_free_file, check_unfinished, unfinished_files
 
 from .cli_support.help import Command
-from .cli_support.input_options import LabelOptions, SceneOptions, label_options, scene_options
-from .cli_support.options import overrides_of, resume_options, setting_options
+from .cli_support.options import input_options, resume_option, setting_options
 from .cli_support.terminal import say
 
 EPILOG = """\b
@@ -31,23 +32,20 @@ Examples:
 
 @click.command("train", cls=Command, epilog=EPILOG)
 @click.argument("scene_path", metavar="SCENE", type=click.Path(path_type=Path))
-@label_options
-@scene_options
-@click.option("--config", type=click.Path(path_type=Path), help="Settings as YAML; options given here win over it.")
+@input_options
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The model file to write.")
 @click.option("--overwrite", is_flag=True, help="Replace a model file of that name.")
-@resume_options
+@resume_option
 @setting_options
 def command(
     scene_path: Path,
-    label_options: LabelOptions,
-    scene_options: SceneOptions,
+    inputs: InputSettings,
     config: Path | None,
+    overrides: Mapping[str, Any],
+    run_settings: RunSettings,
     out: Path,
     overwrite: bool,
     resume: bool,
-    checkpoint_every: float,
-    **options: Any,
 ) -> None:
     """Train on the labelled pixels of SCENE and save the model, without a map.
 
@@ -56,23 +54,28 @@ def command(
     """
     from hsi.settings import load_settings
 
-    overrides = overrides_of(options)
     settings = load_settings(config, overrides)
     if not settings.split.model_fields_set & {"train", "rule"}:
-        settings = load_settings(config, overrides | {"split.rule": "all"})
+        settings = load_settings(config, {**overrides, "split.rule": "all"})
     check_free_file(out, overwrite)
     check_unfinished(out, out, resume, overwrite)
     refuse_to_train(settings)
     settings = resolve_settings(settings)
     check_names(settings)
-    inputs = read_inputs(scene_path, scene_options, label_options)
+    opened = read_inputs(scene_path, inputs)
     watch = StageTimer()
     with (
         unfinished_files(out, resume=resume, overwrite=overwrite) as work,
         repeatable(settings),
     ):
-        inputs = denoise_inputs(inputs, settings, watch, work.files)
-        run = fit(inputs, settings, split_labels(inputs, settings), watch, CheckpointPolicy(work, checkpoint_every))
+        opened = denoise_inputs(opened, settings, watch, work.files)
+        run = fit(
+            opened,
+            settings,
+            split_labels(opened, settings),
+            watch,
+            CheckpointPolicy(work, run_settings.checkpoint_seconds),
+        )
         save(work.files / out.name, run)
     last = run.fitted.history[run.fitted.epoch - 1]
     say(

@@ -175,7 +175,18 @@ def mat_run(tmp_path_factory: pytest.TempPathFactory, scenes: dict[str, Path]) -
 def tiff_run(tmp_path_factory: pytest.TempPathFactory, scenes: dict[str, Path]) -> Made:
     """A complete run of the GeoTIFF scene with validation pixels. Not to be changed."""
     out = tmp_path_factory.mktemp("tiff-run") / "run"
-    options = ("--train", "20", "--val", "10%", "--lr-schedule", "constant", "--seed", 5, "--spectral", "none")
+    options = (
+        "--train",
+        "20",
+        "--val",
+        "10%",
+        "--lr-schedule",
+        "constant",
+        "--seed",
+        5,
+        "--set",
+        "mapping.spectral=none",
+    )
     return Made(
         out, run_here("classify", scenes["tiff"], *SMALL, "--epochs", 6, *options, "--out", out, cwd=out.parent)
     )

@@ -82,7 +82,8 @@ def rewritten(words):
         more.append("--overwrite")
     if name in ("classify", "train") and not COMPARATORS & set(words):
         more += ["--no-symmetries", "--no-blend"]
-        more += [] if "--spectral" in words else ["--spectral", "discriminant"]  # an epoch of a network tells nothing
+        if "mapping.spectral=discriminant" not in words:  # one epoch of a network alone is worth nothing
+            more += ["--set", "mapping.spectral=discriminant"]
     if "--max-memory" in words:
         more += ["--max-memory", "16GB"]  # this process holds far more than a command does
     return [*words, *more]

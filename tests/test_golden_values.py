@@ -28,8 +28,8 @@ TRAIN = ("train", "scene.npy", *QUICK, "--out", "model.safetensors")
 RUNS: dict[str, tuple[tuple[object, ...], ...]] = {
     "network": ((*CLASSIFY, *QUICK),),
     "baseline": ((*CLASSIFY, "--model", "svm", "--window", "11"),),
-    "blocks": ((*CLASSIFY, "--split", "blocks", "--device", "cpu", "--steps", "6"),),
-    "denoise": ((*CLASSIFY, *QUICK, "--denoise", "mnf", "--denoise-components", "13"),),
+    "blocks": ((*CLASSIFY, "--split", "blocks", "--device", "cpu", "--set", "training.steps=6"),),
+    "denoise": ((*CLASSIFY, *QUICK, "--denoise", "mnf", "--set", "denoising.components=13"),),
     "predict": (TRAIN, ("predict", "model.safetensors", "scene.npy", "--out", "map.tif", "--device", "cpu")),
     "compare": (
         ("compare", "scene.npy", "--models", "svm,hybridsn-bn", "--seeds", "1", "--epochs", "2", "--out", "all"),

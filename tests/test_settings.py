@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from hsi.errors import ConfigError
-from hsi.settings import Settings, load_settings
+from hsi.errors import ConfigError, UsageError
+from hsi.settings import InputSettings, Settings, declarations, load_settings, parse_assignment
 
 
 def write(tmp_path, text):
@@ -90,3 +90,47 @@ def test_any_text_gives_settings_or_a_config_error(tmp_path_factory, text):
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
     with contextlib.suppress(ConfigError):
         assert isinstance(load_settings(path), Settings)
+
+
+def test_every_setting_has_help_and_a_name_of_its_own():
+    entries = [*declarations(), *declarations(InputSettings)]
+    options = [entry.extra("option") for entry in entries if entry.extra("option")]
+    assert len(set(options)) == len(options)
+    assert all(entry.help.endswith(".") for entry in entries)
+    assert all(entry.extra("why") for entry in declarations() if entry.field.default is None)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("training.clip=0.5", ("training.clip", 0.5)),
+        ("training.clip=null", ("training.clip", None)),
+        ("split.train=50", ("split.train", "50")),
+        ("split.rule=given:a.tif,b.tif", ("split.rule", "given:a.tif,b.tif")),
+        ("mapping.blend=false", ("mapping.blend", False)),
+        ("run.checkpoint_seconds=0", ("run.checkpoint_seconds", 0)),
+    ],
+)
+def test_an_assignment_is_a_name_and_a_value(text, expected):
+    assert parse_assignment(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("training.clp=1", "unknown setting 'training.clp': did you mean training.clip"),
+        ("training.clip", "give a value: training.clip=VALUE"),
+        ("training.clip=[", "is not YAML"),
+    ],
+)
+def test_what_is_no_assignment_is_refused(text, words):
+    with pytest.raises(UsageError, match=words):
+        parse_assignment(text)
+
+
+def test_settings_of_labels_in_files_are_refused_for_others(tmp_path):
+    with pytest.raises(UsageError, match="leave label_field out, for vector files only"):
+        InputSettings(label_field="crop").check_raster(tmp_path)
+    with pytest.raises(UsageError, match="leave label_variable and align out"):
+        InputSettings(label_variable="gt", align=True).check_vector(tmp_path)
+    InputSettings(background=3).check_in_memory()

@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 
 from hsi.core.files import config_dir
 from hsi.errors import ConfigError, UnknownNameError, UsageError
-from hsi.settings import Section, Settings, SplitSettings, read_yaml, validated
+from hsi.settings import InputSettings, Section, Settings, SplitSettings, read_yaml, validated
 from hsi.splits import every_fold
 from hsi.version import __version__
 
@@ -24,24 +24,11 @@ Name = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[^\x00-\x1f,
 Values = Mapping[str, Any]
 
 
-class SceneInput(Section):
+class SceneInput(InputSettings):
     """A scene, its labels and how to read both: what ``hsi classify`` takes. Paths are relative to the working folder;
     in a file, a path alone is short for a scene with nothing else said."""
 
     path: Path
-    variable: str | None = None
-    georef: Path | None = None
-    mask: Path | None = None
-    drop_bands: str | None = None
-    drop_wavelengths: str | None = None
-    keep_bad_bands: bool = False
-    labels: Path | None = None
-    label_variable: str | None = None
-    background: int | None = None
-    label_field: str | None = None
-    label_layer: str | None = None
-    all_touched: bool = False
-    align: bool = False
 
     @model_validator(mode="before")
     @classmethod

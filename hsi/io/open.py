@@ -25,10 +25,10 @@ from hsi.io.arrays import (
 )
 from hsi.io.formats._product import product_file
 from hsi.io.formats.gdal import is_remote, open_remote
-from hsi.io.label_request import LabelRequest
 from hsi.io.reader import READERS, Array, ArrayInfo, LabelContent, Reader, check_file
 from hsi.io.vector_files import KNOWN, is_vector
 from hsi.io.vector_labels import read_vector_labels
+from hsi.settings import InputSettings
 
 
 def label_names(source: Path) -> list[str]:
@@ -100,37 +100,31 @@ def open_scene(path: Path | str, variable: str | None = None) -> Scene:
 def open_labels(
     path: Path | str | None,
     like: Scene,
-    variable: str | None = None,
-    background: int | None = None,
-    *,
-    field: str | None = None,
-    layer: str | None = None,
-    all_touched: bool = False,
-    align: bool = False,
+    options: InputSettings | None = None,
 ) -> LabelMap:
     """The labels ``(H, W)`` of a scene, with class names and colours where the file has them.
 
     Without ``path`` they are looked for in the scene's own file (a 2-D array of whole numbers of the scene's size) and
     then beside it (``<stem>_gt.*``, ``<stem without _corrected>_gt.*``, ``<stem>_labels.*``). Two arrays called like
-    ``TR`` and ``TE`` that share no pixel are taken together. ``background`` is 0 unless the file names a nodata value;
-    pixels of the nodata value never have a class.
+    ``TR`` and ``TE`` that share no pixel are taken together. Of the ``options`` only those of labels are used;
+    ``background`` is 0 unless the file names a nodata value; pixels of the nodata value never have a class.
 
-    A GeoPackage, Shapefile or GeoJSON is drawn onto the scene: see :func:`read_vector_labels` for ``field``, ``layer``
-    and ``all_touched``. With ``align`` a class raster on another grid is reprojected to the scene's by nearest
-    neighbour. What a user should know of either is in the ``notes`` of the result.
+    A GeoPackage, Shapefile or GeoJSON is drawn onto the scene, see :func:`read_vector_labels`. With ``align`` a class
+    raster on another grid is reprojected to the scene's by nearest neighbour. The ``notes`` of the result say what was
+    left out.
 
     Raises :class:`LabelError` when there are none, several, or they do not fit the scene's pixels or its place on the
-    ground, :class:`SceneFileError` for a damaged file and :class:`UsageError` for a wrong ``variable``, ``field`` or
-    ``layer`` and for an option that has no meaning for these labels.
+    ground, :class:`SceneFileError` for a damaged file and :class:`UsageError` for a wrong array, field or
+    layer and for an option that has no meaning for these labels.
     """
-    request = LabelRequest(variable, background, field, layer, all_touched, align)
-    found = _find_labels(like, variable) if path is None else Path(path)
+    options = options or InputSettings()
+    found = _find_labels(like, options.label_variable) if path is None else Path(path)
     if isinstance(found, Path):
         check_file(found)
         if is_vector(found):
-            return read_vector_labels(found, like, request)
-        found = _labels_in(found, like, variable)
-    return _raster_labels(found, like, request)
+            return read_vector_labels(found, like, options)
+        found = _labels_in(found, like, options.label_variable)
+    return _raster_labels(found, like, options)
 
 
 def files_of(path: Path) -> tuple[Path, ...]:
@@ -141,17 +135,17 @@ def files_of(path: Path) -> tuple[Path, ...]:
     return reader_for(path).files(path)
 
 
-def _raster_labels(found: Found, like: Scene, request: LabelRequest) -> LabelMap:
+def _raster_labels(found: Found, like: Scene, options: InputSettings) -> LabelMap:
     path, name = found.path, found.name
-    request.for_raster(path)
+    options.check_raster(path)
     content = found.read()
     place, shape = content.georeference, (content.values.shape[0], content.values.shape[1])
-    if request.align:
+    if options.align:
         places_to_align(path, place, like)
     fits = same_grid(shape, place, like)
-    if not fits and not request.align:
+    if not fits and not options.align:
         raise _misfit(f"{path} ({name})" if name else str(path), shape, place, like)
-    values, background = _settle_background(content, request.background)
+    values, background = _settle_background(content, options.background)
     table = _class_table(content)
     labels = label_map(
         values, background=background, table=table, source=path, variable=name or None, notes=found.notes

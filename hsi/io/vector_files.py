@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from hsi.errors import LabelError, SceneFileError, UsageError
-from hsi.io.label_request import LabelRequest
 from hsi.io.reader import first_bytes, reading
+from hsi.settings import InputSettings
 
 KNOWN = "GeoPackage (.gpkg), Shapefile (.shp), GeoJSON (.geojson)"
 SQLITE, SHAPE = b"SQLite format 3\x00", b"\x00\x00\x27\x0a"
@@ -47,7 +47,7 @@ def is_vector(path: Path) -> bool:
     return path.suffix.lower() in (".gpkg", ".shp", ".geojson") or _format_of(path) is not None
 
 
-def read_layer(path: Path, request: LabelRequest) -> Layer:
+def read_layer(path: Path, options: InputSettings) -> Layer:
     """The layer and class field that are asked for, or the only ones that there are.
 
     Raises :class:`SceneFileError` for a damaged file, :class:`UsageError` for a wrong layer or field or when one has
@@ -65,9 +65,9 @@ def read_layer(path: Path, request: LabelRequest) -> Layer:
     with reading(path, title), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         _check_parts(path)
-        name = _choose_layer(path, pyogrio.list_layers(path), request.layer)
+        name = _choose_layer(path, pyogrio.list_layers(path), options.label_layer)
         fields = _fields(pyogrio.read_info(path, layer=name))
-        field, note = _choose_field(path, fields, request.field)
+        field, note = _choose_field(path, fields, options.label_field)
         frame = pyogrio.read_dataframe(path, layer=name, columns=[field], on_invalid="ignore")
     if not len(frame):
         raise LabelError(f"{path}: layer '{shown(name)}' has no features; draw some or name another file")

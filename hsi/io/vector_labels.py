@@ -14,9 +14,9 @@ from hsi.core.georeference import crs_name
 from hsi.core.labels import LARGEST_ID, ClassTable, LabelMap, default_colours, label_map
 from hsi.core.scene import Scene
 from hsi.errors import LabelError, UsageError
-from hsi.io.label_request import LabelRequest
 from hsi.io.reader import reading
 from hsi.io.vector_files import Layer, read_layer, shown
+from hsi.settings import InputSettings
 
 Mask = NDArray[np.bool_]
 AREAS = ("Polygon", "MultiPolygon")
@@ -226,38 +226,38 @@ class Canvas:
         return shapely.Polygon([(a * x + b * y + c, d * x + e * y + f) for x, y in corners])
 
 
-def read_vector_labels(path: Path, like: Scene, request: LabelRequest) -> LabelMap:
+def read_vector_labels(path: Path, like: Scene, options: InputSettings) -> LabelMap:
     """Polygons and points of a vector file as labels ``(H, W)`` of a scene, with the number of each pixel's feature.
 
     Features are numbered from 1 in the order of the file. A polygon labels the pixels whose centre it holds, with
-    ``request.all_touched`` those that it touches; a point labels its pixel. Pixels under features of different classes
+    ``options.all_touched`` those that it touches; a point labels its pixel. Pixels under features of different classes
     have no label; under several of one class they belong to the last. ``notes`` say what was left out.
 
     Raises :class:`LabelError` when the scene or the file has no CRS, for lines, fractions and other classes that are no
     ids, and when no pixel is labelled; :class:`UsageError` for a wrong layer, field or option, or without geopandas;
     :class:`SceneFileError` for a damaged file.
     """
-    request.for_vector(path)
-    canvas = _canvas(path, like, request.all_touched)
-    layer = read_layer(path, request)
-    classes = classes_of(layer, request.background)
+    options.check_vector(path)
+    canvas = _canvas(path, like, options.all_touched)
+    layer = read_layer(path, options)
+    classes = classes_of(layer, options.background)
     with reading(path, "polygons and points"):
         shapes = shapes_of(layer, canvas.crs)
     notes = [*([layer.note] if layer.note else []), *classes.notes, *shapes.notes]
     wanted = classes.known & shapes.usable
     if not wanted.any():
         raise LabelError(f"{path}: no feature has both a shape and a class: {'; '.join(notes)}")
-    _check_all_touched(layer, shapes.geometries[wanted], request)
+    _check_all_touched(layer, shapes.geometries[wanted], options)
     with reading(path, "polygons and points"):
         inside, placed = _inside(path, shapes.geometries, wanted, canvas, like)
         numbers, drawn = _draw(shapes.geometries, inside, classes, canvas)
     notes += [*placed, *drawn, *_absent(classes, numbers)]
     if not numbers.any():
         raise LabelError(f"{path}: no pixel of the scene {like.name} gets a label: {'; '.join(notes)}")
-    values = np.where(numbers > 0, np.append(0, classes.ids)[numbers], request.background or 0)
+    values = np.where(numbers > 0, np.append(0, classes.ids)[numbers], options.background or 0)
     return label_map(
         values,
-        background=request.background or 0,
+        background=options.background or 0,
         table=_class_table(classes),
         source=path,
         variable=layer.field,
@@ -280,8 +280,8 @@ def _canvas(path: Path, like: Scene, all_touched: bool) -> Canvas:
     return Canvas((like.height, like.width), place.transform, place.crs, all_touched)
 
 
-def _check_all_touched(layer: Layer, geometries: NDArray[Any], request: LabelRequest) -> None:
-    if request.all_touched and not any(geometry.geom_type in AREAS for geometry in geometries):
+def _check_all_touched(layer: Layer, geometries: NDArray[Any], options: InputSettings) -> None:
+    if options.all_touched and not any(geometry.geom_type in AREAS for geometry in geometries):
         raise UsageError(f"{layer.path}: holds points only: leave --all-touched out, which is for polygons")
 
 

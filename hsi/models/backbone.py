@@ -222,10 +222,10 @@ def _patch_bytes(blocks: Iterable[ConvBlock], rows: list[StageConfig], network: 
 
 def _check_multipliers(name: str, width: float, resolution: float) -> None:
     if not 0 < width <= 4:
-        raise UsageError(f"--width {width:g}: the channels of {name} are multiplied by a number above 0 and up to 4")
+        raise UsageError(f"model.width {width:g}: {name} multiplies its channels by a number above 0 and up to 4")
     if not 0 < resolution <= 1:
         raise UsageError(
-            f"--resolution {resolution:g}: the window of {name} is multiplied by a number above 0, up to 1"
+            f"model.resolution {resolution:g}: the window of {name} is multiplied by a number above 0, up to 1"
         )
 
 
@@ -233,7 +233,7 @@ def _check_window(name: str, rows: list[StageConfig], window: int, resolution: f
     """Raise :class:`UsageError` where the strides leave less than :data:`LEAST_SIDE` rows of a window."""
     least = next(w for w in range(1, 10_000, 2) if min(_sides(rows, round(resolution * w))) >= LEAST_SIDE)
     if window < least:
-        at = "" if resolution == 1 else f" at --resolution {resolution:g}"
+        at = "" if resolution == 1 else f" at model.resolution {resolution:g}"
         raise UsageError(f"{name} needs a window of at least {least}{at}, got {window}: raise --window")
 
 

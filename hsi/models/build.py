@@ -59,7 +59,7 @@ def check_multipliers(name: str, width: float | None, resolution: float | None) 
     given = {key: value for key, value in (("width", width), ("resolution", resolution)) if value is not None}
     if given and not MODELS[name].multipliers:
         able = ", ".join(other for other, entry in MODELS.items() if entry.multipliers)
-        raise UsageError(f"--{next(iter(given))} means nothing to {name}: leave it out, or choose one of {able}")
+        raise UsageError(f"model.{next(iter(given))} means nothing to {name}: leave it out, or choose one of {able}")
     return given
 
 

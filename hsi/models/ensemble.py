@@ -103,7 +103,7 @@ class MultiWindowEnsemble(WindowNetwork):
     def __init__(self, networks: Sequence[WindowNetwork]) -> None:
         largest = max(networks, key=lambda network: network.window)
         if len({network.margin for network in networks}) > 1 or len({network.window for network in networks}) == 1:
-            raise UsageError("networks on these windows do not differ in what they see: leave --second-window out")
+            raise UsageError("networks on these windows do not differ in what they see: leave model.second_window out")
         super().__init__(largest.components, largest.window, largest.classes)
         self.margin, self.patch_bytes = largest.margin, sum(network.patch_bytes for network in networks)
         self.networks = nn.ModuleList(networks)

@@ -25,7 +25,7 @@ def buffer_of(request: SplitRequest) -> int:
         return least
     if request.buffer < least:
         raise UsageError(
-            f"--buffer {request.buffer} lets windows of {request.window} pixels overlap: give {least} or more, "
+            f"split.buffer {request.buffer} lets windows of {request.window} pixels overlap: give {least} or more, "
             "a smaller --window, or leave it out"
         )
     return request.buffer

@@ -58,7 +58,7 @@ def minimum_of(request: SplitRequest) -> int:
         return FEW if count is None else min(FEW, count)
     if count is not None and count < request.minimum:
         raise UsageError(
-            f"--min-per-class {request.minimum} is more than the {count} training pixels per class of --train: "
+            f"split.minimum {request.minimum} is more than the {count} training pixels per class of --train: "
             "lower one or raise the other"
         )
     return request.minimum
@@ -125,5 +125,5 @@ def _hopeless(halves: Halves, kind: Kind) -> str:
         return f"{kind.rule}: all labelled pixels lie in one of the {kind.units}, but 2 or more are needed"
     return (
         f"{kind.rule}: no test pixel is left that is {kind.gap} or more pixels away from the training pixels: "
-        "try a smaller --window or --buffer, another --block or --seed"
+        "try a smaller --window or split.buffer, another --block or --seed"
     )

@@ -27,7 +27,7 @@ def _check(request: SplitRequest) -> None:
     """Raise :class:`UsageError` unless the request names one of two or more folds."""
     folds = folds_of(request)
     if folds < 2:
-        raise UsageError(f"--folds {folds}: 2 or more are needed, one to test and the others to train")
+        raise UsageError(f"split.folds {folds}: 2 or more are needed, one to test and the others to train")
     if request.fold is None:
         raise UsageError(f"there are {folds} folds, and each run tests one of them: name it with --fold 1 to {folds}")
     if not 1 <= request.fold <= folds:
@@ -89,7 +89,7 @@ def _split(
     test = labels.labelled & (folds == request.fold - 1)
     others = labels.labelled & ~test
     if not test.any():
-        raise SplitError(f"{labels.source or 'labels'}: {text}: no pixel fell to this fold: ask for fewer --folds")
+        raise SplitError(f"{labels.source or 'labels'}: {text}: no pixel fell to this fold: ask for fewer split.folds")
     side = farther_than(others, test, 2 * buffer + 1)
     drawn = sample_training(labels, side, request, units)
     used = drawn.train | drawn.validation

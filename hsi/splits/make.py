@@ -21,9 +21,9 @@ OPTIONS = {
     "validation": "--val",
     "given": "--split given:FILE",
     "block": "--block",
-    "buffer": "--buffer",
-    "minimum": "--min-per-class",
-    "folds": "--folds",
+    "buffer": "split.buffer",
+    "minimum": "split.minimum",
+    "folds": "split.folds",
     "fold": "--fold",
 }
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsi.core.events import info, progress
-from hsi.core.reading_options import LabelOptions, SceneOptions
+from hsi.settings import LABEL_INPUTS, SCENE_INPUTS, InputSettings
 from hsi.workflows.denoise import denoise_inputs
 from hsi.workflows.fit import FittedRun, check_windows, fit, given_files, split_labels
 from hsi.workflows.html import write_run_report
@@ -257,13 +257,14 @@ def write_run(
     return record
 
 
-def asked_for(settings: Settings, scene: SceneOptions, labels: LabelOptions) -> dict[str, Any]:
+def asked_for(settings: Settings, options: InputSettings) -> dict[str, Any]:
     """What a run is asked for, as plain values and before anything is settled: enough for ``hsi rerun``."""
-    plain = {
-        kind: {name: str(value) if isinstance(value, Path) else value for name, value in asdict(options).items()}
-        for kind, options in (("scene", scene), ("labels", labels))
+    asked = options.model_dump(mode="json")
+    return {
+        "settings": settings.model_dump(mode="json", exclude_unset=True),
+        "scene": {name: value for name, value in asked.items() if name in SCENE_INPUTS},
+        "labels": {name: value for name, value in asked.items() if name in LABEL_INPUTS},
     }
-    return {"settings": settings.model_dump(mode="json", exclude_unset=True), **plain}
 
 
 def run_name(settings: Settings) -> str:

@@ -79,7 +79,7 @@ def check_components(done: DenoisingResult, settings: Settings) -> None:
     if denoiser.kept_ < wanted and len(done.numbers) == len(done.before.bands):
         raise UsageError(
             f"mnf leaves {denoiser.kept_} components in the scene, and {wanted} are to be made of it: "
-            f"--denoise-components {wanted} or more, or fewer --components"
+            f"denoising.components {wanted} or more, or fewer --components"
         )
     if reducer.name == "mnf":
         warning("--denoise mnf keeps the components that --reducer mnf takes anyway and changes next to nothing")

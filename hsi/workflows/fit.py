@@ -115,11 +115,11 @@ def train(trainer: Trainer, keeper: CheckpointCallback | None, watch: StageTimer
 
 @contextmanager
 def repeatable(settings: Settings) -> Iterator[None]:
-    """Compute the same numbers every time where ``--deterministic`` asks for it."""
+    """Compute the same numbers every time where ``deterministic=true`` asks for it."""
     from hsi.core.devices import deterministic_algorithms, resolve_device
 
     if settings.deterministic and resolve_device(settings.device).type == "cpu":
-        info("repeatable", "on a CPU without --deterministic, too")
+        info("repeatable", "on a CPU without deterministic=true, too")
     with deterministic_algorithms(settings.deterministic):
         yield
 
@@ -372,6 +372,6 @@ def check_windows(settings: Settings, scene: Scene) -> None:
     from hsi.training.window_selection import SMALL_WINDOW
 
     model, size = settings.model, f"{scene.height} x {scene.width} pixels"
-    for option, window in (("window", model.window or SMALL_WINDOW), ("second-window", model.second_window or 0)):
+    for option, window in (("window", model.window or SMALL_WINDOW), ("second_window", model.second_window or 0)):
         if window > max(scene.height, scene.width):
-            raise UsageError(f"--{option} is {window}, larger than the scene of {size}: try a smaller one")
+            raise UsageError(f"model.{option} is {window}, larger than the scene of {size}: try a smaller one")

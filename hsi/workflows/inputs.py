@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hsi.core.events import info, progress, warning
-from hsi.core.reading_options import LabelOptions, SceneOptions
 from hsi.preprocessing.bands import format_ranges
+from hsi.settings import InputSettings
 
 if TYPE_CHECKING:
     from hsi.core.labels import LabelMap
@@ -43,7 +43,7 @@ class Inputs:
         return BandList(self.scene.bands, self.file_bands, self.scene.wavelengths, self.scene.fwhm)
 
 
-def open_input_scene(scene: Path | Scene, options: SceneOptions) -> Scene:
+def open_input_scene(scene: Path | Scene, options: InputSettings) -> Scene:
     """The scene (opened, where it is a path) with the place that ``--georef`` lends it."""
     from hsi.io import open_scene
     from hsi.io.geotiff import read_georeference
@@ -57,7 +57,7 @@ def open_input_scene(scene: Path | Scene, options: SceneOptions) -> Scene:
     return scene
 
 
-def choose_input_bands(scene: Scene, options: SceneOptions) -> BandSelection:
+def choose_input_bands(scene: Scene, options: InputSettings) -> BandSelection:
     """The bands that are neither dropped by the options nor marked bad in the file."""
     from hsi.preprocessing.bands import parse_bands, parse_wavelengths, select_bands
 
@@ -69,7 +69,7 @@ def choose_input_bands(scene: Scene, options: SceneOptions) -> BandSelection:
     )
 
 
-def survey_input(scene: Scene, options: SceneOptions) -> PixelSurvey:
+def survey_input(scene: Scene, options: InputSettings) -> PixelSurvey:
     """One pass over the scene's pixels, those outside ``--mask`` left out."""
     from hsi.core.scene import survey_scene
     from hsi.io.masks import open_mask
@@ -79,7 +79,7 @@ def survey_input(scene: Scene, options: SceneOptions) -> PixelSurvey:
         return survey_scene(scene, advance, mask)
 
 
-def survey_bands(scene: Scene, bands: BandSelection, options: SceneOptions) -> tuple[BandSelection, PixelSurvey]:
+def survey_bands(scene: Scene, bands: BandSelection, options: InputSettings) -> tuple[BandSelection, PixelSurvey]:
     """The bands without those that turn out to be useless, and the survey of the scene's pixels in all of them."""
     chosen = bands.apply(scene)
     survey = survey_input(chosen, options)
@@ -94,36 +94,27 @@ def check_usable(survey: PixelSurvey, where: Path | str) -> None:
         raise SceneError(f"{where}: no pixel can be used, expected numbers in every band: give another file")
 
 
-def open_input_labels(scene: Scene, options: LabelOptions) -> LabelMap:
+def open_input_labels(scene: Scene, options: InputSettings) -> LabelMap:
     """The labels of a scene as the options describe them; what their reader noted is printed as warnings."""
     from hsi.io import open_labels
 
     with progress("labels"):
-        labels = open_labels(
-            options.labels,
-            scene,
-            options.label_variable,
-            options.background,
-            field=options.label_field,
-            layer=options.label_layer,
-            all_touched=options.all_touched,
-            align=options.align,
-        )
+        labels = open_labels(options.labels, scene, options)
     for note in labels.notes:
         warning(f"labels: {note}")
     return labels
 
 
-def read_inputs(path: Path, scene_options: SceneOptions, label_options: LabelOptions) -> Inputs:
+def read_inputs(path: Path, options: InputSettings) -> Inputs:
     """Open a scene and its labels, look for bad pixels and bands, and say what was found.
 
     Raises :class:`SceneError` when no pixel can be used and :class:`LabelError` when no labelled one can.
     """
-    scene = open_input_scene(path, scene_options)
-    return prepare_inputs(scene, open_input_labels(scene, label_options), scene_options)
+    scene = open_input_scene(path, options)
+    return prepare_inputs(scene, open_input_labels(scene, options), options)
 
 
-def prepare_inputs(scene: Scene, labels: LabelMap, options: SceneOptions) -> Inputs:
+def prepare_inputs(scene: Scene, labels: LabelMap, options: InputSettings) -> Inputs:
     """Look for bad pixels and bands of an open scene, and say what was found; raises as :func:`read_inputs` does."""
     from hsi.errors import LabelError
 

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hsi.core.labels import LabelMap, label_map
-from hsi.core.reading_options import LabelOptions, SceneOptions
 from hsi.core.scene import Scene, scene_from_array
 from hsi.errors import LabelError, UsageError
 from hsi.io.dataarray import is_dataarray, labels_from_dataarray, scene_from_dataarray
+from hsi.settings import InputSettings, input_settings
 from hsi.workflows.inputs import open_input_labels, open_input_scene
 
 if TYPE_CHECKING:
@@ -39,11 +39,10 @@ def open_scene(
     :class:`UsageError` for a wrong ``variable``, for wavelengths of another number than the bands and for a
     ``variable`` of what is no file.
     """
-    options = SceneOptions(variable=variable, georef=Path(georef) if georef is not None else None)
-    return open_any_scene(scene, options, wavelengths)
+    return open_any_scene(scene, input_settings(variable=variable, georef=georef), wavelengths)
 
 
-def open_any_scene(scene: SceneLike, options: SceneOptions, wavelengths: Sequence[float] | None = None) -> Scene:
+def open_any_scene(scene: SceneLike, options: InputSettings, wavelengths: Sequence[float] | None = None) -> Scene:
     """:func:`open_scene` with all that a command can be told of a scene."""
     if isinstance(scene, (str, Path)):
         opened = open_input_scene(Path(scene), options)
@@ -83,18 +82,19 @@ def open_labels(
     missing or do not fit the scene, :class:`SceneFileError` for a damaged file and :class:`UsageError` for an option
     that has no meaning for these labels.
     """
-    options = LabelOptions(None, variable, background, field, layer, all_touched, align)
+    of_files = {"label_variable": variable, "label_field": field, "label_layer": layer}
+    options = input_settings(**of_files, background=background, all_touched=all_touched, align=align)
     return open_any_labels(labels, like, options)
 
 
 def open_any_labels(
-    labels: LabelsLike | None, scene: Scene, options: LabelOptions, like: xarray.DataArray | None = None
+    labels: LabelsLike | None, scene: Scene, options: InputSettings, like: xarray.DataArray | None = None
 ) -> LabelMap:
     """:func:`open_labels` with its options together; ``like`` is the ``DataArray`` that the scene is from."""
     if labels is None or isinstance(labels, (str, Path)):
-        return open_input_labels(scene, replace(options, labels=None if labels is None else Path(labels)))
-    if replace(options, background=None).given:
-        raise UsageError("variable, field, layer, all_touched and align are for labels in files, and these are none")
+        path = None if labels is None else Path(labels)
+        return open_input_labels(scene, options.model_copy(update={"labels": path}))
+    options.check_in_memory()
     found = _label_map(labels, options.background, like)
     if found.values.shape != (scene.height, scene.width):
         shapes = f"the labels are {found.values.shape}, the scene {scene.name} is {(scene.height, scene.width)} pixels"

@@ -21,7 +21,6 @@ from hsi.core.devices import resolve_device
 from hsi.core.events import Advance, info, progress, warning
 from hsi.core.labels import codes_of
 from hsi.core.memory import MemoryPlan, free_memory, parse_memory, resident_memory
-from hsi.core.reading_options import SceneOptions
 from hsi.core.scene import Scene
 from hsi.errors import ResumeError, UsageError
 from hsi.inference.map_files import MapOptions, MapSummary, layer_path
@@ -44,6 +43,7 @@ from hsi.report.html import (
     write_report_page,
 )
 from hsi.report.html.provenance import map_provenance
+from hsi.settings import InputSettings
 from hsi.workflows.html import look_at, spectra_notes
 from hsi.workflows.inputs import Inputs, open_input_scene
 from hsi.workflows.outputs import areas_of, files_below, layer_files, map_report_path, older_map_files
@@ -107,7 +107,7 @@ class PredictedMap:
 
 
 def predict_scene(
-    model: Path, scene: Path, out: Path, options: PredictOptions, reading: SceneOptions, command: Sequence[str]
+    model: Path, scene: Path, out: Path, options: PredictOptions, reading: InputSettings, command: Sequence[str]
 ) -> PredictedMap:
     """Map ``scene`` with the model in a file into ``out`` and the files that belong to it; see :func:`hsi.predict`."""
     wanted = MapOptions(options.reject, options.probabilities, options.novelty, options.engine)
@@ -155,7 +155,7 @@ def check_free_map(out: Path, overwrite: bool, options: MapOptions, report: Path
         check_free_file(path, overwrite)
 
 
-def refuse_band_choices(reading: SceneOptions) -> None:
+def refuse_band_choices(reading: InputSettings) -> None:
     """Raise :class:`UsageError` for options that choose bands, which the model has done."""
     for name in ("drop_bands", "drop_wavelengths", "keep_bad_bands"):
         if getattr(reading, name):
@@ -164,7 +164,7 @@ def refuse_band_choices(reading: SceneOptions) -> None:
 
 
 def open_job(
-    model: Path, scene: Path, options: PredictOptions, wanted: MapOptions, reading: SceneOptions, limit: int
+    model: Path, scene: Path, options: PredictOptions, wanted: MapOptions, reading: InputSettings, limit: int
 ) -> MapJob:
     """Load the model, open the scene, and plan a map of it within ``limit`` bytes of memory."""
     device = resolve_device(options.device)

@@ -39,16 +39,6 @@ def resolve_settings(settings: Settings) -> Settings:
     return updated(settings, reducer=reducer, model=model, training=training, mapping=mapping)
 
 
-def option_of(setting: str) -> str:
-    """What a setting of the reducer, the training or the map is called on the command line, both forms of a flag."""
-    from hsi.settings import Settings
-
-    section, name = setting.split(".")
-    field = type(getattr(Settings(), section)).model_fields[name]
-    option = section if name == "name" else name.replace("_", "-")
-    return f"--{option}/--no-{option}" if field.annotation in (bool, bool | None) else f"--{option}"
-
-
 def detail_settings(settings: Settings) -> None:
     """Tell every setting to who wants to know all; what stays open is chosen from the scene."""
     for section, values in settings.model_dump().items():
@@ -92,6 +82,7 @@ def _check_meaning(settings: Settings, baseline: type[Baseline], window: int) ->
     """Raise :class:`UsageError` for the first setting that is not the default and would be ignored."""
     from hsi.errors import UsageError
     from hsi.settings import Settings as Defaults
+    from hsi.settings import display_name
 
     if settings.device not in ("auto", "cpu"):
         raise UsageError(f"--device {settings.device} means nothing to {baseline.name}, which runs on the CPU")
@@ -102,7 +93,7 @@ def _check_meaning(settings: Settings, baseline: type[Baseline], window: int) ->
                 continue
             if getattr(given, name) != getattr(usual, name):
                 raise UsageError(
-                    f"{option_of(f'{section}.{name}')} ({section}.{name}) means nothing to {baseline.name} "
+                    f"{display_name(f'{section}.{name}')} means nothing to {baseline.name} "
                     f"({baseline.title}): leave it out, or choose a model that it is for ('hsi models' lists them)"
                 )
     baseline(settings.seed).sides(window)

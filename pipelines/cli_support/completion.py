@@ -89,18 +89,6 @@ def denoiser_names() -> list[str]:
     return list(DENOISERS)
 
 
-def choices_of(setting: str) -> list[str]:
-    """The words that a setting may be, by the settings model."""
-    from typing import get_args
-
-    from hsi.settings import Settings
-
-    section, name = setting.split(".")
-    annotation = type(getattr(Settings(), section)).model_fields[name].annotation
-    words = [word for part in (annotation, *get_args(annotation)) for word in get_args(part)]
-    return [word for word in dict.fromkeys(words) if isinstance(word, str)]
-
-
 def device_names() -> list[str]:
     """What --device takes on some machine."""
     return ["auto", "cpu", "cuda", "mps"]
@@ -112,8 +100,19 @@ COMPLETED: dict[str, Completer] = {
     "reducer.name": completes(reducer_names),
     "split.rule": completes(split_names),
     "device": completes(device_names),
-    **{
-        name: completes(lambda name=name: choices_of(name))  # type: ignore[misc]
-        for name in ("training.engine", "training.optimiser", "training.lr_schedule", "training.amp")
-    },
 }
+
+
+def complete_assignment(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of settings and an equals sign, then the words that the setting may be."""
+    from hsi.settings import RunSettings, declarations
+
+    settings = {entry.name: entry for entry in (*declarations(), *declarations(RunSettings, "run."))}
+    name, equals, word = incomplete.partition("=")
+    if not equals:
+        return [CompletionItem(f"{known}=") for known in settings if known.startswith(name)]
+    if name not in settings:
+        return []
+    words = settings[name].choices or (("true", "false") if settings[name].kind is bool else ())
+    values = COMPLETED[name](context, parameter, word) if name in COMPLETED else map(CompletionItem, words)
+    return [CompletionItem(f"{name}={value.value}") for value in values if value.value.startswith(word)]

@@ -9,25 +9,21 @@ import click
 from .verbosity import verbosity_options
 
 GENERAL = "General"
-# heading -> what its options are called, in the order of the help; the rest of a setting's name is behind the dots
+# heading -> the options of its own, in the order of the help; those of settings say their heading themselves
 HEADINGS = {
     "Options": (),
-    "Input": (
-        *("labels", "label_variable", "background", "label_field", "label_layer", "all_touched", "align"),
-        *("variable", "georef", "mask", "drop_bands", "drop_wavelengths", "keep_bad_bands", "config", "confidence"),
-    ),
-    "Denoising": ("denoising", "method", "bands", "stack", "steps", "components", "strength"),
+    "Input": ("config", "assignments", "confidence"),
     "Comparison": ("models", "seeds", "only", "jobs", "dry_run"),
-    "Split": ("split", "seed"),
-    "Model": ("model", "reducer"),
-    "Training": ("training", "device", "deterministic", "checkpoint_every"),
+    "Split": (),
+    "Model": (),
+    "Training": (),
     "Mapping": (
-        *("mapping", "max_memory", "reject", "smooth", "symmetries", "blend", "resample_bands", "engine"),
-        *("probabilities", "novelty"),
+        *("max_memory", "reject", "smooth", "symmetries", "blend", "resample_bands", "engine"),
+        *("device", "probabilities", "novelty"),
     ),
     "Workers": ("scheduler", "workers", "block_timeout"),
     "Export": ("form", "shape", "values", "int8", "check"),
-    "Output": ("resume", "out", "folder", "overwrite", "cog", "names", "kind", "as_json"),
+    "Output": ("out", "overwrite", "resume", "folder", "figures", "cog", "names", "kind", "as_json"),
     GENERAL: ("quiet", "verbose", "debug"),
 }
 
@@ -36,8 +32,8 @@ def heading_of(option: click.Parameter) -> str:
     """Under which heading an option stands."""
     if {"--help", "--version"} & {*option.opts}:
         return GENERAL
-    section = str(option.name).partition("__")[0]
-    return next((heading for heading, names in HEADINGS.items() if section in names), "Options")
+    own = next((heading for heading, names in HEADINGS.items() if option.name in names), "Options")
+    return str(getattr(option, "heading", own))
 
 
 class Command(click.Command):
@@ -46,6 +42,17 @@ class Command(click.Command):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.params += verbosity_options()
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click's; an option that is no option but a setting is answered with the way to set it."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            name = _setting_like(error.option_name)
+            if name and any(parameter.name == "assignments" for parameter in self.params):
+                hint = f"no option {error.option_name}: give --set {name}=VALUE"
+                raise click.UsageError(hint, error.ctx) from None
+            raise
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The options, a section for each heading that has some."""
@@ -58,3 +65,15 @@ class Command(click.Command):
             if records:
                 with formatter.section(heading):
                     formatter.write_dl(records)
+
+
+def _setting_like(option: str) -> str | None:
+    """The setting that an option could mean: ``training.clip`` for ``--clip``, ``denoising.bands`` for
+    ``--denoise-bands``."""
+    from hsi.settings import declarations
+
+    words = option.removeprefix("--").removeprefix("no-").replace("-", "_").replace("min_per_class", "minimum")
+    names = [entry.name for entry in declarations()]
+    if words.startswith("denoise_"):
+        return next((name for name in names if name == f"denoising.{words.removeprefix('denoise_')}"), None)
+    return next((name for name in names if name.rpartition(".")[2] == words), None)

@@ -1,146 +1,138 @@
-"""Options that are settings of a run; commands that train share them."""
+"""Options of the commands, made from the declarations in :mod:`hsi.settings`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import functools
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import click
 
-from .completion import COMPLETED
+from hsi.settings import (
+    LABEL_INPUTS,
+    SCENE_INPUTS,
+    Declaration,
+    InputSettings,
+    RunSettings,
+    declarations,
+    input_settings,
+    parse_assignment,
+    validated,
+)
 
-# option name -> (setting, what the option takes, help)
-SETTING_OPTIONS: dict[str, tuple[str, Any, str]] = {
-    "--model": ("model.name", str, "Network or baseline; 'hsi models' lists them. [default: hybridsn-bn]"),
-    "--window": ("model.window", int, "Side of the window around each pixel, odd. [default: 11 or 15, by the scene]"),
-    "--second-window": (
-        "model.second_window",
-        int,
-        "Side of the window of a second network, whose probabilities are averaged with the first's; 0 for none. "
-        "[default: 25 or 0, by the scene; 0 beside --window]",
-    ),
-    "--width": (
-        "model.width",
-        float,
-        "Multiplies the channels of mobilenet-v1 and other tables of blocks. [default: 1]",
-    ),
-    "--resolution": (
-        "model.resolution",
-        float,
-        "Multiplies the side that their windows are resampled to. [default: 1]",
-    ),
-    "--denoise": ("denoising.method", str, "Clean the scene first, by dncnn, mnf or tv. [default: as it is]"),
-    "--denoise-bands": ("denoising.bands", str, "Bands to clean: all, noisiest:20, or 104-108,220. [default: all]"),
-    "--denoise-stack": ("denoising.stack", int, "dncnn: neighbouring bands that are cleaned together. [default: 5]"),
-    "--denoise-steps": ("denoising.steps", int, "dncnn: steps of its training. [default: 800]"),
-    "--denoise-components": (
-        "denoising.components",
-        int,
-        "mnf: components to keep. [default: those with more signal than noise]",
-    ),
-    "--denoise-strength": ("denoising.strength", float, "tv: times the noise of each band. [default: 0.5]"),
-    "--reducer": ("reducer.name", str, "mnf, pca, or identity to keep all bands. [default: mnf, or the method's own]"),
-    "--components": ("reducer.components", int, "Components to keep. [default: mnf 15, pca 30, or the method's own]"),
-    "--split": (
-        "split.rule",
-        str,
-        "Which pixels train and test: random, blocks, polygons, kfold-random, kfold-blocks, kfold-polygons, "
-        "given:FILE or given:TRAIN,TEST. [default: random]",
-    ),
-    "--train": (
-        "split.train",
-        str,
-        "Training pixels of each class: 10% is a share, 50 a number, 50/15 also, but 15 of classes with fewer than "
-        "100. [default: 10% if random, else all there are]",
-    ),
-    "--val": (
-        "split.validation",
-        str,
-        "Validation pixels of each class, likewise; they choose the epoch. [default: none]",
-    ),
-    "--block": ("split.block", int, "Side of the blocks in pixels. [default: twice the window]"),
-    "--buffer": (
-        "split.buffer",
-        int,
-        "Pixels left out on each side of a border between training and test. [default: half the window for blocks, "
-        "which keeps windows apart; 0 for polygons]",
-    ),
-    "--min-per-class": (
-        "split.minimum",
-        int,
-        "Training and test pixels that blocks and polygons give each class if they can. [default: 5]",
-    ),
-    "--folds": ("split.folds", int, "Number of folds of a kfold split. [default: 5]"),
-    "--fold": ("split.fold", int, "The fold of a kfold split to test, from 1."),
-    "--seed": ("seed", int, "Decides split, weights and order. [default: 0]"),
-    "--engine": ("training.engine", str, "dense (shared trunk), patch (textbook) or auto. [default: auto]"),
-    "--epochs": ("training.epochs", int, "Passes over the training pixels. [default: by engine]"),
-    "--steps": ("training.steps", int, "Steps of the optimiser, in whole epochs, instead of --epochs."),
-    "--batch": ("training.batch", int, "Most windows in a step. [default: patch 256, dense 2048 or fewer]"),
-    "--optimiser": ("training.optimiser", str, "adam or adamw. [default: adamw]"),
-    "--lr": ("training.lr", float, "Highest learning rate. [default: by engine, network and schedule]"),
-    "--lr-schedule": ("training.lr_schedule", str, "constant, step, cosine, one-cycle, plateau. [default: one-cycle]"),
-    "--weight-decay": ("training.weight_decay", float, "Weight decay. [default: 0.01]"),
-    "--label-smoothing": ("training.label_smoothing", float, "Share of each label spread over all classes."),
-    "--balance": ("training.balance", float, "Weight of rare classes: 0 none, 1 all classes alike. [default: 0.5]"),
-    "--clip": ("training.clip", float, "Largest norm of the gradient. [default: 1]"),
-    "--context-dropout": (
-        "training.context_dropout",
-        float,
-        "Largest share of unlabelled pixels that a step takes out of windows. [default: 0 or 1, by the scene]",
-    ),
-    "--amp": ("training.amp", str, "bfloat16 in training where the device has it: auto or off. [default: auto]"),
-    "--spectral": (
-        "mapping.spectral",
-        str,
-        "Linear classifier of the pixel's own components that the network is joined with: none, discriminant or "
-        "logistic. [default: by the scene]",
-    ),
-    "--device": ("device", str, "auto, cpu, cuda, cuda:1 or mps. [default: auto]"),
-}
-FLAG_OPTIONS = {
-    "--whiten/--no-whiten": ("reducer.whiten", "Scale components to unit variance. [default: whiten]"),
-    "--standardise/--no-standardise": ("reducer.standardise", "pca: scale bands first. [default: no]"),
-    "--symmetries/--no-symmetries": (
-        "mapping.symmetries",
-        "Average the map over the eight symmetries of the square, at eight times the cost. [default: yes for HybridSN]",
-    ),
-    "--blend/--no-blend": (
-        "mapping.blend",
-        "Average class probabilities over the neighbours that look alike. [default: HybridSN, by the scene]",
-    ),
-    "--calibrate/--no-calibrate": (
-        "mapping.calibrate",
-        "Fit the temperature of probabilities on the pixels of --val. [default: no]",
-    ),
-    "--deterministic/--no-deterministic": (
-        "deterministic",
-        "On CUDA, only algorithms that give the same numbers each time: slower. [default: no; a CPU has no others]",
-    ),
-    "--augment/--no-augment": ("training.augment", "Random flips and transpositions. [default: augment]"),
-}
+from .completion import COMPLETED, complete_assignment, completes
+
+METAVARS = {int: "N", float: "X", str: "TEXT", Path: "FILE"}
+RUN = "run."  # prefix of the settings that have no effect on the result
+Function = Callable[..., Any]
 
 
-def resume_options(function: Callable[..., None]) -> Callable[..., None]:
-    """``--resume`` and ``--checkpoint-every``, for commands that train; they arrive under these names."""
-    text = "Seconds between checkpoints of the training; 0 is after each step."
-    every = click.option("--checkpoint-every", type=click.FloatRange(0), default=30.0, show_default=True, help=text)
-    text = "Go on with a run of these settings that was interrupted; if there is none, start it."
-    return click.option("--resume", is_flag=True, help=text)(every(function))
+class SettingOption(click.Option):
+    """The option of one declared setting; ``name`` is the setting's dotted name."""
+
+    def __init__(self, setting: Declaration) -> None:
+        self.heading = setting.heading
+        option, kind = setting.extra("option"), setting.kind
+        default = f" [default: {setting.default}]" if setting.default else ""
+        more: dict[str, Any] = {"type": click.Path(path_type=Path) if kind is Path else kind}
+        more["metavar"] = setting.extra("metavar") or METAVARS.get(kind)
+        names = [option]
+        if kind is bool:
+            more = {"is_flag": True}
+            if "." in setting.name and setting.field.default is not False:
+                names = [f"{option}/--no-{option.removeprefix('--')}"]
+        complete = COMPLETED.get(setting.name) or (completes(lambda: setting.choices) if setting.choices else None)
+        identifier = setting.name.replace(".", "__")
+        super().__init__(
+            [*names, identifier], default=None, help=setting.help + default, shell_complete=complete, **more
+        )
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """As click's, with both forms of a switch in one word: ``--[no-]blend``."""
+        if self.secondary_opts:
+            return f"--[no-]{self.opts[0].removeprefix('--')}", self.help or ""
+        return super().get_help_record(ctx)
 
 
-def setting_options(function: Callable[..., None], without: Collection[str] = ()) -> Callable[..., None]:
-    """Every option that is a setting, but for those of the settings in ``without``; see :func:`overrides_of`."""
-    for flag, (setting, text) in reversed(FLAG_OPTIONS.items()):
-        function = click.option(flag, setting.replace(".", "__"), default=None, help=text)(function)
-    for option, (setting, kind, text) in reversed(SETTING_OPTIONS.items()):
-        if setting in without:
-            continue
-        how: dict[str, Any] = {"type": kind, "default": None, "help": text, "shell_complete": COMPLETED.get(setting)}
-        function = click.option(option, setting.replace(".", "__"), **how)(function)
+def input_options(function: Function, without: Collection[str] = ()) -> Function:
+    """Add the options of :class:`hsi.settings.InputSettings`; they arrive together as ``inputs``."""
+    settings = [entry for entry in declarations(InputSettings) if entry.name not in without]
+
+    @functools.wraps(function)
+    def gather(**given: Any) -> Any:
+        return function(inputs=input_settings(**{entry.name: given.pop(entry.name) for entry in settings}), **given)
+
+    return _with_options(gather, map(SettingOption, settings))
+
+
+scene_options = functools.partial(input_options, without=LABEL_INPUTS)
+label_options = functools.partial(input_options, without=SCENE_INPUTS)
+
+
+def resume_option(function: Function) -> Function:
+    """Add ``--resume``, for commands that can continue interrupted work."""
+    text = "Continue interrupted work of the same settings, if any."
+    return click.option("--resume", is_flag=True, help=text)(function)
+
+
+def gathered(function: Function, choices: Iterable[Any], kind: Any, name: str) -> Function:
+    """Add options that arrive together, as a dataclass ``kind`` called ``name``."""
+
+    @functools.wraps(function)
+    def gather(**given: Any) -> Any:
+        return function(**{name: kind(**{field.name: given.pop(field.name) for field in fields(kind)})}, **given)
+
+    for choice in reversed(list(choices)):
+        gather = choice(gather)
+    return gather
+
+
+def setting_options(function: Function, without: Collection[str] = ()) -> Function:
+    """Add ``--config``, ``--set`` and the options of settings, but for those in ``without``.
+
+    They arrive as ``config``, a path or None, ``overrides``, a mapping of dotted names to values, and ``run_settings``
+    (not with ``"run."`` in ``without``).
+    Raises :class:`UsageError` for a setting that is given twice.
+    """
+    settings = [entry for entry in declarations() if entry.extra("option") and entry.name not in without]
+    settings.sort(key=lambda entry: not entry.name.startswith("model."))  # the model before its input
+
+    @functools.wraps(function)
+    def gather(assignments: tuple[str, ...], **given: Any) -> Any:
+        options = {entry.name: given.pop(entry.name.replace(".", "__")) for entry in settings}
+        overrides = {name: value for name, value in options.items() if value is not None}
+        return function(**_assigned(overrides, assignments, without), **given)
+
+    config = click.option(
+        "--config", type=click.Path(path_type=Path), metavar="FILE", help="Settings as YAML, below options."
+    )
+    assign = click.option(
+        "--set", "assignments", multiple=True, metavar="NAME=VALUE", shell_complete=complete_assignment,
+        help="Another setting, such as training.clip=0.5.",
+    )  # fmt: skip
+    return config(assign(_with_options(gather, map(SettingOption, settings))))
+
+
+def _assigned(overrides: dict[str, Any], assignments: Iterable[str], without: Collection[str]) -> dict[str, Any]:
+    from hsi.errors import UsageError
+
+    of_run: dict[str, Any] = {}
+    for name, value in map(parse_assignment, assignments):
+        if name in without or (RUN in without and name.startswith(RUN)):
+            raise UsageError(f"--set {name}: this command decides it: leave it out")
+        if name in overrides or name in of_run:
+            raise UsageError(f"{name} is given twice: leave one out")
+        (of_run if name.startswith(RUN) else overrides)[name] = value
+    if RUN in without:
+        return {"overrides": overrides}
+    values = {name.removeprefix(RUN): value for name, value in of_run.items()}
+    return {"overrides": overrides, "run_settings": validated(RunSettings, values, "--set")}
+
+
+def _with_options(function: Function, options: Iterable[click.Option]) -> Function:
+    """Add options in their order, as decorators of click do."""
+    declared: list[click.Parameter] = getattr(function, "__click_params__", [])
+    function.__click_params__ = [*declared, *reversed(list(options))]  # type: ignore[attr-defined]
     return function
-
-
-def overrides_of(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that were given as options, keyed by their dotted names."""
-    return {name.replace("__", "."): value for name, value in options.items() if value is not None}

@@ -47,7 +47,7 @@ IMPORTED = (
 )
 COMMANDS = (pipelines.classify, pipelines.predict, pipelines.train)
 SMALL = ("--device", "cpu", "--components", "13", "--window", "11", "--epochs", "30", "--no-symmetries")
-OFTEN = (*SMALL, "--checkpoint-every", "0")
+OFTEN = (*SMALL, "--set", "run.checkpoint_seconds=0")
 TIMED = {"run.json", "map.json"}  # hold times and what was resumed
 LIMIT = 120  # seconds for a command of some two
 

@@ -28,8 +28,8 @@ from hsi.workflows.run_folder import unfinished
 from tests.conftest import ROOT, SMALL
 from tests.models.model_makers import random_bundle, random_cube
 
-SETTLED = ("--spectral", "discriminant", "--context-dropout", 1, "--no-blend")
-SHORT = (*SMALL, *SETTLED, "--epochs", 5, "--no-symmetries", "--checkpoint-every", 0)
+SETTLED = ("--set", "mapping.spectral=discriminant", "--set", "training.context_dropout=1", "--no-blend")
+SHORT = (*SMALL, *SETTLED, "--epochs", 5, "--no-symmetries", "--set", "run.checkpoint_seconds=0")
 TRIALS = os.environ.get("HSI_FAULT_TRIALS", "4")
 
 pytestmark = pytest.mark.usefixtures("no_figures")
@@ -90,7 +90,7 @@ class TestInterrupts:
     ):
         at_epoch(3, lambda: signal.raise_signal(getattr(signal, name)))
         words = ("classify", scenes["mat"], *SHORT, "--out", "run")
-        stopped = run(*words, "--checkpoint-every", 1000)
+        stopped = run(*words, "--set", "run.checkpoint_seconds=1000")
         assert stopped.code == code
         told = "the work so far is kept beside run: the same command with --resume goes on from there"
         assert stopped.complaints == [f"error: interrupted: {told}"]

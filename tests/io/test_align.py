@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from rasterio.crs import CRS
 from rasterio.warp import transform as transform_points
 
+from hsi import open_labels
 from hsi.core.labels import LabelMap, default_table
 from hsi.core.scene import Georeference, Scene, scene_from_array
 from hsi.errors import HsiError, LabelError, UsageError
-from hsi.io import open_labels
 from hsi.io.geotiff import write_class_map
 from tests.io.file_makers import NORTH_UP, envi, mat, npy, small_cube, small_labels, tiff
 

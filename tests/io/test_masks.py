@@ -9,9 +9,10 @@ import pytest
 import rasterio
 import scipy.io
 
+from hsi import open_labels
 from hsi.core.scene import scene_from_array
 from hsi.errors import LabelError, SceneError, SceneFileError, SplitError, UsageError
-from hsi.io import open_labels, open_scene
+from hsi.io import open_scene
 from hsi.io.masks import open_split, split_files
 from tests.io import file_makers
 from tests.io.file_makers import NORTH_UP, small_cube

@@ -16,9 +16,10 @@ import scipy.io
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hsi import open_labels
 from hsi.core.scene import Block, Scene, scene_from_array
 from hsi.errors import HsiError, LabelError, SceneError, SceneFileError, UsageError
-from hsi.io import READERS, open_labels, open_scene
+from hsi.io import READERS, open_scene
 from tests.io.file_makers import (
     CUBE_MAKERS,
     NORTH_UP,
@@ -590,9 +591,9 @@ class TestFindingLabels:
         message = self.failure(given_path, scene)
         for words in ("train (11 x 7, uint8)", "test (11 x 7, uint8)", "--label-variable"):
             assert words in message
-        assert open_labels(given_path, scene, "train").variable == "train"
+        assert open_labels(given_path, scene, variable="train").variable == "train"
         with pytest.raises(UsageError, match="did you mean train"):
-            open_labels(given_path, scene, "trian")
+            open_labels(given_path, scene, variable="trian")
 
     def test_a_named_variable_is_looked_for_beside_the_scene_too(self, tmp_path: Path):
         path = mat(tmp_path / "x.mat", cube=small_cube(), own=small_labels())

@@ -15,10 +15,11 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from rasterio.crs import CRS
 
+from hsi import open_labels
 from hsi.core.labels import LabelMap
 from hsi.core.scene import Georeference, Scene, scene_from_array
 from hsi.errors import HsiError, LabelError, SceneFileError, UsageError
-from hsi.io import open_labels, open_scene
+from hsi.io import open_scene
 from tests.io.file_makers import NORTH_UP, envi, npy, small_cube, small_labels, tiff
 
 geopandas = pytest.importorskip("geopandas")

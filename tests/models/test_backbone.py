@@ -230,9 +230,9 @@ class TestBackbones:
         ("options", "told"),
         [
             ({"window": 7}, "vgg needs a window of at least 9, got 7"),
-            ({"window": 9, "resolution": 0.5}, "at --resolution 0.5, got 9: raise --window"),
-            ({"width": 0.0}, "--width 0: the channels of vgg"),
-            ({"resolution": 1.5}, "--resolution 1.5"),
+            ({"window": 9, "resolution": 0.5}, "at model.resolution 0.5, got 9: raise --window"),
+            ({"width": 0.0}, "model.width 0: vgg multiplies its channels"),
+            ({"resolution": 1.5}, "model.resolution 1.5"),
             ({"window": 8}, "must be odd"),
         ],
     )
@@ -241,7 +241,7 @@ class TestBackbones:
             build_model("vgg", **{"components": 15, "window": 15, "classes": 3} | options)
 
     def test_multipliers_mean_nothing_to_other_networks(self):
-        with pytest.raises(UsageError, match=r"--width means nothing to hybridsn: .*mobilenet-v1"):
+        with pytest.raises(UsageError, match=r"model.width means nothing to hybridsn: .*mobilenet-v1"):
             build_model("hybridsn", components=15, window=15, classes=3, width=0.5)
 
 

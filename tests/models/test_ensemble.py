@@ -72,7 +72,7 @@ def test_training_counts_the_pixels_that_the_mean_has_right():
 
 @pytest.mark.parametrize(("name", "windows"), [("hybridsn", (15, 15)), ("cnn1d", (5, 9))])
 def test_networks_that_see_the_same_are_not_pooled(name, windows):
-    with pytest.raises(UsageError, match="leave --second-window out"):
+    with pytest.raises(UsageError, match=r"leave model\.second_window out"):
         build_networks(name, windows=windows, components=13, classes=3)
 
 

@@ -229,16 +229,16 @@ class TestSettings:
             (("--components", 0), ("reducer.components", "greater than or equal to 1", "0")),
             (("--window", 12), ("window is 12", "must be odd", "11 or 13")),
             (("--window", 9), ("at least 11", "9")),
-            (("--window", 43), ("--window is 43", "36 x 40", "smaller")),
-            (("--window", 11, "--second-window", 43), ("--second-window is 43", "36 x 40", "smaller")),
-            (("--window", 11, "--second-window", 12), ("window is 12", "must be odd")),
-            (("--window", 11, "--second-window", 11), ("leave --second-window out",)),
-            (("--model", "svm", "--second-window", 25), ("--second-window", "means nothing to svm")),
+            (("--window", 43), ("model.window is 43", "36 x 40", "smaller")),
+            (("--window", 11, "--set", "model.second_window=43"), ("second_window is 43", "36 x 40", "smaller")),
+            (("--window", 11, "--set", "model.second_window=12"), ("window is 12", "must be odd")),
+            (("--window", 11, "--set", "model.second_window=11"), ("leave model.second_window out",)),
+            (("--model", "svm", "--set", "model.second_window=25"), ("model.second_window", "means nothing to svm")),
             (("--model", "hybridsn-es"), ("unknown model 'hybridsn-es'", "did you mean", "hybridsn-se")),
             (("--model", "resnot"), ("unknown model 'resnot'", "known: boosting, cnn1d, ")),
             (("--lr-schedule", "cosin"), ("unknown choice 'cosin'", "did you mean cosine?")),
             (("--lr-schedule", "plateau"), ("plateau", "--val")),
-            (("--optimiser", "adamm"), ("did you mean adam",)),
+            (("--set", "training.optimiser=adamm"), ("did you mean adam",)),
             (("--engine", "fast"), ("training.engine", "dense, patch")),
             (("--reducer", "pac"), ("unknown reducer 'pac'", "did you mean pca?")),
             (("--modle", "hybridsn"), ("--modle", "--model", "hsi classify --help")),
@@ -401,7 +401,7 @@ class TestUnforeseen:
 
 
 def test_an_interrupt_while_training_leaves_a_checkpoint_alone(scenes, tmp_path):
-    words = ("classify", scenes["mat"], *SMALL, "--epochs", 1_000_000, "--checkpoint-every", 0)
+    words = ("classify", scenes["mat"], *SMALL, "--epochs", 1_000_000, "--set", "run.checkpoint_seconds=0")
     with started(*words, cwd=tmp_path) as process:
         while not list(tmp_path.rglob("checkpoint.safetensors")):
             assert process.poll() is None, process.stderr.read()

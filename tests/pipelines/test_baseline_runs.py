@@ -109,11 +109,14 @@ def test_pixels_without_a_number_have_no_class(tmp_path, sample, run, no_figures
     ("options", "told"),
     [
         (("--model", "svm", "--epochs", 3), "--epochs (training.epochs) means nothing to svm"),
-        (("--model", "rf", "--no-augment"), "--augment/--no-augment (training.augment) means nothing to rf"),
+        (("--model", "rf", "--set", "training.augment=false"), "training.augment means nothing to rf"),
         (("--model", "rf", "--val", "5%", "--calibrate"), "(mapping.calibrate) means nothing to rf"),
         (("--model", "sam", "--reducer", "pca"), "--reducer (reducer.name) means nothing to sam"),
         (("--model", "position", "--components", 5), "--components (reducer.components) means nothing to position"),
-        (("--model", "svm", "--no-whiten"), "the identity reducer scales every band anyway: leave --no-whiten out"),
+        (
+            ("--model", "svm", "--set", "reducer.whiten=false"),
+            "the identity reducer scales every band anyway: leave reducer.whiten=false out",
+        ),
         (("--model", "svm", "--components", 5), "the identity reducer keeps all 24 bands"),
         (("--model", "knn", "--device", "cuda"), "--device cuda means nothing to knn, which runs on the CPU"),
         (("--model", "svm-window", "--window", 1), "svm-window averages over 3 pixels or more"),

@@ -232,7 +232,7 @@ class TestWhatARunLeaves:
 
 class TestASecondNetwork:
     def test_maps_are_of_both_and_the_audit_is_of_the_larger_window(self, scenes, quick, run, tmp_path):
-        done = quick(scenes["mat"], "--second-window", 17)
+        done = quick(scenes["mat"], "--set", "model.second_window=17")
         assert "windows 11 and 17" in done.stdout
         assert content(tmp_path / "run" / "accuracy.json")["audit"]["window"] == 17
         assert content(tmp_path / "run" / "run.json")["settings"]["model"]["second_window"] == 17
@@ -259,7 +259,7 @@ class TestASecondNetwork:
         assert line.removeprefix("window").strip().startswith(told)
 
     def test_blocks_keep_the_larger_window_apart(self, scenes, run, tmp_path):
-        options = ("--split", "blocks", "--second-window", 15, "--min-per-class", 1, "--out", "run")
+        options = ("--split", "blocks", "--set", "model.second_window=15", "--set", "split.minimum=1", "--out", "run")
         done = run("classify", scenes["mat"], *QUICK, *options)
         assert done.code == 0, done.stderr
         assert "buffer 7" in done.stdout
@@ -391,7 +391,7 @@ class TestSettings:
         config.write_text(
             "seed: 7\nmodel: {name: hybridsn-se}\ntraining: {optimiser: adam, epochs: 9}\nsplit: {train: 30}\n"
         )
-        done = quick(scenes["mat"], "--config", config, "--seed", 8, "--no-augment")
+        done = quick(scenes["mat"], "--config", config, "--seed", 8, "--set", "training.augment=false")
         record = content(tmp_path / "run" / "run.json")
         settings = record["settings"]
         assert settings["seed"] == 8

@@ -304,7 +304,7 @@ def test_settings_of_networks_are_for_networks_where_comparators_stand_beside(co
 
 
 def test_an_open_fold_is_a_run_for_each(compare, scenes):
-    options = ("--window", 11, "--split", "kfold-random", "--folds", 2, "--seeds", 1)
+    options = ("--window", 11, "--split", "kfold-random", "--set", "split.folds=2", "--seeds", 1)
     done = compare(scenes["mat"], "--models", "position,gml", *options)
     assert done.code == 0, done.stderr
     runs = [f"{model}-kfold-random-seed0-fold{fold}" for model in ("position", "gml") for fold in (1, 2)]

@@ -136,9 +136,9 @@ class TestClassify:
 
 def test_train_keeps_the_denoiser_and_what_cannot_use_it_is_refused(sample, scenes, run, tmp_path):
     command = ("train", scenes["envi"], *QUICK, "--reducer", "pca", "--denoise", "mnf", "--out", "m.safetensors")
-    done = run(*command, "--denoise-components", 9)
-    assert done.code == 2 and "--denoise-components 13 or more" in done.stderr
-    done = run(*command, "--denoise-components", 13)
+    done = run(*command, "--set", "denoising.components=9")
+    assert done.code == 2 and "denoising.components 13 or more" in done.stderr
+    done = run(*command, "--set", "denoising.components=13")
     assert done.code == 0, done.stderr
     assert load_model(tmp_path / "m.safetensors").denoiser.name == "mnf"
     done = run("export", "m.safetensors", "--format", "torchscript", "--out", "m.pt")
@@ -157,7 +157,7 @@ def test_mnf_twice_is_warned_of(labelled):
 
 
 def test_a_baseline_sees_the_denoised_scene(no_figures, scenes, run, tmp_path):
-    for name, more in (("plain", ()), ("clean", ("--denoise", "mnf", "--denoise-components", 3))):
+    for name, more in (("plain", ()), ("clean", ("--denoise", "mnf", "--set", "denoising.components=3"))):
         done = run("classify", scenes["tiff"], "--model", "knn", *more, "--out", name)
         assert done.code == 0, done.stderr
     maps = [rasterio.open(tmp_path / name / "map.tif").read() for name in ("plain", "clean")]
@@ -176,7 +176,7 @@ def test_from_python(sample, tmp_path, no_figures):
 
 
 def test_a_setting_without_its_method_is_refused(scenes, run):
-    done = run("classify", scenes["tiff"], "--denoise-steps", 5)
+    done = run("classify", scenes["tiff"], "--set", "denoising.steps=5")
     assert done.code == 2 and "without a method" in done.stderr
-    done = run("classify", scenes["tiff"], "--denoise", "tv", "--denoise-stack", 5)
+    done = run("classify", scenes["tiff"], "--denoise", "tv", "--set", "denoising.stack=5")
     assert done.code == 2 and "stack has no effect on tv" in done.stderr

@@ -128,9 +128,18 @@ def test_how_far_models_confidence_and_accuracy_differ(mat_run, tiff_run):
 def test_deterministic_is_harmless_on_a_cpu_and_said(run, scenes, no_figures, tmp_path):
     import torch
 
-    for name, more in (("a", ()), ("b", ("--deterministic",))):
+    for name, more in (
+        ("a", ()),
+        (
+            "b",
+            (
+                "--set",
+                "deterministic=true",
+            ),
+        ),
+    ):
         done = run("classify", scenes["mat"], *QUICK, "--no-symmetries", *more, "--out", name)
         assert done.code == 0, done.stderr
-    assert "repeatable  on a CPU without --deterministic, too" in done.stdout
+    assert "repeatable  on a CPU without deterministic=true, too" in done.stdout
     assert not torch.are_deterministic_algorithms_enabled()
     assert all(agreement.same for agreement in compare_runs(tmp_path / "a", tmp_path / "b"))

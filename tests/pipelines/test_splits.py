@@ -85,7 +85,7 @@ def test_a_mat_of_training_and_test_labels_needs_nothing_else(classify, wide, tm
 
 
 def test_a_fold_is_a_run(classify, wide, tmp_path):
-    done = classify(wide[0], "--split", "kfold-polygons", "--folds", 3, "--fold", 2)
+    done = classify(wide[0], "--split", "kfold-polygons", "--set", "split.folds=3", "--fold", 2)
     assert "kfold-polygons (connected fields), fold 2 of 3, seed 0" in done.stdout
     assert (tmp_path / "runs" / "wide" / "hybridsn-bn-kfold-polygons-fold2-seed0" / "map.tif").exists()
 
@@ -101,12 +101,16 @@ def test_train_takes_a_split_too(run, wide, tmp_path):
     ("options", "code", "says"),
     [
         (("--split", "block"), 2, "unknown split 'block': did you mean blocks"),
-        (("--buffer", 9), 2, "the split 'random' has no use for --buffer: leave --buffer out, it is for blocks, kfold"),
+        (
+            ("--set", "split.buffer=9"),
+            2,
+            "the split 'random' has no use for split.buffer: leave split.buffer out, it is for blocks, kfold",
+        ),
         (("--split", "polygons", "--block", 9), 2, "has no use for --block"),
         (("--split", "blocks", "--fold", 1), 2, "has no use for --fold"),
         (("--split", "kfold-random"), 2, "name it with --fold 1 to 5"),
         (("--split", "kfold-random", "--fold", 6), 2, "--fold 6 is not one of the 5 folds"),
-        (("--split", "blocks", "--buffer", 4), 2, "lets windows of 11 pixels overlap: give 5 or more"),
+        (("--split", "blocks", "--set", "split.buffer=4"), 2, "lets windows of 11 pixels overlap: give 5 or more"),
         (("--split", "given"), 2, "given:split.tif"),
         (("--split", "given:none.tif"), 1, "none.tif: no such file"),
         (("--split", "given:a.npy,b.npy,c.npy"), 2, "a training and a test raster with a comma between"),

@@ -42,7 +42,7 @@ class MNF(LinearReducer):
     def check(self, bands: int) -> None:
         """Raise :class:`UsageError` for more components than bands and for ``standardise``."""
         if self.settings.standardise:
-            raise UsageError("--standardise has no effect on the mnf reducer: leave it out, or add --reducer pca")
+            raise UsageError("reducer.standardise has no effect on mnf: leave it out, or add --reducer pca")
         refuse_too_many(self.wanted, bands)
 
     def summarise(self, cube: Pixels, valid: NDArray[np.bool_]) -> Summary:

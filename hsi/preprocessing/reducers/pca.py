@@ -85,8 +85,8 @@ class Identity(Reducer):
                 f"the identity reducer keeps all {bands} bands: leave --components out, or use --reducer pca"
             )
         for option, given in {
-            "--standardise": self.settings.standardise,
-            "--no-whiten": not self.settings.whiten,
+            "reducer.standardise=true": self.settings.standardise,
+            "reducer.whiten=false": not self.settings.whiten,
         }.items():
             if given:
                 raise UsageError(f"the identity reducer scales every band anyway: leave {option} out")

@@ -15,10 +15,11 @@ import rasterio
 import rasterio.shutil
 import scipy.io
 
+from hsi import open_labels
 from hsi.core.memory import resident_memory
 from hsi.core.scene import scene_from_array
 from hsi.errors import HsiError, SceneError, SceneFileError
-from hsi.io import open_labels, open_scene
+from hsi.io import open_scene
 from hsi.io.formats._hdf5 import HEAP
 from tests.io import product_makers
 from tests.io.file_makers import NORTH_UP, edit, envi, mat, npz, small_cube, small_labels, tiff
@@ -265,6 +266,7 @@ sys.addaudithook(lambda event, arguments: seen.append(arguments) if event == "pi
 from hsi.errors import HsiError
 from hsi.inference.model_file import load_model
 from hsi.training.checkpoint import load_checkpoint
+from hsi import open_labels
 from hsi.io import open_scene
 for path in sorted(Path(sys.argv[1]).iterdir()):
     for read in (open_scene, load_model, load_checkpoint):

@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from hsi import open_labels
 from hsi.core.scene import Block, Scene, survey_scene
 from hsi.errors import HsiError, LabelError, SceneError, SceneFileError, UsageError
-from hsi.io import READERS, open_labels, open_scene
+from hsi.io import READERS, open_scene
 from tests.io.file_makers import edit, envi, mat73, npy, small_cube, small_labels, tiff
 from tests.io.product_makers import (
     PLACE,
