@@ -20,8 +20,8 @@ from report import write_results
 import hsi
 from hsi.core.scene import Scene, scene_from_array
 from hsi.io import open_labels, open_scene
-from hsi.preprocessing.denoisers import NoiseLevels, add_noise, denoised_scene
-from hsi.preprocessing.denoisers.quality import compare
+from hsi.preprocessing.denoisers import NoiseLevels, add_noise, denoise_scene
+from hsi.preprocessing.denoisers.quality import measure_quality
 from hsi.settings import DenoisingSettings
 from hsi.workflows.denoise import fit_denoising
 from hsi.workflows.provenance import machine, versions
@@ -66,7 +66,7 @@ def cleaned_scene(noisy: Scene, method: str | None, steps: int) -> Scene:
     settings = DenoisingSettings(method=method, **own)
     valid = np.ones((noisy.height, noisy.width), bool)
     done = fit_denoising(noisy, valid, settings, 0, "cpu")
-    return scene_from_array(denoised_scene(noisy, done.denoiser).read(), noisy.name)
+    return scene_from_array(denoise_scene(noisy, done.denoiser).read(), noisy.name)
 
 
 def accuracy(scene: Scene, labels: Any, model: str, seed: int, epochs: int) -> float:
@@ -127,7 +127,7 @@ def main(scene_path: Path, steps: int, epochs: int, seeds: int, models: str, out
             started = time.perf_counter()
             cleaned = cleaned_scene(noisy, method, steps)
             took = time.perf_counter() - started
-            quality = vars(compare(truth[:, :, added], cleaned.read()[:, :, added], everywhere))
+            quality = vars(measure_quality(truth[:, :, added], cleaned.read()[:, :, added], everywhere))
             quality = quality if np.isfinite(quality["psnr"]) else dict.fromkeys(quality)  # nothing was changed
             oa = {model: [accuracy(cleaned, labels, model, seed, epochs) for seed in range(seeds)]
                   for model in record["models"]}  # fmt: skip

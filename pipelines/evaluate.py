@@ -233,14 +233,14 @@ def seen_in_words(pair: Pair, seen: int) -> str:
 def estimate(pair: Pair, design: Design, seen: int) -> dict[str, Any]:
     """Accuracy and areas of the whole map from a random sample of it; doubts that it is one are warned of."""
     from hsi.accuracy.area_estimation import estimate_map
-    from hsi.accuracy.sample_checks import ReferencePixels, sampling_doubts
+    from hsi.accuracy.sample_checks import ReferencePixels, check_sampling
     from hsi.core.georeference import pixel_hectares
 
     classes = len(pair.table)
     strata = np.where(pair.mapped.labelled, np.where(pair.found < 0, classes, pair.found), -1)
     pixels = ReferencePixels(strata, pair.counted, (*pair.table.names, "unclassified"), pair.reference.polygons)
     found = estimate_map(pair.confusion().square, pixels.in_map, pair.table, design)
-    doubts = sampling_doubts(pixels, design)
+    doubts = check_sampling(pixels, design)
     for doubt in doubts:
         warn(f"--design {design}: {doubt}")
     if seen:

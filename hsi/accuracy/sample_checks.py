@@ -35,7 +35,7 @@ class ReferencePixels:
         return np.bincount(self.classes[self.sampled], minlength=len(self.names))
 
 
-def sampling_doubts(pixels: ReferencePixels, design: str) -> list[str]:
+def check_sampling(pixels: ReferencePixels, design: str) -> list[str]:
     """Why these pixels hardly are a random sample of the map of that design, a line for each reason.
 
     Nothing can show that a sample is random; where and how its pixels lie can show that it is not.

@@ -42,7 +42,9 @@ def fit_baseline(
     baseline.fit(Samples(values, sides, codes[train], rows, columns, shape), progress)
 
 
-def map_with(baseline: Baseline, scene: Scene, reducer: Reducer | None, valid: Mask, progress: Advance) -> Predicted:
+def predict_scene(
+    baseline: Baseline, scene: Scene, reducer: Reducer | None, valid: Mask, progress: Advance
+) -> Predicted:
     """Name every valid pixel of the scene: arrays ``(H, W)``, -1 and NaN where a pixel is not valid.
 
     ``reducer`` and ``valid`` as in :func:`fit_baseline`. A few rows are read and named at a time.

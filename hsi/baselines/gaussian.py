@@ -13,10 +13,10 @@ from hsi.baselines.tuned import Grid, TunedEstimator
 
 @BASELINES.register("gml")
 class GaussianLikelihood(TunedEstimator):
-    """The class under whose normal distribution the pixel's components are likeliest, all classes alike a priori.
+    """The class with the highest Gaussian likelihood, with equal priors.
 
-    A class with no more pixels than components has no covariance that could be inverted, so each is joined with the one
-    within all classes (Friedman 1989, doi:10.1080/01621459.1989.10478752): see :class:`JoinedGaussians`. How much is
+    The covariance of a class with no more pixels than components is singular, so each covariance is shrunk towards the
+    pooled one (Friedman 1989, doi:10.1080/01621459.1989.10478752), see :class:`RegularizedGaussians`. The shrinkage is
     chosen by cross-validation.
     """
 
@@ -33,14 +33,14 @@ class GaussianLikelihood(TunedEstimator):
 
     def build(self, **chosen: Any) -> Any:
         """Regularised statistics for the classifier of spectral."""
-        return JoinedGaussians(**chosen)
+        return RegularizedGaussians(**chosen)
 
     def describe(self) -> str:
         """The shrinkage, and what it means for a class of few pixels."""
         return f"{super().describe()}; a class of few pixels takes its covariance from all classes together"
 
 
-class JoinedGaussians:
+class RegularizedGaussians:
     """Normal distributions whose covariances are joined with the one within all classes.
 
     A class of n pixels and covariance S has ``((1 - a) n S + a N P) / ((1 - a) n + a N)``, with the shrinkage ``a``, N

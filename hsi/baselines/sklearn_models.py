@@ -12,7 +12,7 @@ NEIGHBOURS = (9, 7, 5, 3, 1)
 
 
 @BASELINES.register("knn")
-class Neighbours(TunedEstimator):
+class NearestNeighbours(TunedEstimator):
     """The class of most of the nearest training spectra (Cover and Hart 1967, doi:10.1109/TIT.1967.1053964).
 
     Their number is chosen by cross-validation. It gives no probability: the votes of so few are none.

@@ -26,14 +26,14 @@ class SpectralAngles(TunedEstimator):
 
     def build(self, **chosen: Any) -> Any:
         """Class means and angles to them."""
-        return MeanAngles()
+        return SpectralAngleClassifier()
 
     def describe(self) -> str:
         """What it compares."""
         return "angles to the mean spectra of classes"
 
 
-class MeanAngles:
+class SpectralAngleClassifier:
     """The nearest of the class means by spectral angle."""
 
     classes_: Codes

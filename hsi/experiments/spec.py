@@ -15,7 +15,7 @@ from pydantic import Field, field_validator, model_validator
 from hsi.core.files import config_dir
 from hsi.errors import ConfigError, UnknownNameError, UsageError
 from hsi.settings import InputSettings, Section, Settings, SplitSettings, read_yaml, validated
-from hsi.splits import every_fold
+from hsi.splits import expand_folds
 from hsi.version import __version__
 
 LARGEST_SEED = 2**32 - 1
@@ -218,7 +218,7 @@ def _folds(values: Values, shared: Values, place: str, where: str) -> list[tuple
     """The values and settings of a row and split, once for each fold to run."""
     try:
         settings = validated(Settings, values)
-        folds = every_fold(settings)
+        folds = expand_folds(settings)
     except UsageError as error:
         raise ConfigError(f"{_blamed(error, shared, place, where)}: {error}") from None
     return [(merged(values, {"split": {"fold": one.split.fold}} if len(folds) > 1 else {}), one) for one in folds]

@@ -19,7 +19,7 @@ from hsi.errors import BundleError, UsageError
 from hsi.inference.novelty import NoveltyDetector
 from hsi.models import SpectralEnsemble, WindowNetwork, build_networks
 from hsi.preprocessing.band_matching import BandList, BandMatch, match_bands
-from hsi.preprocessing.denoisers import Denoiser, denoised_scene, denoiser_state, restore_denoiser
+from hsi.preprocessing.denoisers import Denoiser, denoise_scene, denoiser_state, restore_denoiser
 from hsi.preprocessing.denoisers.denoised_scene import WORKING_BYTES
 from hsi.preprocessing.reducers import Reducer, restore_reducer
 from hsi.report.records import Record
@@ -71,7 +71,7 @@ def match_scene(
             f"the model cleans its own bands ({bundle.denoiser.name}), which cannot be made from others: leave "
             "--resample-bands out, or train the model without --denoise"
         )
-    cleaned = denoised_scene(match.scene, bundle.denoiser.on(device), usable)
+    cleaned = denoise_scene(match.scene, bundle.denoiser.on(device), usable)
     note = f"{match.note}; {bundle.denoiser.describe()}"
     return replace(match, scene=cleaned, stored=match.scene, note=note, working=WORKING_BYTES)
 

@@ -1,6 +1,6 @@
 """Training, validation and test pixels. One file here adds a rule: it registers itself in :data:`SPLITS`."""
 
-from hsi.splits.make import check_request, every_fold, make_folds, make_split, split_request
+from hsi.splits.make import check_request, expand_folds, make_folds, make_split, split_request
 from hsi.splits.split import SPLITS, PixelCounts, SampleSize, Split, SplitRequest, parse_sample_size
 
 __all__ = [
@@ -10,7 +10,7 @@ __all__ = [
     "Split",
     "SplitRequest",
     "check_request",
-    "every_fold",
+    "expand_folds",
     "make_folds",
     "make_split",
     "parse_sample_size",

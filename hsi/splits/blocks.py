@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from hsi.core.labels import LabelMap
-from hsi.splits.buffer import buffer_of
+from hsi.splits.buffer import resolve_buffer
 from hsi.splits.groups import Groups, block_groups
-from hsi.splits.holdout import Kind, hold_out, minimum_of
+from hsi.splits.holdout import Kind, hold_out, resolve_minimum
 from hsi.splits.split import Split, SplitRequest, split_rule
 
 
-def block_of(request: SplitRequest) -> int:
+def resolve_block_size(request: SplitRequest) -> int:
     """The side of the blocks in pixels: twice the distance that training and test pixels keep, unless asked for."""
-    return request.block or 2 * (2 * buffer_of(request) + 1)
+    return request.block or 2 * (2 * resolve_buffer(request) + 1)
 
 
 def block_cut(labels: LabelMap, side: int, random: np.random.Generator) -> Groups:
@@ -23,8 +23,8 @@ def block_cut(labels: LabelMap, side: int, random: np.random.Generator) -> Group
 
 
 def _check(request: SplitRequest) -> None:
-    buffer_of(request)
-    minimum_of(request)
+    resolve_buffer(request)
+    resolve_minimum(request)
 
 
 @split_rule("blocks", ("train", "validation", "block", "buffer", "minimum"), _check)
@@ -40,6 +40,6 @@ def spatial_blocks(labels: LabelMap, request: SplitRequest) -> Split:
     ``warnings`` name the classes that the blocks could not give their ``minimum`` on both sides, ``notes`` say how
     many blocks train and what was left out. Such splits are argued for by Roberts et al. 2017 (doi:10.1111/ecog.02881).
     """
-    buffer, side = buffer_of(request), block_of(request)
+    buffer, side = resolve_buffer(request), resolve_block_size(request)
     kind = Kind(f"blocks of {side} pixels, buffer {buffer}{request.amounts}", "blocks", buffer)
     return hold_out(labels, request, lambda random: block_cut(labels, side, random), kind)

@@ -10,7 +10,7 @@ from hsi.errors import UsageError
 from hsi.splits.split import Mask, SplitRequest
 
 
-def buffer_of(request: SplitRequest) -> int:
+def resolve_buffer(request: SplitRequest) -> int:
     """The pixels to leave out on each side of a border: what was asked for, else half the window.
 
     Two windows of ``window`` pixels share none when their centres are ``window`` or more apart along one axis, which
@@ -31,7 +31,7 @@ def buffer_of(request: SplitRequest) -> int:
     return request.buffer
 
 
-def farther_than(pixels: Mask, others: Mask, distance: int) -> Mask:
+def select_distant(pixels: Mask, others: Mask, distance: int) -> Mask:
     """Those of ``pixels`` ``(H, W)`` that are ``distance`` or more away from each of ``others``.
 
     Distances are Chebyshev's, between pixel centres: the larger of the differences in row and in column.
@@ -54,11 +54,11 @@ def apply_buffer(
     is left out is within ``2 * buffer`` of a pixel of the other side that is kept. ``codes`` ``(H, W)`` are the class
     codes of the pixels, -1 for none.
     """
-    receded = farther_than(train, test, buffer + 1)
+    receded = select_distant(train, test, buffer + 1)
     scarce = np.bincount(codes[receded], minlength=classes) < minimum
     receded |= train & np.append(scarce, False)[codes]
-    test = farther_than(test, receded, 2 * buffer + 1)
-    return farther_than(train, test, 2 * buffer + 1), test
+    test = select_distant(test, receded, 2 * buffer + 1)
+    return select_distant(train, test, 2 * buffer + 1), test
 
 
 def _bounds(mask: Mask) -> tuple[slice, slice]:

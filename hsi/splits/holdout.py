@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from hsi.core.labels import LabelMap
 from hsi.errors import SplitError, UsageError
-from hsi.splits.buffer import apply_buffer, farther_than
+from hsi.splits.buffer import apply_buffer, select_distant
 from hsi.splits.groups import Groups, split_in_half
-from hsi.splits.sampling import left_out, sample_training
+from hsi.splits.sampling import describe_unused, sample_training
 from hsi.splits.split import FEW, TEST, TRAIN, VALIDATION, Mask, Split, SplitRequest, split_from_codes
 
 TRIES, LEAST_TRIES = 32, 4
@@ -48,7 +48,7 @@ class Halves:
     quality: tuple[int, int, int]
 
 
-def minimum_of(request: SplitRequest) -> int:
+def resolve_minimum(request: SplitRequest) -> int:
     """The least number of training and of test pixels that every class should have.
 
     Raises :class:`UsageError` when it is more than the number of training pixels that is asked for.
@@ -71,7 +71,7 @@ def hold_out(labels: LabelMap, request: SplitRequest, cut: Cut, kind: Kind) -> S
     training side; test pixels are then those of the other side that are ``kind.gap`` or more away from all that was
     drawn. Raises :class:`SplitError` when the labels cannot give both sides.
     """
-    minimum, best = minimum_of(request), None
+    minimum, best = resolve_minimum(request), None
     codes = labels.codes()
     for number in range(max(LEAST_TRIES, min(TRIES, PIXELS_OF_ALL_TRIES // codes.size))):
         found = _halves(codes, len(labels.table), cut, kind, minimum, np.random.default_rng((request.seed, number)))
@@ -80,15 +80,15 @@ def hold_out(labels: LabelMap, request: SplitRequest, cut: Cut, kind: Kind) -> S
     assert best is not None
     drawn = sample_training(labels, best.train, request, best.units, minimum)
     used = drawn.train | drawn.validation
-    test = farther_than(best.test_side, used, kind.gap)
+    test = select_distant(best.test_side, used, kind.gap)
     if not drawn.train.any() or not test.any():
         raise SplitError(f"{labels.source or 'labels'}: {_hopeless(best, kind)}")
     parts = np.select([drawn.train, drawn.validation, test], [TRAIN, VALIDATION, TEST], 0)
     too_near = (best.train_side & ~best.train) | (best.test_side & ~test)
     notes = [
         f"{best.training:,} of {len(best.units):,} {kind.units} train",
-        *left_out(labels, too_near, "left out, too near to the other side"),
-        *left_out(labels, best.train & ~used, f"of training {kind.units} not drawn"),
+        *describe_unused(labels, too_near, "left out, too near to the other side"),
+        *describe_unused(labels, best.train & ~used, f"of training {kind.units} not drawn"),
     ]
     split = split_from_codes(labels, parts, rule=kind.rule, seed=request.seed, notes=notes)
     return replace(split, warnings=(*drawn.warnings, *_lacking(labels, split, minimum, kind), *split.warnings))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hsi.core.labels import LabelMap
 from hsi.errors import SplitError, UsageError
 from hsi.settings import USUAL_WINDOW
-from hsi.splits.kfold import folds_of
+from hsi.splits.kfold import fold_count
 from hsi.splits.split import SPLITS, Split, SplitRequest, parse_sample_size
 
 if TYPE_CHECKING:
@@ -48,14 +48,14 @@ def split_request(settings: Settings) -> SplitRequest:
     )
 
 
-def every_fold(settings: Settings) -> list[Settings]:
+def expand_folds(settings: Settings) -> list[Settings]:
     """The settings for each fold of a k-fold split that leaves its fold open; of all others the settings as they are.
 
     So a run for each of the result tests all pixels once.
     """
     if "fold" not in SPLITS[settings.split.rule].uses or settings.split.fold is not None:
         return [settings]
-    folds = range(1, folds_of(split_request(settings)) + 1)
+    folds = range(1, fold_count(split_request(settings)) + 1)
     return [settings.model_copy(update={"split": settings.split.model_copy(update={"fold": n})}) for n in folds]
 
 
@@ -102,5 +102,5 @@ def make_folds(labels: LabelMap, request: SplitRequest, *, rule: str) -> Iterato
     if "fold" not in SPLITS[rule].uses:
         known = ", ".join(name for name, other in SPLITS.items() if "fold" in other.uses)
         raise UsageError(f"the split '{rule}' has no folds: choose one of {known}")
-    for fold in range(1, folds_of(request) + 1):
+    for fold in range(1, fold_count(request) + 1):
         yield make_split(labels, request, rule=rule, fold=fold)

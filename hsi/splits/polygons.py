@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hsi.core.labels import LabelMap
 from hsi.splits.groups import field_groups
-from hsi.splits.holdout import Kind, hold_out, minimum_of
+from hsi.splits.holdout import Kind, hold_out, resolve_minimum
 from hsi.splits.split import Split, SplitRequest, split_rule
 
 
@@ -13,7 +13,7 @@ def fields_of(labels: LabelMap) -> str:
     return "connected fields" if labels.polygons is None else "polygons"
 
 
-@split_rule("polygons", ("train", "validation", "buffer", "minimum"), minimum_of)
+@split_rule("polygons", ("train", "validation", "buffer", "minimum"), resolve_minimum)
 def whole_polygons(labels: LabelMap, request: SplitRequest) -> Split:
     """The polygons of each class train or test as a whole, about half of the pixels of the class on each side.
 

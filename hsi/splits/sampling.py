@@ -59,7 +59,7 @@ def _turns(units: Groups, seed: int) -> NDArray[np.int64]:
     return np.append(order, -1)[units.numbers.ravel()]
 
 
-def left_out(labels: LabelMap, pixels: Mask, why: str) -> list[str]:
+def describe_unused(labels: LabelMap, pixels: Mask, why: str) -> list[str]:
     """A line on how many labelled pixels were left out, with the classes that lost most; nothing of none."""
     codes = labels.codes()
     lost = np.bincount(codes[pixels], minlength=len(labels.table))

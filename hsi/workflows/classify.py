@@ -113,7 +113,7 @@ def refuse_to_train(settings: Settings) -> None:
 
 def map_with_baseline(inputs: Inputs, settings: Settings, split: Split, folder: Path, watch: StageTimer) -> MappedScene:
     """Fit a baseline on training pixels and write ``map.tif``, and ``confidence.tif`` where it has probabilities."""
-    from hsi.baselines import BASELINES, fit_baseline, map_with
+    from hsi.baselines import BASELINES, fit_baseline, predict_scene
     from hsi.preprocessing.reducers import fit_reducer
 
     scene, labels, valid = inputs.scene, inputs.labels, inputs.survey.valid
@@ -134,7 +134,7 @@ def map_with_baseline(inputs: Inputs, settings: Settings, split: Split, folder: 
         fit_baseline(baseline, scene, reducer, valid, split.train, labels.codes(), window, advance)
     info("", baseline.describe())
     with watch.stage("map"), progress("map", "rows") as advance:
-        predicted = map_with(baseline, scene, reducer, valid, advance)
+        predicted = predict_scene(baseline, scene, reducer, valid, advance)
         summary = write_map(folder, inputs, predicted)
     record = {"recipe": baseline.recipe(), "parameters": None, "device": "cpu", "reducer": f"{reduced}{fitted_on}"}
     trained_on = hash_inputs(scene.source, labels.source, *given_files(settings))

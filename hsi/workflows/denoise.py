@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from hsi.core.events import info, progress, warning
 from hsi.core.scene import Scene
 from hsi.preprocessing.bands import format_ranges
-from hsi.preprocessing.denoisers.denoiser import BandStatistics, Denoiser, DenoisingResult, clean_bands
-from hsi.preprocessing.denoisers.quality import held_out
+from hsi.preprocessing.denoisers.denoiser import BandStatistics, Denoiser, DenoisingResult, least_noisy_bands
+from hsi.preprocessing.denoisers.quality import held_out_block
 from hsi.preprocessing.reducers import find_reducer, valid_blocks
 from hsi.preprocessing.reducers.reducer import Summary
 from hsi.settings import ReducerSettings
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hsi.core.scene import Scene
-    from hsi.preprocessing.denoisers import Measured
+    from hsi.preprocessing.denoisers import DenoisingQuality
     from hsi.settings import DenoisingSettings, Settings
 
 
@@ -35,19 +35,19 @@ def check_denoising(settings: DenoisingSettings) -> None:
     """Raise :class:`UsageError` for a method that is not known, a setting it has no use for and a wrong choice of
     bands, before anything is read."""
     from hsi.preprocessing.denoisers import check_band_selection, make_denoiser
-    from hsi.preprocessing.denoisers.total_variation import need_scikit_image
+    from hsi.preprocessing.denoisers.total_variation import require_scikit_image
 
     if settings.method is None:
         return
     make_denoiser(settings)
     check_band_selection(settings.bands)
-    need_scikit_image("denoising, whose report has SSIM,")
+    require_scikit_image("denoising, whose report has SSIM,")
 
 
 def denoise_inputs(inputs: Inputs, settings: Settings, watch: StageTimer, folder: Path | None = None) -> Inputs:
     """The inputs with a denoised scene, where that is asked for: kept in a temporary file in ``folder``, because it is
     read several times."""
-    from hsi.preprocessing.denoisers import denoised_scene, kept_scene
+    from hsi.preprocessing.denoisers import cache_scene, denoise_scene
 
     if settings.denoising.method is None:
         return inputs
@@ -55,9 +55,9 @@ def denoise_inputs(inputs: Inputs, settings: Settings, watch: StageTimer, folder
         valid = inputs.survey.valid
         done = fit_denoising(inputs.scene, valid, settings.denoising, settings.seed, settings.device)
         check_components(done, settings)
-        cleaned = denoised_scene(inputs.scene, done.denoiser, valid)
+        cleaned = denoise_scene(inputs.scene, done.denoiser, valid)
         with progress("denoise", "rows") as advance:
-            scene = kept_scene(cleaned, folder, advance)
+            scene = cache_scene(cleaned, folder, advance)
     return replace(inputs, scene=scene, denoising=done)
 
 
@@ -94,14 +94,14 @@ def fit_denoising(
     """
     import numpy as np
 
-    from hsi.preprocessing.denoisers import BandStatistics, make_denoiser, measure_denoiser, selected_bands
+    from hsi.preprocessing.denoisers import BandStatistics, make_denoiser, measure_denoiser, select_bands_to_clean
 
     denoiser = make_denoiser(settings)
     denoiser.check(len(scene.bands))
     with progress("noise", "rows") as advance:
         summary = summarise_scene(scene, valid, advance)
     known = BandStatistics.of(summary)
-    denoiser.bands_ = np.asarray(selected_bands(settings.bands, scene.bands, known), np.int64)
+    denoiser.bands_ = np.asarray(select_bands_to_clean(settings.bands, scene.bands, known), np.int64)
     denoiser.learn(summary)
     if denoiser.trains:
         with progress("patches", "places") as reading, progress("train", "steps") as training:
@@ -127,7 +127,7 @@ def say_denoising(done: DenoisingResult) -> None:
         info("" if i else "held out", line)
 
 
-def quality_lines(measured: Sequence[Measured]) -> list[str]:
+def quality_lines(measured: Sequence[DenoisingQuality]) -> list[str]:
     """PSNR, SSIM and spectral angle before and after, a line for each kind of noise."""
     return [
         f"{one.noise}: PSNR {one.noisy.psnr:.1f} to {one.cleaned.psnr:.1f} dB, SSIM {one.noisy.ssim:.3f} to "
@@ -161,17 +161,17 @@ def train_denoiser(
     The same seed gives the same network on a CPU. Raises what reading, drawing patches and training raise.
     """
     from hsi.core.devices import resolve_device
-    from hsi.preprocessing.denoisers.dncnn import DnCNNDenoiser, new_network
-    from hsi.preprocessing.denoisers.dncnn_training import draw_examples, train_network
+    from hsi.preprocessing.denoisers.dncnn import DnCNNDenoiser, build_network
+    from hsi.preprocessing.denoisers.dncnn_training import sample_patches, train_network
 
     assert isinstance(denoiser, DnCNNDenoiser), "the only one that is trained"
     random, place = np.random.default_rng(seed), resolve_device(device)
-    centres = clean_bands(BandStatistics.of(summary))
-    kept = held_out(scene.height, scene.width)
+    centres = least_noisy_bands(BandStatistics.of(summary))
+    kept = held_out_block(scene.height, scene.width)
     rows = kept.row if kept else scene.height
-    examples = draw_examples(
+    examples = sample_patches(
         scene, valid, denoiser.mean_, denoiser.spread_, centres, denoiser.stack, rows, random, reading
     )
-    denoiser.network_ = new_network(denoiser.stack, seed)
+    denoiser.network_ = build_network(denoiser.stack, seed)
     train_network(denoiser.network_, examples, denoiser.steps, place, random, training)
     denoiser.on(device)

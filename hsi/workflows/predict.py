@@ -181,7 +181,7 @@ def open_job(
     if usable is not None and bundle.denoiser and options.cluster.given:
         raise UsageError("--mask on workers has no effect on how the model cleans bands: leave one of the two out")
     match = match_scene(bundle, opened, options.resample_bands, usable=usable, device=options.device)
-    if options.resample_bands and not bundle.reducer.stands_resampling:
+    if options.resample_bands and not bundle.reducer.tolerates_resampling:
         warning(
             f"the model's {bundle.reducer.name} components use fine differences between bands, which interpolation "
             "blurs: for scenes of other sensors, train the model with --reducer pca"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hsi.accuracy.sample_checks import ReferencePixels, sampling_doubts
+from hsi.accuracy.sample_checks import ReferencePixels, check_sampling
 
 NAMES = ("corn", "soy", "water")
 
@@ -31,36 +31,36 @@ def drawn(classes, design, seed, count=600):
 @pytest.mark.parametrize("design", ["simple", "stratified"])
 @pytest.mark.parametrize("seed", range(8))
 def test_random_samples_raise_no_doubt(classes, design, seed):
-    assert sampling_doubts(ReferencePixels(classes, drawn(classes, design, seed), NAMES), design) == []
+    assert check_sampling(ReferencePixels(classes, drawn(classes, design, seed), NAMES), design) == []
 
 
 @pytest.mark.parametrize("design", ["simple", "stratified"])
 def test_a_reference_of_the_whole_map_raises_none(classes, design):
-    assert sampling_doubts(ReferencePixels(classes, classes >= 0, NAMES), design) == []
+    assert check_sampling(ReferencePixels(classes, classes >= 0, NAMES), design) == []
 
 
 def test_a_systematic_grid_raises_none(classes):
     sampled = np.zeros(classes.shape, bool)
     sampled[3::6, 2::6] = True
-    assert sampling_doubts(ReferencePixels(classes, sampled & (classes >= 0), NAMES), "simple") == []
+    assert check_sampling(ReferencePixels(classes, sampled & (classes >= 0), NAMES), "simple") == []
 
 
 def test_fields_are_seen(classes):
     sampled = np.zeros(classes.shape, bool)
     sampled[10:30, 10:40] = sampled[70:90, 50:80] = True
-    (doubt,) = sampling_doubts(ReferencePixels(classes, sampled, NAMES), "stratified")
+    (doubt,) = check_sampling(ReferencePixels(classes, sampled, NAMES), "stratified")
     assert "lie side by side (2,300 neighbouring pairs" in doubt
 
 
 def test_fields_that_cover_half_the_scene_are_seen(classes):
     sampled = np.zeros(classes.shape, bool)
     sampled[:-2, :50] = True
-    assert "look like fields" in sampling_doubts(ReferencePixels(classes, sampled, NAMES), "simple")[0]
+    assert "look like fields" in check_sampling(ReferencePixels(classes, sampled, NAMES), "simple")[0]
 
 
 def test_a_sample_drawn_by_class_is_no_simple_one(classes):
     pixels = ReferencePixels(classes, drawn(classes, "stratified", 0), NAMES)
-    (doubt,) = sampling_doubts(pixels, "simple")
+    (doubt,) = check_sampling(pixels, "simple")
     assert "(water: 33.3% of the sample, 2.5% of the map)" in doubt
     assert "--design stratified" in doubt
 
@@ -68,8 +68,8 @@ def test_a_sample_drawn_by_class_is_no_simple_one(classes):
 def test_polygons_are_seen_and_points_are_fine(classes):
     sampled = drawn(classes, "stratified", 0, 30)
     points = np.where(sampled, np.cumsum(sampled).reshape(sampled.shape), 0)
-    assert sampling_doubts(ReferencePixels(classes, sampled, NAMES, points), "stratified") == []
+    assert check_sampling(ReferencePixels(classes, sampled, NAMES, points), "stratified") == []
     polygons = np.zeros(classes.shape, int)
     polygons[5:9, 5:9], polygons[80:82, 5:7] = 1, 2
-    (doubt,) = sampling_doubts(ReferencePixels(classes, polygons > 0, NAMES, polygons), "stratified")
+    (doubt,) = check_sampling(ReferencePixels(classes, polygons > 0, NAMES, polygons), "stratified")
     assert "2 polygons of up to 16 pixels" in doubt

@@ -11,9 +11,9 @@ from scipy.stats import multivariate_normal
 from sklearn.covariance import ledoit_wolf
 
 from hsi.accuracy.leakage import nearest_training_codes
-from hsi.baselines import BASELINES, Samples, apply, fit_baseline, map_with
-from hsi.baselines.gaussian import JoinedGaussians
-from hsi.baselines.spectral_angle import MeanAngles
+from hsi.baselines import BASELINES, Samples, apply, fit_baseline, predict_scene
+from hsi.baselines.gaussian import RegularizedGaussians
+from hsi.baselines.spectral_angle import SpectralAngleClassifier
 from hsi.baselines.tuned import deal_folds, subsample, tune
 from hsi.core.scene import scene_from_array
 from hsi.core.synthetic import make_scene
@@ -63,7 +63,7 @@ def mapped(name, ground, codes=None, seed=0, reducer=None):
     fit_baseline(baseline, ground.scene, fitted, ground.valid, ground.train, codes, 25, progress)
     assert [done for done, _ in told] == list(range(1, len(told) + 1))
     assert not told or told[-1][0] == told[-1][1]
-    return baseline, map_with(baseline, ground.scene, fitted, ground.valid, lambda done, total: None)
+    return baseline, predict_scene(baseline, ground.scene, fitted, ground.valid, lambda done, total: None)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_the_strips_of_a_scene_do_not_show(made, ground, monkeypatch):
     baseline, whole = made("svm-window")
     reducer = fit_reducer(ground.scene, ReducerSettings(name="identity"), ground.valid)
     monkeypatch.setattr(apply, "PIECE", 4 * 32 * 24 * 8)  # four rows
-    found = map_with(baseline, ground.scene, reducer, ground.valid, lambda done, total: None)
+    found = predict_scene(baseline, ground.scene, reducer, ground.valid, lambda done, total: None)
     assert np.array_equal(found.codes, whole.codes)
 
 
@@ -148,7 +148,7 @@ def test_windows_of_the_svm_are_no_larger_than_those_of_the_audit():
 def test_angles_are_those_to_the_mean_of_each_class_whatever_the_brightness():
     random = np.random.default_rng(2)
     values, codes = random.uniform(1, 100, (30, 5)).astype(np.float32), np.repeat([0, 2, 5], 10)
-    model = MeanAngles()
+    model = SpectralAngleClassifier()
     model.fit(values, codes)
     means = np.array([values[codes == code].mean(axis=0) for code in (0, 2, 5)], np.float64)
     cosines = values @ means.T / np.linalg.norm(values, axis=1)[:, None] / np.linalg.norm(means, axis=1)
@@ -161,7 +161,7 @@ def test_gaussians_are_those_of_the_formula(shrinkage):
     random = np.random.default_rng(3)
     codes = np.repeat([1, 4], [40, 3])
     values = (random.normal(0, 1, (43, 4)) * (1 + codes[:, None]) + codes[:, None]).astype(np.float32)
-    model = JoinedGaussians(shrinkage)
+    model = RegularizedGaussians(shrinkage)
     model.fit(values, codes)
     points = values.astype(np.float64)
     centred = points - np.array([points[codes == code].mean(axis=0) for code in codes])

@@ -11,7 +11,7 @@ from hsi.accuracy.leakage import audit_split
 from hsi.core.labels import LabelMap, label_map
 from hsi.errors import SplitError, UsageError
 from hsi.splits import PixelCounts, SampleSize, SplitRequest, make_folds, make_split, parse_sample_size
-from hsi.splits.buffer import farther_than
+from hsi.splits.buffer import select_distant
 from hsi.splits.groups import assign_folds, field_groups, split_in_half
 
 
@@ -145,7 +145,7 @@ class TestBlocks:
         labels = label_map(np.tile([[1, 2]], (60, 30)))
         split = make_split(labels, rule="blocks", seed=0, window=3, block=10, validation=parse_sample_size("5%"))
         assert [part.validation for part in split.counts(labels).values()] == [90, 90]
-        assert np.mean(farther_than(split.validation, split.train, 2)[split.validation]) > 0.7
+        assert np.mean(select_distant(split.validation, split.train, 2)[split.validation]) > 0.7
 
     def test_seeds_move_the_borders(self):
         labels = label_map(np.tile([[1, 2]], (40, 20)))
@@ -288,7 +288,7 @@ class TestSharingOut:
     def test_apart_is_what_a_count_by_hand_says(self, labels, distance, seed):
         some = np.random.default_rng(seed).random(labels.values.shape) < 0.05
         pixels = labels.labelled & ~some
-        kept = farther_than(pixels, some, distance)
+        kept = select_distant(pixels, some, distance)
         expected = np.zeros_like(pixels)
         expected[pixels] = distances(pixels, some) >= distance
         np.testing.assert_array_equal(kept, expected)

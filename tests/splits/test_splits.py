@@ -11,7 +11,16 @@ from hypothesis.extra.numpy import arrays
 from hsi.core.labels import LabelMap, label_map
 from hsi.errors import ConfigError, SplitError, UnknownNameError, UsageError
 from hsi.settings import Settings, load_settings
-from hsi.splits import SPLITS, PixelCounts, SampleSize, Split, every_fold, make_split, parse_sample_size, split_request
+from hsi.splits import (
+    SPLITS,
+    PixelCounts,
+    SampleSize,
+    Split,
+    expand_folds,
+    make_split,
+    parse_sample_size,
+    split_request,
+)
 from hsi.splits.make import OPTIONS
 
 PINNED_PIXELS = [[2, 3], [4, 3], [4, 7], [5, 2]]
@@ -437,12 +446,12 @@ class TestSettings:
 
     def test_every_fold_of_an_open_k_fold_split_becomes_a_run(self):
         settings = load_settings(None, {"split.rule": "kfold-blocks", "split.folds": 3})
-        runs = every_fold(settings)
+        runs = expand_folds(settings)
         assert [run.split.fold for run in runs] == [1, 2, 3]
-        assert every_fold(runs[1]) == [runs[1]]
+        assert expand_folds(runs[1]) == [runs[1]]
 
     def test_other_splits_are_one_run(self):
-        assert every_fold(Settings()) == [Settings()]
+        assert expand_folds(Settings()) == [Settings()]
 
     def test_files_may_follow_the_rule(self):
         short, long = (load_settings(None, values) for values in (

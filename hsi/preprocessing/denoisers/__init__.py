@@ -1,36 +1,42 @@
 """Scenes with less noise: DnCNN, MNF truncation, total variation. One file here adds a denoiser."""
 
-from hsi.preprocessing.denoisers.denoised_scene import denoised_scene, kept_scene
+from hsi.preprocessing.denoisers.denoised_scene import cache_scene, denoise_scene
 from hsi.preprocessing.denoisers.denoiser import (
     DENOISERS,
     BandStatistics,
     Denoiser,
+    add_noise_variance,
     check_band_selection,
-    clean_bands,
     denoiser_state,
+    least_noisy_bands,
     make_denoiser,
-    noisier,
     restore_denoiser,
-    selected_bands,
+    select_bands_to_clean,
 )
-from hsi.preprocessing.denoisers.quality import Measured, NoiseLevels, add_noise, held_out, measure_denoiser
+from hsi.preprocessing.denoisers.quality import (
+    DenoisingQuality,
+    NoiseLevels,
+    add_noise,
+    held_out_block,
+    measure_denoiser,
+)
 
 __all__ = [
     "DENOISERS",
     "BandStatistics",
     "Denoiser",
-    "Measured",
+    "DenoisingQuality",
     "NoiseLevels",
     "add_noise",
+    "add_noise_variance",
+    "cache_scene",
     "check_band_selection",
-    "clean_bands",
-    "denoised_scene",
+    "denoise_scene",
     "denoiser_state",
-    "held_out",
-    "kept_scene",
+    "held_out_block",
+    "least_noisy_bands",
     "make_denoiser",
     "measure_denoiser",
-    "noisier",
     "restore_denoiser",
-    "selected_bands",
+    "select_bands_to_clean",
 ]

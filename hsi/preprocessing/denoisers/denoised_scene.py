@@ -19,7 +19,7 @@ WIDEST = 512  # pixels of a piece in a row
 Mask = NDArray[np.bool_]
 
 
-def denoised_scene(scene: Scene, denoiser: Denoiser, usable: Mask | None = None, budget: int = WORKING_BYTES) -> Scene:
+def denoise_scene(scene: Scene, denoiser: Denoiser, usable: Mask | None = None, budget: int = WORKING_BYTES) -> Scene:
     """The scene with the chosen bands cleaned, float32, computed anew each time it is read.
 
     ``budget`` bounds the bytes that this takes beside what is read. Pixels that cannot be used, or are not ``usable``
@@ -104,7 +104,7 @@ def pieces(block: Block, halo: int, bands: int, budget: int = WORKING_BYTES) -> 
             yield Block(row, column, rows, min(width, block.column + block.width - column))
 
 
-def kept_scene(scene: Scene, folder: Path | None = None, progress: Callable[[int, int], None] | None = None) -> Scene:
+def cache_scene(scene: Scene, folder: Path | None = None, progress: Callable[[int, int], None] | None = None) -> Scene:
     """The same scene in a temporary file, which goes with the scene: for one that is read many times.
 
     It lies in ``folder``, or where the system has its temporary files.

@@ -19,7 +19,7 @@ from hsi.settings import DenoisingSettings
 
 if TYPE_CHECKING:
     from hsi.core.scene import Scene
-    from hsi.preprocessing.denoisers.quality import Measured
+    from hsi.preprocessing.denoisers.quality import DenoisingQuality
 
 
 Float = NDArray[np.float64]
@@ -56,7 +56,7 @@ class BandStatistics:
         return np.asarray(self.noise / self.spread)
 
 
-def noisier(summary: Summary, variances: Float) -> Summary:
+def add_noise_variance(summary: Summary, variances: Float) -> Summary:
     """What a summary would be if independent noise of ``variances`` ``(B,)`` were added to the scene."""
     assert summary.pixels is not None and summary.differences is not None
 
@@ -177,7 +177,7 @@ class DenoisingResult:
     before: Scene
     statistics: BandStatistics
     valid: NDArray[np.bool_]
-    measured: tuple[Measured, ...]
+    measured: tuple[DenoisingQuality, ...]
     seed: int
 
     @property
@@ -212,7 +212,7 @@ def check_band_selection(text: str | None) -> None:
     parse_bands(text)
 
 
-def selected_bands(text: str | None, numbers: Sequence[int], statistics: BandStatistics) -> tuple[int, ...]:
+def select_bands_to_clean(text: str | None, numbers: Sequence[int], statistics: BandStatistics) -> tuple[int, ...]:
     """Positions of the bands to clean, ascending, among those that are used, whose ``numbers`` in the file are from 0.
 
     Raises :class:`UsageError` for a choice that names none of them, or more than there are.
@@ -235,7 +235,7 @@ def selected_bands(text: str | None, numbers: Sequence[int], statistics: BandSta
     return tuple(sorted(found))
 
 
-def clean_bands(statistics: BandStatistics) -> tuple[int, ...]:
+def least_noisy_bands(statistics: BandStatistics) -> tuple[int, ...]:
     """Positions of the least noisy bands, ascending: a quarter of all, at most 40 and at least one."""
     ratio = statistics.ratio
     count = int(np.clip(len(ratio) * CLEAN_SHARE, 1, MOST_CLEAN))

@@ -54,7 +54,7 @@ def _convolution(inside: int, outside: int) -> nn.Conv2d:
     return convolution
 
 
-def new_network(stack: int, seed: int) -> DnCNN:
+def build_network(stack: int, seed: int) -> DnCNN:
     """A network whose first weights are the same for a seed; the global generator is left alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -115,7 +115,7 @@ class DnCNNDenoiser(Denoiser):
         found = np.empty((*valid.shape, len(bands)), np.float32)
         place = {band: channel for channel, band in enumerate(bands)}
         self.network_.eval()
-        for first, members in stacks_of(bands, self.stack, len(self.mean_)):
+        for first, members in band_stacks(bands, self.stack, len(self.mean_)):
             taken = slice(first, first + self.stack)
             mean, spread = self.mean_[taken], self.spread_[taken]
             inside = normalised(cube[:, :, taken], valid, mean, spread)
@@ -139,7 +139,7 @@ class DnCNNDenoiser(Denoiser):
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take the arrays of :meth:`state` back."""
         self.mean_, self.spread_ = state["mean"], state["spread"]
-        self.network_ = new_network(self.stack, 0)
+        self.network_ = build_network(self.stack, 0)
         own = self.network_.state_dict()
         weights = {name: torch.from_numpy(state[f"network.{name}"]).reshape(like.shape) for name, like in own.items()}
         self.network_.load_state_dict(weights)
@@ -154,7 +154,7 @@ def normalised(
     return np.ascontiguousarray(np.where(valid[:, :, None], scaled, 0).transpose(2, 0, 1), np.float32)
 
 
-def stacks_of(bands: Sequence[int], stack: int, count: int) -> list[tuple[int, list[int]]]:
+def band_stacks(bands: Sequence[int], stack: int, count: int) -> list[tuple[int, list[int]]]:
     """First bands of stacks that together hold all ``bands`` (ascending, of ``count``), and which of them each cleans.
 
     What a stack cleans lies in its middle, as far as the ends of the spectrum allow.

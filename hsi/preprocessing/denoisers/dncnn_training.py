@@ -35,7 +35,7 @@ class Examples:
     dead: NDArray[np.float32]
 
 
-def draw_examples(
+def sample_patches(
     scene: Scene,
     valid: NDArray[np.bool_],
     mean: NDArray[np.float64],
@@ -52,7 +52,7 @@ def draw_examples(
     """
     side = min(SIDE, rows, scene.width)
     patches, dead = [], []
-    for done, block in enumerate(draw_places(valid, rows, side, random)):
+    for done, block in enumerate(sample_patch_blocks(valid, rows, side, random)):
         cube, usable = scene.read(block), valid[block.slices]
         for centre in random.choice(centres, STACKS_AT_PLACE):
             first = int(np.clip(centre - stack // 2, 0, len(mean) - stack))
@@ -69,7 +69,7 @@ def draw_examples(
     return Examples(np.stack(patches), np.stack(dead).astype(np.float32))
 
 
-def draw_places(valid: NDArray[np.bool_], rows: int, side: int, random: np.random.Generator) -> list[Block]:
+def sample_patch_blocks(valid: NDArray[np.bool_], rows: int, side: int, random: np.random.Generator) -> list[Block]:
     """Squares within the first ``rows`` rows, nearly all of whose pixels are valid, in the order of the rows."""
     places: list[Block] = []
     for _ in range(PLACES * TRIES):

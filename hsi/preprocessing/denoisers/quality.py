@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi.core.scene import Block, Scene
-from hsi.preprocessing.denoisers.denoiser import BandStatistics, Denoiser, clean_bands, noisier
-from hsi.preprocessing.denoisers.total_variation import need_scikit_image
+from hsi.preprocessing.denoisers.denoiser import BandStatistics, Denoiser, add_noise_variance, least_noisy_bands
+from hsi.preprocessing.denoisers.total_variation import require_scikit_image
 from hsi.preprocessing.reducers.reducer import Summary
 
 Float = NDArray[np.float32]
@@ -80,7 +80,7 @@ class Quality:
 
 
 @dataclass(frozen=True)
-class Measured:
+class DenoisingQuality:
     """What was added, and the quality of the noisy and of the cleaned bands against those without that noise."""
 
     noise: str
@@ -92,7 +92,7 @@ class Measured:
         return asdict(self)
 
 
-def held_out(height: int, width: int) -> Block | None:
+def held_out_block(height: int, width: int) -> Block | None:
     """The last rows of a scene, from which nothing is learned but moments; None where it is too small to spare any."""
     rows, columns = min(MOST_ROWS, int(height * HELD_SHARE)), min(MOST_COLUMNS, width)
     return Block(height - rows, 0, rows, columns) if min(rows, columns) >= LEAST_SIDE else None
@@ -105,34 +105,34 @@ def measure_denoiser(
     summary: Summary,
     seed: int,
     advance: Callable[[int, int, str], None] | None = None,
-) -> list[Measured]:
+) -> list[DenoisingQuality]:
     """Quality before and after, for each of :data:`LEVELS`, on the scene's cleanest bands; empty without held-out rows.
 
     What a method knows of the bands is as if all of the scene had that noise; a network stays as it is. Raises
     :class:`UsageError` without scikit-image.
     """
-    need_scikit_image("measuring PSNR and SSIM")
-    block = held_out(scene.height, scene.width)
+    require_scikit_image("measuring PSNR and SSIM")
+    block = held_out_block(scene.height, scene.width)
     if block is None or not valid[block.slices].any():
         return []
     known, usable = BandStatistics.of(summary), valid[block.slices]
-    bands, random = clean_bands(known), np.random.default_rng(seed)
+    bands, random = least_noisy_bands(known), np.random.default_rng(seed)
     clean = np.where(usable[:, :, None], scene.read(block), known.mean).astype(np.float32)
     found = []
     for done, (name, levels) in enumerate(LEVELS.items()):
         noisy = add_noise(clean, levels, known.spread, random)
         informed = copy.copy(denoiser)
-        informed.learn(noisier(summary, levels.variance * known.spread**2))
+        informed.learn(add_noise_variance(summary, levels.variance * known.spread**2))
         cleaned = informed.clean(noisy, usable, bands)
         truth = clean[:, :, list(bands)]
-        quality = [compare(truth, other, usable) for other in (noisy[:, :, list(bands)], cleaned)]
-        found.append(Measured(name, *quality))
+        quality = [measure_quality(truth, other, usable) for other in (noisy[:, :, list(bands)], cleaned)]
+        found.append(DenoisingQuality(name, *quality))
         if advance:
             advance(done + 1, len(LEVELS), name)
     return found
 
 
-def compare(truth: NDArray[Any], other: NDArray[Any], usable: NDArray[np.bool_]) -> Quality:
+def measure_quality(truth: NDArray[Any], other: NDArray[Any], usable: NDArray[np.bool_]) -> Quality:
     """Quality of ``other`` ``(h, w, n)``; pixels that are not usable ``(h, w)`` count nowhere."""
     from skimage import metrics
 

@@ -39,7 +39,7 @@ class TotalVariation(Denoiser):
 
     def require(self) -> None:
         """Raise :class:`UsageError` without scikit-image."""
-        need_scikit_image("tv")
+        require_scikit_image("tv")
 
     def learn(self, summary: Summary) -> None:
         """Learn mean, spread and noise of each band."""
@@ -74,7 +74,7 @@ class TotalVariation(Denoiser):
         self.mean_, self.spread_, self.noise_ = state["mean"], state["spread"], state["noise"]
 
 
-def need_scikit_image(what: str) -> None:
+def require_scikit_image(what: str) -> None:
     """Raise :class:`UsageError` where scikit-image is not installed."""
     import importlib.util
 

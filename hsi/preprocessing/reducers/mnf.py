@@ -35,7 +35,7 @@ class MNF(LinearReducer):
     """
 
     name = "mnf"
-    stands_resampling = False  # it leans on small differences between neighbouring bands that stand out of the noise
+    tolerates_resampling = False  # it leans on small differences between neighbouring bands that stand out of the noise
     usual_components = 15
     ratios_: NDArray[np.float64]
 

@@ -23,7 +23,7 @@ class Reducer(ABC):
     """From ``B`` bands to ``K`` components. Constructors only store; what is learned ends in ``_``."""
 
     name: ClassVar[str]
-    stands_resampling: ClassVar[bool] = True  # whether the components of interpolated bands are about the same
+    tolerates_resampling: ClassVar[bool] = True  # whether the components of interpolated bands are about the same
 
     def __init__(self, settings: ReducerSettings) -> None:
         self.settings = settings

@@ -12,19 +12,19 @@ from hsi.preprocessing.denoisers import (
     BandStatistics,
     NoiseLevels,
     add_noise,
-    clean_bands,
-    denoised_scene,
+    add_noise_variance,
+    cache_scene,
+    denoise_scene,
     denoiser_state,
-    held_out,
-    kept_scene,
+    held_out_block,
+    least_noisy_bands,
     make_denoiser,
     measure_denoiser,
-    noisier,
     restore_denoiser,
-    selected_bands,
+    select_bands_to_clean,
 )
-from hsi.preprocessing.denoisers.dncnn import HALO, DnCNN, new_network, stacks_of
-from hsi.preprocessing.denoisers.dncnn_training import draw_places, noisy_batch
+from hsi.preprocessing.denoisers.dncnn import HALO, DnCNN, band_stacks, build_network
+from hsi.preprocessing.denoisers.dncnn_training import noisy_batch, sample_patch_blocks
 from hsi.settings import DenoisingSettings, Settings, load_settings
 from hsi.workflows.denoise import summarise_scene, train_denoiser
 
@@ -74,11 +74,11 @@ class TestNetwork:
         assert sum(p.numel() for p in network.parameters()) == 576 + 15 * (36_864 + 128) + 576 == 556_032
 
     def test_a_last_layer_of_zeros_changes_nothing(self):
-        network, bands = new_network(3, seed=1).eval(), torch.randn(1, 3, 20, 20)
+        network, bands = build_network(3, seed=1).eval(), torch.randn(1, 3, 20, 20)
         assert torch.equal(network(bands), bands)
 
     def test_its_receptive_field_is_the_halo(self):
-        network = new_network(1, seed=0).eval()
+        network = build_network(1, seed=0).eval()
         with torch.no_grad():
             network.noise[-1].weight.normal_()
         side = 2 * HALO + 3
@@ -90,13 +90,13 @@ class TestNetwork:
 
     def test_a_seed_decides_the_weights_and_leaves_the_global_generator_alone(self):
         before = torch.get_rng_state()
-        one, other = (new_network(3, seed=2).state_dict() for _ in range(2))
+        one, other = (build_network(3, seed=2).state_dict() for _ in range(2))
         assert all(torch.equal(one[name], other[name]) for name in one)
         assert torch.equal(before, torch.get_rng_state())
 
     @pytest.mark.parametrize("bands", [[0], [7], [9], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], [1, 2, 8]])
     def test_stacks_hold_each_band_once(self, bands):
-        found = stacks_of(bands, 3, 10)
+        found = band_stacks(bands, 3, 10)
         assert [band for _, members in found for band in members] == bands
         assert all(0 <= first <= 7 and set(members) <= {*range(first, first + 3)} for first, members in found)
 
@@ -119,7 +119,9 @@ class TestNoise:
         spread, levels = clean.std(axis=(0, 1)), NoiseLevels(gaussian=0.5)
         added = add_noise(clean, levels, spread, np.random.default_rng(3))
         valid = np.ones(clean.shape[:2], bool)
-        expected = BandStatistics.of(noisier(summarise_scene(scene_from_array(clean), valid), (0.5 * spread) ** 2))
+        expected = BandStatistics.of(
+            add_noise_variance(summarise_scene(scene_from_array(clean), valid), (0.5 * spread) ** 2)
+        )
         found = BandStatistics.of(summarise_scene(scene_from_array(added), valid))
         assert found.noise == pytest.approx(expected.noise, rel=0.06)
         assert found.spread == pytest.approx(expected.spread, rel=0.06)
@@ -137,27 +139,27 @@ class TestNoise:
 @pytest.mark.parametrize("name", NAMES)
 class TestEveryDenoiser:
     def test_noise_goes(self, name, denoisers, clean, noisy):
-        found = denoised_scene(scene_from_array(noisy), denoisers[name]).read()
+        found = denoise_scene(scene_from_array(noisy), denoisers[name]).read()
         spread = clean.std(axis=(0, 1))
         before, after = (np.mean(((cube - clean) / spread) ** 2) for cube in (noisy, found))
         assert after < 0.9 * before
 
     def test_tiles_end_as_the_whole(self, name, denoisers, noisy):
-        scene = denoised_scene(scene_from_array(noisy), denoisers[name])
+        scene = denoise_scene(scene_from_array(noisy), denoisers[name])
         whole = scene.read()
         assert whole.dtype == np.float32
         for block in (Block(0, 0, 20, 60), Block(20, 0, 9, 60), Block(70, 0, 2, 60)):
             assert np.array_equal(scene.read(block), whole[block.slices])
         part = Block(31, 17, 13, 22)
         assert scene.read(part) == pytest.approx(whole[part.slices], rel=1e-5)
-        pieces = denoised_scene(scene_from_array(noisy), denoisers[name], budget=1)
+        pieces = denoise_scene(scene_from_array(noisy), denoisers[name], budget=1)
         assert np.array_equal(pieces.read(), whole)
 
     def test_what_cannot_be_used_stays_and_has_no_say(self, name, denoisers, noisy):
         one, other, usable = noisy.copy(), noisy.copy(), np.ones(noisy.shape[:2], bool)
         one[10:14, 20:23], other[10:14, 20:23] = np.nan, np.inf
         one[40, 40], other[40, 40], usable[40, 40] = 5, 1e6, False
-        found = [denoised_scene(scene_from_array(cube), denoisers[name], usable).read() for cube in (one, other)]
+        found = [denoise_scene(scene_from_array(cube), denoisers[name], usable).read() for cube in (one, other)]
         kept = usable & np.isfinite(one).all(axis=2)
         assert np.array_equal(found[0][kept], found[1][kept]) and np.isfinite(found[0][kept]).all()
         assert np.array_equal(found[1][~kept], other[~kept])
@@ -165,7 +167,7 @@ class TestEveryDenoiser:
     def test_bands_that_are_not_chosen_stay(self, name, noisy, denoisers):
         chosen = restore_denoiser(denoisers[name].settings, denoiser_state(denoisers[name]), noisy.shape[2])
         chosen.bands_ = np.array([2, 3, 11])
-        found = denoised_scene(scene_from_array(noisy), chosen).read()
+        found = denoise_scene(scene_from_array(noisy), chosen).read()
         others = [band for band in range(16) if band not in (2, 3, 11)]
         assert np.array_equal(found[:, :, others], noisy[:, :, others])
         assert not np.array_equal(found[:, :, 3], noisy[:, :, 3])
@@ -173,7 +175,7 @@ class TestEveryDenoiser:
     def test_it_survives_being_saved(self, name, denoisers, noisy):
         state = {key: np.atleast_1d(value) for key, value in denoiser_state(denoisers[name]).items()}
         again = restore_denoiser(denoisers[name].settings, state, noisy.shape[2])
-        one, other = (denoised_scene(scene_from_array(noisy), d).read() for d in (denoisers[name], again))
+        one, other = (denoise_scene(scene_from_array(noisy), d).read() for d in (denoisers[name], again))
         assert np.array_equal(one, other) and again.describe() == denoisers[name].describe()
         with pytest.raises(BundleError, match="missing"):
             restore_denoiser(denoisers[name].settings, {"bands": state["bands"]}, noisy.shape[2])
@@ -194,10 +196,10 @@ class TestEveryDenoiser:
     def test_a_band_subset_of_a_file_keeps_its_numbers(self, name, denoisers, noisy, tmp_path):
         wide = np.concatenate([np.full((72, 60, 1), 7, np.float32), noisy, np.ones((72, 60, 1), np.float32)], axis=2)
         scene = scene_from_array(wide).keep_bands(range(1, 17))
-        cleaned = denoised_scene(scene, denoisers[name])
-        kept = kept_scene(cleaned, tmp_path)
+        cleaned = denoise_scene(scene, denoisers[name])
+        kept = cache_scene(cleaned, tmp_path)
         assert kept.bands == scene.bands
-        whole = denoised_scene(scene_from_array(noisy), denoisers[name]).read()
+        whole = denoise_scene(scene_from_array(noisy), denoisers[name]).read()
         assert np.array_equal(cleaned.read(), whole) and np.array_equal(kept.read(), whole)
         assert np.array_equal(kept.keep_bands([4]).read(Block(3, 0, 2, 60)), whole[3:5, :, 4:5])
 
@@ -209,14 +211,14 @@ def test_the_same_seed_trains_the_same_network(noisy):
 
 def test_mnf_keeps_as_many_components_as_asked_for(noisy):
     scene, valid = scene_from_array(noisy), np.ones(noisy.shape[:2], bool)
-    cleaned = denoised_scene(scene, fitted("mnf", noisy, components=3)).read().reshape(-1, 16)
+    cleaned = denoise_scene(scene, fitted("mnf", noisy, components=3)).read().reshape(-1, 16)
     assert np.linalg.matrix_rank(cleaned - cleaned.mean(axis=0), tol=1e-3) == 3
-    everything = denoised_scene(scene, fitted("mnf", noisy, components=16)).read()
+    everything = denoise_scene(scene, fitted("mnf", noisy, components=16)).read()
     assert everything[valid] == pytest.approx(noisy[valid], abs=1e-5)
 
 
 def test_a_stronger_total_variation_is_smoother(noisy):
-    weak, strong = (denoised_scene(scene_from_array(noisy), fitted("tv", noisy, strength=s)).read() for s in (0.2, 2))
+    weak, strong = (denoise_scene(scene_from_array(noisy), fitted("tv", noisy, strength=s)).read() for s in (0.2, 2))
     assert np.abs(np.diff(strong, axis=1)).sum() < np.abs(np.diff(weak, axis=1)).sum()
 
 
@@ -226,17 +228,17 @@ class TestChoice:
 
     def test_what_names_bands(self):
         def choose(text):
-            return selected_bands(text, self.NUMBERS, self.STATISTICS)
+            return select_bands_to_clean(text, self.NUMBERS, self.STATISTICS)
 
         assert choose(None) == choose("all") == tuple(range(8))
         assert choose("noisiest:2") == (1, 4)
         assert choose("1-3,6") == (0, 1, 2, 4)
-        assert clean_bands(self.STATISTICS) == (0, 5)
+        assert least_noisy_bands(self.STATISTICS) == (0, 5)
 
     @pytest.mark.parametrize("text", ["noisiest:9", "4", "noisiest", "noisiest:0", "best", "3-1"])
     def test_what_names_none(self, text):
         with pytest.raises(UsageError):
-            selected_bands(text, self.NUMBERS, self.STATISTICS)
+            select_bands_to_clean(text, self.NUMBERS, self.STATISTICS)
 
 
 class TestRefusals:
@@ -284,7 +286,7 @@ class TestRefusals:
         cube[::2] = np.nan
         with pytest.raises(HsiError, match="use mnf instead"):
             fitted("dncnn", cube)
-        assert draw_places(np.zeros((50, 50), bool), 50, 40, np.random.default_rng(0)) == []
+        assert sample_patch_blocks(np.zeros((50, 50), bool), 50, 40, np.random.default_rng(0)) == []
 
     def test_a_small_scene_spares_no_rows(self):
-        assert held_out(20, 100) is None and held_out(40, 300) == Block(30, 0, 10, 256)
+        assert held_out_block(20, 100) is None and held_out_block(40, 300) == Block(30, 0, 10, 256)
