@@ -176,7 +176,7 @@ def compare(pair: Pair) -> dict[str, Any]:
     """The accuracy report of a map by the reference labels where the map has data."""
     from hsi.accuracy.metrics import measure_accuracy
 
-    report = measure_accuracy(pair.confusion(), pair.table, [0] * len(pair.table)).to_dict()
+    report = measure_accuracy(pair.confusion(), pair.table, [0] * len(pair.table))
     return {
         "model": str(pair.mapped.source),
         "split": f"reference {pair.reference.source}",

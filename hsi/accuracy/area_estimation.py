@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from hsi.accuracy.metrics import measure_disagreement
+from hsi.accuracy.metrics import disagreement
 from hsi.accuracy.statistics import CONFIDENCE_LEVEL, Interval
 from hsi.core.labels import ClassTable
 from hsi.errors import LabelError, UsageError
@@ -132,15 +132,15 @@ def estimate_map(counts: NDArray[Any], mapped: NDArray[Any], table: ClassTable, 
     sample = _Sample.of(matrix, mapped, strata)
     everything, diagonal = np.ones_like(matrix), np.eye(classes + 1)
     overall = sample.ratio(diagonal, everything)
-    disagreement = measure_disagreement(sample.shares)
-    assert overall is not None and disagreement is not None
+    quantity, allocation = disagreement(sample.shares)
+    assert overall is not None and quantity is not None and allocation is not None
     return MapEstimate(
         design=design,
         sample=int(matrix.sum()),
         mapped=int(mapped.sum()),
         overall_accuracy=overall,
-        quantity_disagreement=disagreement.quantity,
-        allocation_disagreement=disagreement.allocation,
+        quantity_disagreement=quantity,
+        allocation_disagreement=allocation,
         classes=tuple(_estimate_class(sample, mapped, table, code) for code in range(classes)),
         pooled=tuple(name for name, stratum in zip(names, strata, strict=True) if np.sum(strata == stratum) > 1),
     )

@@ -1,53 +1,31 @@
-"""Accuracy of a map: confusion matrix, overall and average accuracy, kappa, disagreement, per class, with intervals.
+"""Accuracy of a map: the confusion matrix, and metrics of all pixels and of each class, with intervals.
 
-Fractions throughout, and None where a number is not defined; never NaN.
+A metric is declared once, in :data:`OVERALL_METRICS` or :data:`CLASS_METRICS`. The tables (JSON, CSV, Markdown, LaTeX),
+the terminal and ``report.html`` show all that are declared, in their order, so to add one is to add an entry::
+
+    CLASS_METRICS["specificity"] = Metric(
+        "Specificity",
+        lambda one: (one.total - one.truth - one.predicted + one.hits, one.total - one.truth),
+        short="Spec",
+    )
+
+Values are fractions throughout, and None where a number is not defined; never NaN.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix as count_pairs
 
-from hsi.accuracy.statistics import CONFIDENCE_LEVEL, Interval, wilson_interval
+from hsi.accuracy.statistics import CONFIDENCE_LEVEL, wilson_interval
 from hsi.core.labels import ClassTable
 from hsi.errors import LabelError
 
-
-@dataclass(frozen=True, eq=False)
-class Disagreement:
-    """Shares of all pixels: ``quantity`` and ``allocation`` add up to 1 less the overall accuracy.
-
-    ``quantity_of`` and ``allocation_of`` ``(C,)`` float64 belong to single classes. Each misplaced pixel is counted
-    for two classes, so they add up to twice the overall numbers.
-    """
-
-    quantity: float
-    allocation: float
-    quantity_of: NDArray[np.float64]
-    allocation_of: NDArray[np.float64]
-
-
-def measure_disagreement(matrix: NDArray[Any]) -> Disagreement | None:
-    """The :class:`Disagreement` in counts or shares ``(C, C)``, truth in rows or in columns; None of an empty matrix.
-
-    The matrix stands for the population: a sample drawn by class has to be weighted before (equation 1 of the paper).
-    """
-    total = matrix.sum()
-    if not total:
-        return None
-    missed, false = (matrix.sum(axis=axis) - matrix.diagonal() for axis in (1, 0))
-    quantity, allocation = np.abs(missed - false), 2 * np.minimum(missed, false)
-    return Disagreement(
-        quantity=float(quantity.sum() / 2 / total),
-        allocation=float(allocation.sum() / 2 / total),
-        quantity_of=quantity / total,
-        allocation_of=allocation / total,
-    )
+Value = float | tuple[int, int] | None  # a pair is a share: so many of so many pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +69,7 @@ class ConfusionMatrix:
 def confusion_matrix(truth: NDArray[Any], predicted: NDArray[Any], classes: int) -> ConfusionMatrix:
     """Count pairs of class codes, ``0`` to ``classes - 1``; a prediction may also be -1, "unclassified".
 
-    Both arrays are whole numbers of the same shape, any number of axes, one entry per test pixel; none is fine.
+    Both arrays are integers of the same shape, any number of axes, one entry per test pixel; none is fine.
     Raises :class:`LabelError` for different shapes and for other codes.
     """
     if truth.shape != predicted.shape:
@@ -100,18 +78,68 @@ def confusion_matrix(truth: NDArray[Any], predicted: NDArray[Any], classes: int)
         wrong = codes[(codes < lowest) | (codes >= classes)]
         if wrong.size:
             raise LabelError(f"{name}: codes go from {lowest} to {classes - 1}, found {wrong.flat[0]}")
-    if truth.size == 0:
-        return ConfusionMatrix(np.zeros((classes, classes), np.int64), np.zeros(classes, np.int64))
-    pairs = count_pairs(truth.ravel(), predicted.ravel(), labels=np.arange(-1, classes))  # (1 + C, 1 + C), -1 first
-    return ConfusionMatrix(pairs[1:, 1:].astype(np.int64), pairs[1:, 0].astype(np.int64))
+    places = truth.ravel().astype(np.int64) * (classes + 1) + predicted.ravel().astype(np.int64) + 1
+    pairs = np.bincount(places, minlength=classes * (classes + 1)).reshape(classes, classes + 1)  # unclassified first
+    return ConfusionMatrix(pairs[:, 1:].astype(np.int64), pairs[:, 0].astype(np.int64))
+
+
+class ClassCounts(NamedTuple):
+    """Test pixels of one class: right ones, those of the class in the ``truth`` and on the map, and all of the map."""
+
+    hits: int
+    truth: int
+    predicted: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric: its ``title`` in tables, what measures it, and how it is shown.
+
+    ``measure`` takes a :class:`ConfusionMatrix`, or :class:`ClassCounts` for a class. ``short`` is an abbreviation for
+    the terminal, ``note`` a line below an overall metric on the page. A share ``with_interval`` has a Wilson interval.
+    ``percent`` is False for what is shown as a number, ``is_error`` True for shares of wrong pixels. A metric with
+    ``in_tables=False`` is only in JSON and CSV.
+    """
+
+    title: str
+    measure: Callable[[Any], Value]
+    short: str = ""
+    note: str = ""
+    with_interval: bool = False
+    percent: bool = True
+    is_error: bool = False
+    in_tables: bool = True
+
+    def value(self, counts: ConfusionMatrix | ClassCounts) -> float | None:
+        """The number, None where it is not defined."""
+        measured = self.measure(counts)
+        if not isinstance(measured, tuple):
+            return measured
+        part, total = measured
+        return part / total if total else None
+
+    def interval(self, counts: ConfusionMatrix | ClassCounts) -> list[float] | None:
+        """The ends of the 95 % interval of a share; None without a pixel."""
+        measured = self.measure(counts)
+        assert isinstance(measured, tuple)
+        bounds = wilson_interval(*measured)
+        return None if bounds is None else list(bounds)
+
+
+def average_accuracy(confusion: ConfusionMatrix) -> float | None:
+    """The mean producer's accuracy of the classes that have test pixels."""
+    pairs = zip(confusion.counts.diagonal().tolist(), confusion.truth.tolist(), strict=True)
+    recalls = [hits / truth for hits, truth in pairs if truth]
+    return float(np.mean(recalls)) if recalls else None
 
 
 def kappa(confusion: ConfusionMatrix) -> float | None:
     """Cohen's kappa, agreement beyond chance (Cohen 1960, doi:10.1177/001316446002000104).
 
     "Unclassified" is a category of its own that the truth never has. None where chance alone agrees on every pixel
-    (truth and prediction are one and the same class throughout) and where there is no pixel. Computed in whole
-    numbers up to the last division.
+    (truth and prediction are one and the same class throughout) and where there is no pixel. Computed in integers up
+    to the last division.
     """
     total = confusion.total
     pairs = zip(confusion.truth.tolist(), confusion.predicted.tolist(), strict=True)
@@ -121,121 +149,79 @@ def kappa(confusion: ConfusionMatrix) -> float | None:
     return float((total * confusion.correct - chance) / (total**2 - chance))
 
 
-@dataclass(frozen=True)
-class ClassAccuracy:
-    """Accuracy of one class: training and test pixels, fractions, and None where a fraction has nothing below it.
+def disagreement(matrix: NDArray[Any]) -> tuple[float, float] | tuple[None, None]:
+    """Quantity and allocation disagreement in counts or shares ``(C, C)``, which add up to 1 less the overall accuracy
+    (Pontius and Millones 2011, doi:10.1080/01431161.2011.552923); None for both of an empty matrix.
 
-    Producer's accuracy is recall, user's accuracy is precision; ``unclassified`` counts its test pixels that the map
-    declines to name. ``quantity_disagreement`` and ``allocation_disagreement`` are shares of all test pixels.
+    The truth is in rows or in columns. The matrix stands for the population: a sample drawn by class has to be
+    weighted before (equation 1).
     """
-
-    id: int
-    name: str
-    train: int
-    test: int
-    unclassified: int
-    producers_accuracy: float | None
-    producers_accuracy_interval: Interval | None
-    users_accuracy: float | None
-    users_accuracy_interval: Interval | None
-    f1: float | None
-    iou: float | None
-    quantity_disagreement: float | None
-    allocation_disagreement: float | None
+    total = matrix.sum()
+    if not total:
+        return None, None
+    missed, false = (matrix.sum(axis=axis) - matrix.diagonal() for axis in (1, 0))
+    quantity, allocation = np.abs(missed - false).sum() / 2, np.minimum(missed, false).sum()
+    return float(quantity / total), float(allocation / total)
 
 
-@dataclass(frozen=True, eq=False)
-class Accuracy:
-    """Accuracy of a map on test pixels. ``average_accuracy`` is the mean producer's accuracy of the classes that have
-    test pixels; the names of the others are in ``absent_classes``. Quantity and allocation disagreement add up to 1
-    less the overall accuracy. All five are None without a test pixel."""
-
-    overall_accuracy: float | None
-    overall_accuracy_interval: Interval | None
-    average_accuracy: float | None
-    kappa: float | None
-    quantity_disagreement: float | None
-    allocation_disagreement: float | None
-    classes: tuple[ClassAccuracy, ...]
-    confusion: ConfusionMatrix
-    absent_classes: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, fractions, None where undefined; the rows of ``confusion_matrix`` are the truth."""
-        return {
-            "overall_accuracy": self.overall_accuracy,
-            "average_accuracy": self.average_accuracy,
-            "kappa": self.kappa,
-            "quantity_disagreement": self.quantity_disagreement,
-            "allocation_disagreement": self.allocation_disagreement,
-            "classes": [_class_dict(entry) for entry in self.classes],
-            "confusion_matrix": self.confusion.counts.tolist(),
-            "absent_classes": list(self.absent_classes),
-            "intervals": {
-                "method": "Wilson",
-                "level": CONFIDENCE_LEVEL,
-                "overall_accuracy": _as_list(self.overall_accuracy_interval),
-            },
-        }
+OVERALL_METRICS = {
+    "overall_accuracy": Metric("Overall accuracy", lambda all_: (all_.correct, all_.total), "OA", with_interval=True),
+    "average_accuracy": Metric("Average accuracy", average_accuracy, "AA", "mean of the classes"),
+    "kappa": Metric("Kappa", kappa, "kappa", "agreement beyond chance", percent=False),
+    "quantity_disagreement": Metric(
+        "Quantity disagreement", lambda all_: disagreement(all_.square)[0], "by quantity", is_error=True
+    ),
+    "allocation_disagreement": Metric(
+        "Allocation disagreement", lambda all_: disagreement(all_.square)[1], "by allocation", is_error=True
+    ),
+}
+# producer's accuracy is recall, user's accuracy precision; disagreements are shares of all pixels and count each wrong
+# one for two classes, so they add up to twice the overall numbers
+CLASS_METRICS = {
+    "producers_accuracy": Metric("Producer's accuracy", lambda one: (one.hits, one.truth), "PA", with_interval=True),
+    "users_accuracy": Metric("User's accuracy", lambda one: (one.hits, one.predicted), "UA", with_interval=True),
+    "f1": Metric("F1", lambda one: (2 * one.hits, one.truth + one.predicted)),
+    "iou": Metric("IoU", lambda one: (one.hits, one.truth + one.predicted - one.hits)),
+    "quantity_disagreement": Metric(
+        "Quantity disagreement", lambda one: (abs(one.truth - one.predicted), one.total), in_tables=False
+    ),
+    "allocation_disagreement": Metric(
+        "Allocation disagreement",
+        lambda one: (2 * min(one.truth - one.hits, one.predicted - one.hits), one.total),
+        in_tables=False,
+    ),
+}
 
 
-def measure_accuracy(confusion: ConfusionMatrix, table: ClassTable, training: Sequence[int]) -> Accuracy:
-    """The :class:`Accuracy` in a confusion matrix; ``training`` holds the training pixels of each class of ``table``.
+def measure_accuracy(confusion: ConfusionMatrix, table: ClassTable, training: Sequence[int]) -> dict[str, Any]:
+    """The accuracy report of a confusion matrix, plain values for JSON: fractions, and None where undefined.
 
-    Raises :class:`LabelError` when matrix, table and training counts are not of the same number of classes.
+    ``training`` holds the training pixels of each class of ``table``. The report has the overall metrics by name, for
+    each of ``classes`` its ``id``, ``name``, pixels (``train``, ``test``, ``unclassified``) and metrics with their
+    ``_interval``, the ``confusion_matrix`` with the truth in rows, ``absent_classes`` (names of those without a test
+    pixel, which the average leaves out) and the ``intervals`` of overall metrics. Raises :class:`LabelError` when
+    matrix, table and training counts are not of the same number of classes.
     """
     if not len(confusion.counts) == len(table) == len(training):
-        found = f"{len(confusion.counts)}, {len(table)} and {len(training)}"
-        raise LabelError(f"confusion matrix, class table and training counts are for {found} classes")
-    disagreement = measure_disagreement(confusion.square)
-    classes = tuple(_measure_class(confusion, table, i, int(training[i]), disagreement) for i in range(len(table)))
-    recalls = [entry.producers_accuracy for entry in classes if entry.producers_accuracy is not None]
-    return Accuracy(
-        overall_accuracy=_ratio(confusion.correct, confusion.total),
-        overall_accuracy_interval=wilson_interval(confusion.correct, confusion.total),
-        average_accuracy=float(np.mean(recalls)) if recalls else None,
-        kappa=kappa(confusion),
-        quantity_disagreement=disagreement.quantity if disagreement else None,
-        allocation_disagreement=disagreement.allocation if disagreement else None,
-        classes=classes,
-        confusion=confusion,
-        absent_classes=tuple(entry.name for entry in classes if not entry.test),
-    )
-
-
-def _measure_class(
-    confusion: ConfusionMatrix, table: ClassTable, code: int, train: int, disagreement: Disagreement | None
-) -> ClassAccuracy:
-    """The row and column of one class code."""
-    hits = int(confusion.counts[code, code])
-    truth, predicted = int(confusion.truth[code]), int(confusion.predicted[code])
-    return ClassAccuracy(
-        id=table.ids[code],
-        name=table.names[code],
-        train=train,
-        test=truth,
-        unclassified=int(confusion.unclassified[code]),
-        producers_accuracy=_ratio(hits, truth),
-        producers_accuracy_interval=wilson_interval(hits, truth),
-        users_accuracy=_ratio(hits, predicted),
-        users_accuracy_interval=wilson_interval(hits, predicted),
-        f1=_ratio(2 * hits, truth + predicted),
-        iou=_ratio(hits, truth + predicted - hits),
-        quantity_disagreement=float(disagreement.quantity_of[code]) if disagreement else None,
-        allocation_disagreement=float(disagreement.allocation_of[code]) if disagreement else None,
-    )
-
-
-def _ratio(part: int, whole: int) -> float | None:
-    """The fraction, or None of nothing."""
-    return part / whole if whole else None
-
-
-def _class_dict(entry: ClassAccuracy) -> dict[str, Any]:
-    """A class as plain values; JSON has lists and no tuples."""
-    intervals = ("producers_accuracy_interval", "users_accuracy_interval")
-    return {**vars(entry), **{name: _as_list(getattr(entry, name)) for name in intervals}}
-
-
-def _as_list(interval: Interval | None) -> list[float] | None:
-    return None if interval is None else list(interval)
+        sizes = f"{len(confusion.counts)}, {len(table)} and {len(training)}"
+        raise LabelError(f"confusion matrix, class table and training counts are for {sizes} classes")
+    columns = (confusion.counts.diagonal(), confusion.truth, confusion.predicted, confusion.unclassified)
+    classes = []
+    for i, name, train, *pixels in zip(table.ids, table.names, training, *(c.tolist() for c in columns), strict=True):
+        hits, truth, predicted, unclassified = pixels
+        counts = ClassCounts(hits, truth, predicted, confusion.total)
+        entry = {"id": i, "name": name, "train": int(train), "test": truth, "unclassified": unclassified}
+        for key, one in CLASS_METRICS.items():
+            entry |= {
+                key: one.value(counts),
+                **({f"{key}_interval": one.interval(counts)} if one.with_interval else {}),
+            }
+        classes.append(entry)
+    intervals = {key: one.interval(confusion) for key, one in OVERALL_METRICS.items() if one.with_interval}
+    return {
+        **{key: one.value(confusion) for key, one in OVERALL_METRICS.items()},
+        "classes": classes,
+        "confusion_matrix": confusion.counts.tolist(),
+        "absent_classes": [entry["name"] for entry in classes if not entry["test"]],
+        "intervals": {"method": "Wilson", "level": CONFIDENCE_LEVEL, **intervals},
+    }

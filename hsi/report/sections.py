@@ -11,15 +11,10 @@ from typing import Any
 
 from scipy.special import ndtri
 
+from hsi.accuracy.metrics import CLASS_METRICS, OVERALL_METRICS, Metric
+
 Report = Mapping[str, Any]
 DASH = "–"
-SUMMARY = {
-    "overall_accuracy": "Overall accuracy",
-    "average_accuracy": "Average accuracy",
-    "kappa": "Kappa × 100",
-    "quantity_disagreement": "Quantity disagreement",
-    "allocation_disagreement": "Allocation disagreement",
-}
 
 
 @dataclass(frozen=True)
@@ -38,35 +33,38 @@ class Table:
         return [f"{group} (%)" if group and heading == "%" else heading for group, heading in self.columns]
 
 
-def class_section(report: Report) -> Table:
-    """Accuracy of each class."""
+def class_metrics() -> list[tuple[str, Metric]]:
+    """Keys and metrics of classes that tables show."""
+    return [(key, one) for key, one in CLASS_METRICS.items() if one.in_tables]
+
+
+def class_table(report: Report) -> Table:
+    """The metrics of each class."""
     columns = [("", "Id"), ("", "Class"), ("", "Training"), ("", "Test")]
-    for name in ("Producer's accuracy", "User's accuracy"):
-        columns += [(name, "%"), (name, "95 % interval")]
-    rows = tuple(
-        (
-            str(entry["id"]),
-            entry["name"],
-            str(entry["train"]),
-            str(entry["test"]),
-            percent(entry["producers_accuracy"]),
-            interval(entry["producers_accuracy_interval"]),
-            percent(entry["users_accuracy"]),
-            interval(entry["users_accuracy_interval"]),
-            percent(entry["f1"]),
-            percent(entry["iou"]),
+    for _, one in class_metrics():
+        columns += (
+            [(one.title, "%"), (one.title, "95 % interval")] if one.with_interval else [("", _heading(one, " (%)"))]
         )
-        for entry in report["classes"]
-    )
-    return Table((*columns, ("", "F1 (%)"), ("", "IoU (%)")), "rl" + "r" * 8, rows)
+    rows = []
+    for entry in report["classes"]:
+        cells = [str(entry["id"]), entry["name"], str(entry["train"]), str(entry["test"])]
+        for key, one in class_metrics():
+            cells += [percent(entry[key]), *([interval(entry[f"{key}_interval"])] if one.with_interval else [])]
+        rows.append(tuple(cells))
+    return Table(tuple(columns), "rl" + "r" * (len(columns) - 2), tuple(rows))
 
 
-def summary_section(report: Report) -> Table:
-    """The numbers for all pixels together; those of the whole map where they were estimated."""
+def _heading(one: Metric, unit: str = "") -> str:
+    """The title of a metric that is shown times 100."""
+    return f"{one.title}{unit}" if one.percent else f"{one.title} × 100"
+
+
+def summary_table(report: Report) -> Table:
+    """The metrics of all pixels; those of the map where they were estimated."""
     intervals = report["intervals"]
     rows = [
-        (title, percent(report[name]), interval(intervals[name]) if name in intervals else "")
-        for name, title in SUMMARY.items()
+        (_heading(one), percent(report[key]), interval(intervals[key]) if one.with_interval else "")
+        for key, one in OVERALL_METRICS.items()
     ]
     if report.get("calibration"):
         rows.append(("Expected calibration error", percent(report["calibration"]["error"]), ""))
@@ -81,7 +79,7 @@ def summary_section(report: Report) -> Table:
     return Table((("", ""), ("", "%"), ("", "95 % interval")), "lrr", tuple(rows))
 
 
-def area_section(report: Report) -> Table | None:
+def area_table(report: Report) -> Table | None:
     """Pixels and hectares of each class on the map, where the report has them."""
     if not report.get("areas"):
         return None
@@ -97,7 +95,7 @@ def area_section(report: Report) -> Table | None:
     return Table((("", "Id"), ("", "Class on the map"), ("", "Pixels"), ("", "Hectares")), "rlrr", rows)
 
 
-def estimate_section(report: Report) -> Table | None:
+def estimate_table(report: Report) -> Table | None:
     """Accuracy and area of each class, estimated for the whole map, where the report has them."""
     estimate = report.get("estimate")
     if not estimate:
@@ -123,7 +121,7 @@ def estimate_section(report: Report) -> Table | None:
     return Table(tuple(columns), "rl" + "r" * 8, rows)
 
 
-def reliability_section(report: Report) -> Table | None:
+def reliability_table(report: Report) -> Table | None:
     """Confidence and accuracy by bins of confidence, where the report has them."""
     if not report.get("calibration"):
         return None
@@ -165,7 +163,7 @@ def _with_error(estimate: Mapping[str, float] | None) -> tuple[str, str]:
     return (DASH, DASH) if estimate is None else (percent(estimate["value"]), percent(reach(estimate)))
 
 
-def audit_section(report: Report) -> Table | None:
+def audit_table(report: Report) -> Table | None:
     """How far the split lets test pixels share with training pixels."""
     audit = report.get("audit")
     if audit is None:

@@ -1,6 +1,6 @@
 """Accuracy tables as text: JSON and CSV for programs (fractions), Markdown and LaTeX for people (percent).
 
-A *report* is what ``Accuracy.to_dict()`` of :mod:`hsi.accuracy.metrics` gives, and where known also ``model``,
+A *report* is what :func:`hsi.accuracy.metrics.measure_accuracy` gives, and where known also ``model``,
 ``split`` (the rule in words), ``split_notes`` (what the split left out or could not do), ``seed``, ``audit``
 (``LeakageAudit.to_dict()`` of :mod:`hsi.accuracy.leakage`), ``areas`` (pixels and hectares of the classes on the map),
 ``calibration`` (``Calibration.to_dict()`` of :mod:`hsi.accuracy.calibration`) and ``estimate``
@@ -18,43 +18,24 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from hsi.accuracy.metrics import CLASS_METRICS, OVERALL_METRICS
 from hsi.errors import OutputError
 from hsi.report.sections import (
     Report,
     Table,
-    area_section,
-    audit_section,
-    class_section,
-    estimate_section,
+    area_table,
+    audit_table,
+    class_table,
+    estimate_table,
     percent,
-    reliability_section,
-    summary_section,
+    reliability_table,
+    summary_table,
 )
 
-OVERALL = ("average_accuracy", "kappa", "quantity_disagreement", "allocation_disagreement")
-CSV_FIELDS = (
-    "row",
-    "id",
-    "name",
-    "train",
-    "test",
-    "unclassified",
-    "producers_accuracy",
-    "users_accuracy",
-    "f1",
-    "iou",
-    "value",
-    "low",
-    "high",
-    "pixels",
-    "hectares",
-    "users_low",
-    "users_high",
-    "quantity_disagreement",
-    "allocation_disagreement",
-    "standard_error",
-    "confidence",
-)
+PIXELS = ("row", "id", "name", "train", "test", "unclassified")
+# a class's metrics are between the two where tables show them, and else behind
+AMOUNTS = ("value", "low", "high", "pixels", "hectares", "users_low", "users_high")
+BOUNDS = {"producers_accuracy": ("low", "high"), "users_accuracy": ("users_low", "users_high")}  # of intervals
 LATEX = str.maketrans(
     {
         "\\": r"\textbackslash{}",
@@ -91,23 +72,37 @@ def to_csv(report: Report) -> str:
     Line breaks in names become spaces, so that a line is a row.
     """
     text = io.StringIO()
-    writer = csv.DictWriter(text, CSV_FIELDS, extrasaction="ignore", lineterminator="\n")
+    writer = csv.DictWriter(text, csv_fields(), extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for row in (*_accuracy_rows(report), *_calibration_rows(report), *_estimate_rows(report)):
         writer.writerow({**row, "name": " ".join(row.get("name", "").split())})
     return text.getvalue()
 
 
+def csv_fields() -> list[str]:
+    """The columns of the CSV table: metrics of classes that tables show stand before the amounts, others after."""
+    shown = [key for key, one in CLASS_METRICS.items() if one.in_tables]
+    bounds = [name for key, one in CLASS_METRICS.items() if one.with_interval for name in _bounds(key)]
+    order = (*PIXELS, *shown, *AMOUNTS, *CLASS_METRICS, "standard_error", "confidence", *bounds)
+    return list(dict.fromkeys(order))
+
+
+def _bounds(key: str) -> tuple[str, str]:
+    """The columns of the interval of a class's metric."""
+    return BOUNDS.get(key, (f"{key}_low", f"{key}_high"))
+
+
 def _accuracy_rows(report: Report) -> Iterator[Mapping[str, Any]]:
     """What was counted, and the areas on the map."""
     for entry in report["classes"]:
-        low, high = entry["producers_accuracy_interval"] or (None, None)
-        lowest, highest = entry["users_accuracy_interval"] or (None, None)
-        yield {"row": "class", **entry, "low": low, "high": high, "users_low": lowest, "users_high": highest}
-    low, high = report["intervals"]["overall_accuracy"] or (None, None)
-    yield {"row": "overall_accuracy", "value": report["overall_accuracy"], "low": low, "high": high}
-    for name in OVERALL:
-        yield {"row": name, "value": report[name]}
+        bounds: dict[str, Any] = {}
+        for key, one in CLASS_METRICS.items():
+            if one.with_interval:
+                bounds |= zip(_bounds(key), entry[f"{key}_interval"] or (None, None), strict=True)
+        yield {"row": "class", **entry, **bounds}
+    for key in OVERALL_METRICS:
+        low, high = report["intervals"].get(key) or (None, None)
+        yield {"row": key, "value": report[key], "low": low, "high": high}
     for entry in report.get("areas", ()):
         yield {"row": "area", **entry}
 
@@ -141,10 +136,10 @@ def _estimate_rows(report: Report) -> Iterator[Mapping[str, Any]]:
 def to_markdown(report: Report) -> str:
     """A table of the classes, one of the summary, one for each further section, notes and the leakage audit, in
     GitHub's dialect."""
-    further = (section(report) for section in (area_section, estimate_section, reliability_section))
-    sections = [class_section(report), summary_section(report), *(section for section in further if section)]
+    further = (section(report) for section in (area_table, estimate_table, reliability_table))
+    sections = [class_table(report), summary_table(report), *(section for section in further if section)]
     listed = "\n".join(f"- {escape_markdown(note)}" for note in notes(report))
-    audit = audit_section(report)
+    audit = audit_table(report)
     leakage = f"## Leakage audit\n\n{markdown_table(audit)}" if audit else ""
     return "\n\n".join(part for part in (*map(markdown_table, sections), listed, leakage) if part) + "\n"
 
@@ -154,15 +149,16 @@ def to_latex(report: Report) -> str:
 
     The bins of the calibration are left to the reliability diagram.
     """
-    classes, summary = class_section(report), summary_section(report)
-    summed = [("", name, "", "", value, interval, "", "", "", "") for name, value, interval in summary.rows]
+    classes, summary = class_table(report), summary_table(report)
+    rest = ("",) * (len(classes.columns) - 6)
+    summed = [("", name, "", "", value, interval, *rest) for name, value, interval in summary.rows]
     lines = [
         "% needs \\usepackage{booktabs}",
         r"\begin{table}",
         r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
         *latex_tabular(classes, [r"\midrule", *map(_latex_row, summed)]),
     ]
-    for section in (area_section(report), estimate_section(report)):
+    for section in (area_table(report), estimate_table(report)):
         lines += [r"\par\medskip", *latex_tabular(section)] if section else []
     lines += [rf"\par\footnotesize {escape_latex(note)}" for note in notes(report)]
     return "\n".join([*lines, r"\end{table}"]) + "\n"

@@ -284,7 +284,7 @@ def assess(labels: LabelMap, split: Split, ids: NDArray[Any], settings: Settings
     truth, predicted, test = labels.codes(), codes_of(ids, labels.table), split.test
     confusion = confusion_matrix(truth[test], predicted[test], len(labels.table))
     training = [part.train for part in split.counts(labels).values()]
-    report = measure_accuracy(confusion, labels.table, training).to_dict()
+    report = measure_accuracy(confusion, labels.table, training)
     audit = audit_split(split.train, test, truth, max(settings.model.windows), predicted) if test.any() else None
     return {
         "model": settings.model.name,

@@ -5,30 +5,33 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from hsi.accuracy.metrics import OVERALL_METRICS, Metric
+from hsi.report.sections import class_metrics, interval, reach
+from hsi.report.tables import calibration_in_words
+
 from .terminal import add_name_column, new_table, say, short_name, show
 
 
 def show_accuracy(report: dict[str, Any]) -> None:
-    """The per-class table, then OA with its interval, AA, kappa, what is wrong, the calibration and the audit."""
-    from hsi.report.sections import interval
-    from hsi.report.tables import calibration_in_words
-
+    """The metrics of the classes, then those of all pixels, what is wrong, the calibration and the audit."""
     table = new_table("accuracy on test pixels in percent (PA producer's, UA user's accuracy)")
     table.add_column("id", justify="right")
     add_name_column(table)
-    for heading in ("train", "test", "PA", "UA", "F1", "IoU"):
+    for heading in ("train", "test", *(one.short or one.title for _, one in class_metrics())):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in report["classes"]:
-        shares = [_percent(row[key]).rstrip("%") for key in ("producers_accuracy", "users_accuracy", "f1", "iou")]
-        table.add_row(str(row["id"]), short_name(row["name"]), f"{row['train']:,}", f"{row['test']:,}", *shares)
+        values = [_value(one, row[key]).rstrip("%") for key, one in class_metrics()]
+        table.add_row(str(row["id"]), short_name(row["name"]), f"{row['train']:,}", f"{row['test']:,}", *values)
     show(table)
     if report["absent_classes"]:
         say("absent", f"no test pixel, left out of AA: {', '.join(report['absent_classes'])}")
-    kappa = "undefined" if report["kappa"] is None else f"{report['kappa']:.4f}"
-    overall, bounds = _percent(report["overall_accuracy"]), interval(report["intervals"]["overall_accuracy"])
-    say("accuracy", f"OA {overall} ({bounds})  AA {_percent(report['average_accuracy'])}  kappa {kappa}")
-    quantity, allocation = (_percent(report[f"{kind}_disagreement"]) for kind in ("quantity", "allocation"))
-    say("wrong", f"by quantity {quantity}, by allocation {allocation}")
+    right: list[str] = []
+    wrong: list[str] = []
+    for key, one in OVERALL_METRICS.items():
+        bounds = f" ({interval(report['intervals'][key])})" if one.with_interval else ""
+        (wrong if one.is_error else right).append(f"{one.short or one.title} {_value(one, report[key])}{bounds}")
+    say("accuracy", "  ".join(right))
+    say("wrong", ", ".join(wrong))
     if report.get("calibration"):
         say("confidence", calibration_in_words(report["calibration"]))
     if report["audit"]:
@@ -58,11 +61,16 @@ def show_estimate(estimate: dict[str, Any]) -> None:
 
 def _with_reach(estimate: dict[str, float] | None, scale: float, digits: int) -> str:
     """A number and half of its interval, such as ``88.0 ±7.4``."""
-    from hsi.report.sections import reach
-
     if estimate is None:
         return "–"
     return f"{estimate['value'] * scale:,.{digits}f} ±{reach(estimate) * scale:,.{digits}f}"
+
+
+def _value(one: Metric, value: float | None) -> str:
+    """A metric in percent, or as a number."""
+    if one.percent:
+        return _percent(value)
+    return "undefined" if value is None else f"{value:.4f}"
 
 
 def _percent(fraction: float | None) -> str:

@@ -55,7 +55,7 @@ def finisher(folder_of_runs):
         report = {
             "split": "random 10%",
             "split_hash": codes.tobytes().hex(),
-            **measure_accuracy(matrix, TABLE, [20, 20]).to_dict(),
+            **measure_accuracy(matrix, TABLE, [20, 20]),
             "audit": audit_split(codes == 1, codes == 3, truth, 3, found).to_dict(),
         }
         record = {

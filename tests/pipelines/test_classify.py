@@ -307,7 +307,7 @@ class TestWhatIsShown:
 
         confusion = ConfusionMatrix(np.diag([123_456, 7_890]), np.zeros(2, np.int64))
         table = ClassTable((1, 12), ("Buildings-Grass-Trees-Drives and more", "Woods"), ((0, 0, 0), (9, 9, 9)))
-        show_accuracy(measure_accuracy(confusion, table, [12_345, 678]).to_dict() | {"audit": None})
+        show_accuracy(measure_accuracy(confusion, table, [12_345, 678]) | {"audit": None})
         rows = capsys.readouterr().out.splitlines()
         assert [row.split()[-4:] for row in rows if row.endswith("100.00")] == [["100.00"] * 4] * 2
         assert max(map(len, rows[:5])) <= 80

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from hsi.accuracy.area_estimation import estimate_map
 from hsi.accuracy.calibration import measure_calibration
 from hsi.accuracy.leakage import audit_split
-from hsi.accuracy.metrics import confusion_matrix, measure_accuracy
+from hsi.accuracy.metrics import CLASS_METRICS, OVERALL_METRICS, Metric, confusion_matrix, measure_accuracy
 from hsi.core.labels import default_table
 from hsi.errors import OutputError
+from hsi.report.html import Provenance, Report, render_report
 from hsi.report.tables import escape_latex, escape_markdown, to_csv, to_json, to_latex, to_markdown, write_tables
+from pipelines.cli_support.results import show_accuracy
 
 HOSTILE = 'a|b, "c"\n& 50 % of_{x}^2 ~ #1 $\\end{table}$ <b>*'
 
@@ -25,7 +27,7 @@ def report(*names: str, truth=(0, 0, 0, 1), predicted=(0, 0, 1, 1)) -> dict:
     names = names or ("corn", "oats")
     table = default_table(range(1, len(names) + 1)).renamed(dict(enumerate(names, 1)))
     confusion = confusion_matrix(np.array(truth), np.array(predicted), len(names))
-    return measure_accuracy(confusion, table, range(10, 10 + len(names))).to_dict()
+    return measure_accuracy(confusion, table, range(10, 10 + len(names)))
 
 
 def full_report() -> dict:
@@ -264,3 +266,39 @@ def test_every_tabular_has_as_many_cells_as_columns():
         for line in re.findall(r"^.*&.*$", body, flags=re.MULTILINE):
             spanned = sum(int(width) - 1 for width in re.findall(r"\\multicolumn\{(\d)\}", line))
             assert len(re.findall(r"(?<!\\)&", line)) + 1 + spanned == len(alignment), line
+
+
+class TestAnotherMetric:
+    """A metric is one entry in :mod:`hsi.accuracy.metrics`: then it is in all tables, on the terminal and the page."""
+
+    @pytest.fixture
+    def made(self, monkeypatch):
+        monkeypatch.setitem(
+            CLASS_METRICS,
+            "specificity",
+            Metric("Specificity", lambda one: (one.total - one.truth - one.predicted + one.hits, one.total - one.truth),
+                   short="Spec", with_interval=True),
+        )  # fmt: skip
+        monkeypatch.setitem(
+            OVERALL_METRICS, "errors", Metric("Errors", lambda matrix: (matrix.total - matrix.correct, matrix.total))
+        )
+        return {**report(), "audit": None}
+
+    def test_it_is_in_every_table(self, made):
+        corn, oats, *rest = csv_rows(to_csv(made))
+        assert (float(corn["specificity"]), float(oats["specificity"])) == (1, pytest.approx(2 / 3))
+        assert float(oats["specificity_low"]) < 2 / 3 < float(oats["specificity_high"])
+        assert ("errors", "0.25") in [(row["row"], row["value"]) for row in rest]
+        assert list(json.loads(to_json(made)))[5] == "errors"
+        markdown, latex = to_markdown(made), to_latex(made)
+        assert "| IoU (%) | Specificity (%) | 95 % interval |" in markdown and "| Errors | 25.00 |" in markdown
+        assert r"\multicolumn{2}{c}{Specificity}" in latex
+        assert "& Errors & & & 25.00 &" in re.sub(" +", " ", latex)
+
+    def test_it_is_on_the_terminal_and_the_page(self, made, capsys):
+        show_accuracy(made)
+        shown = capsys.readouterr().out
+        assert shown.splitlines()[1].split()[-2:] == ["IoU", "Spec"]
+        assert "kappa 0.5000  Errors 25.00%\n" in shown
+        page = render_report(Report("a map", "Classification", "", Provenance("hsi"), accuracy=made))
+        assert "Specificity %" in page and "<span>Errors</span><b>25.00<small>%" in page

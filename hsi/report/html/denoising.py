@@ -29,7 +29,7 @@ def denoising_tables(done: DenoisingResult, after: Scene) -> Tables:
     return Tables(
         "Noise, before and after",
         (f"{done.denoiser.describe()} ({done.denoiser.source}).",),
-        (("Known noise on clean bands", quality_section(done)),) if done.measured else (),
+        (("Known noise on clean bands", quality_table(done)),) if done.measured else (),
         (
             f"Rows of the picture: {told}; before on the left, after on the right, in the same greys.",
             "The table is of the scene's cleanest bands in its last rows, of which no network saw a patch, with noise "
@@ -40,7 +40,7 @@ def denoising_tables(done: DenoisingResult, after: Scene) -> Tables:
     )
 
 
-def quality_section(done: DenoisingResult) -> Table:
+def quality_table(done: DenoisingResult) -> Table:
     """PSNR, SSIM and angle of the noisy and the cleaned bands."""
     from hsi.report.sections import Table
 

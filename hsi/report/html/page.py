@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from hsi.accuracy.metrics import OVERALL_METRICS, Metric
 from hsi.core.files import write_atomically
 from hsi.report.html.charts import reliability_chart, share_chart, training_charts
 from hsi.report.html.encoding import embedded_json, png_url
 from hsi.report.html.map_view import MapView
-from hsi.report.sections import Table, area, audit_section, estimate_section, interval, percent
+from hsi.report.sections import Table, area, audit_table, class_metrics, estimate_table, interval, percent
 from hsi.report.tables import calibration_in_words, estimate_in_words, notes
 from hsi.version import __version__
 
@@ -111,8 +112,10 @@ def render_report(report: Report) -> str:
         classes=report.view.classes() if report.view else [],
         accuracy=accuracy,
         notes=notes({**accuracy, **dict.fromkeys(OWN_SECTIONS)}) if accuracy else [],
-        audit=audit_section(accuracy) if accuracy else None,
-        estimate=estimate_section(accuracy) if accuracy else None,
+        audit=audit_table(accuracy) if accuracy else None,
+        estimate=estimate_table(accuracy) if accuracy else None,
+        class_metrics=class_metrics(),
+        overall_metrics=OVERALL_METRICS,
         charts=training_charts(report.history),
         version=__version__,
     )  # fmt: skip
@@ -136,6 +139,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "percent": percent,
+        "measure": _measure,
         "interval": interval,
         "url": lambda name: quote(name.replace("\\", "/")),
         "area": area,
@@ -151,6 +155,11 @@ def _environment() -> Environment:
         "ordinal": ordinal,
     }
     return environment
+
+
+def _measure(value: float | None, metric: Metric) -> str:
+    """A metric in percent, or as a number."""
+    return percent(value) if metric.percent or value is None else f"{value:.4f}"
 
 
 def confusion_rows(accuracy: Mapping[str, Any]) -> list[dict[str, Any]]:

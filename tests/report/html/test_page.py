@@ -281,7 +281,7 @@ class TestPage:
 
     def test_accuracy_without_a_test_pixel_is_no_number(self):
         table = a_view().table
-        accuracy = measure_accuracy(confusion_matrix(np.array([], int), np.array([], int), 2), table, [4, 0]).to_dict()
+        accuracy = measure_accuracy(confusion_matrix(np.array([], int), np.array([], int), 2), table, [4, 0])
         page = render_report(a_report(accuracy=accuracy))
         assert re.search(r"<span>Overall accuracy</span><b>–</b><em>95 % interval –</em>", page)
         assert page.count('<td class="r" data-value="-1">–</td>') == 8
