@@ -147,6 +147,7 @@ class Classification:
              percent(c["producers_accuracy"]), percent(c["users_accuracy"]))
             for c in self.report["classes"]
         ]  # fmt: skip
-        table = markup.table(("id", "class", "train", "test", "PA %", "UA %"), cells, self.table.colours)
-        picture = markup.picture(markup.coloured(self.classes, self.table.ids, self.table.colours), "class map")
-        return markup.facts(f"Classification of {self.scene.name}", rows) + table + picture
+        table = markup.render_classes(("id", "class", "train", "test", "PA %", "UA %"), cells, self.table.colours)
+        pixels = markup.colour_classes(self.classes, self.table.ids, self.table.colours)
+        properties = markup.render_properties(f"Classification of {self.scene.name}", rows)
+        return properties + table + markup.render_picture(pixels, "class map")

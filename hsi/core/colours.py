@@ -1,15 +1,23 @@
-"""Colours of classes: those of a raster's palette, and others that stay apart for every kind of colour vision."""
+"""All colours: of figures and pages, and of classes, also for colour-blind readers."""
 
 from __future__ import annotations
 
+import colorsys
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi.core.labels import Colour
-
+Colour = tuple[int, int, int]  # RGB, 0 to 255
 Floats = NDArray[np.float64]
+
+RIGHT, WRONG = (44, 108, 176), (240, 126, 20)  # blue and orange differ for every kind of colour vision
+TRAINING, VALIDATION, TEST = WRONG, (110, 60, 130), RIGHT  # of a split in figures
+PAGE_SPLIT = ((0, 114, 178), (230, 159, 0), (160, 160, 160))  # training, validation and test in report.html
+EMPTY = (236, 236, 236)  # nothing labelled, tested or measured
+UNCLASSIFIED_GREY = (128, 128, 128)  # the class of pixels that a map declines to name
+INK, FAINT, GRID = "#222222", "#8a8a8a", "#e6e6e6"  # letters, lines and grids of figures
+
 # what is seen, in linear RGB, without the long, middle or short cones: Machado et al. 2009, doi:10.1109/TVCG.2009.113
 BLIND = np.array(
     [
@@ -27,9 +35,24 @@ FIRST = (0, 114, 178)  # blue of Okabe and Ito
 SHADES = np.arange(0, 256, 51 / 2).round().astype(int)  # eleven of each channel
 
 
+def hex_colour(colour: Colour) -> str:
+    """``#rrggbb``."""
+    return "#{:02x}{:02x}{:02x}".format(*colour)
+
+
+def default_colours(count: int) -> tuple[Colour, ...]:
+    """``count`` colours, different for neighbours in the table: hues by the golden angle, three lightnesses."""
+    colours = []
+    for i in range(count):
+        hue, lightness = (0.11 + i * 0.618034) % 1.0, (0.45, 0.62, 0.33)[i % 3]
+        red, green, blue = colorsys.hls_to_rgb(hue, lightness, 0.72)
+        colours.append((round(red * 255), round(green * 255), round(blue * 255)))
+    return tuple(colours)
+
+
 @lru_cache(maxsize=8)
 def safe_colours(count: int) -> tuple[Colour, ...]:
-    """``count`` colours, each as far as possible from those before it for whoever tells it from them worst.
+    """``count`` colours, each as far as possible from those before it under the vision that separates them worst.
 
     Distances are CIELAB's, under ordinary vision and with each kind of cone missing. Beyond 200 colours repeat.
     """
@@ -38,12 +61,12 @@ def safe_colours(count: int) -> tuple[Colour, ...]:
     usable = (seen[0, :, 0] > LIGHTNESS[0]) & (seen[0, :, 0] < LIGHTNESS[1])
     candidates, seen = candidates[usable], seen[:, usable]
     chosen = [FIRST]
-    apart = _apart(seen, seen_colours(np.array([FIRST])))
+    distance = _distance(seen, seen_colours(np.array([FIRST])))
     for _ in range(min(count, 200) - 1):
-        best = int(apart.argmax())
+        best = int(distance.argmax())
         red, green, blue = candidates[best].tolist()
         chosen.append((red, green, blue))
-        apart = np.minimum(apart, _apart(seen, seen[:, best : best + 1]))
+        distance = np.minimum(distance, _distance(seen, seen[:, best : best + 1]))
     return tuple(chosen[i % len(chosen)] for i in range(count))
 
 
@@ -57,7 +80,7 @@ def seen_colours(colours: NDArray[np.integer]) -> Floats:
     return np.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], axis=-1)
 
 
-def _apart(seen: Floats, one: Floats) -> Floats:
+def _distance(seen: Floats, one: Floats) -> Floats:
     """Distance of colours ``(4, n, 3)`` from one of them ``(4, 1, 3)`` for whoever sees it smallest, ``(n,)``."""
     distance: Floats = np.sqrt(((seen - one) ** 2).sum(axis=-1)).min(axis=0)
     return distance

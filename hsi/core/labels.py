@@ -6,7 +6,6 @@ different things; in a :class:`LabelMap` only background exists, and it is ``Lab
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi.core import notebook as markup
+from hsi.core.colours import Colour, default_colours
 from hsi.errors import LabelError
 
-Colour = tuple[int, int, int]
 LARGEST_ID = 65534
 
 
@@ -48,16 +47,6 @@ def without(table: ClassTable, name: str) -> ClassTable:
     kept = [i for i, known in enumerate(table.names) if known != name]
     columns = (table.ids, table.names, table.colours)
     return ClassTable(*(tuple(column[i] for i in kept) for column in columns))  # type: ignore[arg-type]
-
-
-def default_colours(count: int) -> tuple[Colour, ...]:
-    """Colours that neighbours in the table can be told apart by: hues by the golden angle, three lightnesses."""
-    colours = []
-    for i in range(count):
-        hue, lightness = (0.11 + i * 0.618034) % 1.0, (0.45, 0.62, 0.33)[i % 3]
-        red, green, blue = colorsys.hls_to_rgb(hue, lightness, 0.72)
-        colours.append((round(red * 255), round(green * 255), round(blue * 255)))
-    return tuple(colours)
 
 
 def default_table(ids: Sequence[int]) -> ClassTable:
@@ -107,9 +96,9 @@ class LabelMap:
         rows = [(str(i), name, f"{counts[i]:,}") for i, name in zip(table.ids, table.names, strict=True)]
         height, width = self.values.shape
         told = [("size", f"{height:,} x {width:,} pixels"), ("source", self.source), *(("note", n) for n in self.notes)]
-        classes = markup.table(("id", "class", "pixels"), rows, table.colours)
-        picture = markup.picture(markup.coloured(self.values, table.ids, table.colours), "labels")
-        return markup.facts("Labels", told) + classes + picture
+        classes = markup.render_classes(("id", "class", "pixels"), rows, table.colours)
+        picture = markup.render_picture(markup.colour_classes(self.values, table.ids, table.colours), "labels")
+        return markup.render_properties("Labels", told) + classes + picture
 
     def masked(self, keep: NDArray[np.bool_]) -> LabelMap:
         """The same labels with background outside ``keep``; the class table stays whole."""

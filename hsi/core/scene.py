@@ -157,7 +157,7 @@ def _scene_facts(scene: Scene) -> str:
         rows.append(
             ("place", f"{(place.crs or 'no CRS')[:60]}, corner at {place.transform[2]:g}, {place.transform[5]:g}")
         )
-    return markup.facts(f"Scene {scene.name}", rows)
+    return markup.render_properties(f"Scene {scene.name}", rows)
 
 
 def scene_from_array(cube: Array, name: str = "scene", source: Path | None = None, **facts: Any) -> Scene:

@@ -9,22 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import Field, model_validator
 
+from hsi.core.colours import FAINT, INK, RIGHT, WRONG, hex_colour
 from hsi.experiments.notes import split_title, titled
 from hsi.experiments.summary import Comparison, Spread
-from hsi.report.figures.style import (
-    FAINT,
-    INK,
-    LABEL,
-    RIGHT,
-    SMALL,
-    WRONG,
-    hex_colour,
-    literal,
-    new_figure,
-    plain_axes,
-    shortened,
-    write_figure,
-)
+from hsi.report.figures.style import LABEL, SMALL, literal, new_figure, plain_axes, shortened, write_figure
 from hsi.report.records import Record, Share
 
 if TYPE_CHECKING:

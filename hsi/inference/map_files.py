@@ -12,6 +12,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
+from hsi.core.colours import UNCLASSIFIED_GREY
 from hsi.core.georeference import pixel_hectares
 from hsi.core.labels import ClassTable
 from hsi.core.scene import Block, Scene
@@ -23,7 +24,6 @@ if TYPE_CHECKING:  # it loads torch
     from hsi.inference.model_file import SavedModel
 
 UNCLASSIFIED = "unclassified"
-GREY = (128, 128, 128)
 Layers = Mapping[str, NDArray[Any]]
 
 
@@ -76,7 +76,7 @@ def map_table(table: ClassTable, reject: bool) -> ClassTable:
     if UNCLASSIFIED in table.names:
         raise UsageError(f"the model has a class named '{UNCLASSIFIED}' already: leave --reject out")
     number = 254 if table.ids[-1] < 254 and 0 not in table.ids else table.ids[-1] + 1
-    return ClassTable((*table.ids, number), (*table.names, UNCLASSIFIED), (*table.colours, GREY))
+    return ClassTable((*table.ids, number), (*table.names, UNCLASSIFIED), (*table.colours, UNCLASSIFIED_GREY))
 
 
 def layer_path(path: Path, kind: str) -> Path:

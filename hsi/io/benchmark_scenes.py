@@ -16,8 +16,9 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from hsi.core.colours import Colour
 from hsi.core.files import config_dir, write_atomically
-from hsi.core.labels import ClassTable, Colour
+from hsi.core.labels import ClassTable
 from hsi.errors import ConfigError, OutputError, SceneFileError, UnknownNameError, UsageError
 
 Array = NDArray[Any]

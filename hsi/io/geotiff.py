@@ -12,8 +12,9 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
+from hsi.core.colours import Colour
 from hsi.core.files import write_atomically
-from hsi.core.labels import ClassTable, Colour
+from hsi.core.labels import ClassTable
 from hsi.core.scene import Block, Georeference
 from hsi.errors import LabelError, OutputError, SceneError, SceneFileError
 

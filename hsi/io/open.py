@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hsi.core.labels import ClassTable, LabelMap, default_colours, label_map
+from hsi.core.colours import default_colours
+from hsi.core.labels import ClassTable, LabelMap, label_map
 from hsi.core.scene import Georeference, Scene
 from hsi.errors import LabelError, SceneFileError, UsageError
 from hsi.io.align import align_labels, grid_mismatch, places_to_align, same_grid

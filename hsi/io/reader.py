@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi.core.labels import Colour
+from hsi.core.colours import Colour
 from hsi.core.registry import Registry
 from hsi.core.scene import Georeference, Scene
 from hsi.errors import HsiError, SceneFileError

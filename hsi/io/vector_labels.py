@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hsi.core.colours import default_colours
 from hsi.core.georeference import crs_name
-from hsi.core.labels import LARGEST_ID, ClassTable, LabelMap, default_colours, label_map
+from hsi.core.labels import LARGEST_ID, ClassTable, LabelMap, label_map
 from hsi.core.scene import Scene
 from hsi.errors import LabelError, UsageError
 from hsi.io.reader import reading

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from hsi.core.labels import ClassTable, default_colours, default_table, label_map
+from hsi.core.colours import default_colours
+from hsi.core.labels import ClassTable, default_table, label_map
 from hsi.errors import LabelError
 
 

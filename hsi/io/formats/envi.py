@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from hsi.core.colours import Colour
 from hsi.core.georeference import georeference_of
-from hsi.core.labels import Colour
 from hsi.core.scene import Georeference, Scene, scene_from_array
 from hsi.errors import SceneError, SceneFileError
 from hsi.io.formats._product import good_bands, in_physical_units, spectral_axis

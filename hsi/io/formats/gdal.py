@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from hsi.core.colours import Colour
 from hsi.core.georeference import georeference_of
-from hsi.core.labels import Colour
 from hsi.core.scene import Scene
 from hsi.errors import SceneFileError
 from hsi.io.formats._checks import parse_xml

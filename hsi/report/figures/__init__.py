@@ -2,7 +2,6 @@
 
 from hsi.report.figures.charts import confusion_figure, reliability_figure, training_curves_figure
 from hsi.report.figures.maps import (
-    EMPTY,
     class_map_figure,
     confidence_figure,
     difference_figure,
@@ -14,17 +13,14 @@ from hsi.report.figures.maps import (
 from hsi.report.figures.run import COMPARISON_FIGURES, RUN_FIGURES, RunFigures, drawings, write_figures
 from hsi.report.figures.scale_bar import Ground, ground_of
 from hsi.report.figures.spectra import ClassSpectra, class_spectra, spectra_figure
-from hsi.report.figures.style import FORMATS, RIGHT, WRONG, write_figure
+from hsi.report.figures.style import FORMATS, write_figure
 
 write_png = write_figure  # the name that it had when there was one format
 
 __all__ = [
     "COMPARISON_FIGURES",
-    "EMPTY",
     "FORMATS",
-    "RIGHT",
     "RUN_FIGURES",
-    "WRONG",
     "ClassSpectra",
     "Ground",
     "RunFigures",

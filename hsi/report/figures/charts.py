@@ -8,19 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi.report.figures.style import (
-    FAINT,
-    INK,
-    LABEL,
-    RIGHT,
-    SMALL,
-    WRONG,
-    hex_colour,
-    literal,
-    new_figure,
-    plain_axes,
-    shortened,
-)
+from hsi.core.colours import FAINT, INK, RIGHT, WRONG, hex_colour
+from hsi.report.figures.style import LABEL, SMALL, literal, new_figure, plain_axes, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi.core.labels import Colour
+from hsi.core.colours import FAINT, INK, Colour, hex_colour
 from hsi.report.figures.scale_bar import Ground, draw_ground, strip_height
-from hsi.report.figures.style import DPI, FAINT, INK, SMALL, TITLE, WHOLE, hex_colour, literal, new_figure
+from hsi.report.figures.style import DPI, SMALL, TITLE, WHOLE, literal, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi.core.labels import ClassTable, Colour
+from hsi.core.colours import EMPTY, RIGHT, TEST, TRAINING, VALIDATION, WRONG, Colour
+from hsi.core.labels import ClassTable
+from hsi.core.notebook import colour_classes
 from hsi.core.scene import Scene
 from hsi.report.figures.layout import ColourBar, Image, Panel, picture_figure
 from hsi.report.figures.scale_bar import Ground
-from hsi.report.figures.style import RIGHT, WRONG
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 
-EMPTY = (236, 236, 236)  # nothing labelled, nothing tested or nothing measured
 VISIBLE_NM, NEAR_NM = (640.0, 550.0, 460.0), 100.0
 HIDDEN_BANDS_AT = (0.75, 0.45, 0.15)  # without wavelengths: shares of the band axis, away from its noisy ends
 
@@ -62,23 +62,18 @@ def display_bands(scene: Scene) -> tuple[int, ...]:
 
 
 Entry = tuple[str, Colour]
-# the codes of hsi.splits.Split.codes(); blue and orange as for right and wrong, validation between them
-PARTS: dict[int, Entry] = {1: ("training", WRONG), 2: ("validation", (110, 60, 130)), 3: ("test", RIGHT)}
+# the codes of hsi.splits.Split.codes()
+PARTS: dict[int, Entry] = {1: ("training", TRAINING), 2: ("validation", VALIDATION), 3: ("test", TEST)}
 CONFIDENCE_COLOURS = "cividis"  # even to the eye and for every kind of colour vision
 
 
 def class_picture(ids: NDArray[Any], table: ClassTable, empty: str) -> tuple[Image, list[Entry]]:
     """A class map ``(H, W)`` as a picture ``(H, W, 3)``, and a legend of what is on it; other ids are ``empty``."""
-    picture = np.full((*ids.shape, 3), EMPTY, np.uint8)
-    entries, covered = [], 0
-    for i, name, colour in zip(table.ids, table.names, table.colours, strict=True):
-        here = ids == i
-        count = int(np.count_nonzero(here))
-        if count:
-            picture[here] = colour
-            entries.append((name, colour))
-            covered += count
-    return picture, entries if covered == ids.size else [*entries, (empty, EMPTY)]
+    present = set(np.unique(ids).tolist())
+    classes = zip(table.ids, table.names, table.colours, strict=True)
+    entries = [(name, colour) for i, name, colour in classes if i in present]
+    picture = colour_classes(ids, table.ids, table.colours)
+    return picture, entries if present <= set(table.ids) else [*entries, (empty, EMPTY)]
 
 
 def class_map_figure(

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from hsi.core.colours import INK
 from hsi.core.scene import Georeference
-from hsi.report.figures.style import DPI, INK, SMALL
+from hsi.report.figures.style import DPI, SMALL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,20 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hsi.core.colours import FAINT, INK, hex_colour
 from hsi.core.labels import ClassTable
 from hsi.core.scene import Scene
-from hsi.report.figures.style import (
-    FAINT,
-    INK,
-    LABEL,
-    SMALL,
-    TITLE,
-    hex_colour,
-    literal,
-    new_figure,
-    plain_axes,
-    shortened,
-)
+from hsi.report.figures.style import LABEL, SMALL, TITLE, literal, new_figure, plain_axes, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,4 +1,4 @@
-"""What all figures have in common: resolution, colours, letters, axes, and how they are written.
+"""What all figures have in common: resolution, letters, axes, and how they are written.
 
 Matplotlib's object-oriented interface throughout, so no figure is shared between threads.
 """
@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hsi.core.colours import FAINT, GRID, INK
 from hsi.core.files import write_atomically
-from hsi.core.labels import Colour
 from hsi.errors import UnknownNameError
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 DPI = 300
 FORMATS = ("png", "pdf", "svg")
-RIGHT, WRONG = (44, 108, 176), (240, 126, 20)  # blue and orange stay apart for every kind of colour vision
-INK, FAINT, GRID = "#222222", "#8a8a8a", "#e6e6e6"
 TITLE, LABEL, SMALL = 9.0, 8.0, 7.0  # points
 # letters stay letters that can be searched and edited, and the same figure is the same file
 VECTOR_SETTINGS = {"pdf.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "hsi"}
@@ -49,11 +47,6 @@ def new_figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
-
-
-def hex_colour(colour: Colour) -> str:
-    """``#rrggbb``."""
-    return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
 def plain_axes(axes: Axes) -> None:

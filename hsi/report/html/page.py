@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from hsi.accuracy.metrics import OVERALL_METRICS, Metric
+from hsi.core.colours import PAGE_SPLIT, RIGHT, WRONG, Colour
 from hsi.core.files import write_atomically
 from hsi.report.html.charts import reliability_chart, share_chart, training_charts
 from hsi.report.html.encoding import embedded_json, png_url
@@ -98,14 +100,16 @@ def render_report(report: Report) -> str:
     Whatever comes from files is escaped, and the page's own policy lets no other script than its own run and nothing
     be fetched.
     """
-    script = "\n".join(_static(name) for name in SCRIPTS)
+    constants = {"RIGHT": RIGHT, "WRONG": WRONG, "SPLIT": (None, *PAGE_SPLIT)}
+    parts = [*(f"const {name} = {json.dumps(value)};" for name, value in constants.items()), *map(_static, SCRIPTS)]
+    script = "\n".join(parts)
     script = f'"use strict";\n(() => {{\n{script}}})();\n'
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     accuracy = report.accuracy and {**dict.fromkeys(OWN_SECTIONS), **report.accuracy}
     page = _environment().get_template("report.html").render(
         report=report,
         view=report.view,
-        style=_static("report.css"),
+        style=f":root {{ --right: {_channels(RIGHT)}; --wrong: {_channels(WRONG)}; }}\n{_static('report.css')}",
         script=script,
         script_hash=digest,
         data=embedded_json(report.view.to_page()) if report.view else None,
@@ -124,6 +128,10 @@ def render_report(report: Report) -> str:
 
 def _static(name: str) -> str:
     return (HERE / "static" / name).read_text(encoding="utf-8")
+
+
+def _channels(colour: Colour) -> str:
+    return " ".join(map(str, colour))
 
 
 def _environment() -> Environment:

@@ -5,14 +5,12 @@ import pytest
 from PIL import Image
 
 from hsi.accuracy.calibration import measure_calibration
+from hsi.core.colours import EMPTY, RIGHT, WRONG
 from hsi.core.labels import ClassTable, default_table
 from hsi.core.scene import scene_from_array
 from hsi.errors import OutputError, UnknownNameError
 from hsi.report.figures import (
-    EMPTY,
-    RIGHT,
     RUN_FIGURES,
-    WRONG,
     Ground,
     RunFigures,
     class_map_figure,

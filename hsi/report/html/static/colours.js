@@ -1,7 +1,6 @@
-/* What a value looks like. Every palette of its own here survives colour-blind viewing. */
+/* The colour of a value. RIGHT, WRONG and SPLIT are generated from hsi.core.colours, in front of this script; these
+   six steps of cividis are readable with every kind of colour vision. */
 const CIVIDIS = [[0, 34, 78], [49, 68, 107], [102, 105, 112], [149, 143, 120], [202, 185, 105], [254, 232, 56]];
-const RIGHT = [44, 108, 176], WRONG = [240, 126, 20];
-const SPLIT = [null, [0, 114, 178], [230, 159, 0], [160, 160, 160]];
 const SPLIT_NAMES = ["not used", "training", "validation", "test"];
 const DIMMED = 26;
 
