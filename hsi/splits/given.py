@@ -1,4 +1,4 @@
-"""Splits that the user gives: masks of training and test pixels, or all labelled pixels for training."""
+"""Splits without a random test: given masks, or all labelled pixels for training."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import numpy as np
 
 from hsi.core.labels import LabelMap
 from hsi.errors import SplitError, UsageError
-from hsi.splits.sampling import sample_training
+from hsi.splits.sampling import sample_training, shuffled_pixels
 from hsi.splits.split import TEST, TRAIN, VALIDATION, Split, SplitRequest, split_from_codes, split_rule
 
 
 @split_rule("given", ("given", "validation"))
-def given_pixels(labels: LabelMap, request: SplitRequest) -> Split:
+def split_given(labels: LabelMap, request: SplitRequest) -> Split:
     """The split in ``request.given``: ``(H, W)`` of 0 (not used), 1 (training), 2 (validation) and 3 (test).
 
-    Pixels that have no label are left out, with a warning. Nothing is drawn, so the split has no seed, unless an amount
-    of ``validation`` is drawn from the given training pixels. Raises :class:`SplitError` for another shape or other
-    values, :class:`UsageError` without a raster and for an amount of validation beside given validation pixels.
+    Unlabelled pixels are ignored with a warning. The split has no seed unless ``validation`` asks for pixels drawn from
+    the given training pixels. Raises :class:`SplitError` for another shape or other values, :class:`UsageError` without
+    a raster and where ``validation`` is requested but validation pixels are given.
     """
     given = request.given
     if given is None:
@@ -37,20 +37,18 @@ def given_pixels(labels: LabelMap, request: SplitRequest) -> Split:
         return split_from_codes(labels, given, rule="given", seed=None, warnings=warnings)
     if np.any(given == VALIDATION):
         raise UsageError("the given split has validation pixels already: leave --val out")
-    drawn = sample_training(labels, labels.labelled & (given == TRAIN), request)
-    codes = np.where(drawn.validation, VALIDATION, given)
-    rule = f"given{request.amounts}"
-    return split_from_codes(labels, codes, rule=rule, seed=request.seed, warnings=warnings)
+    sample = sample_training(labels, labels.labelled & (given == TRAIN), request)
+    codes = np.where(sample.validation, VALIDATION, given)
+    return split_from_codes(labels, codes, rule=request.describe("given"), seed=request.seed, warnings=warnings)
 
 
 @split_rule("all", ("validation",))
-def all_pixels(labels: LabelMap, request: SplitRequest) -> Split:
-    """All labelled pixels for training, but ``request.validation`` of each class; none is left for a test."""
+def split_all(labels: LabelMap, request: SplitRequest) -> Split:
+    """All labelled pixels for training, except ``request.validation`` of each class; none for a test."""
     codes = np.where(labels.labelled, TRAIN, 0).astype(np.uint8)
     if request.validation:
-        for class_id in labels.table.ids:
-            places = np.flatnonzero(labels.values == class_id)
-            drawn = np.random.default_rng((request.seed, class_id)).permutation(places)
-            codes.flat[drawn[: request.validation.take(places.size, places.size)]] = VALIDATION
-    text = f"all labelled pixels{request.amounts}"
-    return split_from_codes(labels, codes, rule=text, seed=request.seed, tested=False)
+        for class_id, pixels in labels.counts.items():
+            count = request.validation.take(pixels, pixels)
+            codes.flat[shuffled_pixels(labels, class_id, request.seed)[:count]] = VALIDATION
+    rule = request.describe("all labelled pixels")
+    return split_from_codes(labels, codes, rule=rule, seed=request.seed, tested=False)

@@ -1,4 +1,4 @@
-"""Hold one half of the blocks or fields of each class out for the test."""
+"""Hold out about half of the blocks or fields of each class for the test."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from hsi.errors import SplitError, UsageError
 from hsi.splits.buffer import apply_buffer, select_distant
 from hsi.splits.groups import Groups, split_in_half
 from hsi.splits.sampling import describe_unused, sample_training
-from hsi.splits.split import FEW, TEST, TRAIN, VALIDATION, Mask, Split, SplitRequest, split_from_codes
+from hsi.splits.split import FEW, Mask, Split, SplitRequest, split_from_codes
 
-TRIES, LEAST_TRIES = 32, 4
-PIXELS_OF_ALL_TRIES = 1 << 25  # large scenes have many blocks, among which a good draw is soon found
-Cut = Callable[[np.random.Generator], Groups]
+MAX_TRIALS, MIN_TRIALS = 32, 4
+PIXELS_OF_ALL_TRIALS = 1 << 25  # large scenes have many blocks, and few trials find a good assignment
 
 
 @dataclass(frozen=True)
-class Kind:
-    """What a rule is called, what its ``units`` are, and how many pixels it leaves out on each side of a border."""
+class HoldoutRule:
+    """The description of a ``rule``, the name of its ``groups`` and the function that makes them, and the pixels
+    excluded on each side of a border."""
 
     rule: str
-    units: str
+    groups: str
+    make_groups: Callable[[np.random.Generator], Groups]
     buffer: int
 
     @property
@@ -35,14 +36,13 @@ class Kind:
 
 
 @dataclass(frozen=True, eq=False)
-class Halves:
-    """Units, how many of them train, the two sides, what is left of them when they are kept apart, and how good it is:
-    classes with enough pixels on both sides, with enough to train, and the sum of the smaller sides in thousandths."""
+class Trial:
+    """A random assignment of groups: which groups train ``(groups,)``, the pixels that the buffer leaves on both sides
+    ``(H, W)``, and its quality: classes with enough pixels on both sides, with enough training pixels, and the sum of
+    the smaller sides in thousandths."""
 
-    units: Groups
-    training: int
-    train_side: Mask
-    test_side: Mask
+    groups: Groups
+    training: NDArray[np.bool_]
     train: Mask
     test: Mask
     quality: tuple[int, int, int]
@@ -51,7 +51,7 @@ class Halves:
 def resolve_minimum(request: SplitRequest) -> int:
     """The least number of training and of test pixels that every class should have.
 
-    Raises :class:`UsageError` when it is more than the number of training pixels that is asked for.
+    Raises :class:`UsageError` when it exceeds the requested number of training pixels.
     """
     count = request.train.count if request.train else None
     if request.minimum is None:
@@ -64,51 +64,50 @@ def resolve_minimum(request: SplitRequest) -> int:
     return request.minimum
 
 
-def hold_out(labels: LabelMap, request: SplitRequest, cut: Cut, kind: Kind) -> Split:
-    """A split whose sides are made of whole units, each side with about half of the pixels of every class.
+def hold_out(labels: LabelMap, request: SplitRequest, rule: HoldoutRule) -> Split:
+    """A split whose sides consist of complete groups, each side with about half of the pixels of every class.
 
-    ``cut`` makes the units. Of several draws the one of the best ``quality`` is kept. Amounts are drawn from its
-    training side; test pixels are then those of the other side that are ``kind.gap`` or more away from all that was
-    drawn. Raises :class:`SplitError` when the labels cannot give both sides.
+    The best of several random assignments is used. Training and validation pixels are drawn from its training side;
+    test pixels are those of the other side at a distance of ``rule.gap`` or more from all drawn pixels. Raises
+    :class:`SplitError` when one of the sides would be empty.
     """
-    minimum, best = resolve_minimum(request), None
-    codes = labels.codes()
-    for number in range(max(LEAST_TRIES, min(TRIES, PIXELS_OF_ALL_TRIES // codes.size))):
-        found = _halves(codes, len(labels.table), cut, kind, minimum, np.random.default_rng((request.seed, number)))
-        if best is None or found.quality > best.quality:
-            best = found
-    assert best is not None
-    drawn = sample_training(labels, best.train, request, best.units, minimum)
-    used = drawn.train | drawn.validation
-    test = select_distant(best.test_side, used, kind.gap)
-    if not drawn.train.any() or not test.any():
-        raise SplitError(f"{labels.source or 'labels'}: {_hopeless(best, kind)}")
-    parts = np.select([drawn.train, drawn.validation, test], [TRAIN, VALIDATION, TEST], 0)
-    too_near = (best.train_side & ~best.train) | (best.test_side & ~test)
+    codes, minimum = labels.codes(), resolve_minimum(request)
+    trials = max(MIN_TRIALS, min(MAX_TRIALS, PIXELS_OF_ALL_TRIALS // codes.size))
+    randoms = (np.random.default_rng((request.seed, number)) for number in range(trials))
+    best = max(
+        (_assign(codes, len(labels.table), rule, minimum, random) for random in randoms), key=lambda t: t.quality
+    )
+    train_side = best.groups.expand(best.training, False)
+    test_side = labels.labelled & ~train_side
+    sample = sample_training(labels, best.train, request, best.groups, minimum)
+    test = select_distant(test_side, sample.used, rule.gap)
+    if not sample.train.any() or not test.any():
+        raise SplitError(f"{labels.source or 'labels'}: {_explain_failure(best, rule)}")
+    too_near = (train_side & ~best.train) | (test_side & ~test)
     notes = [
-        f"{best.training:,} of {len(best.units):,} {kind.units} train",
+        f"{best.training.sum():,} of {len(best.groups):,} {rule.groups} train",
         *describe_unused(labels, too_near, "left out, too near to the other side"),
-        *describe_unused(labels, best.train & ~used, f"of training {kind.units} not drawn"),
+        *describe_unused(labels, best.train & ~sample.used, f"of training {rule.groups} not drawn"),
     ]
-    split = split_from_codes(labels, parts, rule=kind.rule, seed=request.seed, notes=notes)
-    return replace(split, warnings=(*drawn.warnings, *_lacking(labels, split, minimum, kind), *split.warnings))
+    split = split_from_codes(labels, sample.codes(test), rule=rule.rule, seed=request.seed, notes=notes)
+    return replace(split, warnings=(*sample.warnings, *_lacking(labels, split, minimum, rule), *split.warnings))
 
 
-def _halves(
-    codes: NDArray[np.int64], classes: int, cut: Cut, kind: Kind, minimum: int, random: np.random.Generator
-) -> Halves:
-    units = cut(random)
-    training = split_in_half(units.counts, minimum, random)
-    train_side = np.append(training, False)[units.numbers]  # the number -1 finds the last
-    test_side = (units.numbers >= 0) & ~train_side
-    train, test = apply_buffer(train_side, test_side, kind.buffer, codes, classes, minimum)
-    some, others = (np.bincount(codes[mask], minlength=classes) for mask in (train, test))
-    smaller, pixels = np.minimum(some, others), np.maximum(units.counts.sum(axis=0), 1)
-    quality = int((smaller >= minimum).sum()), int((some >= minimum).sum()), int((1000 * smaller // pixels).sum())
-    return Halves(units, int(training.sum()), train_side, test_side, train, test, quality)
+def _assign(
+    codes: NDArray[np.int64], classes: int, rule: HoldoutRule, minimum: int, random: np.random.Generator
+) -> Trial:
+    groups = rule.make_groups(random)
+    training = split_in_half(groups.counts, minimum, random)
+    train_side = groups.expand(training, False)
+    test_side = (codes >= 0) & ~train_side
+    train, test = apply_buffer(train_side, test_side, rule.buffer, codes, classes, minimum)
+    trained, tested = (np.bincount(codes[mask], minlength=classes) for mask in (train, test))
+    smaller, pixels = np.minimum(trained, tested), np.maximum(groups.counts.sum(axis=0), 1)
+    quality = int((smaller >= minimum).sum()), int((trained >= minimum).sum()), int((1000 * smaller // pixels).sum())
+    return Trial(groups, training, train, test, quality)
 
 
-def _lacking(labels: LabelMap, split: Split, minimum: int, kind: Kind) -> list[str]:
+def _lacking(labels: LabelMap, split: Split, minimum: int, rule: HoldoutRule) -> list[str]:
     """A warning that names the classes without their minimum on both sides."""
     counts, pixels = split.counts(labels), labels.counts
     named = [
@@ -117,13 +116,13 @@ def _lacking(labels: LabelMap, split: Split, minimum: int, kind: Kind) -> list[s
         if pixels[i] and min(counts[i].train, counts[i].test) < minimum
     ]
     wanted = f"{minimum} training and {minimum} test pixels"
-    return [f"{kind.units} cannot give {wanted} to {', '.join(named)}"] if named else []
+    return [f"{rule.groups} cannot give {wanted} to {', '.join(named)}"] if named else []
 
 
-def _hopeless(halves: Halves, kind: Kind) -> str:
-    if len(halves.units) < 2:
-        return f"{kind.rule}: all labelled pixels lie in one of the {kind.units}, but 2 or more are needed"
+def _explain_failure(trial: Trial, rule: HoldoutRule) -> str:
+    if len(trial.groups) < 2:
+        return f"{rule.rule}: all labelled pixels lie in one of the {rule.groups}, but 2 or more are needed"
     return (
-        f"{kind.rule}: no test pixel is left that is {kind.gap} or more pixels away from the training pixels: "
+        f"{rule.rule}: no test pixel is left that is {rule.gap} or more pixels away from the training pixels: "
         "try a smaller --window or split.buffer, another --block or --seed"
     )

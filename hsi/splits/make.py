@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hsi.core.labels import LabelMap
 from hsi.errors import SplitError, UsageError
-from hsi.settings import USUAL_WINDOW
+from hsi.settings import USUAL_WINDOW, Settings
 from hsi.splits.kfold import fold_count
 from hsi.splits.split import SPLITS, Split, SplitRequest, parse_sample_size
 
-if TYPE_CHECKING:
-    from hsi.settings import Settings
-
-# fields of a request that a user asks for, and the options that they are asked for with
+# fields of a request that a user sets, and their options or settings
 OPTIONS = {
     "train": "--train",
     "validation": "--val",
@@ -29,29 +26,25 @@ OPTIONS = {
 
 
 def split_request(settings: Settings) -> SplitRequest:
-    """What the settings of a run ask of their rule, but for the pixels of a given split.
+    """The request in the settings of a run, without the pixels of a given split.
 
-    Raises :class:`UsageError` for amounts that are none.
+    Raises :class:`UsageError` for invalid sample sizes.
     """
-    wanted = settings.split
-    train, validation = (parse_sample_size(text) if text else None for text in (wanted.train, wanted.validation))
+    split = settings.split
+    train, validation = (parse_sample_size(text) if text else None for text in (split.train, split.validation))
     return SplitRequest(
         seed=settings.seed,
         train=train,
         validation=validation,
         window=max(settings.model.window or USUAL_WINDOW, settings.model.second_window or 0),
-        block=wanted.block,
-        buffer=wanted.buffer,
-        minimum=wanted.minimum,
-        folds=wanted.folds,
-        fold=wanted.fold,
+        **{name: getattr(split, name) for name in ("block", "buffer", "minimum", "folds", "fold")},
     )
 
 
 def expand_folds(settings: Settings) -> list[Settings]:
-    """The settings for each fold of a k-fold split that leaves its fold open; of all others the settings as they are.
+    """One :class:`Settings` per fold of a k-fold split without a fold, which together test all pixels once.
 
-    So a run for each of the result tests all pixels once.
+    Other settings are returned unchanged.
     """
     if "fold" not in SPLITS[settings.split.rule].uses or settings.split.fold is not None:
         return [settings]
@@ -60,14 +53,17 @@ def expand_folds(settings: Settings) -> list[Settings]:
 
 
 def check_request(rule: str, request: SplitRequest) -> None:
-    """Raise for a rule that is not registered (:class:`UnknownNameError`), for what it has no use for and for a request
-    that makes no sense whatever the labels are (:class:`UsageError`). No pixel is looked at."""
+    """Check a request before any pixel is read.
+
+    Raises :class:`UnknownNameError` for a rule that is not registered, and :class:`UsageError` for a field that the
+    rule does not use and for a request that is invalid for any labels.
+    """
     if request.seed < 0:
-        raise UsageError(f"a seed is a whole number of 0 or more, found {request.seed}")
-    found = SPLITS[rule]
+        raise UsageError(f"a seed is an integer of 0 or more, found {request.seed}")
+    split_rule = SPLITS[rule]
     for field, option in OPTIONS.items():
-        if getattr(request, field) is not None and field not in found.uses:
-            users = ", ".join(name for name, other in SPLITS.items() if field in other.uses)
+        if getattr(request, field) is not None and field not in split_rule.uses:
+            users = ", ".join(_rules_with(field))
             raise UsageError(f"the split '{rule}' has no use for {option}: leave {option} out, it is for {users}")
     if request.window is not None and (request.window < 1 or request.window % 2 == 0):
         raise UsageError(f"a window is an odd number of pixels, found {request.window}")
@@ -75,32 +71,34 @@ def check_request(rule: str, request: SplitRequest) -> None:
         value = getattr(request, field)
         if value is not None and value < least:
             raise UsageError(f"{OPTIONS[field]} is {least} or more, found {value}")
-    found.check(request)
+    split_rule.check(request)
+
+
+def _rules_with(field: str) -> list[str]:
+    return [name for name, other in SPLITS.items() if field in other.uses]
 
 
 def make_split(labels: LabelMap, request: SplitRequest | None = None, *, rule: str = "random", **fields: Any) -> Split:
     """Training, validation and test pixels of ``labels``; the same request gives the same split on any machine.
 
-    What is asked for is a :class:`SplitRequest`, or its fields by name. A rule refuses what it has no use for. Pixels
-    without a label are never part of a split. Raises :class:`UnknownNameError` for a rule that is not registered,
-    :class:`UsageError` for a request that makes no sense and :class:`SplitError` when these labels cannot be split.
+    ``request`` holds the parameters, which ``fields`` replace by name. Unlabelled pixels are never part of a split.
+    Raises what :func:`check_request` raises, and :class:`SplitError` when these labels cannot be split.
     """
     request = SplitRequest(**fields) if request is None else replace(request, **fields)
     check_request(rule, request)
     present = [name for name, pixels in zip(labels.table.names, labels.counts.values(), strict=True) if pixels]
     if len(present) < 2:
-        found = f"only '{present[0]}'" if present else "none"
-        raise SplitError(f"{labels.source or 'labels'}: 2 or more classes are needed to tell apart, found {found}")
+        there = f"only '{present[0]}'" if present else "none"
+        raise SplitError(f"{labels.source or 'labels'}: 2 or more classes are needed, found {there}")
     return SPLITS[rule].make(labels, request)
 
 
 def make_folds(labels: LabelMap, request: SplitRequest, *, rule: str) -> Iterator[Split]:
-    """One split for each fold of a k-fold ``rule``, the first fold first; over all, each pixel is tested once.
+    """One split per fold of a k-fold ``rule``, in order, which together test each pixel once.
 
     Raises as :func:`make_split` does, and :class:`UsageError` for a rule without folds.
     """
     if "fold" not in SPLITS[rule].uses:
-        known = ", ".join(name for name, other in SPLITS.items() if "fold" in other.uses)
-        raise UsageError(f"the split '{rule}' has no folds: choose one of {known}")
+        raise UsageError(f"the split '{rule}' has no folds: choose one of {', '.join(_rules_with('fold'))}")
     for fold in range(1, fold_count(request) + 1):
         yield make_split(labels, request, rule=rule, fold=fold)

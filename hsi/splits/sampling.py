@@ -1,4 +1,4 @@
-"""Draw training and validation pixels from the side of a split that trains, and say what was left out."""
+"""Random training and validation pixels from the training side of a split."""
 
 from __future__ import annotations
 
@@ -9,63 +9,78 @@ from numpy.typing import NDArray
 
 from hsi.core.labels import LabelMap
 from hsi.splits.groups import Groups
-from hsi.splits.split import TRAIN, VALIDATION, Mask, SplitRequest
+from hsi.splits.split import TEST, TRAIN, VALIDATION, Mask, SplitRequest
 
-MOST = 5
+MAX_LISTED = 5
 
 
-class Sampled(NamedTuple):
-    """Training and validation pixels ``(H, W)``, and a warning that names the classes that gave too few."""
+class Sample(NamedTuple):
+    """Training and validation pixels ``(H, W)``, and a warning that names the classes with too few."""
 
     train: Mask
     validation: Mask
     warnings: list[str]
 
+    @property
+    def used(self) -> Mask:
+        """Training and validation pixels."""
+        return self.train | self.validation
+
+    def codes(self, test: Mask) -> NDArray[np.int64]:
+        """The raster ``(H, W)`` of a split with these ``test`` pixels, see :meth:`hsi.splits.Split.codes`."""
+        return np.select([self.train, self.validation, test], [TRAIN, VALIDATION, TEST], 0)
+
+
+def shuffled_pixels(labels: LabelMap, class_id: int, seed: int) -> NDArray[np.int64]:
+    """Flat indices of the pixels of a class, in row-major order shuffled by a generator for the seed and the class.
+
+    So the order does not depend on the other classes.
+    """
+    return np.random.default_rng((seed, class_id)).permutation(np.flatnonzero(labels.values == class_id))
+
 
 def sample_training(
-    labels: LabelMap, side: Mask, request: SplitRequest, units: Groups | None = None, minimum: int = 1
-) -> Sampled:
-    """Validation and training pixels of each class, out of those in ``side`` ``(H, W)``.
+    labels: LabelMap, side: Mask, request: SplitRequest, groups: Groups | None = None, minimum: int = 1
+) -> Sample:
+    """Validation and training pixels of each class, from the pixels in ``side`` ``(H, W)``.
 
-    Validation is cut first, and in one piece: whole units in a random order that all classes share, and the last of
-    them from its first row on (without ``units`` it is drawn pixel by pixel). It gets no more than half of what a class
-    has there, and leaves it ``minimum`` pixels to train. Of these all train or, when an amount is asked for, so many
-    drawn at random, ``minimum`` at least; a smaller training set is then part of a larger one.
+    Validation is taken first, in compact areas: complete groups in a random order that all classes share, the last of
+    them from its first row on (without ``groups``, single pixels). It takes no more than half of the class and leaves
+    ``minimum`` training pixels. The remaining pixels train, or as many of them as ``request.train`` asks for, at least
+    ``minimum``; a smaller training set is a subset of a larger one.
     """
     codes = np.zeros(side.size, np.uint8)
-    turns = None if units is None else _turns(units, request.seed)
+    ranks = None if groups is None else _pixel_ranks(groups, request.seed)
     short = []
-    for class_id, name in zip(labels.table.ids, labels.table.names, strict=True):
-        places = np.flatnonzero(labels.values == class_id)
-        drawn = np.random.default_rng((request.seed, class_id)).permutation(places)
-        drawn = drawn[side.ravel()[drawn]]
+    for (class_id, pixels), name in zip(labels.counts.items(), labels.table.names, strict=True):
+        shuffled = shuffled_pixels(labels, class_id, request.seed)
+        shuffled = shuffled[side.ravel()[shuffled]]
         if request.validation:
-            most = min(drawn.size // 2, max(drawn.size - minimum, 0))
-            amount = min(request.validation.of(places.size), most)
-            first = drawn if turns is None else drawn[np.lexsort((drawn, turns[drawn]))]
-            codes[first[:amount]] = VALIDATION
-        left = drawn[codes[drawn] == 0]
-        wanted = left.size if request.train is None else max(request.train.of(places.size), minimum)
+            most = min(shuffled.size // 2, max(shuffled.size - minimum, 0))
+            ordered = shuffled if ranks is None else shuffled[np.lexsort((shuffled, ranks[shuffled]))]
+            codes[ordered[: min(request.validation.of(pixels), most)]] = VALIDATION
+        left = shuffled[codes[shuffled] == 0]
+        wanted = left.size if request.train is None else max(request.train.of(pixels), minimum)
         codes[left[:wanted]] = TRAIN
-        if places.size and left.size < wanted:
+        if pixels and left.size < wanted:
             short.append(f"{name} ({left.size} of {wanted})")
     train, validation = (codes.reshape(side.shape) == part for part in (TRAIN, VALIDATION))
-    return Sampled(train, validation, [f"fewer training pixels than asked for: {', '.join(short)}"] if short else [])
+    return Sample(train, validation, [f"fewer training pixels than asked for: {', '.join(short)}"] if short else [])
 
 
-def _turns(units: Groups, seed: int) -> NDArray[np.int64]:
-    """When each pixel's unit comes, in one random order for all classes, for the pixels in row-major order."""
-    order = np.random.default_rng((seed, 0, 1)).permutation(len(units))
-    return np.append(order, -1)[units.numbers.ravel()]
+def _pixel_ranks(groups: Groups, seed: int) -> NDArray[np.int64]:
+    """The rank of the group of each pixel (row-major) in one random order of the groups, for all classes."""
+    order = np.random.default_rng((seed, 0, 1)).permutation(len(groups))
+    return np.append(order, -1)[groups.numbers.ravel()]
 
 
-def describe_unused(labels: LabelMap, pixels: Mask, why: str) -> list[str]:
-    """A line on how many labelled pixels were left out, with the classes that lost most; nothing of none."""
+def describe_unused(labels: LabelMap, pixels: Mask, reason: str) -> list[str]:
+    """A line with the number of unused ``pixels`` ``(H, W)`` and the classes that lost most; no line for no pixels."""
     codes = labels.codes()
     lost = np.bincount(codes[pixels], minlength=len(labels.table))
     if not lost.any():
         return []
     order = [code for code in np.argsort(-lost, kind="stable").tolist() if lost[code]]
-    named = ", ".join(f"{labels.table.names[code]} {lost[code]:,}" for code in order[:MOST])
-    more = f" and {len(order) - MOST} more" if len(order) > MOST else ""
-    return [f"{lost.sum():,} of {np.count_nonzero(codes >= 0):,} labelled pixels {why}: {named}{more}"]
+    named = ", ".join(f"{labels.table.names[code]} {lost[code]:,}" for code in order[:MAX_LISTED])
+    more = f" and {len(order) - MAX_LISTED} more" if len(order) > MAX_LISTED else ""
+    return [f"{lost.sum():,} of {np.count_nonzero(codes >= 0):,} labelled pixels {reason}: {named}{more}"]

@@ -1,4 +1,4 @@
-"""What a split is, what a rule is asked for, and the registry of rules."""
+"""The split, the request to a split rule, and the registry of rules."""
 
 from __future__ import annotations
 
@@ -16,18 +16,22 @@ from hsi.core.labels import LabelMap
 from hsi.core.registry import Registry
 from hsi.errors import SplitError, UsageError
 
-HOW = (
+SYNTAX = (
     "write 10% for a share, 50 for a number of pixels per class, or 50/15 for 50 and only 15 of classes with fewer "
     "than 100"
 )
+TRAIN, VALIDATION, TEST = 1, 2, 3
+FEW = 5  # classes with fewer training pixels are named in a warning
+
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class SampleSize:
-    """Of each class either ``percent`` of its pixels (above 0, below 100) or ``count`` pixels (1 or more).
+    """The pixels to draw from each class: ``percent`` (above 0, below 100) or ``count`` (1 or more).
 
-    A class with fewer than twice ``count`` pixels gives only ``small`` of them, where that is given, as is usual for 50
-    of each class of Indian Pines. Raises :class:`UsageError` unless percent or count is given and lies in its range.
+    A class with fewer than twice ``count`` pixels gives ``small`` pixels where ``small`` is set, as is usual for 50
+    pixels per class of Indian Pines. Raises :class:`UsageError` unless exactly one of the two is set and in range.
     """
 
     percent: float | None = None
@@ -36,31 +40,30 @@ class SampleSize:
 
     def __post_init__(self) -> None:
         if (self.percent is None) == (self.count is None):
-            raise UsageError(f"an amount is either a percent or a count, found {self.percent} and {self.count}: {HOW}")
+            raise UsageError(f"give either a percent or a count, found {self.percent} and {self.count}: {SYNTAX}")
         if self.percent is not None and not 0 < self.percent < 100:
-            raise UsageError(f"a share lies above 0% and below 100%, found {self.percent:g}%: {HOW}")
+            raise UsageError(f"a share lies above 0% and below 100%, found {self.percent:g}%: {SYNTAX}")
         if self.count is not None and (not isinstance(self.count, int) or self.count < 1):
-            raise UsageError(f"a number of pixels per class is a whole number of 1 or more, found {self.count}: {HOW}")
+            raise UsageError(f"a number of pixels per class is an integer of 1 or more, found {self.count}: {SYNTAX}")
         if self.small is not None and not 1 <= self.small < (self.count or 0):
-            raise UsageError(f"the number for small classes is 1 or more and below the other, found {self}: {HOW}")
+            raise UsageError(f"the number for small classes is 1 or more and below the other, found {self}: {SYNTAX}")
 
     def __str__(self) -> str:
         number = f"{self.count}/{self.small}" if self.small else f"{self.count}"
         return f"{number} per class" if self.percent is None else f"{self.percent:g}%"
 
     def of(self, pixels: int) -> int:
-        """The amount of a class of ``pixels`` in whole pixels: a share is rounded half up in decimal, a count stays
-        what it is but for small classes."""
+        """The number of pixels to draw from a class of ``pixels``; a percentage is rounded half up in decimal."""
         if self.count is not None:
             return self.small if self.small and pixels < 2 * self.count else self.count
         exact = Decimal(str(self.percent)) * pixels / 100
         return int(exact.to_integral_value(ROUND_HALF_UP))
 
     def take(self, pixels: int, available: int) -> int:
-        """The amount of a class of ``pixels`` out of the ``available`` ones, so that one of these at least is left.
+        """As :meth:`of`, limited so that at least one of the ``available`` pixels of the class remains.
 
-        A share is cut to ``available - 1``. A count that is not below ``available`` becomes half of that, rounded
-        down, because a class that gave all but one pixel could hardly be tested.
+        A percentage is limited to ``available - 1``. A count that is not below ``available`` becomes half of it,
+        rounded down, because one remaining pixel would hardly test the class.
         """
         wanted = self.of(pixels)
         if wanted < available:
@@ -69,23 +72,17 @@ class SampleSize:
 
 
 def parse_sample_size(text: str) -> SampleSize:
-    """``"10%"`` or ``"2.5 %"`` is a share of each class, ``"50"`` a number of pixels per class, and ``"50/15"`` one
-    with another for classes of fewer than twice as many.
+    """Parse ``"10%"`` or ``"2.5 %"`` (a share of each class), ``"50"`` (pixels per class) and ``"50/15"`` (50, and 15
+    for classes of fewer than 100 pixels).
 
-    Raises :class:`UsageError` for anything else: ``"0.1"`` could be meant as either, so it is refused.
+    Raises :class:`UsageError` for anything else, including ``"0.1"``, which is ambiguous.
     """
     cleaned = text.strip()
     if share := re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*%", cleaned):
         return SampleSize(percent=float(share[1]))
     if number := re.fullmatch(r"([0-9]{1,9})(?:/([0-9]{1,9}))?", cleaned):
         return SampleSize(count=int(number[1]), small=int(number[2]) if number[2] else None)
-    raise UsageError(f"'{text}' is not an amount of pixels: {HOW}")
-
-
-TRAIN, VALIDATION, TEST = 1, 2, 3
-FEW = 5
-
-Mask = NDArray[np.bool_]
+    raise UsageError(f"'{text}' is not a sample size: {SYNTAX}")
 
 
 class PixelCounts(NamedTuple):
@@ -98,10 +95,10 @@ class PixelCounts(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Masks ``(H, W)`` bool, read-only, of the training, validation and test pixels, and how they were chosen.
+    """Read-only bool masks ``(H, W)`` of the training, validation and test pixels, and how they were selected.
 
-    ``rule`` says it in words ("random 10%"); ``seed`` is None where nothing was drawn. ``notes`` report what the rule
-    did and left out, ``warnings`` what it could not do. Compare splits by ``hash``. Raises :class:`SplitError` when the
+    ``rule`` describes the rule ("random 10%"); ``seed`` is None where nothing was drawn. ``notes`` report what the rule
+    did and excluded, ``warnings`` what it could not do. Compare splits by ``hash``. Raises :class:`SplitError` when the
     masks differ in shape, are not bool or overlap.
     """
 
@@ -115,8 +112,8 @@ class Split:
 
     def __post_init__(self) -> None:
         if any(part.dtype != bool or part.ndim != 2 or part.shape != self.train.shape for part in self._parts):
-            found = ", ".join(f"{part.dtype} {part.shape}" for part in self._parts)
-            raise SplitError(f"the masks of a split are bool and of one shape (rows, columns), found {found}")
+            given = ", ".join(f"{part.dtype} {part.shape}" for part in self._parts)
+            raise SplitError(f"the masks of a split are bool and of one shape (rows, columns), found {given}")
         shared = int(np.count_nonzero((self.train & (self.validation | self.test)) | (self.validation & self.test)))
         if shared:
             raise SplitError(f"{shared} pixels are in more than one of training, validation and test")
@@ -139,19 +136,19 @@ class Split:
 
     @property
     def hash(self) -> str:
-        """SHA-256, in hexadecimal, of the shape and the masks; equal for equal splits however they were made."""
+        """Hexadecimal SHA-256 of the shape and the masks: equal for equal splits, whichever rule made them."""
         height, width = self.train.shape
         return hashlib.sha256(f"{height}x{width}:".encode() + self.codes().tobytes()).hexdigest()
 
     def counts(self, labels: LabelMap) -> dict[int, PixelCounts]:
-        """Pixels per class id and part, every class of the table in its order."""
+        """Pixels per class id and part, for every class of the table, in table order."""
         codes, classes = labels.codes(), len(labels.table)
         columns = [np.bincount(codes[part & (codes >= 0)], minlength=classes) for part in self._parts]
         rows = np.column_stack(columns).tolist()
         return {i: PixelCounts(*row) for i, row in zip(labels.table.ids, rows, strict=True)}
 
     def to_dict(self, labels: LabelMap) -> dict[str, Any]:
-        """Plain values for JSON, with the pixels of each class in every part and in none (``unused``)."""
+        """JSON-compatible values; for each class the pixels of every part and of none (``unused``)."""
         counts, pixels = self.counts(labels), labels.counts
         return {
             "rule": self.rule,
@@ -172,7 +169,7 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class SplitRequest:
-    """What a rule is asked for; None is for the rule to decide. See :func:`hsi.splits.make_split` for each."""
+    """The parameters of a split rule; None selects the default of the rule. See :func:`hsi.splits.make_split`."""
 
     seed: int
     train: SampleSize | None = None
@@ -185,11 +182,10 @@ class SplitRequest:
     folds: int | None = None
     fold: int | None = None
 
-    @property
-    def amounts(self) -> str:
-        """The amounts that are asked for, to end a line of words with."""
-        named = {"train": self.train, "validation": self.validation}
-        return "".join(f", {name} {amount}" for name, amount in named.items() if amount)
+    def describe(self, rule: str, buffer: int = 0) -> str:
+        """The description of a rule with a buffer, where it is not 0, and the requested sample sizes."""
+        parts = {"buffer": buffer, "train": self.train, "validation": self.validation}
+        return rule + "".join(f", {name} {value}" for name, value in parts.items() if value)
 
 
 Make = Callable[[LabelMap, SplitRequest], Split]
@@ -198,9 +194,9 @@ Check = Callable[[SplitRequest], object]
 
 @dataclass(frozen=True)
 class SplitRule:
-    """A way to split: ``make`` does it, ``uses`` names the fields of a request that mean something to it.
+    """A split rule: ``make`` applies it, ``uses`` names the fields of a request that it reads.
 
-    ``check`` raises :class:`hsi.errors.UsageError` for a request that makes no sense whatever the labels are.
+    ``check`` raises :class:`hsi.errors.UsageError` for a request that is invalid for any labels.
     """
 
     make: Make
@@ -212,7 +208,7 @@ SPLITS: Registry[SplitRule] = Registry("split", "hsi.splits")
 
 
 def split_rule(name: str, uses: Iterable[str], check: Check = lambda request: None) -> Callable[[Make], Make]:
-    """Decorator that registers a function as the rule of that name; see :class:`SplitRule`."""
+    """Decorator that registers a function as the rule ``name``, see :class:`SplitRule`."""
 
     def register(make: Make) -> Make:
         SPLITS.register(name)(SplitRule(make, frozenset(uses), check))
@@ -231,10 +227,10 @@ def split_from_codes(
     notes: Iterable[str] = (),
     tested: bool = True,
 ) -> Split:
-    """The :class:`Split` of a raster of codes (see :meth:`Split.codes`), without the pixels that have no label.
+    """The :class:`Split` of a raster of codes (see :meth:`Split.codes`); unlabelled pixels are ignored.
 
-    Adds warnings that name the classes with few or no training pixels, or, where a test is meant (``tested``), with no
-    test pixel. Raises :class:`SplitError` when fewer than two classes have a training pixel.
+    Adds warnings that name the classes with few or no training pixels and, unless ``tested`` is False, those without a
+    test pixel. Raises :class:`SplitError` when fewer than two classes have training pixels.
     """
     train, validation, test = (labels.labelled & (codes == part) for part in (TRAIN, VALIDATION, TEST))
     split = Split(train, validation, test, rule, seed, tuple(warnings), tuple(notes))
@@ -246,16 +242,13 @@ def split_from_codes(
 
 
 def _class_warnings(labels: LabelMap, counts: dict[int, PixelCounts], tested: bool) -> list[str]:
-    """One line for each kind of trouble, naming the classes."""
+    """One line for each problem, with the names of the classes."""
     named = list(zip(labels.table.names, counts.values(), strict=True))
-    few = [f"{name} ({part.train})" for name, part in named if 0 < part.train < FEW]
-    untrained = [name for name, part in named if not part.train]
-    untested = [name for name, part in named if tested and part.train and not part.test]
-    lines = []
-    if few:
-        lines.append(f"fewer than {FEW} training pixels: {', '.join(few)}")
-    if untrained:
-        lines.append(f"no training pixel, so never on the map: {', '.join(untrained)}")
-    if untested:
-        lines.append(f"no test pixel, so without an accuracy: {', '.join(untested)}")
-    return lines
+    problems = {
+        f"fewer than {FEW} training pixels": [f"{name} ({part.train})" for name, part in named if 0 < part.train < FEW],
+        "no training pixel, so never on the map": [name for name, part in named if not part.train],
+        "no test pixel, so without an accuracy": [
+            name for name, part in named if tested and part.train and not part.test
+        ],
+    }
+    return [f"{problem}: {', '.join(classes)}" for problem, classes in problems.items() if classes]

@@ -272,7 +272,7 @@ class TestRefusals:
     labels = strip(20, 20)
 
     def test_one_class_cannot_be_told_apart(self):
-        with pytest.raises(SplitError, match="2 or more classes are needed to tell apart, found only 'class 1'"):
+        with pytest.raises(SplitError, match="2 or more classes are needed, found only 'class 1'"):
             make_split(strip(20), train=parse_sample_size("10%"), seed=0)
 
     def test_no_label_left(self):
