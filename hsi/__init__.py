@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from hsi.core.scene import Scene
     from hsi.errors import HsiError
     from hsi.estimator import HybridSNClassifier
+    from hsi.experiments.run import ComparisonResult, compare
     from hsi.settings import Settings, load_settings
     from hsi.workflows.open_any import open_labels, open_scene
 
 __all__ = [
     "ClassTable",
     "Classification",
+    "ComparisonResult",
     "HsiError",
     "HybridSNClassifier",
     "LabelMap",
@@ -31,6 +33,7 @@ __all__ = [
     "Settings",
     "__version__",
     "classify",
+    "compare",
     "load_settings",
     "open_labels",
     "open_scene",
@@ -39,12 +42,14 @@ __all__ = [
 _HOMES = {
     "ClassTable": "core.labels",
     "Classification": "classification",
+    "ComparisonResult": "experiments.run",
     "HsiError": "errors",
     "HybridSNClassifier": "estimator",
     "LabelMap": "core.labels",
     "Scene": "core.scene",
     "Settings": "settings",
     "classify": "api",
+    "compare": "experiments.run",
     "load_settings": "settings",
     "open_labels": "workflows.open_any",
     "open_scene": "workflows.open_any",

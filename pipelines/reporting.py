@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsi.report.html.provenance import comparison_provenance
-from hsi.workflows.outputs import REPORT, split_of_run
+from hsi.workflows.outputs import split_of_run
 from hsi.workflows.provenance import hash_files, versions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hsi.experiments.summary import Comparison
     from hsi.report.html import MapView
 
     from .evaluate import Pair
@@ -68,38 +66,3 @@ def evaluation_view(pair: Pair, map_path: Path, confidence: NDArray[Any] | None)
         count_all=True,
         georeference=pair.grid.georeference,
     )
-
-
-def write_comparison_report(path: Path, comparison: Comparison) -> None:
-    """``report.html`` of ``hsi compare``: its tables and its box plot, with a link to every run."""
-    from hsi.experiments.notes import METHODS, audit_line, comparison_notes, machine_texts, split_notes, split_title
-    from hsi.experiments.tables import class_section, interval_section, main_section, sources
-    from hsi.report.html import Report, Tables, write_report_page
-
-    splits = [
-        Tables(
-            heading=split_title(split),
-            lines=(f"Audit: {audit_line(split)}.",),
-            sections=(
-                ("Accuracy, time and size", main_section(split)),
-                ("Intervals of the means", interval_section(split)),
-                ("Producer’s accuracy of each class", class_section(split)),
-            ),
-            notes=tuple(f"{line}." for line in split_notes(split)),
-        )
-        for split in comparison.splits
-    ]
-    told = tuple(f"{line}." for line in (*sources(comparison), *comparison_notes(comparison)))
-    picture = path.with_name("comparison.png").read_bytes()
-    plot = Tables("Overall accuracy of every run", (), (), (METHODS, *told), picture, "Box plot of overall accuracies")
-    files = sorted(p.name for p in path.parent.glob("comparison.*"))
-    runs = [run.folder / REPORT for run in comparison.finished]
-    page = Report(
-        title=comparison.title,
-        kind="Comparison",
-        lead=f"{len(comparison.finished)} runs of {len(comparison.splits[0].rows)} rows",
-        facts=comparison_provenance(comparison.about, machine_texts(comparison)),
-        tables=(plot, *splits),
-        files=[*files, *(p.relative_to(path.parent).as_posix() for p in runs if p.is_file())],
-    )
-    write_report_page(path, page)

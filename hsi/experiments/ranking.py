@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi.accuracy.statistics import SIGNIFICANCE_LEVEL, McNemar, holm, mcnemar, signed_rank
+from hsi.core.events import Advance
 from hsi.experiments.results import FinishedRun, Replicate, correct_pixels
 
-Advance = Callable[[int, int], None]
 Runs = Mapping[str, Mapping[Replicate, FinishedRun]]  # by row, then by seed and fold
 
 

@@ -145,15 +145,26 @@ def load_experiment(path: Path) -> Experiment:
     return validated(Experiment, read_yaml(path), str(path))
 
 
-def parse_seeds(text: str) -> tuple[int, ...]:
-    """``"5"`` is five seeds, 0 to 4; ``"0,3,7"`` are these, and ``"7,"`` is one. Raises :class:`UsageError`."""
+def scene_experiment(scene: Values, models: Sequence[str], settings: Values) -> Experiment:
+    """The experiment that compares models with the same settings on a scene; raises :class:`ConfigError`."""
+    rows = [{"name": name, "settings": {"model": {"name": name}}} for name in models]
+    values = {"title": Path(scene["path"]).stem, "scene": scene, "settings": settings, "rows": rows}
+    return validated(Experiment, values, "models")
+
+
+def parse_seeds(seeds: str | int | Iterable[int]) -> tuple[int, ...]:
+    """Seeds from 0 on for a number of them, 5 or ``"5"``; ``"0,3,7"`` and ``[0, 3, 7]`` are these, ``"7,"`` is one.
+
+    Raises :class:`UsageError` for anything else.
+    """
+    text = str(seeds) if isinstance(seeds, (str, int)) else "".join(f"{seed}," for seed in seeds)
     words = [word.strip() for word in text.split(",") if word.strip()]
     if not words or not all(re.fullmatch(r"[0-9]{1,10}", word) for word in words):
-        raise UsageError(f"--seeds takes a number of seeds such as 5 or a list such as 0,3,7, found '{text}'")
+        raise UsageError(f"seeds: takes a number of seeds such as 5 or a list such as 0,3,7, found '{text}'")
     try:
         return _checked_seeds([int(word) for word in words] if "," in text else range(_checked_count(int(text))))
     except ValueError as error:
-        raise UsageError(f"--seeds: {error}") from None
+        raise UsageError(f"seeds: {error}") from None
 
 
 def _checked_count(count: int) -> int:

@@ -11,7 +11,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from hsi.accuracy.statistics import t_interval
-from hsi.experiments.ranking import Advance, Ranking, Within, compare_within, rank, unshared_splits
+from hsi.core.events import Advance
+from hsi.experiments.ranking import Ranking, Within, compare_within, rank, unshared_splits
 from hsi.experiments.results import MEASURES, FailedRun, FinishedRun, Replicate
 from hsi.experiments.spec import PlannedRun, Published, Row
 
@@ -113,7 +114,7 @@ def compare_split(
     planned: Sequence[PlannedRun],
     finished: Sequence[FinishedRun],
     truth: NDArray[Any],
-    progress: Advance = lambda done, total: None,
+    progress: Advance = lambda done, total, note="": None,
 ) -> SplitComparison:
     """Sum up the ``finished`` of the ``planned`` runs of one split; ``truth`` ``(H, W)`` are the class ids.
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
 
 from hsi.accuracy.metrics import OVERALL_METRICS, Metric
 from hsi.report.sections import class_metrics, interval, reach
 from hsi.report.tables import calibration_in_words
 
+from .plain import plain
 from .terminal import add_name_column, new_table, say, short_name, show
+
+if TYPE_CHECKING:
+    from hsi.experiments.run import ComparisonResult
+    from hsi.experiments.summary import Comparison, SplitComparison
 
 
 def show_accuracy(report: dict[str, Any]) -> None:
@@ -99,3 +107,48 @@ def show_written(out: Path) -> None:
     for path in files:
         say("", str(path))
     say("open", f"{out / 'report.html'} in a browser, or {out / 'map.tif'} in QGIS")
+
+
+def show_plan(result: ComparisonResult) -> None:
+    """A line for each run with whether it is finished."""
+    for run in result.runs:
+        say("finished" if run in result.finished else "to run", str(run.folder))
+    count, finished = len(result.runs), len(result.finished)
+    say("runs", f"{count}: {finished} finished, {count - finished} to run")
+
+
+def show_comparison(comparison: Comparison, files: Sequence[Path]) -> None:
+    """A table for each split with what holds, then the notes and the files, the report last."""
+    from hsi.experiments.notes import audit_line, comparison_notes, split_notes
+    from hsi.experiments.tables import sources
+
+    for split in comparison.splits:
+        show_split(split)
+        say("audit", audit_line(split))
+        for i, line in enumerate(split_notes(split)):
+            say("" if i else "tests", line)
+    for line in (*sources(comparison), *comparison_notes(comparison)):
+        say("note", line)
+    for i, path in enumerate(files):
+        say("" if i else "written", str(path))
+    say("open", f"{files[-1]} in a browser, or look at {files[-1].with_name('comparison.png')}")
+
+
+def show_split(split: SplitComparison) -> None:
+    """Accuracies, seconds and parameters of each row within 80 columns."""
+    from hsi.experiments.notes import in_percent, split_title
+    from hsi.experiments.results import MEASURES
+    from hsi.experiments.tables import is_bold, seconds_text
+
+    table = new_table(f"{escape(plain(split_title(split)))}\nmean ± standard deviation in percent, seconds")
+    add_name_column(table, 22, "row")
+    for heading in (*MEASURES.values(), "train", "total", "parameters"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in split.rows:
+        styles = ["bold" if is_bold(split, key, row.name) else "none" for key in MEASURES]
+        texts = [in_percent(row.measures[key]).replace(" ", "") for key in MEASURES]
+        cells = [f"[{style}]{text}[/]" for style, text in zip(styles, texts, strict=True)]
+        seconds = [seconds_text(row.seconds[stage]) for stage in ("train", "total")]
+        parameters = "–" if row.parameters is None else f"{row.parameters:,}"
+        table.add_row(short_name(row.name), *cells, *seconds, parameters)
+    show(table)

@@ -71,17 +71,6 @@ def warn(text: str) -> None:
     stderr.print(plain(text), markup=False)
 
 
-def report(kind: str, text: str, style: str = "green") -> None:
-    """One line on stderr about a part of the work that ended, above the progress bar where there is one.
-
-    Part of what is left out when quiet, unless it is in red.
-    """
-    if verbosity.chosen.quiet and style != "red":
-        return
-    stderr.print(f"[{style}]{kind}:[/{style}] ", end="")
-    stderr.print(plain(text), markup=False)
-
-
 def new_table(title: str | None = None) -> Table:
     """An empty table that spends no columns on frames."""
     return Table(

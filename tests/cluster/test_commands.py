@@ -28,7 +28,7 @@ def test_a_run_on_a_worker_is_that_of_this_machine(cluster, run, scenes, tmp_pat
 
 def test_jobs_are_for_this_machine(run, scenes):
     done = run("compare", scenes["tiff"], "--models", "rf", "--jobs", 2, "--scheduler", "tcp://host:8786")
-    assert (done.code, "--jobs is for this machine" in done.stderr) == (2, True)
+    assert (done.code, "jobs is for this machine" in done.stderr) == (2, True)
 
 
 def test_a_worker_that_does_not_see_the_folder_says_so(cluster, tmp_path):

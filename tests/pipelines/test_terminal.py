@@ -79,7 +79,7 @@ class TestTables:
     def test_comparison(self, capsys):
         from hsi.experiments.results import MEASURES
         from hsi.experiments.summary import RowSummary, SplitComparison, Spread
-        from pipelines.cli_support.compared import _show_split
+        from pipelines.cli_support.results import show_split
 
         spread = Spread(0.9926, 0.0101, (0.98, 0.999), 5)
         seconds = {"train": Spread(1234.5, 1, None, 5), "total": Spread(12345.6, 1, None, 5)}
@@ -87,7 +87,7 @@ class TestTables:
             LONG, None, 5, 5, dict.fromkeys(MEASURES, spread), (), None, seconds, 123_456_789, None, None, None
         )
         split = SplitComparison("random", "random 10%", (row,), None, None, None, None, 1, (), (), {})
-        _show_split(split)
+        show_split(split)
         out = capsys.readouterr().out
         assert widest(out) <= 80
         assert out.count("99.26±1.01") == 3 and "123,456,789" in out and "12,346" in out

@@ -1,4 +1,4 @@
-"""Commands in processes of their own, several at once, each with a log; an interrupt ends them all."""
+"""``hsi`` command lines in processes of their own, several at once, each with a log; an interrupt ends them all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -17,14 +17,23 @@ import hsi
 from hsi.core.interrupts import interrupts_on_termination
 from hsi.workflows.provenance import usable_cores
 
-LOOK_SECONDS = 0.05
+POLL_SECONDS = 0.05
 GRACE_SECONDS = 10  # for a process to remove what it has half-written
-ROOT = Path(hsi.__file__).resolve().parent.parent  # where hsi is imported from, and in a checkout this package
+PACKAGE = Path(hsi.__file__).resolve().parent
+
+Ended = Callable[["Job", int, float], None]
+Changed = Callable[[Sequence[str]], None]
+
+
+def command_module() -> str:
+    """The module that ``python -m`` starts as ``hsi``: in a wheel the commands are in ``hsi``, in a checkout next to
+    it."""
+    return "hsi.pipelines.cli" if (PACKAGE / "pipelines").is_dir() else "pipelines.cli"
 
 
 @dataclass(frozen=True)
 class Job:
-    """``hsi ARGUMENTS`` under a name; what it prints and complains of goes to ``log``."""
+    """``hsi ARGUMENTS`` under a name; its output and errors go to ``log``."""
 
     name: str
     arguments: tuple[str, ...]
@@ -33,7 +42,7 @@ class Job:
     @property
     def command(self) -> list[str]:
         """The command line, for this Python and this package."""
-        return [sys.executable, "-P", "-m", f"{__package__}.cli", *self.arguments]
+        return [sys.executable, "-P", "-m", command_module(), *self.arguments]
 
 
 @dataclass
@@ -41,18 +50,14 @@ class _Started:
     job: Job
     process: subprocess.Popen[bytes]
     log: IO[bytes]
-    since: float = field(default_factory=time.monotonic)
-
-
-Ended = Callable[[Job, int, float], None]
-Changed = Callable[[Sequence[str]], None]
+    since: float
 
 
 def run_jobs(jobs: Sequence[Job], slots: int, threads: int, ended: Ended, changed: Changed) -> None:
     """Run every job, ``slots`` at a time, each on so many threads.
 
     ``ended(job, code, seconds)`` is called for each that ends, ``changed(names)`` when others are running than before.
-    When this is interrupted, those that run are interrupted too and waited for.
+    When this is interrupted, the running jobs are interrupted too and waited for.
     """
     waiting, running = deque(jobs), list[_Started]()
     environment = _environment(threads)
@@ -67,7 +72,7 @@ def run_jobs(jobs: Sequence[Job], slots: int, threads: int, ended: Ended, change
                     one.log.close()
                     ended(one.job, one.process.returncode, time.monotonic() - one.since)
                     changed([one.job.name for one in running])
-                time.sleep(LOOK_SECONDS)
+                time.sleep(POLL_SECONDS)
         finally:
             _stop(running)
 
@@ -81,7 +86,7 @@ def run_jobs_on(scheduler: str, jobs: Sequence[Job], shared: Path, ended: Ended,
     from hsi.cluster.commands import Command, run_commands
 
     by_name = {job.name: job for job in jobs}
-    module, here = f"{__package__}.cli", str(Path.cwd())
+    module, here = command_module(), str(Path.cwd())
     commands = {job.name: Command(module, job.arguments, here, str(job.log.absolute())) for job in jobs}
     with connected(scheduler) as client:
         run_commands(client, commands, shared, lambda name, code, seconds: ended(by_name[name], code, seconds), changed)
@@ -89,7 +94,7 @@ def run_jobs_on(scheduler: str, jobs: Sequence[Job], shared: Path, ended: Ended,
 
 def _environment(threads: int) -> dict[str, str]:
     """This process's environment, in which Python finds this package."""
-    places = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+    places = [str(PACKAGE.parent), os.environ.get("PYTHONPATH", "")]
     path = os.pathsep.join(place for place in places if place)
     return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}
 
@@ -100,14 +105,10 @@ def _start(job: Job, environment: Mapping[str, str]) -> _Started:
     process = subprocess.Popen(
         job.command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment,
         start_new_session=True,  # so that a Ctrl-C at the terminal reaches it once, from here
-        preexec_fn=_heed_interrupts,
+        # a process started in the background may ignore interrupts, and its children inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
-    return _Started(job, process, log)
-
-
-def _heed_interrupts() -> None:
-    """In the new process: what was started in the background may ignore interrupts, and would pass that on."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return _Started(job, process, log, time.monotonic())
 
 
 def _stop(running: Sequence[_Started]) -> None:
@@ -125,13 +126,13 @@ def _stop(running: Sequence[_Started]) -> None:
 
 
 def threads_each(slots: int) -> int:
-    """Threads for each of so many processes: what the environment says, or an equal part of the cores."""
-    said = os.environ.get("OMP_NUM_THREADS", "")
-    return int(said) if said.isdecimal() and int(said) else max(1, usable_cores() // slots)
+    """Threads for each of so many processes: ``OMP_NUM_THREADS`` where it is set, or an equal part of the cores."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return int(wanted) if wanted.isdecimal() and int(wanted) else max(1, usable_cores() // slots)
 
 
 def last_line(log: Path) -> str:
-    """The last thing that a log tells, without the word error; what it lacks is said, too."""
+    """The last line of a log that is not empty, without the word error; a text for a log without one."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    told = [line.strip() for line in lines if line.strip()]
-    return told[-1].removeprefix("error: ") if told else "ended without a word"
+    written = [line.strip() for line in lines if line.strip()]
+    return written[-1].removeprefix("error: ") if written else "ended without a word"

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from pipelines.jobs import Job, last_line, run_jobs, threads_each
+from hsi.experiments import jobs
+from hsi.experiments.jobs import Job, last_line, run_jobs, threads_each
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ def work(tmp_path):
             changes.append(list(names))
             at_change(names)
 
-        jobs = [Script(name, (text,), tmp_path / "logs" / f"{name}.log") for name, text in scripts.items()]
-        run_jobs(jobs, slots, threads, lambda job, code, seconds: ends.update({job.name: code}), changed)
+        scripts = [Script(name, (text,), tmp_path / "logs" / f"{name}.log") for name, text in scripts.items()]
+        run_jobs(scripts, slots, threads, lambda job, code, seconds: ends.update({job.name: code}), changed)
         return ends, changes
 
     return run
@@ -101,7 +102,7 @@ def test_an_interrupt_ends_every_job(number, work, tmp_path, heeded):
 
 
 def test_cores_are_shared_unless_the_environment_says_how_many_threads(monkeypatch):
-    monkeypatch.setattr("pipelines.jobs.usable_cores", lambda: 8)
+    monkeypatch.setattr(jobs, "usable_cores", lambda: 8)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert [threads_each(slots) for slots in (1, 3, 16)] == [8, 2, 1]
     monkeypatch.setenv("OMP_NUM_THREADS", "5")

@@ -1,0 +1,113 @@
+"""The runs of an experiment, checked and with their folders before the first one starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from numpy.typing import NDArray
+
+from hsi.core.files import write_atomically
+from hsi.errors import ConfigError, UsageError
+from hsi.experiments.jobs import Job
+from hsi.experiments.results import FinishedRun, read_finished
+from hsi.experiments.spec import Experiment, PlannedRun, SceneInput, plan_runs, run_key
+from hsi.settings import InputSettings, Settings, declarations
+from hsi.workflows.fit import check_names, given_files
+from hsi.workflows.inputs import open_input_labels, open_input_scene
+from hsi.workflows.provenance import hash_files, hash_inputs
+from hsi.workflows.resolve import resolve_settings
+from hsi.workflows.run_folder import hidden_folder
+
+
+@dataclass(frozen=True)
+class PlacedRun:
+    """A planned run with its own files in the folder ``out`` of the comparison; ``key`` stands for all its inputs."""
+
+    planned: PlannedRun
+    key: str
+    out: Path
+
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return f"{self.planned.name}-{self.key}"
+
+    @property
+    def folder(self) -> Path:
+        """Where the run goes."""
+        return self.out / "runs" / self.name
+
+    def finished(self) -> FinishedRun | None:
+        """Its results, when it is finished."""
+        return read_finished(self.planned, self.folder)
+
+    def job(self, scene: SceneInput, figures: bool) -> Job:
+        """The command that makes it, with or without figures; its settings file is written."""
+        config = self.out / "configs" / f"{self.name}.yaml"
+        with write_atomically(config) as part:
+            part.write_text(yaml.safe_dump(self.planned.values, sort_keys=False), encoding="utf-8")
+        arguments = ["classify", str(scene.path), *reading_arguments(scene), "--config", str(config)]
+        arguments += [] if figures else ["--no-figures"]
+        arguments += ["--out", str(self.folder)]
+        begun = hidden_folder(self.folder).exists()
+        arguments += ["--resume"] if begun else []
+        # a folder without results is damaged, and what was begun may be of other versions
+        arguments += ["--overwrite"] if begun or self.folder.exists() else []
+        return Job(self.name, tuple(arguments), self.out / "logs" / f"{self.name}.log")
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Every run of an experiment, the class ids ``(H, W)`` of its scene and the SHA-256 of its input files."""
+
+    experiment: Experiment
+    runs: tuple[PlacedRun, ...]
+    truth: NDArray[Any]
+    sha256: Mapping[str, str]
+
+
+def reading_arguments(scene: SceneInput) -> list[str]:
+    """The options of ``hsi classify`` that read a scene as it is described."""
+    words = []
+    for setting in declarations(InputSettings):
+        value, option = getattr(scene, setting.name), setting.extra("option")
+        if value is True:
+            words.append(option)
+        elif value is not None and value is not False:
+            words += [option, str(value)]
+    return words
+
+
+def make_plan(experiment: Experiment, where: str, out: Path) -> Plan:
+    """Check every row, read scene and labels, and give each run its folder.
+
+    Raises :class:`UsageError` with the row for settings that do not fit, and the errors of reading scene and labels.
+    """
+    planned = plan_runs(experiment, where)
+    resolved = [_resolved(run, where) for run in planned]
+    scene = experiment.scene
+    opened = open_input_scene(scene.path, scene)
+    labels = open_input_labels(opened, scene)
+    hashes = hash_inputs(opened.source, labels.source, scene.georef, scene.mask)
+    given = {files: hash_files(files) for files in {given_files(settings) for settings in resolved}}
+    runs = tuple(
+        PlacedRun(run, run_key(settings, scene, [*hashes.values(), *given[given_files(settings)].values()]), out)
+        for run, settings in zip(planned, resolved, strict=True)
+    )
+    for of_split in given.values():
+        hashes |= of_split
+    return Plan(experiment, runs, labels.values, hashes)
+
+
+def _resolved(run: PlannedRun, where: str) -> Settings:
+    """The checked settings of a run, with what its model decides."""
+    try:
+        settings = resolve_settings(run.settings)
+        check_names(settings)
+    except UsageError as error:
+        raise ConfigError(f"{where}: row '{run.row}', split '{run.split}': {error}") from None
+    return settings
