@@ -180,9 +180,9 @@ def test_a_run_that_fails_is_reported_and_the_rest_stands(compare, experiment, t
     assert done.code == 1
     told = [line for line in done.stderr.splitlines() if line.startswith("warning: failed: too-wide-random-seed")]
     assert len(told) == 2
-    assert "--window is 41, larger than the scene of 36 x 40 pixels" in told[0]
+    assert "model.window is 41, larger than the scene of 36 x 40 pixels" in told[0]
     log = told[0].rpartition("(")[2].rstrip(")")
-    assert "--window is 41" in (tmp_path / log).read_text()
+    assert "model.window is 41" in (tmp_path / log).read_text()
     assert done.complaints[-1].startswith("error: 2 of 6 runs failed")
     assert "maximum likelihood" in done.stdout
     assert "too wide" not in done.stdout.partition("audit")[0]
@@ -206,7 +206,7 @@ def test_no_table_is_made_of_nothing(compare, experiment, tmp_path):
     wide = {"name": "too wide", "settings": {"model": {"name": "position", "window": 41}}}
     done = compare(experiment(rows=[wide]))
     assert done.code == 1
-    assert "all 2 runs failed, the first with: --window is 41" in done.complaints[-1]
+    assert "all 2 runs failed, the first with: model.window is 41" in done.complaints[-1]
     assert not list(tmp_path.glob("runs/compare/trial/comparison.*"))
 
 
