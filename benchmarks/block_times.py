@@ -24,12 +24,13 @@ from report import write_results
 from streaming import RESULTS, Cube
 
 from hsi.core.labels import default_table
+from hsi.core.memory import MemoryPlan
 from hsi.core.scene import Block, Scene
 from hsi.core.synthetic import make_scene
-from hsi.inference.map_files import MapOptions, map_writer
+from hsi.inference.map_files import MapOptions, layer_files, map_writer
 from hsi.inference.model_file import SavedModel
 from hsi.inference.novelty import fit_novelty
-from hsi.inference.predict import classify_strip
+from hsi.inference.predict import MapJob, classify_strip
 from hsi.inference.resume import StripCache
 from hsi.inference.strips import read_strip
 from hsi.io import open_scene
@@ -66,8 +67,8 @@ def time_blocks(
     scene: Scene, bundle: SavedModel, options: MapOptions, rows: int, repeats: int, folder: Path
 ) -> list[Any]:
     """The least seconds of each stage for each block of a scene."""
-    window = WINDOW + 2 * options.reach
-    found = []
+    plan = MemoryPlan(rows, TILE, 16 << 20)
+    job, found = MapJob(bundle, BandMatch(scene, None, ""), options, plan, torch.device("cpu")), []
     blocks = [Block(row, 0, rows, scene.width) for row in range(0, scene.height, rows)]
     for number, block in enumerate(blocks):
         least: dict[str, float] = {}
@@ -75,17 +76,16 @@ def time_blocks(
             kept: dict[str, Any] = {}
 
             def read(block: Block = block, kept: dict[str, Any] = kept) -> None:
-                kept["strip"] = read_strip(scene, bundle.reducer, block, window=window)
+                kept["strip"] = read_strip(scene, bundle.reducer, block, window=job.window)
 
             def classify(kept: dict[str, Any] = kept) -> None:
-                device = torch.device("cpu")
-                kept["layers"] = classify_strip(kept["strip"], bundle, bundle.table, options, TILE, device)
+                kept["layers"] = classify_strip(kept["strip"], job)
 
             def write(block: Block = block, kept: dict[str, Any] = kept) -> None:
                 partial = StripCache(folder / "strips", {})
                 partial.save(block, kept["layers"])
                 one = scene_of(scene, block)
-                with map_writer(folder / "map.tif", bundle, one, options, 16 << 20) as writer:
+                with map_writer(layer_files(folder / "map.tif", options), bundle.table, one, cache=16 << 20) as writer:
                     writer.add(Block(0, 0, block.height, block.width), partial.load(block))
                 partial.remove()
 

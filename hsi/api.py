@@ -138,14 +138,12 @@ def _input_settings(reading: Mapping[str, Any]) -> InputSettings:
 def _result(
     assessed: Assessed, place: Path, watch: StageTimer, listener: Recorder, array: Any, folder: Path | None = None
 ) -> Classification:
-    """The result of a run whose map lies in ``place``, read into memory; ``folder`` is where it stays."""
-    from hsi.inference.predict import read_bands
+    """The result of a run whose files are in ``place``; ``folder`` is where they stay."""
     from hsi.io.geotiff import nodata_value
 
     inputs, mapped = assessed.inputs, assessed.mapped
-    layers = {kind: place / f"{kind}.tif" for kind in ("confidence", "probabilities")}
-    read = {kind: read_bands(path) if path.is_file() else None for kind, path in layers.items()}
-    confidence, probabilities = read["confidence"], read["probabilities"]
+    layers = mapped.summary.layers
+    confidence, probabilities = layers.get("confidence"), layers.get("probabilities")
     files = {} if folder else {path.name: path.read_bytes() for path in place.iterdir() if path.is_file()}
     return Classification(
         scene=inputs.scene,

@@ -83,18 +83,18 @@ def command(
     confidence, a report to open in a browser, and a record with the areas of the classes. With --scheduler or
     --workers, Dask workers read and map the blocks, and this process writes them.
     """
-    from hsi.workflows.predict import PredictOptions, predict_scene
+    from hsi.workflows.predict import PredictOptions, predict
 
     cluster = ClusterOptions(scheduler, workers, block_timeout)
     wanted = PredictOptions(report=not no_report, cluster=cluster, **options)
-    predicted = predict_scene(model_path, scene_path, out, wanted, inputs, ["hsi", *sys.argv[1:]])
+    predicted = predict(model_path, scene_path, out, wanted, inputs, ["hsi", *sys.argv[1:]])
     show_areas(predicted.record["areas"])
     show_map(predicted, out)
 
 
 def show_map(predicted: PredictedMap, out: Path) -> None:
     """Print speed, what is not on the map, and the files, the report last."""
-    summary, record, report = predicted.summary, predicted.record, predicted.report
+    summary, record, report = predicted.summary, predicted.record, predicted.files.get("report")
     pixels = summary.without_data + sum(summary.pixels.values())
     memory = f"peak memory {record['peak_memory_bytes'] / 10**9:.2f} GB"
     say("speed", f"{pixels:,} pixels in {record['seconds']['map']:.1f} s, {memory}")
@@ -103,6 +103,6 @@ def show_map(predicted: PredictedMap, out: Path) -> None:
     if summary.novel is not None:
         share = f"{summary.novel:,} pixels ({summary.novel / pixels:.1%})"
         say("novelty", f"{share} are farther from every class than 99.9 % of the training pixels")
-    for i, path in enumerate([*predicted.files, out.with_suffix(".json"), *([report] if report else [])]):
+    for i, path in enumerate(predicted.files.values()):
         say("" if i else "written", str(path))
     say("open", f"{f'{report} in a browser, or ' if report else ''}{out} in QGIS")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,14 +22,13 @@ from hsi.core.devices import resolve_device, retain_freed_memory
 from hsi.core.memory import MemoryPlan
 from hsi.core.scene import Block
 from hsi.errors import ClusterError, HsiError, SceneError
-from hsi.inference.map_files import MapOptions, MapSummary, map_table, map_writer
-from hsi.inference.model_file import SavedModel, load_model, match_scene
-from hsi.inference.predict import classify_strip, map_blocks
+from hsi.inference.map_files import MapOptions, MapSummary
+from hsi.inference.model_file import load_model, match_scene
+from hsi.inference.predict import MapJob, classify_strip
 from hsi.inference.resume import StripCache
 from hsi.inference.strips import read_strip, rows_around
 from hsi.io import open_scene
 from hsi.io.formats.gdal import is_remote
-from hsi.preprocessing.band_matching import BandMatch
 
 Advance = Callable[[int, int], None]
 BLOCK_SECONDS = 600.0  # the usual time limit of a strip
@@ -47,8 +46,7 @@ class WorkerJob:
     shape: tuple[int, int, int]
     resample: bool
     options: MapOptions
-    tile: int
-    cache: int
+    plan: MemoryPlan
     device: str
 
     @property
@@ -68,7 +66,7 @@ class Classifier(WorkerPlugin):  # type: ignore[misc]
 
     def __init__(self, job: WorkerJob) -> None:
         self.job, self.name = job, job.name
-        self.opened: tuple[SavedModel, BandMatch] | None = None
+        self.opened: MapJob | None = None
 
     def setup(self, worker: Worker) -> None:
         """One thread for each strip; memory that is freed stays with the process."""
@@ -84,18 +82,14 @@ class Classifier(WorkerPlugin):  # type: ignore[misc]
         self.stack.close()
 
     def classify(self, block: Block, usable: NDArray[np.bool_] | None) -> dict[str, NDArray[Any]]:
-        """The layers of a strip; ``usable`` ``(rows, W)`` is of the rows that its windows look at."""
-        job = self.job
-        self.opened = self.opened or self._open()
-        bundle, match = self.opened
-        window = bundle.model.window + 2 * job.options.reach
-        with rasterio.Env(GDAL_CACHEMAX=job.cache):
-            how: dict[str, Any] = {"window": window, "convert": match.convert, "usable": usable}
-            strip = read_strip(match.scene, bundle.reducer, block, **how)
-        table = map_table(bundle.table, job.options.reject is not None)
-        return classify_strip(strip, bundle, table, job.options, job.tile, resolve_device(job.device))
+        """The layers of a strip; ``usable`` ``(rows, W)`` is of the rows that its windows cover."""
+        self.opened = job = self.opened or self._open()
+        with rasterio.Env(GDAL_CACHEMAX=job.plan.cache):
+            how: dict[str, Any] = {"window": job.window, "convert": job.match.convert, "usable": usable}
+            strip = read_strip(job.match.scene, job.bundle.reducer, block, **how)
+        return classify_strip(strip, job)
 
-    def _open(self) -> tuple[SavedModel, BandMatch]:
+    def _open(self) -> MapJob:
         job, here = self.job, f"worker {self.worker.address}"
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.safetensors"
@@ -107,7 +101,7 @@ class Classifier(WorkerPlugin):  # type: ignore[misc]
             raise ClusterError(f"{here} cannot use the scene, which has to be in shared storage: {error}") from None
         if match.scene.shape != job.shape:
             raise SceneError(f"{here} finds another scene at {job.path}: {match.scene.shape} instead of {job.shape}")
-        return bundle, match
+        return MapJob(bundle, match, job.options, job.plan, resolve_device(job.device))
 
 
 def classify_block(name: str, block: Block, usable: NDArray[np.bool_] | None) -> dict[str, NDArray[Any]]:
@@ -139,34 +133,29 @@ def shared_path(path: Path) -> str:
 
 def write_map_on(
     client: Client,
-    path: Path,
-    job: WorkerJob,
-    bundle: SavedModel,
-    match: BandMatch,
-    plan: MemoryPlan,
+    files: Mapping[str, Path],
+    of_worker: WorkerJob,
+    job: MapJob,
     partial: StripCache,
     *,
-    usable: NDArray[np.bool_] | None = None,
     limit: float = BLOCK_SECONDS,
     progress: Advance | None = None,
 ) -> MapSummary:
     """As :func:`hsi.inference.predict.map_scene`, with the same bytes, with strips that a client's workers classify.
 
-    Each strip is kept in ``partial`` as it arrives, in whatever order, and written once all above it are there; strips
-    that ``partial`` has are not made again. A strip of which no result came ``limit`` seconds after it was handed out
+    Each strip is saved in ``partial`` as it arrives, in whatever order, and written once all above it are there;
+    strips that ``partial`` has are not made again. A strip without a result ``limit`` seconds after it was submitted
     is sent to another worker. Raises :class:`ClusterError` when the scheduler is lost, with ``partial`` as it was then,
     and what workers and writing raise.
     """
-    scene, options = match.scene, job.options
-    blocks = {block.row: block for block in map_blocks(bundle, match, options, plan)}
-    window = bundle.model.window + 2 * options.reach
+    scene, blocks = job.match.scene, {block.row: block for block in job.blocks()}
 
     def arguments(block: Block) -> tuple[Any, ...]:
-        around = rows_around(scene, block, window).slices
-        return job.name, block, None if usable is None else usable[around]
+        rows = rows_around(scene, block, job.window).slices
+        return of_worker.name, block, None if job.usable is None else job.usable[rows]
 
     unwritten = deque(blocks.values())
-    with map_writer(path, bundle, scene, options, plan.cache) as writer, _broadcast(client, job):
+    with job.writer(files) as writer, _broadcast(client, of_worker):
 
         def write_ready() -> None:
             while unwritten and unwritten[0].row in partial.done:
@@ -180,4 +169,4 @@ def write_map_on(
             write_ready()
             if progress:
                 progress(sum(blocks[done].height for done in partial.done), scene.height)
-    return writer.tally.summary()
+    return writer.summary()

@@ -1,12 +1,13 @@
-"""The files of a map, written strip by strip from top to bottom, and what is counted on the way."""
+"""The layers of a map, written strip by strip from top to bottom, and the pixels and areas of its classes."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -20,19 +21,16 @@ from hsi.errors import UsageError
 from hsi.inference.blending import REACH
 from hsi.io.geotiff import TILE, Write, band_writer, class_map_writer, nodata_value
 
-if TYPE_CHECKING:  # it loads torch
-    from hsi.inference.model_file import SavedModel
-
 UNCLASSIFIED = "unclassified"
 Layers = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class MapOptions:
-    """What to write beside the map, and how to make it.
+    """The layers of a map besides class and confidence, and how they are made.
 
     ``reject`` is the confidence below which a pixel is "unclassified"; ``symmetries`` averages over the eight
-    symmetries of the square, ``blend`` over the neighbours that look alike.
+    symmetries of the square, ``blend`` over the neighbours with similar spectra.
     """
 
     reject: float | None = None
@@ -44,19 +42,21 @@ class MapOptions:
 
     @property
     def reach(self) -> int:
-        """How many pixels around a strip have a say in its map, beside their windows."""
+        """How many pixels around a strip its map depends on, besides their windows."""
         return REACH if self.blend else 0
 
     def __post_init__(self) -> None:
         if self.reject is not None and not 0 < self.reject < 1:
-            raise UsageError(f"--reject is a probability between 0 and 1, found {self.reject:g}")
+            raise UsageError(f"reject is a probability between 0 and 1, found {self.reject:g}")
 
 
 @dataclass(frozen=True)
 class MapSummary:
-    """Pixels and hectares per class id of a map (hectares None where the place is not known), and the rest.
+    """Pixels and hectares of a map by class id; hectares are None where the place is not known.
 
-    ``novel`` counts the pixels farther from every class than 99.9 % of the training pixels were; None if not asked.
+    ``novel`` counts the pixels farther from every class than 99.9 % of the training pixels were; None where novelty
+    was not asked for. ``layers`` are those in memory, where these were asked for: class ids "map" ``(H, W)`` and bands
+    ``(C, H, W)`` by name.
     """
 
     table: ClassTable
@@ -64,6 +64,7 @@ class MapSummary:
     hectares: Mapping[int, float] | None
     without_data: int
     novel: int | None
+    layers: Layers = field(default_factory=dict, compare=False, repr=False)
 
 
 def map_table(table: ClassTable, reject: bool) -> ClassTable:
@@ -74,92 +75,115 @@ def map_table(table: ClassTable, reject: bool) -> ClassTable:
     if not reject:
         return table
     if UNCLASSIFIED in table.names:
-        raise UsageError(f"the model has a class named '{UNCLASSIFIED}' already: leave --reject out")
+        raise UsageError(f"the model has a class named '{UNCLASSIFIED}' already: leave reject out")
     number = 254 if table.ids[-1] < 254 and 0 not in table.ids else table.ids[-1] + 1
     return ClassTable((*table.ids, number), (*table.names, UNCLASSIFIED), (*table.colours, UNCLASSIFIED_GREY))
 
 
-def layer_path(path: Path, kind: str) -> Path:
+def layer_path(map_path: Path, name: str) -> Path:
     """``map.tif`` and "confidence" make ``map_confidence.tif``."""
-    return path.with_name(f"{path.stem}_{kind}.tif")
+    return map_path.with_name(f"{map_path.stem}_{name}.tif")
+
+
+def layer_files(map_path: Path, options: MapOptions) -> dict[str, Path]:
+    """The rasters of a map that is made with these options by their layers, "map" first."""
+    layers = {"confidence": True, "probabilities": options.probabilities, "novelty": options.novelty}
+    return {"map": map_path} | {name: layer_path(map_path, name) for name, wanted in layers.items() if wanted}
 
 
 class MapWriter:
     """Takes the layers of strips from top to bottom; see :func:`map_writer`."""
 
-    def __init__(self, writers: Mapping[str, Write], tally: ClassAreas, limit: float) -> None:
-        self.writers, self.tally, self.limit = writers, tally, limit
+    def __init__(self, writers: Mapping[str, Write], areas: ClassAreas, in_memory: bool) -> None:
+        self.writers, self.areas, self.in_memory = writers, areas, in_memory
+        self.layers: dict[str, NDArray[Any]] = {}
 
     def add(self, block: Block, layers: Layers) -> None:
         """Write and count the next rows: class ids ``(h, W)`` and bands ``(C, h, W)`` by name."""
         for name, write in self.writers.items():
             write(block, layers[name])
-        self.tally.add(block, layers, self.limit)
+        self.areas.add(block, layers)
+        for name, values in layers.items() if self.in_memory else ():
+            if name not in self.layers:
+                shape = (*values.shape[:-2], self.areas.scene.height, self.areas.scene.width)
+                self.layers[name] = np.empty(shape, values.dtype)
+            self.layers[name][(..., *block.slices)] = values
+
+    def summary(self) -> MapSummary:
+        """The counts so far, and the layers in memory."""
+        return replace(self.areas.summary(), layers=self.layers)
 
 
 @contextmanager
-def map_writer(path: Path, bundle: SavedModel, scene: Scene, options: MapOptions, cache: int) -> Iterator[MapWriter]:
-    """A writer of ``path`` and of the layers beside it, each of which takes its name when the block ends well.
+def map_writer(
+    files: Mapping[str, Path],
+    classes: ClassTable,
+    scene: Scene,
+    *,
+    reject: bool = False,
+    limit: float = math.inf,
+    cache: int | None = None,
+    in_memory: bool = False,
+) -> Iterator[MapWriter]:
+    """A writer of a map of ``classes``, for networks and baselines: each of its ``files`` by layer ("map",
+    "confidence", "probabilities", "novelty") takes its name when the block ends well.
 
-    ``cache`` is the bytes that GDAL may keep. Raises what opening and writing the files raise.
+    With ``reject`` there is a class "unclassified" as well; novelty above ``limit`` counts as novel; GDAL may use
+    ``cache`` bytes. With ``in_memory`` all layers are in the summary as well. Raises what opening and writing raise.
     """
-    table = map_table(bundle.table, options.reject is not None)
+    table, where = map_table(classes, reject), scene.georeference
+    bands = {
+        "confidence": ["largest class probability"],
+        "probabilities": list(classes.names),
+        "novelty": ["Mahalanobis distance to the nearest class"],
+    }
+    writers: dict[str, Write] = {}
     with ExitStack() as stack:
-        stack.enter_context(rasterio.Env(GDAL_CACHEMAX=cache))
-        writers = _open_writers(stack, path, scene, bundle, table, options)
-        yield MapWriter(writers, ClassAreas(table, scene), bundle.familiar.limits[2])
-
-
-def _open_writers(
-    stack: ExitStack, path: Path, scene: Scene, bundle: SavedModel, table: ClassTable, options: MapOptions
-) -> dict[str, Write]:
-    """Writers of the layers that are wanted, by name."""
-    shape, where = (scene.height, scene.width), scene.georeference
-
-    def bands(kind: str, names: list[str]) -> Write:
-        place: dict[str, Any] = {"georeference": where, "nodata": float("nan"), "descriptions": names}
-        return stack.enter_context(band_writer(layer_path(path, kind), (len(names), *shape), np.float32, **place))
-
-    writers = {"confidence": bands("confidence", ["largest class probability"])}
-    if options.probabilities:
-        writers["probabilities"] = bands("probabilities", list(bundle.table.names))
-    if options.novelty:
-        writers["novelty"] = bands("novelty", ["Mahalanobis distance to the nearest class"])
-    writers["map"] = stack.enter_context(class_map_writer(path, shape, table, georeference=where))
-    return {name: _TileRows(write, scene.height) for name, write in writers.items()}
+        stack.enter_context(rasterio.Env(**({"GDAL_CACHEMAX": cache} if cache else {})))
+        for name in sorted(files, key=[*bands, "map"].index):
+            writer: AbstractContextManager[Write]
+            if name == "map":
+                writer = class_map_writer(files[name], (scene.height, scene.width), table, georeference=where)
+            else:
+                shape, place = (len(bands[name]), scene.height, scene.width), {"georeference": where}
+                writer = band_writer(
+                    files[name], shape, np.float32, **place, nodata=float("nan"), descriptions=bands[name]
+                )
+            writers[name] = _TileRows(stack.enter_context(writer), scene.height)
+        yield MapWriter(writers, ClassAreas(table, scene, limit), in_memory)
 
 
 class _TileRows:
-    """Passes rows on as whole rows of a GeoTIFF's tiles, so that each tile is compressed once, whatever the strips."""
+    """Passes rows on as complete rows of a GeoTIFF's tiles, so that each tile is compressed once for any strips."""
 
     def __init__(self, write: Write, height: int) -> None:
         self.write, self.height, self.row = write, height, 0
-        self.held: list[NDArray[Any]] = []
+        self.rows: list[NDArray[Any]] = []
 
     def __call__(self, block: Block, values: NDArray[Any]) -> None:
         """Take the next rows ``(..., h, W)``, which end with the last row of ``block``."""
-        self.held.append(values)
+        self.rows.append(values)
         end = block.row + block.height
-        whole = end if end == self.height else end // TILE * TILE
-        if whole == self.row:
+        ready = end if end == self.height else end // TILE * TILE
+        if ready == self.row:
             return
-        rows = np.concatenate(self.held, axis=-2)
-        ready = whole - self.row
-        self.write(Block(self.row, 0, ready, block.width), rows[..., :ready, :])
-        self.held, self.row = [rows[..., ready:, :].copy()], whole
+        rows = np.concatenate(self.rows, axis=-2)
+        count = ready - self.row
+        self.write(Block(self.row, 0, count, block.width), rows[..., :count, :])
+        self.rows, self.row = [rows[..., count:, :].copy()], ready
 
 
 class ClassAreas:
-    """Counts of a map as it is written."""
+    """Counts of a map as it is written; novelty above ``limit`` counts as novel."""
 
-    def __init__(self, table: ClassTable, scene: Scene) -> None:
-        self.table, self.scene = table, scene
+    def __init__(self, table: ClassTable, scene: Scene, limit: float = math.inf) -> None:
+        self.table, self.scene, self.limit = table, scene, limit
         self.hectares_of_row = pixel_hectares(scene.georeference, scene.height, scene.width)
         self.pixels, self.hectares = np.zeros(len(table), np.int64), np.zeros(len(table))
         self.without_data = 0
         self.novel: int | None = None
 
-    def add(self, block: Block, layers: Mapping[str, NDArray[Any]], limit: float) -> None:
+    def add(self, block: Block, layers: Layers) -> None:
         """Count the classes of some rows."""
         ids = layers["map"]
         for i, number in enumerate(self.table.ids):
@@ -169,7 +193,7 @@ class ClassAreas:
                 self.hectares[i] += in_row @ self.hectares_of_row[block.slices[0]]
         self.without_data += int(np.count_nonzero(ids == nodata_value(self.table)))
         if "novelty" in layers:
-            self.novel = (self.novel or 0) + int(np.count_nonzero(layers["novelty"] > limit))
+            self.novel = (self.novel or 0) + int(np.count_nonzero(layers["novelty"] > self.limit))
 
     def summary(self) -> MapSummary:
         """The counts so far."""

@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import rasterio
 import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
 
 from hsi.core.devices import retain_freed_memory
 from hsi.core.events import progress
-from hsi.core.labels import ClassTable
-from hsi.core.memory import MemoryModel, MemoryPlan, plan_memory
+from hsi.core.memory import MemoryModel, MemoryPlan, free_memory, plan_memory, resident_memory
 from hsi.core.scene import Block, Scene
 from hsi.errors import TrainingError
 from hsi.inference.blending import blend
-from hsi.inference.map_files import ClassAreas, MapOptions, MapSummary, map_table, map_writer
+from hsi.inference.map_files import ClassAreas, MapOptions, MapSummary, MapWriter, map_table, map_writer
 from hsi.inference.model_file import SavedModel
 from hsi.inference.resume import StripCache
 from hsi.inference.scores import PATCHES, padded_scores
 from hsi.inference.smoothing import majority
 from hsi.inference.strips import Strip, component_strips, strip_blocks
-from hsi.io.geotiff import TILE, class_dtype, class_map_writer, nodata_value, read_classes
+from hsi.io.geotiff import TILE, class_dtype, class_map_writer, gdal_env, nodata_value, read_classes
 from hsi.models import choose_engine
 from hsi.preprocessing.band_matching import BandMatch
-
-if TYPE_CHECKING:
-    import torch
-
-    from hsi.inference.model_file import SavedModel
-    from hsi.preprocessing.band_matching import BandMatch
-
 
 Advance = Callable[[int, int], None]
 
@@ -62,75 +56,81 @@ def plan_map(bundle: SavedModel, match: BandMatch, options: MapOptions, limit: i
     return plan_memory(limit, work)
 
 
+@dataclass(frozen=True, eq=False)
+class MapJob:
+    """A model, the scene that it maps, and how; ``usable`` ``(H, W)`` leaves out pixels that could be read."""
+
+    bundle: SavedModel
+    match: BandMatch
+    options: MapOptions
+    plan: MemoryPlan
+    device: torch.device
+    usable: NDArray[np.bool_] | None = None
+
+    @property
+    def window(self) -> int:
+        """The side of the window that the map of a pixel depends on."""
+        return self.bundle.model.window + 2 * self.options.reach
+
+    def blocks(self) -> list[Block]:
+        """The strips of complete rows in which the map is made, from top to bottom."""
+        return strip_blocks(self.match.scene, window=self.window, rows=self.plan.rows)
+
+    def writer(self, files: Mapping[str, Path], in_memory: bool = False) -> AbstractContextManager[MapWriter]:
+        """A writer of the map; see :func:`hsi.inference.map_files.map_writer`."""
+        bundle, reject = self.bundle, self.options.reject is not None
+        how: dict[str, Any] = {"limit": bundle.familiar.limits[2], "cache": self.plan.cache, "in_memory": in_memory}
+        return map_writer(files, bundle.table, self.match.scene, reject=reject, **how)
+
+
 def map_scene(
-    path: Path,
-    bundle: SavedModel,
-    match: BandMatch,
-    options: MapOptions,
-    plan: MemoryPlan,
+    files: Mapping[str, Path],
+    job: MapJob,
     *,
-    device: torch.device,
-    usable: NDArray[np.bool_] | None = None,
     progress: Advance | None = None,
     partial: StripCache | None = None,
+    in_memory: bool = False,
 ) -> MapSummary:
-    """Write ``path`` and, beside it, confidence and what else was asked for; each file is complete or not there.
+    """Write the layers of a map to ``files`` by name; each file is complete or not there.
 
-    ``usable`` ``(H, W)`` leaves out pixels that could be read. The stored reducer is applied, never fitted again.
-    Strips are kept in ``partial`` as they are done, and those that it has already are taken from there: the files are
-    the same. Raises what reading and writing raise.
+    The stored reducer is applied, never fitted again. Strips are saved in ``partial`` as they are done, and those that
+    it has already are taken from there: the files are the same. With ``in_memory`` the summary has all layers. Raises
+    what reading and writing raise.
     """
-    with map_writer(path, bundle, match.scene, options, plan.cache) as writer, retain_freed_memory():
-        strips = map_strips(bundle, match, options, plan, device=device, usable=usable, partial=partial)
-        for block, layers in strips:
+    with job.writer(files, in_memory) as writer, retain_freed_memory():
+        for block, layers in map_strips(job, partial):
             writer.add(block, layers)
             if progress:
-                progress(block.row + block.height, match.scene.height)
-    return writer.tally.summary()
+                progress(block.row + block.height, job.match.scene.height)
+    return writer.summary()
 
 
-def map_strips(
-    bundle: SavedModel,
-    match: BandMatch,
-    options: MapOptions,
-    plan: MemoryPlan,
-    *,
-    device: torch.device,
-    usable: NDArray[np.bool_] | None = None,
-    partial: StripCache | None = None,
-) -> Iterator[tuple[Block, dict[str, NDArray[Any]]]]:
-    """One strip of whole rows after another with its layers: "map" ``(h, W)``, "confidence" ``(1, h, W)`` and what else
-    is asked for, ``(C, h, W)``. Parameters as for :func:`map_scene`."""
-    table, done = map_table(bundle.table, options.reject is not None), partial.done if partial else frozenset()
-    window = bundle.model.window + 2 * options.reach
-    reading: dict[str, Any] = {"window": window, "rows": plan.rows, "convert": match.convert, "usable": usable}
-    strips = component_strips(match.scene, bundle.reducer, skip=done, **reading)
-    for block in map_blocks(bundle, match, options, plan):
+def map_strips(job: MapJob, partial: StripCache | None = None) -> Iterator[tuple[Block, dict[str, NDArray[Any]]]]:
+    """One strip of complete rows after another with its layers: "map" ``(h, W)``, "confidence" ``(1, h, W)`` and what
+    else is asked for, ``(C, h, W)``. ``partial`` as for :func:`map_scene`."""
+    match, done = job.match, partial.done if partial else frozenset()
+    reading: dict[str, Any] = {"rows": job.plan.rows, "convert": match.convert, "usable": job.usable}
+    strips = component_strips(match.scene, job.bundle.reducer, window=job.window, skip=done, **reading)
+    for block in job.blocks():
         if partial and block.row in done:
             yield block, partial.load(block)
             continue
-        layers = classify_strip(next(strips), bundle, table, options, plan.tile, device)
+        layers = classify_strip(next(strips), job)
         if partial:
             partial.save(block, layers)
         yield block, layers
         del layers
 
 
-def map_blocks(bundle: SavedModel, match: BandMatch, options: MapOptions, plan: MemoryPlan) -> list[Block]:
-    """The strips of whole rows in which a map is made, from top to bottom."""
-    return strip_blocks(match.scene, window=bundle.model.window + 2 * options.reach, rows=plan.rows)
-
-
-def classify_strip(
-    strip: Strip, bundle: SavedModel, table: ClassTable, options: MapOptions, tile: int, device: torch.device
-) -> dict[str, NDArray[Any]]:
+def classify_strip(strip: Strip, job: MapJob) -> dict[str, NDArray[Any]]:
     """All layers of a strip: map ``(h, W)`` and bands ``(C, h, W)``, without values where there is no data."""
+    bundle, options, table = job.bundle, job.options, map_table(job.bundle.table, job.options.reject is not None)
     height, width = strip.valid.shape
     reach, half = options.reach, bundle.model.window // 2
     probabilities = np.empty((len(bundle.table), height + 2 * reach, width + 2 * reach), np.float32)
     padded = torch.from_numpy(strip.padded)
-    how: dict[str, Any] = {"engine": options.engine, "tile": tile, "symmetries": options.symmetries}
-    for block, scores in padded_scores(bundle.model, padded, device=device, **how):
+    how: dict[str, Any] = {"engine": options.engine, "tile": job.plan.tile, "symmetries": options.symmetries}
+    for block, scores in padded_scores(bundle.model, padded, device=job.device, **how):
         rows, columns = block.slices
         probabilities[:, rows, columns] = scores.softmax(0).cpu().numpy()
     middle = strip.padded[:, half : half + height + 2 * reach, half : half + width + 2 * reach]
@@ -143,7 +143,7 @@ def classify_strip(
             probabilities = softmax(np.log(probabilities) / np.float32(bundle.temperature), axis=0)
     confidence = probabilities.max(axis=0)
     if not np.isfinite(confidence).all():
-        raise TrainingError("the model's scores are no numbers: its training diverged; train again with a lower --lr")
+        raise TrainingError("the model's scores are no numbers: its training diverged; train again with a lower lr")
     if options.reject is not None:
         ids[confidence < options.reject] = table.ids[-1]
     ids[~strip.valid] = nodata_value(table)
@@ -159,12 +159,17 @@ def classify_strip(
     return layers
 
 
-def smooth_map(path: Path, size: int, table: ClassTable, scene: Scene, summary: MapSummary) -> MapSummary:
-    """Replace the map at ``path`` by its majority filter of ``size x size`` pixels; returns the new counts.
+def smooth_map(path: Path | None, size: int, scene: Scene, summary: MapSummary) -> MapSummary:
+    """Replace the map at ``path``, or the one in memory, by its majority filter of ``size x size`` pixels; returns the
+    new counts.
 
     Read and written by blocks with ``size // 2`` rows around them, so that no seam shows.
     """
-    tally = ClassAreas(table, scene)
+    table, areas = summary.table, ClassAreas(summary.table, scene)
+    if path is None:
+        ids = majority(summary.layers["map"], size, ignore=nodata_value(table))
+        areas.add(Block(0, 0, scene.height, scene.width), {"map": ids})
+        return replace(areas.summary(), novel=summary.novel, layers={**summary.layers, "map": ids})
     half, width = size // 2, scene.width
     shape, where = (scene.height, width), scene.georeference
     with class_map_writer(path, shape, table, georeference=where) as write:
@@ -174,8 +179,8 @@ def smooth_map(path: Path, size: int, table: ClassTable, scene: Scene, summary: 
             block = Block(row, 0, min(TILE, scene.height - row), width)
             smoothed = majority(ids, size, ignore=nodata_value(table))[row - top : row - top + block.height]
             write(block, smoothed)
-            tally.add(block, {"map": smoothed}, 0.0)
-    return replace(tally.summary(), novel=summary.novel)
+            areas.add(block, {"map": smoothed})
+    return replace(areas.summary(), novel=summary.novel)
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,33 +198,19 @@ def map_arrays(bundle: SavedModel, match: BandMatch, *, device: torch.device, pr
 
     Raises :class:`TrainingError` where the model's scores are no numbers.
     """
-    from hsi.core.devices import retain_freed_memory
-    from hsi.core.memory import free_memory, resident_memory
-    from hsi.io.geotiff import class_dtype, nodata_value
-
     mapping, engine = bundle.settings.mapping, bundle.settings.training.engine
     options = MapOptions(
         probabilities=probabilities, engine=engine, symmetries=bool(mapping.symmetries), blend=bool(mapping.blend)
     )
     plan = plan_map(bundle, match, options, resident_memory() + free_memory() // 2)
-    height, width, _ = match.scene.shape
-    ids = np.empty((height, width), class_dtype(bundle.table))
-    shares = np.empty((height, width, len(bundle.table)), np.float32) if probabilities else None
-    with retain_freed_memory(), progress("map", "rows") as advance:
-        for block, layers in map_strips(bundle, match, options, plan, device=device):
-            ids[block.slices] = layers["map"]
-            if shares is not None:
-                shares[block.slices] = np.moveaxis(layers["probabilities"], 0, 2)
-            advance(block.row + block.height, height)
-    return MapArrays(ids, ids != nodata_value(bundle.table), shares)
+    with progress("map", "rows") as advance:
+        layers = map_scene({}, MapJob(bundle, match, options, plan, device), progress=advance, in_memory=True).layers
+    ids, shares = layers["map"], layers.get("probabilities")
+    return MapArrays(ids, ids != nodata_value(bundle.table), None if shares is None else np.moveaxis(shares, 0, 2))
 
 
 def read_bands(path: Path) -> NDArray[Any]:
     """All bands ``(C, H, W)`` of a raster that this package wrote."""
-    import rasterio
-
-    from hsi.io.geotiff import gdal_env
-
     with gdal_env(), rasterio.open(path) as raster:
         bands: NDArray[Any] = raster.read()
     return bands

@@ -62,7 +62,7 @@ def map_with_network(
     What can be gone on with is kept where ``keeping`` says.
     """
     from hsi.errors import TrainingError
-    from hsi.inference.map_files import MapOptions, layer_path
+    from hsi.inference.map_files import MapOptions
     from hsi.workflows.predict import map_inputs
 
     run = fit(inputs, settings, split, watch, keeping)
@@ -71,13 +71,13 @@ def map_with_network(
         options = MapOptions(engine=run.fitted.recipe.engine, probabilities=probabilities, **averages)
         try:
             strips = keeping.work.strips if keeping else None
-            summary = map_inputs(inputs, run.bundle, run.settings.device, folder / "map.tif", options, strips)
+            names = ("map", "confidence", *(("probabilities",) if probabilities else ()))
+            files = {name: folder / f"{name}.tif" for name in names}
+            summary = map_inputs(inputs, run.bundle, run.settings.device, files, options, strips)
         except TrainingError:  # what was trained is of no use to go on from
             if keeping:
                 keeping.work.discard()
             raise
-        for kind in ("confidence", *(("probabilities",) if probabilities else ())):
-            layer_path(folder / "map.tif", kind).rename(folder / f"{kind}.tif")
     return MappedScene(run.settings, split, summary, network_record(run), run.bundle.trained_on, run.bundle)
 
 
@@ -151,24 +151,18 @@ def training_pixels(split: Split) -> str:
 def write_map(folder: Path, inputs: Inputs, predicted: Predicted) -> MapSummary:
     """Write the class map, and the confidence where there is one; returns the pixels of each class."""
     from hsi.core.scene import Block
-    from hsi.inference.map_files import ClassAreas
-    from hsi.io.geotiff import class_dtype, nodata_value, write_band, write_class_map
+    from hsi.inference.map_files import map_writer
+    from hsi.io.geotiff import class_dtype, nodata_value
 
     scene, table = inputs.scene, inputs.labels.table
     ids = np.asarray(table.ids, class_dtype(table))[predicted.codes]
     ids[~inputs.survey.valid] = nodata_value(table)
-    write_class_map(folder / "map.tif", ids, table, georeference=scene.georeference, nodata_mask=None)
+    layers = {"map": ids}
     if predicted.confidence is not None:
-        write_band(
-            folder / "confidence.tif",
-            predicted.confidence,
-            georeference=scene.georeference,
-            nodata=float("nan"),
-            description="largest class probability",
-        )
-    tally = ClassAreas(table, scene)
-    tally.add(Block(0, 0, scene.height, scene.width), {"map": ids}, 0.0)
-    return tally.summary()
+        layers["confidence"] = predicted.confidence[None]
+    with map_writer({name: folder / f"{name}.tif" for name in layers}, table, scene, in_memory=True) as writer:
+        writer.add(Block(0, 0, scene.height, scene.width), layers)
+    return writer.summary()
 
 
 @dataclass(frozen=True)
@@ -215,7 +209,6 @@ def map_and_assess(
     Raises :class:`UsageError` for probabilities of a baseline, which keeps only the largest.
     """
     from hsi.errors import UsageError
-    from hsi.io.geotiff import read_classes
 
     if probabilities and is_baseline(settings):
         raise UsageError(f"{settings.model.name} is a baseline, which keeps no probabilities: leave them out")
@@ -226,9 +219,10 @@ def map_and_assess(
     else:
         mapped = map_with_network(inputs, settings, split, folder, watch, probabilities, keeping)
     with watch.stage("assess"), progress("assess"):
-        ids = read_classes(folder / "map.tif")
+        layers = mapped.summary.layers
+        ids = layers["map"]
         report = assess(inputs.labels, split, ids, mapped.settings) | {"areas": areas_of(mapped.summary)}
-        report["calibration"] = calibration_of(ids == inputs.labels.values, split.test, folder / "confidence.tif")
+        report["calibration"] = calibration_of(ids == inputs.labels.values, split.test, layers.get("confidence"))
     return Assessed(inputs, mapped, ids, report)
 
 

@@ -38,7 +38,7 @@ def write_run_report(
     from hsi.report.html import Report, classes_as_told, write_report_page
 
     with progress("report", "rows") as advance:
-        view = run_view(folder, inputs, mapped, classes_as_told(training, TRAINING_PIXELS), advance)
+        view = run_view(inputs, mapped, classes_as_told(training, TRAINING_PIXELS), advance)
     report = Report(
         title=title_of(inputs),
         kind="Classification",
@@ -55,25 +55,24 @@ def write_run_report(
     write_report_page(folder / REPORT, report)
 
 
-def run_view(folder: Path, inputs: Inputs, mapped: MappedScene, classes: ClassSpectra, advance: Advance) -> MapView:
+def run_view(inputs: Inputs, mapped: MappedScene, classes: ClassSpectra, advance: Advance) -> MapView:
     """All layers of a run, and the spectra of its ``classes``."""
-    from hsi.io.geotiff import read_classes
     from hsi.report.html import MapView, view_step
 
     scene, labels, split = inputs.scene, inputs.labels, mapped.split
     step = view_step(scene.height, scene.width)
     thin = (slice(None, None, step), slice(None, None, step))
-    confidence = folder / "confidence.tif"
+    layers = mapped.summary.layers
     look = look_at(scene, inputs.survey.valid[thin], step, advance)
     return MapView(
         height=scene.height,
         width=scene.width,
         step=step,
         table=labels.table,
-        ids=read_classes(folder / "map.tif")[thin],
+        ids=layers["map"][thin],
         pixels=mapped.summary.pixels,
         truth=labels.values[thin],
-        confidence=read_classes(confidence)[thin] if confidence.is_file() else None,
+        confidence=layers["confidence"][0][thin] if "confidence" in layers else None,
         split=split.codes()[thin],
         picture=look.picture,
         georeference=scene.georeference,

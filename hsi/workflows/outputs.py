@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsi.core.events import info, progress
-from hsi.inference.map_files import MapOptions, MapSummary, layer_path
+from hsi.inference.map_files import MapOptions, MapSummary, layer_files, layer_path
 from hsi.io.geotiff import nodata_value, read_classes, write_band, write_class_map
 from hsi.workflows.inputs import Inputs
 from hsi.workflows.provenance import StageTimer, machine, peak_memory, versions
@@ -33,14 +33,14 @@ def areas_of(summary: MapSummary) -> list[dict[str, Any]]:
     return [{"id": i, "name": n, "pixels": summary.pixels[i], "hectares": hectares.get(i)} for i, n in names]
 
 
-def calibration_of(right: Ids, counted: Ids, confidence: Path) -> dict[str, Any] | None:
-    """Whether a confidence raster keeps its word, on the ``counted`` pixels ``(H, W)``; None without it or them."""
+def calibration_of(right: Ids, counted: Ids, confidence: NDArray[Any] | None) -> dict[str, Any] | None:
+    """How well confidence ``(1, H, W)`` is calibrated on the ``counted`` pixels ``(H, W)``; None without it or them."""
     from hsi.accuracy.calibration import measure_calibration
 
-    if not confidence.is_file():
+    if confidence is None:
         return None
-    found = measure_calibration(read_classes(confidence)[counted], right[counted])
-    return found.to_dict() if found else None
+    calibration = measure_calibration(confidence[0][counted], right[counted])
+    return calibration.to_dict() if calibration else None
 
 
 def write_report(
@@ -127,15 +127,9 @@ def files_below(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-def layer_files(map_path: Path, options: MapOptions) -> list[Path]:
-    """The rasters of a map that is made with these options, the map first."""
-    kinds = {"confidence": True, "probabilities": options.probabilities, "novelty": options.novelty}
-    return [map_path, *(layer_path(map_path, kind) for kind, wanted in kinds.items() if wanted)]
-
-
 def older_map_files(map_path: Path) -> list[Path]:
     """Files that an older map of this name may have had, which would be wrong with another map."""
-    layers = layer_files(map_path, MapOptions(probabilities=True, novelty=True))[1:]
+    _, *layers = layer_files(map_path, MapOptions(probabilities=True, novelty=True)).values()
     return [*layers, map_report_path(map_path)] if map_path.exists() else []
 
 

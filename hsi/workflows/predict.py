@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio
-import torch
 from numpy.typing import NDArray
 
 from hsi.cluster.client import ClusterOptions
@@ -23,14 +22,14 @@ from hsi.core.labels import codes_of
 from hsi.core.memory import MemoryPlan, free_memory, parse_memory, resident_memory
 from hsi.core.scene import Scene
 from hsi.errors import ResumeError, UsageError
-from hsi.inference.map_files import MapOptions, MapSummary, layer_path
+from hsi.inference.map_files import MapOptions, MapSummary, layer_files
 from hsi.inference.model_file import SavedModel, load_model, match_scene
-from hsi.inference.predict import map_blocks, map_scene, plan_map, smooth_map
+from hsi.inference.predict import MapJob, map_scene, plan_map, read_bands, smooth_map
 from hsi.inference.resume import StripCache, read_facts
 from hsi.inference.smoothing import parse_smoothing
 from hsi.io import files_of
 from hsi.io.formats.gdal import is_remote, remote_name
-from hsi.io.geotiff import make_cog, nodata_value
+from hsi.io.geotiff import make_cog, nodata_value, read_classes
 from hsi.io.masks import open_mask
 from hsi.models import WindowNetwork, choose_engine
 from hsi.preprocessing.band_matching import BandMatch
@@ -45,11 +44,15 @@ from hsi.report.html import (
 from hsi.report.html.provenance import map_provenance
 from hsi.settings import InputSettings
 from hsi.workflows.html import look_at, spectra_notes
-from hsi.workflows.inputs import Inputs, open_input_scene
-from hsi.workflows.outputs import areas_of, files_below, layer_files, map_report_path, older_map_files
-from hsi.workflows.provenance import StageTimer, hash_files, peak_memory, versions
+from hsi.workflows.inputs import Inputs
+from hsi.workflows.open_any import open_any_scene
+from hsi.workflows.outputs import areas_of, files_below, map_report_path, older_map_files
+from hsi.workflows.provenance import HASHED_AT_ONCE, StageTimer, hash_files, peak_memory, versions
 from hsi.workflows.resume import hash_array
-from hsi.workflows.run_folder import WorkDirectory, check_free_file, check_unfinished, unfinished_files, was_placing
+from hsi.workflows.run_folder import check_free_file, check_unfinished, unfinished_files, was_placing
+
+if TYPE_CHECKING:
+    from hsi.workflows.open_any import SceneLike
 
 
 @dataclass(frozen=True)
@@ -76,83 +79,135 @@ class PredictOptions:
     cluster: ClusterOptions = field(default_factory=ClusterOptions)
 
 
-@dataclass(frozen=True)
-class MapJob:
-    """A model, the scene that it maps, and how; ``usable`` ``(H, W)`` leaves out pixels that could be read."""
-
-    bundle: SavedModel
-    match: BandMatch
-    options: MapOptions
-    plan: MemoryPlan
-    device: torch.device
-    usable: NDArray[np.bool_] | None
-
-    @property
-    def shown(self) -> Scene:
-        """The scene as its report shows it: as stored, with the model's wavelengths where bands were matched by
-        position."""
-        scene, known = self.match.stored or self.match.scene, self.bundle.bands.wavelengths
-        by_position = scene.wavelengths is None and self.match.matrix is None
-        return replace(scene, wavelengths=known) if by_position else scene
-
-
 @dataclass(frozen=True, eq=False)
 class PredictedMap:
-    """A map that was written: its counts, its record, its rasters (the map first), and its report."""
+    """A map that was made with a saved model; :func:`hsi.predict` returns it.
+
+    ``summary`` has the classes of the map in ``summary.table`` ("unclassified" is one of them where pixels could be
+    rejected) and the pixels and hectares of each; ``record`` is what the map's JSON file holds, ``files`` are the paths
+    of what was written: "map", "confidence", "probabilities", "novelty", "record" and "report". A layer that was
+    written is read from its file when it is first asked for; without files all layers are in memory.
+    """
 
     summary: MapSummary
     record: Mapping[str, Any]
-    files: Sequence[Path]
-    report: Path | None
+    files: Mapping[str, Path]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def nodata(self) -> int:
+        """What ``classes`` holds where a pixel lacks data."""
+        return nodata_value(self.summary.table)
+
+    @cached_property
+    def classes(self) -> NDArray[Any]:
+        """Class ids ``(H, W)``, uint8 or uint16."""
+        return read_classes(self.files["map"]) if self.files else self.summary.layers["map"]
+
+    @cached_property
+    def confidence(self) -> NDArray[np.float32]:
+        """The largest class probability ``(H, W)`` float32, NaN without data."""
+        confidence: NDArray[np.float32] = self._bands("confidence")[0]
+        return confidence
+
+    @cached_property
+    def probabilities(self) -> NDArray[np.float32]:
+        """The probability of every class of the model ``(H, W, C)`` float32, NaN without data.
+
+        Raises :class:`UsageError` where they were not asked for.
+        """
+        return np.moveaxis(self._bands("probabilities"), 0, 2)
+
+    @cached_property
+    def novelty(self) -> NDArray[np.float32]:
+        """The Mahalanobis distance to the nearest class of the training pixels ``(H, W)`` float32, NaN without data.
+
+        Raises :class:`UsageError` where it was not asked for.
+        """
+        novelty: NDArray[np.float32] = self._bands("novelty")[0]
+        return novelty
+
+    def _bands(self, name: str) -> NDArray[np.float32]:
+        if name not in (self.files or self.summary.layers):
+            raise UsageError(f"the map was made without {name}: give {name}=True to hsi.predict")
+        return read_bands(self.files[name]) if self.files else self.summary.layers[name]
 
 
-def predict_scene(
-    model: Path, scene: Path, out: Path, options: PredictOptions, reading: InputSettings, command: Sequence[str]
+def predict(
+    model: Path,
+    scene: SceneLike,
+    out: Path | None,
+    options: PredictOptions,
+    reading: InputSettings,
+    command: Sequence[str],
 ) -> PredictedMap:
-    """Map ``scene`` with the model in a file into ``out`` and the files that belong to it; see :func:`hsi.predict`."""
+    """Map a scene with the model in a file into ``out`` and the files that belong to it, or without ``out`` in memory;
+    :func:`hsi.predict` describes the options, the result and what is raised."""
     wanted = MapOptions(options.reject, options.probabilities, options.novelty, options.engine)
-    report = map_report_path(out) if options.report else None
-    check_free_map(out, options.overwrite or (options.resume and was_placing(out)), wanted, report)
-    check_unfinished(out, out, options.resume, options.overwrite)
+    if out is not None:
+        check_free_map(out, options, wanted)
+    elif options.cluster.given:
+        raise UsageError("workers map into a file: give out, or leave scheduler and workers out")
     refuse_band_choices(reading)
     size = parse_smoothing(options.smooth) if options.smooth else None
     options.cluster.check()
     limit = parse_memory(options.max_memory) if options.max_memory else options.cluster.usual_memory()
-    job = open_job(model, scene, options, wanted, reading, limit)
-    timer, hashes = StageTimer(), hash_files([model])
-    with staged(out, options.resume, options.overwrite) as work:
-        job, strips = begin_map(job, work.strips, map_facts(job, hashes), work.start_anew, bool(options.max_memory))
-        if work.resume:
-            blocks = map_blocks(job.bundle, job.match, job.options, job.plan)
-            rows = sum(block.height for block in blocks if block.row in strips.done)
-            info("resumed", f"{rows:,} of {job.match.scene.height:,} rows are mapped already")
+    job, timer = open_job(model, scene, options, wanted, reading, limit), StageTimer()
+    hashes = hash_files([model])
+    about = {"command": list(command), "model": str(model), "sha256": hashes, "smooth": options.smooth}
+    if out is None:
         report_job(job, limit)
-        draft = work.files / out.name
         with timer.stage("map"), progress("map", "rows") as advance:
-            if options.cluster.given:
-                summary = map_on_workers(draft, job, strips, advance, model, options)
-            else:
-                summary = map_here(draft, job, strips, advance)
-        with timer.stage("finish"):
-            summary = finish_layers(draft, job, size, options.cog, summary)
-        record = map_record(job, summary, timer, command)
-        record |= {"model": str(model), "sha256": hashes, "smooth": options.smooth}
-        if report:
-            with timer.stage("report"), rasterio.Env(GDAL_CACHEMAX=job.plan.cache):
-                write_map_report(work.files / report.name, draft, job.shown, summary, record, job.plan.rows)
-            record["peak_memory_bytes"] = peak_memory()
-        draft.with_suffix(".json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    if summary.without_data == job.match.scene.height * job.match.scene.width:
+            summary = map_scene({}, job, progress=advance, in_memory=True)
+        summary = smooth_map(None, size, job.match.scene, summary) if size else summary
+        predicted = PredictedMap(summary, about | map_record(job, summary, timer), {})
+    else:
+        with unfinished_files(out, resume=options.resume, overwrite=options.overwrite) as work:
+            facts, fixed = map_facts(job, hashes), bool(options.max_memory)
+            job, strips = begin_map(job, work.strips, facts, work.start_anew, fixed)
+            if work.resume:
+                rows = sum(block.height for block in job.blocks() if block.row in strips.done)
+                info("resumed", f"{rows:,} of {job.match.scene.height:,} rows are mapped already")
+            report_job(job, limit)
+            drafts = map_files(work.files / out.name, wanted, options.report)
+            layers = layer_files(drafts["map"], wanted)
+            with timer.stage("map"), progress("map", "rows") as advance:
+                if options.cluster.given:
+                    summary = map_on_workers(layers, job, strips, advance, model, options)
+                else:
+                    summary = map_scene(layers, job, progress=advance, partial=strips)
+            with timer.stage("finish"), progress("finish"), rasterio.Env(GDAL_CACHEMAX=job.plan.cache):
+                summary = smooth_map(drafts["map"], size, job.match.scene, summary) if size else summary
+                for path in layers.values() if options.cog else ():
+                    make_cog(path)
+            record = about | map_record(job, summary, timer)
+            if options.report:
+                with timer.stage("report"), rasterio.Env(GDAL_CACHEMAX=job.plan.cache):
+                    write_map_report(drafts, job, summary, record)
+                record["peak_memory_bytes"] = peak_memory()
+            drafts["record"].write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+            for path in older_map_files(out):
+                path.unlink(missing_ok=True)
+        predicted = PredictedMap(summary, record, map_files(out, wanted, options.report))
+    if predicted.summary.without_data == job.match.scene.height * job.match.scene.width:
         warning("nothing is on the map: every pixel lacks data in a band of the model; 'hsi inspect' says more")
-    return PredictedMap(summary, record, layer_files(out, wanted), report)
+    return predicted
 
 
-def check_free_map(out: Path, overwrite: bool, options: MapOptions, report: Path | None) -> None:
+def check_free_map(out: Path, options: PredictOptions, wanted: MapOptions) -> None:
     """Raise :class:`UsageError` unless ``out`` is called a GeoTIFF, :class:`OutputError` unless it may be written."""
     if out.suffix.lower() not in (".tif", ".tiff"):
-        raise UsageError(f"--out {out}: a map is a GeoTIFF: give a name that ends in .tif")
-    for path in (*layer_files(out, options), out.with_suffix(".json"), *([report] if report else [])):
+        raise UsageError(f"{out}: a map is a GeoTIFF: give out a name that ends in .tif")
+    overwrite = options.overwrite or (options.resume and was_placing(out))
+    for path in map_files(out, wanted, options.report).values():
         check_free_file(path, overwrite)
+    check_unfinished(out, out, options.resume, options.overwrite)
+
+
+def map_files(out: Path, wanted: MapOptions, report: bool) -> dict[str, Path]:
+    """All files of a map: its layers by name, "record" and "report"."""
+    files = layer_files(out, wanted) | {"record": out.with_suffix(".json")}
+    return files | ({"report": map_report_path(out)} if report else {})
 
 
 def refuse_band_choices(reading: InputSettings) -> None:
@@ -164,7 +219,7 @@ def refuse_band_choices(reading: InputSettings) -> None:
 
 
 def open_job(
-    model: Path, scene: Path, options: PredictOptions, wanted: MapOptions, reading: InputSettings, limit: int
+    model: Path, scene: SceneLike, options: PredictOptions, wanted: MapOptions, reading: InputSettings, limit: int
 ) -> MapJob:
     """Load the model, open the scene, and plan a map of it within ``limit`` bytes of memory."""
     device = resolve_device(options.device)
@@ -176,7 +231,7 @@ def open_job(
         symmetries=bool(stored.symmetries) if options.symmetries is None else options.symmetries,
         blend=bool(stored.blend) if options.blend is None else options.blend,
     )
-    opened = open_input_scene(scene, reading)
+    opened = open_any_scene(scene, reading)
     usable = open_mask(reading.mask, opened) if reading.mask else None
     if usable is not None and bundle.denoiser and options.cluster.given:
         raise UsageError("--mask on workers has no effect on how the model cleans bands: leave one of the two out")
@@ -190,10 +245,15 @@ def open_job(
 
 
 def map_inputs(
-    inputs: Inputs, bundle: SavedModel, device: str, path: Path, options: MapOptions, folder: Path | None = None
+    inputs: Inputs,
+    bundle: SavedModel,
+    device: str,
+    files: Mapping[str, Path],
+    options: MapOptions,
+    folder: Path | None = None,
 ) -> MapSummary:
-    """Map the scene that a model was trained on, all of it; finished strips are stored in ``folder``, and taken from
-    there."""
+    """Map the scene that a model was trained on into ``files`` by layer and into memory; finished strips are stored in
+    ``folder``, and taken from there."""
     match, strips = BandMatch(inputs.scene, None, "the bands it was trained on"), None
     plan = plan_map(bundle, match, options, resident_memory() + free_memory() // 2)
     job = MapJob(bundle, match, options, plan, resolve_device(device), inputs.survey.valid)
@@ -206,7 +266,7 @@ def map_inputs(
 
         job, strips = begin_map(job, folder, facts, restart)
     with progress("map", "rows") as advance:
-        return map_here(path, job, strips, advance)
+        return map_scene(files, job, progress=advance, partial=strips, in_memory=True)
 
 
 def begin_map(
@@ -265,42 +325,25 @@ def map_facts(job: MapJob, hashes: Mapping[str, str]) -> dict[str, Any]:
 
 def scene_facts(scene: Scene) -> list[list[Any]]:
     """Name, size and time of each of a scene's files, which change with it; of a raster behind a network its name and
-    its size in pixels."""
-    assert scene.source is not None, "opened from a file"
+    its size in pixels, of a scene in memory a hash of its values."""
+    if scene.source is None:
+        digests = [hash_array(scene.fetch(block)) for block in scene.blocks(HASHED_AT_ONCE)]
+        return [[scene.name, scene.height, scene.width], digests]
     if is_remote(scene.source):
         return [[remote_name(scene.source), scene.height, scene.width]]
     files = [(path, path.stat()) for path in files_of(scene.source)]
     return [[path.name, stat.st_size, stat.st_mtime_ns] for path, stat in files]
 
 
-@contextmanager
-def staged(out: Path, resume: bool, overwrite: bool) -> Iterator[WorkDirectory]:
-    """Work on a map; its files move to ``out``'s folder when the block ends well, and layers of an older map go.
-
-    Raises :class:`OutputError` when they cannot be written.
-    """
-    with unfinished_files(out, resume=resume, overwrite=overwrite) as work:
-        yield work
-        for path in older_map_files(out):
-            path.unlink(missing_ok=True)
-
-
-def map_here(path: Path, job: MapJob, strips: StripCache | None, advance: Advance) -> MapSummary:
-    """Write the map to ``path``, with its layers, in this process; finished strips are taken from ``strips``."""
-    return map_scene(
-        path, job.bundle, job.match, job.options, job.plan,
-        device=job.device, usable=job.usable, progress=advance, partial=strips,
-    )  # fmt: skip
-
-
 def map_on_workers(
-    path: Path, job: MapJob, strips: StripCache, advance: Advance, model: Path, options: PredictOptions
+    files: Mapping[str, Path], job: MapJob, strips: StripCache, advance: Advance, model: Path, options: PredictOptions
 ) -> MapSummary:
-    """As :func:`map_here`, on the workers of a cluster."""
+    """As :func:`map_scene`, with strips that the workers of a cluster classify."""
     from hsi.cluster.predict import BLOCK_SECONDS, WorkerJob, shared_path, write_map_on
 
     scene = job.match.scene
-    assert scene.source is not None, "opened from a file"
+    if scene.source is None:
+        raise UsageError("workers read the scene from its file: give a path, or leave scheduler and workers out")
     of_worker = WorkerJob(
         model=model.read_bytes(),
         path=shared_path(scene.source),
@@ -308,28 +351,14 @@ def map_on_workers(
         shape=scene.shape,
         resample=options.resample_bands,
         options=job.options,
-        tile=job.plan.tile,
-        cache=job.plan.cache,
+        plan=job.plan,
         device=options.device,
     )
+    limit = options.cluster.block_timeout or BLOCK_SECONDS
     with options.cluster.connected() as client:
         threads = client.nthreads()
         info("workers", f"{len(threads)} with {sum(threads.values())} threads at {client.scheduler.address}")
-        return write_map_on(
-            client, path, of_worker, job.bundle, job.match, job.plan, strips,
-            usable=job.usable, limit=options.cluster.block_timeout or BLOCK_SECONDS, progress=advance,
-        )  # fmt: skip
-
-
-def finish_layers(path: Path, job: MapJob, smooth: int | None, cog: bool, summary: MapSummary) -> MapSummary:
-    """Smooth the map by a window of ``smooth`` and turn the files into cloud-optimised ones, where asked for."""
-    with progress("finish"), rasterio.Env(GDAL_CACHEMAX=job.plan.cache):
-        if smooth:
-            summary = smooth_map(path, smooth, summary.table, job.match.scene, summary)
-        if cog:
-            for layer in layer_files(path, job.options):
-                make_cog(layer)
-    return summary
+        return write_map_on(client, files, of_worker, job, strips, limit=limit, progress=advance)
 
 
 def report_job(job: MapJob, limit: int) -> None:
@@ -337,7 +366,7 @@ def report_job(job: MapJob, limit: int) -> None:
     scene, model, plan = job.match.scene, job.bundle.settings.model, job.plan
     reducer = job.bundle.reducer.describe()
     info("model", f"{model.name}, {model.describe_windows()}, {len(job.bundle.table)} classes; {reducer}")
-    info("scene", f"{scene.source} ({scene.format}): {scene.height} x {scene.width} pixels")
+    info("scene", f"{scene.source or scene.name} ({scene.format}): {scene.height} x {scene.width} pixels")
     info("bands", job.match.note)
     if job.bundle.temperature != 1:
         info("confidence", f"calibrated, with temperature {job.bundle.temperature:.3g}")
@@ -354,11 +383,10 @@ def report_job(job: MapJob, limit: int) -> None:
     info("memory", f"below {limit / 10**9:.2f} GB: {cut}")
 
 
-def map_record(job: MapJob, summary: MapSummary, timer: StageTimer, command: Sequence[str]) -> dict[str, Any]:
-    """What was mapped and how: the JSON file of a map."""
+def map_record(job: MapJob, summary: MapSummary, timer: StageTimer) -> dict[str, Any]:
+    """What was mapped and how."""
     return {
-        "command": list(command),
-        "scene": str(job.match.scene.source),
+        "scene": str(job.match.scene.source or job.match.scene.name),
         "bands": job.match.note,
         "trained_on": dict(job.bundle.trained_on),
         "options": vars(job.options),
@@ -375,12 +403,13 @@ def map_record(job: MapJob, summary: MapSummary, timer: StageTimer, command: Seq
     }
 
 
-def write_map_report(
-    path: Path, map_path: Path, scene: Scene, summary: MapSummary, record: Mapping[str, Any], rows: int
-) -> None:
-    """The report of a map, from its files and every n-th pixel of the scene, at most ``rows`` rows of it in memory."""
+def write_map_report(files: Mapping[str, Path], job: MapJob, summary: MapSummary, record: Mapping[str, Any]) -> None:
+    """The report of a map, from its files and every n-th pixel of the scene, as stored."""
+    scene, known = job.match.stored or job.match.scene, job.bundle.bands.wavelengths
+    if scene.wavelengths is None and job.match.matrix is None:  # bands were matched by position
+        scene = replace(scene, wavelengths=known)
     with progress("report", "rows") as advance:
-        view = map_view(map_path, scene, summary, rows, advance)
+        view = map_view(files, scene, summary, job.plan.rows, advance)
     report = Report(
         title=scene.name,
         kind="Map",
@@ -388,19 +417,19 @@ def write_map_report(
         facts=map_provenance(record),
         view=view,
         areas=record["areas"],
-        files=sorted({*files_below(map_path.parent), map_path.with_suffix(".json").name} - {path.name}),
+        files=sorted({*files_below(files["map"].parent), files["record"].name} - {files["report"].name}),
         notes=spectra_notes(view),
     )
-    write_report_page(path, report)
+    write_report_page(files["report"], report)
 
 
-def map_view(map_path: Path, scene: Scene, summary: MapSummary, rows: int, advance: Advance) -> MapView:
-    """Map, confidence and false colour; class spectra are over the stored pixels of the scene by their mapped class."""
+def map_view(files: Mapping[str, Path], scene: Scene, summary: MapSummary, rows: int, advance: Advance) -> MapView:
+    """Map, confidence and false colour, with at most ``rows`` rows of the scene in memory; class spectra are over the
+    stored pixels by their mapped class."""
     shape = (scene.height, scene.width)
     step = view_step(*shape)
-    ids = read_subsampled(map_path, shape, step, lambda done, total: advance(done, total, "map"))
-    confidence = read_subsampled(
-        layer_path(map_path, "confidence"), shape, step, lambda done, total: advance(done, total, "confidence")
+    ids, confidence = (
+        read_subsampled(files[name], shape, step, partial(advance, note=name)) for name in ("map", "confidence")
     )
     look = look_at(scene, ids != nodata_value(summary.table), step, advance, rows)
     every = look.spectra.step // step

@@ -11,9 +11,9 @@ from hsi.cluster.client import connected
 from hsi.cluster.predict import WorkerJob, write_map_on
 from hsi.core.memory import MemoryPlan
 from hsi.errors import ClusterError, SceneError, UsageError
-from hsi.inference.map_files import MapOptions
+from hsi.inference.map_files import MapOptions, layer_files
 from hsi.inference.model_file import load_model
-from hsi.inference.predict import map_scene
+from hsi.inference.predict import MapJob, map_scene
 from hsi.inference.resume import StripCache
 from hsi.io import open_scene
 from hsi.preprocessing.band_matching import match_bands
@@ -27,38 +27,33 @@ FILES = ("map.tif", "map_confidence.tif", "map_probabilities.tif", "map.qml", "m
 
 
 @pytest.fixture(scope="module")
-def opened(work):
-    bundle = load_model(work.model)
-    return bundle, match_bands(bundle.bands, open_scene(work.scene))
+def job(work):
+    bundle, usable = load_model(work.model), np.random.default_rng(1).random((300, 40)) < 0.95
+    match = match_bands(bundle.bands, open_scene(work.scene))
+    return MapJob(bundle, match, OPTIONS, PLAN, torch.device("cpu"), usable)
 
 
 @pytest.fixture(scope="module")
-def usable():
-    return np.random.default_rng(1).random((300, 40)) < 0.95
-
-
-@pytest.fixture(scope="module")
-def undisturbed(opened, usable, tmp_path_factory):
+def undisturbed(job, tmp_path_factory):
     """The files of a map that one process made, and its counts."""
-    folder, (bundle, match) = tmp_path_factory.mktemp("undisturbed"), opened
-    summary = map_scene(folder / "map.tif", bundle, match, OPTIONS, PLAN, device=torch.device("cpu"), usable=usable)
+    folder = tmp_path_factory.mktemp("undisturbed")
+    summary = map_scene(layer_files(folder / "map.tif", OPTIONS), job)
     return {name: (folder / name).read_bytes() for name in FILES}, summary
 
 
 @pytest.fixture
-def job(work, opened):
-    model, shape = work.model.read_bytes(), opened[1].scene.shape
-    return WorkerJob(model, str(work.scene), None, shape, False, OPTIONS, PLAN.tile, PLAN.cache, "cpu")
+def of_worker(work, job):
+    return WorkerJob(work.model.read_bytes(), str(work.scene), None, job.match.scene.shape, False, OPTIONS, PLAN, "cpu")
 
 
 @pytest.fixture
-def make_map(tmp_path, opened, usable, job):
+def make_map(tmp_path, job, of_worker):
     """A map in the test's folder by the workers at an address."""
 
-    def work(address, job=job, **options):
-        partial = StripCache(tmp_path / "strips", {})
+    def work(address, of_worker=of_worker, **options):
+        partial, files = StripCache(tmp_path / "strips", {}), layer_files(tmp_path / "map.tif", OPTIONS)
         with connected(scheduler=address) as client:
-            return write_map_on(client, tmp_path / "map.tif", job, *opened, PLAN, partial, usable=usable, **options)
+            return write_map_on(client, files, of_worker, job, partial, **options)
 
     return work
 
@@ -76,8 +71,7 @@ def test_the_files_are_those_of_one_process_to_the_byte(cluster, make_map, tmp_p
     assert steps[-1] == (300, 300) and len(steps) == 15 and steps == sorted(set(steps))
 
 
-def test_what_is_kept_is_not_made_again(cluster, make_map, opened, usable, tmp_path, undisturbed):
-    bundle, match = opened
+def test_finished_strips_are_not_made_again(cluster, make_map, job, tmp_path, undisturbed):
     partial, steps = StripCache(tmp_path / "strips", {}), []
 
     def stop(done, total):
@@ -86,10 +80,7 @@ def test_what_is_kept_is_not_made_again(cluster, make_map, opened, usable, tmp_p
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        map_scene(
-            tmp_path / "map.tif", bundle, match, OPTIONS, PLAN, device=torch.device("cpu"), usable=usable,
-            progress=stop, partial=partial,
-        )  # fmt: skip
+        map_scene(layer_files(tmp_path / "map.tif", OPTIONS), job, progress=stop, partial=partial)
     steps.clear()
     check(tmp_path, undisturbed, make_map(cluster.address, progress=lambda done, total: steps.append(done)))
     assert len(steps) == 10
@@ -123,14 +114,14 @@ def test_a_worker_that_hangs_in_the_middle(cluster, make_map, tmp_path, undistur
         cluster.signal("w1", SIGCONT)
 
 
-def test_a_scene_that_workers_do_not_see_is_said(cluster, make_map, job):
+def test_a_scene_that_workers_do_not_see_is_said(cluster, make_map, of_worker):
     with pytest.raises(ClusterError, match=r"^worker tcp://\S+ cannot use the scene, .*: no such file"):
-        make_map(cluster.address, replace(job, path="/nowhere/scene.tif"))
+        make_map(cluster.address, replace(of_worker, path="/nowhere/scene.tif"))
 
 
-def test_another_scene_under_the_same_name_is_refused(cluster, make_map, job):
+def test_another_scene_under_the_same_name_is_refused(cluster, make_map, of_worker):
     with pytest.raises(SceneError, match=r"finds another scene at .*: \(300, 40, 15\) instead of \(301, 40, 15\)"):
-        make_map(cluster.address, replace(job, shape=(301, 40, 15)))
+        make_map(cluster.address, replace(of_worker, shape=(301, 40, 15)))
 
 
 def test_no_scheduler_there():

@@ -18,9 +18,9 @@ import torch
 
 from hsi.core.memory import MemoryPlan
 from hsi.core.scene import scene_from_array
-from hsi.inference.map_files import MapOptions
+from hsi.inference.map_files import MapOptions, layer_files
 from hsi.inference.model_file import save_model
-from hsi.inference.predict import map_scene
+from hsi.inference.predict import MapJob, map_scene
 from hsi.preprocessing.band_matching import BandMatch
 from hsi.report.compare_runs import compare_runs
 from hsi.training.trainer import Trainer
@@ -333,8 +333,8 @@ def test_two_hundred_maps_take_no_more_memory_and_files_than_the_first(tmp_path)
 
     memory, files = [], []
     for number in range(200):
-        match = BandMatch(scene, None, "")
-        map_scene(tmp_path / f"{number % 3}.tif", bundle, match, MapOptions(), plan, device=torch.device("cpu"))
+        job = MapJob(bundle, BandMatch(scene, None, ""), MapOptions(), plan, torch.device("cpu"))
+        map_scene(layer_files(tmp_path / f"{number % 3}.tif", MapOptions()), job)
         if number in (49, 199):
             resident, opened = held()
             memory.append(resident)

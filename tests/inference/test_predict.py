@@ -19,8 +19,8 @@ from hsi.core.scene import Georeference, scene_from_array
 from hsi.core.synthetic import synthetic_georeference
 from hsi.errors import SceneError, UsageError
 from hsi.inference.blending import blend
-from hsi.inference.map_files import MapOptions, map_table
-from hsi.inference.predict import map_scene, plan_map, smooth_map
+from hsi.inference.map_files import MapOptions, layer_files, map_table
+from hsi.inference.predict import MapJob, map_scene, plan_map, smooth_map
 from hsi.inference.scores import padded_scores
 from hsi.inference.smoothing import majority
 from hsi.io.geotiff import nodata_value
@@ -61,11 +61,11 @@ def valid_of(scene):
     return np.isfinite(cube).all(axis=2) & cube.any(axis=2)
 
 
-def make_map(folder, bundle, scene, *, rows=7, tile=16, options=None, **more):
+def make_map(folder, bundle, scene, *, rows=7, tile=16, options=None, usable=None, **more):
     plan = MemoryPlan(rows, tile, 16 << 20)
-    return map_scene(
-        folder / "map.tif", bundle, BandMatch(scene, None, ""), options or MapOptions(), plan, device=CPU, **more
-    )
+    options = options or MapOptions()
+    job = MapJob(bundle, BandMatch(scene, None, ""), options, plan, CPU, usable)
+    return map_scene(layer_files(folder / "map.tif", options), job, **more)
 
 
 def read(path):
@@ -248,7 +248,7 @@ class TestRejecting:
     def test_a_class_of_that_name_is_in_the_way(self):
         table = default_table([1, 2]).renamed({2: "unclassified"})
         assert map_table(table, False) == table
-        with pytest.raises(UsageError, match="leave --reject out"):
+        with pytest.raises(UsageError, match="leave reject out"):
             map_table(table, True)
 
     def test_without_takes_a_class_out(self):
@@ -311,7 +311,7 @@ class TestSmoothing:
         scene = make_scene(530, 12)
         summary = make_map(tmp_path, bundle, scene, rows=200, tile=64, options=MapOptions(novelty=True))
         before = read(tmp_path / "map.tif")[0]
-        smoothed = smooth_map(tmp_path / "map.tif", 5, summary.table, scene, summary)
+        smoothed = smooth_map(tmp_path / "map.tif", 5, scene, summary)
         after = read(tmp_path / "map.tif")[0]
         assert np.array_equal(after, majority(before, 5, ignore=0))
         assert not np.array_equal(after, before)
@@ -324,7 +324,7 @@ class TestSmoothing:
     def test_a_map_without_place_is_smoothed_without_a_warning(self, bundle, tmp_path, recwarn):
         scene = scene_from_array(random_cube(20, 20))
         summary = make_map(tmp_path, bundle, scene)
-        smooth_map(tmp_path / "map.tif", 3, summary.table, scene, summary)
+        smooth_map(tmp_path / "map.tif", 3, scene, summary)
         assert not [w for w in recwarn if "georeference" in str(w.message)]
 
 

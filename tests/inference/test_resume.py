@@ -10,8 +10,8 @@ import torch
 from hsi.core.memory import MemoryPlan
 from hsi.core.scene import Block, scene_from_array
 from hsi.errors import OutputError, ResumeError
-from hsi.inference.map_files import MapOptions
-from hsi.inference.predict import map_scene
+from hsi.inference.map_files import MapOptions, layer_files
+from hsi.inference.predict import MapJob, map_scene
 from hsi.inference.resume import FACTS, StripCache
 from hsi.preprocessing.band_matching import BandMatch
 from tests.models.model_makers import random_bundle, random_cube
@@ -28,8 +28,8 @@ def bundle():
 
 def make(folder, bundle, partial=None, progress=None):
     options, plan = MapOptions(probabilities=True, novelty=True, blend=True), MemoryPlan(9, 16, 16 << 20)
-    more = {"partial": partial, "progress": progress, "device": torch.device("cpu")}
-    return map_scene(folder / "map.tif", bundle, BandMatch(SCENE, None, ""), options, plan, **more)
+    job = MapJob(bundle, BandMatch(SCENE, None, ""), options, plan, torch.device("cpu"))
+    return map_scene(layer_files(folder / "map.tif", options), job, partial=partial, progress=progress)
 
 
 def contents(folder):
