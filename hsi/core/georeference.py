@@ -10,8 +10,21 @@ from numpy.typing import NDArray
 
 from hsi.core.scene import Georeference
 
-# corners that differ by less than this share of a pixel are the same corner
-TOLERANCE = 0.01
+TOLERANCE = 0.01  # corners that differ by less than this share of a pixel are the same corner
+SQUARE = 0.01  # relative difference of the sides of a pixel that counts as square
+LONGITUDE_LATITUDE = "OGC:CRS84"
+EQUAL_AREA = "EPSG:6933"  # cylindrical equal-area on the WGS 84 ellipsoid
+
+
+def parse_crs(text: str | None) -> Any:
+    """The :class:`rasterio.crs.CRS` of a WKT or code; None for no text and for one that PROJ does not know."""
+    from rasterio.crs import CRS
+    from rasterio.errors import CRSError
+
+    try:
+        return CRS.from_user_input(text) if text else None
+    except CRSError:
+        return None
 
 
 def georeference_of(dataset: Any) -> Georeference | None:
@@ -39,48 +52,76 @@ def difference(scene: Georeference, labels: Georeference, shape: tuple[int, int]
 
 def crs_name(wkt: str) -> str:
     """A short name of a CRS: its EPSG code where one matches, and the name that goes with it."""
-    from rasterio.crs import CRS
-    from rasterio.errors import CRSError
+    crs = parse_crs(wkt)
+    code = crs.to_epsg() if crs else None
+    return f"EPSG:{code} ({_title(epsg_wkt(code) or wkt)})" if code else _title(wkt)
 
-    try:
-        code = CRS.from_wkt(wkt).to_epsg()
-        return f"EPSG:{code} ({_title(CRS.from_epsg(code).to_wkt())})" if code else _title(wkt)
-    except CRSError:
-        return _title(wkt)
+
+def crs_title(crs: str | None) -> str | None:
+    """The name of a CRS and its EPSG code, such as ``WGS 84 / UTM zone 16N (EPSG:32616)``; None of an unknown one."""
+    known = parse_crs(crs)
+    if known is None:
+        return None
+    title, code = _title(known.to_wkt()), known.to_epsg()
+    return f"{title} (EPSG:{code})" if code else title
 
 
 def pixel_size(georeference: Georeference) -> str:
     """Width x height of a pixel with the unit of the CRS, for a line of text."""
-    from rasterio.crs import CRS
-    from rasterio.errors import CRSError
+    across, down = _pixel_sides(georeference)
+    crs = parse_crs(georeference.crs)
+    return f"{across:.6g} x {down:.6g} {crs.units_factor[0] if crs else ''}".strip()
 
+
+def pixel_metres(georeference: Georeference) -> float | None:
+    """The side of a pixel in metres on the map; None where pixels are not square or have no metres."""
+    across, down = _pixel_sides(georeference)
+    crs = parse_crs(georeference.crs)
+    if crs is None or not crs.is_projected or abs(across - down) > SQUARE * across:
+        return None
+    return across * float(crs.linear_units_factor[1])
+
+
+def _pixel_sides(georeference: Georeference) -> tuple[float, float]:
+    """Width and height of a pixel in the unit of the CRS."""
     a, b, _, d, e, _ = georeference.transform
-    size = f"{math.hypot(a, d):.6g} x {math.hypot(b, e):.6g}"
+    return math.hypot(a, d), math.hypot(b, e)
+
+
+def longitude_latitude(
+    georeference: Georeference, columns: NDArray[np.float64], rows: NDArray[np.float64]
+) -> NDArray[np.float64] | None:
+    """Longitude and latitude ``(2, n)`` of places ``(n,)`` in pixels from the upper left corner.
+
+    None without a CRS, with that of a local grid, and where one of the places has no longitude and latitude.
+    """
+    from rasterio.errors import CRSError
+    from rasterio.warp import transform
+
+    crs = parse_crs(georeference.crs)
+    if crs is None or not (crs.is_projected or crs.is_geographic):
+        return None
     try:
-        crs = CRS.from_wkt(georeference.crs) if georeference.crs else None
-        unit = crs.units_factor[0] if crs else ""
+        degrees = np.array(transform(crs, LONGITUDE_LATITUDE, *_place(georeference, columns, rows)))
     except CRSError:
-        unit = ""
-    return f"{size} {unit}".strip()
+        return None
+    return degrees if np.isfinite(degrees).all() else None
 
 
 def _same_crs(first: str, second: str) -> bool:
-    from rasterio.crs import CRS
-    from rasterio.errors import CRSError
-
-    try:
-        one, other = CRS.from_wkt(first), CRS.from_wkt(second)
-        # one CRS written by ESRI and by EPSG differs in its WKT but not in its parameters
-        return bool(one == other or (one.to_epsg() or -1) == other.to_epsg() or one.to_dict() == other.to_dict())
-    except CRSError:
+    one, other = parse_crs(first), parse_crs(second)
+    if one is None or other is None:
         return first == second
+    # one CRS written by ESRI and by EPSG differs in its WKT but not in its parameters
+    return bool(one == other or (one.to_epsg() or -1) == other.to_epsg() or one.to_dict() == other.to_dict())
 
 
 def _title(wkt: str) -> str:
     return wkt.split('"')[1] if wkt.count('"') >= 2 else wkt[:40]
 
 
-def _place(georeference: Georeference, column: int, row: int) -> tuple[float, float]:
+def _place(georeference: Georeference, column: Any, row: Any) -> tuple[Any, Any]:
+    """The map coordinates of a place in pixels, or of arrays of them."""
     a, b, c, d, e, f = georeference.transform
     return a * column + b * row + c, d * column + e * row + f
 
@@ -101,9 +142,6 @@ def epsg_wkt(code: int) -> str | None:
         return None
 
 
-EQUAL_AREA = "EPSG:6933"  # cylindrical equal-area on the WGS 84 ellipsoid
-
-
 def pixel_hectares(georeference: Georeference | None, height: int, width: int) -> NDArray[np.float64] | None:
     """Hectares of a pixel in each row, ``(H,)`` float64, or None when the place is not known.
 
@@ -111,14 +149,8 @@ def pixel_hectares(georeference: Georeference | None, height: int, width: int) -
     equal-area projection, which is exact for a grid along parallels and meridians; for a rotated one it is taken at
     the middle of the row.
     """
-    from rasterio.crs import CRS
-    from rasterio.errors import CRSError
-
-    if georeference is None or georeference.crs is None:
-        return None
-    try:
-        crs = CRS.from_user_input(georeference.crs)
-    except CRSError:
+    crs = parse_crs(georeference.crs) if georeference else None
+    if georeference is None or crs is None:
         return None
     a, b, _, d, e, _ = georeference.transform
     if crs.is_projected:

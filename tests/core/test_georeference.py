@@ -1,11 +1,12 @@
-"""Hectares of pixels, against pyproj and hand computation."""
+"""Names of CRSs and sizes of pixels, against pyproj and hand computation."""
 
 import numpy as np
 import pytest
 from pyproj import CRS, Geod
 
-from hsi.core.georeference import pixel_hectares
+from hsi.core.georeference import crs_name, crs_title, pixel_hectares, pixel_metres
 from hsi.core.scene import Georeference
+from hsi.core.synthetic import synthetic_georeference
 
 
 def geodesic_hectares(where, row, column=0):
@@ -67,3 +68,21 @@ def test_another_unit_of_angle():
 def test_unknown_places_have_no_area(crs):
     assert pixel_hectares(Georeference(crs, (1, 0, 0, 0, -1, 0)), 3, 3) is None
     assert pixel_hectares(None, 3, 3) is None
+
+
+def test_names_of_a_crs():
+    place = synthetic_georeference()
+    assert crs_title(place.crs) == "WGS 84 / UTM zone 16N (EPSG:32616)"
+    assert crs_name(place.crs) == "EPSG:32616 (WGS 84 / UTM zone 16N)"
+    assert crs_title(None) is None and crs_title("nonsense") is None
+    assert crs_name('LOCAL_CS["plot"]') == crs_title('LOCAL_CS["plot"]') == "plot"
+
+
+@pytest.mark.parametrize(
+    ("crs", "pixel", "metres"),
+    [("EPSG:32616", 20, 20), ("EPSG:2263", 10, 3.048), ("EPSG:4326", 0.1, None), (None, 20, None)],
+)
+def test_metres_of_a_square_pixel(crs, pixel, metres):
+    found = pixel_metres(Georeference(crs, (pixel, 0, 0, 0, -pixel, 0)))
+    assert found == (metres and pytest.approx(metres, rel=1e-4))
+    assert pixel_metres(Georeference(crs, (pixel, 0, 0, 0, -2 * pixel, 0))) is None

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi.core.colours import INK
+from hsi.core.georeference import longitude_latitude
 from hsi.core.scene import Georeference
 from hsi.report.figures.style import DPI, SMALL
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LONGITUDE_LATITUDE = "OGC:CRS84"
 SEMI_MAJOR, ECCENTRICITY_2 = 6_378_137.0, 0.00669437999014  # of WGS 84
 STRIP, BAR, ARROW = 0.5, 0.05, 0.24  # inches: height of the strip below a picture, of the bar, length of the arrow
 BAR_SHARE, LEAST_BAR = 0.3, 0.5  # of the picture's width, and inches
@@ -44,27 +44,12 @@ def ground_of(georeference: Georeference | None, height: int, width: int) -> Gro
     Distances are those on the ground, which a projection may stretch, and north is true north. None where the place
     is not known: without a CRS, with one of another body or a local grid, and outside its area.
     """
-    from rasterio.crs import CRS
-    from rasterio.errors import CRSError
-    from rasterio.warp import transform
-
-    if georeference is None or georeference.crs is None:
-        return None
-    a, b, c, d, e, f = georeference.transform
     column, row = width / 2, height / 2
-    steps = [(0.5, 0.0), (-0.5, 0.0), (0.0, 0.5), (0.0, -0.5)]
-    pixels = [(column + x, row + y) for x, y in steps]
-    try:
-        crs = CRS.from_user_input(georeference.crs)
-        if not (crs.is_projected or crs.is_geographic):
-            return None
-        eastings = [a * x + b * y + c for x, y in pixels]
-        northings = [d * x + e * y + f for x, y in pixels]
-        longitude, latitude = np.array(transform(crs, LONGITUDE_LATITUDE, eastings, northings))
-    except CRSError:
+    nearby = column + np.array([0.5, -0.5, 0, 0]), row + np.array([0, 0, 0.5, -0.5])
+    degrees = longitude_latitude(georeference, *nearby) if georeference else None
+    if degrees is None or np.abs(degrees[1]).max() > 89.99:
         return None
-    if not (np.isfinite(longitude).all() and np.isfinite(latitude).all()) or np.abs(latitude).max() > 89.99:
-        return None
+    longitude, latitude = degrees
     right, below = _metres(longitude[:2], latitude[:2]), _metres(longitude[2:], latitude[2:])
     return _seen(right, below)
 

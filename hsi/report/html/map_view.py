@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi.core.colours import safe_colours
+from hsi.core.georeference import crs_title, longitude_latitude, pixel_metres
 from hsi.core.labels import ClassTable, codes_of
 from hsi.core.scene import Georeference
 from hsi.report.html.encoding import encode_array, encode_picture
 from hsi.report.html.spectra import Spectra
 
 NODES = 33  # each way; between them the page interpolates
-LONGITUDE_LATITUDE = "OGC:CRS84"
-ALIKE = 0.01  # relative difference of the sides of what still is a square
 FINEST = 7  # decimals of a degree: a centimetre
 
 
@@ -49,48 +48,14 @@ def place_for_page(georeference: Georeference | None, height: int, width: int) -
     }  # fmt: skip
 
 
-def crs_name(crs: str | None) -> str | None:
-    """Name and EPSG code of a CRS, such as ``WGS 84 / UTM zone 16N (EPSG:32616)``; None without one."""
-    from rasterio.crs import CRS
-    from rasterio.errors import CRSError
-
-    if crs is None:
-        return None
-    try:
-        known = CRS.from_user_input(crs)
-    except CRSError:
-        return None
-    name = known.to_wkt().partition('"')[2].partition('"')[0]
-    code = known.to_epsg()
-    return f"{name} (EPSG:{code})" if code else name
-
-
-def pixel_metres(georeference: Georeference) -> float | None:
-    """The side of a pixel in metres on the map; None where pixels are not square or have no metres."""
-    from rasterio.crs import CRS
-    from rasterio.errors import CRSError
-
-    if georeference.crs is None:
-        return None
-    try:
-        crs = CRS.from_user_input(georeference.crs)
-    except CRSError:
-        return None
-    a, b, _, d, e, _ = georeference.transform
-    across, down = float(np.hypot(a, d)), float(np.hypot(b, e))
-    if not crs.is_projected or abs(across - down) > ALIKE * across:
-        return None
-    return across * float(crs.linear_units_factor[1])
-
-
 def degrees_of(georeference: Georeference, height: int, width: int) -> Degrees | None:
     """Longitudes and latitudes of a scene ``(height, width)``; None without a CRS, with one of a local grid, and where
     they cannot be told everywhere or jump from 180 to -180 degrees."""
     rows, columns = (np.linspace(0, size, NODES) for size in (height, width))
-    nodes = _to_degrees(georeference, rows, columns)
+    nodes = _on_grid(georeference, rows, columns)
     if nodes is None:
         return None
-    middles = _to_degrees(georeference, (rows[1:] + rows[:-1]) / 2, (columns[1:] + columns[:-1]) / 2)
+    middles = _on_grid(georeference, (rows[1:] + rows[:-1]) / 2, (columns[1:] + columns[:-1]) / 2)
     if middles is None or np.ptp(nodes[0]) > 180:
         return None
     corners = (nodes[:, 1:, 1:], nodes[:, 1:, :-1], nodes[:, :-1, 1:], nodes[:, :-1, :-1])
@@ -99,27 +64,13 @@ def degrees_of(georeference: Georeference, height: int, width: int) -> Degrees |
     return Degrees(nodes[0], nodes[1], max(0, min(FINEST, decimals)))
 
 
-def _to_degrees(
+def _on_grid(
     georeference: Georeference, rows: NDArray[np.float64], columns: NDArray[np.float64]
 ) -> NDArray[np.float64] | None:
-    """Longitude and latitude ``(2, n, m)`` of every row and column, None where one of them is not known."""
-    from rasterio.crs import CRS
-    from rasterio.errors import CRSError
-    from rasterio.warp import transform
-
-    if georeference.crs is None:
-        return None
-    a, b, c, d, e, f = georeference.transform
+    """Longitude and latitude ``(2, n, m)`` where rows ``(n,)`` and columns ``(m,)`` cross; None if some are unknown."""
     across, down = np.meshgrid(columns, rows)
-    try:
-        crs = CRS.from_user_input(georeference.crs)
-        if not (crs.is_projected or crs.is_geographic):
-            return None
-        x, y = (a * across + b * down + c).ravel(), (d * across + e * down + f).ravel()
-        found = np.array(transform(crs, LONGITUDE_LATITUDE, x, y))
-    except CRSError:
-        return None
-    return found.reshape(2, *across.shape) if np.isfinite(found).all() else None
+    degrees = longitude_latitude(georeference, across.ravel(), down.ravel())
+    return None if degrees is None else degrees.reshape(2, *across.shape)
 
 
 CONFIDENCE_LEVELS = 254  # of a byte, whose 0 means that there is none
@@ -154,7 +105,7 @@ class MapView:
     @property
     def crs(self) -> str | None:
         """Name of the CRS; None where there is none."""
-        return crs_name(self.georeference.crs) if self.georeference else None
+        return crs_title(self.georeference.crs) if self.georeference else None
 
     def to_page(self) -> dict[str, Any]:
         """What the page's scripts read."""

@@ -36,7 +36,7 @@ from hsi.report.html import (
 )
 from hsi.report.html.charts import above, number, reliability_chart, ticks, training_charts
 from hsi.report.html.encoding import embedded_json, encode_array, encode_picture
-from hsi.report.html.map_view import confidence_levels, crs_name, degrees_of, pixel_metres
+from hsi.report.html.map_view import confidence_levels, degrees_of
 from hsi.report.html.page import confusion_rows
 
 NASTY = "<script>alert(1)</script>"
@@ -210,13 +210,6 @@ class TestPlaces:
         bare = Georeference(None, PLACE.transform)
         local = Georeference('LOCAL_CS["mine",UNIT["metre",1]]', PLACE.transform)
         assert degrees_of(bare, 5, 5) is None and degrees_of(local, 5, 5) is None
-        assert crs_name(None) is None and pixel_metres(bare) is None
-
-    def test_names_and_sizes(self):
-        assert crs_name(PLACE.crs) == "WGS 84 / UTM zone 16N (EPSG:32616)"
-        assert pixel_metres(PLACE) == 20
-        assert pixel_metres(Georeference("EPSG:2263", (10, 0, 0, 0, -10, 0))) == pytest.approx(3.048, rel=1e-4)
-        assert pixel_metres(Georeference("EPSG:4326", (0.1, 0, 0, 0, -0.1, 0))) is None
 
 
 class TestCharts:
