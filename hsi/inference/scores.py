@@ -16,7 +16,7 @@ from hsi.core.scene import Block
 from hsi.errors import DeviceMemoryError
 from hsi.inference.blending import REACH, blend
 from hsi.models import WindowNetwork, choose_engine
-from hsi.models.symmetries import symmetry, undo_symmetry
+from hsi.models.symmetries import apply_symmetry, undo_symmetry
 from hsi.models.windows import gather_windows
 
 TILE_SIDE = 160  # windows along a tile's side at 30 components: some 300 MB of features
@@ -107,7 +107,7 @@ def _tile_scores(scores_of: Scores, model: WindowNetwork, piece: Tensor, symmetr
         return scores_of(model, piece)
     total = torch.zeros(1, device=piece.device)
     for turn in range(8):
-        total = total + undo_symmetry(scores_of(model, symmetry(piece, turn)).softmax(0), turn)
+        total = total + undo_symmetry(scores_of(model, apply_symmetry(piece, turn)).softmax(0), turn)
         return_memory()
     return (total / 8).log()
 

@@ -1,4 +1,4 @@
-"""Attention blocks whose gate looks at one window: squeeze-and-excitation and CBAM."""
+"""Attention blocks with a gate computed from one window: squeeze-and-excitation and CBAM."""
 
 from __future__ import annotations
 
@@ -9,31 +9,30 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def largest(features: Tensor) -> Tensor:
-    """``features.amax(dim=1)``, in halves: ``(N, C, p, p) -> (N, p, p)``. On CPUs some six times quicker; its gradient
-    shares out otherwise among channels that are equal."""
+def channel_maxima(features: Tensor) -> Tensor:
+    """``features.amax(dim=1)``, faster on CPUs: ``(N, C, p, p) -> (N, p, p)``.
+
+    Without gradients by maxima of halves. The gradient goes to one of several equal channels, which takes half the time
+    of dividing it among them.
+    """
+    if features.requires_grad:
+        return features.max(dim=1).values
     while features.shape[1] > 1:
-        half = (features.shape[1] + 1) // 2  # an odd one is in both
+        half = (features.shape[1] + 1) // 2  # the middle one of an odd number is in both halves
         features = torch.maximum(features[:, :half], features[:, -half:])
     return features[:, 0]
 
 
-def channel_maxima(features: Tensor) -> Tensor:
-    """``features.amax(dim=1)``: ``(N, C, p, p) -> (N, p, p)``. Of equal channels one has the gradient, which on CPUs
-    takes half the time of sharing it out."""
-    return features.max(dim=1).values if features.requires_grad else features.amax(dim=1)
-
-
 def window_means(features: Tensor) -> Tensor:
-    """``features.mean(dim=(2, 3))``: ``(N, C, p, p) -> (N, C)``; on CPUs a sum in bfloat16 is several times quicker."""
+    """``features.mean(dim=(2, 3))``: ``(N, C, p, p) -> (N, C)``; on CPUs several times faster in bfloat16."""
     return features.sum(dim=(2, 3)) / (features.shape[2] * features.shape[3])
 
 
 class SqueezeExcitation(nn.Module):
     """A weight in (0, 1) for each channel, from the mean over the window (Hu et al. 2018, arXiv:1709.01507).
 
-    Two dense layers without bias, reduction 16 by default: 512 parameters for 64 channels. ``squeezed`` gives the
-    channels between them instead; ``activation`` comes between them and ``shape`` after them.
+    Two dense layers without bias, reduction 16 by default: 512 parameters for 64 channels. ``squeezed`` overrides the
+    number of channels between them; ``activation`` is applied between them and ``shape`` after them.
     """
 
     def __init__(
@@ -62,7 +61,7 @@ class SqueezeExcitation(nn.Module):
 
 
 class ChannelAttention(nn.Module):
-    """CBAM's first half: one shared MLP over the window's mean and maximum (Woo et al. 2018, arXiv:1807.06521)."""
+    """CBAM's first half: one shared MLP of the window's mean and maximum (Woo et al. 2018, arXiv:1807.06521)."""
 
     def __init__(self, channels: int, reduction: int = 16) -> None:
         super().__init__()
@@ -72,11 +71,11 @@ class ChannelAttention(nn.Module):
     def gate(self, means: Tensor, maxima: Tensor) -> Tensor:
         """Channel weights from channel means and maxima: ``(..., C), (..., C) -> (..., C)``."""
         hidden = F.relu(self.squeeze(means)) + F.relu(self.squeeze(maxima))
-        return torch.sigmoid(self.excite(hidden))  # the second layer is linear, so the sum may come before it
+        return torch.sigmoid(self.excite(hidden))  # the second layer is linear, so it is applied once, to the sum
 
     def forward(self, features: Tensor) -> Tensor:
         """``(N, C, p, p) -> (N, C, p, p)``."""
-        # amax(dim=(2, 3)) has a gradient that takes four times as long on CPUs
+        # the gradient of amax(dim=(2, 3)) takes four times as long on CPUs
         gate = self.gate(window_means(features), F.adaptive_max_pool2d(features, 1).flatten(1))
         return features * gate[:, :, None, None]
 

@@ -1,8 +1,7 @@
-"""What backbones are made of: a small set of blocks, each ``(N, C, h, w) -> (N, C', h', w')`` at stride 1 or 2.
+"""The blocks of backbones, each ``(N, C, h, w) -> (N, C', h', w')`` at stride 1 or 2.
 
-A block takes its input and output channels, a stride, and options of its own, which are the columns of the tables in
-``configs/models``. Convolutions pad, so that at stride 1 a block keeps rows and columns and at stride 2 halves them,
-rounded up.
+A block takes its input and output channels, a stride, and options of its own, which are the keys of the stages in
+``configs/models``. Convolutions pad: stride 1 preserves rows and columns, stride 2 halves them, rounded up.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ BLOCKS: dict[str, type[ConvBlock]] = {}
 
 
 class ConvBlock(nn.Module):
-    """A block of a backbone. ``widest`` is how many channels it holds at once, at the size of its input."""
+    """A block of a backbone. ``widest`` is its largest number of channels, at the size of its input."""
 
     name: ClassVar[str]
     widest: int
@@ -39,16 +38,13 @@ class ConvBlock(nn.Module):
 
 
 def divisible(channels: float, divisor: int = 8) -> int:
-    """The multiple of ``divisor`` next to a number of channels, and never less than nine tenths of it.
-
-    The rule of the MobileNets, from their authors' code.
-    """
+    """The multiple of ``divisor`` nearest to a number of channels, at least nine tenths of it (MobileNet's code)."""
     rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * channels else rounded
 
 
 class ConvNorm(nn.Sequential):
-    """A padded convolution, batch norm and an activation; without the norm a bias stands in for it."""
+    """A padded convolution, batch norm (without it, a bias) and an activation."""
 
     def __init__(
         self,
@@ -71,7 +67,7 @@ class ConvNorm(nn.Sequential):
 
 
 def _gate(channels: int, squeezed: int, activation: str = "relu", gate: str = "sigmoid") -> SqueezeExcitation:
-    """Squeeze-and-excitation as inside of blocks: with biases, and so many squeezed channels."""
+    """Squeeze-and-excitation with biases and the given number of squeezed channels."""
     shape: Callable[[Tensor], Tensor] = F.hardsigmoid if gate == "hardsigmoid" else torch.sigmoid
     return SqueezeExcitation(channels, squeezed=squeezed, bias=True, activation=ACTIVATIONS[activation](), shape=shape)
 
@@ -102,7 +98,7 @@ class Convolution(ConvBlock):
 
 
 class Pool(ConvBlock):
-    """The largest value of every ``kernel x kernel`` square, which keeps the channels."""
+    """The largest value of every ``kernel x kernel`` square; the number of channels is unchanged."""
 
     name = "pool"
 
@@ -143,7 +139,7 @@ class InvertedResidual(ConvBlock):
     """The inverted residual: expand, depthwise, a linear bottleneck (MobileNet V2, Sandler et al. 2018,
     doi:10.1109/CVPR.2018.00474).
 
-    The shortcut is there only where the stride is 1 and the shapes match. ``se`` squeezes to that share of the
+    There is a shortcut only where the stride is 1 and the shapes match. ``se`` squeezes to that share of the
     ``expanded`` channels, as in MobileNet V3 (Howard et al. 2019, doi:10.1109/ICCV.2019.00140), or of the ``input``
     channels, as in EfficientNet (Tan and Le 2019, arXiv:1905.11946).
     """
@@ -211,7 +207,7 @@ class FusedMBConv(ConvBlock):
 
 
 def shuffle_channels(x: Tensor, groups: int) -> Tensor:
-    """Channels dealt from ``groups`` groups in turn: ``(N, C, h, w) -> (N, C, h, w)`` (arXiv:1707.01083)."""
+    """Channels taken from ``groups`` groups in turn: ``(N, C, h, w) -> (N, C, h, w)`` (arXiv:1707.01083)."""
     return x.view(-1, groups, x.shape[1] // groups, *x.shape[2:]).transpose(1, 2).flatten(1, 2)
 
 
@@ -219,9 +215,9 @@ class Shuffle(ConvBlock):
     """ShuffleNet's unit: grouped pointwise convolutions around a depthwise one, with a channel shuffle after the first
     (Zhang et al. 2018, doi:10.1109/CVPR.2018.00716).
 
-    A quarter of the output's channels is in the middle. At stride 2 the averages of the input stand beside the
-    result instead of being added to it. ``first_groups`` are the groups of the first pointwise convolution, which is
-    whole where the input has few channels.
+    A quarter of the output's channels is in the middle. At stride 2 the averages of the input are concatenated with the
+    result, elsewhere the input is added to it. ``first_groups`` are the groups of the first pointwise convolution,
+    1 where the input has few channels.
     """
 
     name = "shuffle"
@@ -231,24 +227,24 @@ class Shuffle(ConvBlock):
     ) -> None:
         super().__init__()
         middle, first = outputs // 4, first_groups or groups
-        self.widest, self.groups, self.beside = outputs, first, stride == 2 or inputs != outputs
+        self.widest, self.groups, self.concatenates = outputs, first, stride == 2 or inputs != outputs
         self.reduce = ConvNorm(inputs, middle, 1, groups=first)
         self.depthwise = ConvNorm(middle, middle, 3, stride, groups=middle, activation="none")
-        left = outputs - inputs if self.beside else outputs
+        left = outputs - inputs if self.concatenates else outputs
         self.restore = ConvNorm(middle, left, 1, groups=groups, activation="none")
-        self.averages = nn.AvgPool2d(3, stride, padding=1) if self.beside else nn.Identity()
+        self.averages = nn.AvgPool2d(3, stride, padding=1) if self.concatenates else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, h, w) -> (N, C', h', w')``."""
         y = self.restore(self.depthwise(shuffle_channels(self.reduce(x), self.groups)))
-        return F.relu(torch.cat([self.averages(x), y], dim=1) if self.beside else x + y)
+        return F.relu(torch.cat([self.averages(x), y], dim=1) if self.concatenates else x + y)
 
 
 class Split(ConvBlock):
-    """ShuffleNet V2's unit: half of the channels pass, the other half goes through convolutions of equal width, and
-    both are shuffled (Ma et al. 2018, doi:10.1007/978-3-030-01264-9_8).
+    """ShuffleNet V2's unit: half of the channels is passed on, the other half goes through convolutions of equal width,
+    and both are shuffled (Ma et al. 2018, doi:10.1007/978-3-030-01264-9_8).
 
-    Where stride or channels change there are two branches instead, and no channel passes.
+    Where stride or channels change, all channels go through two branches instead.
     """
 
     name = "split"
@@ -263,7 +259,7 @@ class Split(ConvBlock):
             ConvNorm(half, half, 3, stride, groups=half, activation="none"),
             ConvNorm(half, half, 1),
         )
-        self.beside = nn.Sequential()
+        self.beside = nn.Sequential()  # the name is a key of saved models
         if not self.passes:
             self.beside.append(ConvNorm(inputs, inputs, 3, stride, groups=inputs, activation="none"))
             self.beside.append(ConvNorm(inputs, half, 1))
@@ -275,8 +271,8 @@ class Split(ConvBlock):
 
 
 class Residual(ConvBlock):
-    """What residual blocks share: convolutions, a gate where ``se`` is a share of the channels, and a shortcut that is
-    a 1 x 1 convolution where shapes differ (He et al. 2016, doi:10.1109/CVPR.2016.90; SE: Hu et al. 2018,
+    """The base of residual blocks: convolutions, a gate where ``se`` is a share of the channels, and a shortcut, which
+    is a 1 x 1 convolution where shapes differ (He et al. 2016, doi:10.1109/CVPR.2016.90; SE: Hu et al. 2018,
     doi:10.1109/CVPR.2018.00745)."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, layers: list[ConvNorm], se: float) -> None:
@@ -322,11 +318,11 @@ class Bottleneck(Residual):
 
 
 class Inception(ConvBlock):
-    """GoogLeNet's module: 1 x 1, 3 x 3 and 5 x 5 convolutions and a pooled branch side by side (Szegedy et al. 2015,
+    """GoogLeNet's module: parallel 1 x 1, 3 x 3 and 5 x 5 convolutions and a pooled branch (Szegedy et al. 2015,
     doi:10.1109/CVPR.2015.7298594).
 
     ``branches`` are the channels of 1 x 1; of 3 x 3 reduced and 3 x 3; of 5 x 5 reduced and 5 x 5; and of the pooled
-    branch, in the order of the paper's table. Those that are no reduction add up to the output's channels.
+    branch, in the order of the paper's table. All but the reduced ones add up to the output's channels.
     """
 
     name = "inception"
@@ -346,5 +342,5 @@ class Inception(ConvBlock):
 
 
 def _reduced(inputs: int, reduced: int, outputs: int, kernel: int, stride: int, norm: bool) -> nn.Sequential:
-    """A 1 x 1 convolution to fewer channels, and one of ``kernel``."""
+    """A 1 x 1 convolution to fewer channels, then one of ``kernel``."""
     return nn.Sequential(ConvNorm(inputs, reduced, 1, norm=norm), ConvNorm(reduced, outputs, kernel, stride, norm=norm))

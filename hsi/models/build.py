@@ -1,4 +1,4 @@
-"""Networks by name, and the number of their parameters and multiply-adds."""
+"""Networks by name, and their numbers of parameters and multiply-adds."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def build_model(
     width: float | None = None,
     resolution: float | None = None,
 ) -> WindowNetwork:
-    """A freshly initialised network; the same seed gives the same weights and the global generator is left alone.
+    """A newly initialised network; the same seed gives the same weights, and the global generator is not changed.
 
-    ``width`` and ``resolution`` multiply the channels and the window's side of a network that is a table of blocks.
-    Raises :class:`UnknownNameError` for a name that is not registered and :class:`UsageError` for sizes it cannot take.
+    ``width`` and ``resolution`` multiply the channels and the window's side of a backbone.
+    Raises :class:`UnknownNameError` for a name that is not registered and :class:`UsageError` for unsuitable sizes.
     """
     entry = MODELS[name]
     multipliers = check_multipliers(name, width, resolution)
@@ -42,9 +42,9 @@ def build_model(
 def build_networks(
     name: str, *, windows: Sequence[int], components: int, classes: int, seed: int = 0, **sizes: float | None
 ) -> WindowNetwork:
-    """The network for one window, as :func:`build_model` has it, or networks for several, pooled.
+    """The network of :func:`build_model` for one window, an ensemble of networks for several.
 
-    Raises what :func:`build_model` does, and :class:`UsageError` for networks that cannot be pooled.
+    Raises what :func:`build_model` does, and :class:`UsageError` for networks that cannot form an ensemble.
     """
     seeds = [seed, *np.random.SeedSequence(seed).generate_state(len(windows) - 1).tolist()]
     networks = [
@@ -55,7 +55,7 @@ def build_networks(
 
 
 def check_multipliers(name: str, width: float | None, resolution: float | None) -> dict[str, float]:
-    """Those that are given; raises :class:`UsageError` for a network that has no use for them."""
+    """The multipliers that are given; raises :class:`UsageError` for a network without them."""
     given = {key: value for key, value in (("width", width), ("resolution", resolution)) if value is not None}
     if given and not MODELS[name].multipliers:
         able = ", ".join(other for other, entry in MODELS.items() if entry.multipliers)
@@ -70,20 +70,20 @@ def count_parameters(model: torch.nn.Module) -> int:
 
 @dataclass(frozen=True)
 class Flops:
-    """Multiply-adds a pixel: ``patch`` where every pixel's window goes through the whole network, ``dense`` where the
-    trunk is shared by the windows of a large tile; the same for a network without a trunk to share."""
+    """Multiply-adds per pixel: ``patch`` where every pixel's window goes through the complete network, ``dense`` where
+    the windows of a large tile share the trunk; equal for a network without a shared trunk."""
 
     patch: int
     dense: int
 
 
 def count_flops(model: WindowNetwork) -> Flops:
-    """Count the multiply-adds of convolutions, dense layers and matrix products; norms and activations are left out.
+    """Count the multiply-adds of convolutions, dense layers and matrix products, without norms and activations.
 
-    What a tile of h x w pixels costs is ``a h w + b h + c w + d``, of which the dense mode's ``a`` is the part that
-    stays as tiles grow; it is what remains of four tiles of neighbouring sizes.
+    A tile of h x w pixels costs ``a h w + b h + c w + d``; ``a``, the cost per pixel of a large tile, follows from four
+    tiles of neighbouring sizes.
     """
-    model = copy.deepcopy(model).to("meta").eval()  # without values: nothing is computed
+    model = copy.deepcopy(model).to("meta").eval()  # tensors without values: nothing is computed
     patch = _of_pixels(model, model, 1, 1)
     if not model.shares_trunk:
         return Flops(patch, patch)
@@ -96,22 +96,21 @@ def count_flops(model: WindowNetwork) -> Flops:
 
 
 def multiply_adds(work: Callable[[], Any]) -> int:
-    """The multiply-adds of the convolutions and matrix products that a piece of work does, as PyTorch counts them.
+    """The multiply-adds of the convolutions and matrix products of a function call, as PyTorch counts them.
 
-    Transforms are not counted, so count the plain form of what is done through one.
+    Fourier transforms are not counted.
     """
-    counter = FlopCounterMode(display=False)
-    with counter:
+    with FlopCounterMode(display=False) as counter:
         work()
     return int(counter.get_total_flops()) // 2
 
 
 def _of_pixels(model: WindowNetwork, scores: Callable[[Tensor], Tensor], height: int, width: int) -> int:
-    """Those of the scores of ``height x width`` pixels with half a window around them."""
+    """Multiply-adds of the scores of ``height x width`` pixels with half a window around them."""
     reach = model.window - 1
     tile = torch.empty(1, model.components, height + reach, width + reach, device="meta")
     fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)  # it hides a transformer's layers from the counter
+    torch.backends.mha.set_fastpath_enabled(False)  # its layers are not counted
     try:
         with torch.no_grad():
             return multiply_adds(lambda: scores(tile))

@@ -1,10 +1,8 @@
-"""The 1-D, 2-D and 3-D convolutional networks that papers compare with.
+"""The 1-D, 2-D and 3-D convolutional networks that publications compare with.
 
-The 3-D CNN of Ben Hamida et al. 2018 (doi:10.1109/TGRS.2018.2818945): space and spectrum together, all bands.
-
-The 1-D CNN of Hu et al. 2015 (doi:10.1155/2015/258619): the spectrum of one pixel, and nothing around it.
-
-The 2-D CNN of Makantasis et al. 2015 (doi:10.1109/IGARSS.2015.7326945): space by convolutions, spectra by PCA.
+1-D: Hu et al. 2015 (doi:10.1155/2015/258619), the spectrum of one pixel without its neighbours. 2-D: Makantasis et al.
+2015 (doi:10.1109/IGARSS.2015.7326945), convolutions in space over PCA components. 3-D: Ben Hamida et al. 2018
+(doi:10.1109/TGRS.2018.2818945), convolutions in space and spectrum over all bands.
 """
 
 from __future__ import annotations
@@ -15,18 +13,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hsi.models.layers import slide_dense
-from hsi.models.network import MODELS, ModelEntry, WindowNetwork, convolve_first, initialise_he, refuse_small
+from hsi.models.layers import convolve_first, initialise_he, slide_dense
+from hsi.models.network import WindowNetwork, refuse_small, register_network
 
+MIN_BANDS_1D = 9
+POOLED = 37  # about the number of values that pooling leaves of a filter's output; the paper asks for 30 to 40
+MIN_WINDOW_2D = 5
 MIN_BANDS_3D, MIN_WINDOW_3D = 3, 5
 
 
 class CNN3D(WindowNetwork):
     """Six convolutions along (bands, rows, columns) and one dense layer (doi:10.1109/TGRS.2018.2818945).
 
-    Two of 3 x 3 x 3 (20 and 35 filters) look around, two strided ones along the bands stand in for pooling, and two
-    more go on along the bands; ReLU after each. Padding and strides are along the bands only, so the layers slide over
-    a scene. ``components >= 3`` bands and any odd ``window >= 5``; 5 as published. Weights start as He's.
+    Two of 3 x 3 x 3 (20 and 35 filters), two strided ones along the bands instead of pooling, and two more along the
+    bands; ReLU after each. Padding and strides are along the bands only, so the layers slide over a scene.
+    ``components >= 3`` bands and any odd ``window >= 5``; 5 as published. Weights start as He's.
 
     Raises :class:`UsageError` (a ``ValueError``) for fewer bands or a smaller or even window.
     """
@@ -69,37 +70,23 @@ class CNN3D(WindowNetwork):
         return slide_dense(self.dense, features, self.head_window)
 
 
-MODELS.register("cnn3d")(
-    ModelEntry(
-        name="cnn3d",
-        build=CNN3D,
-        norm="none",
-        attention="none",
-        source="doi:10.1109/TGRS.2018.2818945",
-        reducer="identity",
-        window=5,
-    )
-)
-
-
-MIN_BANDS_1D = 9
-POOLED = 37  # about as many values as pooling leaves of a filter's output; the paper asks for 30 to 40
+register_network("cnn3d", CNN3D, "doi:10.1109/TGRS.2018.2818945", reducer="identity", window=5)
 
 
 class CNN1D(WindowNetwork):
     """20 filters along the spectrum, max pooling, a dense layer of 100 units; tanh (doi:10.1155/2015/258619).
 
     For ``components >= 9`` bands B a filter is B // 9 long, as in the paper (24 of 220 and 224 bands, 11 of 103), and
-    pooling takes as many values at a time as leave about 37 (5, 5 and 3 there), the last of them from what remains.
+    pooling takes as many values at a time as leave about 37 (5, 5 and 3 there), the last of them from the remainder.
     81,408 parameters at 220 bands and 8 classes, the paper's figure for Indian Pines.
 
-    It looks at the pixel in the middle of any odd ``window``, which as published is the pixel alone. A departure: bands
-    have unit variance where the paper scales them to [-1, 1].
+    It classifies the middle pixel of any odd ``window``; the published window is 1. A departure: bands have unit
+    variance where the paper scales them to [-1, 1].
 
     Raises :class:`UsageError` (a ``ValueError``) for fewer bands or an even window.
     """
 
-    shares_trunk = True  # there is nothing around a pixel to compute, so both engines do the same work
+    shares_trunk = True  # nothing is computed around a pixel, so both engines do the same work
 
     def __init__(self, components: int, window: int, classes: int) -> None:
         super().__init__(components, window, classes)
@@ -115,7 +102,7 @@ class CNN1D(WindowNetwork):
             nn.init.uniform_(parameter, -0.05, 0.05)  # as in the paper
 
     def trunk(self, tiles: Tensor) -> Tensor:
-        """The pixels that are in the middle of a window: ``(N, K, h, w) -> (N, K, h - margin, w - margin)``."""
+        """The middle pixels of all windows: ``(N, K, h, w) -> (N, K, h - margin, w - margin)``."""
         half = self.window // 2
         return tiles[:, :, half : tiles.shape[2] - half, half : tiles.shape[3] - half]
 
@@ -127,28 +114,16 @@ class CNN1D(WindowNetwork):
         return scores
 
 
-MODELS.register("cnn1d")(
-    ModelEntry(
-        name="cnn1d",
-        build=CNN1D,
-        norm="none",
-        attention="none",
-        source="doi:10.1155/2015/258619",
-        reducer="identity",
-        window=1,
-    )
-)
-
-
-MIN_WINDOW_2D = 5
+register_network("cnn1d", CNN1D, "doi:10.1155/2015/258619", reducer="identity", window=1)
 
 
 class CNN2D(WindowNetwork):
     """Two 3 x 3 convolutions, of 3 K and 9 K filters for K components, and one hidden layer of 6 K units.
 
     After Makantasis et al. 2015 (doi:10.1109/IGARSS.2015.7326945), who take windows of 5 x 5 pixels, which the
-    convolutions bring down to one place, and neither pool nor pad. Any odd ``window >= 5`` works; the hidden layer then
-    sees every place that is left. Departures: plain PCA where they use a randomised one, and He's initialisation.
+    convolutions reduce to one place, without pooling or padding. Any odd ``window >= 5`` works; the inputs of the
+    hidden layer are then all remaining places. Departures: plain PCA instead of a randomised one, and He's
+    initialisation.
 
     Raises :class:`UsageError` (a ``ValueError``) for a smaller or even window.
     """
@@ -181,15 +156,4 @@ class CNN2D(WindowNetwork):
         return slide_dense(self.dense2, x, 1)
 
 
-MODELS.register("cnn2d")(
-    ModelEntry(
-        name="cnn2d",
-        build=CNN2D,
-        norm="none",
-        attention="none",
-        source="doi:10.1109/IGARSS.2015.7326945",
-        reducer="pca",
-        components=30,
-        window=5,
-    )
-)
+register_network("cnn2d", CNN2D, "doi:10.1109/IGARSS.2015.7326945", reducer="pca", components=30, window=5)

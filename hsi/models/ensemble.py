@@ -1,4 +1,4 @@
-"""Classifiers that average networks: with a linear classifier of the spectrum, or with a second window."""
+"""Ensembles: a network and a linear classifier of the spectrum, or networks of different windows."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ from hsi.errors import UsageError
 from hsi.models.network import WindowNetwork
 from hsi.models.windows import crop
 
-# Weight of the linear classifier. The discriminant's was chosen on generated scenes of small fields, that of logistic
-# regression on blocks of Indian Pines that were cut from the training sides of block splits.
+# Weight of the linear classifier. That of the discriminant was chosen on generated scenes of small fields, that of
+# logistic regression on blocks of Indian Pines cut from the training sides of block splits.
 SHARES = {"discriminant": 0.5, "logistic": 0.9}
 
 
 class SpectralEnsemble(WindowNetwork):
     """The weighted geometric mean of class probabilities: a network's and a linear classifier's of the middle pixel.
 
-    That is a logarithmic opinion pool (Genest and Zidek 1986, doi:10.1214/ss/1177013825). Where fields are of a few
-    pixels, or the ground is not that of the training pixels, a network has learnt from surroundings what does not hold;
-    a linear classifier does not see them, and errs on other pixels. ``share`` is its weight, from 0 to 1. Shapes are
-    those of :class:`WindowNetwork`; the trunk gives the network's features, then the components in the middle of its
-    view.
+    That is a logarithmic opinion pool (Genest and Zidek 1986, doi:10.1214/ss/1177013825). Where fields have few pixels,
+    or test areas differ from training areas, what a network learnt about surroundings misleads it; a linear classifier
+    of the single pixel makes other errors. ``share`` is its weight, from 0 to 1. Shapes are those of
+    :class:`WindowNetwork`; the trunk gives the network's features, followed by the components.
     """
 
     share: Tensor
@@ -40,16 +39,16 @@ class SpectralEnsemble(WindowNetwork):
         self.register_buffer("share", torch.tensor(share))
 
     @property
-    def kept_bytes(self) -> int:
-        """What the network keeps."""
-        return self.network.kept_bytes
+    def cache_bytes(self) -> int:
+        """Bytes that the network caches."""
+        return self.network.cache_bytes
 
     def trunk(self, tiles: Tensor) -> Tensor:
         """``(N, K, h, w) -> (N, C + K, h - margin, w - margin)``."""
         return torch.cat([self.network.trunk(tiles), crop(tiles, self.margin // 2)], dim=1)
 
     def head(self, features: Tensor) -> Tensor:
-        """``(N, C + K, p, p) -> (N, classes)``: logarithms of the joined probabilities, but for a constant."""
+        """``(N, C + K, p, p) -> (N, classes)``: logarithms of the mean probabilities, up to a constant."""
         middle = self.head_window // 2
         spectra = features[:, -self.components :, middle, middle]
         return self._join(self.network.head(features[:, : -self.components]), self.linear(spectra))
@@ -68,42 +67,42 @@ class SpectralEnsemble(WindowNetwork):
 def join_linear(
     network: WindowNetwork, kind: str, pixels: NDArray[np.float32], codes: NDArray[np.int64]
 ) -> SpectralEnsemble:
-    """A trained network joined with a classifier of training ``pixels`` ``(n, K)`` and their ``codes`` ``(n,)``.
+    """An ensemble of a network and a linear classifier, fitted on ``pixels`` ``(n, K)`` with ``codes`` ``(n,)``.
 
     ``kind`` is "discriminant", the linear one (Fisher 1936, doi:10.1111/j.1469-1809.1936.tb02137.x), or "logistic",
     regression with scikit-learn's penalty (Cox 1958, doi:10.1111/j.2517-6161.1958.tb00292.x). A class without a
-    training pixel gets the least score there is.
+    training pixel gets a very low score.
     """
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.linear_model import LogisticRegression
 
     estimator = LinearDiscriminantAnalysis() if kind == "discriminant" else LogisticRegression(max_iter=1000)
     joined = SpectralEnsemble(network, SHARES[kind])
-    found = estimator.fit(pixels, codes)
-    weight, bias = torch.from_numpy(found.coef_), torch.from_numpy(found.intercept_)
-    if len(found.classes_) == 2:  # scikit-learn gives the difference of the two
+    estimator.fit(pixels, codes)
+    weight, bias = torch.from_numpy(estimator.coef_), torch.from_numpy(estimator.intercept_)
+    if len(estimator.classes_) == 2:  # scikit-learn gives the difference of the two
         weight, bias = torch.cat([-weight / 2, weight / 2]), torch.cat([-bias / 2, bias / 2])
     with torch.no_grad():
         joined.linear.weight.zero_()
         joined.linear.bias.fill_(-1e4)
-        joined.linear.weight[found.classes_] = weight.float()
-        joined.linear.bias[found.classes_] = bias.float()
+        joined.linear.weight[estimator.classes_] = weight.float()
+        joined.linear.bias[estimator.classes_] = bias.float()
     return joined.to(next(network.parameters()).device).eval()
 
 
 class MultiWindowEnsemble(WindowNetwork):
     """The mean of the class probabilities of networks whose windows differ.
 
-    A linear opinion pool (Stone 1961, doi:10.1214/aoms/1177704873). The networks share nothing but the pixel in the
-    middle: each is trained as if it were alone. Shapes are those of :class:`WindowNetwork` for the largest window; the
-    trunk gives all networks' features one after the other. While it trains, the head gives the scores of each network,
+    A linear opinion pool (Stone 1961, doi:10.1214/aoms/1177704873). The networks are trained independently; their
+    windows share the middle pixel. Shapes are those of :class:`WindowNetwork` for the largest window; the trunk
+    concatenates the features of all networks. In training mode the head gives the scores of each network,
     ``(networks, N, classes)``.
     """
 
     def __init__(self, networks: Sequence[WindowNetwork]) -> None:
         largest = max(networks, key=lambda network: network.window)
         if len({network.margin for network in networks}) > 1 or len({network.window for network in networks}) == 1:
-            raise UsageError("networks on these windows do not differ in what they see: leave model.second_window out")
+            raise UsageError("networks on these windows have the same inputs: leave model.second_window out")
         super().__init__(largest.components, largest.window, largest.classes)
         self.margin, self.patch_bytes = largest.margin, sum(network.patch_bytes for network in networks)
         self.networks = nn.ModuleList(networks)
@@ -114,9 +113,9 @@ class MultiWindowEnsemble(WindowNetwork):
         return tuple(self.networks)  # type: ignore[arg-type]
 
     @property
-    def kept_bytes(self) -> int:
-        """What the networks keep."""
-        return sum(network.kept_bytes for network in self.members)
+    def cache_bytes(self) -> int:
+        """Bytes that the networks cache."""
+        return sum(network.cache_bytes for network in self.members)
 
     def trunk(self, tiles: Tensor) -> Tensor:
         """``(N, K, h, w) -> (N, C, h - margin, w - margin)``, zeros where a network's window does not reach."""

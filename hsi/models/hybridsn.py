@@ -16,13 +16,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from hsi.models.attention import CBAM, SqueezeExcitation, largest
-from hsi.models.layers import LinearAsConv, unfold_depth
-from hsi.models.network import MODELS, ModelEntry, WindowNetwork, initialise_he, refuse_small, tracing
+from hsi.models.attention import CBAM, SqueezeExcitation, channel_maxima
+from hsi.models.layers import LinearAsConv, initialise_he, tracing, unfold_depth
+from hsi.models.network import WindowNetwork, refuse_small, register_network
 from hsi.models.windows import view_windows
 
 MIN_COMPONENTS, MIN_WINDOW = 13, 11
-WINDOWS = 256  # that are copied out at a time for a gate
+WINDOWS = 256  # copied at a time to compute a gate
 ATTENTION: dict[str, Callable[[], nn.Module]] = {
     "none": nn.Identity,
     "se": partial(SqueezeExcitation, 64),
@@ -60,27 +60,21 @@ class HybridSN(WindowNetwork):
         self.dense3 = nn.Linear(128, classes)
         self.dropout = nn.Dropout(0.4)
         self.slide_dense1 = LinearAsConv(self.dense1, self.head_window)
-        self._initialise()
-
-    @property
-    def kept_bytes(self) -> int:
-        """The transform of the first dense layer, which no gate lets through."""
-        return self.slide_dense1.kept_bytes if isinstance(self.attention, nn.Identity) else 0
-
-    def _initialise(self) -> None:
-        """He's initialisation outside the attention, with a small last layer.
-
-        Under PyTorch's own default the signal shrinks from layer to layer, which a short training without batch norm
-        does not recover from.
-        """
+        # under PyTorch's own initialisation the signal shrinks from layer to layer, from which a short training without
+        # batch norm does not recover
         initialise_he(self.conv1, self.conv2, self.conv3, self.conv4, self.dense1, self.dense2, self.dense3)
         nn.init.normal_(self.dense3.weight, std=0.01)
+
+    @property
+    def cache_bytes(self) -> int:
+        """Bytes of the transform of the first dense layer, which is not used under a gate."""
+        return self.slide_dense1.cache_bytes if isinstance(self.attention, nn.Identity) else 0
 
     def trunk(self, tiles: Tensor) -> Tensor:
         """``(N, K, h, w) -> (N, 64, h - 8, w - 8)``.
 
-        The same sums as ``conv4(flatten(conv3(conv2(conv1(tiles)))))``, with each convolution as a 2-D one of every run
-        of neighbouring components: PyTorch's 3-D convolutions of a single tile are several times slower on CPUs.
+        The same sums as ``conv4(flatten(conv3(conv2(conv1(tiles)))))``, each convolution as a 2-D one of every run of
+        neighbouring components: PyTorch's 3-D convolutions of a single tile are several times slower on CPUs.
         """
         last = _channels_last(tiles)
         x = tiles.unsqueeze(-1 if last else 2)
@@ -106,18 +100,16 @@ class HybridSN(WindowNetwork):
 
     def head(self, features: Tensor) -> Tensor:
         """``(N, 64, p, p) -> (N, classes)``."""
-        x = self.attention(features).flatten(1)
-        return self._dense(self.dense1(x))
+        return self._dense(self.dense1(self.attention(features).flatten(1)))
 
     def _dense(self, first: Tensor) -> Tensor:
         """The layers after the first dense one: ``(N, 256) -> (N, classes)``."""
-        x = self.dropout(F.relu(first))
-        x = self.dropout(F.relu(self.dense2(x)))
+        x = self.dropout(F.relu(self.dense2(self.dropout(F.relu(first)))))
         scores: Tensor = self.dense3(x)
         return scores
 
     def head_map(self, features: Tensor) -> Tensor:
-        """Every window at once where the gate allows: ``(1, 64, h, w) -> (1, classes, h - p + 1, w - p + 1)``."""
+        """``(1, 64, h, w) -> (1, classes, h - p + 1, w - p + 1)``; without a gate by one convolution."""
         if isinstance(self.attention, nn.Identity):
             first = self.slide_dense1(features)  # (1, 256, h', w')
         elif tracing():
@@ -129,8 +121,8 @@ class HybridSN(WindowNetwork):
     def _attended_dense1(self, features: Tensor) -> Tensor:
         """The first dense layer under SE or CBAM, ``(1, 64, h, w) -> (1, 256, h', w')``.
 
-        A gate is of one window, so windows are copied out, a few at a time; what a channel gate looks at is pooled over
-        the tile once.
+        A gate depends on one window, so windows are copied, a few at a time; the means and maxima of a channel gate are
+        pooled over the tile once.
         """
         attention: Any = self.attention
         side = self.head_window
@@ -138,33 +130,33 @@ class HybridSN(WindowNetwork):
         if isinstance(attention, CBAM):
             pooled.append(F.max_pool2d(F.max_pool2d(features, (side, 1), stride=1), (1, side), stride=1))
         channel = attention.channel if isinstance(attention, CBAM) else attention
-        gates = channel.gate(*(found[0].permute(1, 2, 0) for found in pooled))  # (h', w', 64)
+        gates = channel.gate(*(statistic[0].permute(1, 2, 0) for statistic in pooled))  # (h', w', 64)
         windows = view_windows(features[0], side)  # (h', w', 64, p, p)
         rows = []
         for row, row_gates in zip(windows, gates, strict=True):
             for some, gate in zip(row.split(WINDOWS), row_gates.split(WINDOWS), strict=True):
                 x = some * gate[:, :, None, None]
                 if isinstance(attention, CBAM):
-                    x *= attention.spatial.gate(x.mean(dim=1), largest(x))
+                    x *= attention.spatial.gate(x.mean(dim=1), channel_maxima(x))
                 rows.append(self.dense1(x.flatten(1)))
         return torch.cat(rows).view(1, *gates.shape[:2], -1).permute(0, 3, 1, 2)
 
 
 def _channels_last(tiles: Tensor) -> bool:
-    """Whether convolutions are quicker with channels last in memory: not in float32 on CPUs."""
+    """Whether convolutions are faster with channels last in memory: not in float32 on CPUs."""
     return tiles.is_cuda or (tiles.is_cpu and _in_autocast(tiles))
 
 
 def _in_autocast(tiles: Tensor) -> bool:
-    kind = tiles.device.type  # "meta" where multiply-adds are counted, which knows no autocast
+    kind = tiles.device.type  # "meta", where multiply-adds are counted, has no autocast
     return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
 
 
 def _convolve(x: Tensor, kernel: Tensor, bias: Tensor | None, norm: nn.Module) -> Tensor:
-    """Convolution, norm and ReLU; where nothing is learnt the kernel takes a batch norm's factors and shifts."""
+    """Convolution, norm and ReLU; batch norm is folded into the kernel where no gradient is needed."""
     if isinstance(norm, nn.BatchNorm2d) and not norm.training and not torch.is_grad_enabled():
         mean, variance = norm.running_mean, norm.running_var
-        assert mean is not None and variance is not None, "kept by default"
+        assert mean is not None and variance is not None, "tracked by default"
         kernel, bias = fuse_conv_bn_weights(kernel, bias, mean, variance, norm.eps, norm.weight, norm.bias)
         return F.relu_(F.conv2d(x, kernel, bias))
     return F.relu(norm(F.conv2d(x, kernel, bias)))
@@ -180,13 +172,10 @@ SOURCES = {
 for _norm in ("", "bn"):
     for _attention in ("none", "se", "cbam"):
         _parts = [part for part in (_norm, "" if _attention == "none" else _attention) if part]
-        _name = "-".join(["hybridsn", *_parts])
-        MODELS.register(_name)(
-            ModelEntry(
-                name=_name,
-                build=partial(HybridSN, norm=bool(_norm), attention=_attention),
-                norm="batch" if _norm else "none",
-                attention=_attention,
-                source=", ".join([SOURCES[""], *(SOURCES[part] for part in _parts)]),
-            )
+        register_network(
+            "-".join(["hybridsn", *_parts]),
+            partial(HybridSN, norm=bool(_norm), attention=_attention),
+            ", ".join([SOURCES[""], *(SOURCES[part] for part in _parts)]),
+            norm="batch" if _norm else "none",
+            attention=_attention,
         )

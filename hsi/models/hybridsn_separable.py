@@ -1,8 +1,8 @@
-"""HybridSN of depthwise-separable convolutions: few parameters and multiply-adds, and still a trunk that is shared.
+"""HybridSN with depthwise-separable convolutions: few parameters and multiply-adds, and a shared trunk.
 
 The factorisation is MobileNet's (Howard et al. 2017, arXiv:1704.04861): a convolution of each channel by itself, then
-one of 1 x 1 over the channels, with batch norm and ReLU after both. The first layer stays whole, as there: it has one
-channel to look at.
+one of 1 x 1 over the channels, with batch norm and ReLU after both. As there, the first layer is a full convolution,
+since it has one input channel.
 """
 
 from __future__ import annotations
@@ -13,15 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hsi.models.hybridsn import MIN_COMPONENTS, MIN_WINDOW
-from hsi.models.layers import LinearAsConv
-from hsi.models.network import (
-    MODELS,
-    ModelEntry,
-    WindowNetwork,
-    convolve_first,
-    initialise_he,
-    refuse_small,
-)
+from hsi.models.layers import LinearAsConv, convolve_first, initialise_he
+from hsi.models.network import WindowNetwork, refuse_small, register_network
 
 
 class SpectralSeparable(nn.Module):
@@ -37,8 +30,8 @@ class SpectralSeparable(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(N, D, C, h, w) -> (N, D - depth + 1, C', h - 2, w - 2)``.
 
-        The depthwise part is a sum of 2-D convolutions, each of all components by one slice of the kernels: PyTorch's
-        own gradient of a grouped 3-D convolution takes several times as long on CPUs.
+        The depthwise part is a sum of 2-D convolutions, each of all components by one slice of the kernels: the
+        gradient of PyTorch's grouped 3-D convolution takes several times as long on CPUs.
         """
         depth = self.depthwise.kernel_size[0]
         places, channels = int(x.shape[1]) - depth + 1, self.depthwise.in_channels
@@ -56,7 +49,7 @@ class SpectralSeparable(nn.Module):
 class SeparableHybridSN(WindowNetwork):
     """HybridSN (doi:10.1109/LGRS.2019.2918719) with separable convolutions after the first, and batch norm.
 
-    ``pooled`` puts the mean over the window in place of the first dense layer, which holds most of the parameters.
+    ``pooled`` replaces the first dense layer, which has most of the parameters, by the mean over the window.
     ``components >= 13``, odd ``window >= 11``. Weights start as He's, with a small last layer.
 
     Raises :class:`UsageError` (a ``ValueError``) for fewer components or a smaller or even window.
@@ -86,9 +79,9 @@ class SeparableHybridSN(WindowNetwork):
         nn.init.normal_(self.dense3.weight, std=0.01)
 
     @property
-    def kept_bytes(self) -> int:
-        """The transform of the first dense layer, where there is one."""
-        return self.slide_dense1.kept_bytes if self.slide_dense1 else 0
+    def cache_bytes(self) -> int:
+        """Bytes of the transform of the first dense layer, where there is one."""
+        return self.slide_dense1.cache_bytes if self.slide_dense1 else 0
 
     def trunk(self, tiles: Tensor) -> Tensor:
         """``(N, K, h, w) -> (N, 64, h - 8, w - 8)``."""
@@ -115,12 +108,5 @@ class SeparableHybridSN(WindowNetwork):
 
 
 for _name, _pooled in (("hybridsn-ds", False), ("hybridsn-ds-gap", True)):
-    MODELS.register(_name)(
-        ModelEntry(
-            name=_name,
-            build=partial(SeparableHybridSN, pooled=_pooled),
-            norm="batch",
-            attention="none",
-            source="doi:10.1109/LGRS.2019.2918719, arXiv:1704.04861",
-        )
-    )
+    _source = "doi:10.1109/LGRS.2019.2918719, arXiv:1704.04861"
+    register_network(_name, partial(SeparableHybridSN, pooled=_pooled), _source, norm="batch")

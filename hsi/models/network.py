@@ -1,9 +1,10 @@
-"""What every classifier of windows is: a trunk that slides over a scene and a head that looks at one window."""
+"""The base class of all networks: a trunk that slides over a scene and a head that classifies one window."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from hsi.core.registry import Registry
 from hsi.errors import UsageError
+from hsi.models.layers import tracing
 from hsi.models.windows import window_rows
 
 
@@ -19,16 +21,14 @@ class WindowNetwork(nn.Module):
 
     ``forward(patches) = head(trunk(patches))`` is the textbook network. A trunk whose layers are all stride 1 and
     unpadded shrinks its input by ``margin`` rows and columns and may slide over a whole scene once instead of over
-    every patch: ``head_map(trunk(tile))`` then gives the same scores for every window in the tile. A network that
-    pads or strides leaves ``trunk`` as the identity (``margin = 0``); its head is the whole network.
+    every patch: ``head_map(trunk(tile))`` then gives the same scores for every window in the tile. In a network that
+    pads or strides ``trunk`` is the identity (``margin = 0``), and the head is the complete network.
 
     Shapes: patches ``(N, K, window, window)`` float32, tiles ``(1, K, h, w)``, scores ``(N, classes)``.
     """
 
     margin: int = 0
-    patch_bytes: int = (
-        130  # for a component of a patch's pixel while the patch engine maps, above all that was measured
-    )
+    patch_bytes: int = 130  # memory of the patch engine per component of a patch's pixel, above all measurements
 
     def __init__(self, components: int, window: int, classes: int) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class WindowNetwork(nn.Module):
 
     @property
     def members(self) -> tuple[WindowNetwork, ...]:
-        """The networks that learn each for itself; one, unless it is several."""
+        """The networks that are trained independently: this one, or those of an ensemble."""
         return (self,)
 
     @property
@@ -47,13 +47,13 @@ class WindowNetwork(nn.Module):
         return self.margin > 0
 
     @property
-    def kept_bytes(self) -> int:
-        """Memory that the network takes for good once it maps, beside its weights."""
+    def cache_bytes(self) -> int:
+        """Bytes that the network caches while it maps, in addition to its weights."""
         return 0
 
     @property
     def head_window(self) -> int:
-        """Side of the square of trunk output that the head looks at."""
+        """Side of the square of trunk output that the head classifies."""
         return self.window - self.margin
 
     def trunk(self, tiles: Tensor) -> Tensor:
@@ -67,19 +67,16 @@ class WindowNetwork(nn.Module):
     def head_map(self, features: Tensor) -> Tensor:
         """The head at every window of a tile: ``(1, C, h, w) -> (1, classes, h - p + 1, w - p + 1)``.
 
-        The plain way, right for every head: the windows of a few rows at a time through :meth:`head`.
+        The generic implementation, valid for every head: the windows of a few rows at a time through :meth:`head`.
         """
-        if tracing():  # a graph for other programs has no loops, so it holds all windows at once
-            return self._unrolled_map(features)
+        if tracing():  # an exported graph has no loops, so it holds all windows at once
+            side, channels = self.head_window, int(features.shape[1])
+            windows = F.unfold(features, side).transpose(1, 2).reshape(-1, channels, side, side)
+            height, width = features.shape[2] - side + 1, features.shape[3] - side + 1
+            return self.head(windows).t().reshape(1, -1, height, width)
         rows = [self.head(windows) for windows in window_rows(features[0], self.head_window)]
         height, width = (side - self.head_window + 1 for side in features.shape[-2:])
         return torch.cat(rows).view(1, height, width, -1).permute(0, 3, 1, 2)
-
-    def _unrolled_map(self, features: Tensor) -> Tensor:
-        side, channels = self.head_window, int(features.shape[1])
-        windows = F.unfold(features, side).transpose(1, 2).reshape(-1, channels, side, side)
-        height, width = features.shape[2] - side + 1, features.shape[3] - side + 1
-        return self.head(windows).t().reshape(1, -1, height, width)
 
     def forward(self, patches: Tensor) -> Tensor:
         """Class scores (logits) of patches: ``(N, K, window, window) -> (N, classes)``."""
@@ -88,18 +85,18 @@ class WindowNetwork(nn.Module):
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A line of ``hsi models``: how to build the network and where it comes from.
+    """A row of ``hsi models``: how to build the network and where it is published (``source``).
 
-    ``reducer``, ``components`` and ``window`` are what the method looks at as published; None leaves the choice to the
-    settings. Components None under the reducer "identity" are all bands. ``multipliers`` tells whether ``build`` takes
-    ``width`` and ``resolution`` beside components, window and classes.
+    ``reducer``, ``components`` and ``window`` are those of the publication; None leaves the choice to the settings.
+    Components None with the reducer "identity" are all bands. With ``multipliers`` ``build`` takes ``width`` and
+    ``resolution`` in addition to components, window and classes.
     """
 
     name: str
     build: Callable[..., WindowNetwork]
-    norm: str
-    attention: str
     source: str
+    norm: str = "none"
+    attention: str = "none"
     reducer: str | None = None
     components: int | None = None
     window: int | None = None
@@ -109,13 +106,13 @@ class ModelEntry:
 MODELS: Registry[ModelEntry] = Registry("model", "hsi.models")
 
 
-def tracing() -> bool:
-    """Whether the network is being written down as a graph, which has no loops over rows."""
-    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
+def register_network(name: str, build: Callable[..., WindowNetwork], source: str, **facts: Any) -> None:
+    """Add a network to :data:`MODELS`; ``facts`` are the other fields of its :class:`ModelEntry`."""
+    MODELS.register(name)(ModelEntry(name, build, source, **facts))
 
 
 def refuse_small(title: str, components: int, window: int, *, least_components: int, least_window: int = 1) -> None:
-    """Raise :class:`UsageError` for fewer components, or a smaller window, than a network's layers can take."""
+    """Raise :class:`UsageError` for fewer components, or a smaller window, than a network's layers accept."""
     if components < least_components:
         raise UsageError(
             f"{title} needs at least {least_components} components, got {components}: raise --components, "
@@ -125,29 +122,11 @@ def refuse_small(title: str, components: int, window: int, *, least_components: 
         raise UsageError(f"{title} needs a window of at least {least_window}, got {window}: raise --window")
 
 
-def initialise_he(*layers: nn.Conv2d | nn.Conv3d | nn.Linear) -> None:
-    """He's initialisation (doi:10.1109/ICCV.2015.123) and zero biases."""
-    for layer in layers:
-        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-        if layer.bias is not None:
-            nn.init.zeros_(layer.bias)
-
-
-def convolve_first(layer: nn.Conv3d, tiles: Tensor) -> Tensor:
-    """A first 3-D layer of D x 3 x 3 with channels last in memory: ``(N, K, h, w) -> (N, C, K - D + 1, h - 2, w - 2)``.
-
-    The same sums as ``layer(tiles.unsqueeze(1))``, as a 2-D convolution of every D neighbouring components, in the
-    layout that CPUs and GPUs take fastest in the layers that follow.
-    """
-    depth = layer.kernel_size[0]
-    runs = tiles.unfold(1, depth, 1).permute(0, 1, 4, 2, 3)  # (N, K - D + 1, D, h, w)
-    runs = runs.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-    x = F.conv2d(runs, layer.weight.squeeze(1), layer.bias)  # (N * (K - D + 1), C, h - 2, w - 2)
-    return x.view(-1, tiles.shape[1] - depth + 1, *x.shape[1:]).transpose(1, 2)
-
-
 def choose_engine(engine: str, model: WindowNetwork) -> str:
-    """``dense`` where the network has a trunk to share, unless told otherwise. Raises :class:`UsageError`."""
+    """The engine for "auto": "dense" where windows share the trunk, else "patch"; other names are checked.
+
+    Raises :class:`UsageError` for "dense" and a network without a shared trunk.
+    """
     if engine == "dense" and not model.shares_trunk:
         raise UsageError("this network pads or strides, so its windows share no trunk: use --engine patch")
     return ("dense" if model.shares_trunk else "patch") if engine == "auto" else engine

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hsi.models.network import MODELS, ModelEntry, WindowNetwork, convolve_first, initialise_he, refuse_small
+from hsi.models.layers import convolve_first, initialise_he
+from hsi.models.network import WindowNetwork, refuse_small, register_network
 
 MIN_COMPONENTS, MIN_WINDOW = 3, 5
 WIDTH, TOKENS = 64, 4
@@ -16,9 +17,9 @@ class SSFTT(WindowNetwork):
     """A 3-D and a 2-D convolution, four tokens of the window, one transformer block (doi:10.1109/TGRS.2022.3144158).
 
     The convolutions (8 filters of 3 x 3 x 3, then 64 of 3 x 3, unpadded, with batch norm) are the trunk. In the head a
-    token is the mean of a window's 64 features weighted by a softmax over its places, with weights that start from a
-    Gaussian; a class token comes before the four, a learned position is added, and one block (4 heads, 8 hidden units,
-    layer norm first, dropout 0.1) mixes them; the class token gives the scores. ``components >= 3`` (30 principal
+    token is the mean of a window's 64 features weighted by a softmax over its places, with Gaussian initial weights; a
+    class token is put before the four, a learned position is added, and one block (4 heads, 8 hidden units, layer norm
+    first, dropout 0.1) mixes them; the class token gives the scores. ``components >= 3`` (30 principal
     components as published) and any odd ``window >= 5``, 13 as published. Weights of the convolutions start as He's.
 
     Raises :class:`UsageError` (a ``ValueError``) for fewer components or a smaller or even window.
@@ -59,24 +60,12 @@ class SSFTT(WindowNetwork):
     def head(self, features: Tensor) -> Tensor:
         """``(N, 64, p, p) -> (N, classes)``."""
         tokens = self.tokens(features)
-        x = (
-            torch.cat([self.class_token.expand(tokens.shape[0], -1, -1).to(tokens.dtype), tokens], dim=1)
-            + self.position
-        )
+        class_tokens = self.class_token.expand(tokens.shape[0], -1, -1).to(tokens.dtype)
+        x = torch.cat([class_tokens, tokens], dim=1) + self.position
         x = self.block(self.dropout(x))  # (N, 5, 64)
         scores: Tensor = self.dense(x[:, 0])
         return scores
 
 
-MODELS.register("ssftt")(
-    ModelEntry(
-        name="ssftt",
-        build=SSFTT,
-        norm="batch",
-        attention="self",
-        source="doi:10.1109/TGRS.2022.3144158",
-        reducer="pca",
-        components=30,
-        window=13,
-    )
-)
+_SOURCE = "doi:10.1109/TGRS.2022.3144158"
+register_network("ssftt", SSFTT, _SOURCE, norm="batch", attention="self", reducer="pca", components=30, window=13)

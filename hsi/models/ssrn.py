@@ -6,14 +6,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hsi.models.network import MODELS, ModelEntry, WindowNetwork, initialise_he, refuse_small
+from hsi.models.layers import initialise_he
+from hsi.models.network import WindowNetwork, refuse_small, register_network
 
 MIN_BANDS, MIN_WINDOW = 7, 3
 FILTERS, MATCHED = 24, 128
 
 
 class Residual(nn.Module):
-    """Batch norm, ReLU and a padded convolution, twice, added to the input: the shape stays."""
+    """Batch norm, ReLU and a padded convolution, twice, added to the input, whose shape is unchanged."""
 
     def __init__(self, kernel: tuple[int, int]) -> None:
         super().__init__()
@@ -33,11 +34,10 @@ class SSRN(WindowNetwork):
     """Two residual blocks along the bands, two in space, 24 filters each (doi:10.1109/TGRS.2017.2755542).
 
     Filters along the bands are 7 long; the first takes every second band, and after the spectral blocks 128 filters
-    over what is left of the bands put a pixel's spectrum into 128 numbers. These layers and the unpadded 3 x 3 one
+    that span all remaining bands reduce a pixel's spectrum to 128 numbers. These layers and the unpadded 3 x 3 one
     that follows are the trunk; the spatial blocks pad a window by zeros, so they are in the head with the average over
-    the window. Batch norm comes before each convolution but the first, and once more
-    before the average. ``components >= 7`` bands and any odd ``window >= 3``; 7 as published. 364,168 parameters at 200
-    bands and 16 classes. Weights start as He's.
+    the window. Batch norm precedes each convolution but the first, and the average. ``components >= 7`` bands and any
+    odd ``window >= 3``; 7 as published. 364,168 parameters at 200 bands and 16 classes. Weights start as He's.
 
     Raises :class:`UsageError` (a ``ValueError``) for fewer bands or a smaller or even window.
     """
@@ -63,8 +63,8 @@ class SSRN(WindowNetwork):
     def trunk(self, tiles: Tensor) -> Tensor:
         """``(N, K, h, w) -> (N, 24, h - 2, w - 2)``.
 
-        Along the bands every pixel is on its own: rows and columns are one axis, and channels come last in memory,
-        where the layer that spans the bands is a matrix product.
+        The spectral layers treat pixels independently, so rows and columns are one axis; channels are last in memory,
+        so that the layer that spans the bands is a matrix product.
         """
         spectra = tiles.flatten(2).transpose(1, 2).unsqueeze(1)  # (N, 1, h * w, K)
         x = self.conv1(spectra.contiguous()).contiguous(memory_format=torch.channels_last)  # (N, 24, h * w, d)
@@ -82,14 +82,4 @@ class SSRN(WindowNetwork):
         return scores
 
 
-MODELS.register("ssrn")(
-    ModelEntry(
-        name="ssrn",
-        build=SSRN,
-        norm="batch",
-        attention="none",
-        source="doi:10.1109/TGRS.2017.2755542",
-        reducer="identity",
-        window=7,
-    )
-)
+register_network("ssrn", SSRN, "doi:10.1109/TGRS.2017.2755542", norm="batch", reducer="identity", window=7)

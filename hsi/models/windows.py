@@ -1,4 +1,4 @@
-"""Windows of a padded scene: gather them, give their gradients back cheaply, or cut patches lazily.
+"""Windows of a padded scene: gathered with a fast gradient, or in batches.
 
 A scene of ``(H, W)`` pixels is padded with ``window // 2`` zeros on each side, so that the window of pixel
 ``(row, column)`` starts at ``(row, column)`` of the padded array and every pixel has one, borders included.
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Array = TypeVar("Array", Tensor, NDArray[np.float32])
-FEW = 64  # windows whose gradients are added at a time
+BATCH = 64  # windows whose gradients are added at a time: as many as stay in cache in float32
 
 
 def crop(array: Array, rim: int) -> Array:
@@ -34,21 +34,21 @@ def pad_scene(components: Tensor, window: int) -> Tensor:
 def gather_windows(array: Tensor, rows: Tensor, columns: Tensor, size: int) -> Tensor:
     """Copies of the windows that start at ``(rows, columns)``: ``(C, h, w) -> (N, C, size, size)``.
 
-    ``rows`` and ``columns`` are int64 of shape ``(N,)``. The result can be differentiated: see :class:`_Gather`.
+    ``rows`` and ``columns`` are int64 of shape ``(N,)``. Differentiable, see :class:`_Gather`.
     """
     windows: Tensor = _Gather.apply(array, rows, columns, size)  # type: ignore[no-untyped-call]
     return windows
 
 
 def view_windows(array: Tensor, size: int) -> Tensor:
-    """All windows as a view that copies nothing: ``(C, h, w) -> (h', w', C, size, size)``."""
+    """All windows as a view, without a copy: ``(C, h, w) -> (h', w', C, size, size)``."""
     return array.unfold(1, size, 1).unfold(2, size, 1).permute(1, 2, 0, 3, 4)
 
 
 class _Gather(torch.autograd.Function):
-    """Gather with a backward that adds each window's gradient into a slice, in order, so that runs agree.
+    """Gather with a backward that adds each window's gradient to a slice, in a fixed order, so that runs agree.
 
-    Autograd's own backward through ``unfold`` and indexing materialises every window of the array.
+    Autograd's own backward of ``unfold`` and indexing materialises every window of the array.
     """
 
     @staticmethod
@@ -67,14 +67,14 @@ class _Gather(torch.autograd.Function):
             _add_windows_indexed(total, gradient, rows, columns)
         else:
             starts = zip(rows.tolist(), columns.tolist(), strict=True)
-            for few in torch.split(gradient, FEW):  # so many in float32 stay in cache; starts go on with the next few
-                for piece, (row, column) in zip(few.float(), starts):  # noqa: B905
+            for batch in torch.split(gradient, BATCH):
+                for piece, (row, column) in zip(batch.float(), starts):  # noqa: B905 (starts continue in the next batch)
                     total[:, row : row + size, column : column + size].add_(piece)  # += would copy the slice
         return total.to(gradient.dtype), None, None, None
 
 
 def _add_windows_indexed(total: Tensor, gradient: Tensor, rows: Tensor, columns: Tensor) -> None:
-    """The same sum in few launches, one for each place in the window; for GPUs."""
+    """The same sum in few kernel launches, one for each place in the window; for GPUs."""
     channels, _, width = total.shape
     size = gradient.shape[-1]
     flat = total.view(channels, -1)
@@ -87,7 +87,7 @@ def _add_windows_indexed(total: Tensor, gradient: Tensor, rows: Tensor, columns:
 def window_rows(array: Tensor, size: int, budget: int = 1 << 22) -> Iterator[Tensor]:
     """All windows in row-major order, in batches: ``(C, h, w) -> (n, C, size, size)`` each.
 
-    ``budget`` is about how many numbers a batch holds: small enough to stay in cache, and never less than one window.
+    ``budget`` is about how many numbers a batch holds, so that it stays in cache; at least one window.
     """
     windows = view_windows(array, size)
     width = windows.shape[1]

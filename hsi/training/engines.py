@@ -1,11 +1,11 @@
-"""The two engines of the training: which pixels a step takes, and their class scores.
+"""The two training engines: the pixels of each step, and their class scores.
 
 The *dense* engine runs the trunk once over a tile of the scene, gathers the windows of the labelled pixels from its
 output and runs the head on them: neighbouring windows share the trunk's work, forward and backward. Batch norm's
-statistics are then taken over tiles. The *patch* engine is the textbook loop over batches of patches.
+statistics are then of tiles. The *patch* engine is the textbook loop over batches of patches.
 
-Both do a part of a step in two strides: :meth:`features` once, then :meth:`head` on one of its :meth:`pieces` after
-another, so that memory is bounded however many pixels a part has.
+A part of a step is processed by :meth:`features` once, then by :meth:`head` for each of its :meth:`pieces`, so that
+memory is bounded for any number of pixels.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hsi.models import WindowNetwork
-from hsi.models.symmetries import symmetry
+from hsi.models.symmetries import apply_symmetry, move_starts
 from hsi.models.windows import gather_windows
-from hsi.training.tiles import MOST_WINDOWS, Pixels, Tile, group_tiles, plan_tiles, symmetry_of_starts
+from hsi.training.tiles import MOST_WINDOWS, Pixels, Tile, group_tiles, plan_tiles
 
-Kept = Callable[[tuple[int, ...]], Tensor]  # draws which pixels of that shape stay, bool
+DrawMask = Callable[[tuple[int, ...]], Tensor]  # a random bool array of a shape: the pixels that are not dropped
 
 
 class DenseEngine:
-    """Tiles through the trunk, windows of its output through the head; ``batch`` windows a step, if given."""
+    """Tiles through the trunk, windows of its output through the head; at most ``batch`` windows a step, if given."""
 
     def __init__(
         self, model: WindowNetwork, padded: Tensor, pixels: Pixels, batch: int | None = None, side: int | None = None
@@ -44,28 +44,29 @@ class DenseEngine:
         yield from group_tiles(self.tiles, generator, self.batch)
 
     def pieces(self, part: Tile) -> list[Tile]:
-        """The tile with some of its pixels at a time."""
-        return [replace(part, pixels=some) for some in part.pixels.split(MOST_WINDOWS)]
+        """The tile with at most :data:`~hsi.training.tiles.MOST_WINDOWS` of its pixels at a time."""
+        return [replace(part, pixels=pixels) for pixels in part.pixels.split(MOST_WINDOWS)]
 
-    def features(self, part: Tile, turn: int = 0, kept: Kept | None = None) -> Tensor:
-        """The trunk's output ``(1, C, h, w)`` over a tile turned by a symmetry.
+    def features(self, part: Tile, turn: int = 0, draw_mask: DrawMask | None = None) -> Tensor:
+        """The trunk's output ``(1, C, h, w)`` over a tile transformed by a symmetry.
 
-        With ``kept`` only the pixels that it draws, and the labelled ones, are in the tile.
+        With ``draw_mask`` all pixels outside the mask are 0, except labelled ones.
         """
         tile = part.cut(self.padded).to(part.pixels.codes.device)
-        if kept:
-            tile = tile * (kept(tile.shape[-2:]) | part.cut(self.labelled[None])[0]).to(tile.device)
-        return self.model.trunk(symmetry(tile, turn))
+        if draw_mask:
+            tile = tile * (draw_mask(tile.shape[-2:]) | part.cut(self.labelled[None])[0]).to(tile.device)
+        return self.model.trunk(apply_symmetry(tile, turn))
 
     def head(self, features: Tensor, piece: Tile, turn: int = 0) -> tuple[Tensor, Tensor]:
         """Class scores ``(n, classes)`` and codes ``(n,)`` of a piece of the tile."""
-        rows, columns = symmetry_of_starts(piece, self.model.window, turn)
+        starts, shape = (piece.pixels.rows, piece.pixels.columns), (piece.height, piece.width)
+        rows, columns = move_starts(*starts, shape, self.model.window, turn)
         windows = gather_windows(features[0], rows, columns, self.model.head_window)
         return self.model.head(windows), piece.pixels.codes
 
 
 class PatchEngine:
-    """Batches of patches through the whole network; patches are cut on the device when a batch needs them."""
+    """Batches of patches through the complete network; patches are cut on the device when a batch needs them."""
 
     def __init__(self, model: WindowNetwork, padded: Tensor, pixels: Pixels, batch: int) -> None:
         self.model, self.padded, self.pixels, self.batch = model, padded, pixels, batch
@@ -77,25 +78,25 @@ class PatchEngine:
             yield [self.pixels.take(batch.to(self.pixels.codes.device))]
 
     def pieces(self, part: Pixels) -> list[Pixels]:
-        """The batch as it is."""
+        """The batch itself."""
         return [part]
 
-    def features(self, part: Pixels, turn: int = 0, kept: Kept | None = None) -> Tensor:
-        """The patches ``(n, K, window, window)`` of a batch, turned by a symmetry.
+    def features(self, part: Pixels, turn: int = 0, draw_mask: DrawMask | None = None) -> Tensor:
+        """The patches ``(n, K, window, window)`` of a batch, transformed by a symmetry.
 
-        With ``kept`` only the pixels that it draws, and the middle ones, are in the patches.
+        With ``draw_mask`` all pixels outside the mask are 0, except the middle ones.
         """
         device, (rows, columns) = self.padded.device, (part.rows, part.columns)
         patches = gather_windows(self.padded, rows.to(device), columns.to(device), self.model.window)
         patches = patches.to(part.codes.device)
-        if kept:
-            inside = kept((len(patches), 1, self.model.window, self.model.window))
+        if draw_mask:
+            inside = draw_mask((len(patches), 1, self.model.window, self.model.window))
             inside[:, :, self.model.window // 2, self.model.window // 2] = True
             patches = patches * inside.to(patches.device)
-        return symmetry(patches, turn)
+        return apply_symmetry(patches, turn)
 
     def head(self, features: Tensor, piece: Pixels, turn: int = 0) -> tuple[Tensor, Tensor]:
-        """Class scores ``(n, classes)`` and codes ``(n,)`` of a batch's patches: the whole network."""
+        """Class scores ``(n, classes)`` and codes ``(n,)`` of a batch's patches."""
         return self.model(features), piece.codes
 
 

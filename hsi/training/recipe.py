@@ -1,4 +1,4 @@
-"""The settings of a training run with every default decided."""
+"""The settings of a training run with all defaults resolved."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ DENSE_RATE, DENSE_RATE_UNNORMED, PATCH_RATE, PATCH_RATES = 1.5e-3, 2e-3, 1e-3, {
 
 @dataclass(frozen=True)
 class Recipe:
-    """The settings of a training run with every default decided.
+    """The settings of a training run with all defaults resolved.
 
-    ``tile`` is the side of the dense engine's tiles where memory was too small for the usual ones.
+    ``tile`` is the side of the dense engine's tiles where memory was too small for the default.
     """
 
     engine: str
@@ -43,7 +43,7 @@ class Recipe:
     tile: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """For the report."""
+        """Plain values for the record of a run."""
         return asdict(self)
 
 
@@ -55,14 +55,14 @@ def resolve_recipe(
     batch: int | None,
     device: torch.device,
 ) -> Recipe:
-    """Every default of the training settings decided for a network and an engine."""
+    """Resolve the defaults of the training settings for a network and an engine."""
     if engine == "dense":
         normed = any(isinstance(module, _BatchNorm) for module in model.modules())
         rate = DENSE_RATE if normed else DENSE_RATE_UNNORMED
     else:
         rate = PATCH_RATES.get(settings.lr_schedule, PATCH_RATE)
     enough = max(DENSE_EPOCHS, math.ceil(DENSE_STEPS / steps_per_epoch))
-    textbook = engine == "patch" and model.shares_trunk  # HybridSN's epochs, where the dense engine could be had
+    textbook = engine == "patch" and model.shares_trunk  # HybridSN's epochs, where the dense engine is available
     usual = PATCH_EPOCHS if textbook else enough
     epochs = settings.epochs or (math.ceil(settings.steps / steps_per_epoch) if settings.steps else usual)
     return Recipe(

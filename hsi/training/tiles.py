@@ -1,16 +1,16 @@
-"""Tiles of a padded scene around labelled pixels, and the eight symmetries of the square."""
+"""Tiles of a padded scene around labelled pixels, and their grouping into steps."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-WHOLE_SIDE = 192  # a scene up to this side is one tile
-TILE_SIDE = 96  # side of a tile's windows elsewhere: its margin costs half as much again
-MOST_WINDOWS = 2048  # windows of a step, and windows that are gathered at once, which bounds memory
+SINGLE_TILE_SIDE = 192  # a scene up to this side is one tile
+TILE_SIDE = 96  # windows along the side of a tile of larger scenes, where the margin adds half of the cost
+MOST_WINDOWS = 2048  # windows of a step, and windows gathered at once, to bound memory
 STEP_AREA = 40_000  # padded pixels that one step's tiles cover together
 
 
@@ -26,16 +26,15 @@ class Pixels:
         return len(self.codes)
 
     def take(self, which: Tensor) -> Pixels:
-        """Some of them, by index or mask."""
+        """The pixels of an index or mask."""
         return Pixels(self.rows[which], self.columns[which], self.codes[which])
 
     def split(self, most: int) -> list[Pixels]:
-        """All of them, at most so many at a time."""
-        places = torch.arange(len(self), device=self.codes.device)
-        return [self.take(some) for some in torch.split(places, most)]
+        """All pixels in parts of at most ``most``."""
+        return [self.take(part) for part in torch.split(torch.arange(len(self), device=self.codes.device), most)]
 
     def to(self, device: torch.device) -> Pixels:
-        """The same on a device."""
+        """The pixels on a device."""
         return Pixels(self.rows.to(device), self.columns.to(device), self.codes.to(device))
 
 
@@ -43,7 +42,7 @@ class Pixels:
 class Tile:
     """A rectangle of the padded scene and the labelled pixels whose windows lie in it.
 
-    ``pixels.rows`` and ``pixels.columns`` are where their windows start, counted from the tile's corner.
+    ``pixels.rows`` and ``pixels.columns`` are where their windows start, relative to the tile's corner.
     """
 
     row: int
@@ -63,25 +62,22 @@ class Tile:
         return self.height * self.width
 
     def chunk(self, generator: torch.Generator, most: int) -> list[Tile]:
-        """The tile with its pixels dealt at random into the fewest equal hands of at most ``most``."""
-        hands = math.ceil(len(self.pixels) / most)
-        if hands == 1:
+        """Copies of the tile with random parts of its pixels: the fewest equal parts of at most ``most``."""
+        parts = math.ceil(len(self.pixels) / most)
+        if parts == 1:
             return [self]
-        order = torch.randperm(len(self.pixels), generator=generator)
-        return [
-            Tile(self.row, self.column, self.height, self.width, self.pixels.take(hand.to(self.pixels.codes.device)))
-            for hand in order.chunk(hands)
-        ]
+        order = torch.randperm(len(self.pixels), generator=generator).to(self.pixels.codes.device)
+        return [replace(self, pixels=self.pixels.take(part)) for part in order.chunk(parts)]
 
 
 def plan_tiles(pixels: Pixels, height: int, width: int, window: int, side: int | None = None) -> list[Tile]:
-    """Tiles that together hold the window of every pixel once; cells of a grid without pixels are left out.
+    """The cells of a grid that together contain the window of every pixel once, without cells that have no pixels.
 
-    ``height`` and ``width`` are those of the scene before padding. All tiles are of one size (those at the far
-    edges begin earlier), because every new shape costs a convolution library memory and preparation. ``side`` is that
-    of their windows; by default a small scene is one tile.
+    ``height`` and ``width`` are those of the scene before padding. All tiles have the same size (those at the far
+    edges begin earlier), because every new shape costs a convolution library memory and preparation. ``side`` is the
+    number of windows along a side; by default a small scene is one tile.
     """
-    side = side or (max(height, width) if max(height, width) <= WHOLE_SIDE else TILE_SIDE)
+    side = side or (max(height, width) if max(height, width) <= SINGLE_TILE_SIDE else TILE_SIDE)
     across = math.ceil(width / side)
     cells = (pixels.rows // side) * across + pixels.columns // side
     tall, wide = min(side, height), min(side, width)
@@ -96,9 +92,8 @@ def plan_tiles(pixels: Pixels, height: int, width: int, window: int, side: int |
 
 
 def group_tiles(tiles: list[Tile], generator: torch.Generator, batch: int | None = None) -> list[list[Tile]]:
-    """Tiles in random order, in groups for one step each: of at most ``batch`` windows, however many tiles that takes;
-    by default of about ``STEP_AREA`` pixels or ``MOST_WINDOWS`` windows.
-    """
+    """Tiles in random order, in groups for one step each: of at most ``batch`` windows, or by default of about
+    :data:`STEP_AREA` pixels or :data:`MOST_WINDOWS` windows."""
     most_windows, most_area = (batch, math.inf) if batch else (MOST_WINDOWS, STEP_AREA)
     parts = [part for tile in tiles for part in tile.chunk(generator, most_windows)]
     groups: list[list[Tile]] = []
@@ -111,13 +106,3 @@ def group_tiles(tiles: list[Tile], generator: torch.Generator, batch: int | None
             area, windows = part.area, len(part.pixels)
         groups[-1].append(part)
     return groups
-
-
-def symmetry_of_starts(tile: Tile, window: int, which: int) -> tuple[Tensor, Tensor]:
-    """Where the tile's windows start after :func:`symmetry` of the tile: ``rows, columns``."""
-    rows, columns = tile.pixels.rows, tile.pixels.columns
-    if which & 1:
-        columns = tile.width - window - columns
-    if which & 2:
-        rows = tile.height - window - rows
-    return (columns, rows) if which & 4 else (rows, columns)

@@ -22,24 +22,24 @@ from hsi.models import WindowNetwork, choose_engine
 from hsi.settings import TrainingSettings
 from hsi.training.checkpoint import Checkpoint, TrainingState, restore_checkpoint, take_checkpoint
 from hsi.training.checkpoint import Epoch as Epoch
-from hsi.training.engines import DenseEngine, Kept, PatchEngine, labelled_pixels
+from hsi.training.engines import DenseEngine, DrawMask, PatchEngine, labelled_pixels
 from hsi.training.recipe import PATCH_BATCH, Recipe, resolve_recipe
 from hsi.training.tiles import Pixels, Tile
 
 STEP_DECAYS = (0.41, 0.76)  # of the epochs; the learning rate is a tenth after each
-LARGEST_ON_DEVICE = 4 * 2**30  # bytes of components that are kept on the device; beyond that, tiles are sent
-VALIDATIONS = 20  # about how often the validation pixels are looked at
+LARGEST_ON_DEVICE = 4 * 2**30  # bytes of components that are stored on the device; beyond that, tiles are sent
+VALIDATIONS = 20  # about how often the validation pixels are evaluated
 
 
 def count_right(scores: Tensor, codes: Tensor) -> Tensor:
-    """How many of the pixels ``(n,)`` have their own class by scores ``([networks,] n, classes)``."""
-    named = scores.argmax(1) if scores.dim() == 2 else scores.softmax(2).sum(0).argmax(1)
-    return (named == codes).sum()
+    """The number of pixels ``(n,)`` whose class has the highest score, by ``([networks,] n, classes)`` scores."""
+    predicted = scores.argmax(1) if scores.dim() == 2 else scores.softmax(2).sum(0).argmax(1)
+    return (predicted == codes).sum()
 
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """A trained network with its recipe, history and the epoch whose weights it has."""
+    """A trained network with its recipe, history and the epoch of its weights."""
 
     model: WindowNetwork
     recipe: Recipe
@@ -59,19 +59,26 @@ def balanced_weights(codes: Tensor, classes: int, balance: float) -> Tensor:
     return weights / weights[codes].mean()
 
 
-def _quality(record: Epoch) -> tuple[float, float] | None:
-    """What tells which epoch is better; None where validation pixels were not looked at."""
-    if record.validation_accuracy is None or record.validation_loss is None:
-        return None
-    return record.validation_accuracy, -record.validation_loss
+def make_schedule(optimiser: torch.optim.Optimizer, recipe: Recipe) -> Any:
+    """The learning rate schedule of a recipe."""
+    kinds = torch.optim.lr_scheduler
+    if recipe.lr_schedule == "one-cycle":
+        return kinds.OneCycleLR(optimiser, recipe.lr, recipe.steps, cycle_momentum=False)
+    if recipe.lr_schedule == "cosine":
+        return kinds.CosineAnnealingLR(optimiser, recipe.steps)
+    if recipe.lr_schedule == "step":
+        return kinds.MultiStepLR(optimiser, [round(share * recipe.steps) for share in STEP_DECAYS])
+    if recipe.lr_schedule == "plateau":
+        return kinds.ReduceLROnPlateau(optimiser, patience=max(1, recipe.epochs // 20))
+    return kinds.ConstantLR(optimiser, factor=1.0)
 
 
 class Trainer:
-    """Prepared training: ``recipe`` says what was decided; :meth:`fit` does it.
+    """A prepared training: ``recipe`` has its resolved settings; :meth:`fit` runs it.
 
     ``padded`` is ``(K, H + window - 1, W + window - 1)`` float32 components with half a window of zeros around them,
     ``codes`` ``(H, W)`` class positions, ``train`` and ``validation`` masks; ``tile`` is the side of the dense engine's
-    tiles, by default as :func:`hsi.training.tiles.plan_tiles` has it.
+    tiles, by default that of :func:`hsi.training.tiles.plan_tiles`.
     """
 
     def __init__(
@@ -93,49 +100,32 @@ class Trainer:
         scene = torch.from_numpy(padded)
         if scene.nbytes <= LARGEST_ON_DEVICE:
             scene = scene.to(device)
-        pixels = labelled_pixels(codes, train).to(device)
-        self.class_weights = balanced_weights(pixels.codes, model.classes, settings.balance)
         batch = settings.batch or (PATCH_BATCH if engine == "patch" else None)
 
-        def make(pixels: Pixels, batch: int | None) -> DenseEngine | PatchEngine:
+        def make_engine(pixels: Pixels, batch: int | None) -> DenseEngine | PatchEngine:
             if engine == "patch":
                 return PatchEngine(model, scene, pixels, settings.batch or PATCH_BATCH)
             return DenseEngine(model, scene, pixels, batch, tile)
 
-        self.engine: Any = make(pixels, batch)
+        pixels = labelled_pixels(codes, train).to(device)
+        self.class_weights = balanced_weights(pixels.codes, model.classes, settings.balance)
+        self.engine: Any = make_engine(pixels, batch)
         judges = labelled_pixels(codes, validation).to(device)
-        self.validation: Any = make(judges, len(judges)) if len(judges) else None
-        planning = torch.Generator().manual_seed(seed)
-        steps_per_epoch = sum(1 for _ in self.engine.steps(planning))
+        self.validation: Any = make_engine(judges, len(judges)) if len(judges) else None
+        steps_per_epoch = sum(1 for _ in self.engine.steps(torch.Generator().manual_seed(seed)))
         self.recipe = replace(resolve_recipe(settings, model, engine, steps_per_epoch, batch, device), tile=tile)
-        self.optimiser = self._make_optimiser()
-        self.schedule = self._make_schedule()
-        self.state = TrainingState(kept=copy.deepcopy(model.state_dict()))
-        self._going_on: Checkpoint | None = None
-
-    def _make_optimiser(self) -> torch.optim.Optimizer:
-        kinds: dict[str, Any] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-        recipe = self.recipe
-        kind = kinds[recipe.optimiser]
-        optimiser: torch.optim.Optimizer = kind(self.model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
-        return optimiser
-
-    def _make_schedule(self) -> Any:
-        recipe, kinds = self.recipe, torch.optim.lr_scheduler
-        if recipe.lr_schedule == "one-cycle":
-            return kinds.OneCycleLR(self.optimiser, recipe.lr, recipe.steps, cycle_momentum=False)
-        if recipe.lr_schedule == "cosine":
-            return kinds.CosineAnnealingLR(self.optimiser, recipe.steps)
-        if recipe.lr_schedule == "step":
-            return kinds.MultiStepLR(self.optimiser, [round(share * recipe.steps) for share in STEP_DECAYS])
-        if recipe.lr_schedule == "plateau":
-            return kinds.ReduceLROnPlateau(self.optimiser, patience=max(1, recipe.epochs // 20))
-        return kinds.ConstantLR(self.optimiser, factor=1.0)
+        kind: Any = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.recipe.optimiser]
+        self.optimiser: torch.optim.Optimizer = kind(
+            model.parameters(), lr=self.recipe.lr, weight_decay=self.recipe.weight_decay
+        )
+        self.schedule = make_schedule(self.optimiser, self.recipe)
+        self.state = TrainingState(best=copy.deepcopy(model.state_dict()))
+        self._resumed: Checkpoint | None = None
 
     def checkpoint(self) -> Checkpoint:
-        """All that the training holds between two steps of :meth:`fit`.
+        """The state of the training between two steps of :meth:`fit`.
 
-        Raises :class:`TrainingError` when weights are not finite, so that a checkpoint is always good.
+        Raises :class:`TrainingError` when weights are not finite, so that every checkpoint is usable.
         """
         if not all(torch.isfinite(weight).all() for weight in self.model.state_dict().values()):
             raise TrainingError(f"weights are no numbers after step {self.state.steps_done}: {self._lower_rate()}")
@@ -145,14 +135,15 @@ class Trainer:
         return take_checkpoint(self.model, self.optimiser, self.schedule, self.state, states)
 
     def resume(self, checkpoint: Checkpoint) -> None:
-        """Let :meth:`fit` go on from a checkpoint of a trainer that was made alike; on a CPU it ends with the same
-        weights as one that never stopped. Raises :class:`ResumeError` when the checkpoint does not fit.
+        """Let :meth:`fit` continue from a checkpoint of a trainer with the same arguments; on a CPU the weights are
+        those of an uninterrupted training. Raises :class:`ResumeError` when the checkpoint does not fit.
         """
         self.state = restore_checkpoint(checkpoint, self.model, self.optimiser, self.schedule)
-        self._going_on = checkpoint
+        self._resumed = checkpoint
 
     def fit(self, progress: Progress | None = None, after_step: AfterStep | None = None) -> TrainedNetwork:
-        """Train. With validation pixels the epoch that does best on them is kept, otherwise the last.
+        """Train. With validation pixels the weights are those of the epoch with the best accuracy on them, otherwise
+        those of the last.
 
         ``after_step`` is called with the trainer after each step: to take a :meth:`checkpoint`, or to stop by raising.
         Raises :class:`TrainingError` when the loss is not finite.
@@ -164,27 +155,22 @@ class Trainer:
             while len(state.history) < self.recipe.epochs:
                 record = self._epoch(len(state.history) + 1, started, after_step)
                 state.end_epoch(record)
-                self._keep_best(record)
+                quality = _quality(record)
+                best = _quality(state.history[state.best_epoch - 1]) if state.best_epoch else (-1.0, -math.inf)
+                if quality is not None and best is not None and quality > best:
+                    state.best, state.best_epoch = copy.deepcopy(self.model.state_dict()), record.epoch
                 if progress:
                     progress(record, self.recipe.epochs)
         if self.validation:
-            self.model.load_state_dict(state.kept)
+            self.model.load_state_dict(state.best)
         if not all(torch.isfinite(weight).all() for weight in self.model.state_dict().values()):
             raise TrainingError(f"training ended with weights that are no numbers: {self._lower_rate()}")
         self.model.eval()
         state.seconds = time.perf_counter() - started
-        kept_epoch = state.kept_epoch or self.recipe.epochs
-        return TrainedNetwork(self.model, self.recipe, tuple(state.history), kept_epoch, state.seconds)
+        epoch = state.best_epoch or self.recipe.epochs
+        return TrainedNetwork(self.model, self.recipe, tuple(state.history), epoch, state.seconds)
 
-    def _keep_best(self, record: Epoch) -> None:
-        """Keep the weights when validation pixels never were named better."""
-        state = self.state
-        quality = _quality(record)
-        best = _quality(state.history[state.kept_epoch - 1]) if state.kept_epoch else (-1.0, -math.inf)
-        if quality is not None and best is not None and quality > best:
-            state.kept, state.kept_epoch = copy.deepcopy(self.model.state_dict()), record.epoch
-
-    def _epoch(self, number: int, started: float = 0.0, after_step: AfterStep | None = None) -> Epoch:
+    def _epoch(self, number: int, started: float, after_step: AfterStep | None) -> Epoch:
         state = self.state
         parts_of_steps = self._begin_epoch()
         self.model.train()
@@ -202,15 +188,15 @@ class Trainer:
         return self._validated(Epoch(number, state.loss / state.seen, state.right / state.seen, state.lr))
 
     def _begin_epoch(self) -> list[list[Any]]:
-        """The parts of each step of the next epoch, or of the one that a checkpoint is in the middle of."""
-        going_on, self._going_on = self._going_on, None
-        if going_on is not None and self.state.order is not None:
+        """The parts of each step of the next epoch, or of the one in which a checkpoint was taken."""
+        resumed, self._resumed = self._resumed, None
+        if resumed is not None and self.state.order is not None:
             self.generator.set_state(self.state.order)
             steps = list(self.engine.steps(self.generator))
-            self._set_generators(going_on)
+            self._set_generators(resumed)
             return steps
-        if going_on is not None:
-            self._set_generators(going_on)
+        if resumed is not None:
+            self._set_generators(resumed)
         self.state.begin_epoch(self.optimiser.param_groups[0]["lr"], self.generator.get_state())
         return list(self.engine.steps(self.generator))
 
@@ -222,15 +208,14 @@ class Trainer:
             torch.cuda.set_rng_state(states["cuda"], self.device)
 
     def _lower_rate(self) -> str:
-        return f"try a lower rate, for example --lr {self.recipe.lr / 10:.1g}"
+        return f"try a lower rate, for example --lr {self.recipe.lr / 10:.1g} (training.lr)"
 
     def _step(self, parts: list[Any]) -> tuple[float, int, int]:
         """One optimiser step over the mean loss of all parts: loss, pixels right, pixels."""
         total = sum(len(part.pixels) if isinstance(part, Tile) else len(part) for part in parts)
         turn = int(torch.randint(8, (), generator=self.generator)) if self.recipe.augment else 0
         self.optimiser.zero_grad(set_to_none=True)
-        kept = self._keep() if self.recipe.context_dropout else None
-        loss, right = self._backward(parts, total, turn, kept)
+        loss, right = self._backward(parts, total, turn, self._context_dropout())
         if self.recipe.clip is not None:
             for network in self.model.members:
                 torch.nn.utils.clip_grad_norm_(network.parameters(), self.recipe.clip)
@@ -241,61 +226,54 @@ class Trainer:
             self.schedule.step()
         return loss, right, total
 
-    def _backward(self, parts: list[Any], total: int, turn: int, kept: Kept | None) -> tuple[float, int]:
-        """Gradients of the mean loss over the ``total`` pixels of all parts; returns it, and how many are right."""
-        losses, right = [], []
-        for part in parts:
-            part_loss, part_right = self._add_gradients(part, total, turn, kept)
-            losses.append(part_loss)
-            right.append(part_right)
-        return float(torch.stack(losses).sum()), int(torch.stack(right).sum())
-
-    def _add_gradients(self, part: Any, total: float, turn: int, kept: Kept | None) -> tuple[Tensor, Tensor]:
-        """Add the gradients of a part's summed loss over ``total``; that loss for a network, and how many are right."""
-        losses, right = [], []
-        for scores, codes in self._scores(self.engine, part, turn, kept):
-            share = self._loss_sum(scores, codes) / total
-            share.backward()  # type: ignore[no-untyped-call]
-            losses.append(share.detach() / len(self.model.members))
-            right.append(count_right(scores, codes))
-        return torch.stack(losses).sum(), torch.stack(right).sum()
-
-    def _loss_sum(self, scores: Tensor, codes: Tensor) -> Tensor:
-        """Cross-entropy of scores, weighted by class, summed over pixels and networks."""
-        smoothing = self.recipe.label_smoothing
-        scores, codes = scores.flatten(0, -2), codes.repeat(scores.shape[:-2].numel())
-        return F.cross_entropy(scores, codes, self.class_weights, label_smoothing=smoothing, reduction="sum")
-
-    def _keep(self) -> Kept:
-        """Pixels stay with a probability that each step draws anew, between all and what the recipe leaves."""
+    def _context_dropout(self) -> DrawMask | None:
+        """Drops pixels at a rate that is drawn for each step, from 0 to ``recipe.context_dropout``."""
+        if not self.recipe.context_dropout:
+            return None
         dropped = self.recipe.context_dropout * float(torch.rand((), generator=self.generator))
         return lambda shape: torch.rand(shape, generator=self.generator) >= dropped
 
+    def _backward(self, parts: list[Any], total: int, turn: int, draw_mask: DrawMask | None) -> tuple[float, int]:
+        """Gradients of the mean loss over the ``total`` pixels of all parts; returns the loss (of several networks its
+        mean) and the number of pixels right."""
+        how: dict[str, Any] = {"label_smoothing": self.recipe.label_smoothing, "reduction": "sum"}
+        losses, right = [], []
+        for part in parts:
+            shares = []
+            for scores, codes in self._scores(self.engine, part, turn, draw_mask):
+                flat, targets = scores.flatten(0, -2), codes.repeat(scores.shape[:-2].numel())
+                share = F.cross_entropy(flat, targets, self.class_weights, **how) / total
+                share.backward()  # type: ignore[no-untyped-call]
+                shares.append(share.detach() / len(self.model.members))
+                right.append(count_right(scores, codes))
+            losses.append(torch.stack(shares).sum())
+        return float(torch.stack(losses).sum()), int(torch.stack(right).sum())
+
     def _scores(
-        self, engine: Any, part: Any, turn: int = 0, kept: Kept | None = None
+        self, engine: Any, part: Any, turn: int = 0, draw_mask: DrawMask | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Class scores ``(n, classes)`` and codes ``(n,)`` of a part, a piece at a time; in training those of each
         network of several, ``(networks, n, classes)``.
 
-        Gradients of a piece are to be taken before the next one is asked for: they gather at the features, whose own
-        are taken once, after the last.
+        Call ``backward`` on a piece before the next one is requested: gradients accumulate at the features, through
+        whose own graph they go once, after the last piece.
         """
         precision = partial(torch.autocast, self.device.type, dtype=torch.bfloat16, enabled=self.recipe.bfloat16)
         with precision():
-            features = engine.features(part, turn, kept)
+            features = engine.features(part, turn, draw_mask)
         pieces = engine.pieces(part)
-        apart = len(pieces) > 1 and features.requires_grad
-        seen = features.detach().requires_grad_() if apart else features
+        detached = len(pieces) > 1 and features.requires_grad
+        inputs = features.detach().requires_grad_() if detached else features
         for piece in pieces:
             with precision():
-                scores, codes = engine.head(seen, piece, turn)
+                scores, codes = engine.head(inputs, piece, turn)
             yield scores.float(), codes
-        if apart:
-            features.backward(seen.grad)
+        if detached:
+            features.backward(inputs.grad)
 
     @torch.no_grad()
     def _validated(self, record: Epoch) -> Epoch:
-        """The record with validation loss and accuracy, when it is this epoch's turn."""
+        """The record with validation loss and accuracy, in the epochs that are validated."""
         every = 1 if self.recipe.lr_schedule == "plateau" else max(1, self.recipe.epochs // VALIDATIONS)
         if not self.validation or (record.epoch % every and record.epoch != self.recipe.epochs):
             return record
@@ -310,4 +288,11 @@ class Trainer:
         loss, right = float(F.cross_entropy(scores, codes)), float((scores.argmax(1) == codes).float().mean())
         if self.recipe.lr_schedule == "plateau":
             self.schedule.step(loss)
-        return Epoch(record.epoch, record.loss, record.accuracy, record.lr, loss, right)
+        return replace(record, validation_loss=loss, validation_accuracy=right)
+
+
+def _quality(record: Epoch) -> tuple[float, float] | None:
+    """What orders epochs, larger is better; None where validation pixels were not evaluated."""
+    if record.validation_accuracy is None or record.validation_loss is None:
+        return None
+    return record.validation_accuracy, -record.validation_loss

@@ -8,7 +8,7 @@ import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
 from hsi.errors import ConfigError, UsageError
-from hsi.models import MODELS, build_model, count_flops, count_parameters
+from hsi.models import MODELS, blocks, build_model, count_flops, count_parameters
 from hsi.models.backbone import Backbone, BackboneConfig, load_backbone, shipped_backbones
 from hsi.models.blocks import (
     BLOCKS,
@@ -111,7 +111,7 @@ class TestBlocks:
         with torch.no_grad():
             module.reduce.norm.bias.fill_(3)  # no ReLU is shut
         both = reached(module)
-        monkeypatch.setattr("hsi.models.blocks.shuffle_channels", lambda x, groups: x)
+        monkeypatch.setattr(blocks, "shuffle_channels", lambda x, groups: x)
         assert reached(module) <= 9 < both
 
     def test_shuffle_at_stride_two_puts_the_averages_beside(self):
@@ -179,7 +179,7 @@ class TestBlocks:
 )
 def test_the_published_networks_come_from_the_same_builder(name, parameters, millions, work):
     with torch.device("meta"):
-        network = Backbone(3, 225, 1000, name=name, table=load_backbone(IMAGENET / f"{name}.yaml")).eval()
+        network = Backbone(3, 225, 1000, name=name, config=load_backbone(IMAGENET / f"{name}.yaml")).eval()
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             network.head(torch.empty(1, 3, 224, 224))
     assert count_parameters(network) == parameters
@@ -189,7 +189,7 @@ def test_the_published_networks_come_from_the_same_builder(name, parameters, mil
 
 def test_mobilenet_v2_has_its_papers_3_4_million_once_norms_are_folded_away():
     with torch.device("meta"):
-        network = Backbone(3, 225, 1000, name="v2", table=load_backbone(IMAGENET / "mobilenet-v2.yaml"))
+        network = Backbone(3, 225, 1000, name="v2", config=load_backbone(IMAGENET / "mobilenet-v2.yaml"))
     assert weights(network) == 3_470_760
 
 
@@ -255,7 +255,7 @@ class TestTables:
         ("rows", "told"),
         [
             ("[{block: cnov, channels: 8}]", "unknown block 'cnov': known: basic, bottleneck"),
-            ("[{block: conv, channels: 8, expand: 6}]", "the block 'conv' has no use for expand: it knows"),
+            ("[{block: conv, channels: 8, expand: 6}]", "the block 'conv' has no option expand: it has"),
             ("[{block: conv}]", "the block 'conv' needs channels"),
             ("[{block: pool, channels: 8}]", "the block 'pool' takes no channels"),
             ("[{block: inception}]", "the block 'inception' needs branches"),
@@ -280,5 +280,5 @@ class TestTables:
         table = BackboneConfig.model_validate(
             yaml.safe_load("{source: a, rows: [{block: conv, channels: 8, stride: 2}]}")
         )
-        model = Backbone(4, 9, 3, name="mine", table=table)
+        model = Backbone(4, 9, 3, name="mine", config=table)
         assert model(torch.randn(2, 4, 9, 9)).shape == (2, 3)

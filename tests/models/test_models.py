@@ -15,9 +15,10 @@ from hsi.models import (
     choose_engine,
     count_flops,
     count_parameters,
+    hybridsn,
     join_linear,
 )
-from hsi.models.attention import largest
+from hsi.models.attention import channel_maxima
 from hsi.models.layers import LinearAsConv, slide_dense, unfold_depth
 from hsi.models.windows import gather_windows, pad_scene
 from tests.models.model_makers import last_layer, wake
@@ -439,7 +440,7 @@ class TestJoined:
 @pytest.mark.parametrize("channels", [1, 2, 7, 64])
 def test_the_largest_channel_in_halves(channels):
     features = torch.randn(3, channels, 5, 4)
-    assert torch.equal(largest(features), features.amax(dim=1))
+    assert torch.equal(channel_maxima(features), features.amax(dim=1))
 
 
 @pytest.mark.parametrize("name", ["hybridsn-se", "hybridsn-cbam", "hybridsn-bn-cbam"])
@@ -470,7 +471,7 @@ class TestRuns:
         model = build_model(name, components=16, window=11, classes=3).train()
         tile, found = torch.randn(2, 16, 14, 13), []
         for last in (False, True):
-            monkeypatch.setattr("hsi.models.hybridsn._channels_last", lambda tiles, last=last: last)
+            monkeypatch.setattr(hybridsn, "_channels_last", lambda tiles, last=last: last)
             model.zero_grad()
             features = model.trunk(tile)
             (features**2).sum().backward()

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from hsi.core import devices
 from hsi.errors import TrainingError
 from hsi.models import MODELS, build_model
-from hsi.models.symmetries import symmetry
+from hsi.models.symmetries import apply_symmetry, move_starts
 from hsi.models.windows import gather_windows, pad_scene
 from hsi.settings import TrainingSettings
-from hsi.training.tiles import MOST_WINDOWS, Pixels, group_tiles, plan_tiles, symmetry_of_starts
+from hsi.training import engines
+from hsi.training.tiles import MOST_WINDOWS, Pixels, group_tiles, plan_tiles
 from hsi.training.trainer import Trainer
 from tests.inference.whole_scene import map_scene
 
@@ -160,7 +162,7 @@ def test_the_dense_engine_takes_at_most_so_many_windows_a_step():
 def test_a_step_in_pieces_has_the_gradients_of_all_its_windows_at_once(name, monkeypatch):
     gradients = []
     for most in (2048, 7):
-        monkeypatch.setattr("hsi.training.engines.MOST_WINDOWS", most)
+        monkeypatch.setattr(engines, "MOST_WINDOWS", most)
         trainer = make_trainer(name, engine="dense", amp="off")
         (parts,) = trainer.engine.steps(trainer.generator)
         assert len(trainer.engine.pieces(parts[0])) > (most == 7)
@@ -186,9 +188,9 @@ def test_windows_of_a_turned_tile_are_the_turned_windows(turn):
     (tile,) = plan_tiles(pixels, 9, 12, 5)
     padded = pad_scene(scene, 5)
     plain = gather_windows(padded, pixels.rows, pixels.columns, 5)
-    rows, columns = symmetry_of_starts(tile, 5, turn)
-    turned = gather_windows(symmetry(tile.cut(padded), turn)[0], rows, columns, 5)
-    assert torch.equal(turned, symmetry(plain, turn))
+    rows, columns = move_starts(tile.pixels.rows, tile.pixels.columns, (tile.height, tile.width), 5, turn)
+    turned = gather_windows(apply_symmetry(tile.cut(padded), turn)[0], rows, columns, 5)
+    assert torch.equal(turned, apply_symmetry(plain, turn))
 
 
 @pytest.mark.parametrize(("height", "width"), [(145, 145), (200, 90), (500, 333)])
@@ -275,17 +277,17 @@ class TestNumbers:
         return trainer.recipe.bfloat16
 
     def test_bfloat16_is_for_networks_that_gain_by_it(self, monkeypatch):
-        monkeypatch.setattr("hsi.core.devices.bfloat16_pays", lambda device: True)
+        monkeypatch.setattr(devices, "bfloat16_pays", lambda device: True)
         assert all(self.in_bfloat16(name) for name in ("hybridsn-bn", "hybridsn-ds", "resnext", "vgg"))
         assert not any(self.in_bfloat16(name) for name in ("mobilenet-v3", "efficientnet", "shufflenet-v2"))
         assert not self.in_bfloat16("hybridsn-bn", amp="off")
 
     def test_padded_layers_over_bands_stay_away_from_it(self, monkeypatch):
-        monkeypatch.setattr("hsi.core.devices.bfloat16_pays", lambda device: True)
+        monkeypatch.setattr(devices, "bfloat16_pays", lambda device: True)
         assert not self.in_bfloat16("cnn3d")
 
     def test_a_cpu_without_it_trains_in_float32(self, monkeypatch):
-        monkeypatch.setattr("hsi.core.devices.bfloat16_pays", lambda device: False)
+        monkeypatch.setattr(devices, "bfloat16_pays", lambda device: False)
         assert not self.in_bfloat16("hybridsn-bn")
 
     def test_no_gradient_overruns_its_memory(self):

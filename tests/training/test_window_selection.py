@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from hsi.training import window_selection
 from hsi.training.window_selection import SMALL_WINDOW, advise_window, means_at
 
 
@@ -37,8 +38,8 @@ def test_small_fields_take_the_smallest_window():
 
 
 def test_small_squares_have_to_tell_more_and_not_as_much(monkeypatch):
-    told = iter([0.780, 0.839, 0.833, 0.836, 0.835])  # Indian Pines, 50 pixels of each class
-    monkeypatch.setattr("hsi.training.window_selection._told_apart", lambda means, codes: next(told))
+    accuracies = iter([0.780, 0.839, 0.833, 0.836, 0.835])  # Indian Pines, 50 pixels of each class
+    monkeypatch.setattr(window_selection, "cross_validate", lambda means, codes: next(accuracies))
     found = survey(*scene(field=12))
     assert (found.best, found.small_fields, found.window) == (9, False, 15)
 
@@ -49,13 +50,13 @@ def test_fields_that_single_pixels_tell_apart_are_not_small():
     assert not found.small_fields
 
 
-@pytest.mark.parametrize(("rows", "apart"), [(12, True), (36, False)])
-def test_ground_that_no_training_window_has_shown(rows, apart):
+@pytest.mark.parametrize(("rows", "distant"), [(12, True), (36, False)])
+def test_test_pixels_outside_all_training_windows(rows, distant):
     components, codes, train = scene(field=12)
     train[rows:] = False
     found = survey(components, codes, train)
-    assert (found.small_fields, found.apart, found.misleading) == (False, apart, apart)
-    assert (found.spectral, found.blend) == ("logistic" if apart else "none", True)
+    assert (found.small_fields, found.distant, found.misleading) == (False, distant, distant)
+    assert (found.spectral, found.blend) == ("logistic" if distant else "none", True)
     assert found.near == pytest.approx((rows + 7) / 48, abs=0.03)
 
 
@@ -65,7 +66,7 @@ def test_pixels_that_are_not_tested_do_not_count():
     tested = np.zeros(codes.shape, bool)
     tested[:12] = True
     assert advise_window(components, codes, train, tested).near == 1
-    assert advise_window(components, codes, train, ~tested & False).apart
+    assert advise_window(components, codes, train, ~tested & False).distant
 
 
 def test_no_class_outside_the_training_side_is_looked_at():
