@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hsi.version import __version__
 
 if TYPE_CHECKING:
-    from hsi.api import classify
+    from hsi.api import classify, predict
     from hsi.classification import Classification
     from hsi.core.labels import ClassTable, LabelMap
     from hsi.core.scene import Scene
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hsi.experiments.run import ComparisonResult, compare
     from hsi.settings import Settings, load_settings
     from hsi.workflows.open_any import open_labels, open_scene
+    from hsi.workflows.predict import PredictedMap
 
 __all__ = [
     "ClassTable",
@@ -29,6 +30,7 @@ __all__ = [
     "HsiError",
     "HybridSNClassifier",
     "LabelMap",
+    "PredictedMap",
     "Scene",
     "Settings",
     "__version__",
@@ -37,6 +39,7 @@ __all__ = [
     "load_settings",
     "open_labels",
     "open_scene",
+    "predict",
 ]
 
 _HOMES = {
@@ -46,6 +49,7 @@ _HOMES = {
     "HsiError": "errors",
     "HybridSNClassifier": "estimator",
     "LabelMap": "core.labels",
+    "PredictedMap": "workflows.predict",
     "Scene": "core.scene",
     "Settings": "settings",
     "classify": "api",
@@ -53,6 +57,7 @@ _HOMES = {
     "load_settings": "settings",
     "open_labels": "workflows.open_any",
     "open_scene": "workflows.open_any",
+    "predict": "api",
 }
 
 

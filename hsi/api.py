@@ -1,8 +1,9 @@
-"""``hsi.classify``: the flow of the command, called from Python. Nothing is printed."""
+"""``hsi.classify`` and ``hsi.predict``: the workflows of the commands, called from Python. Nothing is printed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from hsi.workflows.run_folder import check_free, run_folder
 
 if TYPE_CHECKING:
     from hsi.workflows.open_any import LabelsLike, SceneLike
+    from hsi.workflows.predict import PredictedMap
 
 SETTINGS = {
     "model": "model.name",
@@ -163,3 +165,90 @@ def _result(
         files=files,
         array=array,
     )
+
+
+def predict(
+    model: Path | str,
+    scene: SceneLike,
+    out: Path | str | None = None,
+    *,
+    reject: float | None = None,
+    probabilities: bool = False,
+    novelty: bool = False,
+    smooth: str | None = None,
+    symmetries: bool | None = None,
+    blend: bool | None = None,
+    engine: str = "auto",
+    device: str = "auto",
+    max_memory: str | None = None,
+    resample_bands: bool = False,
+    variable: str | None = None,
+    georef: Path | str | None = None,
+    mask: Path | str | None = None,
+    cog: bool = False,
+    report: bool = True,
+    scheduler: str | None = None,
+    workers: int | None = None,
+    block_timeout: float | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: bool | Callable[[str, int, int, str], None] | None = None,
+) -> PredictedMap:
+    """Map a scene with a saved model.
+
+    The same as ``hsi predict``: the same model, scene and options give the same files. Nothing is printed.
+
+    With ``out``, ``map.tif``, the scene is read, mapped and written by strips, whatever its size: class ids in
+    ``map.tif``, the largest class probability in ``map_confidence.tif`` (float32, NaN without data), where asked for
+    ``map_probabilities.tif`` (float32, one band each class) and ``map_novelty.tif`` (float32), the record ``map.json``
+    and the report ``map_report.html``. Without ``out`` nothing is written and all layers are in memory.
+
+    Args:
+        model: A file that ``hsi train``, ``hsi classify`` or :meth:`HybridSNClassifier.save` wrote.
+        scene: A file's path, an array ``(H, W, B)``, an ``xarray.DataArray``, or a :class:`Scene`.
+        out: The GeoTIFF to write the map to.
+        reject: Confidence, between 0 and 1, below which a pixel is of the class "unclassified".
+        probabilities: Whether to make the probability of every class.
+        novelty: Whether to make the distance of each pixel from the training pixels.
+        smooth: Majority filter of the map, such as ``majority:3`` for squares of 3 x 3 pixels.
+        symmetries: Whether to average over the square's eight symmetries, at eight times the cost; as the model's
+            settings say when left out.
+        blend: Whether to average over neighbours with similar spectra, likewise.
+        engine: ``auto``, ``dense`` (the trunk once over a tile) or ``patch`` (each window by itself).
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+        max_memory: Most memory to use, such as ``"1GB"``, of each process; half of what is free when left out. Layers
+            in memory come on top.
+        resample_bands: Whether to interpolate the model's bands where the scene has others.
+        variable: The array of the scene's file that is the cube.
+        georef: A raster to take CRS and transform from.
+        mask: A raster of the scene's size; only its non-zero pixels are mapped.
+        cog: Whether to write cloud-optimised GeoTIFFs.
+        report: Whether to write the report, for which the scene is read once more.
+        scheduler: Address of a Dask scheduler on whose workers to work, such as ``tcp://host:8786``.
+        workers: Number of processes to work in on this machine, instead.
+        block_timeout: Seconds without a result after which a strip is sent to another worker, 600 when left out.
+        overwrite: Whether to replace a map of that name.
+        resume: Whether to go on with an interrupted map of that name.
+        progress: True for a bar for each stage, or a function that is called with the stage, what is done of it, its
+            total and a note.
+
+    Raises:
+        UsageError: for options that make no sense, or of which one rules out another.
+        BundleError: for a file that is no saved model, or whose bands the scene does not have.
+        SceneError: for a scene that cannot be read or has no cube.
+        OutputError: for a map that is there already or cannot be written.
+        ResumeError: for an interrupted map that was begun with another model, scene or options.
+        ClusterError: for a scheduler that does not answer or is lost.
+    """
+    from hsi.cluster.client import ClusterOptions
+    from hsi.workflows import predict as workflow
+
+    given = dict(locals())
+    cluster = ClusterOptions(scheduler, workers, block_timeout)
+    named = {field.name: given[field.name] for field in fields(workflow.PredictOptions) if field.name in given}
+    reading = input_settings(variable=variable, georef=georef, mask=mask)
+    place, listener = None if out is None else Path(out), reporter_for(progress)
+    with report_to(listener):
+        options = workflow.PredictOptions(**named, cluster=cluster)
+        predicted = workflow.predict(Path(model), scene, place, options, reading, ["hsi.predict"])
+    return replace(predicted, warnings=tuple(listener.warned))

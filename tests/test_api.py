@@ -15,6 +15,7 @@ from tests.conftest import ROOT
 
 SMALL = {"components": 13, "window": 11, "device": "cpu"}
 QUICK = {**SMALL, "epochs": 2}
+MAPPING = {"reject": 0.4, "probabilities": True, "novelty": True, "smooth": "majority:3", "device": "cpu"}
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +195,52 @@ class TestSettings:
     def test_reading_options_are_those_of_the_command(self, scenes):
         found = hsi.classify(scenes["envi"], **QUICK, drop_wavelengths="450-500", drop_bands="24")
         assert found.scene.shape[2] == 22
+
+
+class TestPredict:
+    def test_files_are_those_of_the_command_and_arrays_those_of_the_files(self, mat_run, scenes, sample, run, tmp_path):
+        model = mat_run.out / "model.safetensors"
+        words = ("--reject", 0.4, "--probabilities", "--novelty", "--smooth", "majority:3", "--device", "cpu")
+        assert run("predict", model, scenes["mat"], *words, "--out", tmp_path / "map.tif").code == 0
+        written = hsi.predict(model, scenes["mat"], tmp_path / "here" / "map.tif", **MAPPING)
+        names = {path.name for path in tmp_path.iterdir() if path.is_file()}
+        assert names == {path.name for path in (tmp_path / "here").iterdir()}
+        assert {path.name for path in written.files.values()} == names - {"map.tif.aux.xml", "map.qml"}
+        for name in names - {"map.json", "map_report.html"}:  # hold times
+            assert (tmp_path / "here" / name).read_bytes() == (tmp_path / name).read_bytes(), name
+        assert json.loads(written.files["record"].read_text()) == written.record
+        assert written.record["command"] == ["hsi.predict"]
+        in_memory = hsi.predict(str(model), sample.cube, **MAPPING)
+        assert (in_memory.files, in_memory.summary, in_memory.nodata) == ({}, written.summary, written.nodata)
+        for layer in ("classes", "confidence", "probabilities", "novelty"):
+            one, other = getattr(written, layer), getattr(in_memory, layer)
+            assert (one.dtype, one.shape[:2]) == (other.dtype, sample.truth.shape)
+            assert np.array_equal(one, other, equal_nan=layer != "classes"), layer
+
+    def test_an_array_is_mapped_into_a_file_and_a_void_one_with_a_warning(self, mat_run, sample, tmp_path):
+        stages = []
+        void = hsi.predict(
+            mat_run.out / "model.safetensors", np.zeros_like(sample.cube), tmp_path / "map.tif", device="cpu",
+            symmetries=False, report=False, progress=lambda *given: stages.append(given[0]),
+        )  # fmt: skip
+        assert "map" in stages and void.files.keys() == {"map", "confidence", "record"}
+        assert (void.classes == void.nodata).all() and void.summary.without_data == void.classes.size
+        assert "nothing is on the map" in void.warnings[0]
+        with pytest.raises(UsageError, match="made without novelty"):
+            void.novelty  # noqa: B018
+
+    @pytest.mark.parametrize(
+        ("options", "error", "says"),
+        [
+            ({"workers": 2}, UsageError, "workers map into a file"),
+            ({"out": "map.png"}, UsageError, "ends in .tif"),
+            ({"reject": 2}, UsageError, "between 0 and 1"),
+            ({"mask": "none.tif"}, SceneFileError, "none.tif"),
+        ],
+    )
+    def test_what_cannot_be_is_an_error(self, options, error, says, mat_run, sample):
+        with pytest.raises(error, match=says):
+            hsi.predict(mat_run.out / "model.safetensors", sample.cube, **options)
 
 
 class TestOpening:
