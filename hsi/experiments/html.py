@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hsi.experiments.notes import METHODS, audit_line, comparison_notes, machine_texts, split_notes, split_title
 from hsi.experiments.summary import Comparison
-from hsi.experiments.tables import class_section, interval_section, main_section, sources
+from hsi.experiments.tables import class_table, interval_table, main_table, sources
 from hsi.report.html import Report, Tables, write_report_page
 from hsi.report.html.provenance import comparison_provenance
 from hsi.workflows.outputs import REPORT
@@ -19,9 +19,9 @@ def write_comparison_report(path: Path, comparison: Comparison) -> None:
             heading=split_title(split),
             lines=(f"Audit: {audit_line(split)}.",),
             sections=(
-                ("Accuracy, time and size", main_section(split)),
-                ("Intervals of the means", interval_section(split)),
-                ("Producer’s accuracy of each class", class_section(split)),
+                ("Accuracy, time and size", main_table(split, "html")),
+                ("Intervals of the means", interval_table(split)),
+                ("Producer’s accuracy of each class", class_table(split)),
             ),
             notes=tuple(f"{line}." for line in split_notes(split)),
         )

@@ -67,6 +67,7 @@ class RowSummary:
     multiply_adds: int | None
     weight_bytes: int | None
     pixel_seconds: Spread | None
+    finished: tuple[FinishedRun, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -171,4 +172,5 @@ def _summary(row: Row, split: str, planned: int, runs: Sequence[FinishedRun]) ->
         multiply_adds=runs[0].multiply_adds,
         weight_bytes=runs[0].record.get("weight_bytes"),
         pixel_seconds=spread(run.pixel_seconds for run in runs),
+        finished=tuple(runs),
     )

@@ -1,4 +1,15 @@
-"""A comparison as text: JSON and CSV for programs (fractions), Markdown and LaTeX for people (percent)."""
+"""A comparison as text: JSON and CSV for programs (fractions), Markdown and LaTeX for people (percent).
+
+A column is declared once, in :data:`COLUMNS`. The tables in Markdown, LaTeX and ``report.html``, the terminal, and the
+runs in CSV and JSON have it where its ``outputs`` say so. To add one is to add an entry, here the mean of a record::
+
+    Column(
+        "peak_memory_bytes",
+        "Memory (GB)",
+        lambda spread: f"{spread.mean / 1e9:.2f}",
+        run=lambda run: run.record["peak_memory_bytes"],
+    )
+"""
 
 from __future__ import annotations
 
@@ -6,8 +17,8 @@ import csv
 import io
 import json
 import shlex
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,72 +33,119 @@ from hsi.experiments.notes import (
     split_title,
 )
 from hsi.experiments.results import MEASURES, FinishedRun
-from hsi.experiments.summary import Comparison, RowSummary, SplitComparison, Spread
+from hsi.experiments.spec import PlannedRun
+from hsi.experiments.summary import Comparison, RowSummary, SplitComparison, Spread, spread
 from hsi.report.sections import DASH, Table, interval
 from hsi.report.tables import escape_latex, escape_markdown, latex_tabular, markdown_table
 
+PAGES, TERMINAL, RUNS = ("markdown", "latex", "html"), "terminal", ("csv", "json")
+EVERYWHERE = (*PAGES, TERMINAL, *RUNS)
 HEADINGS = {"overall_accuracy": "OA (%)", "average_accuracy": "AA (%)", "kappa": "Kappa × 100"}
 
 
-def main_section(split: SplitComparison) -> Table:
-    """A line for each row: accuracies, what others published, time and parameters. What no row has is left out."""
-    rows = split.rows
-    columns: dict[str, Callable[[RowSummary], str]] = {
-        "Row": lambda row: row.name,
-        "Runs": lambda row: str(row.runs),
-        **{HEADINGS[key]: _accuracy(key) for key in MEASURES},
-    }
-    if any(row.leak_free for row in rows):
-        columns["Leak-free OA (%)"] = lambda row: in_percent(row.leak_free)
-    if any(row.published for row in rows):
-        columns["Published OA (%)"] = lambda row: row.published.accuracy if row.published else DASH
-    for stage in ("train", "total"):
-        columns[f"{stage.capitalize()} (s)"] = _seconds(stage)
-    columns["Parameters"] = lambda row: DASH if row.parameters is None else f"{row.parameters:,}"
-    if any(row.multiply_adds for row in rows):
-        columns["Multiply-adds (M/pixel)"] = lambda row: _scaled(row.multiply_adds, 1e6)
-        columns["Weights (MB)"] = lambda row: _scaled(row.weight_bytes, 1e6)
-        columns["Map (µs/pixel)"] = lambda row: _scaled(row.pixel_seconds.mean if row.pixel_seconds else None, 1e-6)
-    cells = tuple(tuple(tell(row) for tell in columns.values()) for row in rows)
-    bold = {(i, 2 + j) for i, row in enumerate(rows) for j, key in enumerate(MEASURES) if is_bold(split, key, row.name)}
-    return Table(tuple(("", name) for name in columns), "l" + "r" * (len(columns) - 1), cells, frozenset(bold))
+@dataclass(frozen=True)
+class Column:
+    """A column of the comparison, in the ``outputs`` that it is named for.
+
+    In CSV and JSON it has the value that ``run`` gives of each run, under its ``key``. In tables it has the value that
+    ``row`` gives, or the attribute ``key`` of :class:`RowSummary`, or the :class:`Spread` of the runs, written by
+    ``text`` (None is a dash), under its ``title``, or ``short`` on the terminal. It is left out of tables where no row
+    has the attribute ``needs``.
+    """
+
+    key: str
+    title: str = ""
+    text: Callable[[Any], str] = str
+    run: Callable[[FinishedRun], Any] = lambda run: None
+    row: Callable[[RowSummary], Any] | None = None
+    outputs: Collection[str] = (*PAGES, *RUNS)
+    needs: str = ""
+    short: str = ""
+
+    def cell(self, row: RowSummary) -> str:
+        """Its text for a row."""
+        if self.row:
+            value = self.row(row)
+        else:
+            value = vars(row)[self.key] if self.key in vars(row) else spread(map(self.run, row.finished))
+        return DASH if value is None else self.text(value)
 
 
-def _scaled(value: float | None, unit: float) -> str:
-    """Three digits of a number in a unit."""
-    return DASH if value is None else f"{float(f'{value / unit:.3g}'):,.12g}"
-
-
-def _accuracy(key: str) -> Callable[[RowSummary], str]:
-    return lambda row: in_percent(row.measures[key])
-
-
-def _seconds(stage: str) -> Callable[[RowSummary], str]:
-    return lambda row: seconds_text(row.seconds[stage])
-
-
-def seconds_text(found: Spread | None) -> str:
+def _seconds(spread: Spread) -> str:
     """Mean seconds, with decimals below ten."""
-    return DASH if found is None else f"{found.mean:,.{0 if found.mean >= 10 else 1}f}"
+    return f"{spread.mean:,.{0 if spread.mean >= 10 else 1}f}"
 
 
-def is_bold(split: SplitComparison, measure: str, row: str) -> bool:
-    """Whether a row is best in a measure and the tests support it."""
-    ranking = split.ranking(measure)
-    return ranking is not None and ranking.supported and ranking.best == row
+def _millions(value: float) -> str:
+    """Three digits of a number in millions."""
+    return f"{float(f'{value / 1e6:.3g}'):,.12g}"
 
 
-def interval_section(split: SplitComparison) -> Table:
+def _accuracy(key: str) -> Column:
+    text, of_run, of_row = in_percent, lambda run: run.report[key], lambda row: row.measures[key]
+    return Column(key, HEADINGS[key], text, of_run, of_row, EVERYWHERE, short=MEASURES[key])
+
+
+def _audit_value(key: str, **more: Any) -> Column:
+    return Column(key, run=lambda run: run.audit.get(key), **more)
+
+
+def _stage(stage: str) -> Column:
+    of_run, of_row = lambda run: run.seconds[stage], lambda row: row.seconds[stage]
+    return Column(f"{stage}_seconds", f"{stage.capitalize()} (s)", _seconds, of_run, of_row, EVERYWHERE, short=stage)
+
+
+COLUMNS = (
+    Column("row", "Row", row=lambda row: row.name, outputs=(*PAGES, TERMINAL), short="row"),
+    Column("runs", "Runs", outputs=PAGES),
+    *map(_accuracy, MEASURES),
+    _audit_value("position_accuracy", outputs=RUNS),
+    _audit_value("contains_training", outputs=RUNS),
+    _audit_value("leak_free", outputs=RUNS),
+    _audit_value("leak_free_accuracy", title="Leak-free OA (%)", text=in_percent, needs="leak_free"),
+    Column("published", "Published OA (%)", lambda published: published.accuracy, outputs=PAGES, needs="published"),
+    *map(_stage, ("train", "total")),
+    Column(
+        "parameters", "Parameters", "{:,}".format, lambda run: run.record.get("parameters"),
+        outputs=EVERYWHERE, short="parameters",
+    ),
+    Column("multiply_adds", "Multiply-adds (M/pixel)", _millions, lambda run: run.multiply_adds, needs="multiply_adds"),
+    Column(
+        "weight_bytes", "Weights (MB)", _millions, lambda run: run.record.get("weight_bytes"), needs="multiply_adds"
+    ),
+    Column(
+        "pixel_seconds", "Map (µs/pixel)", lambda one: _millions(one.mean * 1e12), lambda run: run.pixel_seconds,
+        needs="multiply_adds",
+    ),
+    Column("split_hash", run=lambda run: run.report["split_hash"], outputs=RUNS),
+    Column("folder", run=lambda run: str(run.folder), outputs=RUNS),
+)  # fmt: skip
+
+
+def main_table(split: SplitComparison, output: str) -> Table:
+    """A line for each row with the columns of an output; bold is the best of a measure where the tests support it."""
+    columns = [
+        column
+        for column in COLUMNS
+        if output in column.outputs and (not column.needs or any(getattr(row, column.needs) for row in split.rows))
+    ]
+    cells = tuple(tuple(column.cell(row) for column in columns) for row in split.rows)
+    best = {one.measure: one.best for one in split.rankings if one.supported}
+    names = [row.name for row in split.rows]
+    bold = {(names.index(best[one.key]), place) for place, one in enumerate(columns) if one.key in best}
+    headings = tuple(("", one.short if output == TERMINAL else one.title) for one in columns)
+    return Table(headings, "l" + "r" * (len(columns) - 1), cells, frozenset(bold))
+
+
+def interval_table(split: SplitComparison) -> Table:
     """95 % t-intervals of the means over runs."""
-    rows = tuple(
-        (row.name, *(interval(found.interval) if (found := row.measures[key]) else DASH for key in MEASURES))
-        for row in split.rows
-    )
+    measures = [(row.name, [row.measures[key] for key in MEASURES]) for row in split.rows]
+    rows = tuple((name, *(interval(one.interval) if one else DASH for one in of_row)) for name, of_row in measures)
     columns = ("95 % interval of the mean", *HEADINGS.values())
     return Table(tuple(("", name) for name in columns), "lrrr", rows)
 
 
-def class_section(split: SplitComparison) -> Table:
+def class_table(split: SplitComparison) -> Table:
     """Producer's accuracy of each class under each row."""
     names = [row.name for row in split.rows]
     rows = tuple(
@@ -102,9 +160,9 @@ def to_markdown(comparison: Comparison) -> str:
     """Tables, audit and notes of each split, then the methods and the commands, in GitHub's dialect."""
     parts = [f"# {escape_markdown(comparison.title)}", _about(comparison)]
     for split in comparison.splits:
-        parts += [f"## {escape_markdown(split_title(split))}", markdown_table(main_section(split))]
+        parts += [f"## {escape_markdown(split_title(split))}", markdown_table(main_table(split, "markdown"))]
         parts.append("\n".join(f"- {escape_markdown(line)}." for line in (_audit(split), *split_notes(split))))
-        parts += [markdown_table(interval_section(split)), markdown_table(class_section(split))]
+        parts += [markdown_table(interval_table(split)), markdown_table(class_table(split))]
     published = sources(comparison)
     parts += ["\n".join(f"- {escape_markdown(line)}." for line in published)] if published else []
     parts.append(METHODS)
@@ -118,8 +176,8 @@ def _about(comparison: Comparison) -> str:
     about = comparison.about
     versions = ", ".join(f"{name} {about['versions'][name]}" for name in ("hsi", "torch") if name in about["versions"])
     seeds = ", ".join(map(str, about["seeds"]))
-    told = f"{about['date']}, {versions}; {'; '.join(machine_texts(comparison))}; seeds {seeds}"
-    return f"`{shlex.join(about['command'])}`\n\n{escape_markdown(told)}."
+    text = f"{about['date']}, {versions}; {'; '.join(machine_texts(comparison))}; seeds {seeds}"
+    return f"`{shlex.join(about['command'])}`\n\n{escape_markdown(text)}."
 
 
 def _audit(split: SplitComparison) -> str:
@@ -129,7 +187,7 @@ def _audit(split: SplitComparison) -> str:
 def sources(comparison: Comparison) -> list[str]:
     """Where the published figures are from."""
     rows = {row.name: row.published for split in comparison.splits for row in split.rows if row.published}
-    return [f"Published for {name}: {found.accuracy} ({found.source})" for name, found in rows.items()]
+    return [f"Published for {name}: {published.accuracy} ({published.source})" for name, published in rows.items()]
 
 
 def to_latex(comparison: Comparison) -> str:
@@ -141,9 +199,9 @@ def to_latex(comparison: Comparison) -> str:
             r"\begin{table}",
             r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
             rf"\caption{{{escape_latex(about)}}}",
-            *latex_tabular(main_section(split)),
-            *[r"\par\medskip", *latex_tabular(interval_section(split))],
-            *[r"\par\medskip", *latex_tabular(class_section(split))],
+            *latex_tabular(main_table(split, "latex")),
+            *[r"\par\medskip", *latex_tabular(interval_table(split))],
+            *[r"\par\medskip", *latex_tabular(class_table(split))],
             *(rf"\par\footnotesize {escape_latex(line)}." for line in (*split_notes(split), *sources(comparison))),
             r"\end{table}",
         ]
@@ -155,7 +213,7 @@ def to_csv(comparison: Comparison) -> str:
 
     Runs that failed have their message under ``failure`` and nothing else. Undefined numbers are empty fields.
     """
-    lines = [run_values(run) for run in comparison.finished]
+    lines = [run_values(run, "csv") for run in comparison.finished]
     for failed in comparison.failed:
         lines.append({**_identity(failed.planned), "failure": failed.message})
     fields = dict.fromkeys(name for line in lines for name in line)
@@ -170,63 +228,48 @@ def _cell(value: object) -> object:
     return " ".join(value.split()) if isinstance(value, str) else value
 
 
-def _identity(planned: Any) -> dict[str, Any]:
+def _identity(planned: PlannedRun) -> dict[str, Any]:
     seed, fold = planned.replicate
     return {"row": planned.row, "split": planned.split, "seed": seed, "fold": fold}
 
 
-def run_values(run: FinishedRun) -> dict[str, Any]:
-    """What one run came to, flat."""
+def run_values(run: FinishedRun, output: str) -> dict[str, Any]:
+    """The values of one run: the columns of an output and the producer's accuracies of the classes."""
+    columns = {column.key: column.run(run) for column in COLUMNS if output in column.outputs}
     classes = {f"{entry['id']} {entry['name']}": entry["producers_accuracy"] for entry in run.report["classes"]}
-    audit = {
-        name: run.audit.get(name)
-        for name in ("position_accuracy", "contains_training", "leak_free", "leak_free_accuracy")
-    }
-    return {
-        **_identity(run.planned),
-        **{key: run.report[key] for key in MEASURES},
-        **audit,
-        "train_seconds": run.seconds["train"],
-        "total_seconds": run.seconds["total"],
-        "parameters": run.record.get("parameters"),
-        "multiply_adds": run.multiply_adds,
-        "weight_bytes": run.record.get("weight_bytes"),
-        "pixel_seconds": run.pixel_seconds,
-        "split_hash": run.report["split_hash"],
-        "folder": str(run.folder),
-        "failure": None,
-        **classes,
-    }
+    return {**_identity(run.planned), **columns, "failure": None, **classes}
 
 
 def to_json(comparison: Comparison) -> str:
     """Everything, indented."""
-    found = {
+    values = {
         "title": comparison.title,
         **comparison.about,
         "machines": list(machine_texts(comparison)),
         "notes": comparison_notes(comparison),
         "splits": [_split_values(split) for split in comparison.splits],
         "runs": [
-            {**run_values(run), "settings": run.record["settings"], "command": run.record["command"]}
+            {**run_values(run, "json"), "settings": run.record["settings"], "command": run.record["command"]}
             for run in comparison.finished
         ],
         "failed": [
             {**_identity(run.planned), "message": run.message, "log": str(run.log)} for run in comparison.failed
         ],
     }
-    return json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False, default=_plain) + "\n"
+    return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False, default=_plain) + "\n"
 
 
-def _split_values(split: SplitComparison) -> Mapping[str, Any]:
-    within = [{**asdict(one), "better": one.better, "worse": one.worse} for one in split.within]
-    rankings = [{**asdict(one), "supported": one.supported} for one in split.rankings]
-    told = {"audit": audit_line(split), "notes": split_notes(split)}
-    return {**asdict(split), "rankings": rankings, "within": within, **told}
+def _split_values(split: SplitComparison) -> dict[str, Any]:
+    within = [{**vars(one), "better": one.better, "worse": one.worse} for one in split.within]
+    rankings = [{**vars(one), "supported": one.supported} for one in split.rankings]
+    notes = {"audit": audit_line(split), "notes": split_notes(split)}
+    return {**vars(split), "rankings": rankings, "within": within, **notes}
 
 
 def _plain(value: Any) -> Any:
-    """Pydantic models as mappings."""
+    """Dataclasses, without the runs of a row, and pydantic models as mappings."""
+    if is_dataclass(value):
+        return {name: field for name, field in vars(value).items() if name != "finished"}
     return value.model_dump()
 
 

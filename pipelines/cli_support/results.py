@@ -136,19 +136,16 @@ def show_comparison(comparison: Comparison, files: Sequence[Path]) -> None:
 
 def show_split(split: SplitComparison) -> None:
     """Accuracies, seconds and parameters of each row within 80 columns."""
-    from hsi.experiments.notes import in_percent, split_title
-    from hsi.experiments.results import MEASURES
-    from hsi.experiments.tables import is_bold, seconds_text
+    from hsi.experiments.notes import split_title
+    from hsi.experiments.tables import main_table
 
+    columns = main_table(split, "terminal")
     table = new_table(f"{escape(plain(split_title(split)))}\nmean ± standard deviation in percent, seconds")
-    add_name_column(table, 22, "row")
-    for heading in (*MEASURES.values(), "train", "total", "parameters"):
+    add_name_column(table, 22, columns.headings[0])
+    for heading in columns.headings[1:]:
         table.add_column(heading, justify="right", no_wrap=True)
-    for row in split.rows:
-        styles = ["bold" if is_bold(split, key, row.name) else "none" for key in MEASURES]
-        texts = [in_percent(row.measures[key]).replace(" ", "") for key in MEASURES]
-        cells = [f"[{style}]{text}[/]" for style, text in zip(styles, texts, strict=True)]
-        seconds = [seconds_text(row.seconds[stage]) for stage in ("train", "total")]
-        parameters = "–" if row.parameters is None else f"{row.parameters:,}"
-        table.add_row(short_name(row.name), *cells, *seconds, parameters)
+    for i, (name, *texts) in enumerate(columns.rows):
+        styles = ["bold" if (i, j) in columns.bold else "none" for j in range(1, len(texts) + 1)]
+        cells = [f"[{style}]{text.replace(' ', '')}[/]" for style, text in zip(styles, texts, strict=True)]
+        table.add_row(short_name(name), *cells)
     show(table)
