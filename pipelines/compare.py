@@ -44,8 +44,9 @@ def _listed(context: click.Context, option: click.Parameter, text: str | None) -
     "--only", metavar="ROWS", callback=_listed, help="Rows to run and show, with commas between them. [default: all]"
 )
 @click.option(
-    "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at once; they share the cores."
-)
+    "--jobs", type=click.IntRange(1), default=1, show_default=True,
+    help="Runs at once; they share the cores, and each has a GPU of its own where there are several.",
+)  # fmt: skip
 @click.option(
     "--scheduler", metavar="ADDRESS",
     help="Runs on the workers of this Dask scheduler (tcp://host:8786), which share the folder OUT and the inputs.",

@@ -33,11 +33,15 @@ def command_module() -> str:
 
 @dataclass(frozen=True)
 class Job:
-    """``hsi ARGUMENTS`` under a name; its output and errors go to ``log``."""
+    """``hsi ARGUMENTS`` under a name; its output and errors go to ``log``.
+
+    With ``any_gpu`` it computes on the first GPU that it sees, so that it may be shown one alone.
+    """
 
     name: str
     arguments: tuple[str, ...]
     log: Path
+    any_gpu: bool = False
 
     @property
     def command(self) -> list[str]:
@@ -51,21 +55,29 @@ class _Started:
     process: subprocess.Popen[bytes]
     log: IO[bytes]
     since: float
+    gpu: str | None
 
 
-def run_jobs(jobs: Sequence[Job], slots: int, threads: int, ended: Ended, changed: Changed) -> None:
+def run_jobs(
+    jobs: Sequence[Job], slots: int, threads: int, ended: Ended, changed: Changed, gpus: Sequence[str] = ()
+) -> None:
     """Run every job, ``slots`` at a time, each on so many threads.
 
     ``ended(job, code, seconds)`` is called for each that ends, ``changed(names)`` when others are running than before.
-    When this is interrupted, the running jobs are interrupted too and waited for.
+    Of several ``gpus``, a job with ``any_gpu`` sees one alone in ``CUDA_VISIBLE_DEVICES``: that with the fewest running
+    jobs, in turn. When this is interrupted, the running jobs are interrupted too and waited for.
     """
     waiting, running = deque(jobs), list[_Started]()
-    environment = _environment(threads)
+    environment, turns = _environment(threads), list(gpus)
     with interrupts_on_termination():  # processes of other sessions would go on without it
         try:
             while waiting or running:
                 while waiting and len(running) < slots:
-                    running.append(_start(waiting.popleft(), environment))
+                    job, gpu = waiting.popleft(), None
+                    if job.any_gpu and len(turns) > 1:
+                        gpu = min(turns, key=[one.gpu for one in running].count)
+                        turns.append(turns.pop(turns.index(gpu)))
+                    running.append(_start(job, environment, gpu))
                     changed([one.job.name for one in running])
                 for one in [one for one in running if one.process.poll() is not None]:
                     running.remove(one)
@@ -99,7 +111,8 @@ def _environment(threads: int) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}
 
 
-def _start(job: Job, environment: Mapping[str, str]) -> _Started:
+def _start(job: Job, environment: Mapping[str, str], gpu: str | None) -> _Started:
+    environment = environment if gpu is None else {**environment, "CUDA_VISIBLE_DEVICES": gpu}
     job.log.parent.mkdir(parents=True, exist_ok=True)
     log = job.log.open("wb")
     process = subprocess.Popen(
@@ -108,7 +121,7 @@ def _start(job: Job, environment: Mapping[str, str]) -> _Started:
         # a process started in the background may ignore interrupts, and its children inherit that
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
-    return _Started(job, process, log, time.monotonic())
+    return _Started(job, process, log, time.monotonic(), gpu)
 
 
 def _stop(running: Sequence[_Started]) -> None:
@@ -129,6 +142,18 @@ def threads_each(slots: int) -> int:
     """Threads for each of so many processes: ``OMP_NUM_THREADS`` where it is set, or an equal part of the cores."""
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     return int(wanted) if wanted.isdecimal() and int(wanted) else max(1, usable_cores() // slots)
+
+
+def visible_gpus() -> list[str]:
+    """The GPUs that this process may use, by the names that ``CUDA_VISIBLE_DEVICES`` has for them.
+
+    They are counted without a CUDA context, which would take memory of the first one for as long as the jobs run.
+    """
+    import torch
+
+    count, listed = torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = map(str, range(count)) if listed is None else map(str.strip, listed.split(","))
+    return list(names)[:count]
 
 
 def last_line(log: Path) -> str:

@@ -57,7 +57,8 @@ class PlacedRun:
         arguments += ["--resume"] if begun else []
         # a folder without results is damaged, and what was begun may be of other versions
         arguments += ["--overwrite"] if begun or self.folder.exists() else []
-        return Job(self.name, tuple(arguments), self.out / "logs" / f"{self.name}.log")
+        any_gpu = self.planned.settings.device in ("auto", "cuda")
+        return Job(self.name, tuple(arguments), self.out / "logs" / f"{self.name}.log", any_gpu)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from hsi.core.events import info, warning
 from hsi.errors import ComparisonError, OutputError, SceneFileError, UsageError
 from hsi.experiments.figures import write_comparison_figure, write_pareto_figure
 from hsi.experiments.html import write_comparison_report
-from hsi.experiments.jobs import Job, last_line, run_jobs, run_jobs_on, threads_each
+from hsi.experiments.jobs import Job, last_line, run_jobs, run_jobs_on, threads_each, visible_gpus
 from hsi.experiments.plan import PlacedRun, Plan, make_plan
 from hsi.experiments.results import FailedRun
 from hsi.experiments.spec import (
@@ -80,7 +80,7 @@ def compare(
         only: Names of the rows to run and show; all when left out.
         settings: With a scene: settings by the names of ``configs/default.yaml``, such as ``{"model.window": 11}``.
         config: With a scene: a YAML file of settings, over which ``settings`` win.
-        jobs: Runs at once; they share the cores.
+        jobs: Runs at once; they share the cores, and each has a GPU of its own where there are several.
         scheduler: Address of a Dask scheduler, on whose workers runs are made instead; they share ``out`` and inputs.
         out: Folder of runs and tables, ``runs/compare/NAME`` when left out.
         figures: Whether the figures of each run are drawn, too.
@@ -165,8 +165,9 @@ def run_missing(
     if not missing:
         return ()
     slots = min(slots, len(missing))
-    threads = threads_each(slots)
-    info("", f"on the workers of {scheduler}" if scheduler else f"{slots} at a time, {threads} threads each")
+    threads, gpus = threads_each(slots), visible_gpus() if slots > 1 and not scheduler else []
+    share = f"{slots} at a time, {threads} threads each" + f", on {len(gpus)} GPUs in turn" * (len(gpus) > 1)
+    info("", f"on the workers of {scheduler}" if scheduler else share)
     ended: dict[str, FailedRun | None] = {}
     with events.progress("compare", "runs") as advance:
 
@@ -182,7 +183,7 @@ def run_missing(
             if scheduler:
                 run_jobs_on(scheduler, jobs, plan.runs[0].out, note_end, note_change)
             else:
-                run_jobs(jobs, slots, threads, note_end, note_change)
+                run_jobs(jobs, slots, threads, note_end, note_change, gpus)
         except KeyboardInterrupt:
             done = len(finished) + sum(failed is None for failed in ended.values())
             warning(f"{done} of {total} runs are finished and stay: the same command goes on from there")

@@ -6,9 +6,10 @@ import sys
 from dataclasses import dataclass
 
 import pytest
+import torch
 
 from hsi.experiments import jobs
-from hsi.experiments.jobs import Job, last_line, run_jobs, threads_each
+from hsi.experiments.jobs import Job, last_line, run_jobs, threads_each, visible_gpus
 
 
 @dataclass(frozen=True)
@@ -27,15 +28,15 @@ SLEEP = "import time; print('asleep', flush=True); time.sleep(60)"
 def work(tmp_path):
     """Run scripts by name; what ended how, and which were running when that changed."""
 
-    def run(scripts, slots=1, threads=1, at_change=lambda names: None):
+    def run(scripts, slots=1, threads=1, at_change=lambda names: None, gpus=(), any_gpu=False):
         ends, changes = {}, []
 
         def changed(names):
             changes.append(list(names))
             at_change(names)
 
-        scripts = [Script(name, (text,), tmp_path / "logs" / f"{name}.log") for name, text in scripts.items()]
-        run_jobs(scripts, slots, threads, lambda job, code, seconds: ends.update({job.name: code}), changed)
+        scripts = [Script(name, (text,), tmp_path / "logs" / f"{name}.log", any_gpu) for name, text in scripts.items()]
+        run_jobs(scripts, slots, threads, lambda job, code, seconds: ends.update({job.name: code}), changed, gpus)
         return ends, changes
 
     return run
@@ -63,6 +64,45 @@ def test_a_silent_job_has_something_told_of_it(work, tmp_path):
 def test_a_job_is_told_its_threads_and_finds_this_package(work, tmp_path):
     work({"told": "import hsi, os, pipelines; print(os.environ['OMP_NUM_THREADS'])"}, threads=3)
     assert last_line(tmp_path / "logs" / "told.log") == "3"
+
+
+SHOW_GPU = "import os; print(os.environ.get('CUDA_VISIBLE_DEVICES', 'all'))"
+
+
+@pytest.mark.parametrize(
+    ("gpus", "any_gpu", "slots", "seen"),
+    [
+        (["2", "GPU-5a"], True, 1, ["2", "GPU-5a", "2"]),
+        (["0", "1", "2"], True, 3, ["0", "1", "2"]),
+        (["0", "1"], False, 3, ["all"] * 3),
+        (["0"], True, 2, ["all"] * 3),
+        ([], True, 2, ["all"] * 3),
+    ],
+)
+def test_jobs_take_turns_on_several_gpus(work, tmp_path, monkeypatch, gpus, any_gpu, slots, seen):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    work(dict.fromkeys("abc", SHOW_GPU), slots=slots, gpus=gpus, any_gpu=any_gpu)
+    assert [last_line(tmp_path / "logs" / f"{name}.log") for name in "abc"] == seen
+
+
+def test_a_job_gets_the_gpu_that_is_free(work, tmp_path):
+    """The second ends first, so the third is shown the GPU of the second, and not that of the first."""
+    wait = "import pathlib, time\nwhile not pathlib.Path(r'{}').exists(): time.sleep(0.02)"
+    third = f"{SHOW_GPU}; import pathlib; pathlib.Path(r'{tmp_path / 'go'}').touch()"
+    work({"a": wait.format(tmp_path / "go"), "b": SHOW_GPU, "c": third}, slots=2, gpus=["0", "1"], any_gpu=True)
+    assert [last_line(tmp_path / "logs" / f"{name}.log") for name in "bc"] == ["1", "1"]
+
+
+@pytest.mark.parametrize(
+    ("listed", "count", "names"),
+    [(None, 3, ["0", "1", "2"]), (None, 0, []), ("", 0, []), ("3, 1", 2, ["3", "1"]), ("2,-1,0", 1, ["2"])],
+)
+def test_gpus_are_those_that_the_environment_lists(monkeypatch, listed, count, names):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if listed is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
+    assert visible_gpus() == names
 
 
 def test_the_command_is_hsi_itself(tmp_path):
