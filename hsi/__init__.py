@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hsi.version import __version__
 
 if TYPE_CHECKING:
-    from hsi.api import classify, predict
-    from hsi.classification import Classification
+    from hsi.api import Classification, classify, predict, train
     from hsi.core.labels import ClassTable, LabelMap
     from hsi.core.scene import Scene
     from hsi.errors import HsiError
@@ -40,11 +39,12 @@ __all__ = [
     "open_labels",
     "open_scene",
     "predict",
+    "train",
 ]
 
 _HOMES = {
     "ClassTable": "core.labels",
-    "Classification": "classification",
+    "Classification": "api",
     "ComparisonResult": "experiments.run",
     "HsiError": "errors",
     "HybridSNClassifier": "estimator",
@@ -58,6 +58,7 @@ _HOMES = {
     "open_labels": "workflows.open_any",
     "open_scene": "workflows.open_any",
     "predict": "api",
+    "train": "api",
 }
 
 

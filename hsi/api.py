@@ -1,31 +1,43 @@
-"""``hsi.classify`` and ``hsi.predict``: the workflows of the commands, called from Python. Nothing is printed."""
+"""The commands of ``hsi`` as Python functions. Nothing is printed."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
-from hsi.classification import COMMAND, Classification
+from hsi.core import notebook
 from hsi.core.events import Recorder, report_to, reporter_for
+from hsi.core.labels import ClassTable, LabelMap
+from hsi.core.scene import Scene
 from hsi.errors import UsageError
-from hsi.io.dataarray import is_dataarray
+from hsi.inference.model_file import SavedModel
+from hsi.io.dataarray import class_attributes, is_dataarray, map_like, placed
+from hsi.io.geotiff import nodata_value
+from hsi.report.sections import interval, percent
 from hsi.settings import InputSettings, Settings, input_settings, load_settings
-from hsi.workflows.classify import Assessed, map_and_assess, write_run
-from hsi.workflows.fit import check_names
-from hsi.workflows.inputs import prepare_inputs
+from hsi.splits import Split
+from hsi.workflows.classify import Classified, run_classification, write_outputs
+from hsi.workflows.inputs import Inputs, prepare_inputs
 from hsi.workflows.open_any import open_any_labels, open_any_scene
 from hsi.workflows.provenance import StageTimer
-from hsi.workflows.resolve import resolve_settings
-from hsi.workflows.run_folder import check_free, run_folder
+from hsi.workflows.resolve import is_baseline
+from hsi.workflows.run_folder import run_folder
+from hsi.workflows.train import train_model
 
 if TYPE_CHECKING:
+    import xarray
+
     from hsi.workflows.open_any import LabelsLike, SceneLike
     from hsi.workflows.predict import PredictedMap
+
+COMMAND = ("hsi.classify",)  # what run.json names where a command line would be
 
 SETTINGS = {
     "model": "model.name",
@@ -99,72 +111,77 @@ def classify(
     """
     given = {name: value for name, value in locals().items() if name in SETTINGS and value is not None}
     wanted = _settings(given, settings or {}, config)
-    options = _input_settings(reading)
-    listener, watch = reporter_for(progress), StageTimer()
-    with report_to(listener):
-        if out is not None:
-            check_free(Path(out), overwrite)
-        wanted = resolve_settings(wanted)
-        check_names(wanted)
-        with watch.stage("read"):
-            opened = open_any_scene(scene, options)
-            array: Any = scene if is_dataarray(scene) else None
-            found = open_any_labels(labels, opened, options, array)
-            inputs = prepare_inputs(opened, found, options)
-        if out is not None:
-            with run_folder(Path(out), overwrite) as work:
-                assessed = map_and_assess(inputs, wanted, work.files, watch, probabilities)
-                write_run(assessed, work.files, watch, COMMAND)
-            return _result(assessed, Path(out), watch, listener, array, folder=Path(out))
-        with TemporaryDirectory(prefix="hsi-") as name:
-            assessed = map_and_assess(inputs, wanted, Path(name), watch, probabilities)
-            return _result(assessed, Path(name), watch, listener, array)
+    read = _reader(scene, labels, reading)
+    if probabilities and is_baseline(wanted):
+        raise UsageError(f"{wanted.model.name} is a baseline, which gives no probabilities: leave them out")
+    reporter = reporter_for(progress)
+    array: Any = scene if is_dataarray(scene) else None
+    with report_to(reporter), TemporaryDirectory(prefix="hsi-") as temporary:
+        folder = Path(temporary, "run") if out is None else Path(out)
+        classified, timer = run_classification(
+            read, wanted, folder, COMMAND, overwrite=overwrite, probabilities=probabilities,
+            checkpoint_seconds=None, complete=out is not None,
+        )  # fmt: skip
+        files = {path.name: path.read_bytes() for path in folder.iterdir()} if out is None else {}
+    return Classification(classified, timer, reporter, None if out is None else folder, files, array)
 
 
-def _settings(given: Mapping[str, Any], others: Mapping[str, Any], config: Path | str | None) -> Settings:
-    named = {SETTINGS[name]: value for name, value in given.items()}
-    twice = sorted(named.keys() & others.keys())
-    if twice:
-        raise UsageError(f"{', '.join(twice)}: given by its own name and in settings, too: leave one out")
-    return load_settings(Path(config) if config is not None else None, {**others, **named})
+def train(
+    scene: SceneLike,
+    labels: LabelsLike | None = None,
+    *,
+    out: Path | str,
+    settings: Mapping[str, Any] | None = None,
+    config: Path | str | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: bool | Callable[[str, int, int, str], None] | None = None,
+    **reading: Any,
+) -> SavedModel:
+    """Train a network on the labelled pixels of a scene and save it in ``out``, without a map.
+
+    The same as ``hsi train``: all labelled pixels train unless ``settings`` say otherwise. Nothing is printed.
+
+    Args:
+        scene: A file's path, an array ``(H, W, B)``, an ``xarray.DataArray``, or a :class:`Scene`.
+        labels: A file's path, an array ``(H, W)``, a ``DataArray``, or a :class:`LabelMap`; looked for in the scene's
+            file and next to it when left out.
+        out: The model file to write (safetensors).
+        settings: Settings by their dotted names, such as ``{"model.name": "hybridsn-se", "split.validation": "10%"}``.
+        config: A YAML file of settings, over which ``settings`` win.
+        overwrite: Whether a model file of that name is replaced.
+        resume: Whether an interrupted training of the same settings is continued.
+        progress: As for :func:`hsi.classify`.
+        **reading: How to read scene and labels, as for :func:`hsi.classify`.
+
+    Returns:
+        The saved model: the network, its reducer, bands, class table and settings.
+
+    Raises:
+        UsageError: for a baseline, which is not saved, and for settings that make no sense.
+        HsiError: as for :func:`hsi.classify`; :class:`OutputError` where ``out`` is taken or cannot be written.
+    """
+    wanted = _settings({}, settings or {}, config)
+    read = _reader(scene, labels, reading)
+    with report_to(reporter_for(progress)):
+        trained, _ = train_model(read, wanted, Path(out), overwrite=overwrite, resume=resume)
+    return trained.saved
 
 
-def _input_settings(reading: Mapping[str, Any]) -> InputSettings:
+def _reader(scene: SceneLike, labels: LabelsLike | None, reading: Mapping[str, Any]) -> Callable[[], Inputs]:
+    """Reads the inputs of a run; raises ``TypeError`` at once for a name that is no input setting."""
     known = [name for name in InputSettings.model_fields if name != "labels"]
     for name in reading:
         if name not in known:
-            raise TypeError(f"classify() got an unexpected keyword argument '{name}': known: {', '.join(known)}")
-    return input_settings(**reading)
+            raise TypeError(f"got an unexpected keyword argument '{name}': known: {', '.join(known)}")
+    options = input_settings(**reading)
 
+    def read() -> Inputs:
+        opened = open_any_scene(scene, options)
+        like: Any = scene if is_dataarray(scene) else None
+        return prepare_inputs(opened, open_any_labels(labels, opened, options, like), options)
 
-def _result(
-    assessed: Assessed, place: Path, watch: StageTimer, listener: Recorder, array: Any, folder: Path | None = None
-) -> Classification:
-    """The result of a run whose files are in ``place``; ``folder`` is where they stay."""
-    from hsi.io.geotiff import nodata_value
-
-    inputs, mapped = assessed.inputs, assessed.mapped
-    layers = mapped.summary.layers
-    confidence, probabilities = layers.get("confidence"), layers.get("probabilities")
-    files = {} if folder else {path.name: path.read_bytes() for path in place.iterdir() if path.is_file()}
-    return Classification(
-        scene=inputs.scene,
-        labels=inputs.labels,
-        classes=assessed.ids,
-        confidence=None if confidence is None else confidence[0],
-        probabilities=None if probabilities is None else np.moveaxis(probabilities, 0, 2),
-        nodata=nodata_value(inputs.labels.table),
-        report=assessed.report,
-        settings=mapped.settings,
-        split=mapped.split,
-        said=tuple(listener.said),
-        warnings=tuple(listener.warned),
-        folder=folder,
-        assessed=assessed,
-        watch=watch,
-        files=files,
-        array=array,
-    )
+    return read
 
 
 def predict(
@@ -252,3 +269,173 @@ def predict(
         options = workflow.PredictOptions(**named, cluster=cluster)
         predicted = workflow.predict(Path(model), scene, place, options, reading, ["hsi.predict"])
     return replace(predicted, warnings=tuple(listener.warned))
+
+
+def _settings(given: Mapping[str, Any], others: Mapping[str, Any], config: Path | str | None) -> Settings:
+    named = {SETTINGS[name]: value for name, value in given.items()}
+    twice = sorted(named.keys() & others.keys())
+    if twice:
+        raise UsageError(f"{', '.join(twice)}: given by its own name and in settings, too: leave one out")
+    return load_settings(Path(config) if config is not None else None, {**others, **named})
+
+
+@dataclass(frozen=True, eq=False)
+class Classification:
+    """A classified scene.
+
+    ``folder`` is where the run was written, None for one in memory; :meth:`save` writes it later.
+    """
+
+    classified: Classified
+    timer: StageTimer
+    reporter: Recorder
+    folder: Path | None
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    array: xarray.DataArray | None = None
+
+    @property
+    def scene(self) -> Scene:
+        """The scene, without the bands that were dropped."""
+        return self.classified.inputs.scene
+
+    @property
+    def labels(self) -> LabelMap:
+        """The labels ``(H, W)`` on valid pixels."""
+        return self.classified.inputs.labels
+
+    @property
+    def classes(self) -> NDArray[Any]:
+        """Class ids ``(H, W)``, :attr:`nodata` where no pixel could be used."""
+        return self.classified.mapped.layers["map"]
+
+    @property
+    def confidence(self) -> NDArray[np.float32] | None:
+        """The largest class probability ``(H, W)`` float32, NaN without data; None for baselines without."""
+        layers = self.classified.mapped.layers
+        return layers["confidence"][0] if "confidence" in layers else None
+
+    @property
+    def probabilities(self) -> NDArray[np.float32] | None:
+        """Class probabilities ``(H, W, C)`` float32 in the order of :attr:`table`, where they were asked for."""
+        layers = self.classified.mapped.layers
+        return np.moveaxis(layers["probabilities"], 0, 2) if "probabilities" in layers else None
+
+    @property
+    def nodata(self) -> int:
+        """The class id of pixels without data."""
+        return nodata_value(self.table)
+
+    @property
+    def report(self) -> Mapping[str, Any]:
+        """What ``accuracy.json`` holds."""
+        return self.classified.accuracy
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the run, resolved by the model and the scene."""
+        return self.classified.model.settings
+
+    @property
+    def split(self) -> Split:
+        """Training, validation and test pixels."""
+        return self.classified.split
+
+    @property
+    def messages(self) -> tuple[tuple[str, str], ...]:
+        """What the command would have printed: labels and texts."""
+        return tuple(self.reporter.said)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The warnings of the run."""
+        return tuple(self.reporter.warned)
+
+    @property
+    def table(self) -> ClassTable:
+        """Ids, names and colours of the classes."""
+        return self.labels.table
+
+    @property
+    def overall_accuracy(self) -> float | None:
+        """The share of the test pixels that the map has right; None without test pixels."""
+        return cast("float | None", self.report["overall_accuracy"])
+
+    @property
+    def average_accuracy(self) -> float | None:
+        """The mean of the producer's accuracies of the classes that have test pixels; None without."""
+        return cast("float | None", self.report["average_accuracy"])
+
+    @property
+    def kappa(self) -> float | None:
+        """Cohen's kappa on the test pixels; None where it is not defined."""
+        return cast("float | None", self.report["kappa"])
+
+    def save(self, out: Path | str, *, overwrite: bool = False) -> Path:
+        """Write all that ``hsi classify`` leaves in a run's folder; returns the folder.
+
+        Raises :class:`OutputError` where ``out`` is taken (an earlier run is replaced with ``overwrite``) or cannot be
+        written. The folder is complete or not there.
+        """
+        out = Path(out)
+        with run_folder(out, overwrite) as work:
+            if self.folder is not None:
+                shutil.copytree(self.folder, work.files, dirs_exist_ok=True)
+            else:
+                for name, content in self.files.items():
+                    (work.files / name).write_bytes(content)
+                write_outputs(work.files, self.classified, self.timer, COMMAND)
+        return out
+
+    def to_xarray(self) -> xarray.Dataset:
+        """``classes``, ``confidence`` and ``probabilities`` with coordinates, CRS and the classes' names.
+
+        Rows and columns are those of the ``DataArray`` that was classified, else y and x of the scene's place. Raises
+        :class:`UsageError` unless xarray and rioxarray are installed.
+        """
+        named = class_attributes(self.table, self.nodata)
+        layers = self._layer(self.classes, "classes", named).to_dataset()
+        if self.confidence is not None:
+            layers["confidence"] = self._layer(self.confidence, "confidence", {})
+        if self.probabilities is not None:
+            import xarray as xr
+
+            planes = [self._layer(plane, "probabilities", {}) for plane in np.moveaxis(self.probabilities, 2, 0)]
+            layers["probabilities"] = xr.concat(planes, xr.Variable("class", list(self.table.names)))
+        return layers
+
+    def _layer(self, values: NDArray[Any], name: str, attributes: dict[str, Any]) -> xarray.DataArray:
+        if self.array is not None:
+            return map_like(self.array, values, name, **attributes)
+        return placed(values, self.scene.georeference, name, **attributes)
+
+    def __repr__(self) -> str:
+        run = f"{self.settings.model.name}, split {self.split.rule}, seed {self.settings.seed}"
+        accuracy = f"OA {percent(self.overall_accuracy)} %, AA {percent(self.average_accuracy)} %"
+        return f"<Classification of {self.scene.name}: {run}, {accuracy}>"
+
+    def _repr_html_(self) -> str:
+        """The accuracies, the classes with their colours, the audit in words, the warnings and a small map."""
+        kappa = None if self.kappa is None else f"{self.kappa:.4f}"
+        bounds = interval(self.report["intervals"]["overall_accuracy"])
+        audit = self.report["audit"]
+        rows: list[tuple[str, object]] = [
+            (
+                "model",
+                f"{self.settings.model.name}, {self.settings.model.describe_windows()}, seed {self.settings.seed}",
+            ),
+            ("split", self.split.rule),
+            ("OA %", f"{percent(self.overall_accuracy)} ({bounds})"),
+            ("AA %", percent(self.average_accuracy)),
+            ("kappa", kappa),
+            ("leakage audit", audit["in_words"] if audit else None),
+            *(("warning", warning) for warning in self.warnings),
+        ]
+        cells = [
+            (str(c["id"]), c["name"], f"{c['train']:,}", f"{c['test']:,}",
+             percent(c["producers_accuracy"]), percent(c["users_accuracy"]))
+            for c in self.report["classes"]
+        ]  # fmt: skip
+        table = notebook.render_classes(("id", "class", "train", "test", "PA %", "UA %"), cells, self.table.colours)
+        pixels = notebook.colour_classes(self.classes, self.table.ids, self.table.colours)
+        properties = notebook.render_properties(f"Classification of {self.scene.name}", rows)
+        return properties + table + notebook.render_picture(pixels, "class map")

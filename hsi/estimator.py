@@ -117,9 +117,10 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         inputs that cannot be used, and :class:`TrainingError` where training fails; all others are ``ValueError``.
         """
         from hsi.workflows.denoise import denoise_inputs
-        from hsi.workflows.fit import check_names, fit, split_labels
-        from hsi.workflows.inputs import prepare_inputs
+        from hsi.workflows.fit import fit_network
+        from hsi.workflows.inputs import prepare_inputs, split_labels
         from hsi.workflows.provenance import StageTimer
+        from hsi.workflows.resolve import check_names
 
         settings = self._settled()
         check_names(settings)
@@ -128,10 +129,10 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             scene = open_any_scene(X, InputSettings())
             inputs = prepare_inputs(scene, self._labels(y, scene, X), InputSettings())
             inputs = denoise_inputs(inputs, settings, StageTimer())
-            run = fit(inputs, settings, split_labels(inputs, settings), StageTimer())
+            trained = fit_network(inputs, settings, split_labels(inputs, settings), StageTimer())
         dtype = getattr(y, "dtype", np.dtype(np.int64))
-        self._remember(run.bundle, dtype if dtype.kind in "iu" else np.dtype(np.int64))
-        self.history_ = run.fitted.history
+        self._remember(trained.saved, dtype if dtype.kind in "iu" else np.dtype(np.int64))
+        self.history_ = trained.trained.history
         self.warnings_ = tuple(listener.warned)
         return self
 

@@ -9,14 +9,7 @@ from typing import Any
 
 import click
 
-from hsi.settings import InputSettings, RunSettings
-from hsi.workflows.classify import asked_for, classify, run_name
-from hsi.workflows.fit import check_names, repeatable
-from hsi.workflows.inputs import read_inputs
-from hsi.workflows.provenance import StageTimer
-from hsi.workflows.resolve import detail_settings, resolve_settings
-from hsi.workflows.resume import CheckpointPolicy
-from hsi.workflows.run_folder import check_free, run_folder
+from hsi.settings import InputSettings, RunSettings, load_settings
 
 from .cli_support.help import Command
 from .cli_support.options import input_options, resume_option, setting_options
@@ -57,24 +50,15 @@ def command(
     SCENE is a .mat, .npy or .npz file, an ENVI header or a GeoTIFF. Labels are looked for in the same file, then in
     a sibling *_gt file.
     """
-    from hsi.settings import load_settings
+    from hsi.workflows.classify import requested, run_classification, run_name
+    from hsi.workflows.inputs import read_inputs
 
     settings = load_settings(config, overrides)
     out = out or Path("runs") / scene_path.stem / run_name(settings)
-    check_free(out, overwrite, resume)
-    asked = asked_for(settings, inputs)
-    watch = StageTimer()
-    with watch.stage("import"):
-        settings = resolve_settings(settings)
-        check_names(settings)
-    detail_settings(settings)
-    with watch.stage("read"):
-        opened = read_inputs(scene_path, inputs)
-    with (
-        run_folder(out, overwrite, resume) as work,
-        repeatable(settings),
-    ):
-        keeping, told = CheckpointPolicy(work, run_settings.checkpoint_seconds), ["hsi", *sys.argv[1:]]
-        report = classify(opened, settings, keeping, watch, told, asked, figures)
-    show_accuracy(report)
+    classified, _ = run_classification(
+        lambda: read_inputs(scene_path, inputs), settings, out, ["hsi", *sys.argv[1:]],
+        asked=requested(settings, inputs), overwrite=overwrite, resume=resume, figures=figures,
+        checkpoint_seconds=run_settings.checkpoint_seconds,
+    )  # fmt: skip
+    show_accuracy(classified.accuracy)
     show_written(out)

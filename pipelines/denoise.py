@@ -15,7 +15,6 @@ from hsi.preprocessing.denoisers.denoiser import DenoisingResult
 from hsi.report.html.denoising import denoising_tables
 from hsi.report.html.provenance import denoising_provenance
 from hsi.settings import LABEL_INPUTS, InputSettings
-from hsi.workflows.denoise import check_denoising, fit_denoising
 from hsi.workflows.inputs import bad_pixels, check_usable, choose_input_bands, open_input_scene, survey_bands
 from hsi.workflows.provenance import StageTimer, hash_inputs, machine, peak_memory, versions
 from hsi.workflows.run_folder import check_free_file, unfinished_files
@@ -76,6 +75,7 @@ def command(
     """
     from hsi.core.memory import free_memory, parse_memory, resident_memory
     from hsi.io.cubes import check_cube_name, cube_files
+    from hsi.workflows.denoise import fit_denoising
 
     settings = denoising_settings(given, device)
     check_cube_name(out)
@@ -117,6 +117,8 @@ def denoising_settings(given: dict[str, Any], device: str | None) -> DenoisingSe
     from hsi.settings import DenoisingSettings, validated
 
     settings = validated(DenoisingSettings, given)
+    from hsi.workflows.resolve import check_denoising
+
     check_denoising(settings)
     if device is not None:
         if not DENOISERS[str(settings.method)].trains:

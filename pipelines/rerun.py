@@ -10,13 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hsi.workflows.classify import classify
-from hsi.workflows.fit import check_names, given_files, repeatable
-from hsi.workflows.inputs import Inputs, read_inputs
-from hsi.workflows.provenance import StageTimer, hash_inputs, machine, versions
-from hsi.workflows.resolve import resolve_settings
-from hsi.workflows.resume import CheckpointPolicy, differing, listed
-from hsi.workflows.run_folder import check_free, run_folder
+from hsi.workflows.inputs import Inputs, given_files, read_inputs
+from hsi.workflows.provenance import hash_inputs, machine, versions
+from hsi.workflows.resume import differing, listed
 
 from .cli_support.help import Command
 from .cli_support.options import resume_option
@@ -53,19 +49,20 @@ def command(
     The exit code is 1 if it is not. Versions, machine and input files that differ are said before the run, since they
     explain most differences.
     """
+    from hsi.workflows.classify import run_classification
+
     out = out or run.with_name(f"{run.name}-rerun")
     told = read_told(run)
-    check_free(out, overwrite, resume)
-    watch = StageTimer()
-    with watch.stage("import"):
-        settings = resolve_settings(told.settings)
-        check_names(settings)
-    with watch.stage("read"):
+    changed: list[str] = []
+
+    def read() -> Inputs:
         options = told.inputs.model_copy(update={"labels": labels or told.inputs.labels})
         inputs = read_inputs(scene or told.scene_path, options)
-    changed = changed_since(told, inputs, settings)
-    with run_folder(out, overwrite, resume) as work, repeatable(settings):
-        classify(inputs, settings, CheckpointPolicy(work), watch, ["hsi", *sys.argv[1:]], told.asked)
+        changed.extend(changed_since(told, inputs, told.settings))
+        return inputs
+
+    command = ["hsi", *sys.argv[1:]]
+    run_classification(read, told.settings, out, command, asked=told.asked, overwrite=overwrite, resume=resume)
     compare(run, out, changed)
 
 
@@ -97,16 +94,16 @@ def read_told(run: Path) -> Told:
     asked = record.asked or {}
     scene = _mapping(path, asked.get("scene"), SCENE_INPUTS)
     labels = _mapping(path, asked.get("labels"), LABEL_INPUTS)
-    settings = validated(Settings, _mapping(path, asked.get("settings"), {*Settings.model_fields}), str(path))
+    settings = validated(Settings, _mapping(path, asked.get("settings")), str(path))
     options = validated(InputSettings, scene | labels, str(path))
     return Told(settings, Path(record.inputs.scene), options, asked, record)
 
 
-def _mapping(path: Path, told: Any, known: set[str]) -> dict[str, Any]:
+def _mapping(path: Path, told: Any, known: set[str] | None = None) -> dict[str, Any]:
     """What was asked for; raises :class:`UsageError` where it is no mapping or holds more than what is ``known``."""
     from hsi.errors import UsageError
 
-    if not isinstance(told, dict) or not told.keys() <= known:
+    if not isinstance(told, dict) or (known is not None and not told.keys() <= known):
         raise UsageError(
             f"{path}: does not tell all that was asked for, as a run from Python or of an earlier hsi: make it anew"
         )

@@ -8,15 +8,7 @@ from typing import Any
 
 import click
 
-from hsi.settings import InputSettings, RunSettings
-from hsi.workflows.classify import refuse_to_train
-from hsi.workflows.denoise import denoise_inputs
-from hsi.workflows.fit import FittedRun, check_names, fit, repeatable, split_labels
-from hsi.workflows.inputs import read_inputs
-from hsi.workflows.provenance import StageTimer
-from hsi.workflows.resolve import resolve_settings
-from hsi.workflows.resume import CheckpointPolicy
-from hsi.workflows.run_folder import check_free_file, check_unfinished, unfinished_files
+from hsi.settings import InputSettings, RunSettings, load_settings
 
 from .cli_support.help import Command
 from .cli_support.options import input_options, resume_option, setting_options
@@ -52,44 +44,16 @@ def command(
     All labelled pixels train unless --train or --split says otherwise; what they leave is used for nothing. To know
     how good a model is, use 'hsi classify', or 'hsi evaluate' its map against other labels.
     """
-    from hsi.settings import load_settings
+    from hsi.workflows.inputs import read_inputs
+    from hsi.workflows.train import train_model
 
     settings = load_settings(config, overrides)
-    if not settings.split.model_fields_set & {"train", "rule"}:
-        settings = load_settings(config, {**overrides, "split.rule": "all"})
-    check_free_file(out, overwrite)
-    check_unfinished(out, out, resume, overwrite)
-    refuse_to_train(settings)
-    settings = resolve_settings(settings)
-    check_names(settings)
-    opened = read_inputs(scene_path, inputs)
-    watch = StageTimer()
-    with (
-        unfinished_files(out, resume=resume, overwrite=overwrite) as work,
-        repeatable(settings),
-    ):
-        opened = denoise_inputs(opened, settings, watch, work.files)
-        run = fit(
-            opened,
-            settings,
-            split_labels(opened, settings),
-            watch,
-            CheckpointPolicy(work, run_settings.checkpoint_seconds),
-        )
-        save(work.files / out.name, run)
-    last = run.fitted.history[run.fitted.epoch - 1]
-    say(
-        "trained",
-        f"{watch.seconds['train']:.0f} s, loss {last.loss:.4f}, accuracy on training pixels {last.accuracy:.2%}",
-    )
+    trained, timer = train_model(
+        lambda: read_inputs(scene_path, inputs), settings, out, overwrite=overwrite, resume=resume,
+        checkpoint_seconds=run_settings.checkpoint_seconds,
+    )  # fmt: skip
+    last = trained.trained.history[trained.trained.epoch - 1]
+    seconds, accuracy = timer.seconds["train"], f"accuracy on training pixels {last.accuracy:.2%}"
+    say("trained", f"{seconds:.0f} s, loss {last.loss:.4f}, {accuracy}")
     say("written", str(out))
     say("next", f"hsi predict {out} SCENE --out map.tif")
-
-
-def save(out: Path, run: FittedRun) -> None:
-    """Write the model file whole or not at all; raises :class:`OutputError`."""
-    from hsi.core.files import write_atomically
-    from hsi.inference.model_file import save_model
-
-    with write_atomically(out) as part:
-        save_model(part, run.bundle)

@@ -116,7 +116,9 @@ def run(tmp_path: Path) -> Run:
 @pytest.fixture
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs without figures, which take most of the time of a small run."""
-    monkeypatch.setattr("hsi.report.figures.write_figures", lambda folder, run, **how: [])
+    from hsi.workflows import outputs
+
+    monkeypatch.setattr(outputs, "write_figures", lambda folder, run, **how: [])
 
 
 @dataclass(frozen=True)

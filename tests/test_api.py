@@ -80,13 +80,13 @@ class TestSameAsTheCommand:
         assert {path.name for path in (tmp_path / "a").iterdir()} == {path.name for path in (tmp_path / "b").iterdir()}
 
     def test_what_the_command_would_print_is_kept(self, result, mat_run):
-        said = dict(result.said)
+        said = dict(result.messages)
         assert said["split"] in mat_run.done.stdout and said["model"] in mat_run.done.stdout
 
     def test_a_baseline_maps_too(self, sample):
         found = hsi.classify(sample.cube, sample.truth, model="gml", train=20)
         assert found.settings.model.name == "gml" and found.overall_accuracy > 0.8
-        with pytest.raises(UsageError, match="keeps no probabilities"):
+        with pytest.raises(UsageError, match="gives no probabilities"):
             hsi.classify(sample.cube, sample.truth, model="gml", probabilities=True)
 
 

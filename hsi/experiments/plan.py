@@ -16,10 +16,9 @@ from hsi.experiments.jobs import Job
 from hsi.experiments.results import FinishedRun, read_finished
 from hsi.experiments.spec import Experiment, PlannedRun, SceneInput, plan_runs, run_key
 from hsi.settings import InputSettings, Settings, declarations
-from hsi.workflows.fit import check_names, given_files
-from hsi.workflows.inputs import open_input_labels, open_input_scene
+from hsi.workflows.inputs import given_files, open_input_labels, open_input_scene
 from hsi.workflows.provenance import hash_files, hash_inputs
-from hsi.workflows.resolve import resolve_settings
+from hsi.workflows.resolve import check_names, resolve_settings
 from hsi.workflows.run_folder import hidden_folder
 
 

@@ -31,19 +31,6 @@ if TYPE_CHECKING:
     from hsi.settings import DenoisingSettings, Settings
 
 
-def check_denoising(settings: DenoisingSettings) -> None:
-    """Raise :class:`UsageError` for a method that is not known, a setting it has no use for and a wrong choice of
-    bands, before anything is read."""
-    from hsi.preprocessing.denoisers import check_band_selection, make_denoiser
-    from hsi.preprocessing.denoisers.total_variation import require_scikit_image
-
-    if settings.method is None:
-        return
-    make_denoiser(settings)
-    check_band_selection(settings.bands)
-    require_scikit_image("denoising, whose report has SSIM,")
-
-
 def denoise_inputs(inputs: Inputs, settings: Settings, watch: StageTimer, folder: Path | None = None) -> Inputs:
     """The inputs with a denoised scene, where that is asked for: kept in a temporary file in ``folder``, because it is
     read several times."""

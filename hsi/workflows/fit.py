@@ -1,239 +1,249 @@
-"""From inputs and settings to a trained model: what classify and train have in common."""
+"""From inputs and settings to a fitted classifier, a network or a baseline: what ``classify`` and ``train`` share."""
 
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter
 
+from hsi.accuracy.calibration import Temperature, fit_temperature
+from hsi.baselines import BASELINES, Baseline, fit_baseline, predict_scene
+from hsi.core.devices import (
+    describe_device,
+    deterministic_algorithms,
+    is_out_of_memory,
+    release_memory,
+    resolve_device,
+)
 from hsi.core.events import info, progress, warning
 from hsi.core.interrupts import defer_interrupts
-from hsi.workflows.denoise import check_denoising
-from hsi.workflows.inputs import Inputs
+from hsi.core.scene import Block
+from hsi.errors import DeviceMemoryError, TrainingError
+from hsi.inference.blending import REACH
+from hsi.inference.map_files import MapOptions, MapSummary, map_writer
+from hsi.inference.model_file import SavedModel
+from hsi.inference.novelty import fit_novelty
+from hsi.inference.scores import pixel_scores
+from hsi.io.geotiff import class_dtype, nodata_value
+from hsi.models import (
+    WindowNetwork,
+    build_networks,
+    count_flops,
+    count_parameters,
+    join_linear,
+)
+from hsi.models.windows import crop
+from hsi.preprocessing.reducers import Reducer, fit_reducer, reduce_scene
+from hsi.settings import SECOND_WINDOW, USUAL_WINDOW, Settings
+from hsi.splits import Split
+from hsi.training.trainer import Epoch, TrainedNetwork, Trainer
+from hsi.workflows.inputs import Inputs, given_files
+from hsi.workflows.predict import map_inputs
 from hsi.workflows.provenance import StageTimer, hash_inputs
-from hsi.workflows.resolve import updated
+from hsi.workflows.resolve import check_calibration, check_windows, is_baseline, resolve_by_scene
 from hsi.workflows.resume import CheckpointCallback, CheckpointPolicy, identity_of, tile_of
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from hsi.accuracy.calibration import Temperature
-    from hsi.core.scene import Scene
-    from hsi.inference.model_file import SavedModel
-    from hsi.models import WindowNetwork
-    from hsi.preprocessing.reducers import Reducer
-    from hsi.settings import Settings
-    from hsi.splits import Split
-    from hsi.training.trainer import Epoch, TrainedNetwork, Trainer
-
 
 TILE_SIDES = (96, 48, 24)  # of training, one after the other, when the usual tiles do not fit into memory
 
 
-def train_with_smaller_tiles(
-    make: Callable[[int | None], Trainer],
-    settings: Settings,
-    keeping: CheckpointPolicy | None,
-    identity: Mapping[str, Any],
-    watch: StageTimer,
-) -> tuple[Trainer, TrainedNetwork, int | None]:
-    """Train with what ``make`` makes for tiles of a side, from smaller and smaller ones until memory suffices.
+class Classifier(ABC):
+    """What was fitted on a scene's training pixels: a network or a baseline.
 
-    Returns the trainer, what it fitted and the step that it went on from. A run that is gone on with begins with the
-    tiles that it had. Without ``keeping`` there are no checkpoints. Raises :class:`DeviceMemoryError` when the smallest
-    tiles are too large, or batches are.
-    """
-    from hsi.core.devices import is_out_of_memory
-
-    sides: list[int | None] = [None, *TILE_SIDES]
-    begun = tile_of(keeping)
-    for tile in sides[sides.index(begun) if begun in sides else 0 :]:
-        trainer = make(tile)
-        if tile in (begun, None):
-            say_plan(settings, trainer)
-        try:
-            if keeping is None:
-                return trainer, train(trainer, None, watch), None
-            keeper = CheckpointCallback(
-                keeping, {**identity, "device": trainer.device.type, "recipe": trainer.recipe.to_dict()}
-            )
-            return trainer, train(trainer, keeper, watch), keeper.resumed_from
-        except RuntimeError as error:  # torch's out of memory is one
-            if not is_out_of_memory(error):
-                raise
-            out_of_memory(trainer, tile, error)
-        del trainer
-        if keeping:
-            keeping.work.checkpoint.unlink(missing_ok=True)
-    raise AssertionError("the last side ends in an error")
-
-
-def out_of_memory(trainer: Trainer, tile: int | None, error: RuntimeError) -> None:
-    """Say that training starts again with smaller tiles; raises :class:`DeviceMemoryError` where there are none."""
-    from hsi.core.devices import release_memory
-    from hsi.errors import DeviceMemoryError
-
-    smaller = [side for side in TILE_SIDES if tile is None or side < tile]
-    where = f"training runs out of memory on {trainer.device}"
-    if trainer.recipe.engine == "patch":
-        raise DeviceMemoryError(f"{where} with batches of {trainer.recipe.batch}: give a smaller --batch") from error
-    if not smaller:
-        raise DeviceMemoryError(
-            f"{where} with tiles of {tile} x {tile} pixels, the smallest there are: free some of its memory, or use "
-            "--device cpu, a smaller --window, fewer --components or --engine patch with a small --batch"
-        ) from error
-    warning(f"{where}: it starts again with tiles of {smaller[0]} x {smaller[0]} pixels, which batch norm sees")
-    release_memory(trainer.device)
-
-
-def train(trainer: Trainer, keeper: CheckpointCallback | None, watch: StageTimer) -> TrainedNetwork:
-    """Train with a progress bar and checkpoints, from the last one of an interrupted run where that is asked for.
-
-    With a keeper an interrupt waits until a checkpoint is written. Raises what :meth:`Trainer.fit` does.
-    """
-    from hsi.errors import TrainingError
-
-    if keeper is None:
-        with watch.stage("train"), progress("train", "epochs") as advance:
-            return trainer.fit(lambda epoch, epochs: advance(epoch.epoch, epochs, epoch_note(epoch)))
-    keeper.go_on(trainer)
-    with watch.stage("train"), progress("train", "epochs") as advance, defer_interrupts() as keeper.stop:
-        try:
-            fitted = trainer.fit(lambda epoch, epochs: advance(epoch.epoch, epochs, epoch_note(epoch)), keeper)
-        except TrainingError as error:
-            keeper.say_last(error)
-            raise
-        keeper.write(trainer)
-    watch.seconds["train"] = round(watch.seconds["train"] + keeper.seconds_before, 3)
-    return fitted
-
-
-@contextmanager
-def repeatable(settings: Settings) -> Iterator[None]:
-    """Compute the same numbers every time where ``deterministic=true`` asks for it."""
-    from hsi.core.devices import deterministic_algorithms, resolve_device
-
-    if settings.deterministic and resolve_device(settings.device).type == "cpu":
-        info("repeatable", "on a CPU without deterministic=true, too")
-    with deterministic_algorithms(settings.deterministic):
-        yield
-
-
-def say_plan(settings: Settings, trainer: Trainer) -> None:
-    """Print what will be trained, how and where."""
-    from hsi.core.devices import describe_device
-    from hsi.models import count_parameters
-
-    recipe, model = trainer.recipe, trainer.model
-    info("model", f"{settings.model.name}: {count_parameters(model):,} parameters, {settings.model.describe_windows()}")
-    number = "bfloat16" if recipe.bfloat16 else "float32"
-    info("training", f"{recipe.engine} engine, {number}, on {describe_device(trainer.device)}")
-    info("", f"{recipe.epochs} epochs of {recipe.steps // recipe.epochs} steps, {recipe.optimiser}, "
-            f"{recipe.lr_schedule} learning rate up to {recipe.lr:g}")  # fmt: skip
-
-
-def epoch_note(epoch: Epoch) -> str:
-    """Loss and accuracy for the progress bar."""
-    note = f"loss {epoch.loss:.3f} accuracy {epoch.accuracy:.1%}"
-    return note if epoch.validation_accuracy is None else f"{note} validation {epoch.validation_accuracy:.1%}"
-
-
-JOINED = {
-    "none": "",
-    "discriminant": ", joined with a linear discriminant of the pixel's components",
-    "logistic": ", joined with a logistic regression of the pixel's components",
-}
-
-
-@dataclass(frozen=True)
-class FittedRun:
-    """What was trained, on what split, and everything that a saved model keeps.
-
-    ``resumed_from`` is the step of the checkpoint that training went on from, if any.
+    ``settings`` are those of the fit, ``trained_on`` the SHA-256 of its input files by name, ``saved`` the model to
+    save (None for a baseline, which is not saved).
     """
 
     settings: Settings
-    split: Split
-    fitted: TrainedNetwork
-    bundle: SavedModel
-    temperature: Temperature | None = None
-    resumed_from: int | None = None
+    trained_on: Mapping[str, str]
+    saved: SavedModel | None
+
+    @abstractmethod
+    def map_scene(
+        self, inputs: Inputs, folder: Path, probabilities: bool, checkpoints: CheckpointPolicy | None
+    ) -> MapSummary:
+        """Classify every valid pixel of the scene into the rasters of ``folder``; all layers are in the summary too."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """What ``run.json`` records of the method."""
 
 
 def fit(
-    inputs: Inputs, settings: Settings, split: Split, watch: StageTimer, keeping: CheckpointPolicy | None = None
-) -> FittedRun:
-    """Reduce the scene, train on the split's training pixels, and put the saved model together.
+    inputs: Inputs, settings: Settings, split: Split, timer: StageTimer, checkpoints: CheckpointPolicy | None = None
+) -> Classifier:
+    """Fit the network or the baseline of ``settings`` on the training pixels of ``split``.
 
-    Checkpoints are kept where ``keeping`` says, and gone on from.
+    Raises :class:`UsageError` for a window larger than the scene, and what training raises.
     """
-    from hsi.core.devices import resolve_device
-    from hsi.inference.model_file import SavedModel
-    from hsi.inference.novelty import fit_novelty
-    from hsi.models import build_networks, join_linear
-    from hsi.models.windows import crop
-    from hsi.training.trainer import Trainer
+    if is_baseline(settings):
+        return fit_baseline_model(inputs, settings, split, timer)
+    return fit_network(inputs, settings, split, timer, checkpoints)
 
+
+@dataclass(frozen=True, eq=False)
+class NetworkClassifier(Classifier):
+    """A trained network with its reducer, as it is saved; ``resumed_from`` is the step of the checkpoint that training
+    was resumed from, if any."""
+
+    settings: Settings
+    trained_on: Mapping[str, str]
+    saved: SavedModel
+    trained: TrainedNetwork
+    temperature: Temperature | None = None
+    resumed_from: int | None = None
+
+    def map_scene(
+        self, inputs: Inputs, folder: Path, probabilities: bool, checkpoints: CheckpointPolicy | None
+    ) -> MapSummary:
+        """Classify the scene strip by strip, as :func:`hsi.predict` does; finished strips are stored to resume from."""
+        averages = self.settings.mapping.model_dump(include={"symmetries", "blend"})
+        options = MapOptions(engine=self.trained.recipe.engine, probabilities=probabilities, **averages)
+        names = ("map", "confidence", *(("probabilities",) if probabilities else ()))
+        files = {name: folder / f"{name}.tif" for name in names}
+        strips = checkpoints.work.strips if checkpoints else None
+        try:
+            return map_inputs(inputs, self.saved, self.settings.device, files, options, strips)
+        except TrainingError:  # this training is of no use to resume from
+            if checkpoints:
+                checkpoints.work.discard()
+            raise
+
+    def describe(self) -> dict[str, Any]:
+        """The recipe, size and history of the network."""
+        model = self.saved.model
+        return {
+            "recipe": self.trained.recipe.to_dict(),
+            "parameters": count_parameters(model),
+            "multiply_adds": asdict(count_flops(model)),
+            "weight_bytes": sum(tensor.nbytes for tensor in model.state_dict().values()),
+            "device": str(next(self.trained.model.parameters()).device),
+            "reducer": f"{self.saved.reducer.describe()}; fitted on all valid pixels, labelled or not",
+            "calibration": self.temperature.to_dict() if self.temperature else None,
+            "kept_epoch": self.trained.epoch,
+            "resumed_from_step": self.resumed_from,
+            "history": [asdict(epoch) for epoch in self.trained.history],
+        }
+
+
+def fit_network(
+    inputs: Inputs, settings: Settings, split: Split, timer: StageTimer, checkpoints: CheckpointPolicy | None = None
+) -> NetworkClassifier:
+    """Reduce the scene, choose windows, build and train the network, join it with a spectral classifier and calibrate.
+
+    Training writes checkpoints and resumes from them where ``checkpoints`` are given.
+    """
     scene, labels = inputs.scene, inputs.labels
     classes, codes = len(labels.table), labels.codes()
     check_windows(settings, scene)
     check_calibration(settings, split)
-    with watch.stage("reduce"):
+    with timer.stage("reduce"):
         reducer, padded, margin = reduce_around(inputs, settings, split)
-        settings = settle_by_scene(settings, crop(padded, margin), codes, split)
-    windows, seed = settings.model.windows, settings.seed
-    half = max(windows) // 2
+        settings = resolve_by_scene(settings, crop(padded, margin), codes, split)
+    windows, half = settings.model.windows, max(settings.model.windows) // 2
     padded = crop(padded, margin - half)
-    sizes = {"width": settings.model.width, "resolution": settings.model.resolution}
     model = build_networks(
-        settings.model.name, windows=windows, components=reducer.components, classes=classes, seed=seed, **sizes
-    )
+        settings.model.name, windows=windows, components=reducer.components, classes=classes, seed=settings.seed,
+        width=settings.model.width, resolution=settings.model.resolution,
+    )  # fmt: skip
+    device = resolve_device(settings.device)
 
-    def make(tile: int | None) -> Trainer:
-        given = (copy.deepcopy(model), padded, codes, split.train, split.validation, settings.training)
-        where: dict[str, Any] = {"device": resolve_device(settings.device), "seed": settings.seed, "tile": tile}
-        return Trainer(*given, **where)
+    def make_trainer(tile: int | None) -> Trainer:
+        arrays = (copy.deepcopy(model), padded, codes, split.train, split.validation)
+        return Trainer(*arrays, settings.training, device=device, seed=settings.seed, tile=tile)
 
     trained_on = hash_inputs(scene.source, labels.source, *given_files(settings))
     arrays: dict[str, NDArray[Any]] = {"components": padded, "labels": codes}
-    identity = identity_of(settings, split, arrays, trained_on) if keeping else {}
-    trainer, fitted, resumed_from = train_with_smaller_tiles(make, settings, keeping, identity, watch)
+    identity = identity_of(settings, split, arrays, trained_on) if checkpoints else {}
+    trainer, trained, resumed_from = train_with_smaller_tiles(make_trainer, settings, checkpoints, identity, timer)
     rows, columns = np.nonzero(split.train)
-    spectra, truth = padded[:, rows + half, columns + half].T, codes[split.train]
+    pixels, truth = padded[:, rows + half, columns + half].T, codes[split.train]
     kind = settings.mapping.spectral or "none"
-    network = fitted.model if kind == "none" else join_linear(fitted.model, kind, spectra, truth)
+    network = trained.model if kind == "none" else join_linear(trained.model, kind, pixels, truth)
     temperature = None
     if settings.mapping.calibrate:
-        with watch.stage("calibrate"), progress("calibrate"):
+        with timer.stage("calibrate"), progress("calibrate"):
             temperature = calibrate(network, trainer, padded, codes, split, settings)
-    bundle = SavedModel(
+    saved = SavedModel(
         model=network,
         reducer=reducer,
         table=labels.table,
         settings=settings,
         bands=inputs.band_list,
-        familiar=fit_novelty(spectra, truth, classes),
+        familiar=fit_novelty(pixels, truth, classes),
         trained_on=trained_on,
         temperature=temperature.value if temperature else 1.0,
         denoiser=inputs.denoising.denoiser if inputs.denoising else None,
     )
-    return FittedRun(settings, split, fitted, bundle, temperature, resumed_from)
+    return NetworkClassifier(settings, trained_on, saved, trained, temperature, resumed_from)
+
+
+@dataclass(frozen=True, eq=False)
+class BaselineClassifier(Classifier):
+    """A fitted baseline with the reducer of its input, if it has one."""
+
+    settings: Settings
+    trained_on: Mapping[str, str]
+    baseline: Baseline
+    reducer: Reducer | None
+    reduced: str
+    saved: None = None
+
+    def map_scene(
+        self, inputs: Inputs, folder: Path, probabilities: bool, checkpoints: CheckpointPolicy | None
+    ) -> MapSummary:
+        """Classify the scene some rows at a time; the confidence is missing where the method gives no probability."""
+        scene, table, valid = inputs.scene, inputs.labels.table, inputs.survey.valid
+        with progress("map", "rows") as advance:
+            predicted = predict_scene(self.baseline, scene, self.reducer, valid, advance)
+        ids = np.asarray(table.ids, class_dtype(table))[predicted.codes]
+        ids[~valid] = nodata_value(table)
+        layers = {"map": ids}
+        if predicted.confidence is not None:
+            layers["confidence"] = predicted.confidence[None]
+        with map_writer({name: folder / f"{name}.tif" for name in layers}, table, scene, in_memory=True) as writer:
+            writer.add(Block(0, 0, scene.height, scene.width), layers)
+        return writer.summary()
+
+    def describe(self) -> dict[str, Any]:
+        """The recipe of the baseline and its reducer."""
+        return {"recipe": self.baseline.recipe(), "parameters": None, "device": "cpu", "reducer": self.reduced}
+
+
+def fit_baseline_model(inputs: Inputs, settings: Settings, split: Split, timer: StageTimer) -> BaselineClassifier:
+    """Fit a baseline on the training pixels alone, on components where it has a reducer."""
+    scene, labels, valid = inputs.scene, inputs.labels, inputs.survey.valid
+    check_windows(settings, scene)
+    baseline = BASELINES[settings.model.name](settings.seed)
+    window = settings.model.windows[0]
+    info("model", f"{baseline.name}: {baseline.title}; --window {window} is for the split and its audit")
+    reducer, reduced = None, f"none: {baseline.sees}, neither reduced nor standardised"
+    if baseline.reducer:
+        with timer.stage("reduce"), progress("reduce", "rows") as advance:
+            reducer = fit_reducer(scene, settings.reducer, valid, advance)
+        reduced = f"{reducer.describe()}; fitted on all {np.count_nonzero(valid):,} valid pixels, labelled or not"
+    info("reducer", reduced)
+    unused = np.count_nonzero(split.validation)
+    note = f"; the {unused:,} validation pixels are not used" if unused else ""
+    info("training", f"on the {np.count_nonzero(split.train):,} training pixels alone{note}")
+    with timer.stage("train"), progress("train", "fits") as advance:
+        fit_baseline(baseline, scene, reducer, valid, split.train, labels.codes(), window, advance)
+    info("", baseline.describe())
+    trained_on = hash_inputs(scene.source, labels.source, *given_files(settings))
+    return BaselineClassifier(settings, trained_on, baseline, reducer, reduced)
 
 
 def reduce_around(inputs: Inputs, settings: Settings, split: Split) -> tuple[Reducer, NDArray[np.float32], int]:
     """A fitted reducer, the components ``(K, H + 2 margin, W + 2 margin)`` that training looks at, and the margin: half
     of the largest window, or of the largest that may be chosen."""
-    from scipy.ndimage import maximum_filter
-
-    from hsi.inference.blending import REACH
-    from hsi.preprocessing.reducers import fit_reducer, reduce_scene
-    from hsi.settings import SECOND_WINDOW, USUAL_WINDOW
-
     scene, valid = inputs.scene, inputs.survey.valid
     second = SECOND_WINDOW if settings.model.second_window is None else settings.model.second_window
     margin = max(settings.model.window or USUAL_WINDOW, second) // 2
@@ -247,37 +257,6 @@ def reduce_around(inputs: Inputs, settings: Settings, split: Split) -> tuple[Red
     return reducer, padded, margin
 
 
-def settle_by_scene(
-    settings: Settings,
-    components: NDArray[np.float32],
-    codes: NDArray[np.int64],
-    split: Split,
-) -> Settings:
-    """The settings with all that surroundings decide: by the training pixels where it is not given, which is said.
-
-    A model that is trained and not tested is for other scenes, where nothing is near its training pixels.
-    """
-    from hsi.training.window_selection import advise_window
-
-    window, second = settings.model.window, settings.model.second_window
-    spectral, blend = settings.mapping.spectral, settings.mapping.blend
-    dropout = settings.training.context_dropout
-    if None not in (window, second, spectral, blend, dropout):
-        return settings
-    found = advise_window(components, codes, split.train, split.test)
-    window = window or found.window
-    if second is None:
-        second = found.second_window if max(components.shape[1:]) >= found.second_window else 0
-    spectral = spectral or found.spectral
-    blend = found.blend if blend is None else blend
-    dropout = float(found.misleading) if dropout is None else dropout
-    pooled = f" and {second} in a second network" if second else ""
-    info("window", f"{window}{pooled}{JOINED[spectral]}: {found.in_words()}")
-    model = {"window": window, "second_window": second}
-    mapping = {"spectral": spectral, "blend": blend}
-    return updated(settings, model=model, training={"context_dropout": dropout}, mapping=mapping)
-
-
 def calibrate(
     network: WindowNetwork,
     trainer: Trainer,
@@ -287,11 +266,6 @@ def calibrate(
     settings: Settings,
 ) -> Temperature | None:
     """The temperature that suits the validation pixels, which is said; None where they tell nothing."""
-    import torch
-
-    from hsi.accuracy.calibration import fit_temperature
-    from hsi.inference.scores import pixel_scores
-
     averages = {"symmetries": bool(settings.mapping.symmetries), "blended": bool(settings.mapping.blend)}
     how: dict[str, Any] = {"device": trainer.device, "engine": trainer.recipe.engine, **averages}
     scores = pixel_scores(network, torch.from_numpy(padded), split.validation, **how)
@@ -308,70 +282,96 @@ def calibrate(
     return found
 
 
-def split_labels(inputs: Inputs, settings: Settings) -> Split:
-    """Make the split and say its sizes, what it left out and its warnings."""
-    from hsi.io.masks import open_split
-    from hsi.splits import make_split, split_request
+def train_with_smaller_tiles(
+    make: Callable[[int | None], Trainer],
+    settings: Settings,
+    checkpoints: CheckpointPolicy | None,
+    identity: Mapping[str, Any],
+    timer: StageTimer,
+) -> tuple[Trainer, TrainedNetwork, int | None]:
+    """Train with what ``make`` returns for a side of tiles, with smaller tiles until the memory suffices.
 
-    wanted = settings.split
-    given = open_split(wanted.given, inputs.scene) if wanted.given else None
-    split = make_split(inputs.labels, split_request(settings), rule=wanted.rule, given=given)
-    sizes = {"training": split.train, "validation": split.validation, "test": split.test}
-    listed = ", ".join(f"{int(mask.sum()):,} {name}" for name, mask in sizes.items() if mask.any())
-    seed = "" if split.seed is None else f", seed {split.seed}"
-    info("split", f"{split.rule}{seed}: {listed} pixels")
-    for note in split.notes:
-        info("", note)
-    for text in split.warnings:
-        warning(text)
-    return split
-
-
-def given_files(settings: Settings) -> tuple[Path, ...]:
-    """The files that a given split is in; none for any other split."""
-    from hsi.io.masks import split_files
-
-    return split_files(settings.split.given) if settings.split.given else ()
-
-
-def check_names(settings: Settings) -> None:
-    """Raise :class:`UsageError` for a model, reducer, split or device that does not exist or cannot be as asked.
-
-    Raises :class:`SceneFileError` for a given split whose file is missing; all before any work.
+    Returns the trainer, the trained network and the step that training was resumed from. A resumed run begins with the
+    tiles that it had. Raises :class:`DeviceMemoryError` when the smallest tiles, or the batches, are too large.
     """
-    from hsi.baselines import BASELINES
-    from hsi.core.devices import resolve_device
-    from hsi.errors import UnknownNameError
-    from hsi.models import MODELS, check_multipliers
-    from hsi.preprocessing.reducers import find_reducer
-    from hsi.splits import check_request, split_request
-
-    models = [*MODELS, *BASELINES]
-    if settings.model.name not in models:
-        raise UnknownNameError("model", settings.model.name, models)
-    if settings.model.name in MODELS:
-        check_multipliers(settings.model.name, settings.model.width, settings.model.resolution)
-    check_denoising(settings.denoising)
-    find_reducer(settings.reducer)
-    check_request(settings.split.rule, split_request(settings))
-    given_files(settings)
-    resolve_device(settings.device)
-
-
-def check_calibration(settings: Settings, split: Split) -> None:
-    """Raise :class:`UsageError` where a calibration is asked for and the split has no validation pixel."""
-    from hsi.errors import UsageError
-
-    if settings.mapping.calibrate and not split.validation.any():
-        raise UsageError(f"--calibrate fits on validation pixels, and the split {split.rule} has none: give it some")
+    sides: list[int | None] = [None, *TILE_SIDES]
+    begun = tile_of(checkpoints)
+    for tile in sides[sides.index(begun) if begun in sides else 0 :]:
+        trainer = make(tile)
+        if tile in (begun, None):
+            say_plan(settings, trainer)
+        try:
+            if checkpoints is None:
+                return trainer, train(trainer, None, timer), None
+            callback = CheckpointCallback(
+                checkpoints, {**identity, "device": trainer.device.type, "recipe": trainer.recipe.to_dict()}
+            )
+            return trainer, train(trainer, callback, timer), callback.resumed_from
+        except RuntimeError as error:  # torch's out of memory is one
+            if not is_out_of_memory(error):
+                raise
+            out_of_memory(trainer, tile, error)
+        del trainer
+        if checkpoints:
+            checkpoints.work.checkpoint.unlink(missing_ok=True)
+    raise AssertionError("the last side ends in an error")
 
 
-def check_windows(settings: Settings, scene: Scene) -> None:
-    """Raise :class:`UsageError` for a window larger than the scene; where it is still to be chosen, the smallest."""
-    from hsi.errors import UsageError
-    from hsi.training.window_selection import SMALL_WINDOW
+def out_of_memory(trainer: Trainer, tile: int | None, error: RuntimeError) -> None:
+    """Say that training starts again with smaller tiles; raises :class:`DeviceMemoryError` where there are none."""
+    smaller = [side for side in TILE_SIDES if tile is None or side < tile]
+    where = f"training runs out of memory on {trainer.device}"
+    if trainer.recipe.engine == "patch":
+        raise DeviceMemoryError(f"{where} with batches of {trainer.recipe.batch}: give a smaller --batch") from error
+    if not smaller:
+        raise DeviceMemoryError(
+            f"{where} with tiles of {tile} x {tile} pixels, the smallest there are: free some of its memory, or use "
+            "--device cpu, a smaller --window, fewer --components or --engine patch with a small --batch"
+        ) from error
+    warning(f"{where}: it starts again with tiles of {smaller[0]} x {smaller[0]} pixels, which batch norm sees")
+    release_memory(trainer.device)
 
-    model, size = settings.model, f"{scene.height} x {scene.width} pixels"
-    for option, window in (("window", model.window or SMALL_WINDOW), ("second_window", model.second_window or 0)):
-        if window > max(scene.height, scene.width):
-            raise UsageError(f"model.{option} is {window}, larger than the scene of {size}: try a smaller one")
+
+def train(trainer: Trainer, callback: CheckpointCallback | None, timer: StageTimer) -> TrainedNetwork:
+    """Train with a progress bar and checkpoints, from the last one of an interrupted run where that is asked for.
+
+    With a callback an interrupt waits until a checkpoint is written. Raises what :meth:`Trainer.fit` does.
+    """
+    if callback is None:
+        with timer.stage("train"), progress("train", "epochs") as advance:
+            return trainer.fit(lambda epoch, epochs: advance(epoch.epoch, epochs, epoch_note(epoch)))
+    callback.go_on(trainer)
+    with timer.stage("train"), progress("train", "epochs") as advance, defer_interrupts() as callback.stop:
+        try:
+            fitted = trainer.fit(lambda epoch, epochs: advance(epoch.epoch, epochs, epoch_note(epoch)), callback)
+        except TrainingError as error:
+            callback.say_last(error)
+            raise
+        callback.write(trainer)
+    timer.seconds["train"] = round(timer.seconds["train"] + callback.seconds_before, 3)
+    return fitted
+
+
+@contextmanager
+def repeatable(settings: Settings) -> Iterator[None]:
+    """Compute the same numbers every time where ``deterministic=true`` asks for it."""
+    if settings.deterministic and resolve_device(settings.device).type == "cpu":
+        info("repeatable", "on a CPU without deterministic=true, too")
+    with deterministic_algorithms(settings.deterministic):
+        yield
+
+
+def say_plan(settings: Settings, trainer: Trainer) -> None:
+    """Print what will be trained, how and where."""
+    recipe, model = trainer.recipe, trainer.model
+    info("model", f"{settings.model.name}: {count_parameters(model):,} parameters, {settings.model.describe_windows()}")
+    number = "bfloat16" if recipe.bfloat16 else "float32"
+    info("training", f"{recipe.engine} engine, {number}, on {describe_device(trainer.device)}")
+    info("", f"{recipe.epochs} epochs of {recipe.steps // recipe.epochs} steps, {recipe.optimiser}, "
+            f"{recipe.lr_schedule} learning rate up to {recipe.lr:g}")  # fmt: skip
+
+
+def epoch_note(epoch: Epoch) -> str:
+    """Loss and accuracy for the progress bar."""
+    note = f"loss {epoch.loss:.3f} accuracy {epoch.accuracy:.1%}"
+    return note if epoch.validation_accuracy is None else f"{note} validation {epoch.validation_accuracy:.1%}"

@@ -7,38 +7,45 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hsi.core.events import Advance, progress
+from hsi.core.scene import Scene
+from hsi.report import figures
+from hsi.report.figures import false_colour
+from hsi.report.html import (
+    ClassSpectra,
+    MapView,
+    Report,
+    Spectra,
+    classes_as_told,
+    follow,
+    ordinal,
+    sample_spectra,
+    spectra_step,
+    subsample_scene,
+    view_step,
+    write_report_page,
+)
 from hsi.report.html.denoising import denoising_tables
 from hsi.report.html.provenance import run_provenance
-from hsi.workflows.inputs import Inputs
 from hsi.workflows.outputs import REPORT, files_below, title_of
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from hsi.core.scene import Scene
-    from hsi.report import figures
-    from hsi.report.html import ClassSpectra, MapView, Spectra
-    from hsi.workflows.classify import MappedScene
+    from hsi.workflows.classify import Classified
 
 TRAINING_PIXELS = "the training pixels"
 
 
 def write_run_report(
-    folder: Path,
-    inputs: Inputs,
-    mapped: MappedScene,
-    accuracy: Mapping[str, Any],
-    record: Mapping[str, Any],
-    training: figures.ClassSpectra,
+    folder: Path, classified: Classified, record: Mapping[str, Any], training: figures.ClassSpectra
 ) -> None:
-    """``report.html`` of ``hsi classify``, from what lies in its folder, what its ``run.json`` will hold and the
-    spectra of its ``training`` pixels."""
-    from hsi.report.html import Report, classes_as_told, write_report_page
-
+    """``report.html`` of ``hsi classify``: the map with its layers, what ``run.json`` will hold, and the spectra of the
+    ``training`` pixels."""
+    inputs, accuracy = classified.inputs, classified.accuracy
     with progress("report", "rows") as advance:
-        view = run_view(inputs, mapped, classes_as_told(training, TRAINING_PIXELS), advance)
+        view = run_view(classified, classes_as_told(training, TRAINING_PIXELS), advance)
     report = Report(
         title=title_of(inputs),
         kind="Classification",
@@ -55,14 +62,12 @@ def write_run_report(
     write_report_page(folder / REPORT, report)
 
 
-def run_view(inputs: Inputs, mapped: MappedScene, classes: ClassSpectra, advance: Advance) -> MapView:
-    """All layers of a run, and the spectra of its ``classes``."""
-    from hsi.report.html import MapView, view_step
-
-    scene, labels, split = inputs.scene, inputs.labels, mapped.split
+def run_view(classified: Classified, classes: ClassSpectra, advance: Advance) -> MapView:
+    """All layers of a run, every n-th pixel, and the spectra of its ``classes``."""
+    inputs, layers = classified.inputs, classified.mapped.layers
+    scene, labels = inputs.scene, inputs.labels
     step = view_step(scene.height, scene.width)
     thin = (slice(None, None, step), slice(None, None, step))
-    layers = mapped.summary.layers
     look = look_at(scene, inputs.survey.valid[thin], step, advance)
     return MapView(
         height=scene.height,
@@ -70,10 +75,10 @@ def run_view(inputs: Inputs, mapped: MappedScene, classes: ClassSpectra, advance
         step=step,
         table=labels.table,
         ids=layers["map"][thin],
-        pixels=mapped.summary.pixels,
+        pixels=classified.mapped.pixels,
         truth=labels.values[thin],
         confidence=layers["confidence"][0][thin] if "confidence" in layers else None,
-        split=split.codes()[thin],
+        split=classified.split.codes()[thin],
         picture=look.picture,
         georeference=scene.georeference,
         spectra=look.with_classes(classes),
@@ -94,9 +99,6 @@ class Look:
 
 def look_at(scene: Scene, usable: NDArray[np.bool_], step: int, advance: Advance, rows: int | None = None) -> Look:
     """False colour of every ``step``-th pixel and the spectra that a page can hold; ``usable`` is ``(h, w)``."""
-    from hsi.report.figures import false_colour
-    from hsi.report.html import follow, sample_spectra, spectra_step, subsample_scene
-
     picture = false_colour(
         subsample_scene(follow(scene, lambda d, t: advance(d, t, "false colour")), step, rows), usable
     )
@@ -108,8 +110,6 @@ def look_at(scene: Scene, usable: NDArray[np.bool_], step: int, advance: Advance
 
 def spectra_notes(view: MapView) -> list[str]:
     """What a reader has to know of the spectra."""
-    from hsi.report.html import ordinal
-
     spectra = view.spectra
     assert spectra is not None and spectra.classes is not None
     kept = "every pixel" if spectra.step == 1 else f"every {ordinal(spectra.step)} row and column of the scene"

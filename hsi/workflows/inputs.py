@@ -1,23 +1,34 @@
-"""Open a scene with its labels, look for bad pixels and bands, and say what was found."""
+"""Scenes and labels as a run uses them: opened, surveyed, without useless bands, and split."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hsi.core.events import info, progress, warning
-from hsi.preprocessing.bands import format_ranges
-from hsi.settings import InputSettings
-
-if TYPE_CHECKING:
-    from hsi.core.labels import LabelMap
-    from hsi.core.scene import PixelSurvey, Scene
-    from hsi.preprocessing.band_matching import BandList
-    from hsi.preprocessing.bands import BandSelection
-    from hsi.preprocessing.denoisers.denoiser import DenoisingResult
+from hsi.core.labels import LabelMap
+from hsi.core.scene import PixelSurvey, Scene, survey_scene
+from hsi.errors import LabelError, SceneError
+from hsi.io import open_labels, open_scene
+from hsi.io.benchmark_scenes import recognise
+from hsi.io.geotiff import read_georeference
+from hsi.io.masks import open_mask, open_split, split_files
+from hsi.io.reader import check_file
+from hsi.preprocessing.band_matching import BandList
+from hsi.preprocessing.bands import (
+    CONSTANT,
+    DEAD,
+    BandSelection,
+    format_ranges,
+    parse_bands,
+    parse_wavelengths,
+    select_bands,
+)
+from hsi.preprocessing.denoisers.denoiser import DenoisingResult
+from hsi.settings import InputSettings, Settings
+from hsi.splits import Split, make_split, split_request
 
 
 @dataclass(frozen=True)
@@ -38,17 +49,11 @@ class Inputs:
     @property
     def band_list(self) -> BandList:
         """The bands that a model is trained on."""
-        from hsi.preprocessing.band_matching import BandList
-
         return BandList(self.scene.bands, self.file_bands, self.scene.wavelengths, self.scene.fwhm)
 
 
 def open_input_scene(scene: Path | Scene, options: InputSettings) -> Scene:
     """The scene (opened, where it is a path) with the place that ``--georef`` lends it."""
-    from hsi.io import open_scene
-    from hsi.io.geotiff import read_georeference
-    from hsi.io.reader import check_file
-
     if isinstance(scene, Path):
         scene = open_scene(scene, options.variable)
     if options.georef:
@@ -59,8 +64,6 @@ def open_input_scene(scene: Path | Scene, options: InputSettings) -> Scene:
 
 def choose_input_bands(scene: Scene, options: InputSettings) -> BandSelection:
     """The bands that are neither dropped by the options nor marked bad in the file."""
-    from hsi.preprocessing.bands import parse_bands, parse_wavelengths, select_bands
-
     return select_bands(
         scene,
         drop_bands=parse_bands(options.drop_bands) if options.drop_bands else (),
@@ -71,9 +74,6 @@ def choose_input_bands(scene: Scene, options: InputSettings) -> BandSelection:
 
 def survey_input(scene: Scene, options: InputSettings) -> PixelSurvey:
     """One pass over the scene's pixels, those outside ``--mask`` left out."""
-    from hsi.core.scene import survey_scene
-    from hsi.io.masks import open_mask
-
     mask = open_mask(options.mask, scene) if options.mask else None
     with progress("survey", "rows") as advance:
         return survey_scene(scene, advance, mask)
@@ -88,16 +88,12 @@ def survey_bands(scene: Scene, bands: BandSelection, options: InputSettings) -> 
 
 def check_usable(survey: PixelSurvey, where: Path | str) -> None:
     """Raise :class:`SceneError` for a scene none of whose pixels can be used."""
-    from hsi.errors import SceneError
-
     if not survey.valid.any():
         raise SceneError(f"{where}: no pixel can be used, expected numbers in every band: give another file")
 
 
 def open_input_labels(scene: Scene, options: InputSettings) -> LabelMap:
     """The labels of a scene as the options describe them; what their reader noted is printed as warnings."""
-    from hsi.io import open_labels
-
     with progress("labels"):
         labels = open_labels(options.labels, scene, options)
     for note in labels.notes:
@@ -116,8 +112,6 @@ def read_inputs(path: Path, options: InputSettings) -> Inputs:
 
 def prepare_inputs(scene: Scene, labels: LabelMap, options: InputSettings) -> Inputs:
     """Look for bad pixels and bands of an open scene, and say what was found; raises as :func:`read_inputs` does."""
-    from hsi.errors import LabelError
-
     file_bands, where = len(scene.bands), scene.source or scene.name
     scene, labels, known_as = recognised(scene, labels)
     bands = choose_input_bands(scene, options)
@@ -139,8 +133,6 @@ def recognised(scene: Scene, labels: LabelMap) -> tuple[Scene, LabelMap, str | N
 
     It is known by its ground truth, never by the file's name; any other scene comes back as it is, with None.
     """
-    from hsi.io.benchmark_scenes import recognise
-
     height, width = labels.values.shape
     facts = recognise((height, width), labels.counts)
     if facts is None:
@@ -163,8 +155,6 @@ def say_inputs(scene: Scene, labels: LabelMap, known_as: str | None) -> None:
 
 def say_dropped(bands: BandSelection, survey: PixelSurvey) -> None:
     """Print which bands are dropped and why, a line for each reason, and which pixels cannot be used."""
-    from hsi.preprocessing.bands import CONSTANT, DEAD
-
     unasked = {CONSTANT: "hold one value everywhere", DEAD: "hold no valid number"}
     if survey.invalid:
         warning(bad_pixels(survey))
@@ -182,3 +172,24 @@ def bad_pixels(survey: PixelSurvey) -> str:
     listed = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items() if count)
     total = survey.valid.size
     return f"{survey.invalid:,} of {total:,} pixels ({survey.invalid / total:.1%}) cannot be used: {listed}"
+
+
+def split_labels(inputs: Inputs, settings: Settings) -> Split:
+    """Make the split and say its sizes, what it left out and its warnings."""
+    wanted = settings.split
+    given = open_split(wanted.given, inputs.scene) if wanted.given else None
+    split = make_split(inputs.labels, split_request(settings), rule=wanted.rule, given=given)
+    sizes = {"training": split.train, "validation": split.validation, "test": split.test}
+    listed = ", ".join(f"{int(mask.sum()):,} {name}" for name, mask in sizes.items() if mask.any())
+    seed = "" if split.seed is None else f", seed {split.seed}"
+    info("split", f"{split.rule}{seed}: {listed} pixels")
+    for note in split.notes:
+        info("", note)
+    for text in split.warnings:
+        warning(text)
+    return split
+
+
+def given_files(settings: Settings) -> tuple[Path, ...]:
+    """The files that a given split is in; none for any other split."""
+    return split_files(settings.split.given) if settings.split.given else ()

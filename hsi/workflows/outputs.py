@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hsi.core.events import info, progress
 from hsi.inference.map_files import MapOptions, MapSummary, layer_files, layer_path
 from hsi.io.geotiff import nodata_value, read_classes, write_band, write_class_map
+from hsi.report.figures import ClassSpectra, false_colour, write_figures
+from hsi.report.figures.run import TRUTH, figures_of_run, training_spectra
+from hsi.report.tables import write_tables
 from hsi.workflows.inputs import Inputs
 from hsi.workflows.provenance import StageTimer, machine, peak_memory, versions
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from hsi.report.figures import ClassSpectra
-    from hsi.workflows.classify import MappedScene
-
-    Ids = NDArray[Any]
+    from hsi.workflows.classify import Classified
 
 REPORT = "report.html"
 
@@ -33,49 +32,33 @@ def areas_of(summary: MapSummary) -> list[dict[str, Any]]:
     return [{"id": i, "name": n, "pixels": summary.pixels[i], "hectares": hectares.get(i)} for i, n in names]
 
 
-def calibration_of(right: Ids, counted: Ids, confidence: NDArray[Any] | None) -> dict[str, Any] | None:
-    """How well confidence ``(1, H, W)`` is calibrated on the ``counted`` pixels ``(H, W)``; None without it or them."""
-    from hsi.accuracy.calibration import measure_calibration
-
-    if confidence is None:
-        return None
-    calibration = measure_calibration(confidence[0][counted], right[counted])
-    return calibration.to_dict() if calibration else None
-
-
-def write_report(
-    folder: Path, inputs: Inputs, mapped: MappedScene, report: dict[str, Any], figures: bool = True
-) -> ClassSpectra:
+def write_report(folder: Path, classified: Classified, figures: bool = True) -> ClassSpectra:
     """``split.tif``, ``ground_truth.tif``, ``accuracy.*`` and the figures, with progress bars; returns the spectra of
     the training pixels."""
-    from hsi.report.figures.run import TRUTH, training_spectra
-    from hsi.report.tables import write_tables
-
-    scene, labels, split = inputs.scene, inputs.labels, mapped.split
+    inputs, split = classified.inputs, classified.split
+    scene, labels = inputs.scene, inputs.labels
     meaning = "0 not used, 1 training, 2 validation, 3 test"
     write_band(folder / "split.tif", split.codes(), georeference=scene.georeference, description=meaning)
     truth = np.where(labels.labelled, labels.values, nodata_value(labels.table))
     place: dict[str, Any] = {"georeference": scene.georeference, "nodata_mask": None}
     write_class_map(folder / TRUTH, truth, labels.table, **place, description="ground truth")
-    write_tables(folder, report)
+    write_tables(folder, classified.accuracy)
     with progress("spectra", "rows") as advance:
         spectra = training_spectra(folder, labels.table, scene, advance)
     if figures:
-        draw_figures(folder, inputs, mapped, report, spectra)
+        draw_figures(folder, classified, spectra)
     return spectra
 
 
-def draw_figures(
-    folder: Path, inputs: Inputs, mapped: MappedScene, report: Mapping[str, Any], spectra: ClassSpectra
-) -> None:
-    """All figures of a run, from what lies in its folder, with progress bars."""
-    from hsi.report.figures import false_colour, write_figures
-    from hsi.report.figures.run import figures_of_run
-
+def draw_figures(folder: Path, classified: Classified, spectra: ClassSpectra) -> None:
+    """All figures of a run, with progress bars."""
+    inputs = classified.inputs
     with progress("picture", "rows") as advance:
         picture = false_colour(inputs.scene, inputs.survey.valid, advance)
-    history = mapped.record.get("history", ())
-    drawn = figures_of_run(folder, report, title=title_of(inputs), history=history, picture=picture, spectra=spectra)
+    history = classified.model.describe().get("history", ())
+    drawn = figures_of_run(
+        folder, classified.accuracy, title=title_of(inputs), history=history, picture=picture, spectra=spectra
+    )
     with progress("figures", "figures") as advance:
         write_figures(folder / "figures", drawn, progress=advance)
 
@@ -85,22 +68,23 @@ def title_of(inputs: Inputs) -> str:
     return inputs.known_as or inputs.scene.name
 
 
-def describe_run(inputs: Inputs, mapped: MappedScene, watch: StageTimer, command: Sequence[str]) -> dict[str, Any]:
+def run_record(classified: Classified, timer: StageTimer, command: Sequence[str]) -> dict[str, Any]:
     """Everything needed to know what was run, and by which ``command``: ``run.json``."""
+    inputs, settings = classified.inputs, classified.model.settings
     scene, labels, survey = inputs.scene, inputs.labels, inputs.survey
     return {
         "command": list(command),
-        "settings": mapped.settings.model_dump(),
-        **mapped.record,
+        "settings": settings.model_dump(),
+        **classified.model.describe(),
         "versions": versions(),
         "machine": machine(),
-        "seed": mapped.settings.seed,
+        "seed": settings.seed,
         "inputs": {
             "scene": str(scene.source or scene.name),
             "variable": scene.variable,
             "labels": str(labels.source or "an array"),
             "label_variable": labels.variable,
-            "sha256": dict(mapped.trained_on),
+            "sha256": dict(classified.model.trained_on),
             "recognised_as": inputs.known_as,
             "title": title_of(inputs),
             "wavelengths_nm": scene.wavelengths and list(scene.wavelengths),
@@ -115,9 +99,9 @@ def describe_run(inputs: Inputs, mapped: MappedScene, watch: StageTimer, command
             "zero": survey.zero,
             "masked": survey.masked,
         },
-        "split": mapped.split.to_dict(labels),
-        "seconds": watch.seconds,
-        "cpu_seconds": watch.cpu_seconds,
+        "split": classified.split.to_dict(labels),
+        "seconds": timer.seconds,
+        "cpu_seconds": timer.cpu_seconds,
         "peak_memory_bytes": peak_memory(),
     }
 

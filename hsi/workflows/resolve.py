@@ -1,14 +1,26 @@
-"""What a model decides about its settings where nobody says."""
+"""The settings that a run comes to: what the model and the scene decide where nothing is given, and checks before any
+work."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from hsi.core.events import debug
+import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from hsi.baselines import Baseline
-    from hsi.settings import Settings
+from hsi.baselines import BASELINES, Baseline
+from hsi.core.devices import resolve_device
+from hsi.core.events import debug, info
+from hsi.core.scene import Scene
+from hsi.errors import UnknownNameError, UsageError
+from hsi.models import MODELS, check_multipliers
+from hsi.preprocessing.denoisers import check_band_selection, make_denoiser
+from hsi.preprocessing.denoisers.total_variation import require_scikit_image
+from hsi.preprocessing.reducers import find_reducer
+from hsi.settings import USUAL_REDUCER, USUAL_WINDOW, DenoisingSettings, Settings, display_name
+from hsi.splits import Split, check_request, split_request
+from hsi.training.window_selection import SMALL_WINDOW, advise_window
+from hsi.workflows.inputs import given_files
 
 OF_EVERY_MODEL = ("model.name", "model.window")
 
@@ -20,12 +32,9 @@ def resolve_settings(settings: Settings) -> Settings:
     where nobody says: they are chosen from the scene. Settings of a model that does not exist are returned as they are.
     Raises :class:`UsageError` for a setting that would mean nothing to a baseline.
     """
-    from hsi.baselines import BASELINES
-    from hsi.models import MODELS
-
     name = settings.model.name
     if name in BASELINES:
-        return _settle_baseline(settings, BASELINES[name])
+        return _resolve_baseline(settings, BASELINES[name])
     if name not in MODELS:
         return settings
     entry = MODELS[name]
@@ -39,25 +48,21 @@ def resolve_settings(settings: Settings) -> Settings:
     return updated(settings, reducer=reducer, model=model, training=training, mapping=mapping)
 
 
-def detail_settings(settings: Settings) -> None:
-    """Tell every setting to who wants to know all; what stays open is chosen from the scene."""
+def report_settings(settings: Settings) -> None:
+    """Report every setting for debugging; what is open is chosen from the scene."""
     for section, values in settings.model_dump().items():
-        told = values.items() if isinstance(values, dict) else [("", values)]
-        named = ", ".join(f"{name} {'open' if value is None else value}".strip() for name, value in told)
+        entries = values.items() if isinstance(values, dict) else [("", values)]
+        named = ", ".join(f"{name} {'open' if value is None else value}".strip() for name, value in entries)
         debug("settings", f"{section}: {named}")
 
 
 def is_baseline(settings: Settings) -> bool:
     """Whether the model of a run is a baseline."""
-    from hsi.baselines import BASELINES
-
     return settings.model.name in BASELINES
 
 
 def _reducer(settings: Settings, own: str | None, components: int | None) -> dict[str, Any]:
     """The reducer asked for, the method's own or the usual one, with the method's components under its own reducer."""
-    from hsi.settings import USUAL_REDUCER
-
     name = settings.reducer.name or own or USUAL_REDUCER
     return {"name": name, "components": settings.reducer.components or (components if name == own else None)}
 
@@ -68,10 +73,8 @@ def updated(settings: Settings, **sections: dict[str, Any]) -> Settings:
     return settings.model_copy(update=update)
 
 
-def _settle_baseline(settings: Settings, baseline: type[Baseline]) -> Settings:
+def _resolve_baseline(settings: Settings, baseline: type[Baseline]) -> Settings:
     """A baseline has a reducer of its own, or none, and the usual window for the split and its audit."""
-    from hsi.settings import USUAL_WINDOW
-
     window = settings.model.window or USUAL_WINDOW
     _check_meaning(settings, baseline, window)
     reducer = _reducer(settings, baseline.reducer, baseline.components) if baseline.reducer else {}
@@ -80,14 +83,10 @@ def _settle_baseline(settings: Settings, baseline: type[Baseline]) -> Settings:
 
 def _check_meaning(settings: Settings, baseline: type[Baseline], window: int) -> None:
     """Raise :class:`UsageError` for the first setting that is not the default and would be ignored."""
-    from hsi.errors import UsageError
-    from hsi.settings import Settings as Defaults
-    from hsi.settings import display_name
-
     if settings.device not in ("auto", "cpu"):
         raise UsageError(f"--device {settings.device} means nothing to {baseline.name}, which runs on the CPU")
     for section in ("model", "training", "mapping", *(() if baseline.reducer else ("reducer",))):
-        given, usual = getattr(settings, section), getattr(Defaults(), section)
+        given, usual = getattr(settings, section), getattr(Settings(), section)
         for name in type(given).model_fields:
             if f"{section}.{name}" in OF_EVERY_MODEL:
                 continue
@@ -97,3 +96,80 @@ def _check_meaning(settings: Settings, baseline: type[Baseline], window: int) ->
                     f"({baseline.title}): leave it out, or choose a model that it is for ('hsi models' lists them)"
                 )
     baseline(settings.seed).sides(window)
+
+
+def check_names(settings: Settings) -> None:
+    """Raise :class:`UsageError` for a model, reducer, split or device that does not exist or cannot be as asked.
+
+    Raises :class:`SceneFileError` for a given split whose file is missing; all before any work.
+    """
+    models = [*MODELS, *BASELINES]
+    if settings.model.name not in models:
+        raise UnknownNameError("model", settings.model.name, models)
+    if settings.model.name in MODELS:
+        check_multipliers(settings.model.name, settings.model.width, settings.model.resolution)
+    check_denoising(settings.denoising)
+    find_reducer(settings.reducer)
+    check_request(settings.split.rule, split_request(settings))
+    given_files(settings)
+    resolve_device(settings.device)
+
+
+def check_denoising(settings: DenoisingSettings) -> None:
+    """Raise :class:`UsageError` for a method that is not known, a setting it has no use for and a wrong choice of
+    bands, before anything is read."""
+    if settings.method is None:
+        return
+    make_denoiser(settings)
+    check_band_selection(settings.bands)
+    require_scikit_image("denoising, whose report has SSIM,")
+
+
+def check_calibration(settings: Settings, split: Split) -> None:
+    """Raise :class:`UsageError` where a calibration is asked for and the split has no validation pixel."""
+    if settings.mapping.calibrate and not split.validation.any():
+        raise UsageError(f"--calibrate fits on validation pixels, and the split {split.rule} has none: give it some")
+
+
+def check_windows(settings: Settings, scene: Scene) -> None:
+    """Raise :class:`UsageError` for a window larger than the scene; where it is still to be chosen, the smallest."""
+    model, size = settings.model, f"{scene.height} x {scene.width} pixels"
+    for option, window in (("window", model.window or SMALL_WINDOW), ("second_window", model.second_window or 0)):
+        if window > max(scene.height, scene.width):
+            raise UsageError(f"model.{option} is {window}, larger than the scene of {size}: try a smaller one")
+
+
+JOINED = {
+    "none": "",
+    "discriminant": ", joined with a linear discriminant of the pixel's components",
+    "logistic": ", joined with a logistic regression of the pixel's components",
+}
+
+
+def resolve_by_scene(
+    settings: Settings,
+    components: NDArray[np.float32],
+    codes: NDArray[np.int64],
+    split: Split,
+) -> Settings:
+    """The settings with all that surroundings decide: by the training pixels where it is not given, which is said.
+
+    A model that is trained and not tested is for other scenes, where nothing is near its training pixels.
+    """
+    window, second = settings.model.window, settings.model.second_window
+    spectral, blend = settings.mapping.spectral, settings.mapping.blend
+    dropout = settings.training.context_dropout
+    if None not in (window, second, spectral, blend, dropout):
+        return settings
+    found = advise_window(components, codes, split.train, split.test)
+    window = window or found.window
+    if second is None:
+        second = found.second_window if max(components.shape[1:]) >= found.second_window else 0
+    spectral = spectral or found.spectral
+    blend = found.blend if blend is None else blend
+    dropout = float(found.misleading) if dropout is None else dropout
+    pooled = f" and {second} in a second network" if second else ""
+    info("window", f"{window}{pooled}{JOINED[spectral]}: {found.in_words()}")
+    model = {"window": window, "second_window": second}
+    mapping = {"spectral": spectral, "blend": blend}
+    return updated(settings, model=model, training={"context_dropout": dropout}, mapping=mapping)

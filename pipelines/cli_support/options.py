@@ -17,6 +17,7 @@ from hsi.settings import (
     InputSettings,
     RunSettings,
     declarations,
+    display_name,
     input_settings,
     parse_assignment,
     validated,
@@ -119,12 +120,14 @@ def _assigned(overrides: dict[str, Any], assignments: Iterable[str], without: Co
     from hsi.errors import UsageError
 
     of_run: dict[str, Any] = {}
+    assigned: dict[str, Any] = {}
     for name, value in map(parse_assignment, assignments):
         if name in without or (RUN in without and name.startswith(RUN)):
             raise UsageError(f"--set {name}: this command decides it: leave it out")
-        if name in overrides or name in of_run:
-            raise UsageError(f"{name} is given twice: leave one out")
-        (of_run if name.startswith(RUN) else overrides)[name] = value
+        if name in overrides:
+            raise UsageError(f"{display_name(name)} is given as an option and by --set: leave one out")
+        (of_run if name.startswith(RUN) else assigned)[name] = value
+    overrides |= assigned
     if RUN in without:
         return {"overrides": overrides}
     values = {name.removeprefix(RUN): value for name, value in of_run.items()}

@@ -102,7 +102,7 @@ def run_record(root: Path) -> Made:
     from hsi.core.labels import default_table
     from hsi.io.geotiff import write_band, write_class_map
     from hsi.settings import InputSettings, Settings
-    from hsi.workflows.classify import asked_for
+    from hsi.workflows.classify import requested
 
     folder, table, truth = folder_in(root, "run"), default_table([1, 2, 3]), small_labels()
     ids = np.where(truth > 0, truth, 1)
@@ -113,7 +113,7 @@ def run_record(root: Path) -> Made:
     report = measure_accuracy(confusion_matrix(codes, codes, 3), table, [4, 4, 4])
     report["calibration"] = measure_calibration(np.linspace(0.3, 1, 50), np.arange(50) % 5 > 0).to_dict()
     history = [{"epoch": i, "loss": 1 / i, "accuracy": 0.5, "lr": 0.1, "validation_accuracy": None} for i in (1, 2, 3)]
-    asked = asked_for(Settings(), InputSettings())
+    asked = requested(Settings(), InputSettings())
     inputs = {"scene": "scene.mat", "variable": None, "labels": "scene.mat", "sha256": {}, "title": "a scene"}
     record = {"asked": asked, "inputs": inputs, "bands": {"kept": [1, 2]}, "history": history}
     for name, content in (("run.json", record), ("accuracy.json", report)):

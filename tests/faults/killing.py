@@ -29,6 +29,7 @@ import hsi.inference.predict
 import hsi.report.figures
 import hsi.training.trainer
 import hsi.workflows.classify
+import hsi.workflows.outputs
 import hsi.workflows.predict
 import pipelines.classify
 import pipelines.predict
@@ -144,7 +145,7 @@ def make_inputs(folder: Path) -> Path:
 def run(folder: Path, count: int, seed: int) -> dict[str, Any]:
     """Trials of classify, train and predict; all that is counted."""
     torch.set_num_threads(1)
-    hsi.report.figures.write_figures = lambda folder, run, **options: []
+    hsi.workflows.outputs.write_figures = lambda folder, run, **options: []
     hsi.workflows.classify.write_run_report = lambda *arguments: None
     hsi.workflows.predict.write_map_report = lambda *arguments: None
     memory.ROWS = memory.TILE_SIDES = (8, 8)  # so that a small scene is mapped in several strips

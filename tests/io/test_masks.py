@@ -83,7 +83,7 @@ def test_a_mat_of_training_and_test_labels(names, version, tmp_path):
 def test_a_variable_can_still_be_named(tmp_path):
     train = np.where(PARTS == 1, 2, 0)
     path = file_makers.mat(tmp_path / "x.mat", cube=small_cube(), TR=train, TE=np.where(PARTS == 3, 1, 0))
-    np.testing.assert_array_equal(open_labels(None, open_scene(path), "TR").values, train)
+    np.testing.assert_array_equal(open_labels(None, open_scene(path), variable="TR").values, train)
 
 
 def test_arrays_that_share_pixels_are_no_training_and_test_labels(tmp_path):

@@ -598,7 +598,7 @@ class TestFindingLabels:
     def test_a_named_variable_is_looked_for_beside_the_scene_too(self, tmp_path: Path):
         path = mat(tmp_path / "x.mat", cube=small_cube(), own=small_labels())
         mat(tmp_path / "x_gt.mat", fine=small_labels(), coarse=small_labels())
-        assert open_labels(None, open_scene(path), "coarse").source == tmp_path / "x_gt.mat"
+        assert open_labels(None, open_scene(path), variable="coarse").source == tmp_path / "x_gt.mat"
 
     def test_a_transposed_array_in_the_scene_s_file_is_pointed_out(self, tmp_path: Path):
         path = mat(tmp_path / "x.mat", cube=small_cube(), gt=small_labels().T)

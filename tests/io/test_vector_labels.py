@@ -463,11 +463,11 @@ class TestRefused:
 
     def test_options_that_have_no_meaning(self, tmp_path: Path):
         path = vector(tmp_path / "a.gpkg", [point(1.5, 1.5)], n=[1])
-        refused(UsageError, path, "leave --align out", align=True)
-        refused(UsageError, path, "leave --label-variable out", variable="n")
+        refused(UsageError, path, "leave align out", align=True)
+        refused(UsageError, path, "leave label_variable out", variable="n")
         refused(UsageError, path, "points only: leave --all-touched out", all_touched=True)
         raster = npy(tmp_path / "gt.npy", small_labels())
-        words = ["holds a raster", "leave --label-field and --label-layer and --all-touched out"]
+        words = ["holds a raster", "leave label_field and label_layer and all_touched out"]
         refused(UsageError, raster, *words, field="n", layer="x", all_touched=True)
 
     def test_a_vector_file_as_a_scene(self, tmp_path: Path):

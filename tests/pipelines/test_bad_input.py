@@ -12,6 +12,7 @@ import scipy.io
 import torch
 
 from hsi.errors import SceneFileError
+from hsi.workflows import classify, inputs
 from tests.conftest import IDS, QUICK, SMALL, run_apart, started
 from tests.io import file_makers
 
@@ -376,7 +377,7 @@ class TestUnforeseen:
 
         words = ("classify", scenes["mat"], *QUICK, "--no-symmetries", "--out", "deep/er/run")
         with monkeypatch.context() as patch:
-            patch.setattr("hsi.inference.model_file.save_model", fail)
+            patch.setattr(classify, "save_model", fail)
             done = run(*words)
         assert (done.code, len(done.complaints)) == (FAILURE, 1)
         assert says in done.complaints[0] and "with --resume goes on from there" in done.complaints[0]
@@ -395,7 +396,7 @@ class TestUnforeseen:
             run(*words)
 
     def test_debug_shows_unforeseen_errors_too(self, scenes, run, monkeypatch):
-        monkeypatch.setattr("hsi.io.open_scene", lambda *_: 1 / 0)
+        monkeypatch.setattr(inputs, "open_scene", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             run("classify", scenes["mat"], "--debug")
 

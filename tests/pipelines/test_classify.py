@@ -518,9 +518,8 @@ def calibrated(tmp_path_factory, scenes):
         "constant",
         "--seed",
         5,
-        "--spectral",
-        "none",
-        "--calibrate",
+        "--set",
+        "mapping.spectral=none",
     )
     done = run_here(
         "classify", scenes["tiff"], *SMALL, "--epochs", 6, *options, "--calibrate", "--out", out, cwd=out.parent
@@ -572,7 +571,7 @@ class TestCalibration:
         assert list(tmp_path.iterdir()) == []
 
     def test_where_all_validation_pixels_are_right_confidence_stays(self, run, scenes, tmp_path, monkeypatch):
-        monkeypatch.setattr("hsi.accuracy.calibration.fit_temperature", lambda scores, codes: None)
+        monkeypatch.setattr("hsi.workflows.fit.fit_temperature", lambda scores, codes: None)
         done = run("train", scenes["tiff"], *QUICK, "--val", "10%", "--calibrate", "--out", "m.safetensors")
         assert done.code == 0, done.stderr
         assert "validation pixels are right, so they tell no temperature" in done.stderr

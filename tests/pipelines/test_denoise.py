@@ -9,6 +9,7 @@ import rasterio
 import hsi
 from hsi.inference.model_file import load_model
 from hsi.io import open_scene
+from hsi.workflows import outputs
 from tests.conftest import CENTRES, QUICK, run_here
 from tests.io import file_makers
 
@@ -104,10 +105,11 @@ def labelled(tmp_path_factory, scenes):
     """A run that denoises first, of each method, and its model."""
     made = {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hsi.report.figures.write_figures", lambda folder, run, **how: [])
+        patch.setattr(outputs, "write_figures", lambda folder, run, **how: [])
         for method, options in {**METHODS, "mnf": ("--components", 16)}.items():
             out = tmp_path_factory.mktemp(method) / "run"
-            more = [f"--denoise-{word.removeprefix('--')}" if isinstance(word, str) else word for word in options]
+            pairs = zip(options[::2], options[1::2], strict=True)
+            more = [word for name, value in pairs for word in ("--set", f"denoising.{name.removeprefix('--')}={value}")]
             command = ("classify", scenes["tiff"], *QUICK, "--denoise", method, *more, "--no-symmetries", "--out", out)
             made[method] = (out, run_here(*command, cwd=out.parent))
     return made
@@ -168,7 +170,7 @@ def test_from_python(sample, tmp_path, no_figures):
     settings = {"denoising.method": "tv", "denoising.bands": "1-3", "mapping.symmetries": False}
     how = {"window": 11, "components": 13, "epochs": 1, "device": "cpu", "settings": settings}
     found = hsi.classify(sample.cube, sample.truth, **how)
-    assert found.save(tmp_path / "run") and "total variation" in dict(found.said)["denoised"]
+    assert found.save(tmp_path / "run") and "total variation" in dict(found.messages)["denoised"]
     model = hsi.HybridSNClassifier(**how, random_state=0).fit(sample.cube, sample.truth)
     again = hsi.HybridSNClassifier.load(model.save(tmp_path / "m.safetensors"), device="cpu")
     assert again.settings["denoising.bands"] == "1-3"

@@ -7,6 +7,7 @@ import pytest
 import rasterio
 
 from hsi.inference.model_file import load_model
+from hsi.workflows import train as train_workflow
 from tests.conftest import QUICK
 from tests.io import file_makers
 
@@ -135,7 +136,7 @@ def test_a_failure_leaves_no_model_but_its_training(run, scenes, tmp_path, monke
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("hsi.inference.model_file.save_model", fail)
+    monkeypatch.setattr(train_workflow, "save_model", fail)
     done = run("train", scenes["tiff"], *QUICK, "--out", "m.safetensors")
     assert done.code == 1
     assert "m.safetensors: cannot be written (No space left on device)" in done.complaints[0]
