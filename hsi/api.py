@@ -268,7 +268,7 @@ def predict(
     with report_to(listener):
         options = workflow.PredictOptions(**named, cluster=cluster)
         predicted = workflow.predict(Path(model), scene, place, options, reading, ["hsi.predict"])
-    return replace(predicted, warnings=tuple(listener.warned))
+    return replace(predicted, warnings=tuple(listener.warnings))
 
 
 def _settings(given: Mapping[str, Any], others: Mapping[str, Any], config: Path | str | None) -> Settings:
@@ -343,12 +343,12 @@ class Classification:
     @property
     def messages(self) -> tuple[tuple[str, str], ...]:
         """What the command would have printed: labels and texts."""
-        return tuple(self.reporter.said)
+        return tuple(self.reporter.messages)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """The warnings of the run."""
-        return tuple(self.reporter.warned)
+        return tuple(self.reporter.warnings)
 
     @property
     def table(self) -> ClassTable:

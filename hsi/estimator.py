@@ -133,7 +133,7 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         dtype = getattr(y, "dtype", np.dtype(np.int64))
         self._remember(trained.saved, dtype if dtype.kind in "iu" else np.dtype(np.int64))
         self.history_ = trained.trained.history
-        self.warnings_ = tuple(listener.warned)
+        self.warnings_ = tuple(listener.warnings)
         return self
 
     def predict(self, X: SceneLike) -> Any:

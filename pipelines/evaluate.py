@@ -129,7 +129,7 @@ class Pair:
 
 def read_both(map_path: Path, options: InputSettings) -> Pair:
     """The map and the reference on its grid."""
-    from hsi.core.labels import codes_of, without
+    from hsi.core.labels import codes_of, drop_class
     from hsi.inference.map_files import UNCLASSIFIED
     from hsi.io import open_scene
 
@@ -140,7 +140,7 @@ def read_both(map_path: Path, options: InputSettings) -> Pair:
     say("map", f"{map_path}: {grid.height} x {grid.width} pixels, {len(mapped.table)} classes")
     labelled = np.count_nonzero(reference.labelled)
     say("reference", f"{reference.source}: {len(reference.table)} classes, {labelled:,} labelled pixels")
-    table = mapped.table if UNCLASSIFIED in reference.table.names else without(mapped.table, UNCLASSIFIED)
+    table = mapped.table if UNCLASSIFIED in reference.table.names else drop_class(mapped.table, UNCLASSIFIED)
     truth = np.array([*class_codes(table, reference), -1])[codes_of(reference.values, reference.table)]
     truth = np.where(reference.labelled, truth, -1)
     pair = Pair(mapped, reference, grid, table, truth, codes_of(mapped.values, table))

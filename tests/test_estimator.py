@@ -224,7 +224,7 @@ class TestInputs:
         ("labels", "says"),
         [
             (np.ones((36, 40), int), "2 or more classes"),
-            (np.full((36, 40), 0.5), "whole numbers"),
+            (np.full((36, 40), 0.5), "integers"),
             (np.ones((5, 5), int), r"\(5, 5\)"),
             (np.zeros((36, 40), int), "background"),
             (None, "no labels found"),

@@ -1,4 +1,4 @@
-"""Devices to compute on, and the memory that the C library keeps."""
+"""Devices to compute on, their precision, and the memory that the C library retains."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hsi.errors import DeviceError
 def resolve_device(name: str) -> torch.device:
     """``auto`` (CUDA, then MPS, then CPU), ``cpu``, ``cuda``, ``cuda:1`` or ``mps`` as a device of this machine.
 
-    Raises :class:`DeviceError` for a device that is not there.
+    Raises :class:`DeviceError` for a device that is not available.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -26,62 +26,62 @@ def resolve_device(name: str) -> torch.device:
         raise DeviceError(f"unknown device '{name}': use auto, cpu, cuda, cuda:1 or mps")
     device = torch.device(name)
     if device.type == "cuda":
-        found = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if (device.index or 0) >= found:
-            raise DeviceError(f"device '{name}' asked for, but {found} CUDA devices are usable here: use --device cpu")
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (device.index or 0) >= count:
+            raise DeviceError(f"device '{name}' asked for, but {count} CUDA devices are usable here: use --device cpu")
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise DeviceError("device 'mps' asked for, but Apple's Metal is not available here: use --device cpu")
     return device
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that a device has no memory left for an array; torch has no type of it for CPUs."""
+    """Whether a device has no memory left for an array; for CPUs torch raises a plain ``RuntimeError``."""
     return isinstance(error, torch.OutOfMemoryError) or (
         isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
     )
 
 
 def release_memory(device: torch.device) -> None:
-    """Give what torch holds on to of a device's memory back, so that smaller arrays find room."""
+    """Return the cached memory of a device, so that other arrays can be allocated."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
 
 
 @contextmanager
 def deterministic_algorithms(wanted: bool) -> Iterator[None]:
-    """While it lasts torch uses only algorithms that give the same numbers every time, where that is ``wanted``.
+    """Within the block torch uses only deterministic algorithms, if ``wanted``.
 
-    On a CPU those that it uses are so anyway. On CUDA this costs speed, and an operation that has no such algorithm
-    raises RuntimeError. Call it before the first computation on CUDA, which reads ``CUBLAS_WORKSPACE_CONFIG``.
+    On a CPU they are deterministic anyway. On CUDA this costs speed, and an operation without such an algorithm raises
+    RuntimeError. Call it before the first computation on CUDA, which reads ``CUBLAS_WORKSPACE_CONFIG``.
     """
     if not wanted:
         yield
         return
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     cudnn, before = torch.backends.cudnn, torch.are_deterministic_algorithms_enabled()
-    kept = cudnn.deterministic, cudnn.benchmark
+    cudnn_before = cudnn.deterministic, cudnn.benchmark
     torch.use_deterministic_algorithms(True)
     cudnn.deterministic, cudnn.benchmark = True, False
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
-        cudnn.deterministic, cudnn.benchmark = kept
+        cudnn.deterministic, cudnn.benchmark = cudnn_before
 
 
 def bfloat16_pays(device: torch.device) -> bool:
-    """Whether the device computes in bfloat16 natively; elsewhere it is emulated and slower than float32."""
+    """Whether the device computes in bfloat16 natively; where it is emulated, it is slower than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.get_device_capability(device) >= (8, 0))
     return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
 
 
 def bfloat16_suits(device: torch.device, model: nn.Module, engine: str) -> bool:
-    """Whether a network trains faster in bfloat16 there, and safely.
+    """Whether a network trains faster in bfloat16 on a device, and safely.
 
     On a CPU, depthwise layers on patches are up to 2.3 times slower in it, and PyTorch 2.13's backward of padded 3-D
-    layers over few bands overruns its memory where the CPU has AMX (seen with 35 channels, a kernel of 3 x 1 x 1 and a
-    depth of 3 or 4).
+    layers over few bands overruns its memory where the CPU has AMX (with 35 channels, a kernel of 3 x 1 x 1 and a depth
+    of 3 or 4).
     """
     if device.type != "cpu" or not bfloat16_pays(device):
         return bfloat16_pays(device)
@@ -101,16 +101,15 @@ def describe_device(device: torch.device) -> str:
 
 
 TRIM_THRESHOLD, MMAP_MAX = -1, -4  # parameters of glibc's mallopt(3)
-USUAL_TRIM, USUAL_MAPS = 64 << 20, 65_536  # where glibc's own adjustment ends, and its default
+USUAL_TRIM, USUAL_MAPS = 64 << 20, 65_536  # the limit of glibc's own adjustment, and its default
 
 
 @contextmanager
 def retain_freed_memory() -> Iterator[None]:
-    """While it lasts, memory that is freed stays with the process; it is given back at the end.
+    """Within the block freed memory stays with the process; it is returned at the end.
 
-    By default glibc asks the system for every large array anew and gives it back when it is freed; that the system
-    clears each page again takes up to a third of the time of a training step on a CPU. Does nothing under another C
-    library.
+    By default glibc requests memory from the system for every large array and returns it when the array is freed; since
+    the system clears each page, this takes up to a third of a training step on a CPU. No effect with other C libraries.
     """
     library = _glibc()
     if library is None:
@@ -127,7 +126,7 @@ def retain_freed_memory() -> Iterator[None]:
 
 
 def return_memory() -> None:
-    """Give what is free now back to the system, so that holes between what is in use do not add up."""
+    """Return free memory to the system, so that fragmentation does not accumulate."""
     library = _glibc()
     if library is not None:
         library.malloc_trim(0)

@@ -1,126 +1,105 @@
-"""What the library reports while it works: facts, warnings and progress, and who receives them."""
+"""Messages, warnings and progress of the library, and the reporters that receive them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Protocol
 
 
 class Advance(Protocol):
-    """Move a progress bar."""
+    """Moves a progress bar."""
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
         """``done`` of ``total``, with a note behind the bar."""
 
 
-class Reporter(Protocol):
-    """Who is told: the command line prints, a notebook may draw a bar, :class:`Silent` drops it all."""
+class Reporter:
+    """Receives messages and progress, and ignores them; the command line and :class:`Recorder` override it."""
 
-    def say(self, label: str, text: str) -> None:
-        """One line of what was decided: a label, then the fact."""
+    def info(self, label: str, text: str) -> None:
+        """A message: a label, then the fact."""
 
-    def detail(self, label: str, text: str) -> None:
-        """One line for who wants to know more."""
+    def debug(self, label: str, text: str) -> None:
+        """A message of minor interest."""
 
-    def warn(self, text: str) -> None:
-        """One warning."""
+    def warning(self, text: str) -> None:
+        """A warning."""
 
     def progress(self, title: str, unit: str) -> AbstractContextManager[Advance]:
         """A stage of the work, which moves from 0 to a total of ``unit``."""
+        return nullcontext(lambda done, total, note="": None)
 
 
-class Silent:
-    """A listener to whom nothing matters; children listen to some of it."""
-
-    def say(self, label: str, text: str) -> None:
-        """Drop a line."""
-
-    def detail(self, label: str, text: str) -> None:
-        """Drop a detail."""
-
-    def warn(self, text: str) -> None:
-        """Drop a warning."""
-
-    @contextmanager
-    def progress(self, title: str, unit: str) -> Iterator[Advance]:
-        """Drop a stage's progress."""
-        yield lambda done, total, note="": None
-
-
-_LISTENER: ContextVar[Reporter] = ContextVar("listener", default=Silent())  # noqa: B039 (it has no state)
+_REPORTER: ContextVar[Reporter] = ContextVar("reporter", default=Reporter())  # noqa: B039 (it has no state)
 
 
 @contextmanager
-def report_to(listener: Reporter) -> Iterator[None]:
-    """Within the block, and this thread, all that is told goes to ``listener``."""
-    token = _LISTENER.set(listener)
+def report_to(reporter: Reporter) -> Iterator[None]:
+    """Within the block, and in this thread, messages and progress go to ``reporter``."""
+    token = _REPORTER.set(reporter)
     try:
         yield
     finally:
-        _LISTENER.reset(token)
+        _REPORTER.reset(token)
 
 
 def info(label: str, text: str) -> None:
-    """Tell what was decided."""
-    _LISTENER.get().say(label, text)
+    """Report a message: a label, then the fact."""
+    _REPORTER.get().info(label, text)
 
 
 def debug(label: str, text: str) -> None:
-    """Tell what only who wants to know more should read."""
-    _LISTENER.get().detail(label, text)
+    """Report a message of minor interest."""
+    _REPORTER.get().debug(label, text)
 
 
 def warning(text: str) -> None:
-    """Tell what a user should look at."""
-    _LISTENER.get().warn(text)
+    """Report a warning."""
+    _REPORTER.get().warning(text)
 
 
 def progress(title: str, unit: str = "") -> AbstractContextManager[Advance]:
-    """Tell how far a stage is: ``with progress("survey", "rows") as advance: advance(done, total)``."""
-    return _LISTENER.get().progress(title, unit)
+    """Report the progress of a stage: ``with progress("survey", "rows") as advance: advance(done, total)``."""
+    return _REPORTER.get().progress(title, unit)
 
 
 Report = Callable[[str, int, int, str], None]
 
 
-class Recorder:
-    """Keeps what was said and warned of. ``report(stage, done, total, note)`` is called as the work moves on."""
+class Recorder(Reporter):
+    """Stores messages and warnings; ``report(stage, done, total, note)`` is called as the work advances."""
 
     def __init__(self, report: Report | None = None) -> None:
         self.report = report
-        self.said: list[tuple[str, str]] = []
-        self.warned: list[str] = []
+        self.messages: list[tuple[str, str]] = []
+        self.warnings: list[str] = []
 
-    def say(self, label: str, text: str) -> None:
-        """Keep a line."""
-        self.said.append((label, text))
+    def info(self, label: str, text: str) -> None:
+        """Store a message."""
+        self.messages.append((label, text))
 
-    def detail(self, label: str, text: str) -> None:
-        """Drop a detail."""
+    def warning(self, text: str) -> None:
+        """Store a warning."""
+        self.warnings.append(text)
 
-    def warn(self, text: str) -> None:
-        """Keep a warning."""
-        self.warned.append(text)
-
-    @contextmanager
-    def progress(self, title: str, unit: str) -> Iterator[Advance]:
-        """Pass a stage's progress on."""
+    def progress(self, title: str, unit: str) -> AbstractContextManager[Advance]:
+        """Pass the progress of a stage on to ``report``."""
 
         def advance(done: int, total: int, note: str = "") -> None:
             if self.report:
                 self.report(title, done, total, note)
 
-        yield advance
+        return nullcontext(advance)
 
 
 class TqdmReporter(Recorder):
-    """Draws a bar for each stage, in a notebook as one of its own."""
+    """Draws a bar for each stage, in a notebook a widget."""
 
     @contextmanager
     def progress(self, title: str, unit: str) -> Iterator[Advance]:
-        """Draw a stage's bar."""
+        """Draw the bar of a stage."""
         from tqdm.auto import tqdm
 
         with tqdm(desc=title, unit=f" {unit}", leave=False) as bar:
@@ -134,7 +113,5 @@ class TqdmReporter(Recorder):
 
 
 def reporter_for(progress: bool | Report | None) -> Recorder:
-    """What listens for ``progress``: True for bars, a function that is called, or None (or False) for silence."""
-    if progress is True:
-        return TqdmReporter()
-    return Recorder(progress or None)
+    """The reporter for an argument ``progress``: True for bars, a function to call, or None (or False) for silence."""
+    return TqdmReporter() if progress is True else Recorder(progress or None)

@@ -1,4 +1,4 @@
-"""Where the configurations lie, and files that are written whole or not at all."""
+"""The folder of the configurations, and files that are written atomically."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def config_dir() -> Path:
 
 @contextmanager
 def write_atomically(path: Path, durable: bool = False) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its name when the block ends well and is removed when it does not.
+    """A temporary path next to ``path`` that replaces it when the block ends, and is removed if the block raises.
 
-    The folder is made if need be. With ``durable`` the file also survives that the machine stops once this returns.
+    Missing folders are made. With ``durable`` the file is on disk when this returns, even if the machine then stops.
     Raises :class:`OutputError` naming ``path`` when it cannot be written.
     """
     part = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.part{path.suffix}")
@@ -36,7 +36,7 @@ def write_atomically(path: Path, durable: bool = False) -> Iterator[Path]:
         yield part
         if durable:
             _sync(part)
-        os.replace(part, path)  # noqa: PTH105 - replaces in one step on every system
+        os.replace(part, path)  # noqa: PTH105 - atomic on every system
         if durable and os.name == "posix":
             _sync(path.parent)
     except HsiError:
@@ -49,7 +49,7 @@ def write_atomically(path: Path, durable: bool = False) -> Iterator[Path]:
 
 
 def _sync(path: Path) -> None:
-    """Wait until the disk holds what was written to a file or a folder."""
+    """Wait until a file or a folder is on disk."""
     handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(handle)

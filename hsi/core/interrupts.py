@@ -1,4 +1,4 @@
-"""Interrupts: a signal to end counts as one, and where work can be kept it waits until that is done."""
+"""Interrupts by Ctrl-C and by signals to terminate: raised as exceptions, or deferred until work is saved."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from types import FrameType
 
 Handler = Callable[[int, FrameType | None], None]
-ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+TERMINATION = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class Interrupted(KeyboardInterrupt):
-    """An interrupt by the signal of that number."""
+    """An interrupt by the signal ``number``."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -21,30 +21,30 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Stop:
-    """Whether an interrupt came that waits."""
+    """Whether a deferred interrupt is waiting."""
 
     asked: Interrupted | None = None
 
 
 def exit_code(error: BaseException | None) -> int:
-    """128 and the number of the signal, as shells have it; 130 for Ctrl-C."""
+    """128 and the number of the signal, as in shells; 130 for Ctrl-C."""
     return 128 + (error.number if isinstance(error, Interrupted) else signal.SIGINT)
 
 
 @contextmanager
 def interrupts_on_termination() -> Iterator[None]:
-    """Being terminated or hung up on raises :class:`Interrupted`, so that what is half-written is put away."""
+    """Within the block SIGTERM and SIGHUP raise :class:`Interrupted`, so that unfinished files are removed."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise Interrupted(number)
 
-    with _handled(ENDING, interrupt):
+    with _handled(TERMINATION, interrupt):
         yield
 
 
 @contextmanager
 def defer_interrupts() -> Iterator[Stop]:
-    """The first interrupt is only noted, for the work to stop where it can be kept; a second one is raised."""
+    """Within the block the first interrupt is only noted, so that work can be saved first; a second one is raised."""
     stop = Stop()
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -52,15 +52,15 @@ def defer_interrupts() -> Iterator[Stop]:
             raise stop.asked
         stop.asked = Interrupted(number)
 
-    with _handled((signal.SIGINT, *ENDING), note):
+    with _handled((signal.SIGINT, *TERMINATION), note):
         yield stop
-    if stop.asked:  # it came after the last moment to heed it
+    if stop.asked:  # it came after the last check
         raise stop.asked
 
 
 @contextmanager
 def _handled(numbers: tuple[signal.Signals, ...], handler: Handler) -> Iterator[None]:
-    """Handle signals while it lasts; outside the main thread, where Python cannot, they stay as they are."""
+    """Handle signals within the block; outside the main thread, where Python cannot, nothing changes."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,7 +1,7 @@
-"""Labelled ground: class ids per pixel and the table of what they mean.
+"""Labels: class ids per pixel and the table of their names and colours.
 
-"Background" (not labelled), "nodata" (nothing measured there) and "unclassified" (a map that declines to say) are three
-different things; in a :class:`LabelMap` only background exists, and it is ``LabelMap.background``.
+"Background" (not labelled), "nodata" (not measured) and "unclassified" (rejected by a map) differ; in a
+:class:`LabelMap` there is only background, ``LabelMap.background``.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class ClassTable:
         return len(self.ids)
 
     def renamed(self, names: Mapping[int, str], colours: Mapping[int, Colour] | None = None) -> ClassTable:
-        """The same classes with the given names and colours where there is one."""
+        """The table with other names and colours for the ids of ``names`` and ``colours``."""
         colours = colours or {}
         return replace(
             self,
@@ -42,11 +42,11 @@ class ClassTable:
         )
 
 
-def without(table: ClassTable, name: str) -> ClassTable:
+def drop_class(table: ClassTable, name: str) -> ClassTable:
     """The table without the class of that name."""
-    kept = [i for i, known in enumerate(table.names) if known != name]
+    others = [i for i, known in enumerate(table.names) if known != name]
     columns = (table.ids, table.names, table.colours)
-    return ClassTable(*(tuple(column[i] for i in kept) for column in columns))  # type: ignore[arg-type]
+    return ClassTable(*(tuple(column[i] for i in others) for column in columns))  # type: ignore[arg-type]
 
 
 def default_table(ids: Sequence[int]) -> ClassTable:
@@ -59,8 +59,8 @@ def default_table(ids: Sequence[int]) -> ClassTable:
 class LabelMap:
     """Class ids ``(H, W)`` int32 with ``background`` where nothing is labelled, and their :class:`ClassTable`.
 
-    Labels from polygons keep in ``polygons`` ``(H, W)`` int32 which one each pixel is from: 0 for none, else the number
-    of the feature in its file, from 1. ``notes`` are what a user should know of how the labels came to be.
+    For labels from polygons ``polygons`` ``(H, W)`` int32 is the number of each pixel's feature in its file, from 1,
+    or 0. ``notes`` are what a user should know about how the labels were made.
     """
 
     values: NDArray[np.int32]
@@ -95,13 +95,14 @@ class LabelMap:
         table, counts = self.table, self.counts
         rows = [(str(i), name, f"{counts[i]:,}") for i, name in zip(table.ids, table.names, strict=True)]
         height, width = self.values.shape
-        told = [("size", f"{height:,} x {width:,} pixels"), ("source", self.source), *(("note", n) for n in self.notes)]
+        size = ("size", f"{height:,} x {width:,} pixels")
+        properties = [size, ("source", self.source), *(("note", note) for note in self.notes)]
         classes = markup.render_classes(("id", "class", "pixels"), rows, table.colours)
         picture = markup.render_picture(markup.colour_classes(self.values, table.ids, table.colours), "labels")
-        return markup.render_properties("Labels", told) + classes + picture
+        return markup.render_properties("Labels", properties) + classes + picture
 
     def masked(self, keep: NDArray[np.bool_]) -> LabelMap:
-        """The same labels with background outside ``keep``; the class table stays whole."""
+        """The same labels with background outside ``keep``; the class table is unchanged."""
         polygons = None if self.polygons is None else np.where(keep, self.polygons, np.int32(0))
         return replace(self, values=np.where(keep, self.values, np.int32(self.background)), polygons=polygons)
 
@@ -123,11 +124,10 @@ def label_map(
     polygons: NDArray[np.int32] | None = None,
     notes: tuple[str, ...] = (),
 ) -> LabelMap:
-    """A checked :class:`LabelMap` of a 2-D array; floats are fine when they are whole numbers, NaN is background.
+    """A validated :class:`LabelMap` of a 2-D array of integers, or of floats without fractions where NaN is background.
 
-    Classes are the ids that occur, named by ``table`` where it has them. ``polygons`` and ``notes`` are kept as they
-    are. Raises :class:`LabelError` for another number of axes, fractions, ids below 0 or above 65534, and when
-    everything is background.
+    Classes are the ids that occur, named by ``table`` where it has them. Raises :class:`LabelError` for another number
+    of axes, fractions, ids below 0 or above 65534, and when everything is background.
     """
     where = f"{source}{f' ({variable})' if variable else ''}" if source else (variable or "labels")
     if values.ndim != 2:
@@ -137,10 +137,10 @@ def label_map(
         if not np.all(np.isfinite(filled)) or np.any(filled != np.rint(filled)):
             example = filled[filled != np.rint(filled)]
             shown = f"such as {example.flat[0]:g}" if example.size else "such as infinity"
-            raise LabelError(f"{where}: labels are whole numbers, found {shown}: is this the label variable?")
+            raise LabelError(f"{where}: labels are integers, found {shown}: is this the label variable?")
         values = filled
     elif values.dtype.kind not in "iub":
-        raise LabelError(f"{where}: labels are whole numbers, found dtype {values.dtype}")
+        raise LabelError(f"{where}: labels are integers, found dtype {values.dtype}")
     ids = np.unique(values)
     ids = ids[ids != background]
     if ids.size == 0:
@@ -151,10 +151,10 @@ def label_map(
             f"{where}: class ids go from 0 to {LARGEST_ID}, found {wrong:g}; "
             "--background names the value that means unlabelled"
         )
-    found = default_table(ids.tolist())
+    classes = default_table(ids.tolist())
     if table is not None:
-        known = dict(zip(table.ids, zip(table.names, table.colours, strict=True), strict=True))
-        found = found.renamed({i: n for i, (n, _) in known.items()}, {i: c for i, (_, c) in known.items()})
+        names, colours = zip(table.ids, table.names, strict=True), zip(table.ids, table.colours, strict=True)
+        classes = classes.renamed(dict(names), dict(colours))
     if abs(background) > np.iinfo(np.int32).max:  # a nodata value such as -3.4e38 or 4294967295
         values, background = np.where(values == background, -1.0, values), -1
-    return LabelMap(values.astype(np.int32), found, background, source, variable, polygons, notes)
+    return LabelMap(values.astype(np.int32), classes, background, source, variable, polygons, notes)

@@ -1,4 +1,4 @@
-"""Plug-ins found by name: readers, reducers, splits and models are all kept in a :class:`Registry`."""
+"""Plug-ins by name: readers, reducers, splits, denoisers, baselines and networks, each in a :class:`Registry`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """Names to plug-ins. The package that holds the plug-ins is imported on the first look-up.
+    """Plug-ins by name. Their ``package`` is imported on the first look-up.
 
-    ``kind`` is what an error message calls one ("model"); ``package`` is where the files lie.
+    ``kind`` is what error messages call a plug-in ("model").
     """
 
     def __init__(self, kind: str, package: str) -> None:
@@ -24,7 +24,7 @@ class Registry(Generic[T]):
         self._loaded = False
 
     def register(self, name: str) -> Callable[[T], T]:
-        """Decorator that files a plug-in under ``name``."""
+        """Decorator that adds a plug-in under ``name``."""
 
         def add(entry: T) -> T:
             self._entries[name] = entry

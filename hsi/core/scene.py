@@ -35,8 +35,8 @@ class Block:
 
 @dataclass(frozen=True)
 class Georeference:
-    """Where a scene lies: ``crs`` as WKT (or None) and ``transform`` as the six numbers (a, b, c, d, e, f) of an
-    affine map from (column, row) to map coordinates, in GDAL's and rasterio's pixel-corner convention."""
+    """The place of a scene: ``crs`` as WKT (or None) and ``transform``, the six numbers (a, b, c, d, e, f) of an affine
+    map from (column, row) to map coordinates, in GDAL's and rasterio's pixel-corner convention."""
 
     crs: str | None
     transform: tuple[float, float, float, float, float, float]
@@ -46,10 +46,10 @@ class Georeference:
 class Scene:
     """A cube ``(H, W, B)`` of any real dtype that is read lazily.
 
-    ``fetch(block)`` reads ``(h, w, all bands of the file)``; ``bands`` are the file's bands that are kept, counted
-    from 0. Wavelengths and FWHM (nanometres), ``good`` (False where the file marks a band as bad) and ``scale`` are one
-    per *kept* band. ``scale`` is there when values are not as stored but in physical units, float32: it is the factor
-    that each band was multiplied by. ``nodata`` is the value for "no data", NaN where the file's own one became NaN.
+    ``fetch(block)`` reads ``(h, w, all bands of the file)``; ``bands`` are the selected bands of the file, from 0.
+    Wavelengths and FWHM (nanometres), ``good`` (False where the file marks a band as bad) and ``scale`` have an entry
+    per *selected* band. ``scale`` is given when values are in physical units, float32, instead of as stored: the factor
+    that each band was multiplied by. ``nodata`` is the value for "no data", NaN where the file's value was replaced.
     """
 
     name: str
@@ -70,11 +70,11 @@ class Scene:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """``(H, W, B)`` with B the kept bands."""
+        """``(H, W, B)`` with the selected bands."""
         return self.height, self.width, len(self.bands)
 
     def read(self, block: Block | None = None) -> Array:
-        """The kept bands of a block (or of the whole scene): ``(h, w, B)`` in the scene's dtype.
+        """The selected bands of a block (or of the scene): ``(h, w, B)`` in the scene's dtype.
 
         Raises :class:`SceneError` for a block that leaves the scene.
         """
@@ -105,7 +105,7 @@ class Scene:
             raise kind(f"{where}: {rows} cannot be read: {reason}") from error
 
     def blocks(self, budget: int = 128 * 2**20) -> Iterator[Block]:
-        """Strips of whole rows that cover the scene, each of about ``budget`` bytes as float64, at least one row."""
+        """Strips of complete rows that cover the scene, each of about ``budget`` bytes as float64, at least one row."""
         rows = max(1, budget // (self.width * len(self.bands) * 8))
         for row in range(0, self.height, rows):
             yield Block(row, 0, min(rows, self.height - row), self.width)
@@ -114,16 +114,30 @@ class Scene:
         return f"<Scene {self.name}: {self._size}, {self.format}>"
 
     def _repr_html_(self) -> str:
-        return _scene_facts(self)
+        """The scene's properties, for notebooks."""
+        place = self.georeference
+        nanometres = f"{min(self.wavelengths):g} to {max(self.wavelengths):g} nm" if self.wavelengths else None
+        rows: list[tuple[str, object]] = [
+            ("size", self._size),
+            ("format", self.format),
+            ("source", self.source),
+            ("variable", self.variable),
+            ("wavelengths", nanometres),
+            ("no data", self.nodata),
+        ]
+        if place:
+            corner = f"corner at {place.transform[2]:g}, {place.transform[5]:g}"
+            rows.append(("place", f"{(place.crs or 'no CRS')[:60]}, {corner}"))
+        return markup.render_properties(f"Scene {self.name}", rows)
 
     @property
     def _size(self) -> str:
         return f"{self.height:,} x {self.width:,} pixels, {len(self.bands)} bands, {self.dtype}"
 
     def keep_bands(self, keep: Sequence[int]) -> Scene:
-        """The same scene with fewer bands; ``keep`` are positions among the bands kept so far, ascending.
+        """The same scene with fewer bands; ``keep`` are positions in ``bands``, ascending.
 
-        Raises :class:`SceneError` when nothing would be left.
+        Raises :class:`SceneError` when no band remains.
         """
         if not keep:
             raise SceneError(f"{self.source or self.name}: no usable band is left of {len(self.bands)}")
@@ -139,25 +153,6 @@ class Scene:
             good=pick(self.good),
             scale=pick(self.scale),
         )
-
-
-def _scene_facts(scene: Scene) -> str:
-    """A scene in HTML, for notebooks."""
-    place = scene.georeference
-    nanometres = f"{min(scene.wavelengths):g} to {max(scene.wavelengths):g} nm" if scene.wavelengths else None
-    rows: list[tuple[str, object]] = [
-        ("size", scene._size),
-        ("format", scene.format),
-        ("source", scene.source),
-        ("variable", scene.variable),
-        ("wavelengths", nanometres),
-        ("no data", scene.nodata),
-    ]
-    if place:
-        rows.append(
-            ("place", f"{(place.crs or 'no CRS')[:60]}, corner at {place.transform[2]:g}, {place.transform[5]:g}")
-        )
-    return markup.render_properties(f"Scene {scene.name}", rows)
 
 
 def scene_from_array(cube: Array, name: str = "scene", source: Path | None = None, **facts: Any) -> Scene:
@@ -179,13 +174,13 @@ def scene_from_array(cube: Array, name: str = "scene", source: Path | None = Non
             _forget_pages(cube)
         return values
 
-    mapped = isinstance(cube, np.memmap) and cube.mode != "c"  # a private copy may hold what no file does
+    mapped = isinstance(cube, np.memmap) and cube.mode != "c"  # a private copy may differ from the file
     height, width, bands = cube.shape
     return Scene(name, source, height, width, tuple(range(bands)), dtype, fetch, **facts)
 
 
 def _forget_pages(cube: Array) -> None:
-    """Give the pages of a memory-mapped file back, which would otherwise count as this process's until it ends."""
+    """Release the pages of a memory-mapped file, which otherwise count as this process's memory until it ends."""
     base: Any = cube
     while isinstance(base, np.ndarray):
         base = base.base
@@ -195,10 +190,10 @@ def _forget_pages(cube: Array) -> None:
 
 @dataclass(frozen=True)
 class PixelSurvey:
-    """What one pass over a scene found. Counts are of pixels; band positions are among the scene's kept bands.
+    """The result of one pass over a scene. Counts are of pixels; band positions are in the scene's ``bands``.
 
-    ``valid`` is the ``(H, W)`` bool mask of pixels that can be used; ``dead`` bands hold no valid number,
-    ``constant`` ones a single value. ``masked`` pixels lie outside the mask that was given and count as nothing else.
+    ``valid`` is the ``(H, W)`` bool mask of usable pixels; ``dead`` bands have no valid number, ``constant`` ones a
+    single value. ``masked`` pixels lie outside the given mask and are in no other count.
     """
 
     valid: NDArray[np.bool_]
@@ -218,7 +213,7 @@ class PixelSurvey:
 
     @property
     def invalid(self) -> int:
-        """Number of pixels that cannot be used."""
+        """Number of unusable pixels."""
         return int(self.valid.size - np.count_nonzero(self.valid))
 
 
@@ -227,10 +222,10 @@ def survey_scene(
 ) -> PixelSurvey:
     """Find invalid pixels and useless bands in one pass of bounded memory.
 
-    A pixel is invalid when a band that is not dead is NaN or infinite or holds the scene's nodata value, or when all
-    its bands are zero. A nodata value of 0 counts only when every band holds it, because single zeros are ordinary in
-    absorption bands. Pixels without any number but zero, and pixels where ``mask`` ``(H, W)`` is not set, have no say
-    in which bands are dead or constant. ``progress(rows done, rows)`` is called after each block.
+    A pixel is invalid when a band that is not dead is NaN, infinite or the scene's nodata value, or when all its bands
+    are zero. A nodata value of 0 counts only where every band has it, because single zeros are common in absorption
+    bands. Pixels without numbers other than zero, and pixels where ``mask`` ``(H, W)`` is not set, do not count for
+    dead or constant bands. ``progress(rows done, rows)`` is called after each block.
     """
     height, width, bands = scene.shape
     bad_in_pixel, nan_in_pixel = np.zeros((2, height, width), np.min_scalar_type(bands))
@@ -251,7 +246,7 @@ def survey_scene(
             progress(block.row + block.height, height)
     pixels = np.count_nonzero(~empty)
     dead = bad_in_band == pixels
-    # a dead band is bad in every pixel that is not empty and must not make them all invalid
+    # a dead band is bad in every pixel that is not empty, which must not make all of them invalid
     bad_pixel = bad_in_pixel > (np.count_nonzero(dead) if pixels else 0)
     nan_pixel = bad_pixel & (nan_in_pixel > (np.count_nonzero(nan_in_band == pixels) if pixels else 0))
     return PixelSurvey(
@@ -268,17 +263,17 @@ def survey_scene(
 
 
 def _flag_values(cube: Array, nodata: float | None) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which values of ``(h, w, B)`` are not finite, and which of them cannot be used at all."""
+    """Which values of ``(h, w, B)`` are not finite, and which are unusable."""
     nan = ~np.isfinite(cube) if cube.dtype.kind == "f" else np.zeros(cube.shape, bool)
     if nodata is not None and np.isnan(nodata) and cube.dtype.kind == "f":
         return np.isinf(cube), nan
-    if not nodata:  # 0 is judged by whole pixels
+    if not nodata:  # 0 counts only where all bands have it
         return nan, nan
     return nan, nan | (cube == nodata)
 
 
 def _band_range(cube: Array, use: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Smallest and largest used value per band as float64, infinite (and the wrong way round) where none is used."""
+    """Smallest and largest used value per band as float64; inf and -inf where none is used."""
     limits = np.iinfo(cube.dtype) if cube.dtype.kind in "iu" else np.finfo(cube.dtype)
     used = use.any(axis=(0, 1))
     lowest = np.min(cube, axis=(0, 1), where=use, initial=limits.max)
@@ -287,6 +282,6 @@ def _band_range(cube: Array, use: NDArray[np.bool_]) -> tuple[NDArray[np.float64
 
 
 def usable_pixels(cube: Array, nodata: float | None) -> NDArray[np.bool_]:
-    """Pixels of ``(h, w, B)`` that can be used, by the rules of :func:`survey_scene` without dead bands: ``(h, w)``."""
+    """The usable pixels ``(h, w)`` of ``(h, w, B)``, by the rules of :func:`survey_scene` without dead bands."""
     _, bad = _flag_values(cube, nodata)
     return np.asarray(~bad.any(axis=2) & cube.any(axis=2))

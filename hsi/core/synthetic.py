@@ -1,7 +1,7 @@
-"""Made-up scenes with known ground truth: fields, plausible spectra, mixed borders and sensor noise.
+"""Synthetic scenes with known ground truth: fields, plausible spectra, mixed borders and sensor noise.
 
-For tests, benchmarks and trying the commands without data. The spectra imitate the shapes that matter (red edge,
-water and clay absorption, atmospheric gaps); no accuracy found on such a scene says anything about a real one.
+For tests, benchmarks and trying the commands without data. The spectra have the red edge, water and clay absorption and
+atmospheric gaps of real ones; an accuracy on such a scene says nothing about a real one.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ def make_scene(
     """A cube ``(H, W, B)``, its ground truth ``(H, W)`` uint8 and the wavelengths ``(B,)`` in nm, 400 to 2,500.
 
     Fields are about ``field`` pixels wide (1 to 5 is like a coarse sensor), smaller where ``classes`` would not fit.
-    Class ids are 1 to ``classes``; every class keeps the innermost ``labelled_share`` of its pixels as ground truth,
-    so that strips between the fields are background (0). Classes 1 and 2, 3 and 4, … are spectrally close.
+    Class ids are 1 to ``classes``; the innermost ``labelled_share`` of the pixels of every class is ground truth, so
+    that strips between the fields are background (0). Classes 1 and 2, 3 and 4, … are spectrally close.
     ``noise`` is the sensor's standard deviation in the middle of the spectrum, as a share of the mean signal; it is
-    four times that at both ends. ``mixed`` blurs the borders between fields. uint16 cubes hold digital numbers around
+    four times that at both ends. ``mixed`` blurs the borders between fields. uint16 cubes are digital numbers around
     1,000 to 7,000, float32 cubes reflectance. The same arguments give the same scene.
 
     Raises :class:`UsageError` when there are fewer pixels than classes or a number is out of its range.
@@ -66,7 +66,7 @@ def make_scene(
 
 
 def synthetic_georeference(pixel_size: float = 20.0) -> Georeference:
-    """A north-up place for a made-up scene: UTM zone 16 north, square pixels of ``pixel_size`` metres."""
+    """A north-up place for a synthetic scene: UTM zone 16 north, square pixels of ``pixel_size`` metres."""
     return Georeference(UTM_16N, (pixel_size, 0.0, 500000.0, 0.0, -pixel_size, 4480000.0))
 
 
@@ -90,11 +90,11 @@ def _check(
 ) -> None:
     if height < 1 or width < 1 or bands < 1 or field < 1 or noise < 0 or not 0 < labelled_share <= 1:
         raise UsageError(
-            "a made-up scene needs height, width, bands and field of at least 1, noise of at least 0 and a labelled "
+            "a synthetic scene needs height, width, bands and field of at least 1, noise of at least 0 and a labelled "
             f"share above 0 and up to 1, found {height}, {width}, {bands}, {field}, {noise} and {labelled_share}"
         )
     if not 1 <= classes <= min(254, height * width):
-        raise UsageError(f"{height} x {width} pixels hold 1 to {min(254, height * width)} classes, found {classes}")
+        raise UsageError(f"{height} x {width} pixels fit 1 to {min(254, height * width)} classes, found {classes}")
 
 
 def _bell(
@@ -108,7 +108,7 @@ def _step(x: NDArray[np.float64], centre: float, width: float) -> NDArray[np.flo
 
 
 def _leaf_water(x: NDArray[np.float64], content: float) -> NDArray[np.float64]:
-    """What liquid water leaves of the light in leaves and damp ground."""
+    """The transmittance of liquid water in leaves and damp ground."""
     dips = 0.1 * _bell(x, 975, 25) + 0.2 * _bell(x, 1190, 40) + 0.75 * _bell(x, 1450, 70) + 0.9 * _bell(x, 1940, 90)
     return (1 - content * dips) * (1 - 0.35 * content * _step(x, 1400, 60)) * (1 - 0.3 * content * _step(x, 1900, 80))
 
@@ -141,7 +141,7 @@ def _water(x: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.fl
 
 
 def _atmosphere(wavelengths: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The share of light that gets through, with water vapour's gaps near 1,400 and 1,900 nm."""
+    """The transmittance of the atmosphere, with the gaps of water vapour near 1,400 and 1,900 nm."""
     through = np.ones_like(wavelengths)
     for centre, width, depth in GAPS_NM:
         through *= 1 - depth * _bell(wavelengths, centre, width)
@@ -182,7 +182,7 @@ def _fields(height: int, width: int, classes: int, field: float, random: np.rand
 
 
 def _labelled(truth: NDArray[np.int64], classes: int, share: float, random: np.random.Generator) -> NDArray[np.uint8]:
-    """Class ids from 1 where the ground truth is told, 0 elsewhere: the innermost pixels of every class."""
+    """Class ids from 1 for the innermost pixels of every class, the ground truth, 0 elsewhere."""
     border = ndimage.maximum_filter(truth, 3) != ndimage.minimum_filter(truth, 3)
     depth = ndimage.distance_transform_edt(~border) if border.any() else np.ones(truth.shape)
     depth = np.asarray(depth) + random.uniform(0, 0.5, truth.shape)
@@ -195,7 +195,7 @@ def _labelled(truth: NDArray[np.int64], classes: int, share: float, random: np.r
 
 
 def _abundances(truth: NDArray[np.int64], classes: int, mixed: bool) -> Float:
-    """How much of each class a pixel holds ``(H, W, classes)``, adding up to 1."""
+    """The shares of the classes in a pixel ``(H, W, classes)``, which add up to 1."""
     shares = np.empty((*truth.shape, classes), np.float32)
     for i in range(classes):
         pure = (truth == i).astype(np.float32)

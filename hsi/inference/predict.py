@@ -50,8 +50,8 @@ def plan_map(bundle: SavedModel, match: BandMatch, options: MapOptions, limit: i
         outputs=2 + 4 * layers,
         patches=PATCHES if choose_engine(options.engine, bundle.model) == "patch" else 0,
         patch_bytes=bundle.model.patch_bytes,
-        kept=bundle.model.cache_bytes,
-        cleaning=match.working,
+        cached=bundle.model.cache_bytes,
+        denoising=match.working,
     )
     return plan_memory(limit, work)
 

@@ -1,28 +1,28 @@
-"""What the library tells, shown on the terminal."""
+"""Messages and progress of the library on the terminal."""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
-from hsi.core.events import Advance
+from hsi.core.events import Advance, Reporter
 
 
-class Terminal:
-    """A listener that prints; rich is imported with the first thing to print."""
+class Terminal(Reporter):
+    """A reporter that prints; rich is imported with the first message."""
 
-    def say(self, label: str, text: str) -> None:
+    def info(self, label: str, text: str) -> None:
         """Print a line."""
         from .terminal import say
 
         say(label, text)
 
-    def detail(self, label: str, text: str) -> None:
+    def debug(self, label: str, text: str) -> None:
         """Print a line with ``--verbose``."""
         from .terminal import detail
 
         detail(label, text)
 
-    def warn(self, text: str) -> None:
+    def warning(self, text: str) -> None:
         """Print a warning on stderr."""
         from .terminal import warn
 

@@ -1,4 +1,4 @@
-"""Freed memory is kept while asked for, and given back afterwards."""
+"""Freed memory is retained within the block, and returned afterwards."""
 
 import sys
 

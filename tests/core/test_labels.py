@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from hsi.core.colours import default_colours
-from hsi.core.labels import ClassTable, default_table, label_map
+from hsi.core.labels import ClassTable, default_table, drop_class, label_map
 from hsi.errors import LabelError
 
 
@@ -28,11 +28,11 @@ class TestLabelMap:
         assert labels.counts == {0: 1, 1: 1}
         np.testing.assert_array_equal(labels.codes(), [[0, 1], [-1, -1]])
 
-    def test_whole_floats_are_fine_and_nan_is_background(self):
+    def test_floats_without_fractions_are_accepted_and_nan_is_background(self):
         labels = label_map(np.array([[1.0, np.nan], [2.0, 0.0]], np.float32))
         np.testing.assert_array_equal(labels.values, [[1, 0], [2, 0]])
 
-    def test_masking_keeps_the_table_whole(self):
+    def test_masking_does_not_change_the_table(self):
         labels = label_map(np.array([[1, 2]])).masked(np.array([[True, False]]))
         assert labels.counts == {1: 1, 2: 0}
 
@@ -59,7 +59,7 @@ class TestLabelMap:
     @pytest.mark.parametrize(
         ("values", "message"),
         [
-            (np.array([[0.5, 1.0]]), "whole numbers, found such as 0.5"),
+            (np.array([[0.5, 1.0]]), "integers, found such as 0.5"),
             (np.array([[np.inf, 1.0]]), "such as infinity"),
             (np.array([[-3, 1]]), "found -3; --background names"),
             (np.array([[70000, 1]]), "found 70000"),
@@ -91,8 +91,13 @@ class TestClassTable:
         assert table.names == ("class 1", "water")
         assert table.colours[1] == (0, 0, 255)
 
+    def test_drops_a_class_by_name(self):
+        table = ClassTable((1, 2), ("a", "b"), ((1, 1, 1), (2, 2, 2)))
+        assert drop_class(table, "a") == ClassTable((2,), ("b",), ((2, 2, 2),))
+        assert drop_class(table, "c") == table
+
     @given(st.integers(1, 60))
-    def test_default_colours_can_be_told_apart(self, count: int):
+    def test_default_colours_differ(self, count: int):
         colours = default_colours(count)
         assert len(set(colours)) == count
         assert all(0 <= level <= 255 for colour in colours for level in colour)

@@ -1,4 +1,4 @@
-"""Amounts of memory, and plans that keep to them."""
+"""Amounts of memory, and plans within them."""
 
 import pytest
 from hypothesis import given
@@ -43,7 +43,7 @@ def test_anything_else_is_refused(text):
         parse_memory(text)
 
 
-def test_this_process_holds_some_and_some_is_free():
+def test_this_process_uses_memory_and_some_is_free():
     assert 10**7 < resident_memory() < 10**11
     assert free_memory() > 0
 
@@ -77,21 +77,12 @@ def test_more_memory_makes_larger_tiles_and_strips():
 
 
 @pytest.mark.parametrize(
-    ("components", "window", "tile", "megabytes"),
-    [
-        (13, 11, 128, 166), (13, 25, 128, 237), (15, 19, 128, 221), (30, 11, 128, 286), (30, 19, 88, 173),
-        (30, 25, 32, 94), (30, 25, 80, 184), (30, 25, 88, 202), (30, 25, 128, 381), (60, 11, 128, 659),
-        (60, 25, 160, 1426),
-    ],
-)  # fmt: skip
-def test_what_was_measured_is_allowed_for(components, window, tile, megabytes):
-    allowed = work(components=components, window=window).network(tile)
-    assert megabytes * 10**6 < allowed
-
-
-@pytest.mark.parametrize(
     ("name", "components", "window", "tile", "megabytes"),
     [
+        ("hybridsn", 13, 11, 128, 166), ("hybridsn", 13, 25, 128, 237), ("hybridsn", 15, 19, 128, 221),
+        ("hybridsn", 30, 11, 128, 286), ("hybridsn", 30, 19, 88, 173), ("hybridsn", 30, 25, 32, 94),
+        ("hybridsn", 30, 25, 80, 184), ("hybridsn", 30, 25, 88, 202), ("hybridsn", 30, 25, 128, 381),
+        ("hybridsn", 60, 11, 128, 659), ("hybridsn", 60, 25, 160, 1426),
         ("ssrn", 200, 7, 16, 36), ("ssrn", 200, 7, 62, 306), ("ssrn", 200, 7, 160, 1833), ("ssrn", 30, 7, 160, 254),
         ("cnn3d", 200, 5, 62, 168), ("cnn3d", 200, 5, 160, 1186), ("cnn3d", 100, 5, 96, 201),
         ("cnn2d", 30, 5, 160, 112), ("cnn3d", 30, 5, 160, 160), ("cnn1d", 200, 1, 160, 796),
@@ -103,7 +94,7 @@ def test_what_was_measured_is_allowed_for(components, window, tile, megabytes):
         ("cnn2d", 30, 5, None, 6), ("cnn1d", 200, 1, None, 17), ("ssftt", 30, 13, None, 110),
     ],
 )  # fmt: skip
-def test_what_was_measured_of_other_networks_is_allowed_for(name, components, window, tile, megabytes):
+def test_measured_memory_is_within_the_estimate(name, components, window, tile, megabytes):
     bytes_each = build_model(name, components=components, window=window, classes=16).patch_bytes
     job = work(components=components, window=window, patches=0 if tile else 256, patch_bytes=bytes_each)
     assert megabytes * 10**6 < job.network(tile or 16)

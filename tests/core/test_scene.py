@@ -11,6 +11,7 @@ from hsi.errors import SceneError
 from tests.io.file_makers import small_cube
 
 NAN, VOID = np.nan, -9999.0
+BAND_1 = np.s_[:, :, 1]
 
 
 def survey(cube: np.ndarray, **facts):
@@ -23,18 +24,17 @@ def ones(height: int = 3, width: int = 4, bands: int = 3, dtype: str = "f4") -> 
 
 
 class TestScene:
-    def test_reads_the_kept_bands_of_a_block(self):
+    def test_reads_the_selected_bands_of_a_block(self):
         cube = small_cube()
         scene = scene_from_array(cube).keep_bands([0, 2, 4]).keep_bands([1, 2])
         assert scene.bands == (2, 4)
         assert scene.shape == (11, 7, 2)
         np.testing.assert_array_equal(scene.read(Block(3, 1, 4, 5)), cube[3:7, 1:6, [2, 4]])
 
-    def test_keeps_the_wavelengths_of_the_bands_it_keeps(self):
+    def test_selects_the_wavelengths_of_the_bands(self):
         scene = scene_from_array(small_cube(), wavelengths=(400.0, 500.0, 600.0, 700.0, 800.0), fwhm=(9, 8, 7, 6, 5))
-        kept = scene.keep_bands([1, 4])
-        assert kept.wavelengths == (500.0, 800.0)
-        assert kept.fwhm == (8, 5)
+        fewer = scene.keep_bands([1, 4])
+        assert (fewer.wavelengths, fewer.fwhm) == ((500.0, 800.0), (8, 5))
 
     def test_refuses_to_keep_no_band(self):
         with pytest.raises(SceneError, match="no usable band is left of 5"):
@@ -51,7 +51,7 @@ class TestScene:
         rows = [row for block in scene.blocks(budget) for row in range(block.row, block.row + block.height)]
         assert rows == list(range(11))
 
-    def test_hands_out_native_byte_order(self):
+    def test_reads_in_native_byte_order(self):
         scene = scene_from_array(small_cube(">u2"))
         assert scene.dtype.isnative
         assert scene.read().dtype.isnative
@@ -80,90 +80,72 @@ class TestSurvey:
         assert found.useless == ()
         assert found.invalid == 0
 
-    def test_a_nan_or_an_infinity_spoils_its_pixel(self):
+    @pytest.mark.parametrize(
+        ("changes", "expected"),
+        [
+            pytest.param(
+                [((0, 0, 1), NAN), ((1, 2, 0), np.inf), ((2, 2, 2), -np.inf)],
+                {"not_finite": 3, "invalid": 3, "minimum": 1, "maximum": 36},
+                id="NaN and infinities",
+            ),
+            pytest.param(
+                [((0, 1), 0), ((0, 2, 1), 0)],
+                {"zero": 1, "invalid": 1, "minimum": 0},
+                id="a pixel is zero only when all its bands are",
+            ),
+            pytest.param(
+                [((1, 1), VOID), ((2, 2, 0), VOID)],
+                {"nodata": 2, "not_finite": 0, "zero": 0, "minimum": 1},
+                id="nodata in a single band",
+            ),
+            pytest.param([(BAND_1, NAN)], {"dead": (1,), "constant": (), "invalid": 0}, id="a dead band of NaN"),
+            pytest.param([(BAND_1, VOID)], {"dead": (1,), "constant": (), "invalid": 0}, id="a dead band of nodata"),
+            pytest.param(
+                [(BAND_1, NAN), (0, 0)], {"dead": (1,), "zero": 4, "invalid": 4}, id="a dead band in a border of zeros"
+            ),
+            pytest.param(
+                [(BAND_1, VOID), (0, 0)], {"dead": (1,), "zero": 4, "invalid": 4}, id="one of nodata in that border"
+            ),
+            pytest.param(
+                [(BAND_1, NAN), (np.s_[0, :, [0, 2]], 0)],
+                {"dead": (1,), "zero": 4, "not_finite": 0},
+                id="zeros in all bands but a dead one",
+            ),
+            pytest.param(
+                [(BAND_1, NAN), (np.s_[:, 0], VOID)],
+                {"dead": (1,), "nodata": 3, "not_finite": 0},
+                id="a border of nodata hides no dead band",
+            ),
+            pytest.param(
+                [(BAND_1, NAN), ((1, 1, 0), VOID)],
+                {"nodata": 1, "not_finite": 0},
+                id="a dead band makes no nodata pixel NaN",
+            ),
+            pytest.param(
+                [(np.s_[:, :, 0], 7), ((0, 0), NAN), ((1, 1), 0), ((2, 2, 0), VOID)],
+                {"constant": (0,), "useless": (0,)},
+                id="a constant band with bad pixels",
+            ),
+        ],
+    )
+    def test_counts_invalid_pixels_and_useless_bands(self, changes: list, expected: dict):
         cube = ones()
-        cube[0, 0, 1], cube[1, 2, 0], cube[2, 2, 2] = NAN, np.inf, -np.inf
-        found = survey(cube)
-        assert found.not_finite == found.invalid == 3
-        assert not found.valid[[0, 1, 2], [0, 2, 2]].any()
-        assert (found.minimum, found.maximum) == (1, 36)
-
-    def test_a_pixel_is_zero_only_when_all_its_bands_are(self):
-        cube = ones(dtype="u2")
-        cube[0, 1] = 0
-        cube[0, 2, 1] = 0
-        found = survey(cube)
-        assert found.zero == found.invalid == 1
-        assert found.valid[0, 2]
-        assert found.minimum == 0
-
-    def test_a_pixel_with_the_nodata_value_in_a_live_band_is_left_out(self):
-        cube = ones()
-        cube[1, 1], cube[2, 2, 0] = VOID, VOID
+        for place, value in changes:
+            cube[place] = value
         found = survey(cube, nodata=VOID)
-        assert (found.nodata, found.not_finite, found.zero) == (2, 0, 0)
-        assert found.minimum == 1
+        assert {name: getattr(found, name) for name in expected} == expected
+        assert np.count_nonzero(~found.valid) == found.invalid
 
     def test_a_nodata_value_of_zero_needs_every_band(self):
         cube = ones()
         cube[0, 0, 0], cube[1, 1] = 0, 0
         assert survey(cube, nodata=0).invalid == 1
 
-    def test_a_nodata_value_that_the_dtype_cannot_hold_marks_nothing(self):
+    def test_a_nodata_value_is_compared_in_the_precision_of_the_cube(self):
         assert survey(ones(dtype="u1"), nodata=VOID).invalid == 0
-
-    def test_the_nodata_value_of_a_float32_raster_is_found_in_its_own_precision(self):
         cube = ones()
         cube[0, 0] = np.finfo(np.float32).min
         assert survey(cube, nodata=float(np.finfo(np.float32).min)).nodata == 1
-
-    @pytest.mark.parametrize("fill", [NAN, VOID])
-    def test_a_dead_band_does_not_make_every_pixel_invalid(self, fill: float):
-        cube = ones()
-        cube[:, :, 1] = fill
-        found = survey(cube, nodata=VOID)
-        assert found.dead == (1,)
-        assert found.constant == ()
-        assert found.valid.all()
-
-    @pytest.mark.parametrize("fill", [NAN, VOID])
-    def test_a_band_that_is_bad_wherever_the_scene_is_not_zero_is_dead(self, fill: float):
-        cube = ones()
-        cube[:, :, 1] = fill
-        cube[0] = 0  # a border of zeros, in the dead band too
-        found = survey(cube, nodata=VOID)
-        assert found.dead == (1,)
-        assert (found.zero, found.invalid) == (4, 4)
-
-    def test_zeros_beside_a_dead_band_are_a_zero_pixel(self):
-        cube = ones()
-        cube[:, :, 1] = NAN
-        cube[0, :, [0, 2]] = 0
-        found = survey(cube)
-        assert found.dead == (1,)
-        assert (found.zero, found.not_finite) == (4, 0)
-
-    def test_a_border_of_nodata_hides_no_dead_band(self):
-        cube = ones()
-        cube[:, :, 2] = NAN
-        cube[:, 0] = VOID
-        found = survey(cube, nodata=VOID)
-        assert found.dead == (2,)
-        assert (found.nodata, found.not_finite) == (3, 0)
-
-    def test_a_nodata_pixel_is_not_called_nan_because_of_a_dead_band(self):
-        cube = ones()
-        cube[:, :, 2] = NAN
-        cube[1, 1, 0] = VOID
-        found = survey(cube, nodata=VOID)
-        assert (found.nodata, found.not_finite) == (1, 0)
-
-    def test_a_band_of_one_value_is_constant_whatever_bad_pixels_hold(self):
-        cube = ones()
-        cube[:, :, 0] = 7
-        cube[0, 0], cube[1, 1], cube[2, 2, 0] = NAN, 0, VOID
-        found = survey(cube, nodata=VOID)
-        assert found.constant == found.useless == (0,)
 
     @pytest.mark.parametrize(("fill", "kind"), [(NAN, "not_finite"), (VOID, "nodata"), (0, "zero")])
     def test_of_a_scene_without_a_usable_pixel_counts_them_all(self, fill: float, kind: str):
@@ -172,7 +154,7 @@ class TestSurvey:
         assert found.dead == (0, 1)
         assert np.isnan(found.minimum)
 
-    def test_counts_positions_among_the_kept_bands(self):
+    def test_counts_positions_among_the_selected_bands(self):
         cube = ones(bands=4)
         cube[:, :, 2] = 5
         assert survey_scene(scene_from_array(cube).keep_bands([1, 2, 3])).constant == (1,)
@@ -189,7 +171,7 @@ class TestSurvey:
             elements=st.sampled_from([0.0, 1.0, 2.0, VOID, NAN]),
         )
     )
-    def test_agrees_with_looking_at_one_pixel_at_a_time(self, cube: np.ndarray):
+    def test_agrees_with_a_loop_over_pixels(self, cube: np.ndarray):
         """The counts partition the invalid pixels, and every usable pixel has numbers in all live bands."""
         found = survey(cube, nodata=VOID)
         assert found.not_finite + found.nodata + found.zero == found.invalid
@@ -202,5 +184,5 @@ class TestSurvey:
             assert np.unique(cube[:, :, band][filled & ~bad[:, :, band]]).size == 1
         # dropping the useless bands spoils nothing that was valid before
         if found.valid.any() and len(found.useless) < cube.shape[2]:
-            kept = [band for band in range(cube.shape[2]) if band not in found.useless]
-            assert np.isfinite(cube[found.valid][:, kept]).all()
+            useful = [band for band in range(cube.shape[2]) if band not in found.useless]
+            assert np.isfinite(cube[found.valid][:, useful]).all()

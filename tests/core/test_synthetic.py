@@ -19,7 +19,7 @@ from hsi.errors import UsageError
     mixed=st.booleans(),
     share=st.floats(0.05, 1),
 )
-def test_every_scene_has_what_it_promises(height, width, bands, classes, field, seed, mixed, share):
+def test_every_scene_is_as_described(height, width, bands, classes, field, seed, mixed, share):
     cube, labels, wavelengths = make_scene(
         height, width, bands, classes, field, seed, mixed=mixed, labelled_share=share
     )
@@ -44,8 +44,8 @@ def test_same_seed_same_scene():
 def test_unlabelled_strips_lie_between_the_fields():
     _, labels, _ = make_scene(80, 80, 4, classes=4, labelled_share=0.5)
     assert np.mean(labels > 0) == pytest.approx(0.5, abs=0.01)
-    beside = (labels[:, 1:] != labels[:, :-1]) & (labels[:, 1:] > 0) & (labels[:, :-1] > 0)
-    assert not beside.any()
+    adjacent = (labels[:, 1:] != labels[:, :-1]) & (labels[:, 1:] > 0) & (labels[:, :-1] > 0)
+    assert not adjacent.any()
 
 
 def test_smaller_fields_make_a_coarser_scene():
@@ -75,8 +75,8 @@ def test_vegetation_has_a_red_edge_and_the_air_has_gaps():
 
     assert at(800) > 3 * at(670)
     assert at(550) > at(670)
-    for gap, beside in ((1380, 1280), (1880, 1700)):
-        assert at(gap) < 0.3 * at(beside)
+    for gap, edge in ((1380, 1280), (1880, 1700)):
+        assert at(gap) < 0.3 * at(edge)
 
 
 def test_noise_grows_towards_both_ends():
@@ -105,7 +105,7 @@ def test_impossible_requests_are_refused(wrong):
         make_scene(8, 8, **{"bands": 4, **wrong})
 
 
-def test_the_made_up_place_is_a_real_crs():
+def test_the_synthetic_place_has_a_real_crs():
     place = synthetic_georeference(5)
     assert rasterio.crs.CRS.from_wkt(place.crs).to_epsg() == 32616
     assert place.transform[0] == 5

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hsi.core.georeference import pixel_hectares
-from hsi.core.labels import ClassTable, default_table, without
+from hsi.core.labels import default_table
 from hsi.core.memory import MemoryPlan, resident_memory
 from hsi.core.scene import Georeference, scene_from_array
 from hsi.core.synthetic import synthetic_georeference
@@ -250,11 +250,6 @@ class TestRejecting:
         assert map_table(table, False) == table
         with pytest.raises(UsageError, match="leave reject out"):
             map_table(table, True)
-
-    def test_without_takes_a_class_out(self):
-        table = ClassTable((1, 2), ("a", "b"), ((1, 1, 1), (2, 2, 2)))
-        assert without(table, "a") == ClassTable((2,), ("b",), ((2, 2, 2),))
-        assert without(table, "c") == table
 
     @pytest.mark.parametrize("reject", [0, 1, -0.5, float("nan")])
     def test_it_is_a_probability(self, reject):

@@ -172,7 +172,7 @@ class TestLabels:
 
     def test_fractions(self, mat, sample, refused):
         labels = mat("truth.mat", gt=sample.truth + 0.5)
-        says = (str(labels), "whole numbers", "0.5")
+        says = (str(labels), "integers", "0.5")
         refused(FAILURE, "classify", mat(cube=sample.cube), *QUICK, "--labels", labels, says=says)
 
     def test_negative_ids(self, mat, sample, refused):
