@@ -63,9 +63,9 @@ def check_components(done: DenoisingResult, settings: Settings) -> None:
     reducer = find_reducer(settings.reducer)
     usual: int = getattr(reducer, "usual_components", 0)
     wanted = settings.reducer.components or usual
-    if denoiser.kept_ < wanted and len(done.numbers) == len(done.before.bands):
+    if denoiser.components_ < wanted and len(done.numbers) == len(done.before.bands):
         raise UsageError(
-            f"mnf leaves {denoiser.kept_} components in the scene, and {wanted} are to be made of it: "
+            f"mnf leaves {denoiser.components_} components in the scene, and {wanted} are to be made of it: "
             f"denoising.components {wanted} or more, or fewer --components"
         )
     if reducer.name == "mnf":

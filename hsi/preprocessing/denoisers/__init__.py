@@ -5,6 +5,7 @@ from hsi.preprocessing.denoisers.denoiser import (
     DENOISERS,
     BandStatistics,
     Denoiser,
+    DenoisingQuality,
     add_noise_variance,
     check_band_selection,
     denoiser_state,
@@ -14,7 +15,6 @@ from hsi.preprocessing.denoisers.denoiser import (
     select_bands_to_clean,
 )
 from hsi.preprocessing.denoisers.quality import (
-    DenoisingQuality,
     NoiseLevels,
     add_noise,
     held_out_block,

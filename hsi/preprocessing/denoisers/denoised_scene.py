@@ -1,4 +1,4 @@
-"""A scene that is cleaned as it is read, a piece with its surroundings at a time."""
+"""A scene that is denoised as it is read, in tiles with a halo."""
 
 from __future__ import annotations
 
@@ -13,49 +13,48 @@ from numpy.typing import NDArray
 from hsi.core.scene import Array, Block, Scene, scene_from_array, usable_pixels
 from hsi.preprocessing.denoisers.denoiser import Denoiser
 
-WORKING_BYTES = 192 * 2**20  # what cleaning a piece may take at most, about
-NETWORK_NUMBERS = 64 * 6  # for a pixel: layers of DnCNN that are there at once, and copies
-WIDEST = 512  # pixels of a piece in a row
+WORKING_BYTES = 192 * 2**20  # for cleaning a tile, about
+NETWORK_NUMBERS = 64 * 6  # per pixel: layers of DnCNN in memory at once, and copies
+MAX_WIDTH = 512  # of a tile
 Mask = NDArray[np.bool_]
 
 
 def denoise_scene(scene: Scene, denoiser: Denoiser, usable: Mask | None = None, budget: int = WORKING_BYTES) -> Scene:
-    """The scene with the chosen bands cleaned, float32, computed anew each time it is read.
+    """The scene float32 with the selected bands cleaned, which is computed each time it is read.
 
-    ``budget`` bounds the bytes that this takes beside what is read. Pixels that cannot be used, or are not ``usable``
-    ``(H, W)``, keep their values and have no say in others. Whatever is read together, a pixel's values are the same,
-    because each piece is cleaned with all that has a say in it.
+    ``budget`` limits the bytes that this takes in addition to the block. Invalid pixels, and those that are not
+    ``usable`` ``(H, W)``, retain their values and do not affect others. The values of a pixel do not depend on the
+    block that is read, because each tile is cleaned with its halo.
     """
 
     def fetch(block: Block) -> Array:
         cleaned = np.empty((block.height, block.width, 1 + max(scene.bands)), np.float32)
-        for piece in pieces(block, denoiser.halo, len(scene.bands), budget):
-            part = cleaned[place_in(block, piece)]
-            part[:, :, list(scene.bands)] = clean_block(scene, denoiser, piece, usable)
+        for tile in tiles_of(block, denoiser.halo, len(scene.bands), budget):
+            part = cleaned[slices_within(block, tile)]
+            part[:, :, list(scene.bands)] = clean_block(scene, denoiser, tile, usable)
         return cleaned
 
     return replace(scene, fetch=fetch, dtype=np.dtype(np.float32))
 
 
 def clean_block(scene: Scene, denoiser: Denoiser, block: Block, usable: Mask | None) -> NDArray[np.float32]:
-    """The kept bands of a block ``(h, w, B)`` float32, the chosen ones cleaned."""
-    stored, cleaned, valid = cleaned_bands(scene, denoiser, block, usable)
-    found, bands = stored.astype(np.float32), denoiser.bands_.tolist()
-    found[:, :, bands] = np.where(valid[:, :, None], cleaned, found[:, :, bands])
-    return found
+    """The bands of a scene in a block ``(h, w, B)`` float32, the selected ones cleaned."""
+    stored, cleaned, valid = clean_bands(scene, denoiser, block, usable)
+    cube, bands = stored.astype(np.float32), denoiser.bands_.tolist()
+    cube[:, :, bands] = np.where(valid[:, :, None], cleaned, cube[:, :, bands])
+    return cube
 
 
-def cleaned_bands(
+def clean_bands(
     scene: Scene, denoiser: Denoiser, block: Block, usable: Mask | None
 ) -> tuple[Array, NDArray[np.float32], Mask]:
-    """A block as stored ``(h, w, B)``, its chosen bands cleaned ``(h, w, n)``, which mean something where it is valid
-    ``(h, w)``: read with the halo around it."""
-    around = widened(block, denoiser.halo, scene)
+    """A block as stored ``(h, w, B)``, its cleaned bands ``(h, w, n)``, and where these are valid ``(h, w)``."""
+    around = expand_block(block, denoiser.halo, scene)
     cube = scene.read(around)
     valid = usable_pixels(cube, scene.nodata)
     if usable is not None:
         valid &= usable[around.slices]
-    inner = place_in(around, block)
+    inner = slices_within(around, block)
     cleaned = denoiser.clean(cube, valid, denoiser.bands_.tolist())
     return cube[inner], cleaned[inner], valid[inner]
 
@@ -63,40 +62,39 @@ def cleaned_bands(
 def clean_stored(
     scene: Scene, used: Scene, denoiser: Denoiser, block: Block, usable: Mask | None, budget: int = WORKING_BYTES
 ) -> Array:
-    """A block of a scene in its own dtype, ``(h, w, B)``: whole numbers are rounded and kept within their range.
+    """A block of a scene in its own dtype ``(h, w, B)``; integers are rounded and clipped to their range.
 
-    ``used`` is the scene with the bands that the denoiser knows; all else is as stored.
+    ``used`` is the scene with the bands of the denoiser; all other values are as stored.
     """
-    found: Array = np.array(scene.read(block))
+    cube: Array = np.array(scene.read(block))
     where = [scene.bands.index(used.bands[position]) for position in denoiser.bands_]
-    for piece in pieces(block, denoiser.halo, len(used.bands), budget):
-        _, cleaned, valid = cleaned_bands(used, denoiser, piece, usable)
-        if found.dtype.kind in "iu":
-            limits = np.iinfo(found.dtype)
+    for tile in tiles_of(block, denoiser.halo, len(used.bands), budget):
+        _, cleaned, valid = clean_bands(used, denoiser, tile, usable)
+        if cube.dtype.kind in "iu":
+            limits = np.iinfo(cube.dtype)
             cleaned = np.clip(np.rint(cleaned.astype(np.float64)), limits.min, limits.max)
-        part = found[place_in(block, piece)]
-        part[:, :, where] = np.where(valid[:, :, None], cleaned.astype(found.dtype), part[:, :, where])
-    return found
+        part = cube[slices_within(block, tile)]
+        part[:, :, where] = np.where(valid[:, :, None], cleaned.astype(cube.dtype), part[:, :, where])
+    return cube
 
 
-def place_in(block: Block, piece: Block) -> tuple[slice, slice]:
-    """Where a piece of a block lies in an array of the block."""
-    top, left = piece.row - block.row, piece.column - block.column
-    return slice(top, top + piece.height), slice(left, left + piece.width)
+def slices_within(block: Block, tile: Block) -> tuple[slice, slice]:
+    """Row and column slices of a tile in an array of the block."""
+    return Block(tile.row - block.row, tile.column - block.column, tile.height, tile.width).slices
 
 
-def widened(block: Block, halo: int, scene: Scene) -> Block:
-    """A block with ``halo`` pixels more on each side, as far as the scene goes."""
+def expand_block(block: Block, halo: int, scene: Scene) -> Block:
+    """A block with ``halo`` more pixels on each side, limited to the scene."""
     top, left = max(0, block.row - halo), max(0, block.column - halo)
     bottom = min(scene.height, block.row + block.height + halo)
     right = min(scene.width, block.column + block.width + halo)
     return Block(top, left, bottom - top, right - left)
 
 
-def pieces(block: Block, halo: int, bands: int, budget: int = WORKING_BYTES) -> Iterator[Block]:
-    """Parts of a block, row by row of them, whose cleaning takes about ``budget`` bytes at most."""
+def tiles_of(block: Block, halo: int, bands: int, budget: int = WORKING_BYTES) -> Iterator[Block]:
+    """Tiles of a block, row by row, whose cleaning takes about ``budget`` bytes at most."""
     pixels = budget // (4 * (4 * bands + (NETWORK_NUMBERS if halo else 0)))
-    width = -(-block.width // -(-block.width // WIDEST)) if halo else block.width  # parts of even width
+    width = -(-block.width // -(-block.width // MAX_WIDTH)) if halo else block.width  # tiles of about equal width
     height = max(halo, pixels // (width + 2 * halo) - 2 * halo, 1)
     for row in range(block.row, block.row + block.height, height):
         rows = min(height, block.row + block.height - row)
@@ -105,11 +103,9 @@ def pieces(block: Block, halo: int, bands: int, budget: int = WORKING_BYTES) -> 
 
 
 def cache_scene(scene: Scene, folder: Path | None = None, progress: Callable[[int, int], None] | None = None) -> Scene:
-    """The same scene in a temporary file, which goes with the scene: for one that is read many times.
+    """The same scene in a temporary file, for a scene that is read many times; the file is deleted with the scene.
 
-    It lies in ``folder``, or where the system has its temporary files.
-
-    Raises OSError when there is no room.
+    The file is in ``folder`` or the temporary folder of the system. Raises :class:`OSError` when there is no room.
     """
     height, width, bands = scene.shape
     file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - open for as long as the scene is

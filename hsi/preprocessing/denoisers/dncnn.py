@@ -13,29 +13,29 @@ from torch import Tensor, nn
 from hsi.core.devices import resolve_device
 from hsi.errors import UsageError
 from hsi.preprocessing.denoisers.denoiser import DENOISERS, BandStatistics, Denoiser
-from hsi.preprocessing.reducers.reducer import Summary
+from hsi.preprocessing.reducers.reducer import Float, Summary
 from hsi.settings import DenoisingSettings
 
 LAYERS, FILTERS, KERNEL = 17, 64, 3
 HALO = LAYERS * (KERNEL // 2)
-USUAL_STACK, USUAL_STEPS = 5, 800
-FIRST_NOISE = 0.3  # of He's initial weights, on top of passing channels on: a few hundred steps do what took thousands
+DEFAULT_STACK, DEFAULT_STEPS = 5, 800
+INITIAL_NOISE = 0.3  # of He's initial weights, added to an identity: a few hundred steps suffice instead of thousands
 
 
 class DnCNN(nn.Module):
-    """``(N, stack, h, w)`` noisy bands to cleaned ones: 17 convolutions of 3 x 3 without bias, of 64 filters, with
+    """Noisy bands ``(N, stack, h, w)`` to cleaned ones: 17 convolutions of 3 x 3 without bias, of 64 filters, with
     batch norm between them, whose output is the noise that is subtracted.
 
-    Outside of the image is 0, so that a tile with 17 pixels around it, or up to the image's border, ends as the whole
-    image does. The last layer begins at zero: an untrained network changes nothing.
+    The image is padded with 0, so that a tile with a halo of 17 pixels gives the values of the image. The last layer
+    is initialised with zeros: an untrained network changes nothing.
     """
 
     def __init__(self, stack: int) -> None:
         super().__init__()
-        layers: list[nn.Module] = [_convolution(stack, FILTERS), nn.ReLU(inplace=True)]
+        layers: list[nn.Module] = [_make_convolution(stack, FILTERS), nn.ReLU(inplace=True)]
         for _ in range(LAYERS - 2):
-            layers += [_convolution(FILTERS, FILTERS), nn.BatchNorm2d(FILTERS), nn.ReLU(inplace=True)]
-        last = _convolution(FILTERS, stack)
+            layers += [_make_convolution(FILTERS, FILTERS), nn.BatchNorm2d(FILTERS), nn.ReLU(inplace=True)]
+        last = _make_convolution(FILTERS, stack)
         nn.init.zeros_(last.weight)
         self.noise = nn.Sequential(*layers, last)
 
@@ -45,17 +45,17 @@ class DnCNN(nn.Module):
         return cleaned
 
 
-def _convolution(inside: int, outside: int) -> nn.Conv2d:
-    convolution = nn.Conv2d(inside, outside, KERNEL, padding=KERNEL // 2, bias=False)
-    passing = nn.init.dirac_(torch.empty_like(convolution.weight))
+def _make_convolution(inputs: int, outputs: int) -> nn.Conv2d:
+    convolution = nn.Conv2d(inputs, outputs, KERNEL, padding=KERNEL // 2, bias=False)
+    identity = nn.init.dirac_(torch.empty_like(convolution.weight))
     nn.init.kaiming_normal_(convolution.weight)
     with torch.no_grad():
-        convolution.weight.mul_(FIRST_NOISE).add_(passing)
+        convolution.weight.mul_(INITIAL_NOISE).add_(identity)
     return convolution
 
 
 def build_network(stack: int, seed: int) -> DnCNN:
-    """A network whose first weights are the same for a seed; the global generator is left alone."""
+    """A network whose initial weights depend on the seed alone; the global generator is not used."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return DnCNN(stack)
@@ -63,9 +63,9 @@ def build_network(stack: int, seed: int) -> DnCNN:
 
 @DENOISERS.register("dncnn")
 class DnCNNDenoiser(Denoiser):
-    """Stacks of neighbouring bands go in together, all of which come out cleaned: ``--stack 1`` is band by band.
+    """Cleans stacks of neighbouring bands with one network for any level of noise; a stack of 1 is band by band.
 
-    Bands have mean 0 and standard deviation 1 inside; it is blind to the strength of noise.
+    The network sees bands of mean 0 and standard deviation 1.
     """
 
     name = "dncnn"
@@ -74,8 +74,9 @@ class DnCNNDenoiser(Denoiser):
     uses = frozenset({"stack", "steps"})
     halo = HALO
     trains = True
-    mean_: NDArray[np.float64]
-    spread_: NDArray[np.float64]
+    arrays = ("mean", "spread")
+    mean_: Float
+    spread_: Float
     network_: DnCNN
 
     def __init__(self, settings: DenoisingSettings) -> None:
@@ -84,13 +85,13 @@ class DnCNNDenoiser(Denoiser):
 
     @property
     def stack(self) -> int:
-        """Bands that go in together."""
-        return self.settings.stack or USUAL_STACK
+        """Bands in a stack."""
+        return self.settings.stack or DEFAULT_STACK
 
     @property
     def steps(self) -> int:
-        """Of the training."""
-        return self.settings.steps or USUAL_STEPS
+        """Training steps."""
+        return self.settings.steps or DEFAULT_STEPS
 
     def check(self, bands: int) -> None:
         """Raise :class:`UsageError` for a stack of more bands than there are."""
@@ -100,69 +101,64 @@ class DnCNNDenoiser(Denoiser):
             )
 
     def learn(self, summary: Summary) -> None:
-        """Learn mean and spread of each band; the network is trained apart."""
-        known = BandStatistics.of(summary)
-        self.mean_, self.spread_ = known.mean, known.spread
+        """Learn mean and spread of each band; :mod:`dncnn_training` trains the network."""
+        statistics = BandStatistics.of(summary)
+        self.mean_, self.spread_ = statistics.mean, statistics.spread
 
     def on(self, device: str) -> Denoiser:
-        """The same denoiser, which computes on a device from now on."""
+        """The same denoiser, moved to a device."""
         self.device = resolve_device(device)
         self.network_ = self.network_.to(self.device)
         return self
 
     def clean(self, cube: NDArray[Any], valid: NDArray[np.bool_], bands: Sequence[int]) -> NDArray[np.float32]:
-        """See :class:`Denoiser`; pixels that are not valid are 0 inside, as is what lies outside of the scene."""
-        found = np.empty((*valid.shape, len(bands)), np.float32)
-        place = {band: channel for channel, band in enumerate(bands)}
+        """See :class:`Denoiser`; the network sees 0 for pixels that are not valid and outside of the scene."""
+        cleaned = np.empty((*valid.shape, len(bands)), np.float32)
         self.network_.eval()
         for first, members in band_stacks(bands, self.stack, len(self.mean_)):
-            taken = slice(first, first + self.stack)
-            mean, spread = self.mean_[taken], self.spread_[taken]
-            inside = normalised(cube[:, :, taken], valid, mean, spread)
+            stack = slice(first, first + self.stack)
+            mean, spread = self.mean_[stack], self.spread_[stack]
+            inputs = torch.from_numpy(normalise(cube[:, :, stack], valid, mean, spread))[None].to(self.device)
             with torch.inference_mode():
-                cleaned = self.network_(torch.from_numpy(inside)[None].to(self.device))[0].cpu().numpy()
+                outputs = self.network_(inputs)[0].cpu().numpy()
             for band in members:
-                channel = band - first
-                found[:, :, place[band]] = cleaned[channel] * np.float32(spread[channel]) + np.float32(mean[channel])
-        return found
+                i = band - first
+                cleaned[:, :, bands.index(band)] = outputs[i] * np.float32(spread[i]) + np.float32(mean[i])
+        return cleaned
 
     def describe(self) -> str:
-        """Its stack and training."""
+        """One line with the stack and the training."""
         bands = "band by band" if self.stack == 1 else f"stacks of {self.stack} bands"
         return f"{self.title}: {LAYERS} layers, {bands}, {self.steps} training steps"
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Mean, spread and the network's weights."""
         weights = {f"network.{name}": value.cpu().numpy() for name, value in self.network_.state_dict().items()}
-        return {"mean": self.mean_, "spread": self.spread_, **weights}
+        return {**super().state(), **weights}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Take the arrays of :meth:`state` back."""
-        self.mean_, self.spread_ = state["mean"], state["spread"]
+        """Restore the arrays of :meth:`state`."""
+        super().restore(state)
         self.network_ = build_network(self.stack, 0)
         own = self.network_.state_dict()
         weights = {name: torch.from_numpy(state[f"network.{name}"]).reshape(like.shape) for name, like in own.items()}
         self.network_.load_state_dict(weights)
 
 
-def normalised(
-    cube: NDArray[Any], valid: NDArray[np.bool_], mean: NDArray[np.float64], spread: NDArray[np.float64]
-) -> NDArray[np.float32]:
-    """``(h, w, n)`` with mean 0 and standard deviation 1, 0 where not valid, as ``(n, h, w)`` float32."""
+def normalise(cube: NDArray[Any], valid: NDArray[np.bool_], mean: Float, spread: Float) -> NDArray[np.float32]:
+    """Scale ``(h, w, n)`` to mean 0 and standard deviation 1, and 0 where not valid: ``(n, h, w)`` float32."""
     with np.errstate(invalid="ignore", over="ignore"):
         scaled = (cube - mean) / spread
     return np.ascontiguousarray(np.where(valid[:, :, None], scaled, 0).transpose(2, 0, 1), np.float32)
 
 
 def band_stacks(bands: Sequence[int], stack: int, count: int) -> list[tuple[int, list[int]]]:
-    """First bands of stacks that together hold all ``bands`` (ascending, of ``count``), and which of them each cleans.
-
-    What a stack cleans lies in its middle, as far as the ends of the spectrum allow.
-    """
-    found, left = [], list(bands)
+    """The first bands of stacks that together hold all ``bands`` (ascending, of ``count``), and the bands that each
+    cleans, which are in the middle of the stack unless it is at an end of the spectrum."""
+    stacks, left = [], list(bands)
     while left:
         members = [band for band in left if band < left[0] + stack]
         middle = (members[0] + members[-1]) // 2
-        found.append((int(np.clip(middle - stack // 2, 0, count - stack)), members))
+        stacks.append((int(np.clip(middle - stack // 2, 0, count - stack)), members))
         left = left[len(members) :]
-    return found
+    return stacks

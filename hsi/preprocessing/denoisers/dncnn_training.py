@@ -1,4 +1,4 @@
-"""Training of DnCNN on a scene's own cleanest bands, with noise that is made up and known."""
+"""Training of DnCNN on the least noisy bands of a scene, with synthetic noise."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from numpy.typing import NDArray
 from hsi.core.devices import retain_freed_memory
 from hsi.core.scene import Block, Scene
 from hsi.errors import SceneError, TrainingError
-from hsi.preprocessing.denoisers.dncnn import DnCNN, normalised
+from hsi.preprocessing.denoisers.dncnn import DnCNN, normalise
 from hsi.preprocessing.denoisers.quality import gaussian_noise, stripes
+from hsi.preprocessing.reducers.reducer import Float
 
-SIDE, BATCH, RATE = 40, 2, 3e-3  # patches as the paper's; many steps of few patches learn more in a minute
-PLACES, STACKS_AT_PLACE, TRIES = 64, 4, 16
+SIDE, BATCH, RATE = 40, 2, 3e-3  # patches of the paper's size; many steps of few patches learn more in a minute
+BLOCKS, STACKS_PER_BLOCK, TRIALS = 64, 4, 16
 LEAST_VALID = 0.9
-# Strongest noise, as shares of a band's standard deviation: from clean bands to those with less signal than noise.
+# Highest noise, relative to the standard deviation of a band: up to bands with less signal than noise.
 GAUSSIAN, STRIPES, STRIPED, DEAD = 1.2, 0.8, 0.6, 0.04
-STRIPED_PATCHES, DEAD_PATCHES = 0.4, 0.15  # how many have stripes, and dead columns
-FARTHEST_DEAD = 3.0
+STRIPED_PATCHES, DEAD_PATCHES = 0.4, 0.15  # shares of patches with stripes and with dead columns
+MAX_DEAD = 3.0
 Advance = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Clean patches ``(P, stack, side, side)`` float32 of bands with mean 0 and standard deviation 1, and what a dead
-    column would hold in each ``(P, stack)``."""
+    """Clean patches ``(P, stack, side, side)`` float32 of bands with mean 0 and standard deviation 1, and the value of
+    a dead column in each ``(P, stack)``."""
 
     patches: NDArray[np.float32]
     dead: NDArray[np.float32]
@@ -38,48 +39,48 @@ class Examples:
 def sample_patches(
     scene: Scene,
     valid: NDArray[np.bool_],
-    mean: NDArray[np.float64],
-    spread: NDArray[np.float64],
+    mean: Float,
+    spread: Float,
     centres: Sequence[int],
     stack: int,
     rows: int,
     random: np.random.Generator,
     advance: Callable[[int, int], None] | None = None,
 ) -> Examples:
-    """Patches at random places of the first ``rows`` rows, of stacks around the bands ``centres``.
+    """Patches from random blocks of the first ``rows`` rows, of stacks around the bands ``centres``.
 
-    Raises :class:`SceneError` when hardly a place holds valid pixels alone.
+    Raises :class:`SceneError` when no block of valid pixels is available.
     """
     side = min(SIDE, rows, scene.width)
     patches, dead = [], []
     for done, block in enumerate(sample_patch_blocks(valid, rows, side, random)):
         cube, usable = scene.read(block), valid[block.slices]
-        for centre in random.choice(centres, STACKS_AT_PLACE):
+        for centre in random.choice(centres, STACKS_PER_BLOCK):
             first = int(np.clip(centre - stack // 2, 0, len(mean) - stack))
-            taken = slice(first, first + stack)
-            patches.append(normalised(cube[:, :, taken], usable, mean[taken], spread[taken]))
-            dead.append(np.clip(-mean[taken] / spread[taken], -FARTHEST_DEAD, FARTHEST_DEAD))
+            bands = slice(first, first + stack)
+            patches.append(normalise(cube[:, :, bands], usable, mean[bands], spread[bands]))
+            dead.append(np.clip(-mean[bands] / spread[bands], -MAX_DEAD, MAX_DEAD))
         if advance:
-            advance(done + 1, PLACES)
+            advance(done + 1, BLOCKS)
     if not patches:
-        where = scene.source or scene.name
         raise SceneError(
-            f"{where}: no {side} x {side} pixels are valid to train a denoiser on: use mnf instead of dncnn"
+            f"{scene.source or scene.name}: no {side} x {side} pixels are valid to train a denoiser on: "
+            "use mnf instead of dncnn"
         )
     return Examples(np.stack(patches), np.stack(dead).astype(np.float32))
 
 
 def sample_patch_blocks(valid: NDArray[np.bool_], rows: int, side: int, random: np.random.Generator) -> list[Block]:
-    """Squares within the first ``rows`` rows, nearly all of whose pixels are valid, in the order of the rows."""
-    places: list[Block] = []
-    for _ in range(PLACES * TRIES):
+    """Random squares within the first ``rows`` rows, of 90 % valid pixels or more, in the order of the rows."""
+    blocks: list[Block] = []
+    for _ in range(BLOCKS * TRIALS):
         row, column = (int(random.integers(0, size - side + 1)) for size in (rows, valid.shape[1]))
         block = Block(row, column, side, side)
         if valid[block.slices].mean() >= LEAST_VALID:
-            places.append(block)
-        if len(places) == PLACES:
+            blocks.append(block)
+        if len(blocks) == BLOCKS:
             break
-    return sorted(places, key=lambda place: (place.row, place.column))
+    return sorted(blocks, key=lambda block: (block.row, block.column))
 
 
 def train_network(
@@ -90,10 +91,10 @@ def train_network(
     random: np.random.Generator,
     advance: Advance | None = None,
 ) -> list[float]:
-    """Train in place with noise of random kinds and strengths, anew at each step; returns the loss of each step.
+    """Train in place with noise of random kinds and levels, drawn at each step; returns the loss of each step.
 
-    The loss is the mean absolute error of the predicted noise: squares, which the paper has, let the few dead columns
-    decide. Raises :class:`TrainingError` when it is not finite.
+    The loss is the mean absolute error of the predicted noise; with the squared error of the paper, the few dead
+    columns would dominate. Raises :class:`TrainingError` when the loss is not finite.
     """
     network.to(device).train()
     optimiser = torch.optim.Adam(network.parameters(), RATE)
@@ -117,23 +118,22 @@ def train_network(
 
 
 def noisy_batch(examples: Examples, random: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Clean and noisy patches ``(N, stack, side, side)``, turned and mirrored at random."""
+    """Clean and noisy patches ``(N, stack, side, side)``, rotated and mirrored at random."""
     pairs = []
     for i in random.integers(0, len(examples.patches), BATCH):
         patch = np.rot90(examples.patches[i], int(random.integers(4)), axes=(1, 2))
         patch = patch[:, :, ::-1] if random.random() < 0.5 else patch
-        pairs.append(corrupted(patch.transpose(1, 2, 0), examples.dead[i], random))
+        pairs.append(add_random_noise(patch.transpose(1, 2, 0), examples.dead[i], random))
     clean, noisy = (np.stack(part).transpose(0, 3, 1, 2) for part in zip(*pairs, strict=True))
     return np.ascontiguousarray(clean), np.ascontiguousarray(noisy)
 
 
-def corrupted(
+def add_random_noise(
     patch: NDArray[np.float32], dead: NDArray[np.float32], random: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """A patch ``(h, w, stack)`` and one with noise of a strength that each band draws for itself.
+    """A patch ``(h, w, stack)`` and the same with noise, whose level is drawn for each band.
 
-    Both are divided by what the band's standard deviation is with the noise, because that is what a noisy band of a
-    scene is normalised by.
+    Both are divided by the standard deviation of the noisy band, as a noisy band of a scene is.
     """
     _, width, bands = patch.shape
     sigma = random.random((bands,)) * (GAUSSIAN * random.random())

@@ -1,17 +1,24 @@
-"""The noise of a scene, and how much a denoiser removes of it."""
+"""Added noise, and the quality of a denoiser on it."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hsi.core.scene import Block, Scene
-from hsi.preprocessing.denoisers.denoiser import BandStatistics, Denoiser, add_noise_variance, least_noisy_bands
+from hsi.preprocessing.denoisers.denoiser import (
+    BandStatistics,
+    Denoiser,
+    DenoisingQuality,
+    Quality,
+    add_noise_variance,
+    least_noisy_bands,
+)
 from hsi.preprocessing.denoisers.total_variation import require_scikit_image
 from hsi.preprocessing.reducers.reducer import Summary
 
@@ -20,10 +27,10 @@ Float = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class NoiseLevels:
-    """How strong noise is: standard deviations as shares of each band's own, and the shares of columns concerned.
+    """Levels of noise, relative to the standard deviation of each band, and shares of columns.
 
-    ``gaussian`` is for every value, ``stripes`` for the offset of a column, of which a share ``striped`` has one in
-    each band; a share ``dead`` of the columns of a band holds 0.
+    ``gaussian`` applies to every value, ``stripes`` to the offsets of a share ``striped`` of the columns of a band; a
+    share ``dead`` of its columns holds 0.
     """
 
     gaussian: float = 0.0
@@ -33,12 +40,12 @@ class NoiseLevels:
 
     @property
     def variance(self) -> float:
-        """Variance of what is added, in units of a band's own."""
+        """Variance of the added noise, relative to that of the band."""
         return self.gaussian**2 + self.striped * self.stripes**2
 
 
 def add_noise(cube: NDArray[Any], levels: NoiseLevels, spread: NDArray[Any], random: np.random.Generator) -> Float:
-    """``(h, w, B)`` with noise, as float32; ``spread`` ``(B,)`` are the standard deviations of its bands."""
+    """``(h, w, B)`` float32 with noise; ``spread`` ``(B,)`` are the standard deviations of its bands."""
     _, width, bands = cube.shape
     noisy = cube.astype(np.float32)
     noisy += gaussian_noise(noisy.shape, levels.gaussian * spread, random)
@@ -60,8 +67,8 @@ def stripes(width: int, sigma: NDArray[Any], share: float, random: np.random.Gen
     return np.where(random.random(shape) < share, offsets, np.float32(0))
 
 
-HELD_SHARE, MOST_ROWS, MOST_COLUMNS = 0.25, 128, 256
-LEAST_SIDE = 7  # of the windows in which SSIM compares
+HELD_OUT_SHARE, MAX_ROWS, MAX_COLUMNS = 0.25, 128, 256
+SSIM_WINDOW = 7
 LEVELS = {
     "Gaussian, 10 % of a band's spread": NoiseLevels(gaussian=0.1),
     "Gaussian, 30 % of a band's spread": NoiseLevels(gaussian=0.3),
@@ -69,33 +76,10 @@ LEVELS = {
 }
 
 
-@dataclass(frozen=True)
-class Quality:
-    """Peak signal to noise in dB and structural similarity (Wang et al. 2004, doi:10.1109/TIP.2003.819861), means over
-    bands, and the mean angle between spectra in degrees."""
-
-    psnr: float
-    ssim: float
-    angle: float
-
-
-@dataclass(frozen=True)
-class DenoisingQuality:
-    """What was added, and the quality of the noisy and of the cleaned bands against those without that noise."""
-
-    noise: str
-    noisy: Quality
-    cleaned: Quality
-
-    def to_dict(self) -> dict[str, Any]:
-        """For a record."""
-        return asdict(self)
-
-
 def held_out_block(height: int, width: int) -> Block | None:
-    """The last rows of a scene, from which nothing is learned but moments; None where it is too small to spare any."""
-    rows, columns = min(MOST_ROWS, int(height * HELD_SHARE)), min(MOST_COLUMNS, width)
-    return Block(height - rows, 0, rows, columns) if min(rows, columns) >= LEAST_SIDE else None
+    """The last rows of a scene, which train no network; None where the scene is too small."""
+    rows, columns = min(MAX_ROWS, int(height * HELD_OUT_SHARE)), min(MAX_COLUMNS, width)
+    return Block(height - rows, 0, rows, columns) if min(rows, columns) >= SSIM_WINDOW else None
 
 
 def measure_denoiser(
@@ -106,46 +90,45 @@ def measure_denoiser(
     seed: int,
     advance: Callable[[int, int, str], None] | None = None,
 ) -> list[DenoisingQuality]:
-    """Quality before and after, for each of :data:`LEVELS`, on the scene's cleanest bands; empty without held-out rows.
+    """Quality before and after denoising, for each of :data:`LEVELS`, on the least noisy bands of the held-out rows;
+    empty without held-out rows.
 
-    What a method knows of the bands is as if all of the scene had that noise; a network stays as it is. Raises
+    The statistics of bands are those of a scene with that noise; a network is not trained again. Raises
     :class:`UsageError` without scikit-image.
     """
     require_scikit_image("measuring PSNR and SSIM")
     block = held_out_block(scene.height, scene.width)
     if block is None or not valid[block.slices].any():
         return []
-    known, usable = BandStatistics.of(summary), valid[block.slices]
-    bands, random = least_noisy_bands(known), np.random.default_rng(seed)
-    clean = np.where(usable[:, :, None], scene.read(block), known.mean).astype(np.float32)
-    found = []
+    statistics, usable = BandStatistics.of(summary), valid[block.slices]
+    bands, random = list(least_noisy_bands(statistics)), np.random.default_rng(seed)
+    clean = np.where(usable[:, :, None], scene.read(block), statistics.mean).astype(np.float32)
+    measured = []
     for done, (name, levels) in enumerate(LEVELS.items()):
-        noisy = add_noise(clean, levels, known.spread, random)
-        informed = copy.copy(denoiser)
-        informed.learn(add_noise_variance(summary, levels.variance * known.spread**2))
-        cleaned = informed.clean(noisy, usable, bands)
-        truth = clean[:, :, list(bands)]
-        quality = [measure_quality(truth, other, usable) for other in (noisy[:, :, list(bands)], cleaned)]
-        found.append(DenoisingQuality(name, *quality))
+        noisy = add_noise(clean, levels, statistics.spread, random)
+        fitted = copy.copy(denoiser)
+        fitted.learn(add_noise_variance(summary, levels.variance * statistics.spread**2))
+        images = noisy[:, :, bands], fitted.clean(noisy, usable, bands)
+        measured.append(DenoisingQuality(name, *(measure_quality(clean[:, :, bands], i, usable) for i in images)))
         if advance:
             advance(done + 1, len(LEVELS), name)
-    return found
+    return measured
 
 
 def measure_quality(truth: NDArray[Any], other: NDArray[Any], usable: NDArray[np.bool_]) -> Quality:
-    """Quality of ``other`` ``(h, w, n)``; pixels that are not usable ``(h, w)`` count nowhere."""
+    """Quality of ``other`` ``(h, w, n)`` compared with ``truth`` on the ``usable`` pixels ``(h, w)``."""
     from skimage import metrics
 
     compared: Any = metrics
     other = np.where(usable[:, :, None], other, truth)
-    noise, likeness = [], []
+    noise, similarity = [], []
     for band in range(truth.shape[2]):
         one, two = truth[:, :, band].astype(np.float64), other[:, :, band].astype(np.float64)
         reach = float(np.ptp(one[usable])) or 1.0
         with np.errstate(divide="ignore"):
             noise.append(compared.peak_signal_noise_ratio(one[usable], two[usable], data_range=reach))
-        likeness.append(compared.structural_similarity(one, two, win_size=LEAST_SIDE, data_range=reach))
-    return Quality(float(np.mean(noise)), float(np.mean(likeness)), mean_angle(truth[usable], other[usable]))
+        similarity.append(compared.structural_similarity(one, two, win_size=SSIM_WINDOW, data_range=reach))
+    return Quality(float(np.mean(noise)), float(np.mean(similarity)), mean_angle(truth[usable], other[usable]))
 
 
 def mean_angle(truth: NDArray[Any], other: NDArray[Any]) -> float:

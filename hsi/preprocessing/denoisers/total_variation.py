@@ -1,8 +1,9 @@
-"""Total variation: the image with the shortest edges among those that are near enough."""
+"""Total variation: the image with the least total variation among those near the noisy one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import importlib.util
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,10 @@ from numpy.typing import NDArray
 
 from hsi.errors import UsageError
 from hsi.preprocessing.denoisers.denoiser import DENOISERS, BandStatistics, Denoiser
-from hsi.preprocessing.reducers.reducer import Summary
+from hsi.preprocessing.reducers.reducer import Float, Summary
 
-ITERATIONS = 40  # each looks one pixel farther; a fixed number, so that a tile ends as the whole image does
-USUAL_STRENGTH = 0.5  # the estimate of noise has texture in it
+ITERATIONS = 40  # fixed, so that a tile gives the values of the scene: each iteration reaches one pixel further
+DEFAULT_STRENGTH = 0.5  # the estimate of noise contains texture
 
 
 @DENOISERS.register("tv")
@@ -28,14 +29,15 @@ class TotalVariation(Denoiser):
     source = "doi:10.1023/B:JMIV.0000011325.36760.1e"
     uses = frozenset({"strength"})
     halo = ITERATIONS
-    mean_: NDArray[np.float64]
-    spread_: NDArray[np.float64]
-    noise_: NDArray[np.float64]
+    arrays = ("mean", "spread", "noise")
+    mean_: Float
+    spread_: Float
+    noise_: Float
 
     @property
     def strength(self) -> float:
-        """Times the noise of a band."""
-        return self.settings.strength or USUAL_STRENGTH
+        """The weight of a band in units of its noise."""
+        return self.settings.strength or DEFAULT_STRENGTH
 
     def require(self) -> None:
         """Raise :class:`UsageError` without scikit-image."""
@@ -43,40 +45,30 @@ class TotalVariation(Denoiser):
 
     def learn(self, summary: Summary) -> None:
         """Learn mean, spread and noise of each band."""
-        known = BandStatistics.of(summary)
-        self.mean_, self.spread_, self.noise_ = known.mean, known.spread, known.noise
+        statistics = BandStatistics.of(summary)
+        self.mean_, self.spread_, self.noise_ = statistics.mean, statistics.spread, statistics.noise
 
     def clean(self, cube: NDArray[Any], valid: NDArray[np.bool_], bands: Sequence[int]) -> NDArray[np.float32]:
-        """See :class:`Denoiser`; pixels that are not valid count as the band's mean."""
+        """See :class:`Denoiser`; pixels that are not valid are replaced by the mean of the band."""
         from skimage import restoration
 
-        total_variation: Any = restoration.denoise_tv_chambolle
-        found = np.empty((*valid.shape, len(bands)), np.float32)
+        denoise: Any = restoration.denoise_tv_chambolle
+        cleaned = np.empty((*valid.shape, len(bands)), np.float32)
         for channel, band in enumerate(bands):
             mean, spread = self.mean_[band], self.spread_[band]
             scaled = np.where(valid, (cube[:, :, band] - mean) / spread, 0)
             weight = self.strength * self.noise_[band] / spread
             if weight > 0:
-                scaled = total_variation(scaled, weight, eps=0, max_num_iter=ITERATIONS)
-            found[:, :, channel] = scaled * spread + mean
-        return found
+                scaled = denoise(scaled, weight, eps=0, max_num_iter=ITERATIONS)
+            cleaned[:, :, channel] = scaled * spread + mean
+        return cleaned
 
     def describe(self) -> str:
-        """Its strength."""
+        """One line with the strength."""
         return f"{self.title}: band by band, {self.strength:g} times each band's noise, {ITERATIONS} iterations"
 
-    def state(self) -> dict[str, NDArray[Any]]:
-        """Mean, spread and noise."""
-        return {"mean": self.mean_, "spread": self.spread_, "noise": self.noise_}
 
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Take the arrays of :meth:`state` back."""
-        self.mean_, self.spread_, self.noise_ = state["mean"], state["spread"], state["noise"]
-
-
-def require_scikit_image(what: str) -> None:
+def require_scikit_image(purpose: str) -> None:
     """Raise :class:`UsageError` where scikit-image is not installed."""
-    import importlib.util
-
     if importlib.util.find_spec("skimage") is None:
-        raise UsageError(f"{what} needs scikit-image, which is not installed: pip install '.[denoise]'")
+        raise UsageError(f"{purpose} needs scikit-image, which is not installed: pip install '.[denoise]'")

@@ -1,4 +1,4 @@
-"""What every reducer is, and the one-pass moments that the linear ones are fitted from."""
+"""The base class of reducers, the one-pass moments that they are fitted from, and their use on a scene."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d
 
 from hsi.core.registry import Registry
 from hsi.core.scene import Scene
@@ -16,32 +17,50 @@ from hsi.errors import BundleError, SceneError, UsageError
 from hsi.settings import USUAL_REDUCER, ReducerSettings
 
 Pixels = NDArray[Any]
-ValidBlock = tuple[NDArray[Any], NDArray[np.bool_]]  # (h, w, B) and which of its pixels (h, w) count
+Float = NDArray[np.float64]
+ValidBlock = tuple[NDArray[Any], NDArray[np.bool_]]  # (h, w, B) and its valid pixels (h, w)
+Advance = Callable[[int, int], None]
+PIXELS = 1 << 15  # that are transformed at a time, because each makes float64 copies
 
 
-class Reducer(ABC):
-    """From ``B`` bands to ``K`` components. Constructors only store; what is learned ends in ``_``."""
+class LearnedArrays:
+    """An object whose learned state is the arrays ``name_`` for each name in ``arrays``."""
+
+    arrays: ClassVar[tuple[str, ...]]
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """The learned arrays, for a saved model."""
+        return {name: getattr(self, f"{name}_") for name in self.arrays}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Restore the arrays of :meth:`state`. Raises :class:`KeyError` for a missing array."""
+        for name in self.arrays:
+            setattr(self, f"{name}_", state[name])
+
+
+class Reducer(LearnedArrays, ABC):
+    """Reduces ``B`` bands to ``K`` components. Constructors only store; learned attributes end in ``_``."""
 
     name: ClassVar[str]
-    tolerates_resampling: ClassVar[bool] = True  # whether the components of interpolated bands are about the same
+    tolerates_resampling: ClassVar[bool] = True  # whether interpolated bands give about the same components
 
     def __init__(self, settings: ReducerSettings) -> None:
         self.settings = settings
 
     @abstractmethod
     def check(self, bands: int) -> None:
-        """Raise :class:`UsageError` when the settings do not suit a scene of that many bands."""
+        """Raise :class:`UsageError` when the settings do not suit a scene of ``bands`` bands."""
 
     def fit(self, blocks: Iterable[ValidBlock]) -> None:
-        """Learn from a stream of blocks of whole rows and their valid pixels. Raises what :meth:`learn` raises."""
+        """Learn from a stream of blocks of complete rows and their valid pixels. Raises what :meth:`learn` raises."""
         self.learn(self.summary_of(blocks))
 
     def summary_of(self, blocks: Iterable[ValidBlock]) -> Summary:
-        """What a stream of blocks of whole rows tells of their valid pixels together."""
+        """The sum of the summaries of a stream of blocks."""
         return sum((self.summarise(cube, valid) for cube, valid in blocks), Summary())
 
     def summarise(self, cube: Pixels, valid: NDArray[np.bool_]) -> Summary:
-        """What a block of whole rows ``(h, w, B)`` tells of its ``valid`` pixels ``(h, w)``; there may be none."""
+        """The summary of the ``valid`` pixels ``(h, w)`` of a block of complete rows ``(h, w, B)``."""
         return Summary(moments_of(cube[valid]))
 
     @abstractmethod
@@ -61,30 +80,38 @@ class Reducer(ABC):
     def describe(self) -> str:
         """One line for the report."""
 
-    @abstractmethod
-    def state(self) -> dict[str, NDArray[np.float64]]:
-        """The learned arrays, for a saved model."""
-
-    @abstractmethod
-    def restore(self, state: Mapping[str, NDArray[np.float64]]) -> None:
-        """Take the arrays of :meth:`state` back."""
-
 
 class LinearReducer(Reducer):
     """A projection of centred pixels onto ``K`` axes: learns ``mean_`` ``(B,)`` and ``weights_`` ``(B, K)``."""
 
     usual_components: ClassVar[int] = 30  # as HybridSN on Indian Pines
-    mean_: NDArray[np.float64]
-    weights_: NDArray[np.float64]
+    mean_: Float
+    weights_: Float
 
     @property
     def wanted(self) -> int:
-        """Number of components asked for, or the usual one."""
+        """The requested or default number of components."""
         return self.settings.components or self.usual_components
+
+    def check(self, bands: int) -> None:
+        """Raise :class:`UsageError` for more components than bands."""
+        if self.wanted > bands:
+            raise UsageError(
+                f"{self.wanted} components asked for, but the scene has {bands} usable bands: "
+                f"--components {bands} or fewer"
+            )
+
+    def check_rank(self, rank: int, pixels: int) -> None:
+        """Raise :class:`UsageError` when fewer components than requested carry variance."""
+        if rank < self.wanted:
+            raise UsageError(
+                f"{self.wanted} components asked for, but only {rank} carry any variance "
+                f"({pixels} valid pixels): --components {rank} or fewer"
+            )
 
     def transform(self, pixels: Pixels) -> NDArray[np.float32]:
         """``(n, B) -> (n, K)`` float32."""
-        components: NDArray[np.float64] = (pixels.astype(np.float64) - self.mean_) @ self.weights_
+        components: Float = (pixels.astype(np.float64) - self.mean_) @ self.weights_
         return components.astype(np.float32)
 
     @property
@@ -97,12 +124,12 @@ REDUCERS: Registry[type[Reducer]] = Registry("reducer", "hsi.preprocessing.reduc
 
 
 def find_reducer(settings: ReducerSettings) -> type[Reducer]:
-    """The reducer of that name, MNF where there is none. Raises :class:`UnknownNameError`."""
+    """The reducer class of ``settings.name``, by default MNF. Raises :class:`UnknownNameError`."""
     return REDUCERS[settings.name or USUAL_REDUCER]
 
 
-def restore_reducer(settings: ReducerSettings, state: Mapping[str, NDArray[np.float64]]) -> Reducer:
-    """A fitted reducer from its settings and arrays. Raises :class:`BundleError` for arrays that are missing."""
+def restore_reducer(settings: ReducerSettings, state: Mapping[str, NDArray[Any]]) -> Reducer:
+    """A fitted reducer from its settings and arrays. Raises :class:`BundleError` for a missing array."""
     reducer = find_reducer(settings)(settings)
     try:
         reducer.restore(state)
@@ -116,12 +143,12 @@ class Moments:
     """Number of pixels, band means ``(B,)`` and centred cross-products ``(B, B)``, all float64.
 
     Moments of two sets of pixels merge exactly (Chan et al. 1983, doi:10.1080/00031305.1983.10483115), so one pass
-    over blocks in any order gives the covariance of the whole.
+    over blocks in any order gives the covariance of the scene.
     """
 
     count: int
-    mean: NDArray[np.float64]
-    scatter: NDArray[np.float64]
+    mean: Float
+    scatter: Float
 
     @classmethod
     def of(cls, pixels: Pixels) -> Moments:
@@ -139,17 +166,17 @@ class Moments:
         return Moments(count, mean, scatter)
 
     @property
-    def covariance(self) -> NDArray[np.float64]:
+    def covariance(self) -> Float:
         """Unbiased covariance ``(B, B)``."""
         return self.scatter / max(self.count - 1, 1)
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What blocks of a scene tell a reducer: moments of their valid pixels and, for a reducer that estimates noise, of
-    the differences between neighbours; None where there are none.
+    """Moments of the valid pixels of blocks and, where noise is estimated, of the differences between neighbours in a
+    row; None where there are none.
 
-    Summaries add up in any order and grouping, to rounding, so that parts of a scene can be summarised apart.
+    Summaries add up in any order and grouping, to rounding.
     """
 
     pixels: Moments | None = None
@@ -160,9 +187,17 @@ class Summary:
 
     @property
     def moments(self) -> Moments:
-        """Moments of the valid pixels, of which a scene has at least one."""
+        """Moments of the valid pixels."""
         assert self.pixels is not None, "a scene has at least one valid pixel"
         return self.pixels
+
+    @property
+    def noise(self) -> Float | None:
+        """Covariance ``(B, B)`` of the noise: half that of the differences; None where no neighbours are valid.
+
+        So edges and texture count as noise, too (Green et al. 1988, doi:10.1109/36.3001).
+        """
+        return None if self.differences is None else self.differences.covariance / 2
 
 
 def _merged(one: Moments | None, other: Moments | None) -> Moments | None:
@@ -170,35 +205,14 @@ def _merged(one: Moments | None, other: Moments | None) -> Moments | None:
 
 
 def moments_of(pixels: Pixels) -> Moments | None:
-    """Moments of ``(n, B)`` pixels; None without any."""
+    """Moments of ``(n, B)`` pixels; None for no pixels."""
     return Moments.of(pixels) if len(pixels) else None
 
 
-def fix_signs(axes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``(B, K)`` axes whose loading of largest magnitude is positive: a sign is arbitrary, and runs must agree."""
+def fix_signs(axes: Float) -> Float:
+    """Axes ``(B, K)`` with a positive loading of largest magnitude: signs are arbitrary, and runs must agree."""
     largest = np.abs(axes).argmax(axis=0)
     return np.asarray(axes * np.sign(axes[largest, np.arange(axes.shape[1])]))
-
-
-def refuse_too_many(wanted: int, bands: int) -> None:
-    """Raise :class:`UsageError` for more components than bands."""
-    if wanted > bands:
-        raise UsageError(
-            f"{wanted} components asked for, but the scene has {bands} usable bands: --components {bands} or fewer"
-        )
-
-
-def refuse_too_few(wanted: int, found: int, pixels: int) -> None:
-    """Raise :class:`UsageError` when fewer components than wanted hold anything."""
-    if found < wanted:
-        raise UsageError(
-            f"{wanted} components asked for, but only {found} carry any variance "
-            f"({pixels} valid pixels): --components {found} or fewer"
-        )
-
-
-Advance = Callable[[int, int], None]
-PIXELS = 1 << 15
 
 
 def fit_reducer(
@@ -207,19 +221,13 @@ def fit_reducer(
     """A reducer fitted on all valid pixels of the scene, labelled or not, in one pass.
 
     ``valid`` is ``(H, W)`` bool. Raises :class:`UsageError` when the settings do not suit the scene and
-    :class:`SceneError` when no pixel is valid.
+    :class:`SceneError` when no pixel is valid, both before the scene is read.
     """
-    reducer = reducer_for(scene, settings, valid)
-    reducer.fit(valid_blocks(scene, valid, progress))
-    return reducer
-
-
-def reducer_for(scene: Scene, settings: ReducerSettings, valid: NDArray[np.bool_]) -> Reducer:
-    """A reducer that has learned nothing yet. Raises as :func:`fit_reducer` does, before the scene is read."""
     reducer = find_reducer(settings)(settings)
     reducer.check(len(scene.bands))
     if not valid.any():
         raise SceneError(f"{scene.source or scene.name}: no valid pixel: all are NaN, zero or nodata")
+    reducer.fit(valid_blocks(scene, valid, progress))
     return reducer
 
 
@@ -232,7 +240,7 @@ def valid_blocks(scene: Scene, valid: NDArray[np.bool_], progress: Advance | Non
 
 
 def reduce_cube(cube: Pixels, reducer: Reducer, usable: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """``(h, w, B)`` as components ``(K, h, w)`` float32, zero where ``usable`` ``(h, w)`` is not set.
+    """Components ``(K, h, w)`` float32 of ``(h, w, B)``, zero where ``usable`` ``(h, w)`` is not set.
 
     Raises :class:`BundleError` when the reducer was fitted on another number of bands.
     """
@@ -241,7 +249,7 @@ def reduce_cube(cube: Pixels, reducer: Reducer, usable: NDArray[np.bool_]) -> ND
         raise BundleError(f"{cube.shape[2]} usable bands are given, but the reducer was fitted on {fitted_on}")
     pixels = cube[usable]  # (n, B)
     reduced = np.empty((len(pixels), reducer.components), np.float32)
-    for start in range(0, len(pixels), PIXELS):  # float64 copies of a piece at a time
+    for start in range(0, len(pixels), PIXELS):
         reduced[start : start + PIXELS] = reducer.transform(pixels[start : start + PIXELS])
     components = np.zeros((reducer.components, *usable.shape), np.float32)
     components[:, usable] = reduced.T
@@ -257,17 +265,18 @@ def reduce_scene(
     margin: int = 0,
     around: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float32]:
-    """The scene as components ``(K, H, W)`` float32, zero where a pixel is not valid (as outside the scene).
+    """Components ``(K, H, W)`` float32 of the scene, zero where a pixel is not ``valid`` ``(H, W)``.
 
-    With ``margin`` there are that many zeros more on each side. With ``around`` ``(H, W)`` only the rows within
-    ``margin`` of its pixels are read; the others stay zero and take no memory on systems that give it when it is used.
-
-    Raises :class:`BundleError` when the reducer was fitted on another number of bands.
+    ``margin`` adds zeros on each side. With ``around`` ``(H, W)`` only the rows within ``margin`` of its pixels are
+    read; the others stay zero and take no memory on systems that allocate it when it is used. Raises
+    :class:`BundleError` when the reducer was fitted on another number of bands.
     """
     height, width, _ = scene.shape
     padded = np.zeros((reducer.components, height + 2 * margin, width + 2 * margin), np.float32)
     inside = padded[:, margin : margin + height, margin : margin + width]
-    wanted = np.ones(height, bool) if around is None else _near(np.asarray(around.any(axis=1)), margin)
+    wanted = np.ones(height, bool)
+    if around is not None:
+        wanted = maximum_filter1d(around.any(axis=1).astype(np.uint8), 2 * margin + 1, mode="constant") > 0
     for block in scene.blocks():
         rows, columns = block.slices
         if wanted[rows].any():
@@ -275,10 +284,3 @@ def reduce_scene(
         if progress:
             progress(block.row + block.height, height)
     return padded
-
-
-def _near(rows: NDArray[np.bool_], distance: int) -> NDArray[np.bool_]:
-    """Rows within a distance of those marked, ``(H,)``."""
-    from scipy.ndimage import maximum_filter1d
-
-    return np.asarray(maximum_filter1d(rows.astype(np.uint8), 2 * distance + 1, mode="constant") > 0)
