@@ -17,10 +17,8 @@ from hsi.core.interrupts import exit_code, interrupts_on_termination
 from hsi.errors import HsiError, UnknownNameError
 from hsi.version import __version__
 
-from .cli_support import verbosity
 from .cli_support.help import Command
-from .cli_support.listening import Terminal
-from .cli_support.plain import plain
+from .cli_support.terminal import Terminal, plain, reset_verbosity, verbosity_options, warn
 
 # shown by --help without importing what they need
 COMMANDS = {
@@ -41,7 +39,7 @@ COMMANDS = {
     "completion": "Print a script for completion in bash, zsh or fish.",
 }
 
-GLOBAL = {flag for option in verbosity.verbosity_options() for flag in option.opts}
+GLOBAL = {flag for option in verbosity_options() for flag in option.opts}
 
 EPILOG = """\b
 Examples:
@@ -100,7 +98,7 @@ def main(arguments: list[str] | None = None) -> None:
     debug = "--debug" in given  # to be known where the rest cannot be understood
     if all(word in GLOBAL for word in given):
         given.append("--help")
-    verbosity.reset()
+    reset_verbosity()
     try:
         with warnings.catch_warnings(), report_to(Terminal()):
             warnings.showwarning = _warn_in_one_line
@@ -150,8 +148,6 @@ def _warn_in_one_line(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
 ) -> None:
     """Show what a library warns of as this package's own warnings are shown."""
-    from .cli_support.terminal import warn
-
     warn(" ".join(str(message).split()))
 
 

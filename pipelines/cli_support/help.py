@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .verbosity import verbosity_options
+from .terminal import verbosity_options
 
 GENERAL = "General"
 # heading -> the options of its own, in the order of the help; those of settings say their heading themselves
@@ -37,7 +37,7 @@ def heading_of(option: click.Parameter) -> str:
 
 
 class Command(click.Command):
-    """A command with grouped help and the options of :mod:`pipelines.verbosity`."""
+    """A command with grouped help and the options of :func:`verbosity_options`."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)

@@ -12,8 +12,7 @@ from hsi.accuracy.metrics import OVERALL_METRICS, Metric
 from hsi.report.sections import class_metrics, interval, reach
 from hsi.report.tables import calibration_in_words
 
-from .plain import plain
-from .terminal import add_name_column, new_table, say, short_name, show
+from .terminal import add_name_column, new_table, plain, say, short_name, show
 
 if TYPE_CHECKING:
     from hsi.experiments.run import ComparisonResult

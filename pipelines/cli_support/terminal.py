@@ -1,4 +1,7 @@
-"""What every command shows: results on stdout, progress and warnings on stderr."""
+"""The terminal: results on stdout, progress and warnings on stderr, and how much of them is printed.
+
+rich is imported with the first line that is printed, so that ``hsi --help`` starts without it.
+"""
 
 from __future__ import annotations
 
@@ -7,33 +10,78 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
 
-from rich import box
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
-from rich.table import Column, Table
-from rich.text import Text
+import click
 
-from hsi.core.events import Advance
+from hsi.core.events import Advance, Reporter
 
-from . import verbosity
-from .plain import plain
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import ProgressColumn
+    from rich.table import Table
 
-TEXT_WIDTH = 68  # what is left of 80 columns beside the label
+TEXT_WIDTH = 68  # what the label leaves of 80 columns
 LONGEST_NAME = 78  # letters of a name in a table
 
-# soft_wrap keeps long paths in one piece when the output is piped
-stdout = Console(highlight=False, soft_wrap=True)
-stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+
+@dataclass
+class Verbosity:
+    """``quiet`` leaves out all but warnings and errors, ``verbose`` adds details, ``debug`` tracebacks."""
+
+    quiet: bool = False
+    verbose: bool = False
+    debug: bool = False
+
+
+chosen = Verbosity()  # of the command that this process runs
+
+
+def reset_verbosity() -> None:
+    """Go back to the defaults before a command line is read."""
+    chosen.quiet = chosen.verbose = chosen.debug = False
+
+
+def _choose(context: click.Context, option: click.Parameter, given: bool) -> None:
+    if given and not context.resilient_parsing:
+        setattr(chosen, str(option.name), True)
+        if chosen.quiet and chosen.verbose:
+            raise click.UsageError("--quiet and --verbose ask for opposites: give one of them", context)
+
+
+def verbosity_options() -> list[click.Option]:
+    """``--quiet``, ``--verbose`` and ``--debug``, which every command takes before its name or after it."""
+    texts = {
+        ("-q", "--quiet"): "Print nothing but warnings and errors; files are still written.",
+        ("-v", "--verbose"): "Print more: what settings came to, and the time and memory of each stage.",
+        ("--debug",): "Show the traceback of an error.",
+    }
+    return [
+        click.Option(flags, is_flag=True, expose_value=False, is_eager=True, callback=_choose, help=text)
+        for flags, text in texts.items()
+    ]
+
+
+def plain(text: str) -> str:
+    """One line without control characters: names in files may hold line breaks or codes that steer a terminal."""
+    return "".join(letter if letter.isprintable() else " " if letter.isspace() else "?" for letter in text)
+
+
+@cache
+def console(stderr: bool = False) -> Console:
+    """Stdout or stderr; long paths stay in one piece when the output is piped."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=True)
 
 
 def say(label: str, text: str) -> None:
-    """One line of what was decided: a label, then the fact."""
-    if verbosity.chosen.quiet:
-        return
-    stdout.print(f"[bold]{label:<11}[/bold] ", end="")
-    stdout.print(plain(text), markup=False)
+    """Print one line: a label, then the fact."""
+    if not chosen.quiet:
+        console().print(f"[bold]{label:<11}[/bold] ", end="")
+        console().print(plain(text), markup=False)
 
 
 def say_wrapped(label: str, text: str) -> None:
@@ -44,80 +92,94 @@ def say_wrapped(label: str, text: str) -> None:
 
 
 def detail(label: str, text: str) -> None:
-    """One line that only ``--verbose`` shows."""
-    if verbosity.chosen.verbose:
+    """As :func:`say`, only with ``--verbose``."""
+    if chosen.verbose:
         say(label, text)
 
 
 def show_text(text: str) -> None:
-    """Lines on stdout as they are."""
-    if not verbosity.chosen.quiet:
-        stdout.print(text, markup=False)
-
-
-def show(table: Table) -> None:
-    """A table on stdout, as wide as the terminal at most, below its title, which may be wider than a narrow table."""
-    if verbosity.chosen.quiet:
-        return
-    title, table.title = table.title, None
-    if title is not None:
-        stdout.print(title, soft_wrap=False)
-    stdout.print(table, soft_wrap=False)
+    """Print lines as they are."""
+    if not chosen.quiet:
+        console().print(text, markup=False)
 
 
 def warn(text: str) -> None:
-    """One warning on stderr."""
-    stderr.print("[yellow]warning:[/yellow] ", end="")
-    stderr.print(plain(text), markup=False)
+    """Print one warning on stderr."""
+    console(stderr=True).print("[yellow]warning:[/yellow] ", end="")
+    console(stderr=True).print(plain(text), markup=False)
+
+
+def show(table: Table) -> None:
+    """Print a table, as wide as the terminal at most, below its title, which may be wider than a narrow table."""
+    if chosen.quiet:
+        return
+    title, table.title = table.title, None
+    if title is not None:
+        console().print(title, soft_wrap=False)
+    console().print(table, soft_wrap=False)
 
 
 def new_table(title: str | None = None) -> Table:
     """An empty table that spends no columns on frames."""
-    return Table(
-        title=title,
-        title_justify="left",
-        title_style="",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        collapse_padding=True,
-    )
+    from rich import box
+    from rich.table import Table
+
+    return Table(title=title, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
 
 
 def add_name_column(table: Table, width: int = 26, heading: str = "class") -> None:
-    """A column for names, the only one that gives way where the table would be too wide; long names are folded."""
+    """Add a column for names, the only one that gives way where the table would be too wide; long names are folded."""
     table.add_column(heading, overflow="fold", max_width=width)
 
 
 def short_name(name: str) -> str:
-    """A name from a file as a cell of a table: one that goes on and on is cut."""
+    """A name from a file as a cell of a table, cut where it is longer than a line."""
+    from rich.markup import escape
+
     text = plain(name)
     return escape(text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1]}…")
 
 
-class _Done(ProgressColumn):
-    """How much of how much."""
-
-    def render(self, task: Task) -> Text:
-        return Text("" if task.total is None else f"{task.completed:,.0f}/{task.total:,.0f}")
-
-
-class _Rate(ProgressColumn):
-    """Units in a second, once they are known."""
-
-    def render(self, task: Task) -> Text:
-        unit, speed = task.fields["unit"], task.finished_speed or task.speed
-        if not speed:
-            return Text(unit)
-        return Text(f"{unit} {speed:,.{0 if speed >= 10 else 1}f}/s")
+def has_viewer() -> bool:
+    """Whether stderr is a terminal on which a progress bar can be seen: no pipe, no CI, and not ``--quiet``."""
+    terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    return terminal and not os.environ.get("CI") and not chosen.quiet
 
 
-class _Times(ProgressColumn):
-    """The time that has gone by and, where the end is known, the time left."""
+@contextmanager
+def progress(title: str, unit: str = "") -> Iterator[Advance]:
+    """A progress bar on stderr, drawn only where it can be seen: ``advance(done, total, note)``.
 
-    def render(self, task: Task) -> Text:
-        told = _clock(task.elapsed or 0)
-        return Text(told if task.time_remaining is None else f"{told}, {_clock(task.time_remaining)} left")
+    Without a total it shows that the work goes on, and for how long.
+    """
+    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.table import Column
+
+    note = TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True, overflow="ellipsis"), markup=False)
+    columns = (TextColumn("{task.description:<11}"), BarColumn(bar_width=16), _numbers_column(), note)
+    with Progress(*columns, console=console(stderr=True), disable=not has_viewer(), transient=True) as bar:
+        task = bar.add_task(title, total=None, note="", unit=unit)
+
+        def advance(done: int, total: int, note: str = "") -> None:
+            bar.update(task, completed=done, total=total, note=note)
+
+        yield advance
+
+
+def _numbers_column() -> ProgressColumn:
+    """What is done of how much, units a second once they are known, the time taken and, if known, the time left."""
+    from rich.progress import ProgressColumn, Task
+    from rich.text import Text
+
+    class Numbers(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            count = "" if task.total is None else f"{task.completed:,.0f}/{task.total:,.0f} "
+            unit, speed = task.fields["unit"], task.finished_speed or task.speed
+            rate = f"{unit} {speed:,.{0 if speed >= 10 else 1}f}/s" if speed else unit
+            left = "" if task.time_remaining is None else f", {_clock(task.time_remaining)} left"
+            return Text(f"{count}{rate} {_clock(task.elapsed or 0)}{left}")
+
+    return Numbers()
 
 
 def _clock(seconds: float) -> str:
@@ -126,34 +188,10 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def is_watched() -> bool:
-    """Whether somebody looks at stderr while a command runs: not in a pipe, in CI, or when told to be quiet."""
-    terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-    return terminal and not os.environ.get("CI") and not verbosity.chosen.quiet
+class Terminal(Reporter):
+    """Prints what the library reports."""
 
-
-@contextmanager
-def progress(title: str, unit: str = "") -> Iterator[Advance]:
-    """A progress bar on stderr, drawn only where somebody looks: ``advance(done, total, note)``.
-
-    Without a total it shows that work goes on, and for how long.
-    """
-    note = TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True, overflow="ellipsis"), markup=False)
-    bar = Progress(
-        TextColumn("{task.description:<11}"),
-        BarColumn(bar_width=16),
-        _Done(),
-        _Rate(),
-        _Times(),
-        note,
-        console=stderr,
-        disable=not is_watched(),
-        transient=True,
-    )
-    with bar:
-        task = bar.add_task(title, total=None, note="", unit=unit)
-
-        def advance(done: int, total: int, note: str = "") -> None:
-            bar.update(task, completed=done, total=total, note=note)
-
-        yield advance
+    info = staticmethod(say)
+    debug = staticmethod(detail)
+    warning = staticmethod(warn)
+    progress = staticmethod(progress)
