@@ -12,8 +12,9 @@ from pydantic import Field, model_validator
 from hsi.core.colours import FAINT, INK, RIGHT, WRONG, hex_colour
 from hsi.experiments.notes import split_title, titled
 from hsi.experiments.summary import Comparison, Spread
+from hsi.report.figures.registry import RegisteredFigure, figure
 from hsi.report.figures.style import LABEL, SMALL, literal, new_figure, plain_axes, shortened, write_figure
-from hsi.report.records import Record, Share
+from hsi.report.records import Record, Share, read_record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,6 +26,7 @@ COSTS = {
     "multiply_adds": "multiply-adds a pixel",
     "pixel_seconds": "seconds of a core for a mapped pixel",
 }
+COMPARISON_FIGURES: dict[str, RegisteredFigure] = {}
 PANEL, LIST, LINE = 3.0, 2.0, 0.2  # inches of a panel, of the list of rows and of a line in it
 
 
@@ -111,64 +113,6 @@ def known_costs(splits: Sequence[Split]) -> list[str]:
     return known if "parameters" in known else []
 
 
-def pareto_figure(splits: Sequence[Split], costs: Sequence[str]) -> Figure:
-    """A row of panels for each split; costs are on a logarithmic axis, and the line joins the frontier.
-
-    Rows have numbers, which a list on the right tells.
-    """
-    names = list(dict.fromkeys(row.name for split in splits for row in split.rows))
-    figure = new_figure(PANEL * len(costs) + LIST, max(PANEL * len(splits), LINE * len(names)))
-    panels = figure.subplots(len(splits), len(costs), sharey="row", squeeze=False)
-    for split, of_split in zip(splits, panels, strict=True):
-        for cost, axes in zip(costs, of_split, strict=True):
-            _draw_panel(axes, split, cost, names)
-        of_split[0].set_ylabel("overall accuracy (%)", fontsize=LABEL, color=INK)
-        title = literal(titled(split.name, split.rule))
-        of_split[0].set_title(title, fontsize=LABEL, color=INK, loc="left", pad=5)
-    figure.subplots_adjust(right=1 - LIST / figure.get_figwidth(), wspace=0.1, hspace=0.4)
-    listed = "\n".join(f"{number}  {literal(name)}" for number, name in enumerate(names, start=1))
-    right = panels[0, -1].get_position()
-    figure.text(right.x1 + 0.02, right.y1, listed, fontsize=SMALL, color=INK, va="top", linespacing=1.5)
-    return figure
-
-
-def _draw_panel(axes: Axes, split: Split, cost: str, names: Sequence[str]) -> None:
-    from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
-
-    known = points(split.rows, cost)
-    best = frontier(known)
-    axes.set_xscale("log")
-    axes.plot([point.cost for point in best], [point.accuracy for point in best], color=FAINT)
-    for point in known:
-        colour = hex_colour(WRONG if point in best else RIGHT)
-        if point.deviation is not None:
-            axes.errorbar(point.cost, point.accuracy, point.deviation, color=colour, linewidth=0.6)
-        axes.plot([point.cost], [point.accuracy], "o", color=colour, markeredgewidth=0)
-        where: Any = {"ha": "center", "va": "center_baseline", "color": "white", "fontsize": SMALL - 1}
-        axes.text(point.cost, point.accuracy, str(names.index(point.row) + 1), **where)
-    plain_axes(axes)
-    for dots in axes.lines:
-        dots.set_markersize(8)
-    axes.margins(x=0.12)
-    low, high = axes.get_xlim()
-    axes.xaxis.set_major_locator(LogLocator(subs=(1,) if high > 100 * low else (1, 2, 5)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axes.set_xlabel(COSTS[cost], fontsize=LABEL, color=INK)
-
-
-def write_pareto_figure(folder: Path, comparison: Comparison) -> list[Path]:
-    """Write ``pareto.png`` and ``pareto.pdf`` where costs of networks are known; raises
-    :class:`hsi.errors.OutputError`."""
-    costs = known_costs(comparison.splits)
-    if not costs:
-        return []
-    paths = [folder / "pareto.png", folder / "pareto.pdf"]
-    for path in paths:
-        write_figure(path, pareto_figure(comparison.splits, costs))
-    return paths
-
-
 PANEL_WIDTH, ROW_HEIGHT, MARGIN = 3.6, 0.3, 0.7  # inches
 LONGEST_NAME = 40
 MOST_PANELS, MOST_ROWS = 12, 100  # of a stored comparison: a picture of more takes gigabytes
@@ -240,6 +184,15 @@ class ComparisonTold(Record):
         return self
 
 
+def read_comparison_figures(folder: Path) -> dict[str, Any]:
+    """What the figures of a comparison in a folder are drawn from, by the names of their parameters.
+
+    Raises :class:`hsi.errors.SceneFileError` for a ``comparison.json`` that is missing or damaged.
+    """
+    stored = read_record(folder / "comparison.json", ComparisonTold)
+    return {"panels": stored_boxes(stored), "splits": stored.splits, "costs": known_costs(stored.splits) or None}
+
+
 def stored_boxes(found: ComparisonTold) -> list[Boxes]:
     """The panels of a stored comparison, which :func:`hsi.report.records.read_record` reads."""
     return [_stored_boxes(split, found.runs) for split in found.splits]
@@ -256,6 +209,7 @@ def _boxes(title: str, rows: Sequence[str], found: Sequence[tuple[str, float | N
     return Boxes(title, {name: [value for row, value in known if row == name] for name in rows}, position)
 
 
+@figure("comparison", "overall accuracy of every run", COMPARISON_FIGURES)
 def comparison_figure(panels: Sequence[Boxes]) -> Figure:
     """Overall accuracy of every run; the first row is on top, the position-only accuracy a dashed line."""
     names = list(dict.fromkeys(name for panel in panels for name in panel.accuracies))
@@ -294,4 +248,63 @@ def write_comparison_figure(folder: Path, comparison: Comparison) -> list[Path]:
     paths = [folder / "comparison.png", folder / "comparison.pdf"]
     for path in paths:
         write_figure(path, comparison_figure(boxes_of(comparison)))
+    return paths
+
+
+@figure("pareto", "accuracy against what compared networks cost", COMPARISON_FIGURES)
+def pareto_figure(splits: Sequence[Split], costs: Sequence[str]) -> Figure:
+    """A row of panels for each split; costs are on a logarithmic axis, and the line joins the frontier.
+
+    Rows have numbers, which a list on the right tells.
+    """
+    names = list(dict.fromkeys(row.name for split in splits for row in split.rows))
+    figure = new_figure(PANEL * len(costs) + LIST, max(PANEL * len(splits), LINE * len(names)))
+    panels = figure.subplots(len(splits), len(costs), sharey="row", squeeze=False)
+    for split, of_split in zip(splits, panels, strict=True):
+        for cost, axes in zip(costs, of_split, strict=True):
+            _draw_panel(axes, split, cost, names)
+        of_split[0].set_ylabel("overall accuracy (%)", fontsize=LABEL, color=INK)
+        title = literal(titled(split.name, split.rule))
+        of_split[0].set_title(title, fontsize=LABEL, color=INK, loc="left", pad=5)
+    figure.subplots_adjust(right=1 - LIST / figure.get_figwidth(), wspace=0.1, hspace=0.4)
+    listed = "\n".join(f"{number}  {literal(name)}" for number, name in enumerate(names, start=1))
+    right = panels[0, -1].get_position()
+    figure.text(right.x1 + 0.02, right.y1, listed, fontsize=SMALL, color=INK, va="top", linespacing=1.5)
+    return figure
+
+
+def _draw_panel(axes: Axes, split: Split, cost: str, names: Sequence[str]) -> None:
+    from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
+
+    known = points(split.rows, cost)
+    best = frontier(known)
+    axes.set_xscale("log")
+    axes.plot([point.cost for point in best], [point.accuracy for point in best], color=FAINT)
+    for point in known:
+        colour = hex_colour(WRONG if point in best else RIGHT)
+        if point.deviation is not None:
+            axes.errorbar(point.cost, point.accuracy, point.deviation, color=colour, linewidth=0.6)
+        axes.plot([point.cost], [point.accuracy], "o", color=colour, markeredgewidth=0)
+        where: Any = {"ha": "center", "va": "center_baseline", "color": "white", "fontsize": SMALL - 1}
+        axes.text(point.cost, point.accuracy, str(names.index(point.row) + 1), **where)
+    plain_axes(axes)
+    for dots in axes.lines:
+        dots.set_markersize(8)
+    axes.margins(x=0.12)
+    low, high = axes.get_xlim()
+    axes.xaxis.set_major_locator(LogLocator(subs=(1,) if high > 100 * low else (1, 2, 5)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.set_xlabel(COSTS[cost], fontsize=LABEL, color=INK)
+
+
+def write_pareto_figure(folder: Path, comparison: Comparison) -> list[Path]:
+    """Write ``pareto.png`` and ``pareto.pdf`` where costs of networks are known; raises
+    :class:`hsi.errors.OutputError`."""
+    costs = known_costs(comparison.splits)
+    if not costs:
+        return []
+    paths = [folder / "pareto.png", folder / "pareto.pdf"]
+    for path in paths:
+        write_figure(path, pareto_figure(comparison.splits, costs))
     return paths

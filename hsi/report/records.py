@@ -97,7 +97,7 @@ class InputsRecord(Record):
 class BandsRecord(Record):
     """The bands that were used, counted from 1."""
 
-    kept: tuple[Annotated[int, Field(ge=1, le=10**6)], ...]
+    used: tuple[Annotated[int, Field(ge=1, le=10**6)], ...] = Field(alias="kept")
 
 
 class RunRecord(Record):
@@ -113,8 +113,8 @@ class RunRecord(Record):
     @model_validator(mode="after")
     def _a_wavelength_for_each_band(self) -> RunRecord:
         known = self.inputs.wavelengths_nm
-        if known and len(known) != len(self.bands.kept):
-            raise ValueError(f"{len(known)} wavelengths are told for {len(self.bands.kept)} bands")
+        if known and len(known) != len(self.bands.used):
+            raise ValueError(f"{len(known)} wavelengths are given for {len(self.bands.used)} bands")
         return self
 
 

@@ -103,12 +103,12 @@ def write_outputs(
     with timer.stage("write"):
         if model.saved:
             save_model(folder / "model.safetensors", model.saved)
-        spectra = write_report(folder, classified, figures)
+        drawn = write_report(folder, classified, figures)
     record = run_record(classified, timer, command)
     if asked is not None:
         record["asked"] = dict(asked)
     with timer.stage("report"):
-        write_run_report(folder, classified, record, spectra)
+        write_run_report(folder, classified, record, *drawn)
     (folder / "run.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 

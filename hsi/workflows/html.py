@@ -39,13 +39,17 @@ TRAINING_PIXELS = "the training pixels"
 
 
 def write_run_report(
-    folder: Path, classified: Classified, record: Mapping[str, Any], training: figures.ClassSpectra
+    folder: Path,
+    classified: Classified,
+    record: Mapping[str, Any],
+    training: figures.ClassSpectra,
+    picture: NDArray[np.uint8] | None,
 ) -> None:
-    """``report.html`` of ``hsi classify``: the map with its layers, what ``run.json`` will hold, and the spectra of the
-    ``training`` pixels."""
+    """``report.html`` of ``hsi classify``: the map with its layers, what ``run.json`` will hold, the spectra of the
+    ``training`` pixels, and false colour ``(H, W, 3)`` where the figures have it already."""
     inputs, accuracy = classified.inputs, classified.accuracy
     with progress("report", "rows") as advance:
-        view = run_view(classified, classes_as_told(training, TRAINING_PIXELS), advance)
+        view = run_view(classified, classes_as_told(training, TRAINING_PIXELS), picture, advance)
     report = Report(
         title=title_of(inputs),
         kind="Classification",
@@ -62,13 +66,15 @@ def write_run_report(
     write_report_page(folder / REPORT, report)
 
 
-def run_view(classified: Classified, classes: ClassSpectra, advance: Advance) -> MapView:
+def run_view(
+    classified: Classified, classes: ClassSpectra, picture: NDArray[np.uint8] | None, advance: Advance
+) -> MapView:
     """All layers of a run, every n-th pixel, and the spectra of its ``classes``."""
     inputs, layers = classified.inputs, classified.mapped.layers
     scene, labels = inputs.scene, inputs.labels
     step = view_step(scene.height, scene.width)
     thin = (slice(None, None, step), slice(None, None, step))
-    look = look_at(scene, inputs.survey.valid[thin], step, advance)
+    look = look_at(scene, inputs.survey.valid[thin], step, advance, picture=picture if step == 1 else None)
     return MapView(
         height=scene.height,
         width=scene.width,
@@ -97,11 +103,19 @@ class Look:
         return replace(self.spectra, classes=classes)
 
 
-def look_at(scene: Scene, usable: NDArray[np.bool_], step: int, advance: Advance, rows: int | None = None) -> Look:
-    """False colour of every ``step``-th pixel and the spectra that a page can hold; ``usable`` is ``(h, w)``."""
-    picture = false_colour(
-        subsample_scene(follow(scene, lambda d, t: advance(d, t, "false colour")), step, rows), usable
-    )
+def look_at(
+    scene: Scene,
+    usable: NDArray[np.bool_],
+    step: int,
+    advance: Advance,
+    rows: int | None = None,
+    picture: NDArray[np.uint8] | None = None,
+) -> Look:
+    """False colour of every ``step``-th pixel, unless given, and the spectra that a page can hold; ``usable`` is
+    ``(h, w)``."""
+    if picture is None:
+        followed = follow(scene, lambda d, t: advance(d, t, "false colour"))
+        picture = false_colour(subsample_scene(followed, step, rows), usable)
     coarse = spectra_step(scene.height, scene.width, len(scene.bands), step)
     every = coarse // step
     followed = follow(scene, lambda d, t: advance(d, t, "spectra"))

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from hsi.core.events import info, progress
 from hsi.inference.map_files import MapOptions, MapSummary, layer_files, layer_path
 from hsi.io.geotiff import nodata_value, read_classes, write_band, write_class_map
-from hsi.report.figures import ClassSpectra, false_colour, write_figures
-from hsi.report.figures.run import TRUTH, figures_of_run, training_spectra
+from hsi.report.figures import ClassSpectra, RunFigures, class_spectra, false_colour, ground_of, write_figures
 from hsi.report.tables import write_tables
 from hsi.workflows.inputs import Inputs
 from hsi.workflows.provenance import StageTimer, machine, peak_memory, versions
@@ -22,7 +21,7 @@ from hsi.workflows.provenance import StageTimer, machine, peak_memory, versions
 if TYPE_CHECKING:
     from hsi.workflows.classify import Classified
 
-REPORT = "report.html"
+REPORT, TRUTH = "report.html", "ground_truth.tif"
 
 
 def areas_of(summary: MapSummary) -> list[dict[str, Any]]:
@@ -32,9 +31,13 @@ def areas_of(summary: MapSummary) -> list[dict[str, Any]]:
     return [{"id": i, "name": n, "pixels": summary.pixels[i], "hectares": hectares.get(i)} for i, n in names]
 
 
-def write_report(folder: Path, classified: Classified, figures: bool = True) -> ClassSpectra:
-    """``split.tif``, ``ground_truth.tif``, ``accuracy.*`` and the figures, with progress bars; returns the spectra of
-    the training pixels."""
+def write_report(
+    folder: Path, classified: Classified, figures: bool = True
+) -> tuple[ClassSpectra, NDArray[np.uint8] | None]:
+    """``split.tif``, ``ground_truth.tif``, ``accuracy.*`` and the figures, with progress bars.
+
+    Returns the spectra of the training pixels and, where figures are drawn, false colour ``(H, W, 3)`` of the scene.
+    """
     inputs, split = classified.inputs, classified.split
     scene, labels = inputs.scene, inputs.labels
     meaning = "0 not used, 1 training, 2 validation, 3 test"
@@ -44,23 +47,30 @@ def write_report(folder: Path, classified: Classified, figures: bool = True) -> 
     write_class_map(folder / TRUTH, truth, labels.table, **place, description="ground truth")
     write_tables(folder, classified.accuracy)
     with progress("spectra", "rows") as advance:
-        spectra = training_spectra(folder, labels.table, scene, advance)
-    if figures:
-        draw_figures(folder, classified, spectra)
-    return spectra
-
-
-def draw_figures(folder: Path, classified: Classified, spectra: ClassSpectra) -> None:
-    """All figures of a run, with progress bars."""
-    inputs = classified.inputs
+        spectra = class_spectra(scene, np.where(split.train, labels.codes(), -1), len(labels.table), advance)
+    if not figures:
+        return spectra, None
     with progress("picture", "rows") as advance:
-        picture = false_colour(inputs.scene, inputs.survey.valid, advance)
-    history = classified.model.describe().get("history", ())
-    drawn = figures_of_run(
-        folder, classified.accuracy, title=title_of(inputs), history=history, picture=picture, spectra=spectra
+        picture = false_colour(scene, inputs.survey.valid, advance)
+    layers = classified.mapped.layers
+    drawn = RunFigures(
+        title=title_of(inputs),
+        table=labels.table,
+        ids=layers["map"],
+        picture=picture,
+        truth=truth,
+        tested=split.test,
+        matrix=np.asarray(classified.accuracy["confusion_matrix"]),
+        history=classified.model.describe().get("history") or None,
+        calibration=classified.accuracy["calibration"],
+        split=split.codes(),
+        confidence=layers["confidence"][0] if "confidence" in layers else None,
+        spectra=spectra,
+        ground=ground_of(scene.georeference, scene.height, scene.width),
     )
     with progress("figures", "figures") as advance:
-        write_figures(folder / "figures", drawn, progress=advance)
+        write_figures(folder / "figures", drawn.drawings(), progress=advance)
+    return spectra, picture
 
 
 def title_of(inputs: Inputs) -> str:

@@ -165,13 +165,12 @@ def read_strips(path: Path) -> None:
 
 def read_record(path: Path) -> None:
     """What ``hsi rerun`` reads before it runs, and what ``hsi plot`` draws of it."""
-    from hsi.report.figures import drawings
-    from pipelines.plot import read_run
+    from hsi.workflows.draw import read_run_figures
     from pipelines.rerun import read_told
 
     with contextlib.suppress(hsi.errors.UsageError):
         read_told(path.parent)
-    found = drawings(read_run(path.parent, ["map"]))
+    found = read_run_figures(path.parent, ["map"]).drawings()
     for name in ("confusion_matrix", "reliability", "training_curves"):
         if name in found:
             found[name]()
@@ -179,13 +178,11 @@ def read_record(path: Path) -> None:
 
 def read_comparison(path: Path) -> None:
     """The figures of a comparison."""
-    from hsi.experiments.figures import ComparisonTold, comparison_figure, known_costs, pareto_figure, stored_boxes
-    from hsi.report import records as run_records
+    from hsi.experiments.figures import COMPARISON_FIGURES, read_comparison_figures
+    from hsi.report.figures import drawings
 
-    stored = run_records.read_record(path, ComparisonTold)
-    comparison_figure(stored_boxes(stored))
-    if costs := known_costs(stored.splits):
-        pareto_figure(stored.splits, costs)
+    for draw in drawings(COMPARISON_FIGURES, read_comparison_figures(path.parent)).values():
+        draw()
 
 
 SCENES = {

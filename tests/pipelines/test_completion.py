@@ -8,9 +8,10 @@ import sys
 import pytest
 
 from hsi.baselines import BASELINES
+from hsi.experiments.figures import COMPARISON_FIGURES
 from hsi.models import MODELS
 from hsi.preprocessing.denoisers import DENOISERS
-from hsi.report.figures import COMPARISON_FIGURES, RUN_FIGURES
+from hsi.report.figures import RUN_FIGURES
 from pipelines.cli import COMMANDS
 from pipelines.cli_support.completion import model_names
 from tests.conftest import ROOT

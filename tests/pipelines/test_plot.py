@@ -194,7 +194,7 @@ def test_comparators_alone_have_no_costs_to_draw(run, tmp_path):
     assert run("plot", tmp_path, "--out", "drawn").code == 0
     assert [path.name for path in (tmp_path / "drawn").iterdir()] == ["comparison.png"]
     refused = run("plot", tmp_path, "--figure", "pareto")
-    assert refused.code == 2 and "no two networks" in refused.stderr
+    assert refused.code == 2 and "what compared networks cost: " in refused.stderr
 
 
 def test_the_wavelengths_are_kept_for_it(run, scenes, no_figures, tmp_path):

@@ -1,4 +1,4 @@
-"""Training curves, reliability diagram and confusion matrix."""
+"""Confusion matrix, reliability diagram and training curves."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi.core.colours import FAINT, INK, RIGHT, WRONG, hex_colour
+from hsi.core.labels import ClassTable
+from hsi.report.figures.registry import figure
 from hsi.report.figures.style import LABEL, SMALL, literal, new_figure, plain_axes, shortened
 
 if TYPE_CHECKING:
@@ -17,8 +19,78 @@ if TYPE_CHECKING:
 
 
 BLUE, ORANGE = hex_colour(RIGHT), hex_colour(WRONG)
+ANNOTATED_CLASSES = 30
+LONGEST_NAME = 40
 
 
+@figure("confusion_matrix", "test pixels by class and mapped class")
+def confusion_figure(matrix: NDArray[np.integer[Any]], table: ClassTable) -> Figure:
+    """A confusion matrix ``(C, C)`` (rows: ground truth, columns: map) in percent of each row."""
+    count = len(table)
+    totals = matrix.sum(axis=1)
+    percent = 100 * matrix / np.maximum(totals, 1)[:, None]
+    annotated = count <= ANNOTATED_CLASSES
+    side = max(2.4, count * (0.33 if annotated else 0.14))
+    figure = new_figure(side, side)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.imshow(percent, cmap="Blues", vmin=0, vmax=130, interpolation="nearest")  # 130 keeps the darkest cells legible
+    if annotated:
+        for row, column in zip(*np.nonzero(matrix), strict=True):
+            share = percent[row, column]
+            text = "100" if share == 100 else f"{share:.1f}" if share >= 0.05 else "<0.1"
+            axes.text(column, row, text, ha="center", va="center", fontsize=6, color="white" if share > 70 else INK)
+    _name_cells(axes, [shortened(name, LONGEST_NAME) for name in table.names], totals, SMALL if annotated else 4.5)
+    return figure
+
+
+def _name_cells(axes: Axes, names: Sequence[str], totals: NDArray[Any], size: float) -> None:
+    count = len(names)
+    labels = [f"{literal(name)} ({total:,})" for name, total in zip(names, totals, strict=True)]
+    axes.set_yticks(range(count), labels, fontsize=size)
+    axes.set_xticks(
+        range(count), [literal(name) for name in names], fontsize=size, rotation=45, ha="left", rotation_mode="anchor"
+    )
+    axes.xaxis.tick_top()
+    axes.set_xticks(np.arange(count + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(count + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=1)
+    axes.tick_params(which="both", length=0, colors=INK)
+    axes.set_ylabel("ground truth (tested pixels)", fontsize=LABEL, color=INK)
+    axes.set_xlabel("map, percent of each row", fontsize=LABEL, color=INK)
+    for edge in axes.spines.values():
+        edge.set_visible(False)
+
+
+@figure("reliability", "accuracy against confidence")
+def reliability_figure(calibration: Mapping[str, Any]) -> Figure:
+    """Accuracy against confidence by bin, above the share of pixels in each bin.
+
+    ``calibration`` is what ``Calibration.to_dict()`` of :mod:`hsi.accuracy.calibration` gives.
+    """
+    bins = [entry for entry in calibration["bins"] if entry["pixels"]]
+    confidence = [100 * entry["confidence"] for entry in bins]
+    figure = new_figure(3.6, 4.4)
+    curve, counts = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    figure.subplots_adjust(hspace=0.1)
+    curve.plot([0, 100], [0, 100], color=FAINT, linestyle="--", label="as it should be")
+    curve.vlines(confidence, confidence, [100 * entry["accuracy"] for entry in bins], color=ORANGE, linewidth=1)
+    curve.plot(confidence, [100 * entry["accuracy"] for entry in bins], color=BLUE, marker="o", label="this map")
+    curve.set(xlim=(0, 100.5), ylim=(0, 102))
+    shares = [100 * entry["pixels"] / calibration["pixels"] for entry in bins]
+    widths = [95 * (entry["high"] - entry["low"]) for entry in bins]
+    counts.bar([100 * entry["low"] for entry in bins], shares, widths, align="edge", color=BLUE)
+    for axes, label in ((curve, "right (%)"), (counts, "pixels (%)")):
+        plain_axes(axes)
+        axes.set_ylabel(label, fontsize=LABEL, color=INK)
+    curve.legend(frameon=False, fontsize=SMALL, loc="upper left", labelcolor=INK)
+    counts.set_xlabel("confidence (%)", fontsize=LABEL, color=INK)
+    title = f"{calibration['pixels']:,} pixels; expected calibration error {calibration['error']:.2%}"
+    curve.set_title(title, fontsize=LABEL, color=INK, loc="left", pad=5)
+    figure.align_ylabels()
+    return figure
+
+
+@figure("training_curves", "loss, accuracy and learning rate")
 def training_curves_figure(history: Sequence[Mapping[str, Any]]) -> Figure:
     """Loss, accuracy and learning rate by epoch.
 
@@ -50,72 +122,3 @@ def training_curves_figure(history: Sequence[Mapping[str, Any]]) -> Figure:
     rate.set_xlabel("epoch", fontsize=LABEL, color=INK)
     figure.align_ylabels()
     return figure
-
-
-def reliability_figure(calibration: Mapping[str, Any]) -> Figure:
-    """Accuracy against confidence by bin, above the share of pixels in each bin.
-
-    ``calibration`` is what ``Calibration.to_dict()`` of :mod:`hsi.accuracy.calibration` gives.
-    """
-    bins = [entry for entry in calibration["bins"] if entry["pixels"]]
-    confidence = [100 * entry["confidence"] for entry in bins]
-    figure = new_figure(3.6, 4.4)
-    curve, counts = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    figure.subplots_adjust(hspace=0.1)
-    curve.plot([0, 100], [0, 100], color=FAINT, linestyle="--", label="as it should be")
-    curve.vlines(confidence, confidence, [100 * entry["accuracy"] for entry in bins], color=ORANGE, linewidth=1)
-    curve.plot(confidence, [100 * entry["accuracy"] for entry in bins], color=BLUE, marker="o", label="this map")
-    curve.set(xlim=(0, 100.5), ylim=(0, 102))
-    shares = [100 * entry["pixels"] / calibration["pixels"] for entry in bins]
-    widths = [95 * (entry["high"] - entry["low"]) for entry in bins]
-    counts.bar([100 * entry["low"] for entry in bins], shares, widths, align="edge", color=BLUE)
-    for axes, label in ((curve, "right (%)"), (counts, "pixels (%)")):
-        plain_axes(axes)
-        axes.set_ylabel(label, fontsize=LABEL, color=INK)
-    curve.legend(frameon=False, fontsize=SMALL, loc="upper left", labelcolor=INK)
-    counts.set_xlabel("confidence (%)", fontsize=LABEL, color=INK)
-    told = f"{calibration['pixels']:,} pixels; expected calibration error {calibration['error']:.2%}"
-    curve.set_title(told, fontsize=LABEL, color=INK, loc="left", pad=5)
-    figure.align_ylabels()
-    return figure
-
-
-ANNOTATED_CLASSES = 30
-LONGEST_NAME = 40
-
-
-def confusion_figure(matrix: NDArray[np.integer[Any]], names: Sequence[str]) -> Figure:
-    """A confusion matrix (rows: ground truth, columns: map) in percent of each row."""
-    count = len(names)
-    totals = matrix.sum(axis=1)
-    percent = 100 * matrix / np.maximum(totals, 1)[:, None]
-    annotated = count <= ANNOTATED_CLASSES
-    side = max(2.4, count * (0.33 if annotated else 0.14))
-    figure = new_figure(side, side)
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.imshow(percent, cmap="Blues", vmin=0, vmax=130, interpolation="nearest")  # 130 keeps the darkest cells legible
-    if annotated:
-        for row, column in zip(*np.nonzero(matrix), strict=True):
-            share = percent[row, column]
-            text = "100" if share == 100 else f"{share:.1f}" if share >= 0.05 else "<0.1"
-            axes.text(column, row, text, ha="center", va="center", fontsize=6, color="white" if share > 70 else INK)
-    _name_cells(axes, [shortened(name, LONGEST_NAME) for name in names], totals, SMALL if annotated else 4.5)
-    return figure
-
-
-def _name_cells(axes: Axes, names: Sequence[str], totals: NDArray[Any], size: float) -> None:
-    count = len(names)
-    labels = [f"{literal(name)} ({total:,})" for name, total in zip(names, totals, strict=True)]
-    axes.set_yticks(range(count), labels, fontsize=size)
-    axes.set_xticks(
-        range(count), [literal(name) for name in names], fontsize=size, rotation=45, ha="left", rotation_mode="anchor"
-    )
-    axes.xaxis.tick_top()
-    axes.set_xticks(np.arange(count + 1) - 0.5, minor=True)
-    axes.set_yticks(np.arange(count + 1) - 0.5, minor=True)
-    axes.grid(which="minor", color="white", linewidth=1)
-    axes.tick_params(which="both", length=0, colors=INK)
-    axes.set_ylabel("ground truth (tested pixels)", fontsize=LABEL, color=INK)
-    axes.set_xlabel("map, percent of each row", fontsize=LABEL, color=INK)
-    for edge in axes.spines.values():
-        edge.set_visible(False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,13 +12,13 @@ from hsi.core.labels import ClassTable
 from hsi.core.notebook import colour_classes
 from hsi.core.scene import Scene
 from hsi.report.figures.layout import ColourBar, Image, Panel, picture_figure
+from hsi.report.figures.registry import figure
 from hsi.report.figures.scale_bar import Ground
+from hsi.report.figures.style import Progress
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-
-Progress = Callable[[int, int], None]
 
 VISIBLE_NM, NEAR_NM = (640.0, 550.0, 460.0), 100.0
 HIDDEN_BANDS_AT = (0.75, 0.45, 0.15)  # without wavelengths: shares of the band axis, away from its noisy ends
@@ -51,7 +50,7 @@ def false_colour(scene: Scene, valid: NDArray[np.bool_], progress: Progress | No
 
 
 def display_bands(scene: Scene) -> tuple[int, ...]:
-    """Positions among the kept bands for red, green and blue."""
+    """Positions among the scene's bands for red, green and blue."""
     if scene.wavelengths is not None:
         wavelengths = np.asarray(scene.wavelengths)
         nearest = [int(np.argmin(np.abs(wavelengths - wanted))) for wanted in VISIBLE_NM]
@@ -76,21 +75,37 @@ def class_picture(ids: NDArray[Any], table: ClassTable, empty: str) -> tuple[Ima
     return picture, entries if present <= set(table.ids) else [*entries, (empty, EMPTY)]
 
 
-def class_map_figure(
-    ids: NDArray[Any], table: ClassTable, title: str, empty: str = "no data", ground: Ground | None = None
-) -> Figure:
-    """A class map ``(H, W)`` with a legend of the classes that occur; ids outside the table are shown as ``empty``.
+@figure("map", "the class map with a legend")
+def class_map_figure(ids: NDArray[Any], table: ClassTable, title: str, ground: Ground | None = None) -> Figure:
+    """A class map ``(H, W)`` with a legend of the classes that occur; ids outside the table are "no data".
 
     With ``ground`` a scale bar and a north arrow stand below it; likewise for the other maps.
     """
+    return _class_figure(ids, table, f"{title}: map", "no data", ground)
+
+
+def _class_figure(ids: NDArray[Any], table: ClassTable, title: str, empty: str, ground: Ground | None) -> Figure:
     picture, entries = class_picture(ids, table, empty)
     return picture_figure([Panel(picture, title)], entries, ground)
 
 
+@figure("false_colour", "three bands of the scene")
+def false_colour_figure(picture: Image, title: str, ground: Ground | None = None) -> Figure:
+    """A picture ``(H, W, 3)`` uint8 as it is."""
+    return picture_figure([Panel(picture, f"{title}: false colour")], ground=ground)
+
+
+@figure("ground_truth", "the labels")
+def ground_truth_figure(truth: NDArray[Any], table: ClassTable, title: str, ground: Ground | None = None) -> Figure:
+    """Labels ``(H, W)`` with a legend of the classes that occur; other ids are "not labelled"."""
+    return _class_figure(truth, table, f"{title}: ground truth", "not labelled", ground)
+
+
+@figure("truth_and_map", "the labels next to the map")
 def truth_and_map_figure(
     truth: NDArray[Any], ids: NDArray[Any], table: ClassTable, title: str, ground: Ground | None = None
 ) -> Figure:
-    """Ground truth ``(H, W)`` beside the map ``(H, W)``, with one legend of the classes in either."""
+    """Ground truth ``(H, W)`` next to the map ``(H, W)``, with one legend of the classes in either."""
     left, in_truth = class_picture(truth, table, "not labelled")
     right, in_map = class_picture(ids, table, "no data")
     classes = list(zip(table.names, table.colours, strict=True))
@@ -100,43 +115,38 @@ def truth_and_map_figure(
     return picture_figure([Panel(left, f"{title}: ground truth"), Panel(right, "map")], entries, ground)
 
 
-def false_colour_figure(picture: Image, title: str, ground: Ground | None = None) -> Figure:
-    """A picture ``(H, W, 3)`` uint8 as it is."""
-    return picture_figure([Panel(picture, title)], ground=ground)
-
-
+@figure("difference", "test pixels that are right and wrong")
 def difference_figure(
-    ids: NDArray[Any],
-    truth: NDArray[Any],
-    tested: NDArray[np.bool_],
-    title: str = "Right and wrong",
-    ground: Ground | None = None,
+    ids: NDArray[Any], truth: NDArray[Any], tested: NDArray[np.bool_], title: str, ground: Ground | None = None
 ) -> Figure:
     """Where a map ``(H, W)`` agrees with the ground truth ``(H, W)``, over the ``tested`` pixels only."""
-    right, wrong = tested & (ids == truth), tested & (ids != truth)
+    parts = (("right", tested & (ids == truth), RIGHT), ("wrong", tested & (ids != truth), WRONG))
     picture = np.full((*ids.shape, 3), EMPTY, np.uint8)
-    picture[right], picture[wrong] = RIGHT, WRONG
     total = max(1, int(np.count_nonzero(tested)))
-
-    def told(name: str, pixels: NDArray[np.bool_]) -> str:
+    entries: list[Entry] = []
+    for name, pixels, colour in parts:
+        picture[pixels] = colour
         count = int(np.count_nonzero(pixels))
-        return f"{name}: {count:,} ({100 * count / total:.2f} %)"
+        entries.append((f"{name}: {count:,} ({100 * count / total:.2f} %)", colour))
+    panel = Panel(picture, f"{title}: right and wrong")
+    return picture_figure([panel], [*entries, ("not tested", EMPTY)], ground)
 
-    entries = [(told("right", right), RIGHT), (told("wrong", wrong), WRONG), ("not tested", EMPTY)]
-    return picture_figure([Panel(picture, title)], entries, ground)
 
-
-def split_figure(codes: NDArray[Any], title: str, ground: Ground | None = None) -> Figure:
-    """Which pixels train, validate and test: ``codes`` ``(H, W)`` as :meth:`hsi.splits.Split.codes` gives them."""
+@figure("split", "pixels that train, validate and test")
+def split_figure(split: NDArray[Any], title: str, ground: Ground | None = None) -> Figure:
+    """Which pixels train, validate and test: codes ``(H, W)`` as :meth:`hsi.splits.Split.codes` gives them."""
     names, colours = zip(*PARTS.values(), strict=True)
-    counted = [f"{name}: {np.count_nonzero(codes == code):,}" for code, name in zip(PARTS, names, strict=True)]
-    return class_map_figure(codes, ClassTable(tuple(PARTS), tuple(counted), colours), title, "not used", ground)
+    counted = [f"{name}: {np.count_nonzero(split == code):,}" for code, name in zip(PARTS, names, strict=True)]
+    return _class_figure(
+        split, ClassTable(tuple(PARTS), tuple(counted), colours), f"{title}: split", "not used", ground
+    )
 
 
+@figure("confidence", "the largest class probability")
 def confidence_figure(confidence: NDArray[np.floating[Any]], title: str, ground: Ground | None = None) -> Figure:
     """The largest class probability of each pixel ``(H, W)``, 0 to 1; NaN is shown as without data.
 
-    Colours go from the lowest to the highest whole ten percent that occur.
+    Colours go from the lowest to the highest multiple of ten percent that occurs.
     """
     from matplotlib import colormaps
 
@@ -148,4 +158,5 @@ def confidence_figure(confidence: NDArray[np.floating[Any]], title: str, ground:
     place = np.clip((confidence[known] - low) / (1 - low), 0, 1)
     picture[known] = shades[np.rint(255 * place).astype(int)]
     bar = ColourBar(shades, 100 * low, 100, "confidence (%)")
-    return picture_figure([Panel(picture, title)], [] if known.all() else [("no data", EMPTY)], ground, bar)
+    empty = [] if known.all() else [("no data", EMPTY)]
+    return picture_figure([Panel(picture, f"{title}: confidence")], empty, ground, bar)

@@ -46,7 +46,9 @@ def ground_of(georeference: Georeference | None, height: int, width: int) -> Gro
     """
     column, row = width / 2, height / 2
     nearby = column + np.array([0.5, -0.5, 0, 0]), row + np.array([0, 0, 0.5, -0.5])
-    degrees = longitude_latitude(georeference, *nearby) if georeference else None
+    if georeference is None or georeference.transform == (1, 0, 0, 0, 1, 0):  # no transform
+        return None
+    degrees = longitude_latitude(georeference, *nearby)
     if degrees is None or np.abs(degrees[1]).max() > 89.99:
         return None
     longitude, latitude = degrees

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from hsi.core.colours import FAINT, INK, hex_colour
 from hsi.core.labels import ClassTable
 from hsi.core.scene import Scene
-from hsi.report.figures.style import LABEL, SMALL, TITLE, literal, new_figure, plain_axes, shortened
+from hsi.report.figures.registry import figure
+from hsi.report.figures.style import LABEL, SMALL, TITLE, Progress, literal, new_figure, plain_axes, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Progress = Callable[[int, int], None]
 Vector = NDArray[np.float64]
 
 HOLE = 3.0  # a step between bands this many times the usual one is a hole, such as removed water absorption
@@ -82,6 +82,7 @@ def runs_of_bands(spectra: ClassSpectra) -> list[slice]:
     return [slice(first, last) for first, last in pairwise(edges)]
 
 
+@figure("spectra", "mean spectra of the classes' training pixels")
 def spectra_figure(spectra: ClassSpectra, table: ClassTable, title: str) -> Figure:
     """A panel for each class that has pixels: mean ± standard deviation over wavelengths, or bands where they are not
     known; holes between bands stay open. The panels share their axes."""
@@ -104,8 +105,8 @@ def spectra_figure(spectra: ClassSpectra, table: ClassTable, title: str) -> Figu
     figure.text((1 + LEFT / width) / 2, 0.12 / height, words, ha="center", **middle)
     unit = "value in physical units" if spectra.physical else "stored value"
     figure.text(0.05 / width, (1 + BOTTOM / height) / 2, unit, va="center", rotation=90, **middle)
-    told = f"{title}: mean ± standard deviation of training pixels"
-    figure.text(LEFT / width, 1 + 0.25 / height, literal(told), fontsize=TITLE, color=INK)
+    heading = f"{title}: mean ± standard deviation of training pixels"
+    figure.text(LEFT / width, 1 + 0.25 / height, literal(heading), fontsize=TITLE, color=INK)
     return figure
 
 
@@ -116,7 +117,7 @@ def _draw_class(axes: Axes, spectra: ClassSpectra, code: int, table: ClassTable)
         _with_holes(values, runs) for values in (places, spectra.mean[code], np.nan_to_num(spectra.deviation[code]))
     )
     colour = hex_colour(table.colours[code])
-    axes.autoscale(False)  # matplotlib would look at all panels anew for each line
+    axes.autoscale(False)  # else matplotlib goes through all panels again for each line
     axes.fill_between(
         at, mean - deviation, mean + deviation, facecolor=colour, edgecolor=FAINT, linewidth=0.3, alpha=0.75
     )

@@ -6,7 +6,7 @@ Matplotlib's object-oriented interface throughout, so no figure is shared betwee
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 300
+Progress = Callable[[int, int], None]  # takes what is done and the total
 FORMATS = ("png", "pdf", "svg")
 TITLE, LABEL, SMALL = 9.0, 8.0, 7.0  # points
 # letters stay letters that can be searched and edited, and the same figure is the same file

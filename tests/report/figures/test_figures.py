@@ -1,4 +1,5 @@
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +20,9 @@ from hsi.report.figures import (
     confusion_figure,
     difference_figure,
     false_colour,
+    figure,
     ground_of,
+    ground_truth_figure,
     reliability_figure,
     spectra_figure,
     split_figure,
@@ -27,7 +30,6 @@ from hsi.report.figures import (
     truth_and_map_figure,
     write_figure,
     write_figures,
-    write_png,
 )
 
 NAMES = ("Buildings-Grass-Trees-Drives", "Grass-pasture-mowed", "Oats", "Woods")
@@ -76,7 +78,7 @@ def test_all_figures_of_a_run(tmp_path):
         spectra=class_spectra(scene_from_array(rng.random((40, 50, 6))), truth - 1, 4),
         ground=GROUND,
     )
-    paths = write_figures(tmp_path / "figures", run)
+    paths = write_figures(tmp_path / "figures", run.drawings())
     assert [path.stem for path in paths] == list(RUN_FIGURES)
     for path in paths:
         with Image.open(path) as picture:
@@ -89,18 +91,32 @@ def test_all_figures_of_a_run(tmp_path):
 
 def test_without_truth_only_the_map_is_drawn(tmp_path):
     ids = np.ones((10, 10), int)
-    paths = write_figures(tmp_path, RunFigures("New image", TABLE, ids, np.zeros((10, 10, 3), np.uint8)))
+    run = RunFigures("New image", TABLE, ids, np.zeros((10, 10, 3), np.uint8))
+    paths = write_figures(tmp_path, run.drawings())
     assert [path.name for path in paths] == ["map.png", "false_colour.png"]
+
+
+def test_a_registered_figure_is_drawn_where_there_is_what_its_parameters_name(monkeypatch):
+    monkeypatch.setitem(RUN_FIGURES, "sum", None)
+
+    @figure("sum", "truth and confidence, added")
+    def sum_figure(truth, confidence, title, ground=None):
+        return f"{title}: {truth + confidence}"
+
+    run = RunFigures("Test", TABLE, np.ones((2, 2), int), truth=1)
+    assert RUN_FIGURES["sum"].shows == "truth and confidence, added"
+    assert "sum" not in run.drawings()
+    assert replace(run, confidence=2).drawings()["sum"]() == "Test: 3"
 
 
 def test_legend_names_only_what_is_there():
     assert legend_of(class_map_figure(np.array([[1, 4], [4, 4]]), TABLE, "map")) == [NAMES[0], NAMES[3]]
-    assert legend_of(class_map_figure(np.array([[0, 4]]), TABLE, "map", "not labelled")) == [NAMES[3], "not labelled"]
+    assert legend_of(ground_truth_figure(np.array([[0, 4]]), TABLE, "map")) == [NAMES[3], "not labelled"]
 
 
 def test_pixels_keep_their_colour_and_share(tmp_path):
     ids = np.repeat([[1, 1, 1, 4]], 4, axis=0)
-    write_png(tmp_path / "map.png", class_map_figure(ids, TABLE, "map"))
+    write_figure(tmp_path / "map.png", class_map_figure(ids, TABLE, "map"))
     colours = colours_of(tmp_path / "map.png")
     assert colours[TABLE.colours[0]] / colours[TABLE.colours[3]] == pytest.approx(3, rel=0.05)
 
@@ -108,7 +124,7 @@ def test_pixels_keep_their_colour_and_share(tmp_path):
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (700, 3), (2300, 20)])
 def test_odd_shapes_can_be_drawn(tmp_path, shape):
     ids = np.arange(shape[0] * shape[1]).reshape(shape) % 40
-    write_png(tmp_path / "map.png", class_map_figure(ids, default_table(range(40)), "map"))
+    write_figure(tmp_path / "map.png", class_map_figure(ids, default_table(range(40)), "map"))
     with Image.open(tmp_path / "map.png") as picture:
         assert max(picture.size) < 3500
 
@@ -117,18 +133,18 @@ def test_difference_counts_tested_pixels(tmp_path):
     truth = np.array([[1, 1, 2, 0]])
     ids = np.array([[1, 2, 2, 1]])
     tested = np.array([[True, True, False, False]])
-    figure = difference_figure(ids, truth, tested)
+    figure = difference_figure(ids, truth, tested, "Test")
     assert legend_of(figure) == ["right: 1 (50.00 %)", "wrong: 1 (50.00 %)", "not tested"]
-    write_png(tmp_path / "d.png", figure)
+    write_figure(tmp_path / "d.png", figure)
     colours = colours_of(tmp_path / "d.png")
     assert all(colours[colour] > 1000 for colour in (RIGHT, WRONG, EMPTY))
 
 
 def test_confusion_rows_are_ground_truth_in_percent():
-    figure = confusion_figure(np.array([[9, 1], [0, 0]]), ["wheat", "oats"])
+    figure = confusion_figure(np.array([[9, 1], [0, 0]]), default_table([1, 2]))
     axes = figure.axes[0]
     assert {(text.get_position(), text.get_text()) for text in axes.texts} == {((0, 0), "90.0"), ((1, 0), "10.0")}
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["wheat (10)", "oats (0)"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["class 1 (10)", "class 2 (0)"]
 
 
 def test_training_curves_without_validation():
@@ -184,12 +200,12 @@ def test_false_colour_of_few_bands_and_of_nothing_valid():
 def test_unwritable_figure_is_named(tmp_path):
     (tmp_path / "map.png").mkdir()
     with pytest.raises(OutputError, match=r"map\.png"):
-        write_png(tmp_path / "map.png", class_map_figure(np.ones((2, 2), int), TABLE, "map"))
+        write_figure(tmp_path / "map.png", class_map_figure(np.ones((2, 2), int), TABLE, "map"))
 
 
 def test_figures_can_be_drawn_in_threads(tmp_path):
     def draw(i):
-        write_png(tmp_path / f"{i}.png", class_map_figure(np.full((20, 20), i + 1), TABLE, "map"))
+        write_figure(tmp_path / f"{i}.png", class_map_figure(np.full((20, 20), i + 1), TABLE, "map"))
 
     threads = [threading.Thread(target=draw, args=(i,)) for i in range(4)]
     for thread in threads:
@@ -294,7 +310,7 @@ def test_letters_in_pdf_are_truetype_and_settings_stay_as_they_were(tmp_path):
 
 def test_an_unknown_format_is_named(tmp_path):
     with pytest.raises(UnknownNameError, match="did you mean pdf"):
-        write_figure(tmp_path / "map.pdd", confusion_figure(np.eye(2, dtype=int), ["a", "b"]))
+        write_figure(tmp_path / "map.pdd", confusion_figure(np.eye(2, dtype=int), default_table([1, 2])))
 
 
 def test_split_and_confidence():
