@@ -75,14 +75,14 @@ def classify(
     progress: bool | Callable[[str, int, int, str], None] | None = None,
     **reading: Any,
 ) -> Classification:
-    """Train on labelled pixels, map the whole scene and measure accuracy on the pixels left for testing.
+    """Train on labelled pixels, map the scene and measure accuracy on the pixels left for testing.
 
     The same as ``hsi classify``: the same inputs and settings give the same map. Nothing is printed.
 
     Args:
         scene: A file's path, an array ``(H, W, B)``, an ``xarray.DataArray``, or a :class:`Scene`.
         labels: A file's path, an array ``(H, W)``, a ``DataArray``, or a :class:`LabelMap`; looked for in the scene's
-            file and beside it when left out.
+            file and next to it when left out.
         model: A network or baseline, ``hybridsn-bn`` when left out; ``hsi models`` lists them.
         window: Side of the window around each pixel, odd.
         reducer: ``mnf``, ``pca`` or ``identity``.
@@ -97,7 +97,7 @@ def classify(
         config: A YAML file of settings, over which the others win.
         out: A folder to write the run to; :meth:`Classification.save` can do so later.
         overwrite: Whether an earlier run in ``out`` is replaced.
-        probabilities: Whether the probability of every class is kept.
+        probabilities: Whether the probability of every class is returned.
         progress: True for a bar for each stage, or a function that is called with the stage, what is done of it, its
             total and a note.
         **reading: How to read scene and labels: ``variable``, ``georef``, ``mask``, ``drop_bands``,
@@ -245,7 +245,7 @@ def predict(
         workers: Number of processes to work in on this machine, instead.
         block_timeout: Seconds without a result after which a strip is sent to another worker, 600 when left out.
         overwrite: Whether to replace a map of that name.
-        resume: Whether to go on with an interrupted map of that name.
+        resume: Whether to resume an interrupted map of that name.
         progress: True for a bar for each stage, or a function that is called with the stage, what is done of it, its
             total and a note.
 

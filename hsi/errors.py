@@ -61,7 +61,7 @@ class DeviceError(UsageError):
 
 
 class TrainingError(HsiError, RuntimeError):
-    """Training that cannot go on (for example a loss that is not finite)."""
+    """Training that cannot continue (for example a loss that is not finite)."""
 
 
 class DeviceMemoryError(HsiError, MemoryError):
@@ -69,7 +69,7 @@ class DeviceMemoryError(HsiError, MemoryError):
 
 
 class ResumeError(HsiError, RuntimeError):
-    """Unfinished work that cannot be gone on with: it was made from other settings or data, or is damaged."""
+    """Unfinished work that cannot be resumed: it was made from other settings or data, or is damaged."""
 
 
 class ComparisonError(HsiError, RuntimeError):

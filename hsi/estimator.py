@@ -43,7 +43,7 @@ PARAMETERS = {
 class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn has no types
     """Land cover of every pixel of a cube, by HybridSN (Roy et al. 2020, doi:10.1109/LGRS.2019.2918719) or a variant.
 
-    A sample is a pixel with its window, so ``X`` is a whole cube ``(H, W, B)`` (an array, a :class:`Scene` or an
+    A sample is a pixel with its window, so ``X`` is a cube ``(H, W, B)`` (an array, a :class:`Scene` or an
     ``xarray.DataArray``) and ``y`` a map of labels ``(H, W)``. :meth:`fit` is ``hsi train``: all labelled pixels train,
     so set those that are for testing to ``background``. :meth:`predict` is ``hsi predict``. What is left open of
     window, blending and the linear classifier is chosen for other ground than the training pixels', as by ``hsi
@@ -57,13 +57,13 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         epochs: Passes over the training pixels; None is by the engine.
         lr: Highest learning rate; None is by engine and network.
         symmetries: Whether maps are averaged over the square's eight symmetries; None is yes for HybridSN.
-        blend: Whether probabilities are averaged over neighbours that look alike; None chooses by the scene.
+        blend: Whether probabilities are averaged over similar neighbours; None chooses by the scene.
         spectral: The linear classifier of the pixel's own components that the network is joined with:
             "discriminant", "logistic" or "none"; None chooses by the scene.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
         background: The label that means unlabelled, and what :meth:`predict` says where a pixel cannot be used.
         settings: Other settings by the names of ``configs/default.yaml``, such as ``{"training.balance": 0}``.
-        random_state: A whole number, a ``numpy.random.RandomState``, or None for another result each time.
+        random_state: An integer, a ``numpy.random.RandomState``, or None for another result each time.
         progress: True for bars, or a function that is called with stage, done, total and a note.
 
     Attributes:
@@ -122,7 +122,7 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         from hsi.workflows.provenance import StageTimer
         from hsi.workflows.resolve import check_names
 
-        settings = self._settled()
+        settings = self._resolved()
         check_names(settings)
         listener = reporter_for(self.progress)
         with report_to(listener):
@@ -217,7 +217,7 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         found._remember(bundle, np.dtype(np.int64))
         return found
 
-    def _settled(self) -> Settings:
+    def _resolved(self) -> Settings:
         from hsi.workflows.resolve import is_baseline, resolve_settings
 
         given = {dotted: getattr(self, name) for name, dotted in PARAMETERS.items()}
@@ -236,9 +236,9 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         return resolve_settings(settings)
 
     def _labels(self, y: LabelsLike, scene: Scene, X: SceneLike) -> LabelMap:
-        """Labels of a scene; ``background`` is for arrays, since files and label maps say what theirs is."""
-        told = y is None or isinstance(y, (str, Path, LabelMap))
-        options = InputSettings(background=None if told else self.background)
+        """Labels of a scene; ``background`` is for arrays, since files and label maps have their own."""
+        in_file = y is None or isinstance(y, (str, Path, LabelMap))
+        options = InputSettings(background=None if in_file else self.background)
         labels = open_any_labels(y, scene, options, X if is_dataarray(X) else None)  # type: ignore[arg-type]
         if self.background in labels.table.ids:
             raise LabelError(f"background={self.background} is a class of these labels: choose another background")

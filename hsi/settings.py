@@ -355,7 +355,7 @@ class DenoisingSettings(Section):
 
 
 class Settings(Section):
-    """Everything that decides a run's result, apart from its inputs."""
+    """All that decides a run's result, apart from its inputs."""
 
     heading = "Training"
 

@@ -22,7 +22,7 @@ from .cli_support.terminal import Terminal, plain, reset_verbosity, verbosity_op
 
 # shown by --help without importing what they need
 COMMANDS = {
-    "classify": "Train on labelled pixels, map the whole scene, report accuracy.",
+    "classify": "Train on labelled pixels, map the scene, report accuracy.",
     "compare": "Compare methods over splits and seeds, with tests.",
     "rerun": "Run a finished run again and say whether the result is the same.",
     "train": "Train on labelled pixels and save the model.",

@@ -262,7 +262,7 @@ class TestFiles:
         again = HybridSNClassifier.load(path, device="cpu")
         assert np.array_equal(again.predict_proba(sample.cube), fitted.predict_proba(sample.cube))
         assert again.n_features_in_ == 24
-        assert clone(again)._settled() == fitted.settings_
+        assert clone(again)._resolved() == fitted.settings_
         with pytest.raises(OutputError, match="exists already"):
             fitted.save(path)
         with pytest.raises(UsageError, match="background=7 is a class"):

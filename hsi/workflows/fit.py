@@ -242,7 +242,7 @@ def fit_baseline_model(inputs: Inputs, settings: Settings, split: Split, timer: 
 
 
 def reduce_around(inputs: Inputs, settings: Settings, split: Split) -> tuple[Reducer, NDArray[np.float32], int]:
-    """A fitted reducer, the components ``(K, H + 2 margin, W + 2 margin)`` that training looks at, and the margin: half
+    """A fitted reducer, the components ``(K, H + 2 margin, W + 2 margin)`` that training uses, and the margin: half
     of the largest window, or of the largest that may be chosen."""
     scene, valid = inputs.scene, inputs.survey.valid
     second = SECOND_WINDOW if settings.model.second_window is None else settings.model.second_window
@@ -265,7 +265,7 @@ def calibrate(
     split: Split,
     settings: Settings,
 ) -> Temperature | None:
-    """The temperature that suits the validation pixels, which is said; None where they tell nothing."""
+    """The temperature fitted on the validation pixels; None, with a warning, where all of them are right."""
     averages = {"symmetries": bool(settings.mapping.symmetries), "blended": bool(settings.mapping.blend)}
     how: dict[str, Any] = {"device": trainer.device, "engine": trainer.recipe.engine, **averages}
     scores = pixel_scores(network, torch.from_numpy(padded), split.validation, **how)
@@ -273,7 +273,7 @@ def calibrate(
     found = fit_temperature(scores, codes)
     if found is None:
         warning(
-            f"all {len(codes):,} validation pixels are right, so they tell no temperature: confidence stays as it is"
+            f"all {len(codes):,} validation pixels are right, so no temperature can be fitted: confidence stays as is"
         )
         return None
     before, after = found.error
@@ -299,7 +299,7 @@ def train_with_smaller_tiles(
     for tile in sides[sides.index(begun) if begun in sides else 0 :]:
         trainer = make(tile)
         if tile in (begun, None):
-            say_plan(settings, trainer)
+            report_plan(settings, trainer)
         try:
             if checkpoints is None:
                 return trainer, train(trainer, None, timer), None
@@ -318,7 +318,7 @@ def train_with_smaller_tiles(
 
 
 def out_of_memory(trainer: Trainer, tile: int | None, error: RuntimeError) -> None:
-    """Say that training starts again with smaller tiles; raises :class:`DeviceMemoryError` where there are none."""
+    """Warn that training restarts with smaller tiles; raises :class:`DeviceMemoryError` where there are none."""
     smaller = [side for side in TILE_SIDES if tile is None or side < tile]
     where = f"training runs out of memory on {trainer.device}"
     if trainer.recipe.engine == "patch":
@@ -328,7 +328,7 @@ def out_of_memory(trainer: Trainer, tile: int | None, error: RuntimeError) -> No
             f"{where} with tiles of {tile} x {tile} pixels, the smallest there are: free some of its memory, or use "
             "--device cpu, a smaller --window, fewer --components or --engine patch with a small --batch"
         ) from error
-    warning(f"{where}: it starts again with tiles of {smaller[0]} x {smaller[0]} pixels, which batch norm sees")
+    warning(f"{where}: it restarts with tiles of {smaller[0]} x {smaller[0]} pixels, which batch norm sees")
     release_memory(trainer.device)
 
 
@@ -340,12 +340,12 @@ def train(trainer: Trainer, callback: CheckpointCallback | None, timer: StageTim
     if callback is None:
         with timer.stage("train"), progress("train", "epochs") as advance:
             return trainer.fit(lambda epoch, epochs: advance(epoch.epoch, epochs, epoch_note(epoch)))
-    callback.go_on(trainer)
+    callback.resume(trainer)
     with timer.stage("train"), progress("train", "epochs") as advance, defer_interrupts() as callback.stop:
         try:
             fitted = trainer.fit(lambda epoch, epochs: advance(epoch.epoch, epochs, epoch_note(epoch)), callback)
         except TrainingError as error:
-            callback.say_last(error)
+            callback.note_last(error)
             raise
         callback.write(trainer)
     timer.seconds["train"] = round(timer.seconds["train"] + callback.seconds_before, 3)
@@ -361,8 +361,8 @@ def repeatable(settings: Settings) -> Iterator[None]:
         yield
 
 
-def say_plan(settings: Settings, trainer: Trainer) -> None:
-    """Print what will be trained, how and where."""
+def report_plan(settings: Settings, trainer: Trainer) -> None:
+    """Report what will be trained, how and where."""
     recipe, model = trainer.recipe, trainer.model
     info("model", f"{settings.model.name}: {count_parameters(model):,} parameters, {settings.model.describe_windows()}")
     number = "bfloat16" if recipe.bfloat16 else "float32"

@@ -126,8 +126,8 @@ def spectra_notes(view: MapView) -> list[str]:
     """What a reader has to know of the spectra."""
     spectra = view.spectra
     assert spectra is not None and spectra.classes is not None
-    kept = "every pixel" if spectra.step == 1 else f"every {ordinal(spectra.step)} row and column of the scene"
+    sampled = "every pixel" if spectra.step == 1 else f"every {ordinal(spectra.step)} row and column of the scene"
     exact = "as stored" if spectra.exact else "to one part in 65,535 of each band's range"
     of = spectra.classes.of
-    means = "all training pixels" if of == TRAINING_PIXELS else "the kept spectra of pixels mapped so"
-    return [f"Spectra are those of {kept}, {exact}; a class's mean and spread are over {means}."]
+    means = "all training pixels" if of == TRAINING_PIXELS else "the sampled spectra of pixels mapped so"
+    return [f"Spectra are those of {sampled}, {exact}; a class's mean and spread are over {means}."]

@@ -43,7 +43,7 @@ def open_scene(
 
 
 def open_any_scene(scene: SceneLike, options: InputSettings, wavelengths: Sequence[float] | None = None) -> Scene:
-    """:func:`open_scene` with all that a command can be told of a scene."""
+    """:func:`open_scene` with all settings of a scene."""
     if isinstance(scene, (str, Path)):
         opened = open_input_scene(Path(scene), options)
     else:
@@ -76,7 +76,7 @@ def open_labels(
 ) -> LabelMap:
     """Labels ``(H, W)`` of the scene ``like``: a class raster, polygons, an array, a ``DataArray``, or a label map.
 
-    Without ``labels`` they are looked for in the scene's own file and beside it. ``background`` is what means
+    Without ``labels`` they are looked for in the scene's own file and next to it. ``background`` is what means
     unlabelled: 0, or what the file says. ``variable`` and ``align`` are for rasters; ``field``, ``layer`` and
     ``all_touched`` for polygons (see :func:`hsi.io.open_labels`). Raises :class:`LabelError` for labels that are
     missing or do not fit the scene, :class:`SceneFileError` for a damaged file and :class:`UsageError` for an option

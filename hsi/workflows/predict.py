@@ -164,7 +164,7 @@ def predict(
     else:
         with unfinished_files(out, resume=options.resume, overwrite=options.overwrite) as work:
             facts, fixed = map_facts(job, hashes), bool(options.max_memory)
-            job, strips = begin_map(job, work.strips, facts, work.start_anew, fixed)
+            job, strips = begin_map(job, work.strips, facts, work.restart, fixed)
             if work.resume:
                 rows = sum(block.height for block in job.blocks() if block.row in strips.done)
                 info("resumed", f"{rows:,} of {job.match.scene.height:,} rows are mapped already")
@@ -261,7 +261,7 @@ def map_inputs(
         facts = {"weights": hash_weights(bundle.model), "temperature": bundle.temperature, "options": vars(options)}
 
         def restart(error: ResumeError) -> None:
-            warning(f"the map is begun anew: {error}")
+            warning(f"the map starts from the beginning: {error}")
             shutil.rmtree(folder, ignore_errors=True)
 
         job, strips = begin_map(job, folder, facts, restart)

@@ -68,8 +68,8 @@ def versions() -> dict[str, str]:
 def machine() -> dict[str, str | int]:
     """The processor, how many of its cores this process may use, and the threads that it computes with."""
     torch = sys.modules.get("torch")  # what never needed it computes as the environment says
-    said = os.environ.get("OMP_NUM_THREADS", "")
-    threads = torch.get_num_threads() if torch else int(said) if said.isdecimal() else usable_cores()
+    threads_set = os.environ.get("OMP_NUM_THREADS", "")
+    threads = torch.get_num_threads() if torch else int(threads_set) if threads_set.isdecimal() else usable_cores()
     return {"processor": _processor(), "cores": usable_cores(), "threads": threads}
 
 
@@ -79,8 +79,8 @@ def usable_cores() -> int:
 
 
 def _processor() -> str:
-    told = Path("/proc/cpuinfo")
-    lines = told.read_text(encoding="utf-8", errors="replace").splitlines() if told.exists() else []
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8", errors="replace").splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
 

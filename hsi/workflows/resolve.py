@@ -152,7 +152,7 @@ def resolve_by_scene(
     codes: NDArray[np.int64],
     split: Split,
 ) -> Settings:
-    """The settings with all that surroundings decide: by the training pixels where it is not given, which is said.
+    """The settings with windows, blending, spectral classifier and context dropout chosen from the scene.
 
     A model that is trained and not tested is for other scenes, where nothing is near its training pixels.
     """

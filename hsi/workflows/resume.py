@@ -1,4 +1,4 @@
-"""Checkpoints of a training: what they belong to, when they are written, and going on from one."""
+"""Checkpoints of a training: what they belong to, when they are written, and resuming from one."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ CHECKPOINT_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class CheckpointPolicy:
-    """Where a training keeps its checkpoints, and after how many seconds it writes the next."""
+    """Where a training stores its checkpoints, and how many seconds lie between them."""
 
     work: WorkDirectory
     seconds: float = CHECKPOINT_SECONDS
 
 
 class CheckpointCallback:
-    """Writes checkpoints while a trainer trains, which belong to what ``identity`` tells.
+    """Writes checkpoints of the training that ``identity`` describes.
 
-    Called after each step: when the seconds are over, or an interrupt waits, which is then raised.
+    Called after each step: writes when the seconds are over, or when an interrupt waits, which is then raised.
     """
 
-    def __init__(self, keeping: CheckpointPolicy, identity: Mapping[str, Any]) -> None:
-        self.keeping, self.identity = keeping, json.loads(json.dumps(dict(identity)))
+    def __init__(self, policy: CheckpointPolicy, identity: Mapping[str, Any]) -> None:
+        self.policy, self.identity = policy, json.loads(json.dumps(dict(identity)))
         self.made_with = {"versions": versions(), "machine": machine()}
         self.stop = Stop()
         self.written = time.monotonic()
@@ -51,17 +51,17 @@ class CheckpointCallback:
         self._last_step: int | None = None
         self._failed = False
 
-    def go_on(self, trainer: Trainer) -> None:
-        """Let the trainer go on from the checkpoint of an interrupted run, if that is asked for and there is one.
+    def resume(self, trainer: Trainer) -> None:
+        """Resume from the checkpoint of an interrupted run, if that is asked for and there is one.
 
-        Raises :class:`ResumeError` for one of other settings or data, unless ``--overwrite`` lets it be started anew.
+        Raises :class:`ResumeError` for one of other settings or data, unless it may be overwritten.
         """
         from hsi.training.checkpoint import load_checkpoint
 
-        work = self.keeping.work
+        work = self.policy.work
         if not (work.resume and work.checkpoint.is_file()):
             if work.resume:
-                info("resumed", "nothing: there is no checkpoint to go on from, so it starts from the beginning")
+                info("resumed", "nothing: there is no checkpoint, so training starts from the beginning")
             return
         try:
             checkpoint = load_checkpoint(work.checkpoint)
@@ -70,11 +70,11 @@ class CheckpointCallback:
                 raise ResumeError(f"it was made with other {listed(differing(known, self.identity))}")
             trainer.resume(checkpoint)
         except ResumeError as error:
-            work.start_anew(error)
+            work.restart(error)
             return
         changed = differing(checkpoint.facts.get("made_with"), self.made_with)
         if changed:
-            warning(f"the run was begun with other {listed(changed)}: it may not end as if it had not been interrupted")
+            warning(f"the run was started with other {listed(changed)}: an uninterrupted run may differ")
         state = trainer.state
         self._last_step = self.resumed_from = state.steps_done
         self.seconds_before = state.seconds
@@ -82,20 +82,20 @@ class CheckpointCallback:
 
     def __call__(self, trainer: Trainer) -> None:
         """After each step of a training."""
-        if self.stop.asked is None and time.monotonic() - self.written < self.keeping.seconds:
+        if self.stop.asked is None and time.monotonic() - self.written < self.policy.seconds:
             return
         self.write(trainer)
         if self.stop.asked is not None:
             raise self.stop.asked
 
     def write(self, trainer: Trainer) -> None:
-        """Write a checkpoint now. That it cannot be written is said once and stops nothing but a removed folder does.
+        """Write a checkpoint. Where it cannot be written there is one warning; only a removed folder ends the training.
 
         Raises :class:`TrainingError` for weights that are not finite and :class:`OutputError` for a removed folder.
         """
         from hsi.training.checkpoint import Checkpoint, save_checkpoint
 
-        work = self.keeping.work
+        work = self.policy.work
         if not work.files.is_dir():
             raise OutputError(f"{work.out}: its folder was removed")
         taken = trainer.checkpoint()
@@ -105,16 +105,16 @@ class CheckpointCallback:
             self._last_step = trainer.state.steps_done
         except OutputError as error:
             if not self._failed:
-                warning(f"training goes on, but its checkpoint cannot be written: {error}")
+                warning(f"training continues, but its checkpoint cannot be written: {error}")
             self._failed = True
         self.written = time.monotonic()
 
-    def say_last(self, error: TrainingError) -> None:
+    def note_last(self, error: TrainingError) -> None:
         """Add to an error of training which good checkpoint there is."""
         if self._last_step is not None:
             error.add_note(
-                f"the last good checkpoint, of step {self._last_step}, is kept in {self.keeping.work.checkpoint}; "
-                "other settings start anew with --overwrite"
+                f"the last good checkpoint, of step {self._last_step}, is in {self.policy.work.checkpoint}; "
+                "other settings need --overwrite"
             )
 
 
@@ -126,7 +126,7 @@ def identity_of(
 ) -> dict[str, Any]:
     """All that decides how a training ends but its recipe, as plain values: settings, split and hashes of its inputs.
 
-    Files are told by their SHA-256 alone, so that they may have moved.
+    Files are identified by their SHA-256 alone, so that they may have moved.
     """
     return {
         "settings": settings.model_dump(mode="json"),
@@ -136,15 +136,15 @@ def identity_of(
     }
 
 
-def tile_of(keeping: CheckpointPolicy | None) -> int | None:
-    """The side of the tiles of the training that is gone on with; None for the usual ones or where there is none."""
+def tile_of(policy: CheckpointPolicy | None) -> int | None:
+    """The side of the tiles of the training to resume; None for the usual ones or where there is none."""
     from hsi.training.checkpoint import load_checkpoint
 
-    if keeping is None or not (keeping.work.resume and keeping.work.checkpoint.is_file()):
+    if policy is None or not (policy.work.resume and policy.work.checkpoint.is_file()):
         return None
     try:
-        tile = load_checkpoint(keeping.work.checkpoint).facts["identity"]["recipe"]["tile"]
-    except (ResumeError, KeyError, TypeError):  # said when it is gone on with
+        tile = load_checkpoint(policy.work.checkpoint).facts["identity"]["recipe"]["tile"]
+    except (ResumeError, KeyError, TypeError):  # reported when it is resumed
         return None
     return tile if isinstance(tile, int) else None
 

@@ -1,4 +1,4 @@
-"""A run's folder: written beside its final place and renamed when complete, never on top of something else."""
+"""A run's folder: written under a temporary name and renamed when complete, never on top of something else."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 @dataclass
 class WorkDirectory:
-    """The folder of the work for ``out``, which holds result ``files`` and what to go on from.
+    """The folder of the work for ``out``, which holds result ``files`` and what to resume from.
 
     ``shown`` is what the folder of these files is called in messages; ``resume`` and ``overwrite`` are what was asked.
     """
@@ -47,24 +47,24 @@ class WorkDirectory:
         return self.folder / "strips"
 
     @property
-    def kept(self) -> bool:
-        """Whether there is anything to go on from."""
+    def resumable(self) -> bool:
+        """Whether there is anything to resume from."""
         return self.checkpoint.is_file() or any(self.strips.glob("rows-*.npz"))
 
     def discard(self) -> None:
-        """Start anew: remove all that earlier work left."""
+        """Remove all that earlier work left."""
         self.checkpoint.unlink(missing_ok=True)
         for folder in (self.strips, self.files):
             shutil.rmtree(folder, ignore_errors=True)
         (self.folder / PLACING).unlink(missing_ok=True)
         self.files.mkdir()
 
-    def start_anew(self, error: ResumeError) -> None:
-        """Start anew because of an error of going on, where ``--overwrite`` allows it; raise it where not."""
+    def restart(self, error: ResumeError) -> None:
+        """Start from the beginning because of an error of resuming, where ``overwrite`` allows it; else raise it."""
         if not self.overwrite:
-            hint = "give the command that was interrupted with --resume, or start anew with --overwrite"
-            raise ResumeError(f"{self.out}: cannot be gone on with: {error}: {hint}") from error
-        warning(f"{self.out}: cannot be gone on with and is started anew: {error}")
+            hint = "give the interrupted command with --resume, or start again with --overwrite"
+            raise ResumeError(f"{self.out}: cannot be resumed: {error}: {hint}") from error
+        warning(f"{self.out}: cannot be resumed and starts from the beginning: {error}")
         self.discard()
 
 
@@ -82,21 +82,19 @@ def check_unfinished(out: Path, place: Path, resume: bool, overwrite: bool) -> N
     """Raise :class:`OutputError` where interrupted work for ``out`` would be lost unless someone says so."""
     if resume or overwrite:
         return
-    kept = False
-    with suppress(OSError):  # said when the folder is made
-        kept = WorkDirectory(out, hidden_folder(place), out).kept
-    if kept:
-        raise OutputError(
-            f"{out}: an interrupted run can be gone on with: do so with --resume, or start anew with --overwrite"
-        )
+    resumable = False
+    with suppress(OSError):  # reported when the folder is made
+        resumable = WorkDirectory(out, hidden_folder(place), out).resumable
+    if resumable:
+        raise OutputError(f"{out}: an interrupted run can be continued with --resume, or replaced with --overwrite")
 
 
 @contextmanager
 def unfinished(out: Path, place: Path, shown: Path, *, resume: bool, overwrite: bool) -> Iterator[WorkDirectory]:
     """Work for ``out``, which will lie at ``place``; the block puts the files there as its last act.
 
-    What an earlier run left is gone on with when ``resume`` says so and discarded when not. When the block fails, the
-    folder stays if there is anything in it to go on from, which a note of the error says, and else leaves no trace.
+    What an earlier run left is resumed with ``resume`` and discarded without. When the block fails, the folder stays if
+    there is anything in it to resume from, which a note of the error says, and is removed otherwise.
     Raises :class:`OutputError` for what cannot be written, or is being written by another process.
     """
     check_unfinished(out, place, resume, overwrite)
@@ -109,12 +107,12 @@ def unfinished(out: Path, place: Path, shown: Path, *, resume: bool, overwrite: 
             shutil.rmtree(work.folder, ignore_errors=True)
             made = []
         except BaseException as error:
-            told = _explained(error, work)
-            if told is error:
+            explained = _explained(error, work)
+            if explained is error:
                 raise
-            raise told from error
+            raise explained from error
         finally:
-            if not work.kept:
+            if not work.resumable:
                 shutil.rmtree(work.folder, ignore_errors=True)
                 for parent in made:  # innermost first
                     with suppress(OSError):  # something else is in it
@@ -122,17 +120,17 @@ def unfinished(out: Path, place: Path, shown: Path, *, resume: bool, overwrite: 
 
 
 def _begin(work: WorkDirectory) -> None:
-    if work.resume and work.kept:
+    if work.resume and work.resumable:
         shutil.rmtree(work.files, ignore_errors=True)
         work.files.mkdir()
         return
-    if work.kept:
-        warning(f"{work.out}: what an interrupted run left is discarded; --resume would have gone on with it")
+    if work.resumable:
+        warning(f"{work.out}: the files of an interrupted run are discarded; --resume would have continued it")
     work.discard()
 
 
 def _explained(error: BaseException, work: WorkDirectory) -> BaseException:
-    """The error as it is told: of the result instead of the hidden folder, and with how to go on."""
+    """The error in terms of the result instead of the hidden folder, with the way to resume."""
     where = getattr(error, "filename", None)
     ours = where is not None and str(work.folder) in str(where)
     if not work.files.is_dir() and isinstance(error, Exception):
@@ -141,14 +139,14 @@ def _explained(error: BaseException, work: WorkDirectory) -> BaseException:
         error = OutputError(f"{work.out}: cannot be written ({error.strerror or error})")
     elif isinstance(error, OutputError):
         error = OutputError(str(error).replace(str(work.files), str(work.shown)))
-    if work.kept and not isinstance(error, ResumeError) and not getattr(error, "__notes__", None):
-        error.add_note(f"the work so far is kept beside {work.out}: the same command with --resume goes on from there")
+    if work.resumable and not isinstance(error, ResumeError) and not getattr(error, "__notes__", None):
+        error.add_note(f"the work so far is stored next to {work.out}: the same command with --resume continues it")
     return error
 
 
 @contextmanager
 def _locked(work: WorkDirectory) -> Iterator[None]:
-    """Make the folder and hold it; a process that ends in whatever way lets go of it."""
+    """Make the folder and hold it; the lock ends with the process."""
     try:
         work.folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(work.folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
@@ -164,7 +162,7 @@ def _locked(work: WorkDirectory) -> Iterator[None]:
 def _lock(handle: int, work: WorkDirectory) -> None:
     try:
         import fcntl
-    except ImportError:  # not on Windows, where two commands with one --out are not told apart
+    except ImportError:  # not on Windows, where two commands with one --out are not detected
         return
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -176,7 +174,7 @@ def _lock(handle: int, work: WorkDirectory) -> None:
 
 @contextmanager
 def unfinished_files(out: Path, *, resume: bool, overwrite: bool) -> Iterator[WorkDirectory]:
-    """Work for the file ``out`` and files beside it: all that is in ``files`` moves there when the block ends well.
+    """Work for the file ``out`` and files next to it: all that is in ``files`` moves there when the block ends well.
 
     Raises :class:`OutputError` as :func:`unfinished` does, and when the files cannot be moved.
     """

@@ -47,9 +47,9 @@ def model_names() -> list[str]:
     key = [__version__, *(f"{path} {path.stat().st_mtime_ns}" for path in files)]
     store = cache_folder() / "models.json"
     with suppress(OSError, ValueError, KeyError, TypeError):
-        kept = json.loads(store.read_text(encoding="utf-8"))
-        if kept["key"] == key:
-            return [str(name) for name in kept["names"]]
+        stored = json.loads(store.read_text(encoding="utf-8"))
+        if stored["key"] == key:
+            return [str(name) for name in stored["names"]]
     from hsi.baselines import BASELINES
     from hsi.core.files import write_atomically
     from hsi.errors import OutputError

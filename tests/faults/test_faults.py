@@ -92,7 +92,7 @@ class TestInterrupts:
         words = ("classify", scenes["mat"], *SHORT, "--out", "run")
         stopped = run(*words, "--set", "run.checkpoint_seconds=1000")
         assert stopped.code == code
-        told = "the work so far is kept beside run: the same command with --resume goes on from there"
+        told = "the work so far is stored next to run: the same command with --resume continues it"
         assert stopped.complaints == [f"error: interrupted: {told}"]
         assert names_in(tmp_path) == {".run.partial"}
         resumed = run(*words, "--resume")
@@ -124,9 +124,9 @@ class TestInterrupts:
 
         monkeypatch.setattr(StripCache, "save", save_two)
         stopped = run(*words, "--out", "map.tif")
-        assert stopped.code == 143 and "--resume goes on from there" in stopped.stderr
+        assert stopped.code == 143 and "--resume continues it" in stopped.stderr
         again = run(*words, "--out", "map.tif")
-        assert again.code == 1 and "an interrupted run can be gone on with" in again.complaints[0]
+        assert again.code == 1 and "an interrupted run can be continued" in again.complaints[0]
         other = run(*words, "--symmetries", "--resume", "--out", "map.tif")
         assert other.code == 1 and "options" in other.complaints[0], other.stderr
         resumed = run(*words, "--resume", "--out", "map.tif")
@@ -150,9 +150,9 @@ class TestGoingOn:
     def test_an_interrupted_run_is_not_lost_by_starting_anew(self, stopped, run, whole, tmp_path):
         plain = run(*stopped)
         assert (plain.code, plain.stdout) == (1, "")
-        assert "run: an interrupted run can be gone on with: do so with --resume, or start anew" in plain.complaints[0]
+        assert "run: an interrupted run can be continued with --resume, or replaced" in plain.complaints[0]
         anew = run(*stopped, "--overwrite")
-        assert anew.code == 0 and "what an interrupted run left is discarded" in anew.stderr
+        assert anew.code == 0 and "the files of an interrupted run are discarded" in anew.stderr
         assert "resumed" not in anew.stdout
         assert_same(whole, tmp_path / "run")
 
@@ -167,10 +167,10 @@ class TestGoingOn:
     def test_other_settings_or_data_are_refused_unless_started_anew(self, more, says, stopped, run):
         refused = run(*stopped, *more, "--resume")
         assert (refused.code, len(refused.complaints)) == (1, 1)
-        assert "run: cannot be gone on with: it was made with other " in refused.complaints[0]
+        assert "run: cannot be resumed: it was made with other " in refused.complaints[0]
         assert says in refused.complaints[0]
         anew = run(*stopped, *more, "--resume", "--overwrite")
-        assert anew.code == 0 and "is started anew: it was made with other" in anew.stderr
+        assert anew.code == 0 and "starts from the beginning: it was made with other" in anew.stderr
 
     def test_a_damaged_checkpoint_is_said(self, stopped, run, tmp_path):
         path = tmp_path / ".run.partial" / "checkpoint.safetensors"
@@ -189,17 +189,18 @@ class TestGoingOn:
 
 
 def test_a_lost_loss_keeps_the_last_good_checkpoint(run, scenes, tmp_path, monkeypatch):
-    loss_sum, calls = Trainer._loss_sum, []
+    step, calls = Trainer._step, []
 
-    def lose(self, scores, codes):
+    def lose(self, parts):
         calls.append(1)
-        return loss_sum(self, scores, codes) * (float("nan") if len(calls) == 4 else 1)
+        loss, right, pixels = step(self, parts)
+        return loss * (float("nan") if len(calls) == 4 else 1), right, pixels
 
-    monkeypatch.setattr(Trainer, "_loss_sum", lose)
+    monkeypatch.setattr(Trainer, "_step", lose)
     done = run("classify", scenes["mat"], *SHORT, "--out", "run")
     assert (done.code, len(done.complaints)) == (1, 1)
     assert "the loss is nan in step 4 of 5 (epoch 4 of 5) at learning rate " in done.stderr
-    assert "try a lower rate" in done.stderr and "the last good checkpoint, of step 3, is kept in" in done.stderr
+    assert "try a lower rate" in done.stderr and "the last good checkpoint, of step 3, is in" in done.stderr
     assert (tmp_path / ".run.partial" / "checkpoint.safetensors").is_file()
 
 
@@ -233,7 +234,7 @@ class TestDiskFull:
             done = run("classify", scenes["mat"], *SHORT, "--out", disk / "run")
             assert (done.code, len(done.complaints)) == (1, 1), done.stderr
             assert "No space left on device" in done.complaints[0]
-            assert "warning: training goes on, but its checkpoint cannot be written" in done.stderr
+            assert "warning: training continues, but its checkpoint cannot be written" in done.stderr
             assert {name for name in names_in(disk) if not name.startswith(".")} == {"old", "filler"}
             assert_same(whole, disk / "old")
 
@@ -308,7 +309,7 @@ class TestOutOfMemory:
         self.limit(monkeypatch, 40)
         done = run("classify", scenes["mat"], *SHORT, "--out", "run")
         assert done.code == 0, done.stderr
-        assert "training runs out of memory on cpu: it starts again with tiles of 24 x 24 pixels" in done.stderr
+        assert "training runs out of memory on cpu: it restarts with tiles of 24 x 24 pixels" in done.stderr
         assert json.loads((tmp_path / "run" / "run.json").read_text())["recipe"]["tile"] == 24
 
     def test_when_the_smallest_are_too_large_it_is_said_in_one_line(self, run, scenes, whole, monkeypatch):

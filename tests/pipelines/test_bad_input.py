@@ -277,7 +277,7 @@ class TestSettings:
 
     def test_weights_that_are_no_numbers(self, scenes, refused, no_figures):
         options = ("--lr", "1e30", "--epochs", 1)
-        refused(FAILURE, "classify", scenes["mat"], *SMALL, *options, says=("are no numbers", "--lr"))
+        refused(FAILURE, "classify", scenes["mat"], *SMALL, *options, says=("are no numbers", "lower lr"))
 
     def test_a_loss_that_is_no_number(self, scenes, refused):
         options = ("--lr", "1e30", "--epochs", 5)
@@ -380,7 +380,7 @@ class TestUnforeseen:
             patch.setattr(classify, "save_model", fail)
             done = run(*words)
         assert (done.code, len(done.complaints)) == (FAILURE, 1)
-        assert says in done.complaints[0] and "with --resume goes on from there" in done.complaints[0]
+        assert says in done.complaints[0] and "with --resume continues it" in done.complaints[0]
         assert [path.name for path in (tmp_path / "deep" / "er").iterdir()] == [".run.partial"]
         assert run(*words, "--resume").code == 0
 
@@ -411,7 +411,7 @@ def test_an_interrupt_while_training_leaves_a_checkpoint_alone(scenes, tmp_path)
         _, complained = process.communicate(timeout=60)
     assert process.returncode == INTERRUPTED
     out = Path("runs", "scene", "hybridsn-bn-seed0")
-    told = f"the work so far is kept beside {out}: the same command with --resume goes on from there"
+    told = f"the work so far is stored next to {out}: the same command with --resume continues it"
     assert complained.strip() == f"error: interrupted: {told}"
     assert [path.name for path in (tmp_path / out.parent).iterdir()] == [f".{out.name}.partial"]
 

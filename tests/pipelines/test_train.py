@@ -140,7 +140,7 @@ def test_a_failure_leaves_no_model_but_its_training(run, scenes, tmp_path, monke
     done = run("train", scenes["tiff"], *QUICK, "--out", "m.safetensors")
     assert done.code == 1
     assert "m.safetensors: cannot be written (No space left on device)" in done.complaints[0]
-    assert "--resume goes on from there" in done.complaints[0]
+    assert "--resume continues it" in done.complaints[0]
     assert names_in(tmp_path) == {".m.safetensors.partial"}
 
 
