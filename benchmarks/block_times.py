@@ -58,17 +58,17 @@ def make_bundle(scene: Scene) -> SavedModel:
     reducer = fit_reducer(scene, settings.reducer, valid)
     model = build_model("hybridsn-bn", components=COMPONENTS, window=WINDOW, classes=CLASSES, seed=0)
     pixels = reduce_scene(scene, reducer, valid).reshape(COMPONENTS, -1).T[::50]
-    familiar = fit_novelty(pixels, np.arange(len(pixels)) % CLASSES, CLASSES)
+    novelty = fit_novelty(pixels, np.arange(len(pixels)) % CLASSES, CLASSES)
     bands = BandList(scene.bands, len(scene.bands), scene.wavelengths, scene.fwhm)
-    return SavedModel(model.eval(), reducer, default_table(range(1, CLASSES + 1)), settings, bands, familiar, {})
+    return SavedModel(model.eval(), reducer, default_table(range(1, CLASSES + 1)), settings, bands, novelty, {})
 
 
 def time_blocks(
-    scene: Scene, bundle: SavedModel, options: MapOptions, rows: int, repeats: int, folder: Path
+    scene: Scene, saved: SavedModel, options: MapOptions, rows: int, repeats: int, folder: Path
 ) -> list[Any]:
     """The least seconds of each stage for each block of a scene."""
     plan = MemoryPlan(rows, TILE, 16 << 20)
-    job, found = MapJob(bundle, BandMatch(scene, None, ""), options, plan, torch.device("cpu")), []
+    job, found = MapJob(saved, BandMatch(scene, None, ""), options, plan, torch.device("cpu")), []
     blocks = [Block(row, 0, rows, scene.width) for row in range(0, scene.height, rows)]
     for number, block in enumerate(blocks):
         least: dict[str, float] = {}
@@ -76,7 +76,7 @@ def time_blocks(
             kept: dict[str, Any] = {}
 
             def read(block: Block = block, kept: dict[str, Any] = kept) -> None:
-                kept["strip"] = read_strip(scene, bundle.reducer, block, window=job.window)
+                kept["strip"] = read_strip(scene, saved.reducer, block, window=job.window)
 
             def classify(kept: dict[str, Any] = kept) -> None:
                 kept["layers"] = classify_strip(kept["strip"], job)
@@ -85,7 +85,7 @@ def time_blocks(
                 partial = StripCache(folder / "strips", {})
                 partial.save(block, kept["layers"])
                 one = scene_of(scene, block)
-                with map_writer(layer_files(folder / "map.tif", options), bundle.table, one, cache=16 << 20) as writer:
+                with map_writer(layer_files(folder / "map.tif", options), saved.table, one, cache=16 << 20) as writer:
                     writer.add(Block(0, 0, block.height, block.width), partial.load(block))
                 partial.remove()
 
@@ -145,7 +145,7 @@ def measure(folder: Path, width: int, bands: int, rows: int, blocks: int, repeat
     cube, _, wavelengths = make_scene(rows, width, bands=bands, classes=CLASSES)
     Cube(folder / "scene.hdr", cube, wavelengths).grow(rows * blocks)
     scene = open_scene(folder / "scene.hdr")
-    bundle = make_bundle(scene)
+    saved = make_bundle(scene)
     assert BandMatch(scene, None, "").matrix is None
     kinds = {
         "plain": MapOptions(),
@@ -155,7 +155,7 @@ def measure(folder: Path, width: int, bands: int, rows: int, blocks: int, repeat
     runs: dict[str, Any] = {}
     for name, options in kinds.items():
         click.echo(name, err=True)
-        found = time_blocks(scene, bundle, options, rows, repeats, folder)
+        found = time_blocks(scene, saved, options, rows, repeats, folder)
         worker = float(np.mean([block["read_and_reduce"] + block["classify"] for block in found]))
         runs[name] = {"blocks": found, "pixels_per_second": rows * width / worker}
     return {

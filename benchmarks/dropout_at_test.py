@@ -44,10 +44,10 @@ def accuracy(model: Any, features: torch.Tensor, rows: Any, columns: Any, codes:
 @torch.no_grad()
 def test_run(folder: Path, scene_path: Path, repeats: int) -> dict[str, Any]:
     """OA of a run's network on its test pixels, without and with dropout."""
-    bundle, scene = load_model(folder / "model.safetensors"), open_scene(scene_path)
-    labels, model = open_labels(None, scene), bundle.model.eval()
+    saved, scene = load_model(folder / "model.safetensors"), open_scene(scene_path)
+    labels, model = open_labels(None, scene), saved.model.eval()
     test = read_classes(folder / "split.tif") == 3
-    padded = reduce_scene(scene, bundle.reducer, survey_scene(scene).valid, margin=model.window // 2)
+    padded = reduce_scene(scene, saved.reducer, survey_scene(scene).valid, margin=model.window // 2)
     rows, columns = map(torch.from_numpy, np.nonzero(test))
     pixels = (model.trunk(torch.from_numpy(padded)[None])[0], rows, columns, labels.codes()[test])
     once = accuracy(model, *pixels)

@@ -86,7 +86,7 @@ class Classifier(WorkerPlugin):  # type: ignore[misc]
         self.opened = job = self.opened or self._open()
         with rasterio.Env(GDAL_CACHEMAX=job.plan.cache):
             how: dict[str, Any] = {"window": job.window, "convert": job.match.convert, "usable": usable}
-            strip = read_strip(job.match.scene, job.bundle.reducer, block, **how)
+            strip = read_strip(job.match.scene, job.saved.reducer, block, **how)
         return classify_strip(strip, job)
 
     def _open(self) -> MapJob:
@@ -94,14 +94,14 @@ class Classifier(WorkerPlugin):  # type: ignore[misc]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.safetensors"
             path.write_bytes(job.model)
-            bundle = load_model(path)
+            saved = load_model(path)
         try:
-            match = match_scene(bundle, open_scene(job.path, job.variable), job.resample, device=job.device)
+            match = match_scene(saved, open_scene(job.path, job.variable), job.resample, device=job.device)
         except HsiError as error:
             raise ClusterError(f"{here} cannot use the scene, which has to be in shared storage: {error}") from None
         if match.scene.shape != job.shape:
             raise SceneError(f"{here} finds another scene at {job.path}: {match.scene.shape} instead of {job.shape}")
-        return MapJob(bundle, match, job.options, job.plan, resolve_device(job.device))
+        return MapJob(saved, match, job.options, job.plan, resolve_device(job.device))
 
 
 def classify_block(name: str, block: Block, usable: NDArray[np.bool_] | None) -> dict[str, NDArray[Any]]:

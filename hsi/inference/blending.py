@@ -1,4 +1,4 @@
-"""Class probabilities averaged over the neighbours that look alike, so that borders between fields stay sharp."""
+"""Class probabilities averaged over neighbours with similar spectra, which preserves borders between fields."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 RADIUS = 3  # pixels to each side: squares of 7 x 7
-PASSES = 2  # the second averages what the first has averaged
-REACH = RADIUS * PASSES  # how far away a pixel can have a say
-SHARPNESS = 0.45  # difference of two pixels, in units of the components' spread, at which a neighbour counts 0.6
+PASSES = 2  # the second averages the result of the first
+REACH = RADIUS * PASSES  # how far away a pixel can have an effect
+SHARPNESS = 0.45  # difference of two pixels, in units of the components' spread, for which the weight is 0.6
 LEADING = 8  # components that are compared: those with the most signal
 Floats = NDArray[np.float32]
 
 
 def blend(probabilities: Floats, components: Floats) -> Floats:
-    """Probabilities ``(C, h, w)`` averaged twice over 7 x 7 pixels by the likeness of ``components`` ``(K, h, w)``.
+    """Probabilities ``(C, h, w)`` averaged twice over 7 x 7 pixels by the similarity of ``components`` ``(K, h, w)``.
 
     A bilateral filter of the probabilities that is guided by the scene (Kang, Li and Benediktsson 2014,
-    doi:10.1109/TGRS.2013.2264508). A pixel whose components are all zero is outside the scene or without data, and
-    counts for no other. What lies outside the arrays does not count either.
+    doi:10.1109/TGRS.2013.2264508). Pixels whose components are all zero, outside the scene or without data, and pixels
+    outside the arrays have no weight.
     """
     guide = components[:LEADING]
     known = np.asarray(components.any(axis=0), bool)

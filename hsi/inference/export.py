@@ -61,17 +61,17 @@ class ExportedNetwork(nn.Module):
     Raises :class:`UsageError` for tiles of a network without a trunk to share.
     """
 
-    def __init__(self, bundle: SavedModel, shape: Shape, values: Values) -> None:
+    def __init__(self, saved: SavedModel, shape: Shape, values: Values) -> None:
         super().__init__()
-        if shape == "tile" and not bundle.model.shares_trunk:
+        if shape == "tile" and not saved.model.shares_trunk:
             raise UsageError(
-                f"{bundle.settings.model.name} pads or strides, so the windows of a tile share nothing: use --input "
+                f"{saved.settings.model.name} pads or strides, so the windows of a tile share nothing: use --input "
                 "patch"
             )
-        self.shape, self.network, self.temperature = shape, bundle.model, bundle.temperature
-        self.reduction = Reduction(bundle.reducer) if values == "bands" else nn.Identity()
+        self.shape, self.network, self.temperature = shape, saved.model, saved.temperature
+        self.reduction = Reduction(saved.reducer) if values == "bands" else nn.Identity()
         self.folds = values == "bands"
-        self.channels = len(bundle.reducer.state()["mean"]) if values == "bands" else bundle.model.components
+        self.channels = len(saved.reducer.state()["mean"]) if values == "bands" else saved.model.components
         self.eval()
 
     def forward(self, values: Tensor) -> Tensor:
@@ -94,24 +94,24 @@ class ExportedNetwork(nn.Module):
         return (spread + self.reduction.mean.float()).permute(0, 3, 1, 2).contiguous()
 
 
-def describe_deployed(bundle: SavedModel, shape: Shape, values: Values) -> dict[str, Any]:
+def describe_deployed(saved: SavedModel, shape: Shape, values: Values) -> dict[str, Any]:
     """What a program has to know to use the file: its input, window, bands and classes."""
-    table, window = bundle.table, bundle.model.window
-    count = len(bundle.reducer.state()["mean"]) if values == "bands" else bundle.model.components
+    table, window = saved.table, saved.model.window
+    count = len(saved.reducer.state()["mean"]) if values == "bands" else saved.model.components
     sides = {"patch": f"N x {count} x {window} x {window}", "tile": f"1 x {count} x h x w"}
     given = {"patch": f"N x {len(table)}", "tile": f"1 x {len(table)} x (h - {window - 1}) x (w - {window - 1})"}
-    reduction = {name: array.tolist() for name, array in bundle.reducer.state().items()}
+    reduction = {name: array.tolist() for name, array in saved.reducer.state().items()}
     return {
         "hsi": __version__,
-        "model": bundle.settings.model.name,
+        "model": saved.settings.model.name,
         "input": {"name": "input", "type": "float32", "shape": sides[shape], "values": values},
         "output": {"name": "probabilities", "type": "float32", "shape": given[shape], "of": "the pixel in the middle"},
         "window": window,
         "outside": "0 in all channels, around the scene and where there is no ground",
-        "bands": asdict(bundle.bands),
+        "bands": asdict(saved.bands),
         "classes": {"ids": table.ids, "names": table.names, "colours": table.colours},
-        "temperature": bundle.temperature,
-        "reducer": {"name": bundle.reducer.name, **(reduction if values == "components" else {})},
+        "temperature": saved.temperature,
+        "reducer": {"name": saved.reducer.name, **(reduction if values == "components" else {})},
     }
 
 

@@ -1,4 +1,4 @@
-"""An exported file on a labelled scene: how its classes and probabilities compare with those of the network."""
+"""Comparison of exported files with their network on a labelled scene."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hsi.inference.export import ExportedNetwork, Scores
 from hsi.preprocessing.band_matching import BandMatch
 from hsi.preprocessing.reducers import Reducer, reduce_cube
 
-ROWS, COLUMNS = 64, 64  # of a scene, and of a tile's pixels, at a time
+ROWS, COLUMNS = 64, 64  # of a scene, and of a tile, at a time
 PATCHES = 256
 Advance = Callable[[int, int], None]
 Float = NDArray[np.float32]
@@ -24,8 +24,8 @@ Float = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Checked:
-    """A file on labelled pixels: its overall accuracy, the share of pixels to which it gives the network's class, and
-    its largest difference of a probability."""
+    """A file on labelled pixels: its overall accuracy, the share of pixels with the network's class, and the largest
+    difference of a probability."""
 
     accuracy: float
     agreement: float
@@ -34,7 +34,7 @@ class Checked:
 
 @dataclass(frozen=True)
 class Check:
-    """The network's overall accuracy on so many labelled pixels, and what became of it in each file."""
+    """The number of labelled pixels, the network's overall accuracy on them, and the results of each file."""
 
     pixels: int
     accuracy: float
@@ -52,38 +52,38 @@ def check_files(
 ) -> Check:
     """Run the network and the ``files`` on every labelled pixel of a scene; ``ids`` are the classes of the outputs.
 
-    Pixels of classes that the network does not know count as wrong. Raises :class:`LabelError` where no labelled pixel
-    can be used.
+    Pixels of other classes than the network's count as wrong. Raises :class:`LabelError` without usable labelled
+    pixels.
     """
     known, truths = np.asarray(ids), []
-    found: dict[str, list[Float]] = {name: [] for name in ("", *files)}
+    outputs: dict[str, list[Float]] = {name: [] for name in ("", *files)}  # "" is the network
     for values, truth, places in _labelled(deployed, reducer, match, labels, advance):
         with torch.no_grad():
-            found[""].append(_chosen(deployed(torch.from_numpy(values)).numpy(), places))
+            outputs[""].append(_chosen(deployed(torch.from_numpy(values)).numpy(), places))
         for name, run in files.items():
-            found[name].append(_chosen(run(values), places))
+            outputs[name].append(_chosen(run(values), places))
         truths.append(truth)
     if not truths:
         raise LabelError(f"{labels.source}: none of its labelled pixels can be used in {match.scene.source}")
-    truth, expected = np.concatenate(truths), np.concatenate(found[""])
-    right = {name: float((known[np.concatenate(parts).argmax(1)] == truth).mean()) for name, parts in found.items()}
+    truth, expected = np.concatenate(truths), np.concatenate(outputs[""])
+    right = {name: float((known[np.concatenate(parts).argmax(1)] == truth).mean()) for name, parts in outputs.items()}
     checked = {}
     for name in files:
-        given = np.concatenate(found[name])
+        given = np.concatenate(outputs[name])
         same = float((given.argmax(1) == expected.argmax(1)).mean())
         checked[name] = Checked(right[name], same, float(np.abs(given - expected).max()))
     return Check(len(truth), right[""], checked)
 
 
 def _chosen(probabilities: Float, places: tuple[NDArray[np.int64], ...]) -> Float:
-    """Those of the labelled pixels, ``(n, classes)``: all of a batch of patches, or some of a tile."""
+    """The probabilities of the labelled pixels, ``(n, classes)``: all of a batch of patches, or some of a tile."""
     return probabilities if not places else probabilities[0][:, places[0], places[1]].T
 
 
 def _labelled(
     deployed: ExportedNetwork, reducer: Reducer, match: BandMatch, labels: LabelMap, advance: Advance
 ) -> Iterator[tuple[Float, NDArray[np.int64], tuple[NDArray[np.int64], ...]]]:
-    """Input, class ids of its labelled pixels, and where they are in a tile's output."""
+    """Inputs, class ids of their labelled pixels, and the places of these in a tile's output."""
     window = deployed.network.window
     for top in range(0, match.scene.height, ROWS):
         here = labels.labelled[top : top + ROWS]
@@ -98,8 +98,8 @@ def _labelled(
 def _strip(
     deployed: ExportedNetwork, reducer: Reducer, match: BandMatch, top: int, rows: int
 ) -> tuple[Float, NDArray[np.bool_]]:
-    """Rows of a scene as the file takes them, with half a window of zeros or neighbours around: ``(C, h, w)``; and
-    which of their pixels can be used."""
+    """The input ``(C, h, w)`` for rows of a scene, with half a window of neighbours or zeros around; and their usable
+    pixels."""
     scene, half = match.scene, deployed.network.window // 2
     first, last = max(0, top - half), min(scene.height, top + rows + half)
     stored = scene.read(Block(first, 0, last - first, scene.width))

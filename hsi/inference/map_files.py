@@ -55,8 +55,8 @@ class MapSummary:
     """Pixels and hectares of a map by class id; hectares are None where the place is not known.
 
     ``novel`` counts the pixels farther from every class than 99.9 % of the training pixels were; None where novelty
-    was not asked for. ``layers`` are those in memory, where these were asked for: class ids "map" ``(H, W)`` and bands
-    ``(C, H, W)`` by name.
+    was not requested. ``layers`` are those in memory, if requested: class ids "map" ``(H, W)`` and bands ``(C, H, W)``
+    by name.
     """
 
     table: ClassTable
@@ -68,7 +68,7 @@ class MapSummary:
 
 
 def map_table(table: ClassTable, reject: bool) -> ClassTable:
-    """The classes of a map: with ``reject`` there is one more, "unclassified", which is not the same as no data.
+    """The classes of a map; with ``reject`` there is another one, "unclassified", which is not the same as no data.
 
     Raises :class:`UsageError` when a class has that name already.
     """
@@ -174,7 +174,7 @@ class _TileRows:
 
 
 class ClassAreas:
-    """Counts of a map as it is written; novelty above ``limit`` counts as novel."""
+    """Counts the classes of a map as it is written; novelty above ``limit`` counts as novel."""
 
     def __init__(self, table: ClassTable, scene: Scene, limit: float = math.inf) -> None:
         self.table, self.scene, self.limit = table, scene, limit

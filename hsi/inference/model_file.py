@@ -1,4 +1,4 @@
-"""The saved model: weights, reducer, bands, classes and settings in one safetensors file. Nothing is unpickled."""
+"""Saved models: weights, reducer, bands, classes and settings in one safetensors file, without pickles."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import torch
 from pydantic import Field, model_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -31,11 +32,11 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class SavedModel:
-    """All that is needed to map another scene.
+    """A trained network with everything needed to map another scene.
 
-    ``bands`` are those that the reducer was fitted on; ``familiar`` is where the training pixels lie in component
-    space; ``trained_on`` holds SHA-256 sums of the inputs. Scores are divided by ``temperature`` before they become
-    probabilities, which changes no class. ``denoiser`` cleans a scene before anything else sees it.
+    ``bands`` are those that the reducer was fitted on; ``novelty`` measures the distance to the training pixels;
+    ``trained_on`` are SHA-256 sums of the inputs. Scores are divided by ``temperature`` before the softmax, which
+    changes no class. ``denoiser`` is applied to a scene first.
     """
 
     model: WindowNetwork
@@ -43,71 +44,66 @@ class SavedModel:
     table: ClassTable
     settings: Settings
     bands: BandList
-    familiar: NoveltyDetector
+    novelty: NoveltyDetector
     trained_on: Mapping[str, str]
     temperature: float = 1.0
     denoiser: Denoiser | None = None
 
 
 def match_scene(
-    bundle: SavedModel,
+    saved: SavedModel,
     scene: Scene,
     resample: bool = False,
     *,
     usable: np.ndarray[Any, np.dtype[np.bool_]] | None = None,
     device: str = "cpu",
 ) -> BandMatch:
-    """The scene's bands for the model, see :func:`hsi.preprocessing.band_matching.match_bands`; cleaned as they are
-    read if the model cleans bands.
+    """The scene's bands for the model, see :func:`hsi.preprocessing.band_matching.match_bands`; denoised as they are
+    read if the model has a denoiser.
 
-    Pixels that are not ``usable`` ``(H, W)`` have no say in others. Raises :class:`UsageError` where a model that
-    cleans bands is given a scene to ``resample``, and what matching raises.
+    Pixels that are not ``usable`` ``(H, W)`` do not affect others. Raises :class:`UsageError` to ``resample`` bands for
+    a model with a denoiser, and what matching raises.
     """
-    match = match_bands(bundle.bands, scene, resample)
-    if bundle.denoiser is None:
+    match = match_bands(saved.bands, scene, resample)
+    if saved.denoiser is None:
         return match
     if match.matrix is not None:
         raise UsageError(
-            f"the model cleans its own bands ({bundle.denoiser.name}), which cannot be made from others: leave "
+            f"the model denoises its own bands ({saved.denoiser.name}), which cannot be resampled from others: leave "
             "--resample-bands out, or train the model without --denoise"
         )
-    cleaned = denoise_scene(match.scene, bundle.denoiser.on(device), usable)
-    note = f"{match.note}; {bundle.denoiser.describe()}"
-    return replace(match, scene=cleaned, stored=match.scene, note=note, working=WORKING_BYTES)
+    denoised = denoise_scene(match.scene, saved.denoiser.on(device), usable)
+    note = f"{match.note}; {saved.denoiser.describe()}"
+    return replace(match, scene=denoised, stored=match.scene, note=note, working=WORKING_BYTES)
 
 
-def save_model(path: Path, bundle: SavedModel) -> None:
-    """Write a bundle; an existing file of that name is replaced once the new one is complete."""
-    tensors = {f"model.{name}": value.detach().cpu().contiguous() for name, value in bundle.model.state_dict().items()}
-    arrays = {f"reducer.{name}": _as_tensor(value) for name, value in bundle.reducer.state().items()}
-    arrays |= {f"familiar.{name}": _as_tensor(value) for name, value in bundle.familiar.state().items()}
-    if bundle.denoiser:
-        arrays |= {f"denoiser.{name}": _as_tensor(value) for name, value in denoiser_state(bundle.denoiser).items()}
+def save_model(path: Path, saved: SavedModel) -> None:
+    """Write a model file, atomically."""
+    tensors = {f"model.{name}": value.detach().cpu().contiguous() for name, value in saved.model.state_dict().items()}
+    arrays = {f"reducer.{name}": value for name, value in saved.reducer.state().items()}
+    arrays |= {f"familiar.{name}": value for name, value in saved.novelty.state().items()}
+    if saved.denoiser:
+        arrays |= {f"denoiser.{name}": value for name, value in denoiser_state(saved.denoiser).items()}
+    tensors |= {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in arrays.items()}
     facts = {
         "format": FORMAT,
         "version": __version__,
-        "components": bundle.model.components,
-        "settings": bundle.settings.model_dump(),
-        "classes": {"ids": bundle.table.ids, "names": bundle.table.names, "colours": bundle.table.colours},
-        "bands": asdict(bundle.bands),
-        "trained_on": dict(bundle.trained_on),
-        "temperature": bundle.temperature,
+        "components": saved.model.components,
+        "settings": saved.settings.model_dump(),
+        "classes": {"ids": saved.table.ids, "names": saved.table.names, "colours": saved.table.colours},
+        "bands": asdict(saved.bands),
+        "trained_on": dict(saved.trained_on),
+        "temperature": saved.temperature,
     }
-    partial = path.with_name(path.name + ".partial")
-    save_file({**tensors, **arrays}, partial, metadata={"hsi": json.dumps(facts)})
-    partial.replace(path)
-
-
-def _as_tensor(values: np.ndarray[Any, Any]) -> Any:
-    import torch
-
-    return torch.from_numpy(np.ascontiguousarray(values))
+    part = path.with_name(path.name + ".partial")
+    save_file(tensors, part, metadata={"hsi": json.dumps(facts)})
+    part.replace(path)
 
 
 def load_model(path: Path) -> SavedModel:
-    """Read a bundle back, the network in ``eval()`` mode on the CPU.
+    """Read a model file, the network in ``eval()`` mode on the CPU.
 
-    Raises :class:`BundleError` for a file that is missing, truncated, not a bundle, or of a newer format.
+    Raises :class:`BundleError` for a file that is missing, truncated, not a model file, or of a newer format.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -119,7 +115,13 @@ def load_model(path: Path) -> SavedModel:
         raise BundleError(f"{path}: not a complete safetensors file: {error}") from None
     if "hsi" not in metadata:
         raise BundleError(f"{path}: a safetensors file, but not one saved by hsi: train one with 'hsi classify'")
-    facts = _facts(path, metadata["hsi"])
+    try:
+        facts = dict(json.loads(metadata["hsi"]))
+        version = int(facts["format"])
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        raise BundleError(f"{path}: the model's description cannot be read: the file has been changed") from None
+    if version > FORMAT:
+        raise BundleError(f"{path}: saved in format {version}, this hsi reads up to {FORMAT}: upgrade hsi")
     try:
         return _assemble(validated(Description, facts), tensors)
     except (KeyError, TypeError, RuntimeError, ValueError, OverflowError) as error:
@@ -128,37 +130,26 @@ def load_model(path: Path) -> SavedModel:
         ) from None
 
 
-def _facts(path: Path, text: str) -> dict[str, Any]:
-    try:
-        facts = json.loads(text)
-        version = int(facts["format"])
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
-        raise BundleError(f"{path}: the model's description cannot be read: the file has been changed") from None
-    if version > FORMAT:
-        raise BundleError(f"{path}: saved in format {version}, this hsi reads up to {FORMAT}: upgrade hsi")
-    return dict(facts)
-
-
 Byte = Annotated[int, Field(ge=0, le=255)]
 Id = Annotated[int, Field(ge=0, le=LARGEST_ID)]
 
 
 class Classes(Record):
-    """The class table as it is stored."""
+    """The class table in the file."""
 
     ids: tuple[Id, ...] = Field(min_length=1)
     names: tuple[str, ...]
     colours: tuple[tuple[Byte, Byte, Byte], ...]
 
     @model_validator(mode="after")
-    def _alike(self) -> Classes:
+    def _consistent(self) -> Classes:
         if not len(self.ids) == len(self.names) == len(self.colours) or sorted(set(self.ids)) != list(self.ids):
             raise ValueError("the classes are not as many ascending ids as names and colours")
         return self
 
 
 class Bands(Record):
-    """The band list as it is stored."""
+    """The band list in the file."""
 
     bands: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
     of: int
@@ -166,7 +157,7 @@ class Bands(Record):
     fwhm: tuple[float, ...] | None
 
     @model_validator(mode="after")
-    def _alike(self) -> Bands:
+    def _consistent(self) -> Bands:
         lists = [values for values in (self.wavelengths, self.fwhm) if values is not None]
         if any(len(values) != len(self.bands) for values in lists) or max(self.bands) >= self.of:
             raise ValueError("the bands are more than their file has, or not as many as their wavelengths")
@@ -174,7 +165,7 @@ class Bands(Record):
 
 
 class Description(Record):
-    """What a file tells of its tensors."""
+    """The metadata of the file."""
 
     components: int = Field(ge=1)
     settings: Settings
@@ -192,52 +183,58 @@ class Description(Record):
         return values
 
 
-def _assemble(told: Description, tensors: dict[str, Any]) -> SavedModel:
-    table = ClassTable(told.classes.ids, told.classes.names, told.classes.colours)
-    bands = BandList(**told.bands.model_dump())
-    reducer = restore_reducer(told.settings.reducer, _arrays(tensors, "reducer."))
-    familiar = NoveltyDetector(**_arrays(tensors, "familiar."))
-    if reducer.transform(np.zeros((1, len(bands.bands)), np.float32)).shape != (1, told.components):
-        raise ValueError(f"the reducer does not make {told.components} components of {len(bands.bands)} bands")
-    if familiar.distance(np.zeros((1, told.components), np.float32)).shape != (1,) or familiar.limits.shape != (3,):
+def _assemble(description: Description, tensors: dict[str, torch.Tensor]) -> SavedModel:
+    settings, classes, bands = description.settings, description.classes, BandList(**description.bands.model_dump())
+    components, size = description.components, len(bands.bands)
+    reducer = restore_reducer(settings.reducer, _arrays(tensors, "reducer."))
+    novelty = NoveltyDetector(**_arrays(tensors, "familiar."))
+    if reducer.transform(np.zeros((1, size), np.float32)).shape != (1, components):
+        raise ValueError(f"the reducer does not make {components} components of {size} bands")
+    if novelty.distance(np.zeros((1, components), np.float32)).shape != (1,) or novelty.limits.shape != (3,):
         raise ValueError("the distances of the training pixels are of another number of components")
-    weights = {n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")}
-    model = _network(told, len(table), weights)
     denoiser = None
-    if told.settings.denoising.method:
-        denoiser = restore_denoiser(told.settings.denoising, _arrays(tensors, "denoiser."), len(bands.bands))
+    if settings.denoising.method:
+        denoiser = restore_denoiser(settings.denoising, _arrays(tensors, "denoiser."), size)
+    weights = {n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")}
     return SavedModel(
-        model, reducer, table, told.settings, bands, familiar, told.trained_on, told.temperature, denoiser
+        model=_load_network(description, weights),
+        reducer=reducer,
+        table=ClassTable(classes.ids, classes.names, classes.colours),
+        settings=settings,
+        bands=bands,
+        novelty=novelty,
+        trained_on=description.trained_on,
+        temperature=description.temperature,
+        denoiser=denoiser,
     )
 
 
-def _network(told: Description, classes: int, weights: dict[str, Any]) -> WindowNetwork:
-    """The network in ``eval()`` mode; it is built without numbers first, so that a description cannot ask for more
+def _load_network(description: Description, weights: dict[str, torch.Tensor]) -> WindowNetwork:
+    """The network in ``eval()`` mode; it is built without memory first, so that a description cannot request more
     memory than the weights in the file take."""
-    import torch
-
     with torch.device("meta"):
-        wanted = {name: value.shape for name, value in _built(told, classes).state_dict().items()}
-    if wanted != {name: value.shape for name, value in weights.items()}:
+        shapes = {name: value.shape for name, value in _build_network(description).state_dict().items()}
+    if shapes != {name: value.shape for name, value in weights.items()}:
         raise ValueError("the network has other weights than the file")
-    model = _built(told, classes)
+    model = _build_network(description)
     model.load_state_dict(weights)
     return model.eval()
 
 
-def _built(told: Description, classes: int) -> WindowNetwork:
-    chosen = told.settings.model
+def _build_network(description: Description) -> WindowNetwork:
+    chosen = description.settings.model
     model = build_networks(
         chosen.name,
-        components=told.components,
+        components=description.components,
         windows=chosen.windows or (0,),
-        classes=classes,
+        classes=len(description.classes.ids),
         width=chosen.width,
         resolution=chosen.resolution,
     )
-    return SpectralEnsemble(model) if told.settings.mapping.spectral in ("discriminant", "logistic") else model
+    joined = description.settings.mapping.spectral in ("discriminant", "logistic")
+    return SpectralEnsemble(model) if joined else model
 
 
-def _arrays(tensors: dict[str, Any], prefix: str) -> dict[str, Any]:
+def _arrays(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, Any]:
     """The arrays whose names begin with ``prefix``, without it."""
     return {name.removeprefix(prefix): value.numpy() for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,4 +1,4 @@
-"""How unlike its training pixels a pixel is: the Mahalanobis distance in component space."""
+"""Novelty of pixels: the Mahalanobis distance to the training pixels in component space."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ PIXELS = 1 << 14
 @dataclass(frozen=True, eq=False)
 class NoveltyDetector:
     """Class means ``(C, K)`` of the training pixels, a square root ``(K, K)`` of the inverse of their covariance within
-    classes (pooled, shrunk as by Ledoit and Wolf, doi:10.1016/S0047-259X(03)00096-4), and ``limits``: the distances
-    that 95, 99 and 99.9 % of the training pixels keep."""
+    classes (pooled, shrunk as by Ledoit and Wolf, doi:10.1016/S0047-259X(03)00096-4), and ``limits``, the percentiles
+    95, 99 and 99.9 of their distances."""
 
     means: Floats
     root: Floats
@@ -28,16 +28,16 @@ class NoveltyDetector:
     def distance(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Distance of ``(n, K)`` pixels to the nearest class mean, ``(n,)`` float32."""
         centres = self.means @ self.root
-        found = np.empty(len(pixels), np.float32)
+        distances = np.empty(len(pixels), np.float32)
         for start in range(0, len(pixels), PIXELS):
-            turned = pixels[start : start + PIXELS].astype(np.float64) @ self.root
-            squares = (turned**2).sum(1)[:, None] - 2 * turned @ centres.T + (centres**2).sum(1)
-            found[start : start + PIXELS] = np.sqrt(np.maximum(squares.min(axis=1), 0))
-        return found
+            whitened = pixels[start : start + PIXELS].astype(np.float64) @ self.root
+            squares = (whitened**2).sum(1)[:, None] - 2 * whitened @ centres.T + (centres**2).sum(1)
+            distances[start : start + PIXELS] = np.sqrt(np.maximum(squares.min(axis=1), 0))
+        return distances
 
 
 def fit_novelty(pixels: NDArray[np.float32], codes: NDArray[np.int64], classes: int) -> NoveltyDetector:
-    """From training pixels ``(n, K)`` and their class codes; a class without pixels takes the mean of all."""
+    """Fit to training pixels ``(n, K)`` and their class codes; a class without pixels gets the mean of all."""
     from sklearn.covariance import ledoit_wolf
 
     values = pixels.astype(np.float64)

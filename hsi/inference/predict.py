@@ -1,4 +1,4 @@
-"""Map a scene of any size with a saved model: strips in, GeoTIFF blocks out, memory bounded."""
+"""Map a scene of any size with a saved model, strip by strip, in bounded memory."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ from hsi.preprocessing.band_matching import BandMatch
 Advance = Callable[[int, int], None]
 
 
-def plan_map(bundle: SavedModel, match: BandMatch, options: MapOptions, limit: int) -> MemoryPlan:
-    """Strips and tiles that keep this process below ``limit`` bytes. Raises :class:`UsageError` when none do.
+def plan_map(saved: SavedModel, match: BandMatch, options: MapOptions, limit: int) -> MemoryPlan:
+    """Strips and tiles with which this process stays below ``limit`` bytes. Raises :class:`UsageError` if none do.
 
-    One pixel is read, to see how much of the file comes with it.
+    One pixel is read, for the size of a pixel in the file.
     """
     stored = match.scene.fetch(Block(0, 0, 1, 1)).nbytes
-    layers = 1 + options.novelty + len(bundle.table) * options.probabilities
+    layers = 1 + options.novelty + len(saved.table) * options.probabilities
     work = MemoryModel(
         width=match.scene.width,
         stored=stored if match.scene.scale is None else 2 * stored,  # as stored, and in physical units
-        components=bundle.reducer.components,
-        window=bundle.model.window,
+        components=saved.reducer.components,
+        window=saved.model.window,
         reach=options.reach,
-        classes=len(bundle.table),
+        classes=len(saved.table),
         outputs=2 + 4 * layers,
-        patches=PATCHES if choose_engine(options.engine, bundle.model) == "patch" else 0,
-        patch_bytes=bundle.model.patch_bytes,
-        cached=bundle.model.cache_bytes,
+        patches=PATCHES if choose_engine(options.engine, saved.model) == "patch" else 0,
+        patch_bytes=saved.model.patch_bytes,
+        cached=saved.model.cache_bytes,
         denoising=match.working,
     )
     return plan_memory(limit, work)
@@ -58,9 +58,9 @@ def plan_map(bundle: SavedModel, match: BandMatch, options: MapOptions, limit: i
 
 @dataclass(frozen=True, eq=False)
 class MapJob:
-    """A model, the scene that it maps, and how; ``usable`` ``(H, W)`` leaves out pixels that could be read."""
+    """A model, the scene that it maps, and the options; ``usable`` ``(H, W)`` excludes pixels."""
 
-    bundle: SavedModel
+    saved: SavedModel
     match: BandMatch
     options: MapOptions
     plan: MemoryPlan
@@ -70,17 +70,17 @@ class MapJob:
     @property
     def window(self) -> int:
         """The side of the window that the map of a pixel depends on."""
-        return self.bundle.model.window + 2 * self.options.reach
+        return self.saved.model.window + 2 * self.options.reach
 
     def blocks(self) -> list[Block]:
-        """The strips of complete rows in which the map is made, from top to bottom."""
+        """The strips of complete rows of the map, from top to bottom."""
         return strip_blocks(self.match.scene, window=self.window, rows=self.plan.rows)
 
     def writer(self, files: Mapping[str, Path], in_memory: bool = False) -> AbstractContextManager[MapWriter]:
         """A writer of the map; see :func:`hsi.inference.map_files.map_writer`."""
-        bundle, reject = self.bundle, self.options.reject is not None
-        how: dict[str, Any] = {"limit": bundle.familiar.limits[2], "cache": self.plan.cache, "in_memory": in_memory}
-        return map_writer(files, bundle.table, self.match.scene, reject=reject, **how)
+        saved, reject = self.saved, self.options.reject is not None
+        how: dict[str, Any] = {"limit": saved.novelty.limits[2], "cache": self.plan.cache, "in_memory": in_memory}
+        return map_writer(files, saved.table, self.match.scene, reject=reject, **how)
 
 
 def map_scene(
@@ -88,49 +88,49 @@ def map_scene(
     job: MapJob,
     *,
     progress: Advance | None = None,
-    partial: StripCache | None = None,
+    strips: StripCache | None = None,
     in_memory: bool = False,
 ) -> MapSummary:
     """Write the layers of a map to ``files`` by name; each file is complete or not there.
 
-    The stored reducer is applied, never fitted again. Strips are saved in ``partial`` as they are done, and those that
-    it has already are taken from there: the files are the same. With ``in_memory`` the summary has all layers. Raises
-    what reading and writing raise.
+    The model's reducer is applied, not fitted. Finished strips are saved in ``strips``, those that are there already
+    are loaded, with the same result. With ``in_memory`` the summary has all layers. Raises what reading and writing
+    raise.
     """
     with job.writer(files, in_memory) as writer, retain_freed_memory():
-        for block, layers in map_strips(job, partial):
+        for block, layers in map_strips(job, strips):
             writer.add(block, layers)
             if progress:
                 progress(block.row + block.height, job.match.scene.height)
     return writer.summary()
 
 
-def map_strips(job: MapJob, partial: StripCache | None = None) -> Iterator[tuple[Block, dict[str, NDArray[Any]]]]:
-    """One strip of complete rows after another with its layers: "map" ``(h, W)``, "confidence" ``(1, h, W)`` and what
-    else is asked for, ``(C, h, W)``. ``partial`` as for :func:`map_scene`."""
-    match, done = job.match, partial.done if partial else frozenset()
+def map_strips(job: MapJob, cache: StripCache | None = None) -> Iterator[tuple[Block, dict[str, NDArray[Any]]]]:
+    """Strips of complete rows with their layers: "map" ``(h, W)``, "confidence" ``(1, h, W)`` and other options'
+    ``(C, h, W)``. Strips in ``cache`` are loaded, others are saved there."""
+    match, done = job.match, cache.done if cache else frozenset()
     reading: dict[str, Any] = {"rows": job.plan.rows, "convert": match.convert, "usable": job.usable}
-    strips = component_strips(match.scene, job.bundle.reducer, window=job.window, skip=done, **reading)
+    strips = component_strips(match.scene, job.saved.reducer, window=job.window, skip=done, **reading)
     for block in job.blocks():
-        if partial and block.row in done:
-            yield block, partial.load(block)
+        if cache and block.row in done:
+            yield block, cache.load(block)
             continue
         layers = classify_strip(next(strips), job)
-        if partial:
-            partial.save(block, layers)
+        if cache:
+            cache.save(block, layers)
         yield block, layers
         del layers
 
 
 def classify_strip(strip: Strip, job: MapJob) -> dict[str, NDArray[Any]]:
-    """All layers of a strip: map ``(h, W)`` and bands ``(C, h, W)``, without values where there is no data."""
-    bundle, options, table = job.bundle, job.options, map_table(job.bundle.table, job.options.reject is not None)
+    """All layers of a strip: map ``(h, W)`` and bands ``(C, h, W)``, nodata and NaN where there is no data."""
+    saved, options, table = job.saved, job.options, map_table(job.saved.table, job.options.reject is not None)
     height, width = strip.valid.shape
-    reach, half = options.reach, bundle.model.window // 2
-    probabilities = np.empty((len(bundle.table), height + 2 * reach, width + 2 * reach), np.float32)
+    reach, half = options.reach, saved.model.window // 2
+    probabilities = np.empty((len(saved.table), height + 2 * reach, width + 2 * reach), np.float32)
     padded = torch.from_numpy(strip.padded)
     how: dict[str, Any] = {"engine": options.engine, "tile": job.plan.tile, "symmetries": options.symmetries}
-    for block, scores in padded_scores(bundle.model, padded, device=job.device, **how):
+    for block, scores in padded_scores(saved.model, padded, device=job.device, **how):
         rows, columns = block.slices
         probabilities[:, rows, columns] = scores.softmax(0).cpu().numpy()
     middle = strip.padded[:, half : half + height + 2 * reach, half : half + width + 2 * reach]
@@ -138,9 +138,9 @@ def classify_strip(strip: Strip, job: MapJob) -> dict[str, NDArray[Any]]:
         inner = (slice(None), slice(reach, reach + height), slice(reach, reach + width))
         probabilities, middle = blend(probabilities, middle)[inner], middle[inner]
     ids = np.asarray(table.ids, class_dtype(table))[probabilities.argmax(axis=0)]  # before rounding by a temperature
-    if bundle.temperature != 1:
+    if saved.temperature != 1:
         with np.errstate(divide="ignore"):
-            probabilities = softmax(np.log(probabilities) / np.float32(bundle.temperature), axis=0)
+            probabilities = softmax(np.log(probabilities) / np.float32(saved.temperature), axis=0)
     confidence = probabilities.max(axis=0)
     if not np.isfinite(confidence).all():
         raise TrainingError("the model's scores are no numbers: its training diverged; train again with a lower lr")
@@ -152,7 +152,7 @@ def classify_strip(strip: Strip, job: MapJob) -> dict[str, NDArray[Any]]:
         layers["probabilities"] = probabilities
     if options.novelty:
         novelty = np.empty((1, height, width), np.float32)
-        novelty[:, strip.valid] = bundle.familiar.distance(middle[:, strip.valid].T)
+        novelty[:, strip.valid] = saved.novelty.distance(middle[:, strip.valid].T)
         layers["novelty"] = novelty
     for name in layers.keys() - {"map"}:
         layers[name][:, ~strip.valid] = np.nan
@@ -163,7 +163,7 @@ def smooth_map(path: Path | None, size: int, scene: Scene, summary: MapSummary) 
     """Replace the map at ``path``, or the one in memory, by its majority filter of ``size x size`` pixels; returns the
     new counts.
 
-    Read and written by blocks with ``size // 2`` rows around them, so that no seam shows.
+    A file is read and written by blocks with ``size // 2`` rows around them, so that there are no seams.
     """
     table, areas = summary.table, ClassAreas(summary.table, scene)
     if path is None:
@@ -185,28 +185,28 @@ def smooth_map(path: Path | None, size: int, scene: Scene, summary: MapSummary) 
 
 @dataclass(frozen=True, eq=False)
 class MapArrays:
-    """Class ids ``(H, W)``, which pixels could be used ``(H, W)`` bool, and probabilities ``(H, W, C)`` float32, NaN
-    where they could not, or None where they were not asked for."""
+    """Class ids ``(H, W)``, usable pixels ``(H, W)`` bool, and probabilities ``(H, W, C)`` float32 (NaN in unusable
+    pixels), or None where they were not requested."""
 
     ids: NDArray[Any]
     valid: NDArray[np.bool_]
     probabilities: NDArray[np.float32] | None
 
 
-def map_arrays(bundle: SavedModel, match: BandMatch, *, device: torch.device, probabilities: bool = False) -> MapArrays:
-    """A scene's map by a model as ``hsi predict`` makes it, averaged and blended as the model's settings say.
+def map_arrays(saved: SavedModel, match: BandMatch, *, device: torch.device, probabilities: bool = False) -> MapArrays:
+    """A scene's map in memory, as by ``hsi predict``, averaged and blended by the model's settings.
 
     Raises :class:`TrainingError` where the model's scores are no numbers.
     """
-    mapping, engine = bundle.settings.mapping, bundle.settings.training.engine
+    mapping, engine = saved.settings.mapping, saved.settings.training.engine
     options = MapOptions(
         probabilities=probabilities, engine=engine, symmetries=bool(mapping.symmetries), blend=bool(mapping.blend)
     )
-    plan = plan_map(bundle, match, options, resident_memory() + free_memory() // 2)
+    plan = plan_map(saved, match, options, resident_memory() + free_memory() // 2)
     with progress("map", "rows") as advance:
-        layers = map_scene({}, MapJob(bundle, match, options, plan, device), progress=advance, in_memory=True).layers
+        layers = map_scene({}, MapJob(saved, match, options, plan, device), progress=advance, in_memory=True).layers
     ids, shares = layers["map"], layers.get("probabilities")
-    return MapArrays(ids, ids != nodata_value(bundle.table), None if shares is None else np.moveaxis(shares, 0, 2))
+    return MapArrays(ids, ids != nodata_value(saved.table), None if shares is None else np.moveaxis(shares, 0, 2))
 
 
 def read_bands(path: Path) -> NDArray[Any]:

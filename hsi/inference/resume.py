@@ -1,4 +1,4 @@
-"""A map that is being made: the strips that are done are kept in a folder, so that an interrupted map goes on."""
+"""The finished strips of a map in a folder, so that an interrupted map can be resumed."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Layers = Mapping[str, NDArray[Any]]
 
 
 class StripCache:
-    """The finished strips of a map in ``folder``, each a file that is written whole or not at all.
+    """The finished strips of a map in ``folder``, each in a file that is written atomically.
 
-    A strip is whole rows of the scene: its layers by name, class ids ``(h, W)`` and bands ``(C, h, W)``. Strips may be
-    saved in any order, by one process. ``facts`` are all that the strips depend on (model, scene, options, how the
-    scene is cut), as plain values; they are stored at the first use of a folder. A folder without facts is emptied.
+    A strip is complete rows of the scene: its layers by name, class ids ``(h, W)`` and bands ``(C, h, W)``. Strips may
+    be saved in any order, by one process. ``facts`` is everything the strips depend on (model, scene, options, rows and
+    tiles), as plain values, stored at the first use of a folder. A folder without facts is emptied.
 
-    Raises :class:`ResumeError` for a folder whose strips were made from other facts, or whose facts cannot be read, and
-    :class:`OutputError` when it cannot be written.
+    Raises :class:`ResumeError` for a folder with other facts, or facts that cannot be read, and :class:`OutputError`
+    when it cannot be written.
     """
 
     def __init__(self, folder: Path, facts: Mapping[str, Any]) -> None:
@@ -45,7 +45,7 @@ class StripCache:
         self.done = frozenset(int(path.stem.removeprefix("rows-")) for path in folder.glob("rows-*.npz"))
 
     def save(self, block: Block, layers: Layers) -> None:
-        """Keep the layers of a strip; it counts as done once this returns. Raises :class:`OutputError`."""
+        """Save the layers of a strip, which is then done. Raises :class:`OutputError`."""
         with write_atomically(self._path(block), durable=True) as part:
             np.savez(part, allow_pickle=False, **layers)
         self.done |= {block.row}
@@ -54,17 +54,17 @@ class StripCache:
         """The layers of a strip that is done. Raises :class:`ResumeError` when they cannot be read."""
         path = self._path(block)
         try:
-            with np.load(path, allow_pickle=False) as layers:
-                found = dict(layers)
-        except Exception as error:  # numpy and zipfile raise many kinds on damaged bytes
+            with np.load(path, allow_pickle=False) as file:
+                layers = dict(file)
+        except Exception as error:  # damaged files raise many kinds in numpy and zipfile
             reason = " ".join(str(error).split())[:160]
             raise ResumeError(f"{path}: a strip of the map begun there cannot be read: {reason}") from error
-        if any(np.shape(values)[-2:] != (block.height, block.width) for values in found.values()):
-            raise ResumeError(f"{path}: holds a strip of another size than {block.height} x {block.width} pixels")
-        return found
+        if any(np.shape(values)[-2:] != (block.height, block.width) for values in layers.values()):
+            raise ResumeError(f"{path}: has a strip of another size than {block.height} x {block.width} pixels")
+        return layers
 
     def remove(self) -> None:
-        """Remove all that is kept."""
+        """Remove the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, block: Block) -> Path:
@@ -74,7 +74,7 @@ class StripCache:
 
 
 def read_facts(folder: Path) -> dict[str, Any] | None:
-    """What the strips in a folder depend on; None where no map was begun. Raises :class:`ResumeError`."""
+    """The facts of a folder, see :class:`StripCache`; None where no map was begun. Raises :class:`ResumeError`."""
     path = folder / FACTS
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
@@ -83,5 +83,5 @@ def read_facts(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError) as error:
         raise ResumeError(f"{path}: cannot be read: {error}") from error
     if not isinstance(facts, dict):
-        raise ResumeError(f"{path}: holds a {type(facts).__name__} instead of facts by name")
+        raise ResumeError(f"{path}: has a {type(facts).__name__} instead of facts by name")
     return facts

@@ -1,4 +1,4 @@
-"""Class and confidence of every pixel: tile by tile, always in ``eval()`` mode and float32."""
+"""Class scores of a network, tile by tile, in ``eval()`` mode and float32."""
 
 from __future__ import annotations
 
@@ -20,9 +20,8 @@ from hsi.models.symmetries import apply_symmetry, undo_symmetry
 from hsi.models.windows import gather_windows
 
 TILE_SIDE = 160  # windows along a tile's side at 30 components: some 300 MB of features
-SMALLEST_SIDE = 4  # of tiles on a device whose memory is too small for larger ones
+SMALLEST_SIDE = 4  # of tiles where the device's memory is too small for larger ones
 PATCHES = 256  # patches in a batch of the patch engine
-Advance = Callable[[int, int], None]
 Scores = Callable[[WindowNetwork, Tensor], Tensor]
 
 
@@ -36,22 +35,22 @@ def padded_scores(
     tile: int | None = None,
     symmetries: bool = False,
 ) -> Iterator[tuple[Block, Tensor]]:
-    """Class scores ``(classes, h, w)`` of one tile after another, for components ``(K, h + w - 1, …)`` that half a
-    window already surrounds.
+    """Class scores ``(classes, h, w)`` of each tile of components ``(K, H + window - 1, W + window - 1)``, padded by
+    half a window.
 
     ``symmetries`` averages the class probabilities over the eight symmetries of the square, at eight times the cost;
     the scores are then the logarithms of these averages. Where the device has too little memory for a tile, tiles are
-    halved, with a warning; raises :class:`DeviceMemoryError` when even the smallest are too large.
+    halved, with a warning; raises :class:`DeviceMemoryError` when the smallest are too large.
     """
     scores_of = _dense_scores if choose_engine(engine, model) == "dense" else _patch_scores
     model = model.to(device).eval()
     reach = model.window - 1
     side = tile or max(16, int(TILE_SIDE * min(1.0, (30 / len(padded)) ** 0.5)))
-    waiting = list(_tiles(padded.shape[1] - reach, padded.shape[2] - reach, side))[::-1]
+    waiting = _tiles(Block(0, 0, padded.shape[1] - reach, padded.shape[2] - reach), side)
     while waiting:
         block = waiting.pop()
         if max(block.height, block.width) > side:
-            waiting.extend(_parts(block, side))
+            waiting.extend(_tiles(block, side))
             continue
         rows, columns = (slice(part.start, part.stop + reach) for part in block.slices)
         try:
@@ -59,7 +58,15 @@ def padded_scores(
         except RuntimeError as error:  # torch's out of memory is one
             if not is_out_of_memory(error):
                 raise
-            side = _smaller_side(max(block.height, block.width), device, error)
+            release_memory(device)
+            side = max(block.height, block.width)
+            if side <= SMALLEST_SIDE:
+                raise DeviceMemoryError(
+                    f"out of memory on {device} with tiles of {side} x {side} pixels, the smallest there are: free "
+                    "some of its memory, use --device cpu, or train with a smaller --window or fewer --components"
+                ) from error
+            side //= 2
+            warnings.warn(f"out of memory on {device}: going on with tiles of {side} x {side} pixels", stacklevel=2)
             waiting.append(block)
             continue
         yield block, scores
@@ -75,14 +82,14 @@ def pixel_scores(
     symmetries: bool = False,
     blended: bool = False,
 ) -> NDArray[np.float32]:
-    """Class scores ``(n, classes)`` of the ``chosen`` ``(H, W)`` pixels in order of rows, as a map has them.
+    """Class scores ``(n, classes)`` of the ``chosen`` ``(H, W)`` pixels in order of rows, as for a map.
 
-    ``padded`` is ``(K, H + window - 1, W + window - 1)``. With ``symmetries`` or ``blended`` the scores are logarithms
-    of averaged probabilities. Rows without a chosen pixel cost nothing.
+    ``padded`` is ``(K, H + window - 1, W + window - 1)``. The scores are logarithms of probabilities, averaged with
+    ``symmetries`` or ``blended``. Rows without a chosen pixel are skipped.
     """
     height, width = chosen.shape
     half, reach = model.window // 2, REACH if blended else 0
-    found = []
+    parts = []
     for top in range(0, height, TILE_SIDE):
         here = chosen[top : top + TILE_SIDE]
         if not here.any():
@@ -95,9 +102,9 @@ def pixel_scores(
         if blended:
             inside = slice(half, half + width)
             probabilities = blend(probabilities, piece[:, half : half + last - first, inside].numpy())
-        found.append(probabilities[:, top - first : top - first + len(here)][:, here].T)
+        parts.append(probabilities[:, top - first : top - first + len(here)][:, here].T)
     with np.errstate(divide="ignore"):
-        logarithms: NDArray[np.float32] = np.log(np.concatenate(found))
+        logarithms: NDArray[np.float32] = np.log(np.concatenate(parts))
     return logarithms
 
 
@@ -110,24 +117,6 @@ def _tile_scores(scores_of: Scores, model: WindowNetwork, piece: Tensor, symmetr
         total = total + undo_symmetry(scores_of(model, apply_symmetry(piece, turn)).softmax(0), turn)
         return_memory()
     return (total / 8).log()
-
-
-def _smaller_side(side: int, device: torch.device, error: RuntimeError) -> int:
-    """Half the side of tiles for which there was no memory; raises :class:`DeviceMemoryError` when it is too small."""
-    release_memory(device)
-    if side <= SMALLEST_SIDE:
-        raise DeviceMemoryError(
-            f"out of memory on {device} with tiles of {side} x {side} pixels, the smallest there are: free some of its "
-            "memory, use --device cpu, or train with a smaller --window or fewer --components"
-        ) from error
-    warnings.warn(f"out of memory on {device}: going on with tiles of {side // 2} x {side // 2} pixels", stacklevel=2)
-    return side // 2
-
-
-def _parts(block: Block, side: int) -> list[Block]:
-    """A tile in tiles of at most ``side``, the last first."""
-    parts = _tiles(block.height, block.width, side)
-    return [Block(block.row + p.row, block.column + p.column, p.height, p.width) for p in parts][::-1]
 
 
 def _dense_scores(model: WindowNetwork, piece: Tensor) -> Tensor:
@@ -143,10 +132,12 @@ def _patch_scores(model: WindowNetwork, piece: Tensor) -> Tensor:
     return torch.cat(scores).t().reshape(-1, height, width)
 
 
-def _tiles(height: int, width: int, side: int) -> Iterator[Block]:
-    """Near-equal tiles of at most ``side``, so that no sliver is left at the end."""
-    rows = np.linspace(0, height, -(-height // side) + 1).astype(int)
-    columns = np.linspace(0, width, -(-width // side) + 1).astype(int)
-    for top, bottom in pairwise(rows):
-        for left, right in pairwise(columns):
-            yield Block(int(top), int(left), int(bottom - top), int(right - left))
+def _tiles(block: Block, side: int) -> list[Block]:
+    """Near-equal tiles of a block with sides of at most ``side``, the last first."""
+    rows = np.linspace(0, block.height, -(-block.height // side) + 1).astype(int).tolist()
+    columns = np.linspace(0, block.width, -(-block.width // side) + 1).astype(int).tolist()
+    return [
+        Block(block.row + top, block.column + left, bottom - top, right - left)
+        for top, bottom in pairwise(rows)
+        for left, right in pairwise(columns)
+    ][::-1]

@@ -22,15 +22,14 @@ def parse_smoothing(text: str) -> int:
 def majority(ids: NDArray[Any], size: int, ignore: int) -> NDArray[Any]:
     """The most frequent id in the ``size x size`` window around each pixel of ``(H, W)``; the pixel's own wins a tie.
 
-    Pixels that hold ``ignore`` neither vote nor change. Outside the array nobody votes.
+    Pixels of value ``ignore`` neither count nor change.
     """
     from scipy.ndimage import convolve1d
 
-    kinds = np.setdiff1d(ids, [ignore])
     best = np.zeros(ids.shape, np.float32)
     result = ids.copy()
     ones = np.ones(size, np.float32)
-    for kind in kinds:
+    for kind in np.setdiff1d(ids, [ignore]):
         here = (ids == kind).astype(np.float32)
         votes = convolve1d(convolve1d(here, ones, axis=0, mode="constant"), ones, axis=1, mode="constant")
         votes += 0.5 * here

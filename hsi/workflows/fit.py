@@ -178,7 +178,7 @@ def fit_network(
         table=labels.table,
         settings=settings,
         bands=inputs.band_list,
-        familiar=fit_novelty(pixels, truth, classes),
+        novelty=fit_novelty(pixels, truth, classes),
         trained_on=trained_on,
         temperature=temperature.value if temperature else 1.0,
         denoiser=inputs.denoising.denoiser if inputs.denoising else None,

@@ -175,7 +175,7 @@ def predict(
                 if options.cluster.given:
                     summary = map_on_workers(layers, job, strips, advance, model, options)
                 else:
-                    summary = map_scene(layers, job, progress=advance, partial=strips)
+                    summary = map_scene(layers, job, progress=advance, strips=strips)
             with timer.stage("finish"), progress("finish"), rasterio.Env(GDAL_CACHEMAX=job.plan.cache):
                 summary = smooth_map(drafts["map"], size, job.match.scene, summary) if size else summary
                 for path in layers.values() if options.cog else ():
@@ -223,9 +223,9 @@ def open_job(
 ) -> MapJob:
     """Load the model, open the scene, and plan a map of it within ``limit`` bytes of memory."""
     device = resolve_device(options.device)
-    bundle = load_model(model)
-    choose_engine(options.engine, bundle.model)
-    stored = bundle.settings.mapping
+    saved = load_model(model)
+    choose_engine(options.engine, saved.model)
+    stored = saved.settings.mapping
     wanted = replace(
         wanted,
         symmetries=bool(stored.symmetries) if options.symmetries is None else options.symmetries,
@@ -233,20 +233,20 @@ def open_job(
     )
     opened = open_any_scene(scene, reading)
     usable = open_mask(reading.mask, opened) if reading.mask else None
-    if usable is not None and bundle.denoiser and options.cluster.given:
+    if usable is not None and saved.denoiser and options.cluster.given:
         raise UsageError("--mask on workers has no effect on how the model cleans bands: leave one of the two out")
-    match = match_scene(bundle, opened, options.resample_bands, usable=usable, device=options.device)
-    if options.resample_bands and not bundle.reducer.tolerates_resampling:
+    match = match_scene(saved, opened, options.resample_bands, usable=usable, device=options.device)
+    if options.resample_bands and not saved.reducer.tolerates_resampling:
         warning(
-            f"the model's {bundle.reducer.name} components use fine differences between bands, which interpolation "
+            f"the model's {saved.reducer.name} components use fine differences between bands, which interpolation "
             "blurs: for scenes of other sensors, train the model with --reducer pca"
         )
-    return MapJob(bundle, match, wanted, plan_map(bundle, match, wanted, limit), device, usable)
+    return MapJob(saved, match, wanted, plan_map(saved, match, wanted, limit), device, usable)
 
 
 def map_inputs(
     inputs: Inputs,
-    bundle: SavedModel,
+    saved: SavedModel,
     device: str,
     files: Mapping[str, Path],
     options: MapOptions,
@@ -255,10 +255,10 @@ def map_inputs(
     """Map the scene that a model was trained on into ``files`` by layer and into memory; finished strips are stored in
     ``folder``, and taken from there."""
     match, strips = BandMatch(inputs.scene, None, "the bands it was trained on"), None
-    plan = plan_map(bundle, match, options, resident_memory() + free_memory() // 2)
-    job = MapJob(bundle, match, options, plan, resolve_device(device), inputs.survey.valid)
+    plan = plan_map(saved, match, options, resident_memory() + free_memory() // 2)
+    job = MapJob(saved, match, options, plan, resolve_device(device), inputs.survey.valid)
     if folder:
-        facts = {"weights": hash_weights(bundle.model), "temperature": bundle.temperature, "options": vars(options)}
+        facts = {"weights": hash_weights(saved.model), "temperature": saved.temperature, "options": vars(options)}
 
         def restart(error: ResumeError) -> None:
             warning(f"the map starts from the beginning: {error}")
@@ -266,7 +266,7 @@ def map_inputs(
 
         job, strips = begin_map(job, folder, facts, restart)
     with progress("map", "rows") as advance:
-        return map_scene(files, job, progress=advance, partial=strips, in_memory=True)
+        return map_scene(files, job, progress=advance, strips=strips, in_memory=True)
 
 
 def begin_map(
@@ -363,15 +363,15 @@ def map_on_workers(
 
 def report_job(job: MapJob, limit: int) -> None:
     """Report what will be mapped with what, and how the scene is cut."""
-    scene, model, plan = job.match.scene, job.bundle.settings.model, job.plan
-    reducer = job.bundle.reducer.describe()
-    info("model", f"{model.name}, {model.describe_windows()}, {len(job.bundle.table)} classes; {reducer}")
+    scene, model, plan = job.match.scene, job.saved.settings.model, job.plan
+    reducer = job.saved.reducer.describe()
+    info("model", f"{model.name}, {model.describe_windows()}, {len(job.saved.table)} classes; {reducer}")
     info("scene", f"{scene.source or scene.name} ({scene.format}): {scene.height} x {scene.width} pixels")
     info("bands", job.match.note)
-    if job.bundle.temperature != 1:
-        info("confidence", f"calibrated, with temperature {job.bundle.temperature:.3g}")
+    if job.saved.temperature != 1:
+        info("confidence", f"calibrated, with temperature {job.saved.temperature:.3g}")
         for name in ("symmetries", "blend"):
-            if getattr(job.options, name) != getattr(job.bundle.settings.mapping, name):
+            if getattr(job.options, name) != getattr(job.saved.settings.mapping, name):
                 warning(
                     f"the temperature was fitted with the other choice of {name}, so confidence may be a little off"
                 )
@@ -388,9 +388,9 @@ def map_record(job: MapJob, summary: MapSummary, timer: StageTimer) -> dict[str,
     return {
         "scene": str(job.match.scene.source or job.match.scene.name),
         "bands": job.match.note,
-        "trained_on": dict(job.bundle.trained_on),
+        "trained_on": dict(job.saved.trained_on),
         "options": vars(job.options),
-        "temperature": job.bundle.temperature,
+        "temperature": job.saved.temperature,
         "device": str(job.device),
         "rows": job.plan.rows,
         "tile": job.plan.tile,
@@ -405,7 +405,7 @@ def map_record(job: MapJob, summary: MapSummary, timer: StageTimer) -> dict[str,
 
 def write_map_report(files: Mapping[str, Path], job: MapJob, summary: MapSummary, record: Mapping[str, Any]) -> None:
     """The report of a map, from its files and every n-th pixel of the scene, as stored."""
-    scene, known = job.match.stored or job.match.scene, job.bundle.bands.wavelengths
+    scene, known = job.match.stored or job.match.scene, job.saved.bands.wavelengths
     if scene.wavelengths is None and job.match.matrix is None:  # bands were matched by position
         scene = replace(scene, wavelengths=known)
     with progress("report", "rows") as advance:

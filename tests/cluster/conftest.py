@@ -20,7 +20,7 @@ from hsi.core.synthetic import synthetic_georeference
 from hsi.inference.model_file import save_model
 from tests.conftest import ROOT
 from tests.io import file_makers
-from tests.models.model_makers import random_bundle, random_cube
+from tests.models.model_makers import random_cube, random_model
 
 
 @dataclass
@@ -100,7 +100,7 @@ class Work:
 @pytest.fixture(scope="session")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Work:
     folder = tmp_path_factory.mktemp("work")
-    save_model(folder / "model.safetensors", random_bundle(scene_from_array(random_cube(20, 20))))
+    save_model(folder / "model.safetensors", random_model(scene_from_array(random_cube(20, 20))))
     place = synthetic_georeference()
     grid = {"crs": place.crs, "transform": Affine(*place.transform)}
     cube = random_cube(300, 40, seed=3)

@@ -28,9 +28,9 @@ FILES = ("map.tif", "map_confidence.tif", "map_probabilities.tif", "map.qml", "m
 
 @pytest.fixture(scope="module")
 def job(work):
-    bundle, usable = load_model(work.model), np.random.default_rng(1).random((300, 40)) < 0.95
-    match = match_bands(bundle.bands, open_scene(work.scene))
-    return MapJob(bundle, match, OPTIONS, PLAN, torch.device("cpu"), usable)
+    saved, usable = load_model(work.model), np.random.default_rng(1).random((300, 40)) < 0.95
+    match = match_bands(saved.bands, open_scene(work.scene))
+    return MapJob(saved, match, OPTIONS, PLAN, torch.device("cpu"), usable)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_finished_strips_are_not_made_again(cluster, make_map, job, tmp_path, un
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        map_scene(layer_files(tmp_path / "map.tif", OPTIONS), job, progress=stop, partial=partial)
+        map_scene(layer_files(tmp_path / "map.tif", OPTIONS), job, progress=stop, strips=partial)
     steps.clear()
     check(tmp_path, undisturbed, make_map(cluster.address, progress=lambda done, total: steps.append(done)))
     assert len(steps) == 10

@@ -54,11 +54,11 @@ def model(root: Path) -> Made:
     """A saved network with MNF and one with PCA."""
     from hsi.core.scene import scene_from_array
     from hsi.inference.model_file import save_model
-    from tests.models.model_makers import random_bundle
+    from tests.models.model_makers import random_model
 
     for reducer in ("mnf", "pca"):
         path = folder_in(root, reducer) / "model.safetensors"
-        save_model(path, random_bundle(scene_from_array(model_cube()), name="hybridsn-ds-gap", reducer=reducer))
+        save_model(path, random_model(scene_from_array(model_cube()), name="hybridsn-ds-gap", reducer=reducer))
         yield itself(path, "safetensors")
 
 

@@ -136,13 +136,13 @@ def read_model(path: Path) -> None:
     from hsi.io.geotiff import write_class_map
     from hsi.preprocessing.band_matching import match_bands
 
-    bundle = load_model(path)
-    match = match_bands(bundle.bands, scene_from_array(fuzz_records.model_cube()[:2, :2]))
-    made = map_arrays(bundle, match, device=torch.device("cpu"))
-    bundle.familiar.distance(bundle.reducer.transform(fuzz_records.model_cube()[0]))
-    bundle.reducer.describe()
+    saved = load_model(path)
+    match = match_bands(saved.bands, scene_from_array(fuzz_records.model_cube()[:2, :2]))
+    made = map_arrays(saved, match, device=torch.device("cpu"))
+    saved.novelty.distance(saved.reducer.transform(fuzz_records.model_cube()[0]))
+    saved.reducer.describe()
     out = path.parent / "out"
-    write_class_map(out / "map.tif", made.ids, bundle.table, georeference=None, nodata_mask=~made.valid)
+    write_class_map(out / "map.tif", made.ids, saved.table, georeference=None, nodata_mask=~made.valid)
 
 
 def read_checkpoint(path: Path) -> None:

@@ -26,7 +26,7 @@ from hsi.report.compare_runs import compare_runs
 from hsi.training.trainer import Trainer
 from hsi.workflows.run_folder import unfinished
 from tests.conftest import ROOT, SMALL
-from tests.models.model_makers import random_bundle, random_cube
+from tests.models.model_makers import random_cube, random_model
 
 SETTLED = ("--set", "mapping.spectral=discriminant", "--set", "training.context_dropout=1", "--no-blend")
 SHORT = (*SMALL, *SETTLED, "--epochs", 5, "--no-symmetries", "--set", "run.checkpoint_seconds=0")
@@ -324,8 +324,8 @@ class TestOutOfMemory:
 
 def test_two_hundred_maps_take_no_more_memory_and_files_than_the_first(tmp_path):
     scene = scene_from_array(random_cube(20, 16, 15, seed=3))
-    bundle, plan = random_bundle(scene), MemoryPlan(8, 16, 16 << 20)
-    save_model(tmp_path / "m.safetensors", bundle)
+    saved, plan = random_model(scene), MemoryPlan(8, 16, 16 << 20)
+    save_model(tmp_path / "m.safetensors", saved)
     process = psutil.Process()
 
     def held():
@@ -334,7 +334,7 @@ def test_two_hundred_maps_take_no_more_memory_and_files_than_the_first(tmp_path)
 
     memory, files = [], []
     for number in range(200):
-        job = MapJob(bundle, BandMatch(scene, None, ""), MapOptions(), plan, torch.device("cpu"))
+        job = MapJob(saved, BandMatch(scene, None, ""), MapOptions(), plan, torch.device("cpu"))
         map_scene(layer_files(tmp_path / f"{number % 3}.tif", MapOptions()), job)
         if number in (49, 199):
             resident, opened = held()

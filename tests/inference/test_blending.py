@@ -1,4 +1,4 @@
-"""Blending mends single pixels inside fields, keeps borders, and takes nothing from where there is no data."""
+"""Blending corrects single pixels inside fields, preserves borders, and ignores pixels without data."""
 
 import numpy as np
 
@@ -18,7 +18,7 @@ def certain(codes, share):
     return np.where(np.arange(2)[:, None, None] == codes, share, 1 - share).astype(np.float32)
 
 
-def test_wrong_pixels_inside_fields_are_mended_and_the_border_stays():
+def test_wrong_pixels_inside_fields_are_corrected_and_the_border_stays():
     components, truth = two_fields(0.1)
     wrong = np.random.default_rng(1).random(truth.shape) < 0.15
     blended = blend(certain(np.where(wrong, 1 - truth, truth), 0.8), components)
@@ -26,7 +26,7 @@ def test_wrong_pixels_inside_fields_are_mended_and_the_border_stays():
     np.testing.assert_allclose(blended.sum(axis=0), 1, rtol=1e-5)
 
 
-def test_pixels_that_look_like_none_of_their_neighbours_keep_their_own():
+def test_pixels_unlike_all_neighbours_do_not_change():
     components, truth = two_fields(3.0)
     probabilities = certain(truth, 0.7)
     np.testing.assert_allclose(blend(probabilities, components), probabilities, atol=1e-3)
@@ -42,7 +42,7 @@ def test_pixels_without_data_count_for_no_other():
     np.testing.assert_allclose(blend(probabilities, components)[:, outside], certain(truth, 0.9)[:, outside], atol=1e-3)
 
 
-def test_it_looks_no_farther_than_its_reach():
+def test_no_pixel_has_an_effect_beyond_the_reach():
     components = np.ones((3, 1, 20), np.float32)
     probabilities = np.zeros((1, 1, 20), np.float32)
     probabilities[0, 0, 10] = 1

@@ -13,7 +13,7 @@ from hsi.errors import UsageError
 from hsi.inference.export import ExportedNetwork, ExportError, Reduction, describe_deployed, export, quantise, run_file
 from hsi.models import MODELS, join_linear
 from hsi.preprocessing.reducers import reduce_cube
-from tests.models.model_makers import random_bundle, random_cube
+from tests.models.model_makers import random_cube, random_model
 
 WITH_NORM = {"hybridsn-se": "hybridsn-bn-se", "hybridsn-cbam": "hybridsn-bn-cbam"}  # the same graph, and more
 SHARING = [name for name, entry in MODELS.items() if not entry.multipliers and name not in WITH_NORM]
@@ -25,54 +25,54 @@ def cube():
 
 
 def bundle_of(cube, name="hybridsn-bn", **settings):
-    return random_bundle(scene_from_array(cube), name=name, **settings)
+    return random_model(scene_from_array(cube), name=name, **settings)
 
 
 @pytest.mark.parametrize("form", ["onnx", "torchscript"])
 @pytest.mark.parametrize("name", list(MODELS))
 def test_every_network_is_exported_for_patches(name, form, cube, tmp_path):
-    bundle = bundle_of(cube, name)
-    deployed = ExportedNetwork(bundle, "patch", "components")
+    saved = bundle_of(cube, name)
+    deployed = ExportedNetwork(saved, "patch", "components")
     export(deployed, tmp_path / "file", form, {})
     patches = np.random.default_rng(1).normal(size=(4, 13, 11, 11)).astype(np.float32)
     found = run_file(tmp_path / "file", form)(patches)
     with torch.no_grad():
-        expected = bundle.model(torch.from_numpy(patches)).softmax(1).numpy()
+        expected = saved.model(torch.from_numpy(patches)).softmax(1).numpy()
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("form", ["onnx", "torchscript"])
 @pytest.mark.parametrize("name", SHARING)
 def test_a_tile_has_the_probabilities_of_each_of_its_windows(name, form, cube, tmp_path):
-    bundle = bundle_of(cube, name)
-    export(ExportedNetwork(bundle, "tile", "components"), tmp_path / "file", form, {})
+    saved = bundle_of(cube, name)
+    export(ExportedNetwork(saved, "tile", "components"), tmp_path / "file", form, {})
     tile = np.random.default_rng(1).normal(size=(1, 13, 13, 15)).astype(np.float32)
     found = run_file(tmp_path / "file", form)(tile)
     assert found.shape == (1, 3, 3, 5)
     with torch.no_grad():
         for row, column in ((0, 0), (1, 3), (2, 4)):
             window = torch.from_numpy(tile[:, :, row : row + 11, column : column + 11])
-            np.testing.assert_allclose(found[0, :, row, column], bundle.model(window).softmax(1)[0], atol=1e-5)
+            np.testing.assert_allclose(found[0, :, row, column], saved.model(window).softmax(1)[0], atol=1e-5)
 
 
 @pytest.mark.parametrize("reducer", ["mnf", "pca", "identity"])
 def test_raw_bands_go_in_and_the_reduction_is_the_reducers(reducer):
     cube = 1e4 + random_cube(20, 22, 13)
     cube[3, 4], cube[5, 6, 2] = 0, np.nan
-    bundle = bundle_of(np.nan_to_num(cube, nan=50), reducer=reducer)
+    saved = bundle_of(np.nan_to_num(cube, nan=50), reducer=reducer)
     ground = np.isfinite(cube).all(axis=2) & cube.any(axis=2)
-    expected = reduce_cube(cube, bundle.reducer, ground)
+    expected = reduce_cube(cube, saved.reducer, ground)
     with torch.no_grad():
-        found = Reduction(bundle.reducer)(torch.from_numpy(cube.transpose(2, 0, 1)[None]))[0].numpy()
+        found = Reduction(saved.reducer)(torch.from_numpy(cube.transpose(2, 0, 1)[None]))[0].numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     assert not found[:, 3, 4].any() and not found[:, 5, 6].any()
 
 
 @pytest.mark.parametrize("shape", ["patch", "tile"])
 def test_an_onnx_file_takes_raw_bands_and_says_what_it_is(shape, cube, tmp_path):
-    bundle = bundle_of(cube)
-    facts = describe_deployed(bundle, shape, "bands")
-    deployed = ExportedNetwork(bundle, shape, "bands")
+    saved = bundle_of(cube)
+    facts = describe_deployed(saved, shape, "bands")
+    deployed = ExportedNetwork(saved, shape, "bands")
     assert export(deployed, tmp_path / "m.onnx", "onnx", facts) < 1e-5
     session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
     told = json.loads(session.get_modelmeta().custom_metadata_map["hsi"])
@@ -85,24 +85,24 @@ def test_an_onnx_file_takes_raw_bands_and_says_what_it_is(shape, cube, tmp_path)
     if shape == "tile":
         (found,) = session.run(None, {"input": scene})
         expected = deployed.network.head_map(
-            deployed.network.trunk(torch.nn.functional.pad(components_of(cube, bundle), (5, 5, 5, 5)))
+            deployed.network.trunk(torch.nn.functional.pad(components_of(cube, saved), (5, 5, 5, 5)))
         )
         np.testing.assert_allclose(found, expected.softmax(1).detach(), atol=1e-5)
         assert found.shape == (1, 3, 20, 22)
     else:
         (found,) = session.run(None, {"input": scene[:, :, :11, :11]})
-        padded = torch.nn.functional.pad(components_of(cube, bundle), (5, 5, 5, 5))[:, :, :11, :11]
-        np.testing.assert_allclose(found, bundle.model(padded).softmax(1).detach(), atol=1e-5)
+        padded = torch.nn.functional.pad(components_of(cube, saved), (5, 5, 5, 5))[:, :, :11, :11]
+        np.testing.assert_allclose(found, saved.model(padded).softmax(1).detach(), atol=1e-5)
 
 
-def components_of(cube, bundle):
-    return torch.from_numpy(reduce_cube(cube, bundle.reducer, np.ones(cube.shape[:2], bool)))[None]
+def components_of(cube, saved):
+    return torch.from_numpy(reduce_cube(cube, saved.reducer, np.ones(cube.shape[:2], bool)))[None]
 
 
 def test_torchscript_keeps_the_same_facts_beside_the_code(cube, tmp_path):
-    bundle = bundle_of(cube)
-    facts = describe_deployed(bundle, "patch", "components")
-    export(ExportedNetwork(bundle, "patch", "components"), tmp_path / "m.pt", "torchscript", facts)
+    saved = bundle_of(cube)
+    facts = describe_deployed(saved, "patch", "components")
+    export(ExportedNetwork(saved, "patch", "components"), tmp_path / "m.pt", "torchscript", facts)
     held = {"hsi.json": ""}
     with pytest.warns(DeprecationWarning):
         torch.jit.load(str(tmp_path / "m.pt"), _extra_files=held)
@@ -114,11 +114,11 @@ def test_torchscript_keeps_the_same_facts_beside_the_code(cube, tmp_path):
 def test_the_temperature_and_the_discriminant_are_inside(cube, tmp_path):
     from dataclasses import replace
 
-    bundle = bundle_of(cube)
-    pixels = components_of(cube, bundle)[0].flatten(1).T.numpy()
-    joined = join_linear(bundle.model, "discriminant", pixels, np.arange(len(pixels)) % 3)
-    bundle = replace(bundle, model=joined, temperature=2.5)
-    export(ExportedNetwork(bundle, "tile", "components"), tmp_path / "m.onnx", "onnx", {})
+    saved = bundle_of(cube)
+    pixels = components_of(cube, saved)[0].flatten(1).T.numpy()
+    joined = join_linear(saved.model, "discriminant", pixels, np.arange(len(pixels)) % 3)
+    saved = replace(saved, model=joined, temperature=2.5)
+    export(ExportedNetwork(saved, "tile", "components"), tmp_path / "m.onnx", "onnx", {})
     tile = torch.randn(1, 13, 12, 13)
     found = run_file(tmp_path / "m.onnx", "onnx")(tile.numpy())
     with torch.no_grad():
@@ -133,8 +133,8 @@ def test_a_network_that_pads_has_no_tiles(cube):
 
 @pytest.mark.parametrize(("name", "shape"), [("hybridsn-bn", "patch"), ("hybridsn-ds", "tile"), ("vgg", "patch")])
 def test_8_bit_weights_are_a_smaller_file_and_nearly_the_same_probabilities(name, shape, cube, tmp_path):
-    bundle = bundle_of(cube, name)
-    deployed = ExportedNetwork(bundle, shape, "bands")
+    saved = bundle_of(cube, name)
+    deployed = ExportedNetwork(saved, shape, "bands")
     export(deployed, tmp_path / "m.onnx", "onnx", {"window": 11})
     quantise(tmp_path / "m.onnx", tmp_path / "small.onnx")
     assert (tmp_path / "small.onnx").stat().st_size < 0.5 * (tmp_path / "m.onnx").stat().st_size

@@ -18,44 +18,44 @@ def pixels():
 
 def test_distance_to_the_nearest_class_mean(pixels):
     values, codes = pixels
-    familiar = fit_novelty(values, codes, 3)
+    detector = fit_novelty(values, codes, 3)
     means = np.array([values[codes == c].mean(axis=0, dtype=np.float64) for c in range(3)])
     inverse = LedoitWolf(assume_centered=True).fit(values - means[codes]).get_precision()
     expected = cdist(values.astype(np.float64), means, "mahalanobis", VI=inverse).min(axis=1)
-    found = familiar.distance(values)
+    found = detector.distance(values)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=1e-4)
-    np.testing.assert_allclose(familiar.limits, np.percentile(expected, (95, 99, 99.9)), rtol=1e-4)
-    np.testing.assert_allclose(familiar.means, means)
+    np.testing.assert_allclose(detector.limits, np.percentile(expected, (95, 99, 99.9)), rtol=1e-4)
+    np.testing.assert_allclose(detector.means, means)
 
 
 def test_pixels_unlike_any_are_beyond_the_limits(pixels):
-    familiar = fit_novelty(*pixels, 3)
-    assert np.all(familiar.distance(np.full((4, 6), 1e3, np.float32)) > familiar.limits[2])
-    assert np.mean(familiar.distance(pixels[0]) > familiar.limits[2]) < 0.002
+    detector = fit_novelty(*pixels, 3)
+    assert np.all(detector.distance(np.full((4, 6), 1e3, np.float32)) > detector.limits[2])
+    assert np.mean(detector.distance(pixels[0]) > detector.limits[2]) < 0.002
 
 
 def test_many_pixels_are_done_in_pieces(pixels):
-    familiar = fit_novelty(*pixels, 3)
+    detector = fit_novelty(*pixels, 3)
     many = np.tile(pixels[0], (2 * PIXELS // 900 + 1, 1))
-    np.testing.assert_allclose(familiar.distance(many)[-900:], familiar.distance(pixels[0]), rtol=1e-5)
-    assert familiar.distance(many[:0]).shape == (0,)
+    np.testing.assert_allclose(detector.distance(many)[-900:], detector.distance(pixels[0]), rtol=1e-5)
+    assert detector.distance(many[:0]).shape == (0,)
 
 
 def test_a_class_without_pixels_takes_the_mean_of_all(pixels):
     values, codes = pixels
-    familiar = fit_novelty(values, codes, 4)
-    np.testing.assert_allclose(familiar.means[3], values.mean(axis=0, dtype=np.float64))
+    detector = fit_novelty(values, codes, 4)
+    np.testing.assert_allclose(detector.means[3], values.mean(axis=0, dtype=np.float64))
 
 
 @pytest.mark.parametrize("count", [2, 3])
 def test_few_pixels_make_finite_numbers(count):
     values = np.random.default_rng(0).normal(size=(count, 6)).astype(np.float32)
-    familiar = fit_novelty(values, np.arange(count) % 2, 2)
-    assert np.isfinite(familiar.distance(values + 1)).all()
+    detector = fit_novelty(values, np.arange(count) % 2, 2)
+    assert np.isfinite(detector.distance(values + 1)).all()
 
 
 def test_the_state_makes_the_same_again(pixels):
-    familiar = fit_novelty(*pixels, 3)
-    again = NoveltyDetector(**familiar.state())
-    assert np.array_equal(again.distance(pixels[0]), familiar.distance(pixels[0]))
+    detector = fit_novelty(*pixels, 3)
+    again = NoveltyDetector(**detector.state())
+    assert np.array_equal(again.distance(pixels[0]), detector.distance(pixels[0]))

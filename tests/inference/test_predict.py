@@ -27,15 +27,15 @@ from hsi.io.geotiff import nodata_value
 from hsi.models.windows import pad_scene
 from hsi.preprocessing.band_matching import BandMatch
 from hsi.preprocessing.reducers import reduce_scene
-from tests.models.model_makers import random_bundle, random_cube
+from tests.models.model_makers import random_cube, random_model
 
 CPU = torch.device("cpu")
 PLACE = synthetic_georeference()
 
 
 @pytest.fixture(scope="module")
-def bundle():
-    return random_bundle(scene_from_array(random_cube(20, 20)))
+def saved():
+    return random_model(scene_from_array(random_cube(20, 20)))
 
 
 def make_scene(height, width, invalid=True, **facts):
@@ -47,11 +47,11 @@ def make_scene(height, width, invalid=True, **facts):
     return scene_from_array(cube, georeference=PLACE, **facts)
 
 
-def expected_scores(bundle, scene, valid, symmetries=False, blended=False):
+def expected_scores(saved, scene, valid, symmetries=False, blended=False):
     """Probabilities ``(C, H, W)`` of the whole scene at once."""
-    components = reduce_scene(scene, bundle.reducer, valid)
-    padded = pad_scene(torch.from_numpy(components), bundle.model.window)
-    ((_, scores),) = padded_scores(bundle.model, padded, device=CPU, tile=1000, symmetries=symmetries)
+    components = reduce_scene(scene, saved.reducer, valid)
+    padded = pad_scene(torch.from_numpy(components), saved.model.window)
+    ((_, scores),) = padded_scores(saved.model, padded, device=CPU, tile=1000, symmetries=symmetries)
     probabilities = scores.softmax(0).numpy()
     return blend(probabilities, components) if blended else probabilities
 
@@ -61,10 +61,10 @@ def valid_of(scene):
     return np.isfinite(cube).all(axis=2) & cube.any(axis=2)
 
 
-def make_map(folder, bundle, scene, *, rows=7, tile=16, options=None, usable=None, **more):
+def make_map(folder, saved, scene, *, rows=7, tile=16, options=None, usable=None, **more):
     plan = MemoryPlan(rows, tile, 16 << 20)
     options = options or MapOptions()
-    job = MapJob(bundle, BandMatch(scene, None, ""), options, plan, CPU, usable)
+    job = MapJob(saved, BandMatch(scene, None, ""), options, plan, CPU, usable)
     return map_scene(layer_files(folder / "map.tif", options), job, **more)
 
 
@@ -75,12 +75,12 @@ def read(path):
 
 @pytest.mark.parametrize("symmetries", [False, True])
 @pytest.mark.parametrize("temperature", [0.2, 2.5, 1e7])
-def test_a_temperature_changes_confidence_and_no_class(bundle, tmp_path, temperature, symmetries):
+def test_a_temperature_changes_confidence_and_no_class(saved, tmp_path, temperature, symmetries):
     scene = make_scene(30, 25)
     options = MapOptions(probabilities=True, symmetries=symmetries)
-    make_map(tmp_path, bundle, scene, options=options)
+    make_map(tmp_path, saved, scene, options=options)
     ids, plain = read(tmp_path / "map.tif"), read(tmp_path / "map_probabilities.tif")
-    make_map(tmp_path, replace(bundle, temperature=temperature), scene, options=options)
+    make_map(tmp_path, replace(saved, temperature=temperature), scene, options=options)
     assert np.array_equal(read(tmp_path / "map.tif"), ids)
     warm, confidence = read(tmp_path / "map_probabilities.tif"), read(tmp_path / "map_confidence.tif")[0]
     valid = np.isfinite(confidence)
@@ -92,19 +92,19 @@ def test_a_temperature_changes_confidence_and_no_class(bundle, tmp_path, tempera
     assert np.all(change <= 1e-6 if temperature > 1 else change >= -1e-6)
 
 
-def check_like_whole(bundle, scene, rows, tile, **how):
+def check_like_whole(saved, scene, rows, tile, **how):
     valid = valid_of(scene)
-    expected = expected_scores(bundle, scene, valid, how.get("symmetries", False), how.get("blend", False))
+    expected = expected_scores(saved, scene, valid, how.get("symmetries", False), how.get("blend", False))
     with tempfile.TemporaryDirectory() as name:
         options = MapOptions(probabilities=True, **how)
-        make_map(Path(name), bundle, scene, rows=rows, tile=tile, options=options)
+        make_map(Path(name), saved, scene, rows=rows, tile=tile, options=options)
         ids = read(Path(name) / "map.tif")[0]
         confidence = read(Path(name) / "map_confidence.tif")[0]
         probabilities = read(Path(name) / "map_probabilities.tif")
-    assert np.array_equal(ids != nodata_value(bundle.table), valid)
+    assert np.array_equal(ids != nodata_value(saved.table), valid)
     ordered = np.sort(expected, axis=0)
     clear = valid & (ordered[-1] - ordered[-2] > 1e-5)  # a tie may fall either way
-    assert np.array_equal(ids[clear], np.asarray(bundle.table.ids)[expected.argmax(axis=0)][clear])
+    assert np.array_equal(ids[clear], np.asarray(saved.table.ids)[expected.argmax(axis=0)][clear])
     np.testing.assert_allclose(confidence[valid], expected.max(axis=0)[valid], atol=1e-5)
     np.testing.assert_allclose(probabilities[:, valid], expected[:, valid], atol=1e-5)
     assert np.isnan(confidence[~valid]).all() and np.isnan(probabilities[:, ~valid]).all()
@@ -116,100 +116,100 @@ class TestLikeTheWholeScene:
         invalid=st.booleans(),
     )  # fmt: skip
     @settings(max_examples=30, deadline=None)
-    def test_whatever_the_sizes(self, bundle, height, width, rows, tile, invalid):
-        check_like_whole(bundle, make_scene(height, width, invalid), rows, tile)
+    def test_whatever_the_sizes(self, saved, height, width, rows, tile, invalid):
+        check_like_whole(saved, make_scene(height, width, invalid), rows, tile)
 
     @pytest.mark.parametrize(
         ("rows", "tile"),
         [(10, 10), (15, 15), (7, 11), (60, 60), (30, 160), (4, 4)],
         ids=["divides", "divides-too", "does not", "at once", "one tile a strip", "below half a window"],
     )
-    def test_strips_and_tiles_that_divide_the_scene_or_not(self, bundle, rows, tile):
-        check_like_whole(bundle, make_scene(60, 30), rows, tile)
+    def test_strips_and_tiles_that_divide_the_scene_or_not(self, saved, rows, tile):
+        check_like_whole(saved, make_scene(60, 30), rows, tile)
 
     @pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 30), (4, 4), (30, 3)])
-    def test_scenes_lower_or_narrower_than_half_a_window(self, bundle, height, width):
-        check_like_whole(bundle, make_scene(height, width, invalid=False), 3, 16)
+    def test_scenes_lower_or_narrower_than_half_a_window(self, saved, height, width):
+        check_like_whole(saved, make_scene(height, width, invalid=False), 3, 16)
 
     @pytest.mark.parametrize("name", ["hybridsn-se", "hybridsn-bn-cbam"])
     def test_with_attention(self, name):
         scene = make_scene(33, 21)
-        check_like_whole(random_bundle(scene_from_array(random_cube(20, 20)), name=name), scene, 9, 8)
+        check_like_whole(random_model(scene_from_array(random_cube(20, 20)), name=name), scene, 9, 8)
 
-    def test_by_the_patch_engine(self, bundle):
-        check_like_whole(bundle, make_scene(14, 9), 6, 5, engine="patch")
+    def test_by_the_patch_engine(self, saved):
+        check_like_whole(saved, make_scene(14, 9), 6, 5, engine="patch")
 
-    def test_averaged_over_symmetries(self, bundle):
-        check_like_whole(bundle, make_scene(33, 21), 9, 8, symmetries=True)
+    def test_averaged_over_symmetries(self, saved):
+        check_like_whole(saved, make_scene(33, 21), 9, 8, symmetries=True)
 
     @pytest.mark.parametrize(("height", "width", "rows"), [(33, 21, 9), (12, 40, 2), (5, 3, 50), (1, 1, 1)])
-    def test_blended_with_neighbours_across_the_seams(self, bundle, height, width, rows):
-        check_like_whole(bundle, make_scene(height, width, height > 5), rows, 8, blend=True)
+    def test_blended_with_neighbours_across_the_seams(self, saved, height, width, rows):
+        check_like_whole(saved, make_scene(height, width, height > 5), rows, 8, blend=True)
 
-    def test_nothing_of_the_file_depends_on_the_strips(self, bundle, tmp_path):
+    def test_nothing_of_the_file_depends_on_the_strips(self, saved, tmp_path):
         scene = make_scene(600, 30)  # more than two rows of the file's tiles
         for rows in (600, 37):
             (tmp_path / str(rows)).mkdir()
-            make_map(tmp_path / str(rows), bundle, scene, rows=rows, tile=64)
+            make_map(tmp_path / str(rows), saved, scene, rows=rows, tile=64)
         one, other = (tmp_path / str(rows) / "map.tif" for rows in (600, 37))
         assert one.read_bytes() == other.read_bytes()
 
 
 class TestWhatIsWritten:
-    def test_each_file_has_the_place_and_says_what_it_holds(self, bundle, tmp_path):
-        make_map(tmp_path, bundle, make_scene(20, 20), options=MapOptions(0.5, probabilities=True, novelty=True))
+    def test_each_file_has_the_place_and_says_what_it_holds(self, saved, tmp_path):
+        make_map(tmp_path, saved, make_scene(20, 20), options=MapOptions(0.5, probabilities=True, novelty=True))
         names = {"map", "map_confidence", "map_probabilities", "map_novelty"}
         assert {path.stem for path in tmp_path.glob("*.tif")} == names
         for name in names:
             with rasterio.open(tmp_path / f"{name}.tif") as raster:
                 assert raster.crs.to_epsg() == 32616 and tuple(raster.transform)[:6] == PLACE.transform
         with rasterio.open(tmp_path / "map_probabilities.tif") as raster:
-            assert raster.descriptions == bundle.table.names
+            assert raster.descriptions == saved.table.names
             assert np.isnan(raster.nodata)
 
-    def test_probabilities_add_up_to_1_and_the_largest_is_the_map(self, bundle, tmp_path):
+    def test_probabilities_add_up_to_1_and_the_largest_is_the_map(self, saved, tmp_path):
         scene = make_scene(30, 20)
-        make_map(tmp_path, bundle, scene, options=MapOptions(probabilities=True))
+        make_map(tmp_path, saved, scene, options=MapOptions(probabilities=True))
         valid = valid_of(scene)
         probabilities, ids = read(tmp_path / "map_probabilities.tif")[:, valid], read(tmp_path / "map.tif")[0][valid]
         np.testing.assert_allclose(probabilities.sum(axis=0), 1, atol=1e-5)
-        assert np.array_equal(np.asarray(bundle.table.ids)[probabilities.argmax(axis=0)], ids)
+        assert np.array_equal(np.asarray(saved.table.ids)[probabilities.argmax(axis=0)], ids)
 
-    def test_only_what_was_asked_for(self, bundle, tmp_path):
-        make_map(tmp_path, bundle, make_scene(20, 20))
+    def test_only_what_was_asked_for(self, saved, tmp_path):
+        make_map(tmp_path, saved, make_scene(20, 20))
         assert {path.name for path in tmp_path.iterdir()} == {
             *("map.tif", "map.tif.aux.xml", "map.qml", "map_confidence.tif"),
         }
 
-    def test_left_out_pixels_have_no_data_and_do_not_count_elsewhere(self, bundle, tmp_path):
+    def test_left_out_pixels_have_no_data_and_do_not_count_elsewhere(self, saved, tmp_path):
         scene, usable = make_scene(30, 20, invalid=False), np.ones((30, 20), bool)
         usable[:, 10:] = False
-        summary = make_map(tmp_path, bundle, scene, usable=usable)
+        summary = make_map(tmp_path, saved, scene, usable=usable)
         ids = read(tmp_path / "map.tif")[0]
         assert np.array_equal(ids != 0, usable)
         blank = scene.read().copy()
         blank[:, 10:] = np.nan
         (tmp_path / "again").mkdir()
-        make_map(tmp_path / "again", bundle, scene_from_array(blank, georeference=PLACE))
+        make_map(tmp_path / "again", saved, scene_from_array(blank, georeference=PLACE))
         assert np.array_equal(read(tmp_path / "again" / "map.tif")[0], ids)
         assert summary.without_data == 300
 
-    def test_the_reducer_is_applied_as_it_was_stored(self, bundle, tmp_path, monkeypatch):
-        monkeypatch.setattr(type(bundle.reducer), "fit", lambda *_: pytest.fail("fitted again"))
-        before = {name: array.copy() for name, array in bundle.reducer.state().items()}
+    def test_the_reducer_is_applied_as_it_was_stored(self, saved, tmp_path, monkeypatch):
+        monkeypatch.setattr(type(saved.reducer), "fit", lambda *_: pytest.fail("fitted again"))
+        before = {name: array.copy() for name, array in saved.reducer.state().items()}
         scene = scene_from_array(
             random_cube(20, 20) + 5, georeference=PLACE
         )  # other statistics than those it was fitted on
-        make_map(tmp_path, bundle, scene)
-        assert all(np.array_equal(before[name], array) for name, array in bundle.reducer.state().items())
-        check_like_whole(bundle, scene, 7, 16)
+        make_map(tmp_path, saved, scene)
+        assert all(np.array_equal(before[name], array) for name, array in saved.reducer.state().items())
+        check_like_whole(saved, scene, 7, 16)
 
-    def test_progress_is_told_in_rows(self, bundle, tmp_path):
+    def test_progress_is_told_in_rows(self, saved, tmp_path):
         steps = []
-        make_map(tmp_path, bundle, make_scene(30, 20), progress=lambda done, total: steps.append((done, total)))
+        make_map(tmp_path, saved, make_scene(30, 20), progress=lambda done, total: steps.append((done, total)))
         assert steps[-1] == (30, 30) and steps == sorted(set(steps))
 
-    def test_an_error_in_the_middle_leaves_nothing(self, bundle, tmp_path):
+    def test_an_error_in_the_middle_leaves_nothing(self, saved, tmp_path):
         whole = make_scene(40, 20)
 
         def fetch(block):
@@ -218,17 +218,17 @@ class TestWhatIsWritten:
             return whole.fetch(block)
 
         with pytest.raises(SceneError, match="rows 22 to 28 of 40 cannot be read: disk on fire"):
-            make_map(tmp_path, bundle, replace(whole, fetch=fetch))
+            make_map(tmp_path, saved, replace(whole, fetch=fetch))
         assert list(tmp_path.iterdir()) == []
 
 
 class TestRejecting:
-    def test_unclassified_is_a_class_of_its_own(self, bundle, tmp_path):
+    def test_unclassified_is_a_class_of_its_own(self, saved, tmp_path):
         scene = make_scene(30, 20)
-        summary = make_map(tmp_path, bundle, scene, options=MapOptions(reject=0.6, probabilities=True))
+        summary = make_map(tmp_path, saved, scene, options=MapOptions(reject=0.6, probabilities=True))
         confidence, ids = read(tmp_path / "map_confidence.tif")[0], read(tmp_path / "map.tif")[0]
         valid, number = valid_of(scene), summary.table.ids[-1]
-        assert number not in (nodata_value(summary.table), *bundle.table.ids)
+        assert number not in (nodata_value(summary.table), *saved.table.ids)
         assert summary.table.names[-1] == "unclassified"
         assert 0 < np.sum(ids == number) < valid.sum()
         assert np.array_equal(ids == number, valid & (confidence < 0.6))
@@ -258,80 +258,79 @@ class TestRejecting:
 
 
 class TestNovelty:
-    def test_distance_and_count_of_strange_pixels(self, bundle, tmp_path):
+    def test_distance_and_count_of_strange_pixels(self, saved, tmp_path):
         cube = random_cube(30, 20)
         cube[4:6, 5:9] *= 50
         cube[0, 0] = np.nan
         scene = scene_from_array(cube, georeference=PLACE)
-        summary = make_map(tmp_path, bundle, scene, options=MapOptions(novelty=True))
+        summary = make_map(tmp_path, saved, scene, options=MapOptions(novelty=True))
         novelty, valid = read(tmp_path / "map_novelty.tif")[0], valid_of(scene)
-        components = reduce_scene(scene, bundle.reducer, valid)
-        np.testing.assert_allclose(novelty[valid], bundle.familiar.distance(components[:, valid].T), rtol=1e-4)
+        components = reduce_scene(scene, saved.reducer, valid)
+        np.testing.assert_allclose(novelty[valid], saved.novelty.distance(components[:, valid].T), rtol=1e-4)
         assert np.isnan(novelty[0, 0])
-        assert summary.novel == np.sum(novelty[valid] > bundle.familiar.limits[2])
-        assert np.all(novelty[4:6, 5:9] > bundle.familiar.limits[2])
+        assert summary.novel == np.sum(novelty[valid] > saved.novelty.limits[2])
+        assert np.all(novelty[4:6, 5:9] > saved.novelty.limits[2])
 
-    def test_it_is_not_counted_when_nobody_asked(self, bundle, tmp_path):
-        assert make_map(tmp_path, bundle, make_scene(20, 20)).novel is None
+    def test_it_is_not_counted_when_nobody_asked(self, saved, tmp_path):
+        assert make_map(tmp_path, saved, make_scene(20, 20)).novel is None
 
 
 class TestCounts:
-    def test_pixels_and_hectares_add_up(self, bundle, tmp_path):
-        summary = make_map(tmp_path, bundle, make_scene(30, 20))
+    def test_pixels_and_hectares_add_up(self, saved, tmp_path):
+        summary = make_map(tmp_path, saved, make_scene(30, 20))
         ids = read(tmp_path / "map.tif")[0]
-        assert summary.pixels == {i: np.sum(ids == i) for i in bundle.table.ids}
+        assert summary.pixels == {i: np.sum(ids == i) for i in saved.table.ids}
         assert summary.without_data == np.sum(ids == 0)
         assert summary.hectares == pytest.approx({i: 0.04 * n for i, n in summary.pixels.items()})  # 20 m pixels
         assert json.dumps(summary.pixels)  # plain numbers
 
-    def test_rows_of_unlike_size_count_as_what_they_are(self, bundle, tmp_path):
+    def test_rows_of_unlike_size_count_as_what_they_are(self, saved, tmp_path):
         where = Georeference("EPSG:4326", (1.0, 0, 10, 0, -1.0, 60))
-        summary = make_map(tmp_path, bundle, replace(make_scene(30, 20), georeference=where))
+        summary = make_map(tmp_path, saved, replace(make_scene(30, 20), georeference=where))
         ids = read(tmp_path / "map.tif")[0]
         rows = pixel_hectares(where, 30, 20)
-        expected = {i: float(((ids == i).sum(axis=1) * rows).sum()) for i in bundle.table.ids}
+        expected = {i: float(((ids == i).sum(axis=1) * rows).sum()) for i in saved.table.ids}
         assert summary.hectares == pytest.approx(expected)
 
-    def test_no_hectares_without_a_place(self, bundle, tmp_path):
+    def test_no_hectares_without_a_place(self, saved, tmp_path):
         scene = scene_from_array(random_cube(20, 20))
-        assert make_map(tmp_path, bundle, scene).hectares is None
+        assert make_map(tmp_path, saved, scene).hectares is None
         assert (
-            make_map(tmp_path, bundle, replace(scene, georeference=Georeference(None, PLACE.transform))).hectares
-            is None
+            make_map(tmp_path, saved, replace(scene, georeference=Georeference(None, PLACE.transform))).hectares is None
         )
 
 
 class TestSmoothing:
-    def test_no_seam_shows_and_the_counts_are_new(self, bundle, tmp_path):
+    def test_no_seam_shows_and_the_counts_are_new(self, saved, tmp_path):
         scene = make_scene(530, 12)
-        summary = make_map(tmp_path, bundle, scene, rows=200, tile=64, options=MapOptions(novelty=True))
+        summary = make_map(tmp_path, saved, scene, rows=200, tile=64, options=MapOptions(novelty=True))
         before = read(tmp_path / "map.tif")[0]
         smoothed = smooth_map(tmp_path / "map.tif", 5, scene, summary)
         after = read(tmp_path / "map.tif")[0]
         assert np.array_equal(after, majority(before, 5, ignore=0))
         assert not np.array_equal(after, before)
         assert np.array_equal(after == 0, before == 0)
-        assert smoothed.pixels == {i: np.sum(after == i) for i in bundle.table.ids}
+        assert smoothed.pixels == {i: np.sum(after == i) for i in saved.table.ids}
         assert (smoothed.without_data, smoothed.novel) == (summary.without_data, summary.novel)
         with rasterio.open(tmp_path / "map.tif") as raster:
             assert raster.crs.to_wkt() and raster.colormap(1)[1][3] == 255
 
-    def test_a_map_without_place_is_smoothed_without_a_warning(self, bundle, tmp_path, recwarn):
+    def test_a_map_without_place_is_smoothed_without_a_warning(self, saved, tmp_path, recwarn):
         scene = scene_from_array(random_cube(20, 20))
-        summary = make_map(tmp_path, bundle, scene)
+        summary = make_map(tmp_path, saved, scene)
         smooth_map(tmp_path / "map.tif", 3, scene, summary)
         assert not [w for w in recwarn if "georeference" in str(w.message)]
 
 
 class TestPlanning:
-    def test_more_is_asked_of_memory_for_more_layers_and_by_patches(self, bundle):
+    def test_more_is_asked_of_memory_for_more_layers_and_by_patches(self, saved):
         match = BandMatch(make_scene(20, 2000), None, "")
         limit = resident_memory() + 300 * 10**6
-        plain = plan_map(bundle, match, MapOptions(), limit)
-        more = plan_map(bundle, match, MapOptions(probabilities=True, novelty=True), limit)
+        plain = plan_map(saved, match, MapOptions(), limit)
+        more = plan_map(saved, match, MapOptions(probabilities=True, novelty=True), limit)
         assert (more.tile, more.rows) < (plain.tile, plain.rows)
 
-    def test_too_little_is_refused_with_what_is_needed(self, bundle):
+    def test_too_little_is_refused_with_what_is_needed(self, saved):
         match = BandMatch(make_scene(20, 20), None, "")
         with pytest.raises(UsageError, match=r"--max-memory is 50 MB; .* need at least [0-9,]+ MB"):
-            plan_map(bundle, match, MapOptions(), 50 * 10**6)
+            plan_map(saved, match, MapOptions(), 50 * 10**6)

@@ -1,8 +1,9 @@
-"""Strips of components: the same as the whole scene, whatever the strips, and errors that say where."""
+"""Strips of components: equal to those of the scene at once for any strips, and errors with the rows."""
 
 import mmap
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,13 +18,12 @@ from hsi.settings import ReducerSettings
 from tests.models.model_makers import random_cube
 
 
-def fitted(scene, components=4):
-    valid = np.ones((scene.height, scene.width), bool)
-    return fit_reducer(scene, ReducerSettings(components=components), valid)
+def fitted_on(cube, components=4):
+    return fit_reducer(scene_from_array(cube), ReducerSettings(components=components), np.ones(cube.shape[:2], bool))
 
 
 def assembled(scene, reducer, **options):
-    """The strips put together again: components ``(K, H, W)`` and valid pixels; checks borders on the way."""
+    """All strips concatenated: components ``(K, H, W)`` and valid pixels; checks borders."""
     half = options["window"] // 2
     components, valid, row = [], [], 0
     for strip in component_strips(scene, reducer, **options):
@@ -46,7 +46,7 @@ def test_strips_are_the_padded_scene_cut_in_pieces(height, width, rows, window):
     cube = random_cube(height, width, 3)
     cube[height // 2, width // 2] = np.nan
     scene = scene_from_array(cube)
-    reducer = fitted(scene_from_array(random_cube(9, 9, 3)), 2)
+    reducer = fitted_on(random_cube(9, 9, 3), 2)
     valid = np.isfinite(cube).all(axis=2)
     half = window // 2
     padded = np.pad(reduce_scene(scene, reducer, valid), ((0, 0), (half, half), (half, half)))
@@ -61,7 +61,7 @@ def test_strips_are_the_padded_scene_cut_in_pieces(height, width, rows, window):
 
 @given(height=st.integers(1, 40), width=st.integers(1, 9), rows=st.integers(1, 45), window=st.sampled_from([1, 11, 25]))
 @settings(max_examples=40, deadline=None)
-def test_a_strip_read_on_its_own_is_the_same_to_the_last_bit(height, width, rows, window):
+def test_a_single_strip_is_identical(height, width, rows, window):
     cube = random_cube(height, width, 7)
     cube[height // 2, width // 2] = np.nan
     scene, usable = scene_from_array(cube), np.random.default_rng(2).random((height, width)) < 0.9
@@ -70,12 +70,12 @@ def test_a_strip_read_on_its_own_is_the_same_to_the_last_bit(height, width, rows
     assert [strip.block for strip in strips] == strip_blocks(scene, **cut)
     for strip in strips:
         around = rows_around(scene, strip.block, window)
-        alone = read_strip(scene, reducer, strip.block, window=window, usable=usable[around.slices])
-        assert alone.padded.tobytes() == strip.padded.tobytes()
-        assert np.array_equal(alone.valid, strip.valid)
+        single = read_strip(scene, reducer, strip.block, window=window, usable=usable[around.slices])
+        assert single.padded.tobytes() == strip.padded.tobytes()
+        assert np.array_equal(single.valid, strip.valid)
 
 
-def test_pixels_without_data_and_those_left_out_are_zero():
+def test_pixels_without_data_and_excluded_pixels_are_zero():
     cube = random_cube(20, 6, 5)
     cube[3, 1], cube[4, 2], cube[5, 3, 1] = np.nan, 0, -1
     usable = np.ones((20, 6), bool)
@@ -88,11 +88,7 @@ def test_pixels_without_data_and_those_left_out_are_zero():
     assert np.all(components[:, ~valid] == 0) and np.all(np.any(components[:, valid] != 0, axis=0))
 
 
-def fitted_on(cube, components=4):
-    return fitted(scene_from_array(cube), components)
-
-
-def test_kept_bands_are_taken_in_their_order_and_converted():
+def test_selected_bands_are_taken_in_their_order_and_converted():
     cube = random_cube(12, 5, 6)
     scene = scene_from_array(cube).keep_bands([4, 0, 2])
     reducer = fitted_on(cube[:, :, [4, 0, 2]] * 2, 3)
@@ -103,7 +99,7 @@ def test_kept_bands_are_taken_in_their_order_and_converted():
 
 def test_each_row_is_read_once_and_the_next_ones_while_these_are_worked_on():
     cube = random_cube(50, 4, 5)
-    whole = scene_from_array(cube)
+    scene = scene_from_array(cube)
     read, threads, both = [], set(), threading.Event()
 
     def fetch(block):
@@ -111,25 +107,25 @@ def test_each_row_is_read_once_and_the_next_ones_while_these_are_worked_on():
         threads.add(threading.get_ident())
         if block.row >= 10:
             both.set()
-        return whole.fetch(block)
+        return scene.fetch(block)
 
-    strips = component_strips(replace(whole, fetch=fetch), fitted_on(cube), window=11, rows=10)
+    strips = component_strips(replace(scene, fetch=fetch), fitted_on(cube), window=11, rows=10)
     next(strips)
-    assert both.wait(timeout=10)  # it has begun though nobody asked for a second strip
+    assert both.wait(timeout=10)  # begun before the second strip is requested
     list(strips)
     assert read == [(row, 10) for row in range(0, 50, 10)]
     assert threading.get_ident() not in threads
 
 
 def failing(cube, row, error):
-    whole = scene_from_array(cube, source="flight.dat")
+    scene = scene_from_array(cube, source="flight.dat")
 
     def fetch(block):
         if block.row <= row < block.row + block.height:
             raise error
-        return whole.fetch(block)
+        return scene.fetch(block)
 
-    return replace(whole, fetch=fetch)
+    return replace(scene, fetch=fetch)
 
 
 def test_an_error_of_reading_names_the_rows():
@@ -139,7 +135,7 @@ def test_an_error_of_reading_names_the_rows():
         list(strips)
 
 
-def test_running_out_of_memory_stays_what_it_is():
+def test_a_memory_error_is_not_wrapped():
     cube = random_cube(30, 4, 5)
     with pytest.raises(MemoryError):
         list(component_strips(failing(cube, 17, MemoryError()), fitted_on(cube), window=11, rows=10))
@@ -151,23 +147,20 @@ def test_other_bands_than_the_reducer_knows_are_refused():
         list(component_strips(scene, fitted_on(random_cube(9, 9, 5)), window=11, rows=10))
 
 
-@pytest.mark.skipif(not hasattr(mmap, "MADV_DONTNEED"), reason="this system cannot give mapped pages back")
+@pytest.mark.skipif(not hasattr(mmap, "MADV_DONTNEED"), reason="this system cannot release mapped pages")
 @pytest.mark.parametrize("keep", [range(5), [0, 3, 1, 4]])
-def test_the_pages_of_a_mapped_file_are_given_back(tmp_path, keep):
+def test_the_pages_of_a_mapped_file_are_released(tmp_path, keep):
     np.save(tmp_path / "cube.npy", random_cube(3000, 100, 5))
     mapped = np.load(tmp_path / "cube.npy", mmap_mode="r")
     scene = scene_from_array(mapped).keep_bands(list(keep))
     for _ in component_strips(scene, fitted_on(random_cube(9, 9, len(keep))), window=11, rows=100):
         pass
-    held = resident_part(tmp_path / "cube.npy")
-    assert held < mapped.nbytes / 10
+    assert resident_part(tmp_path / "cube.npy") < mapped.nbytes / 10
     assert scene.read(Block(5, 0, 1, 100)).any()  # and can be read again
 
 
 def resident_part(path):
     """Bytes of a file that are mapped into this process now."""
-    from pathlib import Path
-
     lines = iter(Path("/proc/self/smaps").read_text().splitlines())
     for line in lines:
         if line.endswith(str(path)):
@@ -179,22 +172,22 @@ def resident_part(path):
     height=st.integers(1, 40),
     rows=st.integers(1, 15),
     window=st.sampled_from([1, 5, 11]),
-    kept=st.sets(st.integers(0, 40)),
+    chosen=st.sets(st.integers(0, 40)),
 )
 @settings(max_examples=40, deadline=None)
-def test_strips_that_are_left_out_change_no_other_and_are_not_read(height, rows, window, kept):
+def test_skipped_strips_change_no_other_and_are_not_read(height, rows, window, chosen):
     cube, read = random_cube(height, 6, 3), []
-    whole, half = scene_from_array(cube), window // 2
+    plain, half = scene_from_array(cube), window // 2
 
     def fetch(block):
         read.append(block)
-        return whole.fetch(block)
+        return plain.fetch(block)
 
-    scene, reducer = replace(whole, fetch=fetch), fitted(scene_from_array(random_cube(9, 9, 3)), 2)
+    scene, reducer = replace(plain, fetch=fetch), fitted_on(random_cube(9, 9, 3), 2)
     every = list(component_strips(scene, reducer, window=window, rows=rows))
     assert [strip.block for strip in every] == strip_blocks(scene, window=window, rows=rows)
-    left = [strip for i, strip in enumerate(every) if i in kept]
-    skip = {strip.block.row for i, strip in enumerate(every) if i not in kept}
+    left = [strip for i, strip in enumerate(every) if i in chosen]
+    skip = {strip.block.row for i, strip in enumerate(every) if i not in chosen}
     read.clear()
     found = list(component_strips(scene, reducer, window=window, rows=rows, skip=skip))
     assert [strip.block for strip in found] == [strip.block for strip in left]

@@ -17,7 +17,7 @@ from hsi.preprocessing.reducers import fit_reducer, reduce_scene
 from hsi.settings import load_settings
 
 
-def random_bundle(
+def random_model(
     scene: Scene,
     *,
     name: str = "hybridsn-bn",
@@ -26,7 +26,7 @@ def random_bundle(
     seed: int = 0,
     reducer: str = "mnf",
 ) -> SavedModel:
-    """A bundle of 13 components fitted on a scene, with random weights that give every class a share of the pixels."""
+    """A saved of 13 components fitted on a scene, with random weights that give every class a share of the pixels."""
     table = table or default_table([1, 2, 3])
     chosen = {"model.window": window, "model.name": name, "reducer.components": 13, "reducer.name": reducer}
     settings = load_settings(None, chosen)
@@ -35,9 +35,9 @@ def random_bundle(
     model = build_model(name, components=13, window=window, classes=len(table), seed=seed)
     wake(model, seed)
     components = reduce_scene(scene, fitted, valid).reshape(13, -1).T
-    familiar = fit_novelty(components, np.arange(len(components)) % len(table), len(table))
+    novelty = fit_novelty(components, np.arange(len(components)) % len(table), len(table))
     bands = BandList(scene.bands, len(scene.bands), scene.wavelengths, scene.fwhm)
-    return SavedModel(model.eval(), fitted, table, settings, bands, familiar, {})
+    return SavedModel(model.eval(), fitted, table, settings, bands, novelty, {})
 
 
 def last_layer(model: WindowNetwork) -> torch.nn.Linear:

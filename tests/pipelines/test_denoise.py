@@ -147,7 +147,7 @@ def test_train_keeps_the_denoiser_and_what_cannot_use_it_is_refused(sample, scen
     assert done.code == 2 and "without --denoise" in done.stderr
     other = file_makers.envi(tmp_path / "other.hdr", sample.cube, wavelength=list(map(str, CENTRES + 20)))
     done = run("predict", "m.safetensors", other, "--resample-bands", "--out", "map.tif")
-    assert done.code == 2 and "cannot be made from others" in done.stderr
+    assert done.code == 2 and "cannot be resampled from others" in done.stderr
     mask = file_makers.tiff(tmp_path / "mask.tif", np.ones((36, 40, 1), np.uint8))
     done = run("predict", "m.safetensors", scenes["envi"], "--mask", mask, "--workers", 2, "--out", "map.tif")
     assert done.code == 2 and "leave one of the two out" in done.stderr

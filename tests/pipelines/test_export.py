@@ -9,7 +9,7 @@ import pytest
 from hsi.inference.model_file import save_model
 from hsi.io import open_scene
 from tests.conftest import SMALL, run_here
-from tests.models.model_makers import random_bundle
+from tests.models.model_makers import random_model
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_what_has_no_effect_is_refused(options, told, model, run, tmp_path):
 
 
 def test_tiles_of_a_network_that_pads_are_refused(scenes, run, tmp_path):
-    bundle = random_bundle(open_scene(scenes["npy"]), name="mobilenet-v1")
+    bundle = random_model(open_scene(scenes["npy"]), name="mobilenet-v1")
     save_model(tmp_path / "m.safetensors", bundle)
     done = run("export", "m.safetensors", "--format", "onnx", "--input", "tile", "--out", "m.onnx")
     assert done.code == 2 and "mobilenet-v1 pads or strides" in done.complaints[0]

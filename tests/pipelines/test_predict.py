@@ -18,7 +18,7 @@ from hsi.core.synthetic import make_scene, synthetic_georeference
 from hsi.inference.model_file import save_model
 from tests.conftest import ROOT, SMALL, run_here, started
 from tests.io import file_makers
-from tests.models.model_makers import random_bundle, random_cube
+from tests.models.model_makers import random_cube, random_model
 
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 GRID = {"crs": "EPSG:32616", "transform": rasterio.Affine(*synthetic_georeference().transform)}
@@ -153,7 +153,7 @@ class TestCloudOptimised:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             scene = file_makers.tiff(tmp_path / "large.tif", cube, **GRID)
-        save_model(tmp_path / "m.safetensors", random_bundle(scene_from_array(random_cube(20, 20, 13))))
+        save_model(tmp_path / "m.safetensors", random_model(scene_from_array(random_cube(20, 20, 13))))
         options = ("--probabilities", "--reject", 0.5, "--no-symmetries")
         predict(tmp_path / "m.safetensors", scene, *options, out="plain.tif")
         predict(tmp_path / "m.safetensors", scene, *options, "--cog", out="cog.tif")
@@ -345,7 +345,7 @@ class TestWhatGoesWrongMidway:
 
     def test_an_interrupt_before_anything_is_mapped_leaves_nothing(self, tmp_path):
         np.lib.format.open_memmap(tmp_path / "scene.npy", "w+", np.float32, (4000, 500, 13))[:] = 1
-        save_model(tmp_path / "m.safetensors", random_bundle(scene_from_array(random_cube(20, 20, 13))))
+        save_model(tmp_path / "m.safetensors", random_model(scene_from_array(random_cube(20, 20, 13))))
         with started(
             "predict", "m.safetensors", "scene.npy", "--device", "cpu", "--out", "sub/map.tif", cwd=tmp_path
         ) as process:
@@ -375,7 +375,7 @@ LIMIT = 600 * 10**6
 def peaks(tmp_path_factory):
     """Peak memory in bytes by height, for two scenes of zeros, which are not stored, with a few pixels of data."""
     folder = tmp_path_factory.mktemp("memory")
-    save_model(folder / "m.safetensors", random_bundle(scene_from_array(random_cube(20, 20, 2000))))
+    save_model(folder / "m.safetensors", random_model(scene_from_array(random_cube(20, 20, 2000))))
     found = {}
     for height in (750, 3000):
         mapped = np.lib.format.open_memmap(folder / f"{height}.npy", "w+", np.uint16, (height, 52, 2000))

@@ -44,11 +44,11 @@ def test_all_labelled_pixels_train(train, scenes, sample, tmp_path):
 
 def test_the_model_knows_its_classes_bands_and_inputs(train, scenes, tmp_path):
     train(scenes["envi"])
-    bundle = load_model(tmp_path / "m.safetensors")
-    assert bundle.table.ids == (3, 7, 200, 300)
-    assert bundle.bands.of == 24 and len(bundle.bands.wavelengths) == 24
-    assert str(scenes["envi"]) in bundle.trained_on
-    assert np.all(np.diff(bundle.familiar.limits) >= 0) and bundle.familiar.limits[0] > 0
+    saved = load_model(tmp_path / "m.safetensors")
+    assert saved.table.ids == (3, 7, 200, 300)
+    assert saved.bands.of == 24 and len(saved.bands.wavelengths) == 24
+    assert str(scenes["envi"]) in saved.trained_on
+    assert np.all(np.diff(saved.novelty.limits) >= 0) and saved.novelty.limits[0] > 0
 
 
 def test_what_comes_next_is_told_and_works(train, scenes, run, tmp_path, sample):
@@ -132,7 +132,7 @@ def test_what_cannot_be_done_is_said_before_any_work(options, code, says, run, s
 
 
 def test_a_failure_leaves_no_model_but_its_training(run, scenes, tmp_path, monkeypatch):
-    def fail(path, bundle):
+    def fail(path, saved):
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 

@@ -1,4 +1,4 @@
-"""Training learns, repeats itself, keeps the epoch that validation chose, and stops when the loss is lost."""
+"""Training learns, is reproducible, returns the epoch that validation chose, and stops when the loss is not finite."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from hsi.settings import TrainingSettings
 from hsi.training import engines
 from hsi.training.tiles import MOST_WINDOWS, Pixels, group_tiles, plan_tiles
 from hsi.training.trainer import Trainer
-from tests.inference.whole_scene import map_scene
+from tests.inference.reference import score_pixels
 
 CPU = torch.device("cpu")
 
@@ -45,7 +45,7 @@ def test_both_engines_learn_a_simple_scene(model, engine):
     components, codes, train = make_problem()
     settings = {"epochs": 40} if engine == "dense" else {"epochs": 12, "batch": 32}
     fitted = make_trainer(model, engine=engine, amp="off", **settings).fit()
-    mapped = map_scene(fitted.model, components, device=CPU).codes
+    mapped = score_pixels(fitted.model, components).argmax(0).numpy()
     assert np.mean(mapped[~train] == codes[~train]) > 0.75  # chance is 0.4
     assert fitted.history[-1].loss < fitted.history[0].loss / 2
 
@@ -67,7 +67,7 @@ def test_networks_of_other_papers_learn_it_too(model, epochs):
     components, codes, train = make_problem()
     batch = {"batch": 32} if MODELS[model].multipliers else {}
     fitted = make_trainer(model, amp="off", epochs=epochs, **batch).fit()
-    mapped = map_scene(fitted.model, components, device=CPU).codes
+    mapped = score_pixels(fitted.model, components).argmax(0).numpy()
     assert np.mean(mapped[~train] == codes[~train]) > 0.7  # chance is 0.4
     assert fitted.history[-1].loss < fitted.history[0].loss * 2 / 3
 
@@ -82,7 +82,7 @@ def test_epochs_are_enough_for_300_steps_but_for_the_textbook_loop(model, engine
 
 
 @pytest.mark.parametrize("engine", ["dense", "patch"])
-def test_the_same_seed_trains_the_same_network_and_leaves_the_global_generator_alone(engine):
+def test_the_same_seed_trains_the_same_network_without_the_global_generator(engine):
     before = torch.random.get_rng_state()
     one, same, other = (make_trainer(engine=engine, seed=seed, epochs=3).fit() for seed in (1, 1, 2))
     assert torch.equal(before, torch.random.get_rng_state())
@@ -92,7 +92,7 @@ def test_the_same_seed_trains_the_same_network_and_leaves_the_global_generator_a
     assert one.history == same.history
 
 
-def test_validation_pixels_choose_the_epoch_that_is_kept():
+def test_validation_pixels_choose_the_epoch():
     _, codes, _ = make_problem()
     validation = np.random.default_rng(5).random(codes.shape) < 0.3
     trainer = make_trainer(validation=validation, epochs=20, lr=5e-3)
@@ -137,7 +137,7 @@ def test_plateau_lowers_the_rate_when_validation_no_longer_improves():
     assert fitted.history[-1].lr < 1e-2
 
 
-def test_a_lost_loss_stops_with_the_step_the_rate_and_a_hint():
+def test_a_loss_that_is_not_finite_stops_with_the_step_the_rate_and_a_hint():
     components, codes, train = make_problem()
     components[0, 0, 0] = np.inf
     with pytest.raises(
@@ -169,11 +169,11 @@ def test_a_step_in_pieces_has_the_gradients_of_all_its_windows_at_once(name, mon
         trainer.model.eval()  # without dropout, whose masks differ
         loss, right = trainer._backward(parts, len(parts[0].pixels), 0, None)
         gradients.append([loss, right, *(weight.grad for weight in trainer.model.parameters())])
-    for whole, pieces in zip(*gradients, strict=True):
-        torch.testing.assert_close(whole, pieces, rtol=1e-4, atol=1e-6)
+    for at_once, pieces in zip(*gradients, strict=True):
+        torch.testing.assert_close(at_once, pieces, rtol=1e-4, atol=1e-6)
 
 
-def test_every_default_is_decided_and_told():
+def test_every_default_is_resolved():
     recipe = make_trainer("hybridsn", epochs=None).recipe
     assert (recipe.engine, recipe.batch, recipe.lr) == ("dense", None, 2e-3)
     assert recipe.steps == recipe.epochs >= 100, "a small scene is one tile and one step"
@@ -229,11 +229,11 @@ def dropped_scores(trainer, part, engine):
 def test_context_dropout_of_the_dense_engine_leaves_the_labelled_pixels():
     components, codes, train = make_problem()
     trainer = make_trainer("hybridsn", amp="off", context_dropout=1.0)
-    alone = make_trainer("hybridsn", amp="off", problem=(components * train, codes, train))
+    masked = make_trainer("hybridsn", amp="off", problem=(components * train, codes, train))
     ((part,),) = trainer.engine.steps(torch.Generator())
-    alone.model.eval()
+    masked.model.eval()
     with torch.no_grad():
-        expected = alone.engine.head(alone.engine.features(part), part)[0]
+        expected = masked.engine.head(masked.engine.features(part), part)[0]
     torch.testing.assert_close(dropped_scores(trainer, part, trainer.engine), expected)
 
 
@@ -249,7 +249,7 @@ def test_context_dropout_of_the_patch_engine_leaves_the_middle_pixel():
 
 
 @pytest.mark.parametrize("engine", ["dense", "patch"])
-def test_context_dropout_changes_training_and_repeats_itself(engine):
+def test_context_dropout_changes_training_reproducibly(engine):
     losses = [
         [epoch.loss for epoch in make_trainer(engine=engine, amp="off", epochs=3, context_dropout=share).fit().history]
         for share in (0.0, 1.0, 1.0)
@@ -258,7 +258,7 @@ def test_context_dropout_changes_training_and_repeats_itself(engine):
 
 
 @pytest.mark.parametrize(("engine", "each"), [("dense", 1), ("patch", 4)])
-def test_steps_are_taken_in_whole_epochs(engine, each):
+def test_steps_are_taken_in_complete_epochs(engine, each):
     model = build_model("hybridsn-bn", components=15, window=11, classes=3)
     padded, codes = np.zeros((15, 30, 30), np.float32), np.arange(400).reshape(20, 20) % 3
     train = np.ones((20, 20), bool)

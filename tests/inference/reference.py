@@ -1,0 +1,23 @@
+"""Class scores of all pixels of a scene in memory, which tests compare with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hsi.inference.scores import padded_scores
+from hsi.models import WindowNetwork
+from hsi.models.windows import pad_scene
+
+
+def score_pixels(model: WindowNetwork, components: NDArray[np.float32], **options: Any) -> Tensor:
+    """Class scores ``(classes, H, W)`` of components ``(K, H, W)``, on the CPU; NaN where no tile covers a pixel."""
+    scores = torch.full((model.classes, *components.shape[1:]), float("nan"))
+    padded = pad_scene(torch.from_numpy(components), model.window)
+    for block, part in padded_scores(model, padded, device=torch.device("cpu"), **options):
+        scores[:, *block.slices] = part
+    return scores
