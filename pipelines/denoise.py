@@ -134,7 +134,7 @@ def prepare(path: Path, options: InputSettings) -> Job:
     say("scene", f"{path} ({scene.format}): {height} x {width} pixels, {count} bands, {scene.dtype}")
     bands, survey = survey_bands(scene, choose_input_bands(scene, options), options)
     if bands.dropped:
-        say("left", f"{count - len(bands.kept)} bands as they are: " + ", ".join(
+        say("left", f"{count - len(bands.used)} bands as they are: " + ", ".join(
             f"{len(numbers)} {reason}" for reason, numbers in bands.dropped.items()))  # fmt: skip
     if survey.invalid:
         warn(bad_pixels(survey))

@@ -1,4 +1,4 @@
-"""Bands of one scene for a model that was trained on another: by wavelength where both have them."""
+"""The bands of one scene for a model that was trained on another: by wavelength where both have wavelengths."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from hsi.core.scene import Scene
 from hsi.errors import BundleError, UsageError
 
-TOLERANCE = 1.0  # nm; a sensor's own wavelengths drift by less between scenes
-SHOWN = 5
+TOLERANCE = 1.0  # nm; the wavelengths of a sensor drift by less between scenes
+MAX_LISTED = 5
 
 
 @dataclass(frozen=True)
 class BandList:
-    """Bands that a model was trained on: positions in a file of ``of`` bands from 0, and nanometres where known."""
+    """The bands of a model: positions from 0 in a file of ``of`` bands, and nanometres where known."""
 
     bands: tuple[int, ...]
     of: int
@@ -27,10 +27,10 @@ class BandList:
 
 @dataclass(frozen=True)
 class BandMatch:
-    """A scene with the bands to read, how to turn them into the model's, and what was done in words.
+    """A scene with the bands to read, the conversion to the bands of the model, and a description.
 
-    ``matrix`` ``(bands of the model, bands of the scene)`` float64 resamples; None where bands are taken as they are.
-    Where the scene is cleaned as it is read, ``stored`` is the scene as it is and ``working`` the bytes that it takes.
+    ``matrix`` ``(bands of the model, bands of the scene)`` float64 resamples; None where bands are used unchanged. For
+    a scene that is denoised as it is read, ``stored`` is the scene without denoising, ``working`` the bytes it takes.
     """
 
     scene: Scene
@@ -48,11 +48,11 @@ class BandMatch:
 
 
 def match_bands(trained: BandList, scene: Scene, resample: bool = False) -> BandMatch:
-    """The scene's bands for a model.
+    """The bands of the scene for a model.
 
-    With wavelengths on both sides, bands within 1 nm are taken; with ``resample`` the model's bands are interpolated
-    from the scene's good ones by their widths. Without wavelengths the files must have the same number of bands.
-    Raises :class:`BundleError` with the mismatch otherwise, :class:`UsageError` for ``resample`` without wavelengths.
+    With wavelengths on both sides, bands within 1 nm match; otherwise ``resample`` interpolates the bands of the model
+    from the good bands of the scene by their widths. Without wavelengths the files must have the same number of bands.
+    Raises :class:`BundleError` for bands that do not match, :class:`UsageError` for ``resample`` without wavelengths.
     """
     if trained.wavelengths is None or scene.wavelengths is None:
         return _by_position(trained, scene, resample)
@@ -60,13 +60,13 @@ def match_bands(trained: BandList, scene: Scene, resample: bool = False) -> Band
     nearest = np.abs(wanted[:, None] - have[None]).argmin(axis=1)
     distance = np.abs(have[nearest] - wanted)
     if distance.max() <= TOLERANCE:
-        note = f"{len(wanted)} bands by wavelength, {distance.max():.2g} nm apart at most"
+        note = f"{len(wanted)} bands by wavelength, {distance.max():.2g} nm difference at most"
         return BandMatch(scene.keep_bands(nearest.tolist()), None, note + _marked_bad(scene, nearest))
     if resample:
         return _resampled(trained, scene)
     far = np.flatnonzero(distance > TOLERANCE)
-    listed = ", ".join(f"{wanted[i]:.1f} nm (nearest {have[nearest[i]]:.1f})" for i in far[:SHOWN])
-    more = f" and {len(far) - SHOWN} more" if len(far) > SHOWN else ""
+    listed = ", ".join(f"{wanted[i]:.1f} nm (nearest {have[nearest[i]]:.1f})" for i in far[:MAX_LISTED])
+    more = f" and {len(far) - MAX_LISTED} more" if len(far) > MAX_LISTED else ""
     raise BundleError(
         f"{scene.source or scene.name}: lacks {len(far)} of the model's {len(wanted)} bands within {TOLERANCE:g} nm: "
         f"{listed}{more}; --resample-bands interpolates them"
@@ -88,13 +88,13 @@ def _by_position(trained: BandList, scene: Scene, resample: bool) -> BandMatch:
 
 
 def _marked_bad(scene: Scene, taken: NDArray[np.intp]) -> str:
-    """What to add where the model needs bands that the scene's file marks as bad."""
+    """The end of a note about ``taken`` bands that the file of the scene marks as bad."""
     bad = 0 if scene.good is None else sum(not scene.good[i] for i in taken)
     return f"; the file marks {bad} of them as bad" if bad else ""
 
 
 def _resampled(trained: BandList, scene: Scene) -> BandMatch:
-    """Gaussian responses of the model's bands over those of the scene; bands that have no part in it are not read."""
+    """Gaussian responses of the bands of the model over those of the scene; unused bands are not read."""
     from spectral import BandResampler
 
     assert trained.wavelengths is not None and scene.wavelengths is not None
@@ -107,7 +107,7 @@ def _resampled(trained: BandList, scene: Scene) -> BandMatch:
     matrix = np.asarray(resampler.matrix, np.float64)
     uncovered = np.flatnonzero(~np.isfinite(matrix).all(axis=1) | (matrix == 0).all(axis=1))
     if uncovered.size:
-        listed = ", ".join(f"{trained.wavelengths[i]:.1f} nm" for i in uncovered[:SHOWN])
+        listed = ", ".join(f"{trained.wavelengths[i]:.1f} nm" for i in uncovered[:MAX_LISTED])
         low, high = scene.wavelengths[0], scene.wavelengths[-1]
         raise BundleError(
             f"{scene.source or scene.name}: covers {low:.1f} to {high:.1f} nm, which cannot make {uncovered.size} of "
@@ -119,7 +119,7 @@ def _resampled(trained: BandList, scene: Scene) -> BandMatch:
 
 
 def _widths(wavelengths: tuple[float, ...], fwhm: tuple[float, ...] | None) -> list[float]:
-    """FWHM of bands in nm: as known, else the distance to the nearer neighbour, but no outlier of these."""
+    """FWHM of bands in nm: as known, else the distance to the nearest neighbour, clipped around the median."""
     if fwhm is not None and min(fwhm) > 0:
         return list(fwhm)
     centres = np.asarray(wavelengths)

@@ -34,7 +34,7 @@ class TestByWavelength:
         assert [int(order[i]) for i in match.scene.bands] == [2, 5, 29]
         assert np.array_equal(match.scene.read(), scene.read()[:, :, list(match.scene.bands)])
         assert match.convert(match.scene.read()) is not None
-        assert "0.6 nm apart" in match.note
+        assert "0.6 nm difference" in match.note
 
     def test_a_mismatch_is_listed(self):
         wanted = (*NM, 1000.5, 1100.0, 1200.0, 1300.0, 1400.0, 1500.0)

@@ -74,11 +74,11 @@ class TestChoice:
         assert (kept.bands, kept.wavelengths, kept.good) == ((2, 4), (600, 800), (True, True))
 
     def test_can_keep_bad_bands(self):
-        assert select_bands(scene(good=(False,) * 5), keep_bad=True).kept == (0, 1, 2, 3, 4)
+        assert select_bands(scene(good=(False,) * 5), keep_bad=True).used == (0, 1, 2, 3, 4)
 
     def test_counts_bands_of_the_file(self):
         made = scene(wavelengths=WAVELENGTHS).keep_bands([1, 2, 4])
-        assert select_bands(made, drop_bands=((3, 3),)).kept == (1, 4)
+        assert select_bands(made, drop_bands=((3, 3),)).used == (1, 4)
 
     def test_a_survey_drops_constant_and_dead_bands(self):
         cube = small_cube("f4") + 1
@@ -94,7 +94,7 @@ class TestChoice:
             select_bands(scene(), drop_bands=parse_bands(text))
 
     def test_of_wavelengths_needs_wavelengths(self):
-        with pytest.raises(UsageError, match="does not say its wavelengths"):
+        with pytest.raises(UsageError, match="has no wavelengths"):
             select_bands(scene(), drop_wavelengths=((1, 2),))
 
     def test_of_wavelengths_without_a_band_is_refused(self):
