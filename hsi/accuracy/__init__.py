@@ -1,1 +1,1 @@
-"""How right a map is."""
+"""Accuracy of maps: metrics, their intervals and tests, calibration, leakage of splits, and estimated areas."""

@@ -1,9 +1,9 @@
-"""Accuracy of a whole map and true areas of its classes, estimated from a probability sample of its pixels.
+"""Accuracy of a map and areas of its classes, estimated from a probability sample of its pixels.
 
-The pixels that a map gives to a class are not that class's area, because the map errs. Olofsson et al. (2014,
-doi:10.1016/j.rse.2014.02.015) weight a sample's confusion matrix by the mapped areas, which gives accuracies and areas
-of the whole map with standard errors. Their equations 2 to 11 are written here as ratios of totals over strata
-(Stehman 2014, doi:10.1080/01431161.2014.930207), which are the same where the strata are the classes of the map.
+The mapped area of a class is biased by the errors of the map. Olofsson et al. (2014, doi:10.1016/j.rse.2014.02.015)
+weight the confusion matrix of a sample by the mapped areas, which gives accuracies and areas of the map with standard
+errors. Their equations 2 to 11 are written here as ratios of totals over strata (Stehman 2014,
+doi:10.1080/01431161.2014.930207), which are the same where the strata are the classes of the map.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hsi.errors import LabelError, UsageError
 
 Design = Literal["simple", "stratified"]
 DESIGNS: tuple[Design, ...] = ("simple", "stratified")
-LEAST = 2  # pixels in a stratum: with fewer, nothing says how much they vary
+LEAST = 2  # pixels in a stratum, for a variance
 Floats = NDArray[np.float64]
 
 
@@ -35,12 +35,12 @@ class Estimate:
 
     @property
     def interval(self) -> Interval:
-        """Two-sided 95 % interval by the normal distribution, cut at 0 and 1."""
+        """Two-sided 95 % interval of the normal distribution, limited to 0 to 1."""
         reach = float(ndtri((1 + CONFIDENCE_LEVEL) / 2)) * self.standard_error
         return max(0.0, self.value - reach), min(1.0, self.value + reach)
 
     def to_dict(self, scale: float = 1.0) -> dict[str, float]:
-        """Plain values for JSON, multiplied."""
+        """JSON-compatible values, multiplied by ``scale``."""
         low, high = self.interval
         numbers = {"value": self.value, "standard_error": self.standard_error, "low": low, "high": high}
         return {name: number * scale for name, number in numbers.items()}
@@ -48,10 +48,10 @@ class Estimate:
 
 @dataclass(frozen=True)
 class ClassEstimate:
-    """One class: pixels of the sample that the map gives to it, pixels of the whole map, and what is estimated.
+    """One class: its pixels on the map in the ``sample`` and in total (``mapped``), and the estimates.
 
-    ``share`` is the share of the mapped ground that truly is of this class. An accuracy is None where fewer than two
-    pixels of the sample speak of it.
+    ``share`` is the share of the mapped area that is of this class in truth. An accuracy is None where it would be
+    based on fewer than two sampled pixels.
     """
 
     id: int
@@ -65,9 +65,9 @@ class ClassEstimate:
 
 @dataclass(frozen=True)
 class MapEstimate:
-    """What a sample of ``sample`` pixels says of a map of ``mapped`` pixels.
+    """Estimates for a map of ``mapped`` pixels from a sample of ``sample`` pixels.
 
-    ``pooled`` names the classes of the map whose few sampled pixels were put in one stratum.
+    ``pooled`` names the classes of the map whose few sampled pixels share one stratum.
     """
 
     design: Design
@@ -80,7 +80,7 @@ class MapEstimate:
     pooled: tuple[str, ...]
 
     def to_dict(self, hectares: float | None = None) -> dict[str, Any]:
-        """Plain values for JSON; areas in hectares where those of a pixel are given, else in pixels."""
+        """JSON-compatible values; areas in pixels, or in hectares with the ``hectares`` of a pixel."""
         size = hectares or 1.0
         return {
             "design": self.design,
@@ -95,8 +95,8 @@ class MapEstimate:
                     "id": entry.id,
                     "name": entry.name,
                     "sample": entry.sample,
-                    "users_accuracy": _plain(entry.users_accuracy),
-                    "producers_accuracy": _plain(entry.producers_accuracy),
+                    "users_accuracy": entry.users_accuracy and entry.users_accuracy.to_dict(),
+                    "producers_accuracy": entry.producers_accuracy and entry.producers_accuracy.to_dict(),
                     "mapped_area": entry.mapped * size,
                     "share": entry.share.to_dict(),
                     "area": entry.share.to_dict(self.mapped * size),
@@ -107,20 +107,16 @@ class MapEstimate:
         }
 
 
-def _plain(estimate: Estimate | None) -> dict[str, float] | None:
-    return None if estimate is None else estimate.to_dict()
-
-
 def estimate_map(counts: NDArray[Any], mapped: NDArray[Any], table: ClassTable, design: Design) -> MapEstimate:
-    """Accuracy and areas of a map from a random sample of its pixels.
+    """Estimate the accuracy and the areas of a map from a random sample of its pixels.
 
     ``counts`` ``(C + 1, C + 1)`` are the sampled pixels, truth in rows, map in columns; ``mapped`` ``(C + 1,)`` are the
     pixels of the map. The last class of both is "unclassified", which may be empty.
 
-    Under ``stratified``, pixels were drawn at random within each class of the map. Under ``simple``, they were drawn
-    from the whole map and the classes stratify them afterwards, which the paper recommends; those with fewer than
-    two pixels in the sample are pooled. There is no correction for a sample that is a large part of the map, as in
-    the paper: the errors are then a little too large. Raises :class:`LabelError` for shapes that do not fit and
+    With the design ``stratified``, pixels were drawn at random within each class of the map. With ``simple``, they were
+    drawn from the entire map and are stratified by class afterwards, as the paper recommends; classes with fewer than
+    two sampled pixels are pooled. As in the paper, there is no finite population correction: the errors are a little
+    too large for a sample that is a large part of the map. Raises :class:`LabelError` for shapes that do not fit and
     :class:`UsageError` when a sample has too few pixels.
     """
     classes = len(table)
@@ -149,22 +145,22 @@ def estimate_map(counts: NDArray[Any], mapped: NDArray[Any], table: ClassTable, 
 def _estimate_class(sample: _Sample, mapped: NDArray[Any], table: ClassTable, code: int) -> ClassEstimate:
     row, column, both = (np.zeros_like(sample.counts) for _ in range(3))
     row[code], column[:, code], both[code, code] = 1, 1, 1
-    said, true = (int((sample.counts * part).sum()) for part in (row, column))
+    mapped_sample, true_sample = (int((sample.counts * part).sum()) for part in (row, column))
     share = sample.ratio(column, np.ones_like(column))
     assert share is not None
     return ClassEstimate(
         id=table.ids[code],
         name=table.names[code],
-        sample=said,
+        sample=mapped_sample,
         mapped=int(mapped[code]),
-        users_accuracy=sample.ratio(both, row) if said >= LEAST else None,
-        producers_accuracy=sample.ratio(both, column) if true >= LEAST else None,
+        users_accuracy=sample.ratio(both, row) if mapped_sample >= LEAST else None,
+        producers_accuracy=sample.ratio(both, column) if true_sample >= LEAST else None,
         share=share,
     )
 
 
 def _strata(sizes: Floats, mapped: NDArray[Any], names: list[str], design: Design) -> NDArray[np.int64]:
-    """The stratum of each class of the map ``(C + 1,)``; -1 for a class that no pixel of the map has."""
+    """The stratum of each class of the map ``(C + 1,)``; -1 for a class without mapped pixels."""
     strata = np.where(mapped > 0, np.arange(len(mapped)), -1)
     thin = np.flatnonzero((strata >= 0) & (sizes < LEAST))
     if not thin.size:
@@ -186,7 +182,7 @@ def _strata(sizes: Floats, mapped: NDArray[Any], names: list[str], design: Desig
 @dataclass(frozen=True, eq=False)
 class _Sample:
     """Sampled pixels ``counts`` ``(map, truth)`` float64, the stratum of each row ``(map,)``, and for each stratum its
-    pixels in the sample and its share of the map."""
+    sampled pixels (``sizes``) and its share of the map (``weights``)."""
 
     counts: Floats
     strata: NDArray[np.int64]
@@ -195,7 +191,7 @@ class _Sample:
 
     @classmethod
     def of(cls, counts: Floats, mapped: NDArray[Any], strata: NDArray[np.int64]) -> _Sample:
-        """Classes that no pixel of the map has come together in a last stratum, empty and without weight."""
+        """The sample of strata; classes without mapped pixels share a last stratum of weight 0."""
         last = len(strata)
         strata = np.where(strata < 0, last, strata)
         sizes = np.asarray(np.bincount(strata, counts.sum(axis=1), minlength=last + 1), np.float64)
@@ -208,13 +204,13 @@ class _Sample:
         scale = self.weights / np.maximum(self.sizes, 1)
         return np.asarray(self.counts * scale[self.strata, None])
 
-    def ratio(self, part: Floats, whole: Floats) -> Estimate | None:
-        """The share of ``whole`` that ``part`` is, both ``(map, truth)`` of 0 and 1; None where ``whole`` is empty."""
-        total = (self.shares * whole).sum()
+    def ratio(self, part: Floats, base: Floats) -> Estimate | None:
+        """The estimated ratio of ``part`` to ``base``, both ``(map, truth)`` of 0 and 1; None for an empty ``base``."""
+        total = (self.shares * base).sum()
         if not total:
             return None
         value = (self.shares * part).sum() / total
-        rest = part - value * whole
+        rest = part - value * base
         sums, squares = (
             np.bincount(self.strata, (self.counts * rest**power).sum(axis=1), minlength=len(self.sizes))
             for power in (1, 2)

@@ -1,4 +1,4 @@
-"""Whether confidence can be taken at its word: of the pixels mapped with 90 %, are nine in ten right?"""
+"""Calibration of the confidence: are nine in ten of the pixels mapped with 90 % right?"""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_softmax, softmax
 
 from hsi.errors import SceneError
 
 BINS = 15  # as Guo et al.
-LOGARITHMS = (-3.0, 3.0)  # of the temperatures that are searched: from 0.05 to 20
+LOG_TEMPERATURES = (-3.0, 3.0)  # search range: temperatures from 0.05 to 20
 ROUNDING = 1e-6  # above 1
-LOWEST_SCORE = -104.0  # the logarithm of the smallest float32, for probabilities that came out as 0
+LOWEST_SCORE = -104.0  # the logarithm of the smallest float32, for probabilities of 0
 
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """Pixels whose confidence lies above ``low`` and up to ``high``: their mean confidence and the share that is right,
-    both None where there is no pixel."""
+    """Pixels with a confidence above ``low`` and up to ``high``: their mean confidence and the share that is right,
+    both None for no pixels."""
 
     low: float
     high: float
@@ -30,8 +31,8 @@ class ReliabilityBin:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Mean ``confidence`` of ``pixels``, the share of them that is right, and the expected calibration ``error``: the
-    mean difference between the two over the bins, weighted by their pixels. Fractions."""
+    """Mean ``confidence`` of ``pixels``, the share that is right, and the expected calibration ``error``: the mean
+    absolute difference between the two over the bins, weighted by their pixels. Fractions."""
 
     pixels: int
     confidence: float
@@ -40,17 +41,17 @@ class Calibration:
     bins: tuple[ReliabilityBin, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """JSON-compatible values."""
         return {**asdict(self), "bins": [asdict(entry) for entry in self.bins]}
 
 
 def measure_calibration(
     confidence: NDArray[np.floating[Any]], right: NDArray[np.bool_], bins: int = BINS
 ) -> Calibration | None:
-    """Calibration of ``confidence`` ``(n,)`` from 0 to 1 by which pixels are ``right`` ``(n,)``; None without a pixel.
+    """Calibration of ``confidence`` ``(n,)`` from 0 to 1 of pixels that are ``right`` ``(n,)``; None for no pixels.
 
     Expected calibration error over bins of equal width (Naeini et al. 2015, doi:10.1609/aaai.v29i1.9602; Guo et al.
-    2017, doi:10.48550/arXiv.1706.04599). Raises :class:`SceneError` for what is no probability.
+    2017, doi:10.48550/arXiv.1706.04599). Raises :class:`SceneError` for values that are no probabilities.
     """
     if not confidence.size:
         return None
@@ -59,9 +60,9 @@ def measure_calibration(
     if wrong.size:
         raise SceneError(f"confidence is a probability from 0 to 1, found {wrong[0]:g}")
     edges = np.linspace(0, 1, bins + 1)
-    places = np.clip(np.searchsorted(edges, values) - 1, 0, bins - 1)
-    pixels = np.bincount(places, minlength=bins)
-    sums, hits = (np.bincount(places, weights, minlength=bins) for weights in (values, right))
+    bin_of = np.clip(np.searchsorted(edges, values) - 1, 0, bins - 1)
+    pixels = np.bincount(bin_of, minlength=bins)
+    sums, hits = (np.bincount(bin_of, weights, minlength=bins) for weights in (values, right))
     return Calibration(
         pixels=values.size,
         confidence=float(values.mean()),
@@ -91,18 +92,18 @@ class Temperature:
     error: tuple[float, float]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """JSON-compatible values."""
         (loss, less), (error, smaller) = self.loss, self.error
         facts = {"temperature": self.value, "pixels": self.pixels}
         return facts | {"loss": {"before": loss, "after": less}, "error": {"before": error, "after": smaller}}
 
 
 def fit_temperature(scores: NDArray[np.floating[Any]], codes: NDArray[np.int64]) -> Temperature | None:
-    """The number that class scores ``(n, C)`` are divided by for the likeliest probabilities of the true ``codes``.
+    """The divisor of class scores ``(n, C)`` with the highest likelihood of the true ``codes`` ``(n,)``.
 
-    Temperature scaling (Guo et al. 2017, doi:10.48550/arXiv.1706.04599): above 1 it lowers confidence, below 1 it
-    raises it, and the order of the classes stays. None where it has no bound because every pixel is right already, or
-    where there is no pixel.
+    Temperature scaling (Guo et al. 2017, doi:10.48550/arXiv.1706.04599): a temperature above 1 lowers the confidence,
+    one below 1 raises it, and the order of the classes does not change. None where the likelihood has no maximum
+    because all pixels are right, and for no pixels.
     """
     from scipy.optimize import minimize_scalar
 
@@ -112,28 +113,20 @@ def fit_temperature(scores: NDArray[np.floating[Any]], codes: NDArray[np.int64])
         return None
 
     def loss(logarithm: float) -> float:
-        return _cross_entropy(values / np.exp(logarithm), codes)
+        return float(-log_softmax(values / np.exp(logarithm), axis=1)[np.arange(len(codes)), codes].mean())
 
-    found = minimize_scalar(loss, bounds=LOGARITHMS, method="bounded", options={"xatol": 1e-6})
-    value = float(np.exp(found.x))
+    best = float(minimize_scalar(loss, bounds=LOG_TEMPERATURES, method="bounded", options={"xatol": 1e-6}).x)
+    value = float(np.exp(best))
     return Temperature(
         value=value,
         pixels=len(codes),
-        loss=(loss(0.0), loss(float(found.x))),
+        loss=(loss(0.0), loss(best)),
         error=(_error(values, right), _error(values / value, right)),
     )
 
 
-def _cross_entropy(scores: NDArray[np.float64], codes: NDArray[np.int64]) -> float:
-    from scipy.special import log_softmax
-
-    return float(-log_softmax(scores, axis=1)[np.arange(len(codes)), codes].mean())
-
-
 def _error(scores: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
     """Expected calibration error of the largest probability."""
-    from scipy.special import softmax
-
-    found = measure_calibration(softmax(scores, axis=1).max(axis=1), right)
-    assert found is not None
-    return found.error
+    calibration = measure_calibration(softmax(scores, axis=1).max(axis=1), right)
+    assert calibration is not None
+    return calibration.error

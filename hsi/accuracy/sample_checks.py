@@ -1,4 +1,4 @@
-"""Signs that reference pixels are no random sample of a map's pixels, whatever they were called."""
+"""Signs that reference pixels are not a random sample of the pixels of a map."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import chisquare
 
-UNLIKELY = 0.001  # chance of a random sample that differs as much from the map's shares
-FAR, SOME = 6.0, 3  # neighbouring pairs beyond what is expected: so many of its square roots, and a few
-EXPECTED = 5  # pixels that a class needs for the chi-squared test; those with fewer are tested together
+UNLIKELY = 0.001  # p of a random sample whose class shares differ as much from those of the map
+DEVIATIONS, EXTRA = 6.0, 3  # neighbouring pairs above the expected number: multiples of its root, and a few
+LEAST_EXPECTED = 5  # pixels of a class in the chi-squared test; classes with fewer are tested together
 
 
 @dataclass(frozen=True, eq=False)
 class ReferencePixels:
-    """Reference pixels on a map: ``classes`` ``(H, W)`` positions of the map's classes in ``names``, -1 without data;
-    ``sampled`` ``(H, W)`` bool those that count, all with data; ``polygons`` ``(H, W)`` the polygon that each is from,
-    0 for none, or None where the reference is no vector file."""
+    """Reference pixels on a map: ``classes`` ``(H, W)``, positions of the classes of the map in ``names``, -1 without
+    data; ``sampled`` ``(H, W)`` bool, the reference pixels, all with data; ``polygons`` ``(H, W)``, the polygon of
+    each, 0 for none, or None where the reference is no vector file."""
 
     classes: NDArray[np.int64]
     sampled: NDArray[np.bool_]
@@ -26,27 +27,26 @@ class ReferencePixels:
 
     @property
     def in_map(self) -> NDArray[np.int64]:
-        """Pixels of the map of each class."""
+        """Pixels of each class in the map."""
         return np.bincount(self.classes[self.classes >= 0], minlength=len(self.names))
 
     @property
     def in_sample(self) -> NDArray[np.int64]:
-        """Reference pixels of each class of the map."""
+        """Reference pixels in each class of the map."""
         return np.bincount(self.classes[self.sampled], minlength=len(self.names))
 
 
 def check_sampling(pixels: ReferencePixels, design: str) -> list[str]:
-    """Why these pixels hardly are a random sample of the map of that design, a line for each reason.
+    """Reasons, one per line, why these pixels are unlikely to be a random sample of that design.
 
-    Nothing can show that a sample is random; where and how its pixels lie can show that it is not.
+    No check can show that a sample is random; the positions of its pixels can show that it is not.
     """
-    clustered = _clustered(pixels)
-    found = [_whole_polygons(pixels) or clustered, _unequal(pixels) if design == "simple" else None]
-    return [line for line in found if line]
+    doubts = [_check_polygons(pixels) or _check_clusters(pixels), _check_shares(pixels) if design == "simple" else None]
+    return [line for line in doubts if line]
 
 
-def _whole_polygons(pixels: ReferencePixels) -> str | None:
-    """Polygons that give more than one pixel each."""
+def _check_polygons(pixels: ReferencePixels) -> str | None:
+    """Polygons with more than one reference pixel."""
     if pixels.polygons is None:
         return None
     numbers = pixels.polygons[pixels.sampled]
@@ -59,37 +59,35 @@ def _whole_polygons(pixels: ReferencePixels) -> str | None:
     )
 
 
-def _clustered(pixels: ReferencePixels) -> str | None:
-    """Pairs of reference pixels side by side: a random sample has few.
+def _check_clusters(pixels: ReferencePixels) -> str | None:
+    """Neighbouring pairs of reference pixels, of which a random sample has few.
 
-    With the sampled share f of each class of the map, a pair of neighbours is expected to be in the sample with
-    chance f x f. Their number then varies by no more than 1.6 times its root.
+    With the sampled share f of each class of the map, a pair of neighbours is in the sample with a probability of
+    f x f. The standard deviation of their number is at most 1.6 times its root.
     """
     share = pixels.in_sample / np.maximum(pixels.in_map, 1)
     chance = np.where(pixels.classes >= 0, share[pixels.classes], 0.0)
-    found, expected = (
+    pairs, expected = (
         float((values[1:] * values[:-1]).sum() + (values[:, 1:] * values[:, :-1]).sum())
         for values in (pixels.sampled.astype(np.float64), chance)
     )
-    if found <= expected + FAR * np.sqrt(expected) + SOME:
+    if pairs <= expected + DEVIATIONS * np.sqrt(expected) + EXTRA:
         return None
     return (
-        f"the reference pixels lie side by side ({found:,.0f} neighbouring pairs, where a random sample would have "
-        f"about {expected:,.0f}), so they look like fields: the intervals come out too narrow, and nothing says that "
-        "the fields stand for the rest of the map"
+        f"the reference pixels lie side by side ({pairs:,.0f} neighbouring pairs, where a random sample would have "
+        f"about {expected:,.0f}), so they look like fields: the intervals come out too narrow, and the fields may "
+        "not represent the rest of the map"
     )
 
 
-def _unequal(pixels: ReferencePixels) -> str | None:
-    """Shares of the classes of the map that differ between the sample and the map."""
-    from scipy.stats import chisquare
-
+def _check_shares(pixels: ReferencePixels) -> str | None:
+    """Class shares that differ between the sample and the map."""
     sample, shares = pixels.in_sample, pixels.in_map / pixels.in_map.sum()
     expected = shares * sample.sum()
-    many = expected >= EXPECTED
-    seen, awaited = (np.append(values[many], values[~many].sum()) for values in (sample, expected))
-    kept = awaited > 0
-    if np.count_nonzero(kept) < 2 or chisquare(seen[kept], awaited[kept]).pvalue >= UNLIKELY:
+    large = expected >= LEAST_EXPECTED
+    observed, awaited = (np.append(values[large], values[~large].sum()) for values in (sample, expected))
+    tested = awaited > 0
+    if np.count_nonzero(tested) < 2 or chisquare(observed[tested], awaited[tested]).pvalue >= UNLIKELY:
         return None
     worst = int(np.argmax(np.abs(sample - expected) / np.sqrt(np.maximum(expected, 1))))
     return (
