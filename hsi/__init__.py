@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from hsi.version import __version__
 
 if TYPE_CHECKING:
-    from hsi.api import Classification, classify, predict, train
+    from hsi.api import Classification, classify, evaluate, predict, train
     from hsi.core.labels import ClassTable, LabelMap
     from hsi.core.scene import Scene
     from hsi.errors import HsiError
     from hsi.estimator import HybridSNClassifier
     from hsi.experiments.run import ComparisonResult, compare
     from hsi.settings import Settings, load_settings
+    from hsi.workflows.evaluate import MapAccuracy
     from hsi.workflows.open_any import open_labels, open_scene
     from hsi.workflows.predict import PredictedMap
 
@@ -29,12 +30,14 @@ __all__ = [
     "HsiError",
     "HybridSNClassifier",
     "LabelMap",
+    "MapAccuracy",
     "PredictedMap",
     "Scene",
     "Settings",
     "__version__",
     "classify",
     "compare",
+    "evaluate",
     "load_settings",
     "open_labels",
     "open_scene",
@@ -49,11 +52,13 @@ _HOMES = {
     "HsiError": "errors",
     "HybridSNClassifier": "estimator",
     "LabelMap": "core.labels",
+    "MapAccuracy": "workflows.evaluate",
     "PredictedMap": "workflows.predict",
     "Scene": "core.scene",
     "Settings": "settings",
     "classify": "api",
     "compare": "experiments.run",
+    "evaluate": "api",
     "load_settings": "settings",
     "open_labels": "workflows.open_any",
     "open_scene": "workflows.open_any",

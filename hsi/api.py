@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,7 +21,7 @@ from hsi.inference.model_file import SavedModel
 from hsi.io.dataarray import class_attributes, is_dataarray, map_like, placed
 from hsi.io.geotiff import nodata_value
 from hsi.report.sections import interval, percent
-from hsi.settings import InputSettings, Settings, input_settings, load_settings
+from hsi.settings import LABEL_INPUTS, InputSettings, Settings, input_settings, load_settings
 from hsi.splits import Split
 from hsi.workflows.classify import Classified, run_classification, write_outputs
 from hsi.workflows.inputs import Inputs, prepare_inputs
@@ -34,6 +34,8 @@ from hsi.workflows.train import train_model
 if TYPE_CHECKING:
     import xarray
 
+    from hsi.accuracy.area_estimation import Design
+    from hsi.workflows.evaluate import MapAccuracy
     from hsi.workflows.open_any import LabelsLike, SceneLike
     from hsi.workflows.predict import PredictedMap
 
@@ -170,11 +172,7 @@ def train(
 
 def _reader(scene: SceneLike, labels: LabelsLike | None, reading: Mapping[str, Any]) -> Callable[[], Inputs]:
     """Reads the inputs of a run; raises ``TypeError`` at once for a name that is no input setting."""
-    known = [name for name in InputSettings.model_fields if name != "labels"]
-    for name in reading:
-        if name not in known:
-            raise TypeError(f"got an unexpected keyword argument '{name}': known: {', '.join(known)}")
-    options = input_settings(**reading)
+    options = _input_settings(reading, [name for name in InputSettings.model_fields if name != "labels"])
 
     def read() -> Inputs:
         opened = open_any_scene(scene, options)
@@ -182,6 +180,14 @@ def _reader(scene: SceneLike, labels: LabelsLike | None, reading: Mapping[str, A
         return prepare_inputs(opened, open_any_labels(labels, opened, options, like), options)
 
     return read
+
+
+def _input_settings(reading: Mapping[str, Any], known: Iterable[str]) -> InputSettings:
+    """Keyword arguments that say how to read; raises ``TypeError`` for a name that is not ``known``."""
+    for name in reading:
+        if name not in known:
+            raise TypeError(f"got an unexpected keyword argument '{name}': known: {', '.join(known)}")
+    return input_settings(**reading)
 
 
 def predict(
@@ -277,6 +283,55 @@ def _settings(given: Mapping[str, Any], others: Mapping[str, Any], config: Path 
     if twice:
         raise UsageError(f"{', '.join(twice)}: given by its own name and in settings, too: leave one out")
     return load_settings(Path(config) if config is not None else None, {**others, **named})
+
+
+def evaluate(
+    map: Path | str,
+    reference: LabelsLike,
+    *,
+    design: Design | None = None,
+    confidence: Path | str | None = None,
+    out: Path | str | None = None,
+    overwrite: bool = False,
+    progress: bool | Callable[[str, int, int, str], None] | None = None,
+    **reading: Any,
+) -> MapAccuracy:
+    """Compare a class map with reference labels: accuracy per class, overall and average accuracy, and kappa.
+
+    The same as ``hsi evaluate``. Classes are matched by name, or by id where one side has no names. Every labelled
+    pixel that the map covers counts, so the labels must be ones that the map was not trained on. Nothing is printed.
+
+    Args:
+        map: A class raster ``(H, W)`` of whole numbers, such as ``map.tif`` of a run.
+        reference: A file's path, an array ``(H, W)`` on the map's grid, a ``DataArray``, or a :class:`LabelMap`.
+        design: ``simple`` or ``stratified`` where the reference is a random sample of the map, drawn from all of it or
+            by class: then accuracy and class areas of the map are estimated, with 95 % intervals (Olofsson et al. 2014,
+            doi:10.1016/j.rse.2014.02.015).
+        confidence: A raster ``(H, W)`` of the map's confidence, 0 to 1, for its calibration; the one that was written
+            with the map when left out.
+        out: A folder for ``report.html``, the tables ``accuracy.json``, ``.csv``, ``.md`` and ``.tex``, and with a
+            confidence ``reliability.png``.
+        overwrite: Whether these files are replaced.
+        progress: As for :func:`hsi.classify`.
+        **reading: How to read the reference: ``label_variable``, ``background``, ``label_field``, ``label_layer``,
+            ``all_touched`` and ``align``.
+
+    Raises:
+        UsageError: for a design that is not known, or too few reference pixels of a class for it.
+        LabelError: for a map that holds no classes, and for a reference with classes that the map does not have.
+        SceneError: for a given confidence that does not fit the map.
+        SceneFileError: for a file that is missing or damaged.
+        OutputError: for files that are there already or cannot be written.
+    """
+    from hsi.workflows import evaluate as workflow
+
+    options = _input_settings(reading, LABEL_INPUTS - {"labels"})
+    with report_to(reporter := reporter_for(progress)):
+        result = workflow.evaluate(
+            Path(map), reference, options, design=design, confidence=None if confidence is None else Path(confidence),
+            out=None if out is None else Path(out), overwrite=overwrite, command=["hsi.evaluate"],
+        )  # fmt: skip
+    return replace(result, warnings=tuple(reporter.warnings))
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hsi.experiments.summary import Comparison, SplitComparison
 
 
-def show_accuracy(report: dict[str, Any]) -> None:
+def show_accuracy(report: Mapping[str, Any]) -> None:
     """The metrics of the classes, then those of all pixels, what is wrong, the calibration and the audit."""
     table = new_table("accuracy on test pixels in percent (PA producer's, UA user's accuracy)")
     table.add_column("id", justify="right")

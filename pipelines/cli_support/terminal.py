@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -95,6 +96,12 @@ def detail(label: str, text: str) -> None:
     """As :func:`say`, only with ``--verbose``."""
     if chosen.verbose:
         say(label, text)
+
+
+def say_files(paths: Iterable[Path]) -> None:
+    """Print the paths of the files that were written, one a line."""
+    for i, path in enumerate(paths):
+        say("" if i else "written", str(path))
 
 
 def show_text(text: str) -> None:

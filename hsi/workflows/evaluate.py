@@ -1,0 +1,293 @@
+"""The accuracy of a class map by reference labels: ``hsi evaluate`` and :func:`hsi.evaluate`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi.accuracy.area_estimation import DESIGNS, Design, estimate_map
+from hsi.accuracy.calibration import measure_calibration
+from hsi.accuracy.metrics import ConfusionMatrix, confusion_matrix, measure_accuracy
+from hsi.accuracy.sample_checks import ReferencePixels, check_sampling
+from hsi.core.events import info, progress, warning
+from hsi.core.georeference import pixel_hectares
+from hsi.core.labels import ClassTable, LabelMap, codes_of, default_table, drop_class
+from hsi.core.scene import Scene
+from hsi.errors import LabelError, SceneError, SceneFileError, UnknownNameError
+from hsi.inference.map_files import UNCLASSIFIED
+from hsi.io import files_of, open_labels, open_scene
+from hsi.io.geotiff import printable_name
+from hsi.io.masks import open_confidence
+from hsi.io.open import reader_for
+from hsi.report.figures import reliability_figure, write_figure
+from hsi.report.html import MapView, Provenance, Report, raster_colours, view_step, write_report_page
+from hsi.report.tables import FORMATS, write_tables
+from hsi.settings import InputSettings
+from hsi.splits.split import TRAIN, VALIDATION
+from hsi.workflows.open_any import open_any_labels
+from hsi.workflows.outputs import REPORT, find_confidence, split_of_run
+from hsi.workflows.provenance import hash_files, versions
+from hsi.workflows.run_folder import check_free_file
+
+if TYPE_CHECKING:
+    from hsi.workflows.open_any import LabelsLike
+
+FIGURE = "reliability.png"
+EQUAL = 1e-6  # relative difference of the areas of pixels, which a projected grid has by rounding
+
+
+@dataclass(frozen=True, eq=False)
+class MapAccuracy:
+    """The accuracy of a map by reference labels; :func:`hsi.evaluate` returns it.
+
+    ``report`` is what ``accuracy.json`` holds: ``overall_accuracy``, ``average_accuracy`` and ``kappa`` (fractions, or
+    None), their ``intervals``, a mapping for each of ``classes``, the ``confusion_matrix`` (rows are the reference),
+    the ``calibration`` of the confidence, the pixels ``uncovered`` by the map and those ``seen`` in its training, and
+    with a design the ``estimate`` for the map. ``files`` are the paths of what was written, the report last.
+    """
+
+    report: Mapping[str, Any]
+    files: tuple[Path, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def evaluate(
+    map_path: Path,
+    reference: LabelsLike,
+    reading: InputSettings,
+    *,
+    design: Design | None,
+    confidence: Path | None,
+    out: Path | None,
+    overwrite: bool,
+    command: Sequence[str],
+) -> MapAccuracy:
+    """Compare a map with reference labels; :func:`hsi.evaluate` describes the parameters and what is raised."""
+    if design is not None and design not in DESIGNS:
+        raise UnknownNameError("design", design, DESIGNS)
+    if out:
+        for name in (*(f"accuracy.{suffix}" for suffix in FORMATS), FIGURE, REPORT):
+            check_free_file(out / name, overwrite)
+    pair = read_map_and_reference(map_path, reference, reading)
+    with progress("compare"):
+        report = measure_map(pair, count_training_pixels(pair, map_path))
+    if report["seen"]:
+        warning(describe_training_pixels(pair, report["seen"]))
+    with progress("calibration"):
+        probabilities = read_confidence(pair, map_path, confidence)
+        report["calibration"] = None if probabilities is None else measure_confidence(pair, probabilities)
+    if design:
+        report["estimate"] = estimate_accuracy(pair, design, report["seen"])
+    if out is None:
+        return MapAccuracy(report)
+    paths = write_tables(out, report)
+    (out / FIGURE).unlink(missing_ok=True)  # of an evaluation that is replaced
+    if report["calibration"]:
+        paths.append(out / FIGURE)
+        write_figure(out / FIGURE, reliability_figure(report["calibration"]))
+    write_evaluation_report(out / REPORT, pair, map_path, probabilities, report, command)
+    return MapAccuracy(report, (*paths, out / REPORT))
+
+
+@dataclass(frozen=True, eq=False)
+class MapAndReference:
+    """A map and its reference on one grid. ``truth`` and ``predicted`` ``(H, W)`` are positions in ``table``, the
+    classes of the map; -1 is unlabelled in the one and unclassified in the other."""
+
+    mapped: LabelMap
+    reference: LabelMap
+    grid: Scene
+    table: ClassTable
+    truth: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+
+    @cached_property
+    def counted(self) -> NDArray[np.bool_]:
+        """Labelled pixels ``(H, W)`` that the map covers."""
+        return np.asarray((self.truth >= 0) & self.mapped.labelled)
+
+    @cached_property
+    def confusion(self) -> ConfusionMatrix:
+        """The counted pixels by both."""
+        return confusion_matrix(self.truth[self.counted], self.predicted[self.counted], len(self.table))
+
+
+def read_map_and_reference(map_path: Path, reference: LabelsLike, reading: InputSettings) -> MapAndReference:
+    """The map and the reference on its grid."""
+    with progress("map"):
+        mapped = read_map(map_path)
+    grid = open_scene(map_path)
+    labels = open_any_labels(reference, grid, reading)
+    info("map", f"{map_path}: {grid.height} x {grid.width} pixels, {len(mapped.table)} classes")
+    labelled = np.count_nonzero(labels.labelled)
+    info("reference", f"{name_of(labels)}: {len(labels.table)} classes, {labelled:,} labelled pixels")
+    table = mapped.table if UNCLASSIFIED in labels.table.names else drop_class(mapped.table, UNCLASSIFIED)
+    truth = np.array([*match_classes(table, labels), -1])[codes_of(labels.values, labels.table)]
+    truth = np.where(labels.labelled, truth, -1)
+    return MapAndReference(mapped, labels, grid, table, truth, codes_of(mapped.values, table))
+
+
+def name_of(reference: LabelMap) -> str:
+    """The file of the reference."""
+    return str(reference.source or "an array")
+
+
+def read_map(path: Path) -> LabelMap:
+    """A class raster with all classes that it names, those that no pixel has among them.
+
+    Raises :class:`LabelError` for a raster that holds no classes and :class:`SceneFileError` for a damaged one.
+    """
+    try:
+        mapped = open_labels(path, open_scene(path))
+    except (LabelError, SceneError) as error:
+        reason = str(error).removeprefix(f"{path}: ")
+        raise LabelError(f"{path}: is no class map, which has one band of whole numbers: {reason}") from error
+    reader = reader_for(path)
+    names = reader.read_labels(path, reader.arrays(path)[0]).names
+    known = dict(zip(mapped.table.ids, mapped.table.names, strict=True))
+    ids = {*known, *(i for i in names if i >= 0 and i != mapped.background)}
+    return replace(mapped, table=default_table([*ids]).renamed({**names, **known}))
+
+
+def match_classes(table: ClassTable, reference: LabelMap) -> list[int]:
+    """For each class of the reference its position in the map's table, by name, whatever the case and the spaces.
+
+    Where one side names its classes by nothing but their ids, the ids count. Raises :class:`LabelError` for a class
+    that the map does not have.
+    """
+
+    def keys(names: Sequence[str]) -> list[str]:
+        return [" ".join(printable_name(name).split()).casefold() for name in names]
+
+    def is_numbered(table: ClassTable) -> bool:
+        return all(name in (f"class {i}", str(i)) for i, name in zip(table.ids, table.names, strict=True))
+
+    theirs = reference.table
+    known, wanted = keys(table.names), keys(theirs.names)
+    if set(wanted) <= set(known):
+        return [known.index(name) for name in wanted]
+    if (is_numbered(table) or is_numbered(theirs)) and set(theirs.ids) <= set(table.ids):
+        return [table.ids.index(i) for i in theirs.ids]
+    unknown = [name for name, key in zip(theirs.names, wanted, strict=True) if key not in known]
+    raise LabelError(
+        f"{name_of(reference)}: the map has no class {', '.join(unknown[:5])}; it has {', '.join(table.names)}"
+    )
+
+
+def measure_map(pair: MapAndReference, seen: int) -> dict[str, Any]:
+    """The accuracy report of a map by the reference labels where the map has data; warns of labels outside of it."""
+    uncovered = int(np.count_nonzero((pair.truth >= 0) & ~pair.mapped.labelled))
+    if uncovered:
+        warning(f"{uncovered:,} labelled pixels lie where the map has no data and are not counted")
+    return {
+        "model": str(pair.mapped.source),
+        "split": f"reference {name_of(pair.reference)}",
+        "seed": None,
+        **measure_accuracy(pair.confusion, pair.table, [0] * len(pair.table)),
+        "uncovered": uncovered,
+        "audit": None,
+        "seen": seen,
+    }
+
+
+def count_training_pixels(pair: MapAndReference, map_path: Path) -> int:
+    """Counted pixels that trained or validated the run of ``hsi classify`` that the map is from."""
+    codes = split_of_run(map_path, pair.truth.shape)
+    return 0 if codes is None else int(np.count_nonzero(pair.counted & np.isin(codes, (TRAIN, VALIDATION))))
+
+
+def describe_training_pixels(pair: MapAndReference, seen: int) -> str:
+    """What it means that a map was made with some of the pixels that it is compared with."""
+    total = np.count_nonzero(pair.counted)
+    return f"{seen:,} of the {total:,} labelled pixels trained or validated this map, which flatters it: leave them out"
+
+
+def read_confidence(pair: MapAndReference, map_path: Path, given: Path | None) -> NDArray[np.float32] | None:
+    """The map's confidence ``(H, W)``, NaN where there is none; None without a file of it.
+
+    Raises what is wrong with a confidence that was ``given``; the one next to the map is left out with a warning.
+    """
+    path = given or find_confidence(map_path)
+    if path is None:
+        return None
+    try:
+        return open_confidence(path, pair.grid)
+    except (SceneError, SceneFileError) as error:
+        if given:
+            raise
+        warning(f"no calibration: {error}")
+        return None
+
+
+def measure_confidence(pair: MapAndReference, confidence: NDArray[np.float32]) -> dict[str, Any] | None:
+    """How far the map's confidence ``(H, W)`` can be trusted, on the pixels that it names; None without such pixels."""
+    named = pair.counted & (pair.predicted >= 0) & np.isfinite(confidence)
+    calibration = measure_calibration(confidence[named], (pair.predicted == pair.truth)[named])
+    return calibration.to_dict() if calibration else None
+
+
+def estimate_accuracy(pair: MapAndReference, design: Design, seen: int) -> dict[str, Any]:
+    """Accuracy and areas of all of the map from a random sample of it; warns of doubts that it is one."""
+    classes = len(pair.table)
+    strata = np.where(pair.mapped.labelled, np.where(pair.predicted < 0, classes, pair.predicted), -1)
+    pixels = ReferencePixels(strata, pair.counted, (*pair.table.names, "unclassified"), pair.reference.polygons)
+    estimate = estimate_map(pair.confusion.square, pixels.in_map, pair.table, design)
+    doubts = check_sampling(pixels, design)
+    for doubt in doubts:
+        warning(f"design {design}: {doubt}")
+    if seen:
+        doubts.insert(0, describe_training_pixels(pair, seen))
+    hectares = pixel_hectares(pair.grid.georeference, pair.grid.height, pair.grid.width)
+    equal = hectares is not None and np.ptp(hectares) <= EQUAL * hectares.max()
+    return estimate.to_dict(float(hectares.mean()) if hectares is not None and equal else None) | {"doubts": doubts}
+
+
+def write_evaluation_report(
+    path: Path,
+    pair: MapAndReference,
+    map_path: Path,
+    confidence: NDArray[np.float32] | None,
+    report: Mapping[str, Any],
+    command: Sequence[str],
+) -> None:
+    """``report.html`` of an evaluation: the map, the reference, and the confidence and split next to the map."""
+    sources = [source for source in (pair.mapped.source, pair.reference.source) if source]
+    hashes = hash_files(file for source in sources for file in files_of(source))
+    height, width = pair.truth.shape
+    step = view_step(height, width)
+    thin = (slice(None, None, step), slice(None, None, step))
+    split = split_of_run(map_path, pair.truth.shape)
+    ids = np.array([*pair.table.ids, pair.mapped.background])  # -1 is unlabelled
+    view = MapView(
+        height=height,
+        width=width,
+        step=step,
+        table=pair.mapped.table.renamed({}, raster_colours(map_path)),
+        ids=pair.mapped.values[thin],
+        pixels=pair.mapped.counts,
+        truth=ids[pair.truth[thin]],
+        truth_name="Reference",
+        confidence=None if confidence is None else confidence[thin],
+        split=None if split is None else split[thin],
+        count_all=True,
+        georeference=pair.grid.georeference,
+    )
+    page = Report(
+        title=map_path.name,
+        kind="Accuracy of a map",
+        lead=f"{report['model']} by {report['split']}",
+        facts=Provenance(shlex.join(command), {"Versions": versions()}, {}, hashes),
+        view=view,
+        accuracy=report,
+        files=sorted(
+            file.name for file in path.parent.iterdir() if file.is_file() and file.stem in ("accuracy", "reliability")
+        ),
+    )
+    write_report_page(path, page)
