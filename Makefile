@@ -6,7 +6,7 @@
 # make audit  look for known weaknesses of the pinned packages, from the network
 # make sbom   list what is installed, with versions and licences, in build/sbom.json
 # make docs   build the documentation into site/
-# make bench  measure the engines on this machine
+# make bench  measure the engines on this machine; writes benchmarks/results/engines.json
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
@@ -62,7 +62,7 @@ docs: $(READY)
 
 bench: $(READY)
 	$(BIN)/hsi fetch indian_pines --to data
-	$(BIN)/hsi bench data/indian_pines.mat --out benchmarks/results/engines.json --overwrite $(ARGS)
+	$(BIN)/python -m benchmarks.engines data/indian_pines.mat $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist site *.egg-info

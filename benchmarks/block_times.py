@@ -1,10 +1,9 @@
-"""What a block of a map costs one core: ``python benchmarks/block_times.py``.
+"""What a block of a map costs one core: ``python -m benchmarks.block_times``.
 
-A generated scene is written as an ENVI cube, and blocks of it go through what a worker of a cluster does with them
-(read, reduce, classify) and what the client does with the result (keep, write). Each block is done several times and
-the least time counts. Times are those of the processor in this process, with one thread, because other programs may be
-running; reading is from memory that the system holds of the file, so that storage is not in them. Last, what Dask's
-scheduler and client need for a task that does nothing.
+A generated scene is written as an ENVI cube. Blocks of it go through the steps of a cluster's worker (read, reduce,
+classify) and of its client (store, write). Each block is done several times and the least time counts. Times are
+processor times of this process, with one thread, because other programs may be running; the file is in the system's
+cache, so storage is not measured. The last figure is the time of Dask's scheduler and client for an empty task.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,9 @@ from typing import Any
 import click
 import numpy as np
 import torch
-from report import write_results
-from streaming import RESULTS, Cube
 
+from benchmarks.report import RESULTS, write_results
+from benchmarks.streaming import Cube
 from hsi.core.labels import default_table
 from hsi.core.memory import MemoryPlan
 from hsi.core.scene import Block, Scene
@@ -40,68 +40,67 @@ from hsi.preprocessing.reducers import fit_reducer, reduce_scene
 from hsi.settings import load_settings
 
 CLASSES, COMPONENTS, WINDOW, TILE = 8, 13, 11, 160
-TASKS = 300  # that do nothing, to see what the scheduler needs
+TASKS = 300  # that do nothing, to time the scheduler
 
 
 def seconds_of(work: Callable[[], Any]) -> float:
-    """Processor time of this process for some work."""
+    """Processor time of this process during a call."""
     started = time.process_time()
     work()
     return time.process_time() - started
 
 
-def make_bundle(scene: Scene) -> SavedModel:
-    """A model with random weights, which take as long as trained ones."""
+def make_model(scene: Scene) -> SavedModel:
+    """A saved model with random weights, which are as fast as trained ones."""
     valid = np.ones((scene.height, scene.width), bool)
     chosen = {"model.name": "hybridsn-bn", "model.window": WINDOW, "reducer.components": COMPONENTS}
     settings = load_settings(None, chosen)
     reducer = fit_reducer(scene, settings.reducer, valid)
-    model = build_model("hybridsn-bn", components=COMPONENTS, window=WINDOW, classes=CLASSES, seed=0)
+    network = build_model("hybridsn-bn", components=COMPONENTS, window=WINDOW, classes=CLASSES, seed=0)
     pixels = reduce_scene(scene, reducer, valid).reshape(COMPONENTS, -1).T[::50]
     novelty = fit_novelty(pixels, np.arange(len(pixels)) % CLASSES, CLASSES)
     bands = BandList(scene.bands, len(scene.bands), scene.wavelengths, scene.fwhm)
-    return SavedModel(model.eval(), reducer, default_table(range(1, CLASSES + 1)), settings, bands, novelty, {})
+    return SavedModel(network.eval(), reducer, default_table(range(1, CLASSES + 1)), settings, bands, novelty, {})
 
 
 def time_blocks(
-    scene: Scene, saved: SavedModel, options: MapOptions, rows: int, repeats: int, folder: Path
-) -> list[Any]:
+    scene: Scene, model: SavedModel, options: MapOptions, rows: int, repeats: int, folder: Path
+) -> list[dict[str, Any]]:
     """The least seconds of each stage for each block of a scene."""
     plan = MemoryPlan(rows, TILE, 16 << 20)
-    job, found = MapJob(saved, BandMatch(scene, None, ""), options, plan, torch.device("cpu")), []
+    job = MapJob(model, BandMatch(scene, None, ""), options, plan, torch.device("cpu"))
+    times: list[dict[str, Any]] = []
     blocks = [Block(row, 0, rows, scene.width) for row in range(0, scene.height, rows)]
     for number, block in enumerate(blocks):
         least: dict[str, float] = {}
         for _ in range(repeats):
-            kept: dict[str, Any] = {}
+            made: dict[str, Any] = {}
 
-            def read(block: Block = block, kept: dict[str, Any] = kept) -> None:
-                kept["strip"] = read_strip(scene, saved.reducer, block, window=job.window)
+            def read(block: Block = block, made: dict[str, Any] = made) -> None:
+                made["strip"] = read_strip(scene, model.reducer, block, window=job.window)
 
-            def classify(kept: dict[str, Any] = kept) -> None:
-                kept["layers"] = classify_strip(kept["strip"], job)
+            def classify(made: dict[str, Any] = made) -> None:
+                made["layers"] = classify_strip(made["strip"], job)
 
-            def write(block: Block = block, kept: dict[str, Any] = kept) -> None:
+            def write(block: Block = block, made: dict[str, Any] = made) -> None:
                 partial = StripCache(folder / "strips", {})
-                partial.save(block, kept["layers"])
+                partial.save(block, made["layers"])
                 one = scene_of(scene, block)
-                with map_writer(layer_files(folder / "map.tif", options), saved.table, one, cache=16 << 20) as writer:
+                with map_writer(layer_files(folder / "map.tif", options), model.table, one, cache=16 << 20) as writer:
                     writer.add(Block(0, 0, block.height, block.width), partial.load(block))
                 partial.remove()
 
             for stage, work in (("read_and_reduce", read), ("classify", classify), ("write", write)):
                 seconds = seconds_of(work)
                 least[stage] = min(seconds, least.get(stage, seconds))
-        size = sum(layer.nbytes for layer in kept["layers"].values())
-        found.append({**{stage: round(value, 4) for stage, value in least.items()}, "result_bytes": size})
-        click.echo(f"block {number + 1} of {len(blocks)}: {found[-1]}", err=True)
-    return found
+        size = sum(layer.nbytes for layer in made["layers"].values())
+        times.append({**{stage: round(value, 4) for stage, value in least.items()}, "result_bytes": size})
+        click.echo(f"block {number + 1} of {len(blocks)}: {times[-1]}", err=True)
+    return times
 
 
 def scene_of(scene: Scene, block: Block) -> Scene:
     """A scene of a block's size, to write a map of it."""
-    from dataclasses import replace
-
     return replace(scene, height=block.height, width=block.width)
 
 
@@ -126,7 +125,7 @@ def to_markdown(record: dict[str, Any]) -> str:
         f"Measured {record['date']} on one core, {record['machine']}, torch {record['torch']}: {record['scene']}; "
         f"{record['model']}. Processor time, least of {record['repeats']}.",
         "",
-        "| map | read and reduce | classify | client: keep and write | pixels/s per core | bytes read per pixel |",
+        "| map | read and reduce | classify | client: store and write | pixels/s per core | bytes read per pixel |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     for name, run in record["runs"].items():
@@ -145,7 +144,7 @@ def measure(folder: Path, width: int, bands: int, rows: int, blocks: int, repeat
     cube, _, wavelengths = make_scene(rows, width, bands=bands, classes=CLASSES)
     Cube(folder / "scene.hdr", cube, wavelengths).grow(rows * blocks)
     scene = open_scene(folder / "scene.hdr")
-    saved = make_bundle(scene)
+    model = make_model(scene)
     assert BandMatch(scene, None, "").matrix is None
     kinds = {
         "plain": MapOptions(),
@@ -155,9 +154,9 @@ def measure(folder: Path, width: int, bands: int, rows: int, blocks: int, repeat
     runs: dict[str, Any] = {}
     for name, options in kinds.items():
         click.echo(name, err=True)
-        found = time_blocks(scene, saved, options, rows, repeats, folder)
-        worker = float(np.mean([block["read_and_reduce"] + block["classify"] for block in found]))
-        runs[name] = {"blocks": found, "pixels_per_second": rows * width / worker}
+        times = time_blocks(scene, model, options, rows, repeats, folder)
+        worker = float(np.mean([block["read_and_reduce"] + block["classify"] for block in times]))
+        runs[name] = {"blocks": times, "pixels_per_second": rows * width / worker}
     return {
         "date": date.today().isoformat(),
         "machine": platform.machine(),

@@ -1,27 +1,32 @@
 """Compare the default recipe with other classifiers on generated scenes like those of a coarse sensor.
 
-Fields are about three pixels wide, their borders mixed, and noise rises at the ends of the spectrum: a network's window
-shows other fields than the pixel's own. Each seed makes a scene of its own and splits it with that seed. Made-up
-scenes say nothing about the accuracy on real ones, only whether a method is misled by what surrounds a pixel.
+Fields are about three pixels wide with mixed borders, and noise rises at the ends of the spectrum: a network's window
+covers several fields. Each seed generates a scene and splits it. Generated scenes do not predict the accuracy on real
+ones; they show whether a method is misled by the surroundings of a pixel.
 """
 
 from __future__ import annotations
 
 import json
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
-from report import write_results
 from scipy.io import savemat
 
+from benchmarks.report import RESULTS, run_hsi, write_results
 from hsi.core.synthetic import make_scene
 
-RESULTS = Path(__file__).parent / "results"
-SCENE = {"height": 110, "width": 110, "bands": 200, "classes": 6, "field": 3, "noise": 0.08, "labelled_share": 0.35}
+SCENE: dict[str, Any] = {
+    "height": 110,
+    "width": 110,
+    "bands": 200,
+    "classes": 6,
+    "field": 3,
+    "noise": 0.08,
+    "labelled_share": 0.35,
+}
 
 
 def run_seed(seed: int, models: str, work: Path, jobs: int) -> dict[str, Any]:
@@ -29,8 +34,7 @@ def run_seed(seed: int, models: str, work: Path, jobs: int) -> dict[str, Any]:
     cube, truth, _ = make_scene(**SCENE, seed=seed)
     path, out = work / f"coarse{seed}.mat", work / f"compare{seed}"
     savemat(path, {"cube": cube, "gt": truth})
-    words = ["--models", models, "--train", "20%", "--seeds", f"{seed},", "--jobs", str(jobs), "--out", str(out)]
-    subprocess.run([sys.executable, "-m", "hsi.pipelines.cli", "compare", str(path), *words], check=True)
+    run_hsi("compare", path, "--models", models, "--train", "20%", "--seeds", f"{seed},", "--jobs", jobs, "--out", out)
     record: dict[str, Any] = json.loads((out / "comparison.json").read_text(encoding="utf-8"))
     return record
 
@@ -40,7 +44,7 @@ def accuracies(record: dict[str, Any]) -> dict[str, float]:
     return {run["row"]: 100 * run["overall_accuracy"] for run in record["runs"]}
 
 
-def table(found: dict[str, list[float]], record: dict[str, Any]) -> str:
+def table(accuracy: dict[str, list[float]], record: dict[str, Any]) -> str:
     """The results for people, best first."""
     seeds = record["seeds"]
     lines = [
@@ -50,7 +54,7 @@ def table(found: dict[str, list[float]], record: dict[str, Any]) -> str:
         f"| model | {' | '.join(f'scene {seed}' for seed in seeds)} | mean |",
         f"|---|{'---:|' * (len(seeds) + 1)}",
     ]
-    for name, values in sorted(found.items(), key=lambda item: -statistics.fmean(item[1])):
+    for name, values in sorted(accuracy.items(), key=lambda item: -statistics.fmean(item[1])):
         lines.append(f"| {name} | {' | '.join(f'{v:.2f}' for v in values)} | {statistics.fmean(values):.2f} |")
     return "\n".join(lines) + "\n"
 
@@ -62,14 +66,14 @@ def table(found: dict[str, list[float]], record: dict[str, Any]) -> str:
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), default=RESULTS / "coarse_scene.json", show_default=True)
 def main(work: Path, models: str, seeds: int, jobs: int, out: Path) -> None:
-    """Make the scenes and their runs in the folder WORK; finished runs there are kept."""
+    """Make the scenes and their runs in the folder WORK; finished runs in it are used again."""
     work.mkdir(parents=True, exist_ok=True)
     records = [run_seed(seed, models, work, jobs) for seed in range(seeds)]
     rows = [accuracies(record) for record in records]
-    found = {name: [row[name] for row in rows] for name in rows[0]}
-    record = {"scene": SCENE, "seeds": list(range(seeds)), "overall_accuracy": found}
+    accuracy = {name: [row[name] for row in rows] for name in rows[0]}
+    record = {"scene": SCENE, "seeds": list(range(seeds)), "overall_accuracy": accuracy}
     record |= {key: records[0][key] for key in ("machines", "date", "versions")}
-    write_results(out, record, table(found, record))
+    write_results(out, record, table(accuracy, record))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Does denoising help to classify? Noise of known strength is added to a scene, which is classified cleaned and not.
+"""Does denoising improve a classification? A scene with added noise is classified with and without denoising.
 
 Noise is added once for each level and cleaned once by each method, which learns from the noisy scene alone; then
 every model is trained for each seed on the same split. PSNR and angles are against the scene before noise was added,
@@ -15,9 +15,9 @@ from typing import Any
 
 import click
 import numpy as np
-from report import write_results
 
 import hsi
+from benchmarks.report import ROOT, write_results
 from hsi.core.scene import Scene, scene_from_array
 from hsi.io import open_labels, open_scene
 from hsi.preprocessing.denoisers import NoiseLevels, add_noise, denoise_scene
@@ -26,7 +26,7 @@ from hsi.settings import DenoisingSettings
 from hsi.workflows.denoise import fit_denoising
 from hsi.workflows.provenance import machine, versions
 
-RESULTS = Path(__file__).parents[1] / "docs" / "results" / "denoise" / "denoising.json"
+OUT = ROOT / "docs" / "results" / "denoise" / "denoising.json"
 LEVELS = {
     "none added": NoiseLevels(),
     "Gaussian 0.2": NoiseLevels(gaussian=0.2),
@@ -72,9 +72,9 @@ def cleaned_scene(noisy: Scene, method: str | None, steps: int) -> Scene:
 def accuracy(scene: Scene, labels: Any, model: str, seed: int, epochs: int) -> float:
     """OA in percent on the test pixels of a random split of 10 % of each class."""
     how: dict[str, Any] = {"epochs": epochs, "settings": LIGHT} if model.startswith("hybridsn") else {}
-    found = hsi.classify(scene, labels, model=model, window=WINDOW, train="10%", seed=seed, device="cpu", **how)
-    assert found.overall_accuracy is not None
-    return 100 * found.overall_accuracy
+    result = hsi.classify(scene, labels, model=model, window=WINDOW, train="10%", seed=seed, device="cpu", **how)
+    assert result.overall_accuracy is not None
+    return 100 * result.overall_accuracy
 
 
 def table(record: dict[str, Any]) -> str:
@@ -82,7 +82,7 @@ def table(record: dict[str, Any]) -> str:
     models, seeds = record["models"], record["seeds"]
     lines = [
         "# Denoising before classifying, Indian Pines with noise added\n",
-        f"`python benchmarks/denoising.py {record['scene']} --steps {record['steps']} --epochs {record['epochs']}`\n",
+        f"`python -m benchmarks.denoising {record['scene']} --steps {record['steps']} --epochs {record['epochs']}`\n",
         f"Noise in shares of each band's standard deviation. OA in percent, mean ± standard deviation over seeds "
         f"{', '.join(map(str, seeds))}; random split, 10 % of each class; window {WINDOW}, no symmetries, no blending, "
         f"{record['epochs']} steps of training for the network; random forest on all bands. DnCNN with "
@@ -111,7 +111,7 @@ def table(record: dict[str, Any]) -> str:
 @click.option("--epochs", default=40, show_default=True, help="Epochs of the network.")
 @click.option("--seeds", default=3, show_default=True)
 @click.option("--models", default="hybridsn-bn,rf", show_default=True)
-@click.option("--out", default=RESULTS, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--out", default=OUT, type=click.Path(path_type=Path, dir_okay=False))
 def main(scene_path: Path, steps: int, epochs: int, seeds: int, models: str, out: Path) -> None:
     """Measure, and write the table after each row."""
     scene = open_scene(scene_path)

@@ -16,9 +16,9 @@ from typing import Any
 import click
 import numpy as np
 import torch
-from report import write_results
 from torch import nn
 
+from benchmarks.report import RESULTS, write_results
 from hsi.core.scene import survey_scene
 from hsi.inference.model_file import load_model
 from hsi.io import open_labels, open_scene
@@ -26,7 +26,6 @@ from hsi.io.geotiff import read_classes
 from hsi.models.windows import gather_windows
 from hsi.preprocessing.reducers import reduce_scene
 
-RESULTS = Path(__file__).parent / "results"
 WINDOWS = 1024  # classified at a time
 
 
@@ -58,7 +57,7 @@ def test_run(folder: Path, scene_path: Path, repeats: int) -> dict[str, Any]:
     return {"run": folder.name, "eval": once, "dropout": [accuracy(model, *pixels) for _ in range(repeats)]}
 
 
-def table(found: list[dict[str, Any]], record: dict[str, Any]) -> str:
+def table(rows: list[dict[str, Any]], record: dict[str, Any]) -> str:
     """The results for people."""
     lines = [
         "# Dropout left on at test time\n",
@@ -67,7 +66,7 @@ def table(found: list[dict[str, Any]], record: dict[str, Any]) -> str:
         "| run | `eval()`, every time | dropout on: mean ± sd | lowest | highest |",
         "|---|---:|---:|---:|---:|",
     ]
-    for row in found:
+    for row in rows:
         values = row["dropout"]
         spread = f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f}"
         lines.append(f"| {row['run']} | {row['eval']:.2f} | {spread} | {min(values):.2f} | {max(values):.2f} |")

@@ -1,9 +1,9 @@
-"""A map of 10 TB on up to 1,000 workers, simulated from measured times: ``python benchmarks/scheduler_simulation.py``.
+"""A map of 10 TB on up to 1,000 workers, simulated from measured times: ``python -m benchmarks.scheduler_simulation``.
 
 Events in order of time: a worker takes a block, reads it from storage that all share, works on it, and sends the
-result to its client, which keeps and writes it and hands out the next block. Storage, a client's network and the
+result to its client, which stores and writes it and assigns the next block. Storage, a client's network and the
 client itself serve one after the other at a rate; the scheduler needs a time for each block. A worker has at most two
-blocks that the client has not yet got back. Times of work, of writing and of the scheduler are those in
+unfinished blocks. Times of work, of writing and of the scheduler are those in
 ``results/block_times.json``; rates of storage and network, and how often workers are lost, are assumptions, which the
 table names.
 """
@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from report import write_results
 
-RESULTS = Path(__file__).resolve().parent / "results"
-USUAL_OUT = RESULTS / "scheduler_simulation.json"
-AHEAD = 2  # blocks of a worker that the client has not got back
+from benchmarks.report import RESULTS, write_results
+
+AHEAD = 2  # unfinished blocks of a worker
 WORKER_LINK = 1.25e9  # bytes a second of a worker's network, 10 Gbit/s
 RESTART_SECONDS = 60.0
 ARCHIVE = 10e12
@@ -31,7 +30,7 @@ ARCHIVE = 10e12
 @dataclass(frozen=True)
 class Costs:
     """Of a block: bytes to read, seconds of work of one worker (several, to draw from), bytes of its result, seconds of
-    the client to keep and write it and of the scheduler; and the probability that its worker is lost in the middle."""
+    the client to store and write it and of the scheduler; and the probability that its worker is lost in the middle."""
 
     read: float
     work: tuple[float, ...]
@@ -79,7 +78,7 @@ def simulate(
     events: list[tuple[float, int, str, int]] = []
     number = 0
     left, done, lost, working, end = blocks, 0, 0, 0.0, 0.0
-    mine = [0] * workers  # blocks of each that are handed out and wait for it
+    mine = [0] * workers  # blocks of each that are assigned and wait for it
     idle = set(range(workers))
 
     def later(when: float, what: str, worker: int) -> None:
@@ -87,7 +86,7 @@ def simulate(
         number += 1
         heapq.heappush(events, (when, number, what, worker))
 
-    def hand_out(now: float, worker: int) -> None:
+    def assign(now: float, worker: int) -> None:
         nonlocal left
         if left:
             left -= 1
@@ -101,7 +100,7 @@ def simulate(
 
     for _ in range(AHEAD):
         for worker in range(workers):
-            hand_out(0.0, worker)
+            assign(0.0, worker)
     while done < blocks:
         now, _, what, worker = heapq.heappop(events)
         if what == "arrive":
@@ -126,21 +125,21 @@ def simulate(
             later(lines["client"][worker % clients].serve(now, costs.write), "write", worker)
         else:
             done, end = done + 1, now
-            hand_out(now, worker)
+            assign(now, worker)
     busy = {name: sum(line.busy for line in several) / clients / end for name, several in lines.items()}
     return Outcome(end, lost, {"workers": working / end / workers, "storage": shared.busy / end, **busy})
 
 
 def costs_of(measured: dict[str, Any], kind: str, rows: int, lost: float) -> Costs:
     """Costs of blocks of so many rows, from the blocks that were measured."""
-    found = measured["runs"][kind]["blocks"]
+    times = measured["runs"][kind]["blocks"]
     width = int(measured["scene"].split(", ")[1].split()[0])
     larger = rows * width / measured["block_pixels"]
     return Costs(
         read=measured["block_bytes"] * larger,
-        work=tuple((block["read_and_reduce"] + block["classify"]) * larger for block in found),
-        result=found[0]["result_bytes"] * larger,
-        write=max(block["write"] for block in found) * larger,
+        work=tuple((block["read_and_reduce"] + block["classify"]) * larger for block in times),
+        result=times[0]["result_bytes"] * larger,
+        write=max(block["write"] for block in times) * larger,
         schedule=measured["scheduler_seconds"],
         lost=lost,
     )

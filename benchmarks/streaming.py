@@ -1,4 +1,4 @@
-"""Map a scene that is larger than memory: ``python benchmarks/streaming.py --size 20GB --max-memory 1GB``.
+"""Map a scene that is larger than memory: ``python -m benchmarks.streaming --size 20GB --max-memory 1GB``.
 
 A generated scene is repeated into an ENVI cube of the size asked for, in a temporary folder. A small model is trained
 on the generated scene, and ``hsi predict`` maps a quarter of the cube's height, then all of it, each in a process of
@@ -9,11 +9,8 @@ reducing, classifying and writing.
 from __future__ import annotations
 
 import json
-import os
 import platform
 import shutil
-import subprocess
-import sys
 import tempfile
 from datetime import date
 from pathlib import Path
@@ -22,14 +19,12 @@ from typing import Any
 import click
 import numpy as np
 import torch
-from report import write_results
 
+from benchmarks.report import RESULTS, run_hsi, write_results
 from hsi.core.devices import describe_device, resolve_device
 from hsi.core.memory import parse_memory
 from hsi.core.synthetic import make_scene
 
-ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "benchmarks" / "results"
 BLOCK_ROWS = 128  # rows of the generated scene
 HEADER = """ENVI
 description = {{a generated scene, repeated}}
@@ -45,14 +40,6 @@ wavelength units = Nanometers
 wavelength = {{{wavelengths}}}
 map info = {{UTM, 1, 1, 500000, 4480000, 20, 20, 16, North, WGS-84, units=Meters}}
 """
-
-
-def hsi(*words: object) -> None:
-    """Run a command of this checkout, its output passed on to stderr, its progress bar included."""
-    # a process starts with the peak memory of the one that it was forked from, so a small one comes in between
-    command = ["sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-m", "pipelines.cli", *map(str, words)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run(command, env=environment, check=True, stdout=sys.stderr)
 
 
 class Cube:
@@ -82,7 +69,7 @@ def train_model(folder: Path, block: np.ndarray, labels: np.ndarray, wavelengths
     Cube(scene, block, wavelengths).grow(len(block))
     np.save(truth, labels)
     small = ("--components", 13, "--window", 11, "--train", 100, "--epochs", 5, "--device", device)
-    hsi("train", scene, "--labels", truth, *small, "--out", model)
+    run_hsi("train", scene, "--labels", truth, *small, "--out", model)
     return model
 
 
@@ -90,7 +77,7 @@ def map_cube(cube: Cube, model: Path, max_memory: str, device: str) -> dict[str,
     """Map a cube and say how it went."""
     out = model.with_name("map.tif")
     options = ("--overwrite", "--max-memory", max_memory, "--device", device, "--no-symmetries")
-    hsi("predict", model, cube.header, "--out", out, *options)
+    run_hsi("predict", model, cube.header, "--out", out, *options)
     record = json.loads(out.with_suffix(".json").read_text(encoding="utf-8"))
     seconds = record["seconds"]["map"]
     _, bands, width = cube.lines.shape

@@ -33,7 +33,6 @@ COMMANDS = {
     "plot": "Draw the figures of a finished run or comparison again.",
     "fetch": "Get a benchmark scene by name.",
     "inspect": "Say what is in a file: shape, bands, classes, bad pixels, memory.",
-    "bench": "Measure mapping, training and memory on this machine.",
     "models": "List the networks and baselines that --model takes.",
     "doctor": "Say what this installation has and can do.",
     "completion": "Print a script for completion in bash, zsh or fish.",

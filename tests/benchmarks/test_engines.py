@@ -1,29 +1,27 @@
-"""What the bench measures is the same computation by every way."""
+"""The engines and the conventional way compute the same, and the benchmark measures and writes every part."""
 
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
-from hsi.benchmarking import (
-    Conventional,
-    Rates,
-    conventional_pass,
-    conventional_scores,
-    machine_rates,
-    multiply_adds,
-    time_map,
-    time_training,
-)
-from hsi.models import MODELS, build_model
+from benchmarks.engines import measure
+from benchmarks.engines.__main__ import main
+from benchmarks.engines.conventional import Conventional, conventional_pass, conventional_scores
+from benchmarks.engines.engines import time_map, time_training
+from benchmarks.engines.rates import Rates, machine_rates
+from benchmarks.engines.tables import to_markdown
+from hsi.core.synthetic import make_scene
+from hsi.models import build_model
+from hsi.models.build import multiply_adds
 from hsi.models.windows import pad_scene
 from tests.models.test_models import lively, patch_scores
 
 CPU = torch.device("cpu")
-VARIANTS = [name for name in MODELS if name in ("hybridsn", "hybridsn-bn", "hybridsn-se", "hybridsn-bn-cbam")]
 
 
-@pytest.mark.parametrize("name", VARIANTS)
-def test_the_conventional_network_is_ours_with_its_gradients(name):
+@pytest.mark.parametrize("name", ["hybridsn", "hybridsn-bn", "hybridsn-se", "hybridsn-bn-cbam"])
+def test_the_conventional_network_has_the_scores_and_gradients_of_the_engines(name):
     patches = torch.randn(5, 15, 13, 13, generator=torch.Generator().manual_seed(0))
     results = []
     for wrap in (Conventional, lambda network: network):
@@ -90,3 +88,37 @@ def test_a_map_and_a_training_pass_are_timed_and_agree():
     for spent in (everything, split):
         assert min(spent.conventional, spent.patch, spent.dense, spent.together) > 0
         assert (spent.steps, spent.ratio) == (1, spent.conventional / spent.together)
+
+
+def test_every_part_is_measured_and_tabulated(monkeypatch, tmp_path):
+    cube, labels, _ = make_scene(24, 20, bands=20, classes=3, field=8, seed=1)
+    np.savez(tmp_path / "scene.npz", cube=cube, gt=labels)
+    accuracies = iter([0.9, 0.97, 0.99])  # with default settings, then of more and more epochs
+
+    def classify(path, out, device, *options):
+        run = {"options": options, "wall": 3.0, "stages": {"read": 0.1, "train": 2.0}, "peak_bytes": 10**9}
+        return {**run, "overall_accuracy": next(accuracies)}
+
+    monkeypatch.setattr(measure, "WAYS", ("train conventional",))
+    monkeypatch.setattr(measure, "run_hsi", lambda *words: 0.5)
+    monkeypatch.setattr(measure, "classify", classify)
+    sizes = measure.Sizes(components=13, window=11, repeats=1, rows=3, large=64, large_windows=(11,))
+    names = ["hybridsn-bn", "hybridsn-se"]
+    record = measure.measure(tmp_path / "scene.npz", names, sizes, device="cpu", scratch=tmp_path)
+    assert [row["model"] for row in record["map"]] == names
+    assert all(row["same_class"] == 1 and row["largest_difference"] < 1e-4 for row in record["map"])
+    assert all(min(row["conventional"], row["patch"], row["dense"]) > 0 for row in record["training"])
+    everything, split = record["training"][:2]
+    assert everything["pixels"] > split["pixels"] == everything["timed"]
+    assert [(row["side"], row["pixels"]) for row in record["large"]] == [(32, 32**2), (64, 64**2)]
+    assert [row["way"] for row in record["memory"]] == ["train conventional"]
+    assert record["memory"][0]["peak_bytes"] > 10**7
+    assert [run["overall_accuracy"] for run in record["target"]["tried"]] == [0.97, 0.99]
+    assert record["target"]["ratio"] == 100 * split["conventional"] / 2.0
+    assert record["materialised_patches"]["Indian Pines"] > 10**8
+    assert "| `hybridsn-se` |" in to_markdown(record)
+
+
+def test_an_unknown_network_is_refused():
+    done = CliRunner().invoke(main, ["--models", "hybridsn-be"])
+    assert done.exit_code == 2 and "'hybridsn-bn'" in done.output

@@ -5,15 +5,19 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tests.conftest import ROOT
 
 
+@pytest.mark.slow
 def test_a_small_cube_is_mapped_and_reported(tmp_path):
     folder = tmp_path / "scratch"
     folder.mkdir()
     options = ("--size", "20MB", "--width", "100", "--bands", "200", "--max-memory", "700MB", "--folder", folder)
+    command = [sys.executable, "-m", "benchmarks.streaming", *options, "--out", tmp_path / "streaming.json"]
     done = subprocess.run(
-        [sys.executable, ROOT / "benchmarks" / "streaming.py", *options, "--out", tmp_path / "streaming.json"],
+        command,
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -28,7 +32,7 @@ def test_a_small_cube_is_mapped_and_reported(tmp_path):
         assert 100 < run["peak_megabytes"] < 700
         assert run["pixels_per_second"] > 0 and run["megabytes_per_second"] > 0
     assert {"date", "device", "threads", "torch"} <= set(record)
-    assert str(tmp_path) not in (tmp_path / "streaming.json").read_text()  # nothing of this machine's folders
+    assert str(tmp_path) not in (tmp_path / "streaming.json").read_text()  # no folder of this machine
     table = (tmp_path / "streaming.md").read_text()
     assert "| 0.02 GB | 500 | 50,000 |" in table and done.stdout.strip() == table.strip()
-    assert list(folder.iterdir()) == []  # the cube is gone
+    assert list(folder.iterdir()) == []  # the cube is removed

@@ -1,6 +1,6 @@
 """The conventional way, as other tools run it: patches from a ``DataLoader``, layer by layer as published.
 
-It is the reference that the engines are measured against, and the plainest form of the network to read.
+The engines are measured against it; it is also the simplest form of the network to read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ BATCH = 256  # as published
 
 
 class Conventional(nn.Module):
-    """HybridSN as its paper has it (doi:10.1109/LGRS.2019.2918719), on the weights of ``network``.
+    """HybridSN as in its paper (doi:10.1109/LGRS.2019.2918719), on the weights of ``network``.
 
     ``(N, K, window, window) -> (N, classes)``: the scores of the network, by 3-D convolutions of each patch.
     """

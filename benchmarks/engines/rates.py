@@ -1,4 +1,4 @@
-"""How fast this machine multiplies and copies, and how much of both a computation needs: its floor."""
+"""How fast this machine multiplies and copies, and the least time of a computation at these rates: its floor."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Rates:
     bytes: float
 
     def floor(self, multiply_adds: float, moved: float) -> float:
-        """Seconds that neither the arithmetic nor the memory can be done without."""
+        """The least seconds for these multiply-adds and bytes moved."""
         return max(multiply_adds / self.multiply_adds, moved / self.bytes)
 
 
 def median_seconds(work: Callable[[], Any], repeats: int, *, warm_up: bool = True) -> float:
-    """Median wall time of a piece of work, after one run that does not count."""
+    """Median wall time of a piece of work, after one that is not counted."""
     if warm_up:
         _finish(work)
     times = []

@@ -1,4 +1,4 @@
-"""The record of ``hsi bench`` in words and tables."""
+"""The record of the benchmark as Markdown."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ def to_markdown(record: dict[str, Any]) -> str:
     head = (
         f"{record['date']}, {record['device']}, {record['machine']['processor']}, "
         f"PyTorch {record['versions']['torch']}; scene {record['scene']}, 30 components, window 25. "
-        f"This machine does {rates['gigamultiply_adds_s']:.0f} thousand million multiply-adds a second in products "
-        f"and copies {rates['gigabytes_s']:.1f} GB a second, read and written; a floor is what these rates would need."
+        f"This machine does {rates['gigamultiply_adds_s']:.0f} billion multiply-adds a second in matrix products "
+        f"and copies {rates['gigabytes_s']:.1f} GB a second, read and written; a floor is the time at these rates."
     )
     parts = [head, maps(record), training(record), large(record), memory(record), target(record), commands(record)]
     return "\n\n".join(parts) + "\n"
@@ -25,9 +25,9 @@ def table(headings: list[str], rows: list[list[str]]) -> str:
 
 
 def maps(record: dict[str, Any]) -> str:
-    """Whole maps."""
+    """Maps of the scene."""
     headings = [
-        "whole map",
+        "map",
         "conventional",
         "dense",
         "first time",
@@ -45,7 +45,7 @@ def maps(record: dict[str, Any]) -> str:
         for row in record["map"]
     ]  # fmt: skip
     timed, pixels = record["map"][0]["timed"], record["map"][0]["pixels"]
-    note = f"The conventional way was timed on {timed:,} of {pixels:,} pixels and scaled up; differences are of these."
+    note = f"The conventional way was timed on {timed:,} of {pixels:,} pixels and scaled; differences are of these."
     return f"{table(headings, rows)}\n\n{note}"
 
 
@@ -83,13 +83,13 @@ def memory(record: dict[str, Any]) -> str:
     """Peak memory."""
     rows = [[row["way"], f"{row['peak_bytes'] / 1e6:,.0f} MB"] for row in record["memory"]]
     stored = ", ".join(f"{name} {size / 1e9:.2f} GB" for name, size in record["materialised_patches"].items())
-    note = f"`{record['memory'][0]['model']}`. Patches kept in memory as float64, as published notebooks do: {stored}."
+    note = f"`{record['memory'][0]['model']}`. Patches stored as float64, as in published notebooks: {stored}."
     return f"{table(['peak memory of a process', 'bytes'], rows)}\n\n{note}"
 
 
 def target(record: dict[str, Any]) -> str:
     """Time to the published accuracy."""
-    found = record["target"]
+    result = record["target"]
     rows = [
         [
             str(run["epochs"]),
@@ -97,19 +97,19 @@ def target(record: dict[str, Any]) -> str:
             f"{run['stages']['train']:.1f} s",
             f"{run['wall']:.1f} s",
         ]
-        for run in found["tried"]
+        for run in result["tried"]
     ]
-    reached = f": {found['ratio']:.0f} × as long" if found["reached"] else "; the target was not reached"
+    reached = f": {result['ratio']:.0f} × as long" if result["reached"] else "; the target was not reached"
     note = (
-        f"To {found['target']:.1%} on the test pixels of seed 0, with `hsi classify --train 10% --window 15` and fewer "
-        f"epochs. The published 100 epochs the conventional way, by the epoch over training pixels above: "
-        f"{found['conventional']:,.0f} s{reached}."
+        f"To {result['target']:.1%} on the test pixels of seed 0, with `hsi classify --train 10% --window 15` and "
+        f"fewer epochs. The published 100 epochs the conventional way, by the epoch over training pixels above: "
+        f"{result['conventional']:,.0f} s{reached}."
     )
-    return f"{table(['epochs', 'OA', 'training', 'whole command'], rows)}\n\n{note}"
+    return f"{table(['epochs', 'OA', 'training', 'command'], rows)}\n\n{note}"
 
 
 def commands(record: dict[str, Any]) -> str:
-    """Whole commands."""
+    """Seconds of commands."""
     run = record["classify"]
     rows = [[f"`hsi classify`, {stage}", f"{seconds:.2f} s"] for stage, seconds in run["stages"].items()]
     rows.append(["`hsi classify`, everything", f"{run['wall']:.1f} s"])

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hsi.benchmarking.conventional import conventional_pass, conventional_scores
-from hsi.benchmarking.rates import Rates, median_seconds
+from benchmarks.engines.conventional import conventional_pass, conventional_scores
+from benchmarks.engines.rates import Rates, median_seconds
 from hsi.core.devices import retain_freed_memory
 from hsi.inference.scores import padded_scores
 from hsi.models.build import multiply_adds
@@ -26,10 +26,10 @@ Engine = Literal["dense", "patch"]
 
 @dataclass(frozen=True)
 class MapTimes:
-    """Seconds for a whole map. ``floor`` is that of the dense engine's plain arithmetic, transforms left out.
+    """Seconds for a map. ``floor`` is that of the dense engine's plain arithmetic, without transforms.
 
-    ``timed`` pixels were mapped the conventional way, whose seconds are scaled up to all ``pixels``;
-    ``largest_difference`` of scores and ``same_class`` are over these.
+    ``timed`` pixels were mapped the conventional way and the seconds scaled to all ``pixels``;
+    ``largest_difference`` of scores and ``same_class`` are over the timed ones.
     """
 
     pixels: int
@@ -43,16 +43,16 @@ class MapTimes:
 
     @property
     def ratio(self) -> float:
-        """How many times quicker than the conventional way the dense engine is."""
+        """How many times faster than the conventional way the dense engine is."""
         return self.conventional / self.dense
 
 
 @dataclass(frozen=True)
 class TrainingTimes:
-    """Seconds for every one of ``pixels`` once, forward and backward, and of the floor of the dense engine's.
+    """Seconds for every one of ``pixels`` once, forward and backward, and the floor of the dense engine.
 
-    The dense engine takes them in ``steps`` steps, as it does by default, and ``together``, in one. ``timed`` pixels
-    were trained on by batches of patches, whose seconds are scaled up to all.
+    The dense engine takes them in ``steps`` steps, its default, and in one: ``together``. ``timed`` pixels were
+    trained on in batches of patches and the seconds scaled to all.
     """
 
     pixels: int
@@ -66,7 +66,7 @@ class TrainingTimes:
 
     @property
     def ratio(self) -> float:
-        """How many times quicker than the conventional way the dense engine is when it takes one step."""
+        """How many times faster than the conventional way the dense engine is when it takes one step."""
         return self.conventional / self.together
 
 
@@ -89,16 +89,16 @@ def time_map(
         first = median_seconds(lambda: dense_scores(model, padded, device), 1, warm_up=False)
         dense = median_seconds(lambda: dense_scores(model, padded, device), repeats, warm_up=False)
     top = padded[:, : rows + model.window - 1]
-    found: list[torch.Tensor] = []
+    reference: list[torch.Tensor] = []
     conventional = median_seconds(
-        lambda: found.append(conventional_scores(model, top.numpy(), rows, width, device)), 1, warm_up=False
+        lambda: reference.append(conventional_scores(model, top.numpy(), rows, width, device)), 1, warm_up=False
     )
-    ours = dense_scores(model, top, device)
+    scores = dense_scores(model, top, device)
     side = 48 + model.window - 1
     with torch.no_grad():
         tile = padded[None, :, :side, :side].to(device)
         counted = multiply_adds(lambda: model.head_map(model.trunk(tile))) * height * width / 48**2
-    moved = 4.0 * (padded.numel() + ours.numel() * height / rows)
+    moved = 4.0 * (padded.numel() + scores.numel() * height / rows)
     return MapTimes(
         pixels=height * width,
         conventional=conventional * height / rows,
@@ -106,8 +106,8 @@ def time_map(
         first=first,
         floor=rates.floor(counted, moved),
         timed=rows * width,
-        largest_difference=float((found[0] - ours).abs().max()),
-        same_class=float((found[0].argmax(0) == ours.argmax(0)).double().mean()),
+        largest_difference=float((reference[0] - scores).abs().max()),
+        same_class=float((reference[0].argmax(0) == scores.argmax(0)).double().mean()),
     )
 
 
