@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, model_validator
 
 from hsi.core.colours import FAINT, INK, RIGHT, WRONG, hex_colour
-from hsi.experiments.notes import split_title, titled
-from hsi.experiments.summary import Comparison, Spread
-from hsi.report.figures.registry import RegisteredFigure, figure
-from hsi.report.figures.style import LABEL, SMALL, literal, new_figure, plain_axes, shortened, write_figure
+from hsi.experiments.notes import split_title
+from hsi.experiments.summary import Comparison, RowSummary, SplitComparison, Spread
+from hsi.report.figures.registry import RegisteredFigure, drawings, figure, write_figures
+from hsi.report.figures.style import LABEL, SMALL, literal, new_figure, plain_axes, shortened
 from hsi.report.records import Record, Share, read_record
 
 if TYPE_CHECKING:
@@ -27,54 +27,117 @@ COSTS = {
     "pixel_seconds": "seconds of a core for a mapped pixel",
 }
 COMPARISON_FIGURES: dict[str, RegisteredFigure] = {}
-PANEL, LIST, LINE = 3.0, 2.0, 0.2  # inches of a panel, of the list of rows and of a line in it
+PANEL, LIST, LINE = 3.0, 2.0, 0.2  # inches of a Pareto panel, of the list of rows and of a line in it
+PANEL_WIDTH, ROW_HEIGHT, MARGIN = 3.6, 0.3, 0.7  # inches of a box plot
+LONGEST_NAME = 40
+MOST_PANELS, MOST_ROWS = 12, 100  # of a stored comparison: a picture of more takes gigabytes
 
 
-class Row(Protocol):
-    """What is drawn of a row: of a :class:`hsi.experiments.summary.RowSummary`, or of what a file tells of one."""
+class PositionRecord(Record):
+    """Accuracy by position alone."""
 
-    @property
-    def name(self) -> str:
-        """What it is called."""
-
-    @property
-    def measures(self) -> Mapping[str, Spread | None]:
-        """Its accuracies."""
-
-    @property
-    def parameters(self) -> int | None:
-        """Of the network."""
-
-    @property
-    def multiply_adds(self) -> int | None:
-        """For a pixel."""
-
-    @property
-    def pixel_seconds(self) -> Spread | None:
-        """Of a core, for a pixel."""
+    mean: Share
 
 
-class Split(Protocol):
-    """What is drawn of a split."""
+class RowRecord(Record):
+    """A row of a split; those of older versions of hsi have no costs."""
 
-    @property
-    def name(self) -> str:
-        """What it is called."""
-
-    @property
-    def rule(self) -> str:
-        """How it was made, in words."""
-
-    @property
-    def rows(self) -> Sequence[Row]:
-        """Its rows."""
+    name: str
+    measures: dict[str, Spread | None]
+    parameters: int | None = Field(ge=0)
+    multiply_adds: int | None = Field(default=None, ge=0)
+    pixel_seconds: Spread | None = None
 
 
-def cost_of(row: Row, cost: str) -> float | None:
-    """A row's mean cost by its key in :data:`COSTS`; None where it is not known."""
-    if cost == "pixel_seconds":
-        return row.pixel_seconds.mean if row.pixel_seconds else None
-    return row.parameters if cost == "parameters" else row.multiply_adds
+class SplitRecord(Record):
+    """A split and its rows."""
+
+    name: str
+    rule: str
+    position: PositionRecord | None
+    rows: tuple[RowRecord, ...] = Field(min_length=1)
+
+
+class OutcomeRecord(Record):
+    """A run."""
+
+    row: str
+    split: str
+    overall_accuracy: Share | None
+
+
+class ComparisonRecord(Record):
+    """The parts of a ``comparison.json`` that its figures are drawn from."""
+
+    splits: tuple[SplitRecord, ...] = Field(min_length=1, max_length=MOST_PANELS)
+    runs: tuple[OutcomeRecord, ...]
+
+    @model_validator(mode="after")
+    def _few_rows(self) -> ComparisonRecord:
+        if len({row.name for split in self.splits for row in split.rows}) > MOST_ROWS:
+            raise ValueError(f"it has more than {MOST_ROWS} rows")
+        return self
+
+
+Row = RowSummary | RowRecord
+Split = SplitComparison | SplitRecord
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """A panel: overall accuracies (0 to 1) of the runs of each row, and that by position alone where it is known."""
+
+    title: str
+    accuracies: Mapping[str, Sequence[float]]
+    position: float | None
+
+
+def boxes_of(comparison: Comparison | ComparisonRecord) -> list[Boxes]:
+    """The panels of a comparison, one for each split."""
+    if isinstance(comparison, Comparison):
+        runs = [(run.planned.split, run.planned.row, run.report["overall_accuracy"]) for run in comparison.finished]
+    else:
+        runs = [(run.split, run.row, run.overall_accuracy) for run in comparison.runs]
+    panels = []
+    for split in comparison.splits:
+        known = [(row, value) for name, row, value in runs if name == split.name and value is not None]
+        accuracies = {row.name: [value for name, value in known if name == row.name] for row in split.rows}
+        position = None if split.position is None else split.position.mean
+        panels.append(Boxes(split_title(split.name, split.rule), accuracies, position))
+    return panels
+
+
+@figure("comparison", "overall accuracy of every run", COMPARISON_FIGURES)
+def comparison_figure(panels: Sequence[Boxes]) -> Figure:
+    """Overall accuracy of every run; the first row is on top, the position-only accuracy a dashed line."""
+    names = list(dict.fromkeys(name for panel in panels for name in panel.accuracies))
+    page = new_figure(PANEL_WIDTH * len(panels), MARGIN + ROW_HEIGHT * len(names))
+    drawn = page.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, panel in zip(drawn, panels, strict=True):
+        _draw_boxes(axes, panel, names)
+    labels = [literal(shortened(name, LONGEST_NAME)) for name in names]
+    drawn[0].set_yticks(range(len(names)), labels, fontsize=LABEL, color=INK)
+    drawn[0].set_ylim(len(names) - 0.5, -0.5)
+    page.subplots_adjust(wspace=0.08)
+    return page
+
+
+def _draw_boxes(axes: Axes, panel: Boxes, names: Sequence[str]) -> None:
+    values = [[100 * accuracy for accuracy in panel.accuracies.get(name, ())] for name in names]
+    line = {"color": INK, "linewidth": 0.8}
+    axes.boxplot(
+        values, positions=range(len(names)), orientation="horizontal", widths=0.55, showfliers=False,
+        manage_ticks=False, boxprops=line, whiskerprops=line, capprops=line,
+        medianprops={"color": hex_colour(WRONG), "linewidth": 1.4},
+    )  # fmt: skip
+    for place, of_row in enumerate(values):
+        heights = [place + 0.3 * ((i + 0.5) / len(of_row) - 0.5) for i in range(len(of_row))]
+        axes.plot(of_row, heights, "o", color=hex_colour(RIGHT), alpha=0.75, markeredgewidth=0)
+    if panel.position is not None:
+        axes.axvline(100 * panel.position, color=FAINT, linestyle="--")
+    plain_axes(axes)
+    axes.set_xlabel("overall accuracy (%); dashed: by position alone", fontsize=LABEL, color=INK)
+    axes.set_title(literal(panel.title), fontsize=LABEL, color=INK, loc="left", pad=5)
 
 
 @dataclass(frozen=True)
@@ -88,23 +151,24 @@ class Point:
 
 
 def points(rows: Sequence[Row], cost: str) -> list[Point]:
-    """The rows whose cost and accuracy are known, cheapest first."""
-    found = []
+    """The rows whose accuracy and cost, a key of :data:`COSTS`, are known, cheapest first."""
+    placed = []
     for row in rows:
-        x, y = cost_of(row, cost), row.measures.get("overall_accuracy")
+        x, y = getattr(row, cost), row.measures.get("overall_accuracy")
+        x = x.mean if isinstance(x, Spread) else x
         if x and y:
             deviation = None if y.deviation is None else 100 * y.deviation
-            found.append(Point(row.name, x, 100 * y.mean, deviation))
-    return sorted(found, key=lambda point: (point.cost, -point.accuracy))
+            placed.append(Point(row.name, x, 100 * y.mean, deviation))
+    return sorted(placed, key=lambda point: (point.cost, -point.accuracy))
 
 
-def frontier(known: Sequence[Point]) -> list[Point]:
+def frontier(ordered: Sequence[Point]) -> list[Point]:
     """Of points in order of cost, those more accurate than every point that is as cheap or cheaper."""
-    found: list[Point] = []
-    for point in known:
-        if not found or point.accuracy > found[-1].accuracy:
-            found.append(point)
-    return found
+    best: list[Point] = []
+    for point in ordered:
+        if not best or point.accuracy > best[-1].accuracy:
+            best.append(point)
+    return best
 
 
 def known_costs(splits: Sequence[Split]) -> list[str]:
@@ -113,164 +177,26 @@ def known_costs(splits: Sequence[Split]) -> list[str]:
     return known if "parameters" in known else []
 
 
-PANEL_WIDTH, ROW_HEIGHT, MARGIN = 3.6, 0.3, 0.7  # inches
-LONGEST_NAME = 40
-MOST_PANELS, MOST_ROWS = 12, 100  # of a stored comparison: a picture of more takes gigabytes
-
-
-@dataclass(frozen=True)
-class Boxes:
-    """A panel: overall accuracies (0 to 1) of the runs of each row, and that by position alone where it is known."""
-
-    title: str
-    accuracies: Mapping[str, Sequence[float]]
-    position: float | None
-
-
-def boxes_of(comparison: Comparison) -> list[Boxes]:
-    """The panels of a comparison, one for each split."""
-    panels = []
-    for split in comparison.splits:
-        runs = [run for run in comparison.finished if run.planned.split == split.name]
-        found = [(run.planned.row, run.report["overall_accuracy"]) for run in runs]
-        position = None if split.position is None else split.position.mean
-        panels.append(_boxes(split_title(split), [row.name for row in split.rows], found, position))
-    return panels
-
-
-class PositionTold(Record):
-    """Accuracy by position alone."""
-
-    mean: Share
-
-
-class RowTold(Record):
-    """A row of a split; those of older versions of hsi tell no costs."""
-
-    name: str
-    measures: dict[str, Spread | None]
-    parameters: int | None = Field(ge=0)
-    multiply_adds: int | None = Field(default=None, ge=0)
-    pixel_seconds: Spread | None = None
-
-
-class SplitTold(Record):
-    """A split and its rows."""
-
-    name: str
-    rule: str
-    position: PositionTold | None
-    rows: tuple[RowTold, ...] = Field(min_length=1)
-
-
-class OutcomeTold(Record):
-    """A run."""
-
-    row: str
-    split: str
-    overall_accuracy: Share | None
-
-
-class ComparisonTold(Record):
-    """What figures are drawn from of a ``comparison.json``."""
-
-    splits: tuple[SplitTold, ...] = Field(min_length=1, max_length=MOST_PANELS)
-    runs: tuple[OutcomeTold, ...]
-
-    @model_validator(mode="after")
-    def _few_rows(self) -> ComparisonTold:
-        if len({row.name for split in self.splits for row in split.rows}) > MOST_ROWS:
-            raise ValueError(f"it has more than {MOST_ROWS} rows")
-        return self
-
-
-def read_comparison_figures(folder: Path) -> dict[str, Any]:
-    """What the figures of a comparison in a folder are drawn from, by the names of their parameters.
-
-    Raises :class:`hsi.errors.SceneFileError` for a ``comparison.json`` that is missing or damaged.
-    """
-    stored = read_record(folder / "comparison.json", ComparisonTold)
-    return {"panels": stored_boxes(stored), "splits": stored.splits, "costs": known_costs(stored.splits) or None}
-
-
-def stored_boxes(found: ComparisonTold) -> list[Boxes]:
-    """The panels of a stored comparison, which :func:`hsi.report.records.read_record` reads."""
-    return [_stored_boxes(split, found.runs) for split in found.splits]
-
-
-def _stored_boxes(split: SplitTold, runs: Sequence[OutcomeTold]) -> Boxes:
-    found = [(run.row, run.overall_accuracy) for run in runs if run.split == split.name]
-    position = None if split.position is None else split.position.mean
-    return _boxes(titled(split.name, split.rule), [row.name for row in split.rows], found, position)
-
-
-def _boxes(title: str, rows: Sequence[str], found: Sequence[tuple[str, float | None]], position: float | None) -> Boxes:
-    known = [(row, value) for row, value in found if value is not None]
-    return Boxes(title, {name: [value for row, value in known if row == name] for name in rows}, position)
-
-
-@figure("comparison", "overall accuracy of every run", COMPARISON_FIGURES)
-def comparison_figure(panels: Sequence[Boxes]) -> Figure:
-    """Overall accuracy of every run; the first row is on top, the position-only accuracy a dashed line."""
-    names = list(dict.fromkeys(name for panel in panels for name in panel.accuracies))
-    figure = new_figure(PANEL_WIDTH * len(panels), MARGIN + ROW_HEIGHT * len(names))
-    drawn = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    for axes, panel in zip(drawn, panels, strict=True):
-        _draw_boxes(axes, panel, names)
-    told = [literal(shortened(name, LONGEST_NAME)) for name in names]
-    drawn[0].set_yticks(range(len(names)), told, fontsize=LABEL, color=INK)
-    drawn[0].set_ylim(len(names) - 0.5, -0.5)
-    figure.subplots_adjust(wspace=0.08)
-    return figure
-
-
-def _draw_boxes(axes: Axes, panel: Boxes, names: Sequence[str]) -> None:
-    values = [[100 * accuracy for accuracy in panel.accuracies.get(name, ())] for name in names]
-    line = {"color": INK, "linewidth": 0.8}
-    axes.boxplot(
-        values, positions=range(len(names)), orientation="horizontal", widths=0.55, showfliers=False,
-        manage_ticks=False, boxprops=line, whiskerprops=line, capprops=line,
-        medianprops={"color": hex_colour(WRONG), "linewidth": 1.4},
-    )  # fmt: skip
-    for place, found in enumerate(values):
-        steps = [(i + 0.5) / len(found) - 0.5 for i in range(len(found))]
-        heights = [place + 0.3 * step for step in steps]
-        axes.plot(found, heights, "o", color=hex_colour(RIGHT), alpha=0.75, markeredgewidth=0)
-    if panel.position is not None:
-        axes.axvline(100 * panel.position, color=FAINT, linestyle="--")
-    plain_axes(axes)
-    axes.set_xlabel("overall accuracy (%); dashed: by position alone", fontsize=LABEL, color=INK)
-    axes.set_title(literal(panel.title), fontsize=LABEL, color=INK, loc="left", pad=5)
-
-
-def write_comparison_figure(folder: Path, comparison: Comparison) -> list[Path]:
-    """Write ``comparison.png`` and ``comparison.pdf``; raises :class:`hsi.errors.OutputError`."""
-    paths = [folder / "comparison.png", folder / "comparison.pdf"]
-    for path in paths:
-        write_figure(path, comparison_figure(boxes_of(comparison)))
-    return paths
-
-
 @figure("pareto", "accuracy against what compared networks cost", COMPARISON_FIGURES)
 def pareto_figure(splits: Sequence[Split], costs: Sequence[str]) -> Figure:
     """A row of panels for each split; costs are on a logarithmic axis, and the line joins the frontier.
 
-    Rows have numbers, which a list on the right tells.
+    Rows have numbers, which a list on the right explains.
     """
     names = list(dict.fromkeys(row.name for split in splits for row in split.rows))
-    figure = new_figure(PANEL * len(costs) + LIST, max(PANEL * len(splits), LINE * len(names)))
-    panels = figure.subplots(len(splits), len(costs), sharey="row", squeeze=False)
+    page = new_figure(PANEL * len(costs) + LIST, max(PANEL * len(splits), LINE * len(names)))
+    panels = page.subplots(len(splits), len(costs), sharey="row", squeeze=False)
     for split, of_split in zip(splits, panels, strict=True):
         for cost, axes in zip(costs, of_split, strict=True):
             _draw_panel(axes, split, cost, names)
         of_split[0].set_ylabel("overall accuracy (%)", fontsize=LABEL, color=INK)
-        title = literal(titled(split.name, split.rule))
+        title = literal(split_title(split.name, split.rule))
         of_split[0].set_title(title, fontsize=LABEL, color=INK, loc="left", pad=5)
-    figure.subplots_adjust(right=1 - LIST / figure.get_figwidth(), wspace=0.1, hspace=0.4)
+    page.subplots_adjust(right=1 - LIST / page.get_figwidth(), wspace=0.1, hspace=0.4)
     listed = "\n".join(f"{number}  {literal(name)}" for number, name in enumerate(names, start=1))
     right = panels[0, -1].get_position()
-    figure.text(right.x1 + 0.02, right.y1, listed, fontsize=SMALL, color=INK, va="top", linespacing=1.5)
-    return figure
+    page.text(right.x1 + 0.02, right.y1, listed, fontsize=SMALL, color=INK, va="top", linespacing=1.5)
+    return page
 
 
 def _draw_panel(axes: Axes, split: Split, cost: str, names: Sequence[str]) -> None:
@@ -298,13 +224,26 @@ def _draw_panel(axes: Axes, split: Split, cost: str, names: Sequence[str]) -> No
     axes.set_xlabel(COSTS[cost], fontsize=LABEL, color=INK)
 
 
-def write_pareto_figure(folder: Path, comparison: Comparison) -> list[Path]:
-    """Write ``pareto.png`` and ``pareto.pdf`` where costs of networks are known; raises
-    :class:`hsi.errors.OutputError`."""
-    costs = known_costs(comparison.splits)
-    if not costs:
-        return []
-    paths = [folder / "pareto.png", folder / "pareto.pdf"]
-    for path in paths:
-        write_figure(path, pareto_figure(comparison.splits, costs))
-    return paths
+def figure_values(comparison: Comparison | ComparisonRecord) -> dict[str, Any]:
+    """What the figures are drawn from, by the names of their parameters."""
+    splits = comparison.splits
+    return {"panels": boxes_of(comparison), "splits": splits, "costs": known_costs(splits) or None}
+
+
+def read_comparison_figures(folder: Path) -> dict[str, Any]:
+    """The values of :func:`figure_values` for the comparison in a folder.
+
+    Raises :class:`hsi.errors.SceneFileError` for a ``comparison.json`` that is missing or damaged.
+    """
+    return figure_values(read_record(folder / "comparison.json", ComparisonRecord))
+
+
+def write_comparison_figures(folder: Path, comparison: Comparison) -> list[Path]:
+    """Write each figure as PNG and PDF; raises :class:`hsi.errors.OutputError`."""
+    ready = drawings(COMPARISON_FIGURES, figure_values(comparison))
+    return [
+        path
+        for name, draw in ready.items()
+        for kind in ("png", "pdf")
+        for path in write_figures(folder, {name: draw}, kind=kind)
+    ]

@@ -16,7 +16,7 @@ def write_comparison_report(path: Path, comparison: Comparison) -> None:
     """Write tables, box plot and a link to every run; ``comparison.png`` lies in the same folder."""
     splits = [
         Tables(
-            heading=split_title(split),
+            heading=split_title(split.name, split.rule),
             lines=(f"Audit: {audit_line(split)}.",),
             sections=(
                 ("Accuracy, time and size", main_table(split, "html")),

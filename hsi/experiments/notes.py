@@ -58,13 +58,8 @@ def _leak_free(split: SplitComparison) -> str:
     return f"{best.name} {in_percent(best.leak_free)} % {pixels}"
 
 
-def split_title(split: SplitComparison) -> str:
-    """Name and rule of a split."""
-    return titled(split.name, split.rule)
-
-
-def titled(name: str, rule: str) -> str:
-    """A name and a rule, when the rule does not begin with the name."""
+def split_title(name: str, rule: str) -> str:
+    """Name and rule of a split; the rule alone where it begins with the name."""
     return rule if rule.startswith(name) else f"{name}: {rule}"
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from hsi.core import events
 from hsi.core.events import info, warning
 from hsi.errors import ComparisonError, OutputError, SceneFileError, UsageError
-from hsi.experiments.figures import write_comparison_figure, write_pareto_figure
+from hsi.experiments.figures import write_comparison_figures
 from hsi.experiments.html import write_comparison_report
 from hsi.experiments.jobs import Job, last_line, run_jobs, run_jobs_on, threads_each, visible_gpus
 from hsi.experiments.plan import PlacedRun, Plan, make_plan
@@ -127,8 +127,7 @@ def compare(
             return ComparisonResult(plan.runs, finished)
         failed = run_missing(plan, finished, jobs, scheduler, figures)
         tables = summarise(plan, failed, command)
-        files = [*write_comparison(folder, tables), *write_comparison_figure(folder, tables)]
-        files += [*write_pareto_figure(folder, tables), folder / REPORT]
+        files = [*write_comparison(folder, tables), *write_comparison_figures(folder, tables), folder / REPORT]
         write_comparison_report(folder / REPORT, tables)
         finished = tuple(run for run in plan.runs if run.finished())
         return ComparisonResult(plan.runs, finished, failed, tables, tuple(files))

@@ -160,7 +160,10 @@ def to_markdown(comparison: Comparison) -> str:
     """Tables, audit and notes of each split, then the methods and the commands, in GitHub's dialect."""
     parts = [f"# {escape_markdown(comparison.title)}", _about(comparison)]
     for split in comparison.splits:
-        parts += [f"## {escape_markdown(split_title(split))}", markdown_table(main_table(split, "markdown"))]
+        parts += [
+            f"## {escape_markdown(split_title(split.name, split.rule))}",
+            markdown_table(main_table(split, "markdown")),
+        ]
         parts.append("\n".join(f"- {escape_markdown(line)}." for line in (_audit(split), *split_notes(split))))
         parts += [markdown_table(interval_table(split)), markdown_table(class_table(split))]
     published = sources(comparison)
@@ -194,7 +197,7 @@ def to_latex(comparison: Comparison) -> str:
     """For each split a ``table`` for the booktabs package: rows and intervals, then the classes."""
     lines = ["% needs \\usepackage{booktabs}"]
     for split in comparison.splits:
-        about = f"{comparison.title}; {split_title(split)}. {_audit(split)}."
+        about = f"{comparison.title}; {split_title(split.name, split.rule)}. {_audit(split)}."
         lines += [
             r"\begin{table}",
             r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",

@@ -138,8 +138,8 @@ def show_split(split: SplitComparison) -> None:
     from hsi.experiments.notes import split_title
     from hsi.experiments.tables import main_table
 
-    columns = main_table(split, "terminal")
-    table = new_table(f"{escape(plain(split_title(split)))}\nmean ± standard deviation in percent, seconds")
+    columns, title = main_table(split, "terminal"), split_title(split.name, split.rule)
+    table = new_table(f"{escape(plain(title))}\nmean ± standard deviation in percent, seconds")
     add_name_column(table, 22, columns.headings[0])
     for heading in columns.headings[1:]:
         table.add_column(heading, justify="right", no_wrap=True)
