@@ -39,7 +39,7 @@ def _listed(context: click.Context, option: click.Parameter, text: str | None) -
     shell_complete=completes(model_names, listed=True),
     help="With a SCENE: the networks and baselines to compare, with commas between them.",
 )
-@click.option("--seeds", help="How many seeds, from 0 on, or a list: 0,3,7. [default: 5, or what EXPERIMENT says]")
+@click.option("--seeds", help="How many seeds, from 0 on, or a list: 0,3,7. [default: 5, or those of EXPERIMENT]")
 @click.option(
     "--only", metavar="ROWS", callback=_listed, help="Rows to run and show, with commas between them. [default: all]"
 )

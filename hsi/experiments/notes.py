@@ -1,4 +1,4 @@
-"""What the figures of a comparison allow to be said, in plain sentences."""
+"""What the figures of a comparison allow one to conclude, in plain sentences."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ METHODS = (
 )
 
 
-def in_percent(found: Spread | None, digits: int = 2) -> str:
+def in_percent(spread: Spread | None, digits: int = 2) -> str:
     """A spread of fractions, such as ``99.26 ± 0.10``; a dash for none."""
-    return DASH if found is None else with_deviation(found, digits, 100)
+    return DASH if spread is None else with_deviation(spread, digits, 100)
 
 
-def with_deviation(found: Spread, digits: int, scale: float = 1) -> str:
+def with_deviation(spread: Spread, digits: int, scale: float = 1) -> str:
     """Mean and standard deviation, which a single run does not have."""
-    mean = f"{found.mean * scale:,.{digits}f}"
-    return mean if found.deviation is None else f"{mean} ± {found.deviation * scale:,.{digits}f}"
+    mean = f"{spread.mean * scale:,.{digits}f}"
+    return mean if spread.deviation is None else f"{mean} ± {spread.deviation * scale:,.{digits}f}"
 
 
 def p_text(pvalue: float) -> str:
@@ -64,7 +64,7 @@ def split_title(name: str, rule: str) -> str:
 
 
 def split_notes(split: SplitComparison) -> list[str]:
-    """What may be said of the rows of a split, a sentence each."""
+    """Conclusions on the rows of a split, a sentence each."""
     lines = [f"{row.name}: {row.runs} of {row.planned} runs finished" for row in split.rows if row.runs < row.planned]
     for row, keys in split.unshared.items():
         lines.append(
@@ -91,12 +91,12 @@ def _named(keys: Iterable[Replicate]) -> str:
 
 
 def _ranking_lines(split: SplitComparison) -> list[str]:
-    """What the tests say of each measure; measures of which they say the same share a line."""
-    told: dict[str, list[str]] = {}
+    """Results of the tests of each measure; measures with the same result share a line."""
+    measures: dict[str, list[str]] = {}
     for ranking in split.rankings:
         if ranking.versus:
-            told.setdefault(_verdict(ranking), []).append(MEASURES[ranking.measure])
-    return [f"{', '.join(titles)}: {verdict}" for verdict, titles in told.items()]
+            measures.setdefault(_verdict(ranking), []).append(MEASURES[ranking.measure])
+    return [f"{', '.join(titles)}: {verdict}" for verdict, titles in measures.items()]
 
 
 def _verdict(ranking: Ranking) -> str:
@@ -105,7 +105,7 @@ def _verdict(ranking: Ranking) -> str:
         others = "every other row" if len(ranking.versus) > 1 else ranking.versus[0].row
         return f"{ranking.best} leads {others} ({p_text(largest)}{' or less' * (len(ranking.versus) > 1)})"
     unclear = [one for one in ranking.versus if one.row in ranking.open]
-    return f"{ranking.best} has the highest mean, but is not told from {', '.join(map(_doubt, unclear))}"
+    return f"{ranking.best} has the highest mean, but no test shows that it leads {', '.join(map(_doubt, unclear))}"
 
 
 def _doubt(one: Versus) -> str:
@@ -136,13 +136,13 @@ def _within_line(split: SplitComparison) -> list[str]:
     if not split.within:
         return []
     tests = sum(len(one.tests) for one in split.within)
-    told = [
+    rows = [
         f"{one.row} in {one.better} of {len(one.tests)} {_runs(len(one.tests))}"
         + (f" (fewer in {one.worse})" if one.worse else "")
         for one in split.within
     ]
     number = "1 test" if tests == 1 else f"{tests} tests"
-    return [f"McNemar, Holm over {number}: {_best(split)} has more test pixels right than {', than '.join(told)}"]
+    return [f"McNemar, Holm over {number}: {_best(split)} has more test pixels right than {', than '.join(rows)}"]
 
 
 def _runs(count: int) -> str:
@@ -160,7 +160,7 @@ def comparison_notes(comparison: Comparison) -> list[str]:
 
 def machine_texts(comparison: Comparison) -> Sequence[str]:
     """The machines that the runs were made on, each once."""
-    found = [run.record.get("machine") for run in comparison.finished]
-    texts = [f"{m['processor']}, {m['threads']} of {m['cores']} cores a run" for m in found if m]
+    machines = [run.record.get("machine") for run in comparison.finished]
+    texts = [f"{m['processor']}, {m['threads']} of {m['cores']} cores a run" for m in machines if m]
     devices = {str(run.record.get("device", "cpu")).partition(":")[0] for run in comparison.finished} - {"cpu"}
     return [*dict.fromkeys(texts), *sorted(devices)]

@@ -32,7 +32,7 @@ class Versus:
 
 @dataclass(frozen=True)
 class Ranking:
-    """The row with the highest mean of a measure, and whether the tests set it apart from every other row."""
+    """The row with the highest mean of a measure, and whether the tests separate it from every other row."""
 
     measure: str
     best: str
@@ -45,7 +45,7 @@ class Ranking:
 
     @property
     def open(self) -> tuple[str, ...]:
-        """The rows that it cannot be told from."""
+        """The rows that no test separates it from."""
         return tuple(
             v.row for v in self.versus if v.pvalue is None or v.pvalue >= SIGNIFICANCE_LEVEL or (v.lead or 0) <= 0
         )
@@ -85,18 +85,18 @@ def _hash(run: FinishedRun) -> str:
 
 def unshared_splits(best: str, runs: Runs) -> dict[str, tuple[Replicate, ...]]:
     """The rows that have another split than the best one in some run, and these runs."""
-    found = {}
+    unshared = {}
     for row, of_row in runs.items():
         shared = _shared(runs[best], of_row)
-        found[row] = tuple(key for key in runs[best] if key in of_row and key not in shared)
-    return {row: keys for row, keys in found.items() if keys}
+        unshared[row] = tuple(key for key in runs[best] if key in of_row and key not in shared)
+    return {row: keys for row, keys in unshared.items() if keys}
 
 
 def rank(measure: str, runs: Runs) -> Ranking | None:
     """The row with the highest mean of a measure, tested against each other row over the splits they share."""
-    found = {row: [run.report[measure] for run in of_row.values()] for row, of_row in runs.items()}
-    defined = {row: [value for value in values if value is not None] for row, values in found.items()}
-    known = {row: statistics.fmean(values) for row, values in defined.items() if values}
+    values = {row: [run.report[measure] for run in of_row.values()] for row, of_row in runs.items()}
+    defined = {row: [value for value in of_row if value is not None] for row, of_row in values.items()}
+    known = {row: statistics.fmean(of_row) for row, of_row in defined.items() if of_row}
     if not known:
         return None
     best = max(known, key=known.__getitem__)

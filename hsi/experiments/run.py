@@ -76,7 +76,7 @@ def compare(
         what: An experiment, which is a YAML file of rows and splits or the name of one that comes with hsi; or a scene,
             whose rows are the ``models``.
         models: Networks and baselines to compare on a scene.
-        seeds: How many, from 0 on, or which ones; five, or what the experiment says, when left out.
+        seeds: How many, from 0 on, or which ones; five, or those of the experiment, when left out.
         only: Names of the rows to run and show; all when left out.
         settings: With a scene: settings by the names of ``configs/default.yaml``, such as ``{"model.window": 11}``.
         config: With a scene: a YAML file of settings, over which ``settings`` win.
@@ -101,17 +101,17 @@ def compare(
         if what.suffix.lower() in YAML or not (models or what.exists() or what.suffix):
             if models or config or settings or given:
                 raise UsageError(
-                    f"{what}: an experiment says itself what is run: only seeds, only, jobs, scheduler, out, figures "
+                    f"{what}: an experiment defines what is run: only seeds, only, jobs, scheduler, out, figures "
                     "and dry-run go with it; write models, settings and labels into the file"
                 )
             path = find_experiment(what)
             experiment, where = load_experiment(path), str(path)
         else:
             if not models:
-                raise UsageError(f"{what}: models says what to compare, such as hybridsn-bn,svm ('hsi models' lists)")
+                raise UsageError(f"{what}: give models to compare, such as hybridsn-bn,svm ('hsi models' lists them)")
             values = settings_values(Path(config) if config else None, settings)
             if values.pop("seed", None) is not None:
-                info("seeds", f"seeds decides them; the seed in {config or 'the settings'} is not used")
+                info("seeds", f"the seed in {config or 'the settings'} is not used: seeds decides them")
             experiment, where = scene_experiment({"path": what, **given}, models, values), str(what)
         if seeds is not None:
             experiment = experiment.model_copy(update={"seeds": parse_seeds(seeds)})

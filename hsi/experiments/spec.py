@@ -26,7 +26,7 @@ Values = Mapping[str, Any]
 
 class SceneInput(InputSettings):
     """A scene, its labels and how to read both: what ``hsi classify`` takes. Paths are relative to the working folder;
-    in a file, a path alone is short for a scene with nothing else said."""
+    in a file, a path alone is short for a scene with default reading."""
 
     path: Path
 
@@ -88,7 +88,9 @@ class Experiment(Section):
         for kind, names in (("row", [row.name for row in self.rows]), ("split", [one.name for one in self.splits])):
             twice = [name for name in names if [slug(other) for other in names].count(slug(name)) > 1]
             if twice:
-                raise ValueError(f"the {kind} names {' and '.join(map(repr, twice[:2]))} are alike: name them apart")
+                raise ValueError(
+                    f"the {kind} names {' and '.join(map(repr, twice[:2]))} give the same names of files: choose others"
+                )
         return self
 
     @model_validator(mode="after")
@@ -109,7 +111,7 @@ class Experiment(Section):
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run: ``values`` are what is said of its settings (nested, the rest is default), ``settings`` all of them."""
+    """One run: ``values`` are the settings that were given (nested, the rest is default), ``settings`` all of them."""
 
     row: str
     split: str
@@ -130,7 +132,7 @@ class PlannedRun:
 
 
 def slug(name: str) -> str:
-    """A name as lower-case letters, digits and hyphens, for files; + is spelled out as it tells rows apart."""
+    """A name as lower-case letters, digits and hyphens, for files; + is spelled out because rows may differ by it."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower().replace("+", " plus ")).strip("-") or "unnamed"
 
 
@@ -213,8 +215,8 @@ def plan_runs(experiment: Experiment, where: str) -> tuple[PlannedRun, ...]:
 
 
 def _rule_of(values: Values) -> str:
-    found = values.get("split")
-    rule = found.get("rule") if isinstance(found, Mapping) else None
+    split = values.get("split")
+    rule = split.get("rule") if isinstance(split, Mapping) else None
     return str(rule or SplitSettings().rule)
 
 
@@ -251,14 +253,14 @@ def _with_seed(run: PlannedRun, seed: int) -> PlannedRun:
 
 def merged(*layers: Values) -> dict[str, Any]:
     """Nested values on top of each other, the last layer first in rank."""
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for layer in layers:
         for name, value in layer.items():
-            below = found.get(name)
+            below = result.get(name)
             if isinstance(below, Mapping) and isinstance(value, Mapping):
                 value = merged(below, value)
-            found[name] = value
-    return found
+            result[name] = value
+    return result
 
 
 def run_key(settings: Settings, scene: SceneInput, contents: Iterable[str]) -> str:

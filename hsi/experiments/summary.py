@@ -52,7 +52,7 @@ class RowSummary:
     ``leak_free`` is the accuracy on test pixels whose windows share nothing with training windows; ``parameters`` is
     None for a baseline, ``planned`` the runs there should be. ``multiply_adds`` are a pixel's, by the engine that
     mapped it, ``weight_bytes`` those of the network's numbers, and ``pixel_seconds`` those of a core for mapping a
-    pixel on a CPU; None where a run does not tell.
+    pixel on a CPU; None where the record of a run lacks them.
     """
 
     name: str
@@ -100,7 +100,7 @@ class SplitComparison:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that was compared. ``about`` tells how: scene, seeds, command, date, versions, machine."""
+    """Everything that was compared. ``about`` holds scene, seeds, command, date, versions, machine."""
 
     title: str
     splits: tuple[SplitComparison, ...]

@@ -160,10 +160,8 @@ def to_markdown(comparison: Comparison) -> str:
     """Tables, audit and notes of each split, then the methods and the commands, in GitHub's dialect."""
     parts = [f"# {escape_markdown(comparison.title)}", _about(comparison)]
     for split in comparison.splits:
-        parts += [
-            f"## {escape_markdown(split_title(split.name, split.rule))}",
-            markdown_table(main_table(split, "markdown")),
-        ]
+        title = escape_markdown(split_title(split.name, split.rule))
+        parts += [f"## {title}", markdown_table(main_table(split, "markdown"))]
         parts.append("\n".join(f"- {escape_markdown(line)}." for line in (_audit(split), *split_notes(split))))
         parts += [markdown_table(interval_table(split)), markdown_table(class_table(split))]
     published = sources(comparison)
@@ -280,8 +278,8 @@ FORMATS: dict[str, Callable[[Comparison], str]] = {"json": to_json, "csv": to_cs
 
 
 def write_comparison(folder: Path, comparison: Comparison) -> list[Path]:
-    """Write ``comparison.json``, ``.csv``, ``.md`` and ``.tex`` in UTF-8, each whole or not at all; they replace older
-    ones. Raises :class:`hsi.errors.OutputError` for a folder that cannot be written to."""
+    """Write ``comparison.json``, ``.csv``, ``.md`` and ``.tex`` in UTF-8, each completely or not at all; they
+    replace older ones. Raises :class:`hsi.errors.OutputError` for a folder that cannot be written to."""
     texts = {folder / f"comparison.{suffix}": write(comparison) for suffix, write in FORMATS.items()}
     for path, text in texts.items():
         with write_atomically(path) as part:

@@ -35,8 +35,8 @@ def test_a_dry_run_only_lists(compare, tmp_path):
     assert (result.finished, result.tables, list(tmp_path.iterdir())) == ((), None, [])
 
 
-def test_an_experiment_is_found_by_its_name_and_says_itself_what_is_run(tmp_path):
-    with pytest.raises(UsageError, match="an experiment says itself"):
+def test_an_experiment_is_found_by_its_name_and_takes_no_settings(tmp_path):
+    with pytest.raises(UsageError, match="an experiment defines what is run"):
         hsi.compare("ablation", settings={"training.epochs": 3})
 
 

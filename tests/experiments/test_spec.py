@@ -101,7 +101,7 @@ def test_an_open_k_fold_split_is_a_run_for_each_fold(planned):
         ({"splits": [{"name": "b", "block": 0}]}, "splits.0.block: .*found 0"),
         ({"splits": [{"name": "b", "side": 3}]}, "unknown setting 'splits.0.side'.*known here: rule"),
         ({"rows": []}, "rows: .*at least 1"),
-        ({"rows": [{"name": "+ SE"}, {"name": "plus se"}]}, "'\\+ SE' and 'plus se' are alike"),
+        ({"rows": [{"name": "+ SE"}, {"name": "plus se"}]}, "'\\+ SE' and 'plus se' give the same names"),
         ({"rows": [{"name": "a", "settings": {"seed": 3}}]}, "list the seeds under 'seeds'"),
         ({"rows": [{"name": "a", "published": {"accuracy": 98.2, "source": "b"}}]}, "accuracy: .*string.*98.2"),
         (

@@ -55,7 +55,7 @@ def test_nothing_is_bold_where_one_row_cannot_be_told_from_the_best(close):
     assert (ranking.best, ranking.supported, ranking.open) == ("one", False, ("two",))
     text = to_markdown(everything(split, close))
     assert "**" not in text
-    assert "one has the highest mean, but is not told from two (p = 1.00)" in text
+    assert "one has the highest mean, but no test shows that it leads two (p = 1.00)" in text
     assert "bad (" not in text
 
 
@@ -105,7 +105,9 @@ def test_rows_that_share_no_split_are_never_told_apart(finish):
     split = compared(runs)
     assert not split.ranking("kappa").supported
     assert split.within == ()
-    assert "OA, AA, kappa: a has the highest mean, but is not told from b (no shared split)" in split_notes(split)
+    assert "OA, AA, kappa: a has the highest mean, but no test shows that it leads b (no shared split)" in split_notes(
+        split
+    )
 
 
 def test_a_row_that_misses_runs_is_compared_on_those_it_has(clear):
