@@ -111,15 +111,15 @@ def boxes_of(comparison: Comparison | ComparisonRecord) -> list[Boxes]:
 def comparison_figure(panels: Sequence[Boxes]) -> Figure:
     """Overall accuracy of every run; the first row is on top, the position-only accuracy a dashed line."""
     names = list(dict.fromkeys(name for panel in panels for name in panel.accuracies))
-    page = new_figure(PANEL_WIDTH * len(panels), MARGIN + ROW_HEIGHT * len(names))
-    drawn = page.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    figure = new_figure(PANEL_WIDTH * len(panels), MARGIN + ROW_HEIGHT * len(names))
+    drawn = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, panel in zip(drawn, panels, strict=True):
         _draw_boxes(axes, panel, names)
     labels = [literal(shortened(name, LONGEST_NAME)) for name in names]
     drawn[0].set_yticks(range(len(names)), labels, fontsize=LABEL, color=INK)
     drawn[0].set_ylim(len(names) - 0.5, -0.5)
-    page.subplots_adjust(wspace=0.08)
-    return page
+    figure.subplots_adjust(wspace=0.08)
+    return figure
 
 
 def _draw_boxes(axes: Axes, panel: Boxes, names: Sequence[str]) -> None:
@@ -184,19 +184,19 @@ def pareto_figure(splits: Sequence[Split], costs: Sequence[str]) -> Figure:
     Rows have numbers, which a list on the right explains.
     """
     names = list(dict.fromkeys(row.name for split in splits for row in split.rows))
-    page = new_figure(PANEL * len(costs) + LIST, max(PANEL * len(splits), LINE * len(names)))
-    panels = page.subplots(len(splits), len(costs), sharey="row", squeeze=False)
+    figure = new_figure(PANEL * len(costs) + LIST, max(PANEL * len(splits), LINE * len(names)))
+    panels = figure.subplots(len(splits), len(costs), sharey="row", squeeze=False)
     for split, of_split in zip(splits, panels, strict=True):
         for cost, axes in zip(costs, of_split, strict=True):
             _draw_panel(axes, split, cost, names)
         of_split[0].set_ylabel("overall accuracy (%)", fontsize=LABEL, color=INK)
         title = literal(split_title(split.name, split.rule))
         of_split[0].set_title(title, fontsize=LABEL, color=INK, loc="left", pad=5)
-    page.subplots_adjust(right=1 - LIST / page.get_figwidth(), wspace=0.1, hspace=0.4)
+    figure.subplots_adjust(right=1 - LIST / figure.get_figwidth(), wspace=0.1, hspace=0.4)
     listed = "\n".join(f"{number}  {literal(name)}" for number, name in enumerate(names, start=1))
     right = panels[0, -1].get_position()
-    page.text(right.x1 + 0.02, right.y1, listed, fontsize=SMALL, color=INK, va="top", linespacing=1.5)
-    return page
+    figure.text(right.x1 + 0.02, right.y1, listed, fontsize=SMALL, color=INK, va="top", linespacing=1.5)
+    return figure
 
 
 def _draw_panel(axes: Axes, split: Split, cost: str, names: Sequence[str]) -> None:

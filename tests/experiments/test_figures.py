@@ -4,16 +4,15 @@ import numpy as np
 from PIL import Image
 
 from hsi.experiments.figures import (
-    ComparisonRecord,
-    boxes_of,
-    comparison_drawings,
+    COMPARISON_FIGURES,
+    figure_values,
     frontier,
-    known_costs,
     points,
+    read_comparison_figures,
     write_comparison_figures,
 )
 from hsi.experiments.tables import write_comparison
-from hsi.report.records import read_record
+from hsi.report.figures import drawings
 from tests.experiments.conftest import compared, everything
 
 
@@ -27,9 +26,9 @@ def test_files_are_written_again_from_the_same_runs(clear, tmp_path):
         with Image.open(path) as picture:
             assert min(picture.size) > 200 and np.asarray(picture.convert("L")).std() > 5
     assert paths[-1].read_bytes().startswith(b"%PDF")
-    stored = read_record(tmp_path / "comparison.json", ComparisonRecord)
-    assert boxes_of(stored) == boxes_of(comparison)
-    assert known_costs(stored.splits) == known_costs(comparison.splits) == ["parameters"]
+    stored, drawn = read_comparison_figures(tmp_path), figure_values(comparison)
+    assert stored["panels"] == drawn["panels"]
+    assert stored["costs"] == drawn["costs"] == ["parameters"]
 
 
 def test_the_frontier_is_what_no_cheaper_row_beats(finish):
@@ -42,4 +41,4 @@ def test_the_frontier_is_what_no_cheaper_row_beats(finish):
 
 def test_costs_are_drawn_where_networks_are_compared(finish):
     runs = [finish(row, 1, 5, parameters=None) for row in ("svm", "rf")]
-    assert list(comparison_drawings(everything(compared(runs), runs))) == ["comparison"]
+    assert list(drawings(COMPARISON_FIGURES, figure_values(everything(compared(runs), runs)))) == ["comparison"]

@@ -21,7 +21,7 @@ TOO_WIDE = {"name": "too wide", "settings": {"model": {"name": "position", "wind
 
 @contextlib.contextmanager
 def in_this_process(folder):
-    """Runs made here and without figures, one after another, instead of in processes; yields their names."""
+    """Runs made here, one after another, instead of in processes; yields their names."""
     names = []
 
     def run_jobs(wanted, slots, threads, ended, changed, gpus):
@@ -35,7 +35,7 @@ def in_this_process(folder):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_module, "run_jobs", run_jobs)
-        patch.setattr("hsi.report.figures.write_figures", lambda folder, run, **how: [])
+
         yield names
 
 
@@ -285,7 +285,7 @@ def test_runs_are_processes_of_their_own(experiment, tmp_path):
     assert "written" in (out / "logs" / f"{run.name}.log").read_text()
 
 
-def test_runs_have_figures_where_they_are_wanted(experiment, compare, tmp_path):
+def test_runs_have_figures_where_they_are_wanted(experiment, compare, tmp_path, no_figures):
     assert compare(experiment(rows=ROWS[:1], seeds=1), "--figures").code == 0
     (run,) = (tmp_path / "runs/compare/trial/runs").iterdir()
     assert "--no-figures" not in content(run / "run.json")["command"]
