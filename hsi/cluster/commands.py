@@ -53,11 +53,11 @@ def run_commands(
     Raises :class:`ClusterError` when a worker does not see the folder, or the scheduler is lost.
     """
     with _marked(shared) as (mark, token):
-        handout: TaskQueue[str] = TaskQueue(client, run_command, math.inf, "run", ahead=0)
+        queue: TaskQueue[str] = TaskQueue(client, run_command, math.inf, "run", ahead=0)
         tasks = [(name, (command, str(mark), token)) for name, command in commands.items()]
-        for name, (code, seconds) in handout.results(tasks):
+        for name, (code, seconds) in queue.results(tasks):
             ended(name, code, seconds)
-            changed(sorted(handout.handed))
+            changed(sorted(queue.submitted))
 
 
 @contextmanager
