@@ -16,13 +16,13 @@ from hsi.core.events import report_to, reporter_for
 from hsi.core.labels import LabelMap
 from hsi.errors import BundleError, LabelError, UsageError
 from hsi.io.dataarray import class_attributes, is_dataarray, map_like
+from hsi.io.geotiff import nodata_value
 from hsi.settings import InputSettings, Settings, load_settings
 from hsi.workflows.open_any import open_any_labels, open_any_scene
 
 if TYPE_CHECKING:
     from hsi.core.scene import Scene
     from hsi.inference.model_file import SavedModel
-    from hsi.inference.predict import MapArrays
     from hsi.preprocessing.band_matching import BandMatch
     from hsi.workflows.open_any import LabelsLike, SceneLike
 
@@ -143,8 +143,9 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         and CRS, and the classes' names in its attributes. Raises ``NotFittedError`` before :meth:`fit`,
         :class:`SceneError` for what is no cube and :class:`BundleError`, a ``ValueError``, for other bands.
         """
-        found = self._mapped(X, probabilities=False)
-        values = np.where(found.valid, found.ids.astype(self.classes_.dtype), self.background)
+        ids = self._layers(X, probabilities=False)["map"]
+        valid = ids != nodata_value(self.bundle_.table)
+        values = np.where(valid, ids.astype(self.classes_.dtype), self.background)
         values = values.astype(self.classes_.dtype)
         if is_dataarray(X):
             named = class_attributes(self.bundle_.table, self.background)
@@ -156,13 +157,12 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
         A ``DataArray`` gives a ``DataArray`` with a last axis ``class``. Raises as :meth:`predict` does.
         """
-        found = self._mapped(X, probabilities=True).probabilities
-        assert found is not None, "asked for"
+        bands = self._layers(X, probabilities=True)["probabilities"]
         if not is_dataarray(X):
-            return found
+            return np.moveaxis(bands, 0, 2)
         import xarray as xr
 
-        planes = [map_like(X, plane, "probabilities") for plane in np.moveaxis(found, 2, 0)]  # type: ignore[arg-type]
+        planes = [map_like(X, plane, "probabilities") for plane in bands]  # type: ignore[arg-type]
         rows_columns = planes[0].dims
         return xr.concat(planes, xr.Variable("class", self.classes_)).transpose(*rows_columns, "class")
 
@@ -252,14 +252,14 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         self.window_ = bundle.model.window
         self.settings_ = bundle.settings
 
-    def _mapped(self, X: SceneLike, probabilities: bool) -> MapArrays:
+    def _layers(self, X: SceneLike, probabilities: bool) -> Mapping[str, NDArray[Any]]:
         from hsi.core.devices import resolve_device
-        from hsi.inference.predict import map_arrays
+        from hsi.inference.predict import map_in_memory
 
         check_is_fitted(self)
         match = self._matched(open_any_scene(X, InputSettings()))
         with report_to(reporter_for(self.progress)):
-            return map_arrays(self.bundle_, match, device=resolve_device(self.device), probabilities=probabilities)
+            return map_in_memory(self.bundle_, match, device=resolve_device(self.device), probabilities=probabilities)
 
     def _matched(self, scene: Scene) -> BandMatch:
         from hsi.inference.model_file import match_scene

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,9 +37,9 @@ class ClusterOptions:
         """Raise :class:`UsageError` for workers without Dask, two ways to get them, or a timeout without them."""
         if self.scheduler is not None and self.workers is not None:
             raise UsageError("--scheduler and --workers are two ways to get workers: give one of them")
-        if self.given:
-            require_dask()
-        elif self.block_timeout is not None:
+        if self.given and importlib.util.find_spec("distributed") is None:
+            raise UsageError("workers need Dask, which is not installed: pip install 'hsi[cluster]'")
+        if not self.given and self.block_timeout is not None:
             raise UsageError("--block-timeout is for workers: give --scheduler or --workers with it, or leave it out")
 
     def usual_memory(self) -> int:
@@ -48,56 +48,45 @@ class ClusterOptions:
             return REMOTE_MEMORY
         return resident_memory() + free_memory() // (2 * (self.workers or 1))
 
-    def connected(self) -> AbstractContextManager[Client]:
-        """A client of the cluster; see :func:`connected`."""
-        return connected(self.scheduler, self.workers)
+    @contextmanager
+    def connected(self) -> Iterator[Client]:
+        """A client of the scheduler, or of new processes of one thread each, which end with the block.
 
+        Dask's messages are pickles: whoever can reach a scheduler can run code on its workers and in its clients, so
+        connect only to one that you trust.
 
-@contextmanager
-def connected(scheduler: str | None = None, workers: int | None = None) -> Iterator[Client]:
-    """A client of the scheduler at an address such as ``tcp://host:8786``, or of ``workers`` new processes here.
+        Raises :class:`UsageError` where Dask is not installed or not exactly one of the two is given, and
+        :class:`ClusterError` when no scheduler answers.
+        """
+        self.check()
+        if not self.given:
+            raise UsageError("give scheduler or workers")
+        from distributed import Client, LocalCluster
 
-    Processes have one thread each and end with the block. Dask's messages are pickles: whoever can reach a scheduler
-    can run code on its workers and in its clients, so connect only to one that you trust.
-
-    Raises :class:`UsageError` where Dask is not installed or not exactly one of the two is given, and
-    :class:`ClusterError` when no scheduler answers.
-    """
-    if (scheduler is None) == (workers is None):
-        raise UsageError("--scheduler and --workers are two ways to get workers: give one of them")
-    require_dask()
-    from distributed import Client, LocalCluster
-
-    with _quiet():
-        if workers is not None:
-            quiet = {"silence_logs": logging.CRITICAL, "dashboard_address": ":0"}
-            with (
-                LocalCluster(n_workers=workers, threads_per_worker=1, memory_limit=0, **quiet) as cluster,
-                Client(cluster, timeout=CONNECT_SECONDS) as client,
-            ):
+        with _quiet():
+            if self.workers is not None:
+                quiet = {"silence_logs": logging.CRITICAL, "dashboard_address": ":0"}
+                with (
+                    LocalCluster(n_workers=self.workers, threads_per_worker=1, memory_limit=0, **quiet) as cluster,
+                    Client(cluster, timeout=CONNECT_SECONDS) as client,
+                ):
+                    yield client
+                return
+            try:
+                client = Client(self.scheduler, timeout=CONNECT_SECONDS)
+            except (OSError, ValueError) as error:
+                raise ClusterError(
+                    f"{self.scheduler}: no Dask scheduler answers there: {' '.join(str(error).split())}"
+                ) from None
+            try:
                 yield client
-            return
-        try:
-            client = Client(scheduler, timeout=CONNECT_SECONDS)
-        except (OSError, ValueError) as error:
-            raise ClusterError(
-                f"{scheduler}: no Dask scheduler answers there: {' '.join(str(error).split())}"
-            ) from None
-        try:
-            yield client
-        finally:
-            client.close(timeout=2)
-
-
-def require_dask() -> None:
-    """Raise :class:`UsageError` where Dask is not installed."""
-    if importlib.util.find_spec("distributed") is None:
-        raise UsageError("workers need Dask, which is not installed: pip install 'hsi[cluster]'")
+            finally:
+                client.close(timeout=2)
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without Dask's own log of lost and restarted workers, which are told of as they matter here."""
+    """Without Dask's own log of lost and restarted workers; those that matter are reported here."""
     logger = logging.getLogger("distributed")
     before = logger.level
     logger.setLevel(logging.CRITICAL + 1)

@@ -28,7 +28,6 @@ from hsi.inference.predict import MapJob, classify_strip
 from hsi.inference.resume import StripCache
 from hsi.inference.strips import read_strip, rows_around
 from hsi.io import open_scene
-from hsi.io.formats.gdal import is_remote
 
 Advance = Callable[[int, int], None]
 BLOCK_SECONDS = 600.0  # the usual time limit of a strip
@@ -124,11 +123,6 @@ def _broadcast(client: Client, job: WorkerJob) -> Iterator[None]:
         if client.status == "running":
             with suppress(OSError, TimeoutError):  # a worker hangs, or all is lost
                 client.sync(client.scheduler.unregister_worker_plugin, name=job.name, callback_timeout=DROP_SECONDS)
-
-
-def shared_path(path: Path) -> str:
-    """The scene's path as workers take it."""
-    return str(path if is_remote(path) else path.absolute())
 
 
 def write_map_on(

@@ -94,13 +94,13 @@ def run_jobs_on(scheduler: str, jobs: Sequence[Job], shared: Path, ended: Ended,
 
     Raises :class:`ClusterError` when they do not, or the scheduler is lost.
     """
-    from hsi.cluster.client import connected
+    from hsi.cluster.client import ClusterOptions
     from hsi.cluster.commands import Command, run_commands
 
     by_name = {job.name: job for job in jobs}
     module, here = command_module(), str(Path.cwd())
     commands = {job.name: Command(module, job.arguments, here, str(job.log.absolute())) for job in jobs}
-    with connected(scheduler) as client:
+    with ClusterOptions(scheduler).connected() as client:
         run_commands(client, commands, shared, lambda name, code, seconds: ended(by_name[name], code, seconds), changed)
 
 

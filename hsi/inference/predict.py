@@ -183,30 +183,18 @@ def smooth_map(path: Path | None, size: int, scene: Scene, summary: MapSummary) 
     return replace(areas.summary(), novel=summary.novel)
 
 
-@dataclass(frozen=True, eq=False)
-class MapArrays:
-    """Class ids ``(H, W)``, usable pixels ``(H, W)`` bool, and probabilities ``(H, W, C)`` float32 (NaN in unusable
-    pixels), or None where they were not requested."""
-
-    ids: NDArray[Any]
-    valid: NDArray[np.bool_]
-    probabilities: NDArray[np.float32] | None
-
-
-def map_arrays(saved: SavedModel, match: BandMatch, *, device: torch.device, probabilities: bool = False) -> MapArrays:
-    """A scene's map in memory, as by ``hsi predict``, averaged and blended by the model's settings.
-
-    Raises :class:`TrainingError` where the model's scores are no numbers.
-    """
+def map_in_memory(
+    saved: SavedModel, match: BandMatch, *, device: torch.device, probabilities: bool = False
+) -> Mapping[str, NDArray[Any]]:
+    """The layers of a scene's map by name as :func:`map_scene` makes them, averaged and blended as the model's settings
+    say. Raises :class:`TrainingError` where the model's scores are no numbers."""
     mapping, engine = saved.settings.mapping, saved.settings.training.engine
     options = MapOptions(
         probabilities=probabilities, engine=engine, symmetries=bool(mapping.symmetries), blend=bool(mapping.blend)
     )
     plan = plan_map(saved, match, options, resident_memory() + free_memory() // 2)
     with progress("map", "rows") as advance:
-        layers = map_scene({}, MapJob(saved, match, options, plan, device), progress=advance, in_memory=True).layers
-    ids, shares = layers["map"], layers.get("probabilities")
-    return MapArrays(ids, ids != nodata_value(saved.table), None if shares is None else np.moveaxis(shares, 0, 2))
+        return map_scene({}, MapJob(saved, match, options, plan, device), progress=advance, in_memory=True).layers
 
 
 def read_bands(path: Path) -> NDArray[Any]:

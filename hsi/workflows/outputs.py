@@ -121,15 +121,10 @@ def files_below(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-def older_map_files(map_path: Path) -> list[Path]:
-    """Files that an older map of this name may have had, which would be wrong with another map."""
-    _, *layers = layer_files(map_path, MapOptions(probabilities=True, novelty=True)).values()
-    return [*layers, map_report_path(map_path)] if map_path.exists() else []
-
-
-def map_report_path(map_path: Path) -> Path:
-    """The report of a map: ``map.tif`` has ``map_report.html``."""
-    return map_path.with_name(f"{map_path.stem}_{REPORT}")
+def map_files(map_path: Path, options: MapOptions, report: bool) -> dict[str, Path]:
+    """All files of a map with these options: its layers by name, "record" and "report"."""
+    files = layer_files(map_path, options) | {"record": map_path.with_suffix(".json")}
+    return files | ({"report": map_path.with_name(f"{map_path.stem}_{REPORT}")} if report else {})
 
 
 def find_confidence(map_path: Path) -> Path | None:

@@ -46,7 +46,7 @@ from hsi.settings import InputSettings
 from hsi.workflows.html import look_at, spectra_notes
 from hsi.workflows.inputs import Inputs
 from hsi.workflows.open_any import open_any_scene
-from hsi.workflows.outputs import areas_of, files_below, map_report_path, older_map_files
+from hsi.workflows.outputs import areas_of, files_below, map_files
 from hsi.workflows.provenance import HASHED_AT_ONCE, StageTimer, hash_files, peak_memory, versions
 from hsi.workflows.resume import hash_array
 from hsi.workflows.run_folder import check_free_file, check_unfinished, unfinished_files, was_placing
@@ -186,8 +186,9 @@ def predict(
                     write_map_report(drafts, job, summary, record)
                 record["peak_memory_bytes"] = peak_memory()
             drafts["record"].write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-            for path in older_map_files(out):
-                path.unlink(missing_ok=True)
+            older = map_files(out, MapOptions(probabilities=True, novelty=True), report=True)
+            for name in older.keys() - {"map", "record"} if out.exists() else ():  # wrong with another map
+                older[name].unlink(missing_ok=True)
         predicted = PredictedMap(summary, record, map_files(out, wanted, options.report))
     if predicted.summary.without_data == job.match.scene.height * job.match.scene.width:
         warning("nothing is on the map: every pixel lacks data in a band of the model; 'hsi inspect' says more")
@@ -204,18 +205,11 @@ def check_free_map(out: Path, options: PredictOptions, wanted: MapOptions) -> No
     check_unfinished(out, out, options.resume, options.overwrite)
 
 
-def map_files(out: Path, wanted: MapOptions, report: bool) -> dict[str, Path]:
-    """All files of a map: its layers by name, "record" and "report"."""
-    files = layer_files(out, wanted) | {"record": out.with_suffix(".json")}
-    return files | ({"report": map_report_path(out)} if report else {})
-
-
 def refuse_band_choices(reading: InputSettings) -> None:
     """Raise :class:`UsageError` for options that choose bands, which the model has done."""
     for name in ("drop_bands", "drop_wavelengths", "keep_bad_bands"):
         if getattr(reading, name):
-            option = f"--{name.replace('_', '-')}"
-            raise UsageError(f"{option} has no effect here, because the model knows its bands: leave it out")
+            raise UsageError(f"{name} has no effect here, because the model knows its bands: leave it out")
 
 
 def open_job(
@@ -234,12 +228,12 @@ def open_job(
     opened = open_any_scene(scene, reading)
     usable = open_mask(reading.mask, opened) if reading.mask else None
     if usable is not None and saved.denoiser and options.cluster.given:
-        raise UsageError("--mask on workers has no effect on how the model cleans bands: leave one of the two out")
+        raise UsageError("a mask on workers has no effect on how the model cleans bands: leave one of the two out")
     match = match_scene(saved, opened, options.resample_bands, usable=usable, device=options.device)
     if options.resample_bands and not saved.reducer.tolerates_resampling:
         warning(
             f"the model's {saved.reducer.name} components use fine differences between bands, which interpolation "
-            "blurs: for scenes of other sensors, train the model with --reducer pca"
+            "blurs: for scenes of other sensors, train the model with the reducer pca"
         )
     return MapJob(saved, match, wanted, plan_map(saved, match, wanted, limit), device, usable)
 
@@ -311,10 +305,10 @@ def hash_weights(model: WindowNetwork) -> str:
 
 
 def map_facts(job: MapJob, hashes: Mapping[str, str]) -> dict[str, Any]:
-    """All that the strips of a map depend on but how it is cut, as plain values."""
+    """What the strips of a map depend on, except how the scene is cut, as plain values."""
     return {
         "model": sorted(hashes.values()),
-        "scene": scene_facts(job.match.scene),
+        "scene": scene_facts(job.match.stored or job.match.scene),
         "variable": job.match.scene.variable,
         "bands": job.match.note,
         "options": vars(job.options),
@@ -339,14 +333,14 @@ def map_on_workers(
     files: Mapping[str, Path], job: MapJob, strips: StripCache, advance: Advance, model: Path, options: PredictOptions
 ) -> MapSummary:
     """As :func:`map_scene`, with strips that the workers of a cluster classify."""
-    from hsi.cluster.predict import BLOCK_SECONDS, WorkerJob, shared_path, write_map_on
+    from hsi.cluster.predict import BLOCK_SECONDS, WorkerJob, write_map_on
 
     scene = job.match.scene
     if scene.source is None:
         raise UsageError("workers read the scene from its file: give a path, or leave scheduler and workers out")
     of_worker = WorkerJob(
         model=model.read_bytes(),
-        path=shared_path(scene.source),
+        path=str(scene.source if is_remote(scene.source) else scene.source.absolute()),
         variable=scene.variable,
         shape=scene.shape,
         resample=options.resample_bands,
@@ -376,9 +370,9 @@ def report_job(job: MapJob, limit: int) -> None:
                     f"the temperature was fitted with the other choice of {name}, so confidence may be a little off"
                 )
     if job.options.symmetries:
-        info("averaged", "over the eight symmetries of the square; --no-symmetries is eight times faster")
+        info("averaged", "over the eight symmetries of the square; without symmetries it is eight times faster")
     if job.options.blend:
-        info("blended", "with the neighbours that have similar spectra; --no-blend leaves each pixel on its own")
+        info("blended", "with neighbours of similar spectra; without blend each pixel is on its own")
     cut = f"{plan.rows} rows at a time, tiles of {plan.tile} x {plan.tile} pixels"
     info("memory", f"below {limit / 10**9:.2f} GB: {cut}")
 
@@ -434,7 +428,7 @@ def map_view(files: Mapping[str, Path], scene: Scene, summary: MapSummary, rows:
     look = look_at(scene, ids != nodata_value(summary.table), step, advance, rows)
     every = look.spectra.step // step
     codes = codes_of(ids[::every, ::every], summary.table)
-    of = "the spectra kept here of pixels mapped so"
+    of = "the sampled spectra of pixels mapped so"
     classes = sampled_class_spectra(look.spectra, codes, len(summary.table), of)
     return MapView(
         height=scene.height,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hsi.cluster.client import connected
+from hsi.cluster.client import ClusterOptions
 from hsi.cluster.commands import Command, _marked, run_command, run_commands
 from hsi.errors import ClusterError
 from tests.cluster.conftest import wait_for
@@ -33,7 +33,7 @@ def test_jobs_are_for_this_machine(run, scenes):
 
 def test_a_worker_that_does_not_see_the_folder_says_so(cluster, tmp_path):
     command = Command(HSI, ("models",), str(tmp_path), str(tmp_path / "log"))
-    with connected(scheduler=cluster.address) as client:
+    with ClusterOptions(cluster.address).connected() as client:
         future = client.submit(run_command, command, str(tmp_path / "elsewhere" / "mark"), "token", pure=False)
         with pytest.raises(ClusterError, match=r"worker tcp://\S+ does not see the folder \S+/elsewhere: "):
             future.result()
@@ -52,7 +52,7 @@ def processes_in(folder):
 def test_what_runs_is_interrupted_with_the_client(cluster, scenes, tmp_path):
     words = ("classify", str(scenes["tiff"]), "--epochs", "100000", "--out", "run")
     command = Command(HSI, words, str(tmp_path), str(tmp_path / "log"))
-    with connected(scheduler=cluster.address) as client:
+    with ClusterOptions(cluster.address).connected() as client:
         with _marked(tmp_path) as (mark, token):
             future = client.submit(run_command, command, str(mark), token, pure=False)
             wait_for(lambda: processes_in(tmp_path))
@@ -63,7 +63,7 @@ def test_what_runs_is_interrupted_with_the_client(cluster, scenes, tmp_path):
 def test_a_failure_is_an_exit_code_with_a_log(cluster, tmp_path):
     command = Command(HSI, ("inspect", "nothing.tif"), str(tmp_path), str(tmp_path / "logs" / "log"))
     ended = []
-    with connected(scheduler=cluster.address) as client:
+    with ClusterOptions(cluster.address).connected() as client:
         run_commands(client, {"one": command}, tmp_path, lambda *given: ended.append(given), lambda names: None)
     assert [given[:2] for given in ended] == [("one", 1)]
     assert "nothing.tif: no such file" in (tmp_path / "logs" / "log").read_text()

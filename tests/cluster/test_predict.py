@@ -1,5 +1,6 @@
 """Maps on a Dask cluster: the bytes of a single process, though workers are killed or hang and schedulers are lost."""
 
+import importlib.util
 import threading
 from dataclasses import replace
 
@@ -7,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from hsi.cluster.client import connected
+from hsi.cluster.client import ClusterOptions
 from hsi.cluster.predict import WorkerJob, write_map_on
+from hsi.core import memory
 from hsi.core.memory import MemoryPlan
 from hsi.errors import ClusterError, SceneError, UsageError
 from hsi.inference.map_files import MapOptions, layer_files
@@ -52,7 +54,7 @@ def make_map(tmp_path, job, of_worker):
 
     def work(address, of_worker=of_worker, **options):
         partial, files = StripCache(tmp_path / "strips", {}), layer_files(tmp_path / "map.tif", OPTIONS)
-        with connected(scheduler=address) as client:
+        with ClusterOptions(address).connected() as client:
             return write_map_on(client, files, of_worker, job, partial, **options)
 
     return work
@@ -94,7 +96,7 @@ def test_a_worker_killed_in_the_middle(cluster, make_map, tmp_path, undisturbed)
         if len(steps) == 3:
             cluster.signal(name, SIGKILL)
 
-    with connected(scheduler=cluster.address) as client:
+    with ClusterOptions(cluster.address).connected() as client:
         wait_for(lambda: len(client.nthreads()) == 3)
     check(tmp_path, undisturbed, make_map(cluster.address, progress=kill))
     assert cluster.workers[name].wait(10) == -SIGKILL
@@ -126,20 +128,22 @@ def test_another_scene_under_the_same_name_is_refused(cluster, make_map, of_work
 
 def test_no_scheduler_there():
     with pytest.raises(ClusterError, match=r"tcp://127\.0\.0\.1:9: no Dask scheduler answers there"), \
-            connected(scheduler="tcp://127.0.0.1:9"):  # fmt: skip
+            ClusterOptions("tcp://127.0.0.1:9").connected():  # fmt: skip
         pass
 
 
-@pytest.mark.parametrize("given", [{}, {"scheduler": "tcp://host:8786", "workers": 2}])
-def test_one_of_two_ways_to_get_workers(given):
-    with pytest.raises(UsageError, match="give one of them"), connected(**given):
+@pytest.mark.parametrize(
+    ("given", "says"), [({}, "give scheduler or workers"), ({"scheduler": "tcp://host:1", "workers": 2}, "give one of")]
+)
+def test_one_of_two_ways_to_get_workers(given, says):
+    with pytest.raises(UsageError, match=says), ClusterOptions(**given).connected():
         pass
 
 
 class TestTheCommand:
     @pytest.fixture(autouse=True)
     def _low_strips(self, monkeypatch):
-        monkeypatch.setattr("hsi.core.memory.ROWS", (8, 20))
+        monkeypatch.setattr(memory, "ROWS", (8, 20))
 
     def test_on_workers_as_in_one_process(self, cluster, run, work, tmp_path):
         for out, options in (("one.tif", ()), ("many.tif", ("--scheduler", cluster.address))):
@@ -154,7 +158,7 @@ class TestTheCommand:
         assert (done.code, "give --scheduler or --workers" in done.stderr) == (2, True)
 
     def test_without_dask_it_says_what_to_install(self, run, work, monkeypatch):
-        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
         done = run("predict", work.model, work.scene, "--out", "map.tif", "--workers", 2)
         assert (done.code, "pip install 'hsi[cluster]'" in done.stderr) == (2, True)
 

@@ -132,17 +132,17 @@ def read_model(path: Path) -> None:
     import torch
 
     from hsi.inference.model_file import load_model
-    from hsi.inference.predict import map_arrays
+    from hsi.inference.predict import map_in_memory
     from hsi.io.geotiff import write_class_map
     from hsi.preprocessing.band_matching import match_bands
 
     saved = load_model(path)
     match = match_bands(saved.bands, scene_from_array(fuzz_records.model_cube()[:2, :2]))
-    made = map_arrays(saved, match, device=torch.device("cpu"))
+    ids = map_in_memory(saved, match, device=torch.device("cpu"))["map"]
     saved.novelty.distance(saved.reducer.transform(fuzz_records.model_cube()[0]))
     saved.reducer.describe()
     out = path.parent / "out"
-    write_class_map(out / "map.tif", made.ids, saved.table, georeference=None, nodata_mask=~made.valid)
+    write_class_map(out / "map.tif", ids, saved.table, georeference=None, nodata_mask=None)
 
 
 def read_checkpoint(path: Path) -> None:

@@ -67,7 +67,7 @@ def test_labels_that_trained_the_model_are_told(model, scenes, run):
         (("--format", "onxx", "--out", "m.onnx"), "onxx"),
         (
             ("--format", "onnx", "--out", "m.onnx", "--check", "a.npy", "--drop-bands", "3"),
-            "--drop-bands has no effect",
+            "drop_bands has no effect",
         ),
     ],
 )

@@ -218,7 +218,7 @@ class TestAnotherSensor:
         assert not done.stderr
         fine = run("predict", folder / "mnf.safetensors", scene, "--resample-bands", "--out", "mnf.tif")
         assert fine.code == 0
-        assert "mnf components use fine differences" in fine.stderr and "--reducer pca" in fine.stderr
+        assert "mnf components use fine differences" in fine.stderr and "the reducer pca" in fine.stderr
         own = file_makers.envi(tmp_path / "own.hdr", cube, wavelength=[str(x) for x in nm])
         assert run("predict", folder / "m.safetensors", own, "--out", "own.tif").code == 0
         assert self.accuracy(tmp_path / "own.tif", truth) > 0.9
@@ -255,8 +255,8 @@ class TestRefusals:
             (("--smooth", "median:3"), "write majority:3"),
             (("--engine", "warp"), "unknown choice 'warp': known: auto, dense, patch"),
             (("--device", "abacus"), "abacus"),
-            (("--drop-bands", "3"), "--drop-bands has no effect here"),
-            (("--keep-bad-bands",), "--keep-bad-bands has no effect here"),
+            (("--drop-bands", "3"), "drop_bands has no effect here"),
+            (("--keep-bad-bands",), "keep_bad_bands has no effect here"),
             (("--resample-bands",), "needs wavelengths on both sides"),
         ],
     )

@@ -371,7 +371,7 @@ class TestOtherCommands:
             seen.page.wait_for_selector("#spectrum-chart svg")
             np.testing.assert_allclose(curve(seen.page, "first")[:, 1], arrays["cube"][12, 33], atol=30)
             assert seen.told("map") == f"class {band(tmp_path / 'a.tif')[12, 33]}"
-            assert "spectra kept here of pixels mapped so" in seen.page.locator("#spectrum-told").inner_text()
+            assert "sampled spectra of pixels mapped so" in seen.page.locator("#spectrum-told").inner_text()
             assert seen.page.locator("#areas tbody tr").count() == 4
 
     def test_evaluate(self, tiff_run, scenes, run, opened, tmp_path, arrays, classes):
