@@ -1,4 +1,4 @@
-"""Commands of hsi on the workers of a cluster, which write into a folder that client and workers share."""
+"""Commands of hsi on the workers of a Dask cluster, which write into a folder that client and workers share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from hsi.errors import ClusterError, OutputError
 if TYPE_CHECKING:
     from distributed import Client
 
-LOOK_SECONDS = 0.2
+POLL_SECONDS = 0.2
 GRACE_SECONDS = 10.0  # for a command to remove what it has half-written
 DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
@@ -47,8 +47,8 @@ def run_commands(
 ) -> None:
     """Run every command on a worker, one for each of its threads; ``shared`` is the folder that they write into.
 
-    ``ended(name, code, seconds)`` is called for each that ends, ``changed(names)`` with those that are handed out. When
-    this is interrupted, so are the commands. A command whose worker is lost is run by another.
+    ``ended(name, code, seconds)`` is called for each that ends, ``changed(names)`` with those that are running.
+    When this is interrupted, so are the commands. A command whose worker is lost is run by another.
 
     Raises :class:`ClusterError` when a worker does not see the folder, or the scheduler is lost.
     """
@@ -62,13 +62,13 @@ def run_commands(
 
 @contextmanager
 def _marked(shared: Path) -> Iterator[tuple[Path, str]]:
-    """A file in the shared folder by which workers know that it is the same, and go on while it is there."""
+    """A file in the shared folder, by which workers recognise the folder; they go on while it exists."""
     mark, token = shared.absolute() / f".workers-{secrets.token_hex(4)}", secrets.token_hex(16)
     try:
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.write_text(token, encoding="ascii")
     except OSError as error:
-        raise OutputError(f"{shared}: cannot be written: {error.strerror}: choose another --out") from None
+        raise OutputError(f"{shared}: cannot be written: {error.strerror}: choose another out") from None
     try:
         yield mark, token
     finally:
@@ -82,8 +82,14 @@ def run_command(command: Command, mark: str, token: str) -> tuple[int, float]:
     """
     from distributed import get_worker
 
-    worker, started = get_worker(), time.monotonic()
-    _check_shared(worker.address, Path(mark), token, Path(command.cwd))
+    worker, started, content = get_worker(), time.monotonic(), ""
+    with suppress(OSError):
+        content = Path(mark).read_text(encoding="ascii")
+    if content != token or not Path(command.cwd).is_dir():
+        missing = command.cwd if content == token else Path(mark).parent
+        raise ClusterError(
+            f"worker {worker.address} does not see the folder {missing}: give an out in storage that all share"
+        )
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, cores // worker.state.nthreads))
     root = str(Path(hsi.__file__).resolve().parent.parent)
@@ -100,17 +106,6 @@ def run_command(command: Command, mark: str, token: str) -> tuple[int, float]:
         return _wait(process, Path(mark)), time.monotonic() - started
 
 
-def _check_shared(address: str, mark: Path, token: str, cwd: Path) -> None:
-    found = ""
-    with suppress(OSError):
-        found = mark.read_text(encoding="ascii")
-    if found != token or not cwd.is_dir():
-        missing = cwd if found == token else mark.parent
-        raise ClusterError(
-            f"worker {address} does not see the folder {missing}: give an --out in storage that all share"
-        )
-
-
 def _end_with_worker() -> None:
     """In the new process: be killed when the worker is, so that no two run the same command."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -121,7 +116,7 @@ def _end_with_worker() -> None:
 def _wait(process: subprocess.Popen[bytes], mark: Path) -> int:
     """The exit code; a command whose client has gone is interrupted."""
     while process.poll() is None:
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
         if not mark.exists():
             process.send_signal(signal.SIGINT)
             try:

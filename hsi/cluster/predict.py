@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from hsi.cluster.tasks import TaskQueue
 from hsi.core.devices import resolve_device, retain_freed_memory
+from hsi.core.events import Advance
 from hsi.core.memory import MemoryPlan
 from hsi.core.scene import Block
 from hsi.errors import ClusterError, HsiError, SceneError
@@ -29,7 +30,6 @@ from hsi.inference.resume import StripCache
 from hsi.inference.strips import read_strip, rows_around
 from hsi.io import open_scene
 
-Advance = Callable[[int, int], None]
 BLOCK_SECONDS = 600.0  # the usual time limit of a strip
 TAKE_SECONDS, DROP_SECONDS = 300, 10  # for all workers to take the model, with what they have to import, and to drop it
 
@@ -50,13 +50,13 @@ class WorkerJob:
 
     @property
     def name(self) -> str:
-        """A name that is the job's own."""
+        """A name that no other job has."""
         facts = repr(replace(self, model=b"")).encode()
         return f"hsi-map-{hashlib.sha256(self.model + facts).hexdigest()[:16]}"
 
 
-class Classifier(WorkerPlugin):  # type: ignore[misc]
-    """A job on a worker, a plug-in of Dask's, so that it is sent to each worker once, and to those that come later.
+class ClassifierPlugin(WorkerPlugin):  # type: ignore[misc]
+    """A job on a worker: a plug-in of Dask's, which is sent to each worker once, and to those that come later.
 
     Scene and model are opened with the first strip, so that an error belongs to a strip and reaches the client.
     """
@@ -68,14 +68,14 @@ class Classifier(WorkerPlugin):  # type: ignore[misc]
         self.opened: MapJob | None = None
 
     def setup(self, worker: Worker) -> None:
-        """One thread for each strip; memory that is freed stays with the process."""
+        """Use one thread for each strip; memory that is freed stays with the process."""
         self.worker, self.stack = worker, ExitStack()
         self.stack.enter_context(retain_freed_memory())
         self.threads_before = torch.get_num_threads()
         torch.set_num_threads(1)
 
     def teardown(self, worker: Worker) -> None:
-        """Let the model and the memory go."""
+        """Release the model and the memory."""
         self.opened = None
         torch.set_num_threads(self.threads_before)
         self.stack.close()
@@ -105,16 +105,18 @@ class Classifier(WorkerPlugin):  # type: ignore[misc]
 
 def classify_block(name: str, block: Block, usable: NDArray[np.bool_] | None) -> dict[str, NDArray[Any]]:
     """The task of a worker: the layers of a strip of the job of that name."""
-    classifier: Classifier = get_worker().plugins[name]
+    classifier: ClassifierPlugin = get_worker().plugins[name]
     return classifier.classify(block, usable)
 
 
 @contextmanager
 def _broadcast(client: Client, job: WorkerJob) -> Iterator[None]:
-    """Every worker has the job while it lasts."""
+    """Every worker has the job within the block."""
     try:
-        # by way of the client's own, which wait for a worker that hangs as long as it hangs
-        client.sync(client._register_worker_plugin, Classifier(job), job.name, True, callback_timeout=TAKE_SECONDS)
+        # not client.register_plugin, which waits for a worker that hangs as long as it hangs
+        client.sync(
+            client._register_worker_plugin, ClassifierPlugin(job), job.name, True, callback_timeout=TAKE_SECONDS
+        )
     except (OSError, TimeoutError):
         raise ClusterError("not all workers take the model: restart those that hang, or the scheduler") from None
     try:

@@ -1,3 +1,5 @@
+"""What is read for a run: bands of products, bands to leave out, and masks."""
+
 from __future__ import annotations
 
 import json
@@ -20,9 +22,8 @@ def test_a_product_with_a_label_raster_becomes_a_map(run: Run, sample: Sample, t
     labels = tiff(tmp_path / "truth.tif", sample.truth, **HERE)
     done = run("classify", path, "--labels", labels, *SMALL, "--epochs", 2, "--train", "20", "--out", "run")
     assert done.code == 0, done.stderr
-    bands = json.loads((tmp_path / "run" / "run.json").read_text())["bands"]
-    kept = bands["kept"] if isinstance(bands, dict) else bands
-    assert len(kept) < sample.cube.shape[2]
+    bands = json.loads((tmp_path / "run" / "run.json").read_text())["bands"]["kept"]
+    assert len(bands) < sample.cube.shape[2]
     assert "bands marked bad in the file" in done.stdout
     assert (tmp_path / "run" / "map.tif").is_file()
 
@@ -37,6 +38,5 @@ def test_bands_to_drop_reach_the_run(run: Run, scenes: dict[str, Path], tmp_path
     assert "3 bands named with --drop-bands: 1-3" in done.stdout
     assert "bands within --drop-wavelengths: 23-24" in done.stdout
     assert "240 outside the mask" in done.stderr
-    bands = json.loads((tmp_path / "run" / "run.json").read_text())["bands"]
-    kept = bands["kept"] if isinstance(bands, dict) else bands
-    assert kept == list(range(4, 23))
+    bands = json.loads((tmp_path / "run" / "run.json").read_text())["bands"]["kept"]
+    assert bands == list(range(4, 23))
