@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from hsi.version import __version__
 
 if TYPE_CHECKING:
-    from hsi.api import Classification, classify, evaluate, predict, train
+    from hsi.api import Classification, classify, denoise, evaluate, predict, train
     from hsi.core.labels import ClassTable, LabelMap
     from hsi.core.scene import Scene
     from hsi.errors import HsiError
     from hsi.estimator import HybridSNClassifier
     from hsi.experiments.run import ComparisonResult, compare
     from hsi.settings import Settings, load_settings
+    from hsi.workflows.denoise import DenoisedScene
     from hsi.workflows.evaluate import MapAccuracy
     from hsi.workflows.open_any import open_labels, open_scene
     from hsi.workflows.predict import PredictedMap
@@ -27,6 +28,7 @@ __all__ = [
     "ClassTable",
     "Classification",
     "ComparisonResult",
+    "DenoisedScene",
     "HsiError",
     "HybridSNClassifier",
     "LabelMap",
@@ -37,6 +39,7 @@ __all__ = [
     "__version__",
     "classify",
     "compare",
+    "denoise",
     "evaluate",
     "load_settings",
     "open_labels",
@@ -49,6 +52,7 @@ _HOMES = {
     "ClassTable": "core.labels",
     "Classification": "api",
     "ComparisonResult": "experiments.run",
+    "DenoisedScene": "workflows.denoise",
     "HsiError": "errors",
     "HybridSNClassifier": "estimator",
     "LabelMap": "core.labels",
@@ -58,6 +62,7 @@ _HOMES = {
     "Settings": "settings",
     "classify": "api",
     "compare": "experiments.run",
+    "denoise": "api",
     "evaluate": "api",
     "load_settings": "settings",
     "open_labels": "workflows.open_any",

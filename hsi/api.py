@@ -21,7 +21,15 @@ from hsi.inference.model_file import SavedModel
 from hsi.io.dataarray import class_attributes, is_dataarray, map_like, placed
 from hsi.io.geotiff import nodata_value
 from hsi.report.sections import interval, percent
-from hsi.settings import LABEL_INPUTS, InputSettings, Settings, input_settings, load_settings
+from hsi.settings import (
+    LABEL_INPUTS,
+    DenoisingSettings,
+    InputSettings,
+    Settings,
+    input_settings,
+    load_settings,
+    validated,
+)
 from hsi.splits import Split
 from hsi.workflows.classify import Classified, run_classification, write_outputs
 from hsi.workflows.inputs import Inputs, prepare_inputs
@@ -35,6 +43,7 @@ if TYPE_CHECKING:
     import xarray
 
     from hsi.accuracy.area_estimation import Design
+    from hsi.workflows.denoise import DenoisedScene
     from hsi.workflows.evaluate import MapAccuracy
     from hsi.workflows.open_any import LabelsLike, SceneLike
     from hsi.workflows.predict import PredictedMap
@@ -283,6 +292,67 @@ def _settings(given: Mapping[str, Any], others: Mapping[str, Any], config: Path 
     if twice:
         raise UsageError(f"{', '.join(twice)}: given by its own name and in settings, too: leave one out")
     return load_settings(Path(config) if config is not None else None, {**others, **named})
+
+
+def denoise(
+    scene: SceneLike,
+    out: Path | str | None = None,
+    *,
+    method: str,
+    bands: str | None = None,
+    stack: int | None = None,
+    steps: int | None = None,
+    components: int | None = None,
+    strength: float | None = None,
+    seed: int = 0,
+    device: str | None = None,
+    max_memory: str | None = None,
+    overwrite: bool = False,
+    progress: bool | Callable[[str, int, int, str], None] | None = None,
+    **reading: Any,
+) -> DenoisedScene:
+    """Remove noise from a scene: the same size, bands and dtype, and how much it helped.
+
+    The same as ``hsi denoise``. Bands that are not chosen, those that the file marks as bad and pixels without data
+    stay as they are. Integers are rounded and clipped to their range. Nothing is printed.
+
+    Args:
+        scene: A file's path, an array ``(H, W, B)``, an ``xarray.DataArray``, or a :class:`Scene`.
+        out: The cube to write, ``.hdr`` (ENVI) or ``.tif``, with a record ``.json`` and a report ``.html``; without it
+            nothing is written and the cube is in memory.
+        method: ``dncnn``, a network that is trained on the scene's cleanest bands (Zhang et al. 2017,
+            doi:10.1109/TIP.2017.2662206); ``mnf``, the components of least signal over noise are left out (Green et al.
+            1988, doi:10.1109/36.3001); or ``tv``, total variation (Chambolle 2004,
+            doi:10.1023/B:JMIV.0000011325.36760.1e).
+        bands: Bands to clean, counted from 1: ``all``, ``noisiest:20``, or ``104-108,220``.
+        stack: ``dncnn``: neighbouring bands that are cleaned together, odd, 5 when left out.
+        steps: ``dncnn``: steps of its training, 800 when left out.
+        components: ``mnf``: components to reconstruct from, those with more signal than noise when left out.
+        strength: ``tv``: multiple of the estimated noise of each band, 0.5 when left out.
+        seed: Decides the training and the noise that the method is measured on.
+        device: ``dncnn``: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+        max_memory: Most memory to use, such as ``"1GB"``; half of what is free when left out. A cube in memory comes on
+            top.
+        overwrite: Whether to replace a cube of that name.
+        progress: As for :func:`hsi.classify`.
+        **reading: How to read the scene: ``variable``, ``georef``, ``mask`` and ``keep_bad_bands``.
+
+    Raises:
+        UsageError: for a method that is not known, a parameter that has no effect on it, and too little memory.
+        SceneError: for a scene that cannot be read or has no usable pixel.
+        OutputError: for files that are there already or cannot be written.
+    """
+    from hsi.workflows import denoise as workflow
+
+    chosen = {"method": method, "bands": bands, "stack": stack, "steps": steps}
+    settings = validated(DenoisingSettings, {**chosen, "components": components, "strength": strength})
+    options = _input_settings(reading, ("variable", "georef", "mask", "keep_bad_bands"))
+    with report_to(reporter := reporter_for(progress)):
+        result = workflow.denoise(
+            scene, None if out is None else Path(out), settings, options, seed=seed, device=device,
+            max_memory=max_memory, overwrite=overwrite, command=["hsi.denoise"],
+        )  # fmt: skip
+    return replace(result, warnings=tuple(reporter.warnings))
 
 
 def evaluate(

@@ -1,164 +1,304 @@
-"""Denoise a scene, say what was done, and keep what a report tells of it."""
+"""Denoise a scene: before it is classified, or into a cube of its own, ``hsi denoise`` and :func:`hsi.denoise`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
 
+from hsi.core.devices import resolve_device
 from hsi.core.events import info, progress, warning
-from hsi.core.scene import Scene
-from hsi.preprocessing.bands import format_ranges
-from hsi.preprocessing.denoisers.denoiser import BandStatistics, Denoiser, DenoisingResult, least_noisy_bands
-from hsi.preprocessing.denoisers.quality import held_out_block
+from hsi.core.memory import MB, free_memory, parse_memory, resident_memory
+from hsi.core.scene import Block, PixelSurvey, Scene, scene_from_array
+from hsi.errors import UsageError
+from hsi.io import open_scene
+from hsi.io.cubes import STRIP, WriteCube, check_cube_name, cube_files, cube_writer
+from hsi.io.formats.gdal import is_remote
+from hsi.preprocessing.bands import BandSelection, format_ranges
+from hsi.preprocessing.denoisers import DENOISERS, denoise_scene
+from hsi.preprocessing.denoisers.denoised_scene import WORKING_BYTES, cache_scene, clean_stored
+from hsi.preprocessing.denoisers.denoiser import (
+    BandStatistics,
+    Denoiser,
+    DenoisingResult,
+    least_noisy_bands,
+    make_denoiser,
+    select_bands_to_clean,
+)
+from hsi.preprocessing.denoisers.mnf import MNFTruncation
+from hsi.preprocessing.denoisers.quality import held_out_block, measure_denoiser
 from hsi.preprocessing.reducers import find_reducer, valid_blocks
 from hsi.preprocessing.reducers.reducer import Summary
-from hsi.settings import ReducerSettings
-from hsi.workflows.inputs import Inputs
-from hsi.workflows.provenance import StageTimer
-from hsi.workflows.resolve import is_baseline
+from hsi.report.html import Report, write_report_page
+from hsi.report.html.denoising import denoising_tables
+from hsi.report.html.provenance import denoising_provenance
+from hsi.settings import DenoisingSettings, InputSettings, ReducerSettings, Settings
+from hsi.workflows.inputs import Inputs, bad_pixels, check_usable, choose_input_bands, survey_bands
+from hsi.workflows.open_any import open_any_scene
+from hsi.workflows.provenance import StageTimer, hash_inputs, machine, peak_memory, versions
+from hsi.workflows.resolve import check_denoising, is_baseline
+from hsi.workflows.run_folder import check_free_file, unfinished_files
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from hsi.workflows.open_any import SceneLike
 
-    from hsi.core.scene import Scene
-    from hsi.preprocessing.denoisers import DenoisingQuality
-    from hsi.settings import DenoisingSettings, Settings
+MOST_ROWS = 512  # that are written at a time
+LIBRARIES = 400 * MB  # what the libraries, moments and GDAL's cache take
+LEAST_BUDGET = 48 * MB  # for cleaning a tile
 
 
-def denoise_inputs(inputs: Inputs, settings: Settings, watch: StageTimer, folder: Path | None = None) -> Inputs:
-    """The inputs with a denoised scene, where that is asked for: kept in a temporary file in ``folder``, because it is
+@dataclass(frozen=True, eq=False)
+class DenoisedScene:
+    """A scene with less noise; :func:`hsi.denoise` returns it.
+
+    ``scene.read()`` is the cube ``(H, W, B)``, in the dtype and with the bands of the scene that was given. ``record``
+    is what the cube's JSON file holds: method, bands, and PSNR, SSIM and spectral angle on noise that was added;
+    ``files`` are the paths of what was written, the report last.
+    """
+
+    scene: Scene
+    record: Mapping[str, Any]
+    files: tuple[Path, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def denoise(
+    scene: SceneLike,
+    out: Path | None,
+    settings: DenoisingSettings,
+    reading: InputSettings,
+    *,
+    seed: int,
+    device: str | None,
+    max_memory: str | None,
+    overwrite: bool,
+    command: Sequence[str],
+) -> DenoisedScene:
+    """Denoise a scene into the cube ``out`` with its record and report, or in memory; :func:`hsi.denoise` describes the
+    parameters and what is raised."""
+    check_denoising(settings)
+    if device is not None:
+        if not DENOISERS[str(settings.method)].trains:
+            raise UsageError(f"device has no effect on {settings.method}, which is computed on the CPU: leave it out")
+        resolve_device(device)
+    if out is not None:
+        check_cube_name(out)
+        files = (*cube_files(out), out.with_suffix(".json"), out.with_suffix(".html"))
+        for path in files:
+            check_free_file(path, overwrite)
+    limit = parse_memory(max_memory) if max_memory else resident_memory() + free_memory() // 2
+    surveyed, timer = survey_noisy_scene(open_any_scene(scene, reading), reading), StageTimer()
+    stored = surveyed.scene
+    rows, budget = plan_rows(stored, limit)
+
+    def fit() -> DenoisingResult:
+        with timer.stage("learn"):
+            return fit_denoising(surveyed.used, surveyed.survey.valid, settings, seed, device or "auto")
+
+    def clean(result: DenoisingResult, write: WriteCube) -> None:
+        with progress("write", "rows") as advance:
+            for row in range(0, stored.height, rows):
+                block = Block(row, 0, min(rows, stored.height - row), stored.width)
+                valid = surveyed.survey.valid
+                write(block, clean_stored(stored, surveyed.used, result.denoiser, block, valid, budget))
+                advance(row + block.height, stored.height)
+
+    if out is None:
+        cube, result = np.empty(stored.shape, stored.dtype), fit()
+        with timer.stage("write"):
+            clean(result, lambda block, values: cube.__setitem__(block.slices, values))
+        cleaned = scene_from_array(cube)
+        cleaned = replace(stored, source=None, format="array", bands=cleaned.bands, fetch=cleaned.fetch)
+        return DenoisedScene(cleaned, describe_denoising(surveyed, result, timer, command))
+    with unfinished_files(out, resume=False, overwrite=overwrite) as work:
+        result, draft = fit(), work.files / out.name
+        note = f"Denoised by hsi: {result.denoiser.describe()}"
+        with timer.stage("write"), rasterio.Env(GDAL_CACHEMAX=64 * MB), cube_writer(draft, stored, note) as write:
+            clean(result, write)
+        record = describe_denoising(surveyed, result, timer, command)
+        with timer.stage("report"):
+            write_denoising_report(draft, surveyed, result, record)
+    return DenoisedScene(open_scene(out), record, files)
+
+
+@dataclass(frozen=True)
+class SurveyedScene:
+    """A scene as given, the part of it that is ``used`` (no bad, constant or dead bands), and its survey."""
+
+    scene: Scene
+    used: Scene
+    survey: PixelSurvey
+    bands: BandSelection
+
+
+def survey_noisy_scene(scene: Scene, reading: InputSettings) -> SurveyedScene:
+    """Find the bad bands and pixels of a scene, and report them. Raises :class:`SceneError` if no pixel is left."""
+    (height, width, count), where = scene.shape, scene.source or scene.name
+    info("scene", f"{where} ({scene.format}): {height} x {width} pixels, {count} bands, {scene.dtype}")
+    bands, survey = survey_bands(scene, choose_input_bands(scene, reading), reading)
+    if bands.dropped:
+        reasons = ", ".join(f"{len(numbers)} {reason}" for reason, numbers in bands.dropped.items())
+        info("left", f"{count - len(bands.used)} bands as they are: {reasons}")
+    if survey.invalid:
+        warning(bad_pixels(survey))
+    check_usable(survey, where)
+    return SurveyedScene(scene, bands.apply(scene), survey, bands)
+
+
+def plan_rows(scene: Scene, limit: int) -> tuple[int, int]:
+    """Rows to write at a time, and bytes that cleaning a tile may take, within ``limit`` bytes of memory.
+
+    Raises :class:`UsageError` for too little.
+    """
+    row = scene.width * len(scene.bands) * (3 * scene.dtype.itemsize + 8)
+    left = limit - resident_memory() - LIBRARIES
+    budget = min(WORKING_BYTES, left // 2)
+    rows = min(MOST_ROWS, left // 2 // row) // STRIP * STRIP
+    if rows < STRIP or budget < LEAST_BUDGET:
+        least = (resident_memory() + LIBRARIES + 2 * max(STRIP * row, LEAST_BUDGET)) / MB + 1
+        raise UsageError(f"max_memory is {limit / MB:,.0f} MB; this scene needs at least {least:,.0f} MB")
+    return rows, budget
+
+
+def describe_denoising(
+    surveyed: SurveyedScene, result: DenoisingResult, timer: StageTimer, command: Sequence[str]
+) -> dict[str, Any]:
+    """The record next to a denoised cube: what was done and how well."""
+    source = surveyed.scene.source
+    return {
+        "command": [*command],
+        "scene": str(source or surveyed.scene.name),
+        "variable": surveyed.scene.variable,
+        "sha256": {} if source is None or is_remote(source) else hash_inputs(source),
+        "denoising": result.to_dict(),
+        "bands": surveyed.bands.to_dict(),
+        "invalid_pixels": surveyed.survey.invalid,
+        "versions": versions(),
+        "machine": machine(),
+        "seconds": dict(timer.seconds),
+        "peak_memory_bytes": peak_memory(),
+    }
+
+
+def write_denoising_report(
+    path: Path, surveyed: SurveyedScene, result: DenoisingResult, record: Mapping[str, Any]
+) -> None:
+    """The record and the page of the cube ``path``, whose pictures are read from what was written."""
+    record_path = path.with_suffix(".json")
+    record_path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    report = Report(
+        title=surveyed.scene.name,
+        kind="Denoising",
+        lead=f"{len(result.numbers)} of {len(surveyed.scene.bands)} bands cleaned with {result.denoiser.title}",
+        facts=denoising_provenance(record),
+        tables=[denoising_tables(result, open_scene(path).keep_bands(surveyed.used.bands))],
+        files=sorted(file.name for file in (*cube_files(path), record_path)),
+    )
+    write_report_page(path.with_suffix(".html"), report)
+
+
+def denoise_inputs(inputs: Inputs, settings: Settings, timer: StageTimer, folder: Path | None = None) -> Inputs:
+    """The inputs with a denoised scene, where the settings ask for it: in a temporary file in ``folder``, because it is
     read several times."""
-    from hsi.preprocessing.denoisers import cache_scene, denoise_scene
-
     if settings.denoising.method is None:
         return inputs
-    with watch.stage("denoise"):
+    with timer.stage("denoise"):
         valid = inputs.survey.valid
-        done = fit_denoising(inputs.scene, valid, settings.denoising, settings.seed, settings.device)
-        check_components(done, settings)
-        cleaned = denoise_scene(inputs.scene, done.denoiser, valid)
+        result = fit_denoising(inputs.scene, valid, settings.denoising, settings.seed, settings.device)
+        check_components(result, settings)
+        cleaned = denoise_scene(inputs.scene, result.denoiser, valid)
         with progress("denoise", "rows") as advance:
             scene = cache_scene(cleaned, folder, advance)
-    return replace(inputs, scene=scene, denoising=done)
+    return replace(inputs, scene=scene, denoising=result)
 
 
-def check_components(done: DenoisingResult, settings: Settings) -> None:
+def check_components(result: DenoisingResult, settings: Settings) -> None:
     """Warn of MNF before MNF; raise :class:`UsageError` where it leaves fewer components than the reducer makes.
 
     A baseline reduces nothing, or takes what there is.
     """
-    from hsi.errors import UsageError
-    from hsi.preprocessing.denoisers.mnf import MNFTruncation
-    from hsi.preprocessing.reducers import find_reducer
-
-    denoiser = done.denoiser
+    denoiser = result.denoiser
     if is_baseline(settings) or not isinstance(denoiser, MNFTruncation):
         return
     reducer = find_reducer(settings.reducer)
-    usual: int = getattr(reducer, "usual_components", 0)
-    wanted = settings.reducer.components or usual
-    if denoiser.components_ < wanted and len(done.numbers) == len(done.before.bands):
+    wanted = settings.reducer.components or int(getattr(reducer, "usual_components", 0))
+    if denoiser.components_ < wanted and len(result.numbers) == len(result.before.bands):
         raise UsageError(
             f"mnf leaves {denoiser.components_} components in the scene, and {wanted} are to be made of it: "
-            f"denoising.components {wanted} or more, or fewer --components"
+            f"denoising.components {wanted} or more, or fewer reducer.components"
         )
     if reducer.name == "mnf":
-        warning("--denoise mnf keeps the components that --reducer mnf takes anyway and changes next to nothing")
+        warning("denoising with mnf leaves the components that the reducer mnf selects, and changes next to nothing")
 
 
 def fit_denoising(
     scene: Scene, valid: NDArray[np.bool_], settings: DenoisingSettings, seed: int, device: str
 ) -> DenoisingResult:
-    """Learn of the scene what the method has to know, and measure it on noise that is known; says both.
+    """Fit the denoiser to a scene, measure it on noise that is known, and report both; ``valid`` is ``(H, W)``.
 
     Raises :class:`UsageError` for bands and settings that do not suit the scene, and what training raises.
     """
-    import numpy as np
-
-    from hsi.preprocessing.denoisers import BandStatistics, make_denoiser, measure_denoiser, select_bands_to_clean
-
     denoiser = make_denoiser(settings)
     denoiser.check(len(scene.bands))
-    with progress("noise", "rows") as advance:
-        summary = summarise_scene(scene, valid, advance)
+    summary = summarise_scene(scene, valid)
     known = BandStatistics.of(summary)
     denoiser.bands_ = np.asarray(select_bands_to_clean(settings.bands, scene.bands, known), np.int64)
     denoiser.learn(summary)
     if denoiser.trains:
-        with progress("patches", "places") as reading, progress("train", "steps") as training:
-            how: dict[str, Any] = {"seed": seed, "device": device, "reading": reading, "training": training}
-            train_denoiser(denoiser, scene, valid, summary, **how)
+        train_denoiser(denoiser, scene, valid, summary, seed=seed, device=device)
     with progress("measure", "levels") as advance:
         measured = measure_denoiser(denoiser, scene, valid, summary, seed, advance)
-    done = DenoisingResult(denoiser, scene, known, valid, tuple(measured), seed)
-    say_denoising(done)
-    return done
+    result = DenoisingResult(denoiser, scene, known, valid, tuple(measured), seed)
+    report_denoising(result)
+    return result
 
 
-def say_denoising(done: DenoisingResult) -> None:
-    """Print the method, the bands and the quality before and after."""
-    numbers, bands = done.numbers, len(done.before.bands)
-    which = (
-        f"all {bands} bands" if len(numbers) == bands else f"{len(numbers)} of {bands} bands: {format_ranges(numbers)}"
-    )
-    info("denoised", f"{done.denoiser.describe()}; {which}")
-    if not done.measured:
+def report_denoising(result: DenoisingResult) -> None:
+    """Report the method, the bands and the quality before and after, a line for each kind of noise."""
+    numbers, bands = result.numbers, len(result.before.bands)
+    some = f"{len(numbers)} of {bands} bands: {format_ranges(numbers)}"
+    info("denoised", f"{result.denoiser.describe()}; {f'all {bands} bands' if len(numbers) == bands else some}")
+    if not result.measured:
         warning("too few rows are valid or can be spared to measure on noise that is known: judge by the pictures")
-    for i, line in enumerate(quality_lines(done.measured)):
-        info("" if i else "held out", line)
+    for i, one in enumerate(result.measured):
+        noisy, cleaned = one.noisy, one.cleaned
+        psnr, ssim = f"{noisy.psnr:.1f} to {cleaned.psnr:.1f} dB", f"{noisy.ssim:.3f} to {cleaned.ssim:.3f}"
+        angle = f"{noisy.angle:.2f} to {cleaned.angle:.2f}°"
+        info("" if i else "held out", f"{one.noise}: PSNR {psnr}, SSIM {ssim}, angle {angle}")
 
 
-def quality_lines(measured: Sequence[DenoisingQuality]) -> list[str]:
-    """PSNR, SSIM and spectral angle before and after, a line for each kind of noise."""
-    return [
-        f"{one.noise}: PSNR {one.noisy.psnr:.1f} to {one.cleaned.psnr:.1f} dB, SSIM {one.noisy.ssim:.3f} to "
-        f"{one.cleaned.ssim:.3f}, angle {one.noisy.angle:.2f} to {one.cleaned.angle:.2f}°"
-        for one in measured
-    ]
-
-
-Advance = Callable[[int, int], None]
-
-
-def summarise_scene(scene: Scene, valid: NDArray[np.bool_], advance: Advance | None = None) -> Summary:
+def summarise_scene(scene: Scene, valid: NDArray[np.bool_]) -> Summary:
     """Moments of the valid pixels and of the differences between neighbours, in one pass of bounded memory."""
     settings = ReducerSettings(name="mnf")
-    return find_reducer(settings)(settings).summary_of(valid_blocks(scene, valid, advance))
+    with progress("noise", "rows") as advance:
+        return find_reducer(settings)(settings).summary_of(valid_blocks(scene, valid, advance))
 
 
 def train_denoiser(
-    denoiser: Denoiser,
-    scene: Scene,
-    valid: NDArray[np.bool_],
-    summary: Summary,
-    *,
-    seed: int,
-    device: str,
-    reading: Advance | None = None,
-    training: Callable[[int, int, str], None] | None = None,
+    denoiser: Denoiser, scene: Scene, valid: NDArray[np.bool_], summary: Summary, *, seed: int, device: str
 ) -> None:
     """Give DnCNN a network, trained on the scene's cleanest bands outside of the rows that are held out.
 
     The same seed gives the same network on a CPU. Raises what reading, drawing patches and training raise.
     """
-    from hsi.core.devices import resolve_device
     from hsi.preprocessing.denoisers.dncnn import DnCNNDenoiser, build_network
     from hsi.preprocessing.denoisers.dncnn_training import sample_patches, train_network
 
     assert isinstance(denoiser, DnCNNDenoiser), "the only one that is trained"
-    random, place = np.random.default_rng(seed), resolve_device(device)
-    centres = least_noisy_bands(BandStatistics.of(summary))
-    kept = held_out_block(scene.height, scene.width)
-    rows = kept.row if kept else scene.height
-    examples = sample_patches(
-        scene, valid, denoiser.mean_, denoiser.spread_, centres, denoiser.stack, rows, random, reading
-    )
+    random, centres = np.random.default_rng(seed), least_noisy_bands(BandStatistics.of(summary))
+    held_out = held_out_block(scene.height, scene.width)
+    rows = held_out.row if held_out else scene.height
+    with progress("patches", "places") as advance:
+        examples = sample_patches(
+            scene, valid, denoiser.mean_, denoiser.spread_, centres, denoiser.stack, rows, random, advance
+        )
     denoiser.network_ = build_network(denoiser.stack, seed)
-    train_network(denoiser.network_, examples, denoiser.steps, place, random, training)
+    with progress("train", "steps") as advance:
+        train_network(denoiser.network_, examples, denoiser.steps, resolve_device(device), random, advance)
     denoiser.on(device)
