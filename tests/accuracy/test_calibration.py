@@ -15,14 +15,14 @@ from hsi.errors import SceneError
 
 def test_by_hand():
     # bins of 0.2: 0.55 and 0.6 (one right), 0.9 and 1.0 (both right)
-    found = measure_calibration(np.array([0.55, 0.6, 0.9, 1.0]), np.array([True, False, True, True]), bins=5)
-    assert [entry.pixels for entry in found.bins] == [0, 0, 2, 0, 2]
-    third, last = found.bins[2], found.bins[4]
+    result = measure_calibration(np.array([0.55, 0.6, 0.9, 1.0]), np.array([True, False, True, True]), bins=5)
+    assert [entry.pixels for entry in result.bins] == [0, 0, 2, 0, 2]
+    third, last = result.bins[2], result.bins[4]
     assert (third.confidence, third.accuracy) == (pytest.approx(0.575), 0.5)
     assert (last.low, last.high, last.confidence, last.accuracy) == (0.8, 1.0, pytest.approx(0.95), 1.0)
-    assert (found.bins[0].confidence, found.bins[0].accuracy) == (None, None)
-    assert found.error == pytest.approx((2 * 0.075 + 2 * 0.05) / 4)
-    assert (found.pixels, found.confidence, found.accuracy) == (4, pytest.approx(0.7625), 0.75)
+    assert (result.bins[0].confidence, result.bins[0].accuracy) == (None, None)
+    assert result.error == pytest.approx((2 * 0.075 + 2 * 0.05) / 4)
+    assert (result.pixels, result.confidence, result.accuracy) == (4, pytest.approx(0.7625), 0.75)
 
 
 @settings(max_examples=50, deadline=None)
@@ -30,15 +30,15 @@ def test_by_hand():
 def test_bins_are_those_of_scikit_learn(count, bins, seed):
     random = np.random.default_rng(seed)
     confidence, right = random.random(count), random.random(count) < 0.7
-    found = measure_calibration(confidence, right, bins)
+    result = measure_calibration(confidence, right, bins)
     expected = calibration_curve(right, confidence, n_bins=bins)  # accuracy and confidence of the bins with pixels
-    filled = [entry for entry in found.bins if entry.pixels]
+    filled = [entry for entry in result.bins if entry.pixels]
     np.testing.assert_allclose([entry.accuracy for entry in filled], expected[0])
     np.testing.assert_allclose([entry.confidence for entry in filled], expected[1])
-    assert sum(entry.pixels for entry in found.bins) == count
+    assert sum(entry.pixels for entry in result.bins) == count
     parts = [entry.pixels * abs(entry.confidence - entry.accuracy) for entry in filled]
-    assert found.error == pytest.approx(sum(parts) / count)
-    assert json.loads(json.dumps(found.to_dict(), allow_nan=False)) == found.to_dict()
+    assert result.error == pytest.approx(sum(parts) / count)
+    assert json.loads(json.dumps(result.to_dict(), allow_nan=False)) == result.to_dict()
 
 
 def test_confidence_that_is_right_has_no_error_and_false_confidence_has():
@@ -66,21 +66,21 @@ def drawn_scores(factor, count=20_000, classes=4, seed=0):
 @pytest.mark.parametrize("factor", [0.4, 1.0, 3.0])
 def test_the_temperature_that_was_put_in_comes_out(factor):
     scores, codes = drawn_scores(factor)
-    found = fit_temperature(scores.astype(np.float32), codes)
-    assert found.value == pytest.approx(factor, rel=0.04)
-    assert found.loss[1] <= found.loss[0]
-    assert found.error[1] < 0.02
+    result = fit_temperature(scores.astype(np.float32), codes)
+    assert result.value == pytest.approx(factor, rel=0.04)
+    assert result.loss[1] <= result.loss[0]
+    assert result.error[1] < 0.02
     if factor != 1:
-        assert found.error[1] < found.error[0] / 3
-    assert found.to_dict()["error"] == {"before": found.error[0], "after": found.error[1]}
+        assert result.error[1] < result.error[0] / 3
+    assert result.to_dict()["error"] == {"before": result.error[0], "after": result.error[1]}
 
 
 def test_no_other_temperature_is_likelier():
     scores, codes = drawn_scores(2.0, count=200)
-    found = fit_temperature(scores, codes)
+    result = fit_temperature(scores, codes)
     for other in np.geomspace(0.1, 10, 60):
         chances = softmax(scores / other, axis=1)[np.arange(len(codes)), codes]
-        assert found.loss[1] <= -np.log(chances).mean() + 1e-9
+        assert result.loss[1] <= -np.log(chances).mean() + 1e-9
 
 
 def test_logarithms_of_probabilities_do_as_well_even_those_of_zero():

@@ -81,16 +81,24 @@ def fields() -> tuple[np.ndarray, np.ndarray]:
     return codes, np.indices(codes.shape).sum(axis=0) % 2 == 0
 
 
+def test_a_window_of_one_pixel_cannot_leak():
+    codes, train = fields()
+    audit = audit_split(train, ~train, codes, 1)
+    assert (audit.contains_training, audit.overlaps_training, audit.leak_free) == (0.0, 0.0, audit.test)
+
+
 def test_a_random_split_measures_interpolation():
     codes, train = fields()
     audit = audit_split(train, ~train, codes, 5, codes)
     assert audit.contains_training == audit.overlaps_training == 1.0
     assert (audit.leak_free, audit.leak_free_accuracy) == (0, None)
-    words = audit.in_words()
-    assert words.startswith("this split measures interpolation inside fields: 100.0 % of test windows contain training")
-    assert "a nearest neighbour that sees only positions scores" in words
-    assert words.endswith("test pixels whose windows share nothing with training windows: none left")
-    assert "\n" not in words
+    text = audit.in_words()
+    assert text.startswith("this split measures interpolation inside fields: 100.0 % of test windows contain training")
+    assert "a nearest neighbour that sees only positions scores" in text
+    assert text.endswith("test pixels whose windows share nothing with training windows: none left")
+    report = audit.to_dict()
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+    assert (report["in_words"], report["distance"]) == (text, {"10": 1, "50": 1, "90": 1})
 
 
 def test_a_split_into_far_halves_is_free_of_leakage():
@@ -107,7 +115,7 @@ def test_a_split_into_far_halves_is_free_of_leakage():
     assert words.endswith(f"{audit.test} test pixels whose windows share nothing with training windows: 50.0 %")
 
 
-def test_windows_that_only_overlap_are_told():
+def test_windows_that_only_overlap_are_reported():
     train, test = np.zeros((2, 1, 9), bool)
     train[0, 0] = test[0, 3] = True
     audit = audit_split(train, test, np.zeros((1, 9), int), 5)
@@ -126,30 +134,12 @@ def test_shares_are_not_rounded_to_nothing_or_all():
     assert "more than 99.9 %" in words
 
 
-def test_a_window_of_one_pixel_cannot_leak():
-    codes, train = fields()
-    audit = audit_split(train, ~train, codes, 1)
-    assert audit.contains_training == audit.overlaps_training == 0.0
-    assert audit.leak_free == audit.test
-
-
-def test_the_dictionary_is_json():
-    codes, train = fields()
-    audit = audit_split(train, ~train, codes, 5)
-    report = audit.to_dict()
-    assert json.loads(json.dumps(report, allow_nan=False)) == report
-    assert report["in_words"] == audit.in_words()
-    assert report["distance"] == {"10": 1, "50": 1, "90": 1}
-
-
-def test_what_cannot_be_audited_is_explained():
+def test_invalid_arguments_are_explained():
     codes, train = fields()
     nothing = np.zeros_like(train)
     with pytest.raises(UsageError, match="odd number of pixels, found 4"):
         audit_split(train, ~train, codes, 4)
-    with pytest.raises(SplitError, match="no training pixel"):
-        audit_split(nothing, train, codes, 3)
-    with pytest.raises(SplitError, match="no test pixel"):
-        audit_split(train, nothing, codes, 3)
-    with pytest.raises(SplitError, match="one shape"):
-        audit_split(train, ~train, codes[:5], 3)
+    for masks, message in (((nothing, train), "no training pixel"), ((train, nothing), "no test pixel"),
+                           ((train, ~train[:5]), "one shape")):  # fmt: skip
+        with pytest.raises(SplitError, match=message):
+            audit_split(*masks, codes, 3)

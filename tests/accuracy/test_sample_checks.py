@@ -1,4 +1,4 @@
-"""A reference that is no random sample is told, and one that is passes."""
+"""References that are no random sample raise doubts, random samples none."""
 
 import numpy as np
 import pytest
@@ -11,12 +11,12 @@ NAMES = ("corn", "soy", "water")
 @pytest.fixture
 def classes():
     """A map ``(120, 100)`` of three bands of unequal width, without data in two rows."""
-    found = np.repeat([0, 1, 2], [60, 55, 5])[:, None] * np.ones(100, int)
-    found[-2:] = -1
-    return found
+    bands = np.repeat([0, 1, 2], [60, 55, 5])[:, None] * np.ones(100, int)
+    bands[-2:] = -1
+    return bands
 
 
-def drawn(classes, design, seed, count=600):
+def sample(classes, design, seed, count=600):
     random = np.random.default_rng(seed)
     sampled = np.zeros(classes.shape, bool)
     if design == "simple":
@@ -31,42 +31,34 @@ def drawn(classes, design, seed, count=600):
 @pytest.mark.parametrize("design", ["simple", "stratified"])
 @pytest.mark.parametrize("seed", range(8))
 def test_random_samples_raise_no_doubt(classes, design, seed):
-    assert check_sampling(ReferencePixels(classes, drawn(classes, design, seed), NAMES), design) == []
+    assert check_sampling(ReferencePixels(classes, sample(classes, design, seed), NAMES), design) == []
 
 
-@pytest.mark.parametrize("design", ["simple", "stratified"])
-def test_a_reference_of_the_whole_map_raises_none(classes, design):
-    assert check_sampling(ReferencePixels(classes, classes >= 0, NAMES), design) == []
+def test_all_pixels_and_a_systematic_grid_raise_no_doubt(classes):
+    grid = np.zeros(classes.shape, bool)
+    grid[3::6, 2::6] = True
+    for sampled, design in ((classes >= 0, "simple"), (classes >= 0, "stratified"), (grid & (classes >= 0), "simple")):
+        assert check_sampling(ReferencePixels(classes, sampled, NAMES), design) == []
 
 
-def test_a_systematic_grid_raises_none(classes):
-    sampled = np.zeros(classes.shape, bool)
-    sampled[3::6, 2::6] = True
-    assert check_sampling(ReferencePixels(classes, sampled & (classes >= 0), NAMES), "simple") == []
-
-
-def test_fields_are_seen(classes):
-    sampled = np.zeros(classes.shape, bool)
-    sampled[10:30, 10:40] = sampled[70:90, 50:80] = True
-    (doubt,) = check_sampling(ReferencePixels(classes, sampled, NAMES), "stratified")
+def test_fields_are_detected(classes):
+    fields, half = np.zeros((2, *classes.shape), bool)
+    fields[10:30, 10:40] = fields[70:90, 50:80] = True
+    half[:-2, :50] = True
+    (doubt,) = check_sampling(ReferencePixels(classes, fields, NAMES), "stratified")
     assert "lie side by side (2,300 neighbouring pairs" in doubt
-
-
-def test_fields_that_cover_half_the_scene_are_seen(classes):
-    sampled = np.zeros(classes.shape, bool)
-    sampled[:-2, :50] = True
-    assert "look like fields" in check_sampling(ReferencePixels(classes, sampled, NAMES), "simple")[0]
+    assert "look like fields" in check_sampling(ReferencePixels(classes, half, NAMES), "simple")[0]
 
 
 def test_a_sample_drawn_by_class_is_no_simple_one(classes):
-    pixels = ReferencePixels(classes, drawn(classes, "stratified", 0), NAMES)
+    pixels = ReferencePixels(classes, sample(classes, "stratified", 0), NAMES)
     (doubt,) = check_sampling(pixels, "simple")
     assert "(water: 33.3% of the sample, 2.5% of the map)" in doubt
     assert "--design stratified" in doubt
 
 
-def test_polygons_are_seen_and_points_are_fine(classes):
-    sampled = drawn(classes, "stratified", 0, 30)
+def test_polygons_are_detected_and_points_are_not(classes):
+    sampled = sample(classes, "stratified", 0, 30)
     points = np.where(sampled, np.cumsum(sampled).reshape(sampled.shape), 0)
     assert check_sampling(ReferencePixels(classes, sampled, NAMES, points), "stratified") == []
     polygons = np.zeros(classes.shape, int)
