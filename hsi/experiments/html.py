@@ -7,7 +7,7 @@ from pathlib import Path
 from hsi.experiments.notes import METHODS, audit_line, comparison_notes, machine_texts, split_notes, split_title
 from hsi.experiments.summary import Comparison
 from hsi.experiments.tables import class_table, interval_table, main_table, sources
-from hsi.report.html import Report, Tables, write_report_page
+from hsi.report.html import PageSection, Report, write_report_page
 from hsi.report.html.provenance import comparison_provenance
 from hsi.workflows.outputs import REPORT
 
@@ -15,10 +15,10 @@ from hsi.workflows.outputs import REPORT
 def write_comparison_report(path: Path, comparison: Comparison) -> None:
     """Write tables, box plot and a link to every run; ``comparison.png`` lies in the same folder."""
     splits = [
-        Tables(
+        PageSection(
             heading=split_title(split.name, split.rule),
             lines=(f"Audit: {audit_line(split)}.",),
-            sections=(
+            tables=(
                 ("Accuracy, time and size", main_table(split, "html")),
                 ("Intervals of the means", interval_table(split)),
                 ("Producer’s accuracy of each class", class_table(split)),
@@ -29,15 +29,16 @@ def write_comparison_report(path: Path, comparison: Comparison) -> None:
     ]
     notes = tuple(f"{line}." for line in (*sources(comparison), *comparison_notes(comparison)))
     picture = path.with_name("comparison.png").read_bytes()
-    plot = Tables("Overall accuracy of every run", (), (), (METHODS, *notes), picture, "Box plot of overall accuracies")
+    heading, text = "Overall accuracy of every run", "Box plot of overall accuracies"
+    plot = PageSection(heading, notes=(METHODS, *notes), picture=picture, picture_text=text)
     files = sorted(p.name for p in path.parent.glob("comparison.*"))
     runs = [run.folder / REPORT for run in comparison.finished]
     page = Report(
         title=comparison.title,
         kind="Comparison",
         lead=f"{len(comparison.finished)} runs of {len(comparison.splits[0].rows)} rows",
-        facts=comparison_provenance(comparison.about, machine_texts(comparison)),
-        tables=(plot, *splits),
+        provenance=comparison_provenance(comparison.about, machine_texts(comparison)),
+        sections=(plot, *splits),
         files=[*files, *(p.relative_to(path.parent).as_posix() for p in runs if p.is_file())],
     )
     write_report_page(path, page)

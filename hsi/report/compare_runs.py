@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from hsi.accuracy.metrics import OVERALL_METRICS
 from hsi.errors import ComparisonError
 from hsi.io.geotiff import read_classes
-
-MEASURES = ("overall_accuracy", "average_accuracy", "kappa")
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """One part of a result: whether it is the same in both runs, and in words how far."""
+    """One part of a result: whether it is the same in both runs, and the difference in ``words``."""
 
     part: str
     same: bool
@@ -40,7 +38,7 @@ def compare_runs(one: Path, other: Path) -> list[Agreement]:
         "confidence.tif": _numbers,
         "accuracy.json": _measures,
     }
-    found = []
+    agreements = []
     for name, compare in parts.items():
         pair = one / name, other / name
         there = [path.is_file() for path in pair]
@@ -49,13 +47,13 @@ def compare_runs(one: Path, other: Path) -> list[Agreement]:
         if not all(there):
             raise ComparisonError(f"{pair[there.index(False)]}: is missing, so the runs cannot be compared")
         if pair[0].read_bytes() == pair[1].read_bytes():
-            found.append(Agreement(name, True, "the same bytes"))
+            agreements.append(Agreement(name, True, "the same bytes"))
             continue
         try:
-            found.append(Agreement(name, *compare(*pair)))
+            agreements.append(Agreement(name, *compare(*pair)))
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise ComparisonError(f"{pair[0]} and {pair[1]} cannot be compared: {error}") from error
-    return found
+    return agreements
 
 
 def _pixels(one: Path, other: Path) -> tuple[bool, str]:
@@ -91,14 +89,14 @@ def _tensors(one: Path, other: Path) -> tuple[bool, str]:
 
 def _measures(one: Path, other: Path) -> tuple[bool, str]:
     first, second = (json.loads(path.read_text(encoding="utf-8")) for path in (one, other))
-    changed = [name for name in MEASURES if first[name] != second[name]]
+    changed = [name for name, one in OVERALL_METRICS.items() if not one.is_error and first[name] != second[name]]
     if not changed:
         same = first["confusion_matrix"] == second["confusion_matrix"]
         return same, "the same confusion matrix" if same else "another confusion matrix"
     return False, ", ".join(
-        f"{name.replace('_', ' ')} {_told(first, name)}, now {_told(second, name)}" for name in changed
+        f"{name.replace('_', ' ')} {_number(first[name])}, now {_number(second[name])}" for name in changed
     )
 
 
-def _told(report: Mapping[str, Any], name: str) -> str:
-    return "undefined" if report[name] is None else f"{report[name]:.6f}"
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.6f}"

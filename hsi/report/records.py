@@ -1,4 +1,4 @@
-"""What the ``run.json`` and ``accuracy.json`` of a finished run tell, checked: a folder may come from anyone."""
+"""The ``run.json`` and ``accuracy.json`` of a finished run, checked: a folder may come from anyone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Record(BaseModel):
-    """Facts of a record; what nobody reads again is passed over."""
+    """The fields of a JSON file that are read again; others are ignored."""
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
@@ -33,7 +33,7 @@ class ClassRecord(Record):
 
 
 class BinRecord(Record):
-    """Pixels of like confidence."""
+    """Pixels of similar confidence."""
 
     low: Share
     high: Share
@@ -101,7 +101,7 @@ class BandsRecord(Record):
 
 
 class RunRecord(Record):
-    """What a ``run.json`` tells of how to draw its run, or to make it again; ``asked`` is None where it cannot be."""
+    """What is read of a ``run.json`` to draw or repeat its run; ``asked`` is None where it cannot be repeated."""
 
     inputs: InputsRecord
     bands: BandsRecord
@@ -112,29 +112,28 @@ class RunRecord(Record):
 
     @model_validator(mode="after")
     def _a_wavelength_for_each_band(self) -> RunRecord:
-        known = self.inputs.wavelengths_nm
-        if known and len(known) != len(self.bands.used):
-            raise ValueError(f"{len(known)} wavelengths are given for {len(self.bands.used)} bands")
+        wavelengths = self.inputs.wavelengths_nm
+        if wavelengths and len(wavelengths) != len(self.bands.used):
+            raise ValueError(f"{len(wavelengths)} wavelengths are given for {len(self.bands.used)} bands")
         return self
 
 
 def read_record(path: Path, kind: type[Kind]) -> Kind:
-    """The facts in a JSON file. Raises :class:`SceneFileError` for a file that is missing or tells something else."""
-    found = read_json(path)
+    """The record in a JSON file. Raises :class:`SceneFileError` for a file that is missing or is no such record."""
     try:
-        return validated(kind, found)
+        return validated(kind, read_json(path))
     except ConfigError as error:
         raise SceneFileError(f"{path}: is damaged, or of another version of hsi: {error}") from None
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A mapping from a JSON file; raises :class:`SceneFileError` for a file that is missing or holds something else."""
+    """A mapping from a JSON file; raises :class:`SceneFileError` for a file that is missing or holds no mapping."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SceneFileError(f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
         raise SceneFileError(f"{path}: is damaged, expected JSON ({error})") from error
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise SceneFileError(f"{path}: is damaged, expected a JSON object")
-    return found
+    return content

@@ -1,6 +1,6 @@
-"""What an accuracy report tells, as tables of text: percent with two decimals, a dash where a number is not defined.
+"""The tables of an accuracy report: percent with two decimals, a dash where a number is not defined.
 
-A *report* is described in :mod:`hsi.report.tables`, which writes these sections.
+A *report* is described in :mod:`hsi.report.tables`, which writes them.
 """
 
 from __future__ import annotations
@@ -96,11 +96,11 @@ def area_table(report: Report) -> Table | None:
 
 
 def estimate_table(report: Report) -> Table | None:
-    """Accuracy and area of each class, estimated for the whole map, where the report has them."""
+    """Accuracy and area of each class, estimated for the entire map, where the report has them."""
     estimate = report.get("estimate")
     if not estimate:
         return None
-    columns = [("", "Id"), ("", "Class, estimated for the whole map"), ("", "Sample")]
+    columns = [("", "Id"), ("", "Class, estimated for the entire map"), ("", "Sample")]
     for name in ("User's accuracy", "Producer's accuracy"):
         columns += [(name, "%"), (name, "±")]
     unit = "ha" if estimate["unit"] == "hectares" else "pixels"
@@ -164,7 +164,7 @@ def _with_error(estimate: Mapping[str, float] | None) -> tuple[str, str]:
 
 
 def audit_table(report: Report) -> Table | None:
-    """How far the split lets test pixels share with training pixels."""
+    """How much test pixels share with training pixels, by the split."""
     audit = report.get("audit")
     if audit is None:
         return None

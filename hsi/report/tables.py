@@ -59,16 +59,16 @@ LATEX = str.maketrans(
 
 
 def to_json(report: Report) -> str:
-    """The whole report, indented. Raises :class:`ValueError` for NaN or infinity, which JSON does not have."""
+    """The report, indented. Raises :class:`ValueError` for NaN or infinity, which JSON does not have."""
     return json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def to_csv(report: Report) -> str:
     """One row per class, then the numbers for all pixels under ``value``; fractions.
 
-    ``row`` says which it is; ``low`` and ``high`` bound the producer's accuracy or the value, ``users_low`` and
+    ``row`` names the kind of a row; ``low`` and ``high`` bound the producer's accuracy or the value, ``users_low`` and
     ``users_high`` the user's accuracy. Rows for the areas on the map, for the calibration and its bins, and for what
-    was estimated of the whole map follow where the report has them. A number that is not defined is an empty field.
+    is estimated for the entire map follow where the report has them. A number that is not defined is an empty field.
     Line breaks in names become spaces, so that a line is a row.
     """
     text = io.StringIO()
@@ -111,15 +111,15 @@ def _calibration_rows(report: Report) -> Iterator[Mapping[str, Any]]:
     """The calibration error, then the accuracy of each bin of confidence."""
     if not report.get("calibration"):
         return
-    found = report["calibration"]
-    total = {"pixels": found["pixels"], "confidence": found["confidence"]}
-    yield {"row": "expected_calibration_error", "value": found["error"], **total}
-    for entry in found["bins"]:
+    calibration = report["calibration"]
+    total = {"pixels": calibration["pixels"], "confidence": calibration["confidence"]}
+    yield {"row": "expected_calibration_error", "value": calibration["error"], **total}
+    for entry in calibration["bins"]:
         yield {"row": "reliability", **entry, "value": entry["accuracy"]}
 
 
 def _estimate_rows(report: Report) -> Iterator[Mapping[str, Any]]:
-    """What was estimated of the whole map; a row for each number of each class."""
+    """The estimates for the entire map; a row for each number of each class."""
     if not report.get("estimate"):
         return
     estimate = report["estimate"]
@@ -136,12 +136,12 @@ def _estimate_rows(report: Report) -> Iterator[Mapping[str, Any]]:
 def to_markdown(report: Report) -> str:
     """A table of the classes, one of the summary, one for each further section, notes and the leakage audit, in
     GitHub's dialect."""
-    further = (section(report) for section in (area_table, estimate_table, reliability_table))
-    sections = [class_table(report), summary_table(report), *(section for section in further if section)]
+    further = (make(report) for make in (area_table, estimate_table, reliability_table))
+    tables = [class_table(report), summary_table(report), *(table for table in further if table)]
     listed = "\n".join(f"- {escape_markdown(note)}" for note in notes(report))
     audit = audit_table(report)
     leakage = f"## Leakage audit\n\n{markdown_table(audit)}" if audit else ""
-    return "\n\n".join(part for part in (*map(markdown_table, sections), listed, leakage) if part) + "\n"
+    return "\n\n".join(part for part in (*map(markdown_table, tables), listed, leakage) if part) + "\n"
 
 
 def to_latex(report: Report) -> str:
@@ -158,8 +158,8 @@ def to_latex(report: Report) -> str:
         r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
         *latex_tabular(classes, [r"\midrule", *map(_latex_row, summed)]),
     ]
-    for section in (area_table(report), estimate_table(report)):
-        lines += [r"\par\medskip", *latex_tabular(section)] if section else []
+    for table in (area_table(report), estimate_table(report)):
+        lines += [r"\par\medskip", *latex_tabular(table)] if table else []
     lines += [rf"\par\footnotesize {escape_latex(note)}" for note in notes(report)]
     return "\n".join([*lines, r"\end{table}"]) + "\n"
 
@@ -213,13 +213,13 @@ def calibration_in_words(calibration: Mapping[str, Any]) -> str:
 
 
 def estimate_in_words(estimate: Mapping[str, Any]) -> list[str]:
-    """What the estimates for the whole map rest on, a line each."""
+    """The assumptions of the estimates for the entire map, a line each."""
     kind = {
         "simple": "a simple random sample of the map, stratified afterwards by its classes",
         "stratified": "a random sample drawn within each class of the map",
     }[estimate["design"]]
     lines = [
-        f"Estimates for the whole map take its {estimate['sample']} reference pixels for {kind}, as was stated "
+        f"Estimates for the entire map take its {estimate['sample']} reference pixels for {kind}, as was stated "
         "(Olofsson et al. 2014); ± is half a 95 % interval, and 0 where the sample shows no error"
     ]
     if estimate["pooled"]:
@@ -238,29 +238,29 @@ def escape_latex(text: str) -> str:
     return " ".join(text.split()).translate(LATEX)
 
 
-def markdown_table(section: Table) -> str:
-    """A table whose rule says how its columns are aligned."""
-    rule = ["---:" if side == "r" else ":---" for side in section.alignment]
-    headings = [escape_markdown(heading) for heading in section.headings]
-    cells = _emphasised(section, escape_markdown, "**{}**")
+def markdown_table(table: Table) -> str:
+    """A table in GitHub's dialect."""
+    rule = ["---:" if side == "r" else ":---" for side in table.alignment]
+    headings = [escape_markdown(heading) for heading in table.headings]
+    cells = _emphasised(table, escape_markdown, "**{}**")
     return "\n".join("| " + " | ".join(row) + " |" for row in (headings, rule, *cells))
 
 
-def latex_tabular(section: Table, more: Sequence[str] = ()) -> list[str]:
+def latex_tabular(table: Table, more: Sequence[str] = ()) -> list[str]:
     """A tabular with a line of groups above the headings where there are some, and ``more`` lines at its end."""
     groups, rules, first = [], [], 1
-    for group, members in groupby(section.columns, key=lambda column: column[0]):
+    for group, members in groupby(table.columns, key=lambda column: column[0]):
         width = len(list(members))
         groups.append(rf"\multicolumn{{{width}}}{{c}}{{{escape_latex(group)}}}" if group else "& " * (width - 1))
         rules += [rf"\cmidrule(lr){{{first}-{first + width - 1}}}"] if group else []
         first += width
     return [
-        rf"\begin{{tabular}}{{{section.alignment}}}",
+        rf"\begin{{tabular}}{{{table.alignment}}}",
         r"\toprule",
         *([" & ".join(groups) + r" \\", " ".join(rules)] if rules else []),
-        _latex_row([heading for _, heading in section.columns]),
+        _latex_row([heading for _, heading in table.columns]),
         r"\midrule",
-        *(" & ".join(row) + r" \\" for row in _emphasised(section, escape_latex, r"\textbf{{{}}}")),
+        *(" & ".join(row) + r" \\" for row in _emphasised(table, escape_latex, r"\textbf{{{}}}")),
         *more,
         r"\bottomrule",
         r"\end{tabular}",
@@ -272,9 +272,9 @@ def _latex_row(cells: Sequence[str]) -> str:
     return " & ".join(escape_latex(cell) for cell in cells) + r" \\"
 
 
-def _emphasised(section: Table, escape: Callable[[str], str], how: str) -> list[list[str]]:
-    """The escaped cells of a section, those that stand out put into the template ``how``."""
+def _emphasised(table: Table, escape: Callable[[str], str], how: str) -> list[list[str]]:
+    """The escaped cells of a table, bold ones in the template ``how``."""
     return [
-        [how.format(escape(cell)) if (i, j) in section.bold else escape(cell) for j, cell in enumerate(row)]
-        for i, row in enumerate(section.rows)
+        [how.format(escape(cell)) if (i, j) in table.bold else escape(cell) for j, cell in enumerate(row)]
+        for i, row in enumerate(table.rows)
     ]

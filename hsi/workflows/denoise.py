@@ -36,7 +36,7 @@ from hsi.preprocessing.denoisers.quality import held_out_block, measure_denoiser
 from hsi.preprocessing.reducers import find_reducer, valid_blocks
 from hsi.preprocessing.reducers.reducer import Summary
 from hsi.report.html import Report, write_report_page
-from hsi.report.html.denoising import denoising_tables
+from hsi.report.html.denoising import denoising_section
 from hsi.report.html.provenance import denoising_provenance
 from hsi.settings import DenoisingSettings, InputSettings, ReducerSettings, Settings
 from hsi.workflows.inputs import Inputs, bad_pixels, check_usable, choose_input_bands, survey_bands
@@ -196,8 +196,8 @@ def write_denoising_report(
         title=surveyed.scene.name,
         kind="Denoising",
         lead=f"{len(result.numbers)} of {len(surveyed.scene.bands)} bands cleaned with {result.denoiser.title}",
-        facts=denoising_provenance(record),
-        tables=[denoising_tables(result, open_scene(path).keep_bands(surveyed.used.bands))],
+        provenance=denoising_provenance(record),
+        sections=[denoising_section(result, open_scene(path).keep_bands(surveyed.used.bands))],
         files=sorted(file.name for file in (*cube_files(path), record_path)),
     )
     write_report_page(path.with_suffix(".html"), report)

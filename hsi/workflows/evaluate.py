@@ -283,7 +283,7 @@ def write_evaluation_report(
         title=map_path.name,
         kind="Accuracy of a map",
         lead=f"{report['model']} by {report['split']}",
-        facts=Provenance(shlex.join(command), {"Versions": versions()}, {}, hashes),
+        provenance=Provenance(shlex.join(command), {"Versions": versions()}, {}, hashes),
         view=view,
         accuracy=report,
         files=sorted(

@@ -43,7 +43,7 @@ from hsi.report.html import (
 )
 from hsi.report.html.provenance import map_provenance
 from hsi.settings import InputSettings
-from hsi.workflows.html import look_at, spectra_notes
+from hsi.workflows.html import sample_scene, spectra_notes
 from hsi.workflows.inputs import Inputs
 from hsi.workflows.open_any import open_any_scene
 from hsi.workflows.outputs import areas_of, files_below, map_files
@@ -408,7 +408,7 @@ def write_map_report(files: Mapping[str, Path], job: MapJob, summary: MapSummary
         title=scene.name,
         kind="Map",
         lead=f"mapped with {record['model']}",
-        facts=map_provenance(record),
+        provenance=map_provenance(record),
         view=view,
         areas=record["areas"],
         files=sorted({*files_below(files["map"].parent), files["record"].name} - {files["report"].name}),
@@ -425,11 +425,10 @@ def map_view(files: Mapping[str, Path], scene: Scene, summary: MapSummary, rows:
     ids, confidence = (
         read_subsampled(files[name], shape, step, partial(advance, note=name)) for name in ("map", "confidence")
     )
-    look = look_at(scene, ids != nodata_value(summary.table), step, advance, rows)
-    every = look.spectra.step // step
+    picture, spectra = sample_scene(scene, ids != nodata_value(summary.table), step, advance, rows)
+    every = spectra.step // step
     codes = codes_of(ids[::every, ::every], summary.table)
-    of = "the sampled spectra of pixels mapped so"
-    classes = sampled_class_spectra(look.spectra, codes, len(summary.table), of)
+    classes = sampled_class_spectra(spectra, codes, len(summary.table))
     return MapView(
         height=scene.height,
         width=scene.width,
@@ -438,7 +437,7 @@ def map_view(files: Mapping[str, Path], scene: Scene, summary: MapSummary, rows:
         ids=ids,
         pixels=summary.pixels,
         confidence=confidence,
-        picture=look.picture,
+        picture=picture,
         georeference=scene.georeference,
-        spectra=look.with_classes(classes),
+        spectra=spectra.with_classes(classes, "the sampled spectra of pixels mapped so"),
     )

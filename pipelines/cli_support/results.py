@@ -46,9 +46,9 @@ def show_accuracy(report: Mapping[str, Any]) -> None:
 
 
 def show_estimate(estimate: dict[str, Any]) -> None:
-    """Accuracy and area of each class and of the whole map, as estimated from a sample."""
+    """Accuracy and area of each class and of the entire map, as estimated from a sample."""
     unit = {"hectares": "ha", "pixels": "pixels"}[estimate["unit"]]
-    table = new_table("estimated for the whole map, with half the 95 % interval")
+    table = new_table("estimated for the entire map, with half the 95 % interval")
     table.add_column("id", justify="right")
     add_name_column(table)
     for heading in ("UA %", "PA %", f"mapped {unit}", f"estimated {unit}"):
@@ -61,9 +61,9 @@ def show_estimate(estimate: dict[str, Any]) -> None:
     show(table)
     quantity, allocation = (_percent(estimate[f"{kind}_disagreement"]) for kind in ("quantity", "allocation"))
     overall = _with_reach(estimate["overall_accuracy"], 100, 2)
-    say("whole map", f"OA {overall} %, wrong by quantity {quantity}, by allocation {allocation}")
+    say("entire map", f"OA {overall} %, wrong by quantity {quantity}, by allocation {allocation}")
     if estimate["pooled"]:
-        say("pooled", f"too few reference pixels to stand alone: {', '.join(estimate['pooled'])}")
+        say("pooled", f"too few reference pixels for strata of their own: {', '.join(estimate['pooled'])}")
 
 
 def _with_reach(estimate: dict[str, float] | None, scale: float, digits: int) -> str:

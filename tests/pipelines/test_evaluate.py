@@ -30,7 +30,7 @@ def test_tables_and_files_are_those_of_python(maps, run, tmp_path):
     assert (done.code, done.complaints) == (0, [])
     shown = done.stdout.partition("accuracy on test pixels")[2].partition("confidence ")[0]
     assert "IoU" in shown
-    estimated = done.stdout.partition("estimated for the whole map")[2].partition("whole map ")[0]
+    estimated = done.stdout.partition("estimated for the entire map")[2].partition("entire map ")[0]
     assert max(map(len, (shown + estimated).splitlines())) <= 80
     result = hsi.evaluate(mapped, truth, design="simple", out=tmp_path / "python")
     assert [path.name for path in result.files] == [

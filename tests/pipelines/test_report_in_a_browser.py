@@ -214,7 +214,7 @@ class TestTheMap:
         assert "row and column 9, 21, map class" in report.page.locator("#spoken").inner_text()
         canvas.press("Enter")
         report.page.wait_for_function(
-            "document.getElementById('spectrum-told').textContent.startsWith('Row 9, column 21')"
+            "document.getElementById('spectrum-text').textContent.startsWith('Row 9, column 21')"
         )
         before = report.colour(9, 21)
         for _ in range(3):
@@ -231,7 +231,7 @@ class TestTheMap:
         report.page.mouse.move(x + 60, y + 30, steps=4)
         report.page.mouse.up()
         assert report.told("pixel") in ("18, 20", "–")
-        assert report.page.locator("#spectrum-told").inner_text().startswith("Click a pixel")
+        assert report.page.locator("#spectrum-text").inner_text().startswith("Click a pixel")
         report.page.mouse.move(x + 61, y + 30)
         assert report.told("pixel") == "18, 20"
 
@@ -260,7 +260,7 @@ class TestSpectra:
         np.testing.assert_allclose(pixel[:, 1], cube[row, column], atol=step)
         np.testing.assert_allclose(mean[:, 1], trained.mean(axis=0), atol=step)
         np.testing.assert_allclose(pixel[:, 0], np.arange(1, 25), atol=0.1)
-        told = report.page.locator("#spectrum-told").inner_text()
+        told = report.page.locator("#spectrum-text").inner_text()
         assert told.startswith(f"Row 12, column 33: mapped as class {code}, whose mean")
         assert f"over {len(trained)} of the training pixels" in told
 
@@ -371,7 +371,7 @@ class TestOtherCommands:
             seen.page.wait_for_selector("#spectrum-chart svg")
             np.testing.assert_allclose(curve(seen.page, "first")[:, 1], arrays["cube"][12, 33], atol=30)
             assert seen.told("map") == f"class {band(tmp_path / 'a.tif')[12, 33]}"
-            assert "sampled spectra of pixels mapped so" in seen.page.locator("#spectrum-told").inner_text()
+            assert "sampled spectra of pixels mapped so" in seen.page.locator("#spectrum-text").inner_text()
             assert seen.page.locator("#areas tbody tr").count() == 4
 
     def test_evaluate(self, tiff_run, scenes, run, opened, tmp_path, arrays, classes):

@@ -72,7 +72,7 @@ class TestTables:
                 "pooled": [],
             }
         )
-        table = capsys.readouterr().out.partition("whole map   ")[0]
+        table = capsys.readouterr().out.partition("entire map  ")[0]
         assert widest(table) <= 80
         assert "12,345,678" in table and "12,000,000 ±" in table
 

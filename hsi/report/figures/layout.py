@@ -1,4 +1,4 @@
-"""Pictures of pixels beside each other on a page, every pixel square and whole."""
+"""Pictures next to each other on a page, with every pixel the same number of dots."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hsi.core.colours import FAINT, INK, Colour, hex_colour
 from hsi.report.figures.scale_bar import Ground, draw_ground, strip_height
-from hsi.report.figures.style import DPI, SMALL, TITLE, WHOLE, literal, new_figure
+from hsi.report.figures.style import DPI, FITTED, SMALL, TITLE, literal, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +36,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class ColourBar:
-    """A scale of colours ``(N, 3)`` uint8 from ``low`` to ``high``, and what it is of."""
+    """A scale of colours ``(N, 3)`` uint8 from ``low`` to ``high``, with a label."""
 
     colours: Image
     low: float
@@ -47,7 +47,7 @@ class ColourBar:
 def picture_figure(
     panels: Sequence[Panel], entries: Entries = (), ground: Ground | None = None, bar: ColourBar | None = None
 ) -> Figure:
-    """Panels of one size beside each other, wide ones below each other, with one legend, scale bar and north arrow.
+    """Panels of one size next to each other, wide ones below each other, with one legend, scale bar and north arrow.
 
     Each pixel takes n x n dots at 300 dpi, and of a scene that is far too large every n-th pixel is shown.
     """
@@ -72,7 +72,7 @@ def picture_figure(
     for one, box in boxes.items():
         _place(figure, one, box)
     if entries:
-        _draw_legend(axes, entries, beside=not stacked, below=strip, dots=wide)
+        _draw_legend(axes, entries, right=not stacked, below=strip, dots=wide)
     return fit(figure, boxes)
 
 
@@ -108,8 +108,8 @@ def _draw_bar(figure: Figure, bar: ColourBar) -> Axes:
     return axes
 
 
-def _draw_legend(axes: Sequence[Axes], entries: Entries, *, beside: bool, below: int, dots: int) -> None:
-    """Beside the last panel, or below all of them."""
+def _draw_legend(axes: Sequence[Axes], entries: Entries, *, right: bool, below: int, dots: int) -> None:
+    """To the right of the last panel, or below all of them."""
     from matplotlib.patches import Patch
     from matplotlib.transforms import ScaledTranslation
 
@@ -119,13 +119,13 @@ def _draw_legend(axes: Sequence[Axes], entries: Entries, *, beside: bool, below:
         for name, colour in entries
     ]
     scale = holder.figure.dpi_scale_trans
-    shift = ScaledTranslation(0, 0 if beside else -below / DPI, scale)  # under the scale bar
+    shift = ScaledTranslation(0, 0 if right else -below / DPI, scale)  # under the scale bar
     holder.legend(
         handles=handles,
         loc="upper left",
-        bbox_to_anchor=(1.0, 1.0) if beside else (0.0, 0.0),
+        bbox_to_anchor=(1.0, 1.0) if right else (0.0, 0.0),
         bbox_transform=holder.transAxes + shift,
-        ncols=ceil(len(entries) / MAX_LEGEND_ROWS) if beside else max(1, min(4, dots // 480)),
+        ncols=ceil(len(entries) / MAX_LEGEND_ROWS) if right else max(1, min(4, dots // 480)),
         frameon=False,
         fontsize=7.5,
         labelcolor=INK,
@@ -137,7 +137,7 @@ def _draw_legend(axes: Sequence[Axes], entries: Entries, *, beside: bool, below:
 
 
 def fit(figure: Figure, boxes: dict[Axes, tuple[int, int, int, int]]) -> Figure:
-    """Make the page as large as what is on it, in whole dots.
+    """Make the page as large as what is on it, in full dots.
 
     ``boxes`` are left, bottom, width and height of each axes in dots, from any origin. Cropping by matplotlib would cut
     at fractions of dots, and some pixels would then be wider than others.
@@ -145,14 +145,13 @@ def fit(figure: Figure, boxes: dict[Axes, tuple[int, int, int, int]]) -> Figure:
     for axes, box in boxes.items():
         _place(figure, axes, box)
     canvas: Any = figure.canvas
-    found = figure.get_tightbbox(canvas.get_renderer())
-    left, bottom, right, top = (value * DPI for value in (found.x0, found.y0, found.x1, found.y1))
+    left, bottom, right, top = figure.get_tightbbox(canvas.get_renderer()).extents * DPI
     across, up = PADDING - int(np.floor(left)), PADDING - int(np.floor(bottom))
     width, height = ceil(right) + across + PADDING, ceil(top) + up + PADDING
     figure.set_size_inches((width + 0.01) / DPI, (height + 0.01) / DPI)  # matplotlib cuts fractions of dots off
     for axes, (x, y, wide, tall) in boxes.items():
         _place(figure, axes, (x + across, y + up, wide, tall))
-    figure.set_gid(WHOLE)
+    figure.set_gid(FITTED)
     return figure
 
 

@@ -28,7 +28,8 @@ def false_colour(scene: Scene, valid: NDArray[np.bool_], progress: Progress | No
     """A picture ``(H, W, 3)`` uint8 of three bands, each stretched from its 2nd to its 98th percentile.
 
     Red, green and blue are the bands nearest 640, 550 and 460 nm when the scene has wavelengths within 100 nm of
-    these, else three bands far apart. Percentiles are of the ``valid`` pixels ``(H, W)``; the others are light grey.
+    these, else three bands far from each other. Percentiles are of the ``valid`` pixels ``(H, W)``; the others are
+    light grey.
     ``progress(rows done, rows)`` is called after each block.
     """
     bands = display_bands(scene)

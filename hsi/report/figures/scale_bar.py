@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SEMI_MAJOR, ECCENTRICITY_2 = 6_378_137.0, 0.00669437999014  # of WGS 84
 STRIP, BAR, ARROW = 0.5, 0.05, 0.24  # inches: height of the strip below a picture, of the bar, length of the arrow
 BAR_SHARE, LEAST_BAR = 0.3, 0.5  # of the picture's width, and inches
-ALIKE = 0.02  # relative difference of a pixel's sides from which on the bar says which way it is measured
+SQUARE = 0.02  # relative difference of a pixel's sides from which on the bar names its direction
 
 
 @dataclass(frozen=True)
@@ -113,10 +113,10 @@ def draw_ground(figure: Figure, ground: Ground, dots: int, scale: int) -> Axes:
         )
         axes.add_patch(box).set_clip_on(False)
     words = length_in_words(metres)
-    if abs(ground.down / ground.across - 1) > ALIKE:
+    if abs(ground.down / ground.across - 1) > SQUARE:
         words += " from left to right"
-    told = axes.text(length + 0.04 * DPI, middle, words, fontsize=SMALL, color=INK, va="center")
-    _draw_arrow(axes, ground.north, (told, middle))
+    label = axes.text(length + 0.04 * DPI, middle, words, fontsize=SMALL, color=INK, va="center")
+    _draw_arrow(axes, ground.north, (label, middle))
     return axes
 
 

@@ -1,4 +1,4 @@
-"""What the classes look like to the sensor: mean spectra of their training pixels."""
+"""Mean spectra of the training pixels of classes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Vector = NDArray[np.float64]
 
 HOLE = 3.0  # a step between bands this many times the usual one is a hole, such as removed water absorption
 MOST_COLUMNS, PANEL = 4, (1.75, 1.3)  # panels in a row, and the inches of one
-LEFT, BOTTOM = 0.6, 0.45  # inches beside and below the panels
+LEFT, BOTTOM = 0.6, 0.45  # inches to the left of and below the panels
 LONGEST_NAME = 24
 
 
@@ -55,11 +55,11 @@ def class_spectra(scene: Scene, codes: NDArray[Any], classes: int, progress: Pro
         if (here >= 0).any():
             cube = scene.read(block)
             for code in np.unique(here[here >= 0]):
-                found = cube[here == code].astype(np.float64)
-                count, centre = len(found), found.mean(axis=0)
+                own = cube[here == code].astype(np.float64)
+                count, centre = len(own), own.mean(axis=0)
                 total, step = pixels[code] + count, centre - mean[code]
                 # Chan, Golub and LeVeque 1983, doi:10.1080/00031305.1983.10483115
-                squares[code] += ((found - centre) ** 2).sum(axis=0) + step**2 * (pixels[code] * count / total)
+                squares[code] += ((own - centre) ** 2).sum(axis=0) + step**2 * (pixels[code] * count / total)
                 mean[code] += step * (count / total)
                 pixels[code] = total
         if progress:
@@ -73,7 +73,7 @@ def class_spectra(scene: Scene, codes: NDArray[Any], classes: int, progress: Pro
 
 
 def runs_of_bands(spectra: ClassSpectra) -> list[slice]:
-    """Stretches of bands without a hole: bands that were left out between two, or wavelengths far apart."""
+    """Stretches of bands without a hole: bands that were left out between two, or a large step between wavelengths."""
     breaks = np.diff(spectra.bands) > 1
     if spectra.wavelengths is not None and len(spectra.bands) > 2:
         steps = np.diff(spectra.wavelengths)

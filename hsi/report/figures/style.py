@@ -26,7 +26,7 @@ TITLE, LABEL, SMALL = 9.0, 8.0, 7.0  # points
 # letters stay letters that can be searched and edited, and the same figure is the same file
 VECTOR_SETTINGS = {"pdf.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "hsi"}
 UNDATED: dict[str, dict[str, Any]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
-WHOLE = "page"  # marks a figure whose page is laid out and not to be cropped
+FITTED = "page"  # marks a figure whose page is laid out and not to be cropped
 _saving = threading.Lock()
 
 
@@ -77,7 +77,7 @@ def write_figure(path: Path, figure: Figure) -> None:
     how: dict[str, Any] = {"dpi": DPI, "format": kind, "metadata": UNDATED.get(kind)}
     if kind == "png":
         how["pil_kwargs"] = {"compress_level": 6}
-    if figure.get_gid() != WHOLE:
+    if figure.get_gid() != FITTED:
         how |= {"bbox_inches": "tight", "pad_inches": 0.08}
     with write_atomically(path) as part, _vector_settings(kind):
         figure.savefig(part, **how)
@@ -85,7 +85,7 @@ def write_figure(path: Path, figure: Figure) -> None:
 
 @contextmanager
 def _vector_settings(kind: str) -> Iterator[None]:
-    """Matplotlib's settings for vector formats, which it knows only as those of the whole process."""
+    """Matplotlib's settings for vector formats, which are global to the process."""
     if kind == "png":
         yield
         return

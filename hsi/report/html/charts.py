@@ -34,7 +34,7 @@ def above(high: float) -> float:
 
 @dataclass(frozen=True)
 class Frame:
-    """Axes of a chart of ``width`` x ``height``: limits of both, what they are called, and whether y is logarithmic."""
+    """Axes of a chart of ``width`` x ``height``: limits and labels of both, and whether y is logarithmic."""
 
     width: float
     height: float
@@ -98,11 +98,11 @@ class Frame:
         decades = range(math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9) + 1)
         return [10.0**power for power in decades] if len(decades) > 1 else [low, math.sqrt(low * high), high]
 
-    def svg(self, told: str, *parts: str) -> Markup:
-        """The chart; ``told`` is what it shows in words."""
+    def svg(self, label: str, *parts: str) -> Markup:
+        """The chart; ``label`` describes it for screen readers."""
         size = f'viewBox="0 0 {self.width:g} {self.height:g}"'
         return Markup(
-            f'<svg class="chart" {size} role="img" aria-label="{escape(told)}">{self.axes()}{"".join(parts)}</svg>'
+            f'<svg class="chart" {size} role="img" aria-label="{escape(label)}">{self.axes()}{"".join(parts)}</svg>'
         )
 
 
@@ -120,8 +120,8 @@ def reliability_chart(calibration: Mapping[str, Any]) -> Markup:
     frame = Frame(WIDTH, 300, (0, 100), (0, 100), "mean confidence of a bin (%)", "right (%)")
     gaps = "".join(frame.line([(x, x), (x, y)], "gap") for x, y in points)
     line = frame.line([(0, 0), (100, 100)], "ideal")
-    told = f"Reliability of {len(bins)} bins: " + ", ".join(f"{y:.0f} % right at {x:.0f} %" for x, y in points)
-    return frame.svg(told, line, gaps, frame.line(points, "first"), frame.dots(points, "first"))
+    label = f"Reliability of {len(bins)} bins: " + ", ".join(f"{y:.0f} % right at {x:.0f} %" for x, y in points)
+    return frame.svg(label, line, gaps, frame.line(points, "first"), frame.dots(points, "first"))
 
 
 def share_chart(calibration: Mapping[str, Any]) -> Markup:
@@ -164,7 +164,7 @@ def _curve(history: Sequence[Mapping[str, Any]], key: str, scale: float = 1) -> 
 def _by_epoch(
     label: str, span: tuple[float, float], curves: Sequence[tuple[str, Points]], logarithmic: bool = False
 ) -> Markup:
-    """A chart of curves by epoch, the first of which is told in words."""
+    """A chart of curves by epoch; its label describes the first."""
     points = curves[0][1]
     first, last = points[0][0], points[-1][0]
     frame = Frame(WIDTH, 230, (first, max(last, first + 1)), span, "epoch", label, logarithmic)

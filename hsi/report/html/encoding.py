@@ -18,8 +18,8 @@ UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "
 def encode_array(array: NDArray[Any]) -> dict[str, str]:
     """An array of :data:`DTYPES` as base64 of its zlib-compressed little-endian bytes in C order.
 
-    A canvas may hand pixels of an image back altered, by colour management or against fingerprinting, so values that
-    are read back are no image. Raises :class:`ValueError` for another dtype.
+    A canvas may alter the pixels of an image, by colour management or against fingerprinting, so values that scripts
+    read are not stored as images. Raises :class:`ValueError` for another dtype.
     """
     if array.dtype.name not in DTYPES:
         raise ValueError(f"a page holds arrays of {', '.join(DTYPES)}, found {array.dtype}")

@@ -31,7 +31,7 @@ class Degrees:
 
 
 def place_for_page(georeference: Georeference | None, height: int, width: int) -> dict[str, Any] | None:
-    """What the page's scripts need to tell a pixel's place; None where nothing is known of it."""
+    """What the page's scripts need for the place of a pixel; None where it is not known."""
     if georeference is None:
         return None
     degrees = degrees_of(georeference, height, width)
@@ -50,7 +50,7 @@ def place_for_page(georeference: Georeference | None, height: int, width: int) -
 
 def degrees_of(georeference: Georeference, height: int, width: int) -> Degrees | None:
     """Longitudes and latitudes of a scene ``(height, width)``; None without a CRS, with one of a local grid, and where
-    they cannot be told everywhere or jump from 180 to -180 degrees."""
+    they are not known everywhere or jump from 180 to -180 degrees."""
     rows, columns = (np.linspace(0, size, NODES) for size in (height, width))
     nodes = _on_grid(georeference, rows, columns)
     if nodes is None:
@@ -83,8 +83,8 @@ class MapView:
 
     Layers are ``(h, w)``, every ``step``-th row and column: ``ids`` and ``truth`` are class ids (others than those of
     ``table`` are no class), ``confidence`` from 0 to 1 or NaN, ``split`` the codes of ``split.tif``. Right and wrong
-    is told of the split's test pixels, or with ``count_all`` of all pixels with a truth. ``picture`` ``(h, w, 3)``
-    uint8 is the false colour, ``pixels`` the pixels of each class id in the whole map.
+    are of the split's test pixels, or with ``count_all`` of all pixels with a truth. ``picture`` ``(h, w, 3)`` uint8
+    is the false colour, ``pixels`` the pixels of each class id in the map at full size.
     """
 
     height: int

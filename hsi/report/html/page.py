@@ -1,4 +1,4 @@
-"""The page itself: what a report shows, and the HTML that shows it."""
+"""``report.html``: what a report shows, and the HTML that shows it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 HERE = Path(__file__).resolve().parent
-OWN_SECTIONS = ("audit", "calibration", "estimate")  # of the page, so that no note says the same
+OWN_SECTIONS = ("audit", "calibration", "estimate")  # have a section of the page, so they need no note
 SCRIPTS = (
     "fields.js",
     "colours.js",
@@ -44,7 +44,7 @@ SCRIPTS = (
 
 @dataclass(frozen=True)
 class Provenance:
-    """How a report came to be: ``groups`` of labelled facts by heading, the ``command`` as it was typed, seconds by
+    """How a result was made: ``groups`` of labelled values by heading, the ``command`` as it was typed, seconds by
     stage, SHA-256 by file."""
 
     command: str
@@ -54,51 +54,50 @@ class Provenance:
 
 
 @dataclass(frozen=True)
-class Tables:
-    """Tables under a heading, with lines of text above and below them and a picture (the bytes of a PNG)."""
+class PageSection:
+    """Tables with captions under a heading, lines of text above them and notes below, and a picture (a PNG's bytes)."""
 
     heading: str
     lines: tuple[str, ...] = ()
-    sections: tuple[tuple[str, Table], ...] = ()
+    tables: tuple[tuple[str, Table], ...] = ()
     notes: tuple[str, ...] = ()
     picture: bytes | None = None
-    picture_told: str = ""
+    picture_text: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """What a page shows; what is None or empty has no place in it.
+    """What a page shows; what is None or empty is left out.
 
     ``accuracy`` is a report as :mod:`hsi.report.tables` describes it, ``areas`` pixels and hectares of the classes on
-    the map, ``history`` one mapping per epoch, ``tables`` whatever else there is in tables. ``files`` are names of
-    files next to the page, relative to it; ``lead`` is a line below the title.
+    the map, ``history`` one mapping per epoch, ``sections`` further tables. ``files`` are names of files next to the
+    page, relative to it; ``lead`` is a line below the title.
     """
 
     title: str
     kind: str
     lead: str
-    facts: Provenance
+    provenance: Provenance
     view: MapView | None = None
     accuracy: Mapping[str, Any] | None = None
     areas: Sequence[Mapping[str, Any]] = ()
     history: Sequence[Mapping[str, Any]] = ()
-    tables: Sequence[Tables] = ()
+    sections: Sequence[PageSection] = ()
     files: Sequence[str] = ()
     notes: Sequence[str] = ()
 
 
 def write_report_page(path: Path, report: Report) -> None:
-    """Write the page whole or not at all; raises :class:`hsi.errors.OutputError` when it cannot be written."""
+    """Write the page, complete or not at all; raises :class:`hsi.errors.OutputError` when it cannot be written."""
     text = render_report(report)
     with write_atomically(path) as part:
         part.write_text(text, encoding="utf-8", errors="replace")  # a name may hold half of a surrogate pair
 
 
 def render_report(report: Report) -> str:
-    """The page as HTML that refers to nothing outside itself but the files beside it.
+    """The page as HTML, which refers to no other resources than the files next to it.
 
-    Whatever comes from files is escaped, and the page's own policy lets no other script than its own run and nothing
-    be fetched.
+    Text from files is escaped, and the content security policy of the page allows its own script only and no requests.
     """
     constants = {"RIGHT": RIGHT, "WRONG": WRONG, "SPLIT": (None, *PAGE_SPLIT)}
     parts = [*(f"const {name} = {json.dumps(value)};" for name, value in constants.items()), *map(_static, SCRIPTS)]

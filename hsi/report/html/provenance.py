@@ -1,15 +1,13 @@
-"""How a run came to be, as the labelled facts at the end of ``report.html``."""
+"""How a run was made: the labelled values at the end of ``report.html``, from the records of commands."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hsi.preprocessing.bands import format_ranges
-
-if TYPE_CHECKING:
-    from hsi.report.html import Provenance
+from hsi.report.html.page import Provenance
 
 PIXELS = {
     "invalid": "cannot be used",
@@ -21,19 +19,17 @@ PIXELS = {
 
 
 def run_provenance(record: Mapping[str, Any]) -> Provenance:
-    """Of a run of ``hsi classify``: what its ``run.json`` tells, settings as they came out."""
-    from hsi.report.html import Provenance
-
+    """That of a run of ``hsi classify``, from its ``run.json``; settings are the resolved ones."""
     inputs, settings = record["inputs"], record["settings"]
     groups = {
         "Method": {
             "model": settings["model"]["name"],
             "window": settings["model"]["window"],
-            **({"second window": second} if (second := settings["model"].get("second_window")) else {}),
+            "second window": settings["model"].get("second_window") or None,
             "parameters": record["parameters"],
             "reducer": record["reducer"],
-            "kept epoch": record.get("kept_epoch"),
-            "temperature": _temperature(record.get("calibration")),
+            "epoch used": record.get("kept_epoch"),
+            "temperature": (record.get("calibration") or {}).get("temperature"),
             "seed": settings["seed"],
         },
         "Data": {
@@ -58,13 +54,11 @@ def run_provenance(record: Mapping[str, Any]) -> Provenance:
         },
         "Versions": record["versions"],
     }
-    return Provenance(shlex.join(record["command"]), _worded(groups), dict(record["seconds"]), inputs["sha256"])
+    return _provenance(record, groups, inputs["sha256"])
 
 
 def map_provenance(record: Mapping[str, Any]) -> Provenance:
-    """Of a map of ``hsi predict``: what the record beside it tells."""
-    from hsi.report.html import Provenance
-
+    """That of a map of ``hsi predict``, from its record."""
     groups = {
         "Method": {
             "model": record["model"],
@@ -81,54 +75,49 @@ def map_provenance(record: Mapping[str, Any]) -> Provenance:
         },
         "Versions": record["versions"],
     }
-    trained_on = {f"{name} (the model was trained on it)": found for name, found in record["trained_on"].items()}
-    return Provenance(
-        shlex.join(record["command"]), _worded(groups), record["seconds"], {**record["sha256"], **trained_on}
-    )
+    trained_on = {f"{name} (the model was trained on it)": value for name, value in record["trained_on"].items()}
+    return _provenance(record, groups, {**record["sha256"], **trained_on})
 
 
 def denoising_provenance(record: Mapping[str, Any]) -> Provenance:
-    """Of a cube of ``hsi denoise``: what the record beside it tells."""
-    from hsi.report.html import Provenance
-
+    """That of a cube of ``hsi denoise``, from its record."""
     groups = {
         "Data": {"scene": record["scene"], "variable": record["variable"]},
         "Denoising": _denoising(record),
         "Machine": {**record["machine"], "peak memory": f"{record['peak_memory_bytes'] / 10**9:.2f} GB"},
         "Versions": record["versions"],
     }
-    return Provenance(shlex.join(record["command"]), _worded(groups), dict(record["seconds"]), record["sha256"])
+    return _provenance(record, groups, record["sha256"])
 
 
 def _denoising(record: Mapping[str, Any]) -> dict[str, Any]:
-    found = record.get("denoising") or {}
-    kept = {name: found[name] for name in ("method", "source", "seed") if name in found}
-    return {**kept, "bands": format_ranges(found["bands"])} if found else {}
+    denoising = record.get("denoising")
+    if not denoising:
+        return {}
+    values = {name: denoising.get(name) for name in ("method", "source", "seed")}
+    return {**values, "bands": format_ranges(denoising["bands"])}
 
 
 def comparison_provenance(about: Mapping[str, Any], machines: Sequence[str]) -> Provenance:
-    """Of a comparison: how it came about, and where its runs were."""
-    from hsi.report.html import Provenance
-
+    """That of a comparison, and the machines of its runs."""
     seeds = ", ".join(map(str, about["seeds"]))
     groups = {
         "Comparison": {"date": about["date"], "seeds": seeds, **about["scene"]},
-        "Machines": {f"machine {i}": told for i, told in enumerate(machines, start=1)},
+        "Machines": {f"machine {i}": text for i, text in enumerate(machines, start=1)},
         "Versions": about["versions"],
     }
-    return Provenance(shlex.join(about["command"]), _worded(groups), {}, about["sha256"])
+    return _provenance(about, groups, about["sha256"])
 
 
-def _temperature(calibration: Mapping[str, Any] | None) -> float | None:
-    return calibration["temperature"] if calibration else None
-
-
-def _worded(groups: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
-    """Facts as text; those that are not there are left out."""
-    return {
-        heading: {name.replace("_", " "): _in_words(value) for name, value in facts.items() if value is not None}
-        for heading, facts in groups.items()
+def _provenance(
+    record: Mapping[str, Any], groups: Mapping[str, Mapping[str, Any]], hashes: Mapping[str, str]
+) -> Provenance:
+    """The command and the seconds of a record, and groups of values as text; values that are None are left out."""
+    worded = {
+        heading: {name.replace("_", " "): _in_words(value) for name, value in values.items() if value is not None}
+        for heading, values in groups.items()
     }
+    return Provenance(shlex.join(record["command"]), worded, record.get("seconds", {}), hashes)
 
 
 def _in_words(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Every n-th pixel of scenes and rasters that are too large to be shown whole, read with bounded memory."""
+"""Every n-th pixel of scenes and rasters that are too large to be shown in full, read with bounded memory."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class SubsampledScene(Scene):
     rows: int = 1
 
     def blocks(self, budget: int = 128 * 2**20) -> Iterator[Block]:
-        """Strips of whole rows as in :meth:`Scene.blocks`, of at most ``rows``."""
+        """Strips of complete rows as in :meth:`Scene.blocks`, of at most ``rows``."""
         return super().blocks(min(budget, self.rows * self.width * len(self.bands) * 8))
 
 
@@ -46,28 +46,36 @@ def subsample_scene(scene: Scene, step: int, rows: int | None = None) -> Subsamp
     place = scene.georeference
     stored = scene.fetch(Block(0, 0, 1, 1)).nbytes * scene.width
     at_once = rows or max(1, READ_BYTES // stored)
-    facts = {field.name: getattr(scene, field.name) for field in fields(Scene)}
-    facts |= {
+
+    def fetch(block: Block) -> NDArray[Any]:
+        """All bands of the file in a block of the subsampled scene, ``(h, w, bands)``."""
+        first, last = block.row * step, (block.row + block.height - 1) * step
+        columns = slice(block.column * step, (block.column + block.width - 1) * step + 1, step)
+        wanted = (at_once - 1) // step + 1  # subsampled rows that one read gives
+        parts = []
+        for top in range(first, last + 1, wanted * step):
+            bottom = min(last, top + (wanted - 1) * step)
+            read = scene.fetch(Block(top, 0, bottom - top + 1, scene.width))[::step, columns]
+            parts.append(read.copy() if step > 1 else read)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    changed = {
         "height": subsampled_length(scene.height, step),
         "width": subsampled_length(scene.width, step),
-        "fetch": lambda block: _fetch_thinned(scene, step, at_once, block),
-        "georeference": place and Georeference(place.crs, scaled(place.transform, step)),
+        "fetch": fetch,
+        "georeference": place and Georeference(place.crs, _scaled(place.transform, step)),
     }
-    return SubsampledScene(**facts, rows=max(1, at_once // step))
+    values = {field.name: getattr(scene, field.name) for field in fields(Scene)} | changed
+    return SubsampledScene(**values, rows=max(1, at_once // step))
 
 
-def _fetch_thinned(scene: Scene, step: int, at_once: int, block: Block) -> NDArray[Any]:
-    """All bands of the file in a block of the thinned scene, ``(h, w, bands)``."""
-    first, last = block.row * step, (block.row + block.height - 1) * step
-    columns = slice(block.column * step, (block.column + block.width - 1) * step + 1, step)
-    parts = []
-    for top, height in _pieces(first, last, step, at_once):
-        read = scene.fetch(Block(top, 0, height, scene.width))[::step, columns]
-        parts.append(read.copy() if step > 1 else read)
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+def _scaled(transform: tuple[float, ...], step: int) -> tuple[float, float, float, float, float, float]:
+    """The transform of pixels that are ``step`` times as wide and high."""
+    a, b, c, d, e, f = transform
+    return a * step, b * step, c, d * step, e * step, f
 
 
-def follow(scene: Scene, progress: Callable[[int, int], None]) -> Scene:
+def track_reads(scene: Scene, progress: Callable[[int, int], None]) -> Scene:
     """The same scene, of which ``progress(rows done, rows)`` is called after each read."""
 
     def fetch(block: Block) -> NDArray[Any]:
@@ -76,20 +84,6 @@ def follow(scene: Scene, progress: Callable[[int, int], None]) -> Scene:
         return values
 
     return replace(scene, fetch=fetch)
-
-
-def _pieces(first: int, last: int, step: int, at_once: int) -> list[tuple[int, int]]:
-    """First rows and heights of what to read, so that every ``step``-th row from ``first`` to ``last`` is the first,
-    the ``step``-th and so on of its piece."""
-    wanted = max(1, (at_once - 1) // step + 1)  # rows that a piece leaves
-    tops = range(first, last + 1, wanted * step)
-    return [(top, min(last, top + (wanted - 1) * step) - top + 1) for top in tops]
-
-
-def scaled(transform: tuple[float, ...], step: int) -> tuple[float, float, float, float, float, float]:
-    """The transform of pixels that are ``step`` times as wide and high."""
-    a, b, c, d, e, f = transform
-    return a * step, b * step, c, d * step, e * step, f
 
 
 def read_subsampled(

@@ -22,8 +22,6 @@ from hsi.report.html import (
     MapView,
     Provenance,
     Report,
-    classes_as_told,
-    follow,
     ordinal,
     raster_colours,
     read_subsampled,
@@ -32,6 +30,7 @@ from hsi.report.html import (
     sampled_class_spectra,
     spectra_step,
     subsample_scene,
+    track_reads,
     view_step,
 )
 from hsi.report.html.charts import above, number, reliability_chart, ticks, training_charts
@@ -98,7 +97,7 @@ class TestThinning:
 
     def test_reads_are_followed(self):
         told = []
-        scene = follow(scene_from_array(a_cube()), lambda *now: told.append(now))
+        scene = track_reads(scene_from_array(a_cube()), lambda *now: told.append(now))
         list(map(scene.read, subsample_scene(scene, 1, 10).blocks()))
         assert told[-3:] == [(10, 23), (20, 23), (23, 23)]
 
@@ -116,24 +115,24 @@ class TestSpectra:
     @pytest.mark.parametrize("dtype", [np.uint16, np.int16, np.float32])
     def test_values_come_back(self, dtype):
         cube = a_cube().astype(dtype) - (dtype(50) if dtype != np.uint16 else dtype(0))
-        kept = sample_spectra(scene_from_array(cube), np.ones((23, 31), bool), 2)
-        found = kept.offset + kept.scale * kept.values
-        assert kept.exact == (dtype != np.float32)
-        assert_allclose(found, cube[::2, ::2], atol=0 if kept.exact else 4000 / 65535)
+        sampled = sample_spectra(scene_from_array(cube), np.ones((23, 31), bool), 2)
+        found = sampled.offset + sampled.scale * sampled.values
+        assert sampled.exact == (dtype != np.float32)
+        assert_allclose(found, cube[::2, ::2], atol=0 if sampled.exact else 4000 / 65535)
 
     def test_pixels_that_cannot_be_used_have_no_say(self):
         cube = a_cube(dtype=np.float32)
         cube[4, 4], cube[6, 6] = 1e30, np.nan
         usable = np.isfinite(cube).all(axis=2) & (cube < 1e9).all(axis=2)
-        kept = sample_spectra(scene_from_array(cube), usable, 1)
-        found = kept.offset + kept.scale * kept.values
+        sampled = sample_spectra(scene_from_array(cube), usable, 1)
+        found = sampled.offset + sampled.scale * sampled.values
         assert_allclose(found[usable], cube[usable], atol=0.1)
 
     def test_large_whole_numbers_are_rounded_and_said_to_be(self):
         cube = a_cube(dtype=np.int32) * np.int32(1000)
-        kept = sample_spectra(scene_from_array(cube), np.ones((23, 31), bool), 1)
-        assert not kept.exact
-        assert_allclose(kept.offset + kept.scale * kept.values, cube, atol=4e6 / 65535)
+        sampled = sample_spectra(scene_from_array(cube), np.ones((23, 31), bool), 1)
+        assert not sampled.exact
+        assert_allclose(sampled.offset + sampled.scale * sampled.values, cube, atol=4e6 / 65535)
 
     def test_the_step_keeps_within_three_megabytes(self):
         assert spectra_step(145, 145, 200) == 2
@@ -142,27 +141,18 @@ class TestSpectra:
         assert step % 6 == 0
         assert (-(-9000 // step)) ** 2 * 600 <= 3_000_000 < (-(-9000 // (step - 6))) ** 2 * 600
 
-    def test_classes_are_those_of_numpy(self):
-        cube = a_cube(dtype=np.float32) + np.float32(1e5)
-        codes = np.random.default_rng(1).integers(-1, 3, (23, 31))
-        codes[codes == 2] = -1
-        codes[0, 0] = 2  # one pixel
-        found = classes_as_told(class_spectra(scene_from_array(cube), codes, 4), "pixels")
-        for code in (0, 1):
-            assert found.pixels[code] == np.count_nonzero(codes == code)
-            assert_allclose(found.mean[code], cube[codes == code].mean(axis=0, dtype=float))
-            assert_allclose(found.deviation[code], cube[codes == code].std(axis=0, ddof=1, dtype=float))
-        assert_allclose(found.mean[2], cube[0, 0])
-        assert_array_equal(found.deviation[2], 0)
-        assert found.pixels[3] == 0 and np.isnan(found.mean[3]).all()
-
-    def test_classes_of_the_kept_ones_too(self):
-        cube = a_cube()
+    def test_classes_of_the_sampled_ones_are_those_of_all_pixels(self):
+        scene = scene_from_array(a_cube())
         codes = np.random.default_rng(1).integers(-1, 2, (23, 31))
-        kept = sample_spectra(scene_from_array(cube), np.ones((23, 31), bool), 1)
-        found = sampled_class_spectra(kept, codes, 2, "kept")
-        assert_allclose(found.mean[1], cube[codes == 1].mean(axis=0))
-        assert_allclose(found.deviation[1], cube[codes == 1].std(axis=0, ddof=1))
+        codes[0, 0] = 2  # one pixel
+        spectra = sample_spectra(scene, np.ones((23, 31), bool), 1)
+        sampled, exact = sampled_class_spectra(spectra, codes, 4), class_spectra(scene, codes, 4)
+        assert_array_equal(sampled.pixels, exact.pixels)
+        assert_allclose(sampled.mean, exact.mean)
+        assert_allclose(sampled.deviation, exact.deviation)
+        page = spectra.with_classes(sampled, "some pixels").to_page()["classes"]
+        assert (page["of"], page["pixels"]) == ("some pixels", sampled.pixels.tolist())
+        assert_array_equal(unpacked(page["deviation"]).reshape(4, 5)[2], 0)
 
 
 class TestColours:
@@ -249,7 +239,7 @@ def a_report(**more):
         "files": (f"{NASTY} #1.tif",),
         "areas": ({"id": 9, "name": NASTY, "pixels": 3, "hectares": None},),
     }
-    return Report(title=NASTY, kind="Classification", lead=NASTY, facts=facts, **(given | more))
+    return Report(title=NASTY, kind="Classification", lead=NASTY, provenance=facts, **(given | more))
 
 
 class TestPage:

@@ -58,10 +58,10 @@ function errorsKey(layers, entry) {
   const counts = [0, 0];
   for (let i = 0; i < layers.pixels; i++) if (layers.counted(i)) counts[layers.correct(i) ? 0 : 1]++;
   const all = Math.max(counts[0] + counts[1], 1);
-  const told = (count) => `${grouped(count)} (${grouped((100 * count) / all, 2)} %)`;
+  const share = (count) => `${grouped(count)} (${grouped((100 * count) / all, 2)} %)`;
   const tested = layers.data.countAll ? "of the reference" : "of the test pixels";
   const shown = layers.data.step > 1 ? ", of those shown" : "";
-  return [entry(RIGHT, `right: ${told(counts[0])}`), entry(WRONG, `wrong: ${told(counts[1])}`), `${tested}${shown}`];
+  return [entry(RIGHT, `right: ${share(counts[0])}`), entry(WRONG, `wrong: ${share(counts[1])}`), `${tested}${shown}`];
 }
 
 function addZoomControls(viewer) {

@@ -77,5 +77,5 @@ function moveCursor(viewer, [down, across], by) {
   pixel.column = Math.min(Math.max(pixel.column, 0), viewer.columns - 1);
   viewer.setCursor(pixel);
   viewer.show(pixel);
-  viewer.tell("stepped", pixel);
+  viewer.emit("stepped", pixel);
 }

@@ -1,4 +1,4 @@
-/* Layers: each tells the colour of a pixel, and is drawn once for a palette and an isolated class. */
+/* Layers: each gives the colour of a pixel, and is drawn once for a palette and an isolated class. */
 const LAYER_NAMES = { picture: "False colour", truth: null, map: "Map", confidence: "Confidence", errors: "Right and wrong", split: "Split" };
 const TEST = 3;
 

@@ -1,4 +1,4 @@
-/* Light or dark and the palette, kept where the browser lets a file keep something. */
+/* Light or dark and the palette, stored where the browser lets a file store something. */
 function remembered(key) {
   try {
     return localStorage.getItem(`hsi-report-${key}`);

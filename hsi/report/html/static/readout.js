@@ -6,22 +6,22 @@ class Readout {
   }
 
   show(pixel) {
-    const told = pixel ? this.tell(pixel) : {};
+    const texts = pixel ? this.describe(pixel) : {};
     for (const [name, cell] of this.cells) {
-      cell.textContent = told[name] ?? "–";
-      cell.title = told[name] ?? "";
+      cell.textContent = texts[name] ?? "–";
+      cell.title = texts[name] ?? "";
     }
   }
 
   speak(pixel) {
-    const { pixel: place, truth, map, confidence } = this.tell(pixel);
+    const { pixel: place, truth, map, confidence } = this.describe(pixel);
     const parts = [`row and column ${place}`, `map ${map}`];
     if (truth) parts.push(`${this.data.truthName} ${truth}`);
     if (confidence) parts.push(`confidence ${confidence}`);
     this.spoken.textContent = parts.join(", ");
   }
 
-  tell({ row, column }) {
+  describe({ row, column }) {
     const { step, columns, classes, place } = this.data;
     const { map, truth, confidence, split } = this.arrays;
     const i = row * columns + column;

@@ -1,4 +1,4 @@
-/* The spectrum of a pixel beside the mean and the spread of the class that the map gives it. */
+/* The spectrum of a pixel with the mean and the spread of the class that the map gives it. */
 const HOLE = 3; // a step between wavelengths this many times the usual one is a hole, as in the figures
 const PLOT = { height: 300, left: 62, right: 14, top: 12, bottom: 40 };
 
@@ -6,7 +6,7 @@ class SpectrumPlot {
   constructor(data, arrays) {
     Object.assign(this, { data, arrays, spectra: data.spectra });
     this.xs = this.spectra.wavelengths ?? this.spectra.numbers;
-    this.told = byId("spectrum-told");
+    this.text = byId("spectrum-text");
     this.chart = byId("spectrum-chart");
     this.values = byId("spectrum-values");
   }
@@ -20,14 +20,14 @@ class SpectrumPlot {
     return this.loading;
   }
 
-  /* The nearest pixel whose spectrum is kept, as row and column of the kept ones. */
+  /* The nearest pixel whose spectrum is sampled, as row and column of the sampled ones. */
   nearest({ row, column }) {
     const { step, rows, columns } = this.spectra;
     const near = (place, count) => Math.min(Math.round((place * this.data.step) / step), count - 1);
     return { row: near(row, rows), column: near(column, columns) };
   }
 
-  /* Values of a kept spectrum. */
+  /* Values of a sampled spectrum. */
   spectrum({ row, column }) {
     const { bands, columns, offset, scale } = this.spectra;
     const start = (row * columns + column) * bands;
@@ -37,15 +37,15 @@ class SpectrumPlot {
   async show(pixel) {
     await this.load();
     const { step, columns: count } = { step: this.spectra.step / this.data.step, columns: this.data.columns };
-    const kept = this.nearest(pixel);
-    const code = this.arrays.map[kept.row * step * count + kept.column * step];
-    this.told.textContent = this.inWords(pixel, kept, code);
+    const near = this.nearest(pixel);
+    const code = this.arrays.map[near.row * step * count + near.column * step];
+    this.text.textContent = this.inWords(pixel, near, code);
     if (!code) {
       this.chart.replaceChildren();
       this.values.textContent = "";
       return;
     }
-    const lines = { pixel: this.spectrum(kept) };
+    const lines = { pixel: this.spectrum(near) };
     const known = this.mean && this.spectra.classes.pixels[code - 1] > 0;
     if (known) {
       const part = (array) => Array.from(array.subarray((code - 1) * this.spectra.bands, code * this.spectra.bands));
@@ -55,11 +55,11 @@ class SpectrumPlot {
     this.draw(lines, this.data.classes[code - 1].name);
   }
 
-  inWords(pixel, kept, code) {
-    const full = { row: kept.row * this.spectra.step, column: kept.column * this.spectra.step };
+  inWords(pixel, near, code) {
+    const full = { row: near.row * this.spectra.step, column: near.column * this.spectra.step };
     const same = full.row === pixel.row * this.data.step && full.column === pixel.column * this.data.step;
-    const near = same ? "" : `, the nearest that is kept here to row ${pixel.row * this.data.step}, column ${pixel.column * this.data.step}`;
-    const where = `Row ${full.row}, column ${full.column}${near}`;
+    const distance = same ? "" : `, the nearest sampled one to row ${pixel.row * this.data.step}, column ${pixel.column * this.data.step}`;
+    const where = `Row ${full.row}, column ${full.column}${distance}`;
     if (!code) return `${where}: no data.`;
     const name = this.data.classes[code - 1].name;
     const { classes } = this.spectra;
@@ -73,11 +73,11 @@ class SpectrumPlot {
     const low = lines.mean ? lines.mean.map((value, i) => value - lines.deviation[i]) : lines.pixel;
     const high = lines.mean ? lines.mean.map((value, i) => value + lines.deviation[i]) : lines.pixel;
     const limits = [Math.min(...low, ...lines.pixel), Math.max(...high, ...lines.pixel)];
-    const wide = this.told.clientWidth ? this.told.parentElement.clientWidth - 36 : 1000; // as the letters of the page
+    const wide = this.text.clientWidth ? this.text.parentElement.clientWidth - 36 : 1000; // as the letters of the page
     const plot = new PlotFrame(this.xs, limits, this.spectra, Math.max(wide, 280));
     if (lines.mean) plot.band(low, high).line(lines.mean, "second");
     plot.line(lines.pixel, "first");
-    plot.svg.setAttribute("aria-label", `Spectrum. ${this.told.textContent}`);
+    plot.svg.setAttribute("aria-label", `Spectrum. ${this.text.textContent}`);
     const key = element("p", { class: "key" });
     key.append(element("span", { class: "first" }, "this pixel"));
     if (lines.mean) key.append(element("span", { class: "second" }, `${name}: mean ± standard deviation`));
@@ -140,13 +140,13 @@ class PlotFrame {
     const order = this.xs.map((_, i) => i).sort((a, b) => this.xs[a] - this.xs[b]);
     const steps = order.slice(1).map((band, i) => this.xs[band] - this.xs[order[i]]);
     const usual = [...steps].sort((a, b) => a - b)[Math.floor(steps.length / 2)];
-    const found = [];
+    const runs = [];
     order.forEach((band, i) => {
       const next = i > 0 && Math.abs(this.numbers[band] - this.numbers[order[i - 1]]) === 1;
-      if (next && !(this.wavelengths && steps[i - 1] > HOLE * usual)) found.at(-1).push(band);
-      else found.push([band]);
+      if (next && !(this.wavelengths && steps[i - 1] > HOLE * usual)) runs.at(-1).push(band);
+      else runs.push([band]);
     });
-    return found;
+    return runs;
   }
 
   line(values, kind) {
@@ -187,9 +187,9 @@ function roundNumbers(low, high, about) {
   const raw = (high - low) / about;
   const magnitude = 10 ** Math.floor(Math.log10(raw));
   const step = magnitude * [1, 2, 2.5, 5, 10].find((factor) => factor * magnitude >= raw * 0.999);
-  const found = [];
-  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) found.push(i * step);
-  return found;
+  const numbers = [];
+  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) numbers.push(i * step);
+  return numbers;
 }
 
 function shortNumber(value) {

@@ -13,7 +13,7 @@ class Viewer {
     (this.listeners[name] ??= []).push(listener);
   }
 
-  tell(name, ...what) {
+  emit(name, ...what) {
     for (const listener of this.listeners[name] ?? []) listener(...what);
   }
 
@@ -76,13 +76,13 @@ class Viewer {
 
   setCursor(pixel) {
     this.cursor = pixel;
-    this.tell("cursor", pixel);
+    this.emit("cursor", pixel);
     this.draw();
   }
 
   pick(pixel) {
     this.picked = pixel;
-    this.tell("pick", pixel);
+    this.emit("pick", pixel);
     this.draw();
   }
 
@@ -100,7 +100,7 @@ class Viewer {
     this.waiting = requestAnimationFrame(() => {
       this.waiting = null;
       this.paint();
-      this.tell("drawn");
+      this.emit("drawn");
     });
   }
 
