@@ -21,15 +21,12 @@ METHODS = (
 )
 
 
-def in_percent(spread: Spread | None, digits: int = 2) -> str:
-    """A spread of fractions, such as ``99.26 ± 0.10``; a dash for none."""
-    return DASH if spread is None else with_deviation(spread, digits, 100)
-
-
-def with_deviation(spread: Spread, digits: int, scale: float = 1) -> str:
-    """Mean and standard deviation, which a single run does not have."""
-    mean = f"{spread.mean * scale:,.{digits}f}"
-    return mean if spread.deviation is None else f"{mean} ± {spread.deviation * scale:,.{digits}f}"
+def in_percent(spread: Spread | None) -> str:
+    """Mean and standard deviation of fractions, such as ``99.26 ± 0.10``; a single run has none, and None is a dash."""
+    if spread is None:
+        return DASH
+    mean = f"{100 * spread.mean:,.2f}"
+    return mean if spread.deviation is None else f"{mean} ± {100 * spread.deviation:,.2f}"
 
 
 def p_text(pvalue: float) -> str:

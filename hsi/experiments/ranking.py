@@ -76,11 +76,8 @@ class Within:
 
 def _shared(first: Mapping[Replicate, FinishedRun], second: Mapping[Replicate, FinishedRun]) -> list[Replicate]:
     """The replicates that both have and whose splits are the same, by their hash."""
-    return [key for key in first if key in second and _hash(first[key]) == _hash(second[key])]
-
-
-def _hash(run: FinishedRun) -> str:
-    return str(run.report["split_hash"])
+    both = [key for key in first if key in second]
+    return [key for key in both if first[key].report["split_hash"] == second[key].report["split_hash"]]
 
 
 def unshared_splits(best: str, runs: Runs) -> dict[str, tuple[Replicate, ...]]:

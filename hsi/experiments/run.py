@@ -18,6 +18,7 @@ from hsi.experiments.jobs import Job, last_line, run_jobs, run_jobs_on, threads_
 from hsi.experiments.plan import PlacedRun, Plan, make_plan
 from hsi.experiments.results import FailedRun
 from hsi.experiments.spec import (
+    Experiment,
     choose_rows,
     find_experiment,
     load_experiment,
@@ -96,23 +97,8 @@ def compare(
         ComparisonError: when no run finished. Where some did, the result lists those that failed.
     """
     what = Path(what)
-    given = {name: value for name, value in reading.items() if value is not None and value is not False}
     with events.report_to(events.reporter_for(progress)) if progress else nullcontext():
-        if what.suffix.lower() in YAML or not (models or what.exists() or what.suffix):
-            if models or config or settings or given:
-                raise UsageError(
-                    f"{what}: an experiment defines what is run: only seeds, only, jobs, scheduler, out, figures "
-                    "and dry-run go with it; write models, settings and labels into the file"
-                )
-            path = find_experiment(what)
-            experiment, where = load_experiment(path), str(path)
-        else:
-            if not models:
-                raise UsageError(f"{what}: give models to compare, such as hybridsn-bn,svm ('hsi models' lists them)")
-            values = settings_values(Path(config) if config else None, settings)
-            if values.pop("seed", None) is not None:
-                info("seeds", f"the seed in {config or 'the settings'} is not used: seeds decides them")
-            experiment, where = scene_experiment({"path": what, **given}, models, values), str(what)
+        experiment, where = _read_experiment(what, models, settings, config, reading)
         if seeds is not None:
             experiment = experiment.model_copy(update={"seeds": parse_seeds(seeds)})
         if only:
@@ -131,6 +117,31 @@ def compare(
         write_comparison_report(folder / REPORT, tables)
         finished = tuple(run for run in plan.runs if run.finished())
         return ComparisonResult(plan.runs, finished, failed, tables, tuple(files))
+
+
+def _read_experiment(
+    what: Path,
+    models: Sequence[str],
+    settings: Mapping[str, Any] | None,
+    config: Path | str | None,
+    reading: Mapping[str, Any],
+) -> tuple[Experiment, str]:
+    """The experiment of a file, or of models on a scene, and what messages call it."""
+    given = {name: value for name, value in reading.items() if value is not None and value is not False}
+    if what.suffix.lower() in YAML or not (models or what.exists() or what.suffix):
+        if models or config or settings or given:
+            raise UsageError(
+                f"{what}: an experiment defines what is run: only seeds, only, jobs, scheduler, out, figures and "
+                "dry-run go with it; write models, settings and labels into the file"
+            )
+        path = find_experiment(what)
+        return load_experiment(path), str(path)
+    if not models:
+        raise UsageError(f"{what}: give models to compare, such as hybridsn-bn,svm ('hsi models' lists them)")
+    values = settings_values(Path(config) if config else None, settings)
+    if values.pop("seed", None) is not None:
+        info("seeds", f"the seed in {config or 'the settings'} is not used: seeds decides them")
+    return scene_experiment({"path": what, **given}, models, values), str(what)
 
 
 def check_folder(out: Path, title: str) -> None:

@@ -84,10 +84,3 @@ def clear(tmp_path_factory):
     finish = finisher(tmp_path_factory.mktemp("clear"))
     wrong = {"good": 0, "middle": 20, "bad": 60}
     return [finish(row, seed, count + seed) for seed in range(9) for row, count in wrong.items()]
-
-
-@pytest.fixture
-def close(finish):
-    """Nine seeds in which two rows take turns and a third is behind."""
-    turns = {"one": [5, 9], "two": [9, 5], "bad": [90, 90]}
-    return [finish(row, seed, counts[seed % 2]) for seed in range(9) for row, counts in turns.items()]

@@ -1,4 +1,4 @@
-"""Processes side by side: their logs, their ends, and that none outlives an interrupt."""
+"""Processes at once: their logs, their ends, their GPUs, and that none outlives an interrupt."""
 
 import os
 import signal
@@ -21,12 +21,13 @@ class Script(Job):
         return [sys.executable, "-c", *self.arguments]
 
 
-SLEEP = "import time; print('asleep', flush=True); time.sleep(60)"
+SLEEP = "import os, time; print(os.getpid()); print('asleep', flush=True); time.sleep(60)"
+SHOW_GPU = "import os; print(os.environ.get('CUDA_VISIBLE_DEVICES', 'all'))"
 
 
 @pytest.fixture
 def work(tmp_path):
-    """Run scripts by name; what ended how, and which were running when that changed."""
+    """Run scripts by name; exit code and last line of each, and which were running when that changed."""
 
     def run(scripts, slots=1, threads=1, at_change=lambda names: None, gpus=(), any_gpu=False):
         ends, changes = {}, []
@@ -35,38 +36,22 @@ def work(tmp_path):
             changes.append(list(names))
             at_change(names)
 
-        scripts = [Script(name, (text,), tmp_path / "logs" / f"{name}.log", any_gpu) for name, text in scripts.items()]
-        run_jobs(scripts, slots, threads, lambda job, code, seconds: ends.update({job.name: code}), changed, gpus)
+        def ended(job, code, seconds):
+            ends[job.name] = code, last_line(job.log)
+
+        made = [Script(name, (text,), tmp_path / "logs" / f"{name}.log", any_gpu) for name, text in scripts.items()]
+        run_jobs(made, slots, threads, ended, changed, gpus)
         return ends, changes
 
     return run
 
 
-def test_each_job_ends_with_its_code_and_log(work, tmp_path):
-    ends, _ = work({"good": "print('fine')", "bad": "print('a'); raise SystemExit('error: no such thing')"})
-    assert ends == {"good": 0, "bad": 1}
-    assert last_line(tmp_path / "logs" / "good.log") == "fine"
-    assert last_line(tmp_path / "logs" / "bad.log") == "no such thing"
-
-
-def test_no_more_run_at_once_than_there_are_slots(work):
-    ends, changes = work({str(i): "" for i in range(5)}, slots=2)
-    assert len(ends) == 5
-    assert max(map(len, changes)) == 2
-    assert changes[-1] == []
-
-
-def test_a_silent_job_has_something_told_of_it(work, tmp_path):
-    work({"silent": "raise SystemExit(3)"})
-    assert last_line(tmp_path / "logs" / "silent.log") == "ended without a word"
-
-
-def test_a_job_is_told_its_threads_and_finds_this_package(work, tmp_path):
-    work({"told": "import hsi, os, pipelines; print(os.environ['OMP_NUM_THREADS'])"}, threads=3)
-    assert last_line(tmp_path / "logs" / "told.log") == "3"
-
-
-SHOW_GPU = "import os; print(os.environ.get('CUDA_VISIBLE_DEVICES', 'all'))"
+def test_each_job_ends_with_its_code_log_and_environment(work):
+    threads = "import hsi, os, pipelines; print(os.environ['OMP_NUM_THREADS'])"
+    bad = "print('a'); raise SystemExit('error: no such thing')"
+    ends, changes = work({"good": threads, "bad": bad, "silent": "raise SystemExit(3)", "last": ""}, 2, threads=3)
+    assert (ends["good"], ends["bad"], ends["silent"]) == ((0, "3"), (1, "no such thing"), (3, "ended without a word"))
+    assert (len(ends), max(map(len, changes)), changes[-1]) == (4, 2, [])
 
 
 @pytest.mark.parametrize(
@@ -76,21 +61,20 @@ SHOW_GPU = "import os; print(os.environ.get('CUDA_VISIBLE_DEVICES', 'all'))"
         (["0", "1", "2"], True, 3, ["0", "1", "2"]),
         (["0", "1"], False, 3, ["all"] * 3),
         (["0"], True, 2, ["all"] * 3),
-        ([], True, 2, ["all"] * 3),
     ],
 )
-def test_jobs_take_turns_on_several_gpus(work, tmp_path, monkeypatch, gpus, any_gpu, slots, seen):
+def test_jobs_take_turns_on_several_gpus(work, monkeypatch, gpus, any_gpu, slots, seen):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    work(dict.fromkeys("abc", SHOW_GPU), slots=slots, gpus=gpus, any_gpu=any_gpu)
-    assert [last_line(tmp_path / "logs" / f"{name}.log") for name in "abc"] == seen
+    ends, _ = work(dict.fromkeys("abc", SHOW_GPU), slots=slots, gpus=gpus, any_gpu=any_gpu)
+    assert [ends[name][1] for name in "abc"] == seen
 
 
 def test_a_job_gets_the_gpu_that_is_free(work, tmp_path):
     """The second ends first, so the third is shown the GPU of the second, and not that of the first."""
-    wait = "import pathlib, time\nwhile not pathlib.Path(r'{}').exists(): time.sleep(0.02)"
+    wait = f"import pathlib, time\nwhile not pathlib.Path(r'{tmp_path / 'go'}').exists(): time.sleep(0.02)"
     third = f"{SHOW_GPU}; import pathlib; pathlib.Path(r'{tmp_path / 'go'}').touch()"
-    work({"a": wait.format(tmp_path / "go"), "b": SHOW_GPU, "c": third}, slots=2, gpus=["0", "1"], any_gpu=True)
-    assert [last_line(tmp_path / "logs" / f"{name}.log") for name in "bc"] == ["1", "1"]
+    ends, _ = work({"a": wait, "b": SHOW_GPU, "c": third}, slots=2, gpus=["0", "1"], any_gpu=True)
+    assert (ends["b"][1], ends["c"][1]) == ("1", "1")
 
 
 @pytest.mark.parametrize(
@@ -99,17 +83,15 @@ def test_a_job_gets_the_gpu_that_is_free(work, tmp_path):
 )
 def test_gpus_are_those_that_the_environment_lists(monkeypatch, listed, count, names):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    if listed is not None:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed or "")
+    if listed is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     assert visible_gpus() == names
 
 
 def test_the_command_is_hsi_itself(tmp_path):
-    codes = []
     job = Job("models", ("--version",), tmp_path / "a.log")
-    run_jobs([job], 1, 1, lambda job, code, seconds: codes.append(code), lambda names: None)
-    assert codes == [0]
+    run_jobs([job], 1, 1, lambda job, code, seconds: None, lambda names: None)
     assert last_line(job.log).startswith("hsi, version ")
 
 
@@ -132,16 +114,15 @@ def test_an_interrupt_ends_every_job(number, work, tmp_path, heeded):
         if len(names) == 2:
             os.kill(os.getpid(), number)
 
-    tell = SLEEP.replace("import time", "import os, time; print(os.getpid())")
     with pytest.raises(KeyboardInterrupt):
-        work({"sleeper": tell, "other": SLEEP}, slots=2, at_change=when_both_run)
+        work({"sleeper": SLEEP, "other": SLEEP}, slots=2, at_change=when_both_run)
     assert "KeyboardInterrupt" in log.read_text()
     with pytest.raises(ProcessLookupError):
         os.kill(int(log.read_text().split()[0]), 0)
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_cores_are_shared_unless_the_environment_says_how_many_threads(monkeypatch):
+def test_cores_are_shared_unless_the_environment_limits_the_threads(monkeypatch):
     monkeypatch.setattr(jobs, "usable_cores", lambda: 8)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert [threads_each(slots) for slots in (1, 3, 16)] == [8, 2, 1]

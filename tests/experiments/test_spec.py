@@ -1,4 +1,4 @@
-"""Experiments: what a file may say, which runs it comes to, and what tells runs apart."""
+"""Experiments: what a file may hold, which runs it comes to, and what identifies a run."""
 
 from pathlib import Path
 
@@ -8,7 +8,6 @@ import yaml
 from hsi.core.files import config_dir
 from hsi.errors import ConfigError, UnknownNameError, UsageError
 from hsi.experiments.spec import (
-    Experiment,
     SceneInput,
     choose_rows,
     find_experiment,
@@ -31,28 +30,28 @@ BASE = {
 }
 
 
-def write(tmp_path, **changes):
-    path = tmp_path / "trial.yaml"
-    path.write_text(yaml.safe_dump(BASE | changes), encoding="utf-8")
-    return path
+@pytest.fixture
+def loaded(tmp_path):
+    def load(**changes):
+        path = tmp_path / "trial.yaml"
+        path.write_text(yaml.safe_dump(BASE | changes), encoding="utf-8")
+        return load_experiment(path), str(path)
+
+    return load
 
 
 @pytest.fixture
-def planned(tmp_path):
-    def plan(**changes):
-        path = write(tmp_path, **changes)
-        return plan_runs(load_experiment(path), str(path))
-
-    return plan
+def planned(loaded):
+    return lambda **changes: plan_runs(*loaded(**changes))
 
 
 def test_every_row_runs_with_every_split_and_seed(planned):
     runs = planned()
-    assert [run.name for run in runs] == [
-        "usual-random-seed0", "slow-random-seed0", "usual-apart-seed0", "slow-apart-seed0",
-        "usual-random-seed1", "slow-random-seed1", "usual-apart-seed1", "slow-apart-seed1",
-    ]  # fmt: skip
+    names = [f"{row}-{split}" for split in ("random", "apart") for row in ("usual", "slow")]
+    assert [run.name for run in runs] == [f"{name}-seed{seed}" for seed in (0, 1) for name in names]
     assert [run.settings.seed for run in runs] == [0] * 4 + [1] * 4
+    for run in runs:  # what is written for a run comes to its settings
+        assert Settings.model_validate(yaml.safe_load(yaml.safe_dump(run.values))) == run.settings
 
 
 def test_rows_win_over_splits_and_splits_over_what_is_shared(planned):
@@ -61,20 +60,12 @@ def test_rows_win_over_splits_and_splits_over_what_is_shared(planned):
     assert (slow.settings.training.epochs, slow.settings.split.train) == (9, "20%")
     assert (apart.settings.split.rule, apart.settings.split.train) == ("blocks", "20%")
     assert all(run.settings.model.window == 11 for run in (usual, slow, apart))
-
-
-def test_what_is_written_for_a_run_comes_to_its_settings(planned):
-    for run in planned():
-        assert Settings.model_validate(yaml.safe_load(yaml.safe_dump(run.values))) == run.settings
-
-
-def test_without_splits_the_shared_one_is_used(planned):
     runs = planned(splits=[], settings={"split": {"rule": "blocks", "train": 40}})
-    assert {run.split for run in runs} == {"blocks"}
+    assert {(run.split, run.settings.split.rule) for run in runs} == {("blocks", "blocks")}
     assert runs[0].settings.split.train == "40"
 
 
-def test_shared_settings_of_networks_leave_comparators_beside_them_alone(planned):
+def test_shared_settings_of_networks_leave_baselines_alone(planned):
     rows = [{"name": "net"}, {"name": "svm", "settings": {"model": {"name": "svm"}}}]
     shared = BASE["settings"] | {"reducer": {"name": "pca"}, "device": "cpu"}
     net, svm = planned(rows=rows, settings=shared)[:2]
@@ -91,27 +82,29 @@ def test_an_open_k_fold_split_is_a_run_for_each_fold(planned):
     assert runs[-1].values["split"]["fold"] == 3
 
 
+def row(**settings):
+    return {"rows": [{"name": "a", "settings": settings}]}
+
+
+def published(**changes):
+    return {"rows": [{"name": "a", "published": {"accuracy": "98", "source": "b", **changes}}]}
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"rows": [{"name": "a", "setings": {}}]}, "unknown setting 'rows.0.setings': did you mean settings"),
-        ({"rows": [{"name": "a", "settings": {"training": {"epoch": 3}}}]}, "row 'a', split 'random': unknown setting"),
+        (row(training={"epoch": 3}), "row 'a', split 'random': unknown setting"),
         ({"settings": {"training": {"epoch": 3}}}, "trial.yaml: settings: unknown setting 'training.epoch': did you"),
         ({"splits": [{"name": "b", "rule": "blcoks"}]}, "row 'usual', split 'b': unknown split 'blcoks': did you"),
         ({"splits": [{"name": "b", "block": 0}]}, "splits.0.block: .*found 0"),
         ({"splits": [{"name": "b", "side": 3}]}, "unknown setting 'splits.0.side'.*known here: rule"),
         ({"rows": []}, "rows: .*at least 1"),
         ({"rows": [{"name": "+ SE"}, {"name": "plus se"}]}, "'\\+ SE' and 'plus se' give the same names"),
-        ({"rows": [{"name": "a", "settings": {"seed": 3}}]}, "list the seeds under 'seeds'"),
-        ({"rows": [{"name": "a", "published": {"accuracy": 98.2, "source": "b"}}]}, "accuracy: .*string.*98.2"),
-        (
-            {"rows": [{"name": "a", "published": {"accuracy": "98", "source": "b", "split": "radnom"}}]},
-            "published for a 'radnom': did you mean random",
-        ),
-        (
-            {"rows": [{"name": "a", "published": {"accuracy": "98", "source": "b", "split": "\ud800"}}]},
-            "holds '.*ud800.*', which is no character",
-        ),
+        (row(seed=3), "list the seeds under 'seeds'"),
+        (published(accuracy=98.2), "accuracy: .*string.*98.2"),
+        (published(split="radnom"), "published for a 'radnom': did you mean random"),
+        (published(split="\ud800"), "holds '.*ud800.*', which is no character"),
         ({"seeds": [1, 1]}, "listed twice"),
         ({"seeds": 0}, "between 1 and 1000, found 0"),
         ({"seeds": [-1]}, "found -1"),
@@ -119,35 +112,35 @@ def test_an_open_k_fold_split_is_a_run_for_each_fold(planned):
         ({"scene": {"path": "a", "label": "b"}}, "unknown setting 'scene.label': did you mean labels"),
     ],
 )
-def test_what_does_not_fit_is_told_in_one_line_with_the_file(planned, changes, words):
+def test_a_mistake_is_one_line_with_the_file(planned, changes, words):
     with pytest.raises(ConfigError, match=words) as caught:
         planned(**changes)
-    assert "trial.yaml: " in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert "trial.yaml: " in str(caught.value) and "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("text", "seeds"), [("5", (0, 1, 2, 3, 4)), ("0,3,7", (0, 3, 7)), (" 7, ", (7,)), ("1", (0,))])
-def test_seeds_are_a_number_or_a_list(text, seeds):
-    assert parse_seeds(text) == seeds
+@pytest.mark.parametrize(
+    ("given", "seeds"), [("5", (0, 1, 2, 3, 4)), ("0,3,7", (0, 3, 7)), (" 7, ", (7,)), (1, (0,)), ([2, 0], (2, 0))]
+)
+def test_seeds_are_a_number_or_a_list(given, seeds):
+    assert parse_seeds(given) == seeds
 
 
-@pytest.mark.parametrize("text", ["", ",", "0", "-1", "a", "1,b", "2,2", "5000000000,", "1001", "1.5"])
-def test_what_is_no_list_of_seeds_is_refused(text):
+@pytest.mark.parametrize("given", ["", ",", "0", "-1", "a", "1,b", "2,2", "5000000000,", "1001", "1.5", 0, [], [-1]])
+def test_what_is_no_list_of_seeds_is_refused(given):
     with pytest.raises(UsageError, match="seed"):
-        parse_seeds(text)
+        parse_seeds(given)
 
 
-def test_rows_are_chosen_by_name(tmp_path):
-    experiment = load_experiment(write(tmp_path))
+def test_rows_are_chosen_by_name(loaded):
+    experiment, _ = loaded()
     assert [row.name for row in choose_rows(experiment, ["slow"]).rows] == ["slow"]
     with pytest.raises(UnknownNameError, match="unknown row 'slwo': did you mean slow"):
         choose_rows(experiment, ["slwo"])
 
 
-def test_names_of_files_keep_rows_apart():
+def test_names_of_files_differ_as_rows_do():
     assert slug("+ SE") == "plus-se" != slug("SE")
-    assert slug("Überall / *") == "berall"
-    assert slug("日本") == "unnamed"
+    assert (slug("Überall / *"), slug("日本")) == ("berall", "unnamed")
 
 
 def test_merging_replaces_values_and_leaves_the_layers_alone():
@@ -167,8 +160,7 @@ def test_a_key_changes_with_what_decides_a_run_and_with_nothing_else(planned):
         run_key(first.settings, scene, ["1", "3"]),
         run_key(first.settings, SceneInput(path="a/scene.mat", drop_bands="3"), ["1", "2"]),
     ]
-    assert key not in others
-    assert len(set(others)) == 3
+    assert len({key, *others}) == 4
 
 
 def test_a_shipped_experiment_is_found_by_its_name(tmp_path, monkeypatch):
@@ -181,21 +173,12 @@ def test_a_shipped_experiment_is_found_by_its_name(tmp_path, monkeypatch):
 
 def test_the_ablation_changes_one_thing_at_a_time():
     experiment = load_experiment(config_dir() / "experiments" / "ablation.yaml")
-    runs = {
-        run.row: run.settings for run in plan_runs(experiment, "") if (run.split, run.settings.seed) == ("random", 0)
-    }
+    planned = [run for run in plan_runs(experiment, "") if (run.split, run.settings.seed) == ("random", 0)]
+    runs = {run.row: run.settings for run in planned}
     paper, default = runs.pop("hybridsn"), runs.pop("our default recipe")
     assert default == Settings.model_validate({"split": {"train": "10%"}})
     assert (paper.reducer.components, paper.model.window, paper.training.lr) == (13, 15, 0.001)
     for name, settings in runs.items():
-        changed = {
-            section for section in Settings.model_fields if getattr(settings, section) != getattr(paper, section)
-        }
+        changed = {key for key in Settings.model_fields if getattr(settings, key) != getattr(paper, key)}
         assert changed == {"training" if name == "+ step decay" else "model"}, name
     assert (runs["+ step decay"].training.lr, runs["+ step decay"].training.lr_schedule) == (0.0001, "step")
-
-
-def test_experiments_are_not_changed():
-    experiment = Experiment.model_validate(BASE)
-    with pytest.raises(ValueError, match="frozen"):
-        experiment.title = "other"

@@ -35,7 +35,6 @@ def in_this_process(folder):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_module, "run_jobs", run_jobs)
-
         yield names
 
 
@@ -110,8 +109,7 @@ def test_the_terminal_shows_means_tests_and_the_audit_in_80_columns(three):
 def test_json_records_what_was_compared_and_how_to_make_a_run_again(three, scenes, tmp_path, no_figures):
     record = content(three[0] / "comparison.json")
     assert record["command"][:2] == ["hsi", "compare"]
-    assert record["scene"] == {"path": str(scenes["mat"])}
-    assert list(record["sha256"]) == [str(scenes["mat"])]
+    assert record["scene"] == {"path": str(scenes["mat"])} and list(record["sha256"]) == [str(scenes["mat"])]
     assert record["versions"]["hsi"] and len(record["machines"]) == 1 and len(record["runs"]) == 24
     assert record["runs"][0]["settings"]["model"]["name"] == "position"
     command = record["runs"][2]["command"]
@@ -198,12 +196,9 @@ def test_the_tables_of_another_comparison_and_other_files_stay(compare, experime
             (),
             "trial.yaml: row 'a', split 'random': --epochs (training.epochs) means nothing to svm",
         ),
-        ({"splits": [{"name": "b", "train": "200%"}]}, (), "row 'nearest', split 'b': a share lies above 0%"),
-        ({"titel": "b"}, (), "trial.yaml: unknown setting 'titel': did you mean title"),
         ({}, ("--models", "svm"), "trial.yaml: an experiment defines what is run"),
         ({}, ("--epochs", 3), "an experiment defines what is run"),
         ({}, ("--labels", "a.tif"), "an experiment defines what is run"),
-        ({}, ("--seeds", "a"), "seeds: takes a number of seeds such as 5 or a list"),
         ({}, ("--only", "nearset"), "unknown row 'nearset': did you mean nearest"),
         ({}, ("--jobs", 0), "--jobs"),
         (None, (), "give models to compare"),
@@ -242,9 +237,7 @@ def test_settings_of_networks_are_for_networks_where_baselines_are_rows_too(comp
     runs = tmp_path / "runs/compare/scene/runs"
     network, baseline = (content(next(runs.glob(f"{name}-*/run.json"))) for name in ("hybridsn-bn", "knn"))
     assert (network["seed"], network["recipe"]["epochs"], network["recipe"]["label_smoothing"]) == (3, 1, 0.1)
-    model = {"name": "knn", "window": 11, "second_window": 0, "width": None, "resolution": None}
-    assert baseline["settings"]["model"] == model
-    assert baseline["settings"]["training"]["epochs"] is None
+    assert (baseline["settings"]["model"]["window"], baseline["settings"]["training"]["epochs"]) == (11, None)
     assert "220,004" in done.stdout
     assert "Wilcoxon's smallest possible p with 1 run on shared splits is 1" in done.stdout
 
