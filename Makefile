@@ -6,6 +6,7 @@
 # make audit  look for known weaknesses of the pinned packages, from the network
 # make sbom   list what is installed, with versions and licences, in build/sbom.json
 # make docs   build the documentation into site/
+# make dist   build the wheel and the source archive in dist/ and check what PyPI would refuse
 # make bench  measure the engines on this machine; writes benchmarks/results/engines.json
 VENV ?= .venv
 PYTHON ?= python3
@@ -13,7 +14,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TOOLS := build/tools
 
-.PHONY: slow faults kills fuzz audit sbom demo setup test lint docs bench clean
+.PHONY: slow faults kills fuzz audit sbom demo setup test lint docs dist bench clean
 
 demo: $(READY)
 	$(BIN)/hsi fetch indian_pines --to data
@@ -23,7 +24,7 @@ setup: $(READY)
 
 $(READY): setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,docs,samples,vector]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,docs]'
 	touch $@
 
 test: $(READY)
@@ -43,7 +44,7 @@ fuzz: $(READY)
 
 $(TOOLS):
 	$(PYTHON) -m venv $@
-	$@/bin/pip install --quiet pip-audit cyclonedx-bom
+	$@/bin/pip install --quiet pip-audit cyclonedx-bom twine
 
 audit: $(TOOLS)
 	$(TOOLS)/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
@@ -59,6 +60,11 @@ lint: $(READY)
 
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+dist: $(READY) $(TOOLS)
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(TOOLS)/bin/twine check --strict dist/*
 
 bench: $(READY)
 	$(BIN)/hsi fetch indian_pines --to data

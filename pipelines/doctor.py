@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from hsi.version import DISTRIBUTION, install_hint
 from hsi.workflows.provenance import machine, usable_cores, versions
 
 from .cli_support.completion import cache_folder
@@ -34,9 +35,11 @@ EXTRAS = {
     "vector": "labels from GeoPackage, Shapefile and GeoJSON",
     "xarray": "xarray.DataArray in and out of the Python interface",
     "denoise": "'hsi denoise' and --denoise",
+    "cluster": "--workers and --scheduler",
+    "export": "'hsi export --format onnx'",
     "samples": "'hsi fetch indian_pines' without a download",
 }
-NOT_FEATURES = ("dev", "docs")
+NOT_FEATURES = ("all", "dev", "docs")
 EPILOG = """\b
 Examples:
   hsi doctor
@@ -105,7 +108,7 @@ def show_findings(findings: list[Finding]) -> None:
 def requirements() -> dict[str, list[str]]:
     """Names of the packages that hsi needs, by extra; those it cannot do without are under the empty name."""
     found: dict[str, list[str]] = {"": []}
-    for line in importlib.metadata.requires("hsi") or ():
+    for line in importlib.metadata.requires(DISTRIBUTION) or ():
         package, _, marker = line.partition(";")
         name = re.split(r"[\s<>=!~\[(]", package.strip())[0]
         extra = re.search(r"extra\s*==\s*['\"]([^'\"]+)['\"]", marker)
@@ -127,7 +130,7 @@ def check_packages() -> Iterator[Finding]:
     yield Finding("versions", "python", GOOD, f"{found['python']} on {found['platform']}")
     needed = {name: version_of(name) for name in requirements()[""]}
     listed = ", ".join(f"{name} {version}" for name, version in needed.items() if version)
-    yield Finding("versions", f"hsi {found.get('hsi', 'not installed')}", GOOD, f"with {listed}")
+    yield Finding("versions", f"hsi {found['hsi']}", GOOD, f"with {listed}")
     for name in (name for name, version in needed.items() if version is None):
         yield Finding("versions", name, BROKEN, f"is not installed: pip install {name}")
 
@@ -221,7 +224,7 @@ def check_extras() -> Iterator[Finding]:
         use = EXTRAS.get(extra, f"what the extra '{extra}' is for")
         lacking = [name for name in packages if version_of(name) is None]
         if lacking:
-            told = f"needs {', '.join(lacking)}: pip install 'hsi[{extra}]'"
+            told = f"needs {', '.join(lacking)}: {install_hint(extra)}"
             yield Finding("extras", extra, LACKING, f"{use} {told}")
         else:
             yield Finding("extras", extra, GOOD, use)

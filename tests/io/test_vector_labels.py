@@ -20,6 +20,7 @@ from hsi.core.labels import LabelMap
 from hsi.core.scene import Georeference, Scene, scene_from_array
 from hsi.errors import HsiError, LabelError, SceneFileError, UsageError
 from hsi.io import open_scene
+from hsi.version import install_hint
 from tests.io.file_makers import NORTH_UP, envi, npy, small_cube, small_labels, tiff
 
 geopandas = pytest.importorskip("geopandas")
@@ -478,7 +479,7 @@ class TestRefused:
     def test_without_geopandas(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         path = vector(tmp_path / "a.gpkg", [point(1.5, 1.5)], n=[1])
         monkeypatch.setitem(sys.modules, "geopandas", None)
-        refused(UsageError, path, "pip install 'hsi[vector]'")
+        refused(UsageError, path, install_hint("vector"))
 
     @pytest.mark.parametrize("suffix", FORMATS)
     @given(data=st.data())

@@ -4,7 +4,12 @@ import json
 
 import pytest
 
+from hsi.version import DISTRIBUTION, install_hint
 from pipelines import doctor
+
+pytestmark = pytest.mark.skipif(
+    doctor.version_of(DISTRIBUTION) is None, reason=f"{DISTRIBUTION} is not installed: make setup"
+)
 
 
 def told_as_json(done):
@@ -41,8 +46,8 @@ def test_a_missing_extra_is_said_with_the_command_for_it(run, monkeypatch):
     assert done.code == 0
     told = " ".join(done.stdout.split())
     assert (
-        "missing: vector: labels from GeoPackage, Shapefile and GeoJSON needs geopandas: pip install 'hsi[vector]'"
-        in told
+        "missing: vector: labels from GeoPackage, Shapefile and GeoJSON needs geopandas: "
+        f"{install_hint('vector')}" in told
     )
     assert "some features" in told
 

@@ -8,6 +8,7 @@ import pytest
 
 from hsi.inference.model_file import save_model
 from hsi.io import open_scene
+from hsi.version import install_hint
 from tests.conftest import SMALL, run_here
 from tests.models.model_makers import random_model
 
@@ -95,7 +96,7 @@ def test_an_existing_file_is_kept(model, run, tmp_path):
 def test_a_missing_package_is_said_with_how_to_get_it(model, run, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
     done = run("export", model, "--format", "onnx", "--out", "m.onnx")
-    assert done.code == 2 and "pip install 'hsi[export]'" in done.complaints[0]
+    assert done.code == 2 and install_hint("export") in done.complaints[0]
 
 
 def test_border_pixels_have_the_classes_of_the_map(model, scenes, run, tmp_path):

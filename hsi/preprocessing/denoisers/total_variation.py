@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hsi.errors import UsageError
 from hsi.preprocessing.denoisers.denoiser import DENOISERS, BandStatistics, Denoiser
 from hsi.preprocessing.reducers.reducer import Float, Summary
+from hsi.version import install_hint
 
 ITERATIONS = 40  # fixed, so that a tile gives the values of the scene: each iteration reaches one pixel further
 DEFAULT_STRENGTH = 0.5  # the estimate of noise contains texture
@@ -71,4 +72,4 @@ class TotalVariation(Denoiser):
 def require_scikit_image(purpose: str) -> None:
     """Raise :class:`UsageError` where scikit-image is not installed."""
     if importlib.util.find_spec("skimage") is None:
-        raise UsageError(f"{purpose} needs scikit-image, which is not installed: pip install '.[denoise]'")
+        raise UsageError(f"{purpose} needs scikit-image, which is not installed: {install_hint('denoise')}")
