@@ -52,7 +52,7 @@ class RowSummary:
     ``leak_free`` is the accuracy on test pixels whose windows share nothing with training windows; ``parameters`` is
     None for a baseline, ``planned`` the runs there should be. ``multiply_adds`` are a pixel's, by the engine that
     mapped it, ``weight_bytes`` those of the network's numbers, and ``pixel_seconds`` those of a core for mapping a
-    pixel on a CPU; None where the record of a run lacks them.
+    pixel on a CPU; None where the record of a run lacks them. ``finished`` are its runs, which JSON lists elsewhere.
     """
 
     name: str
@@ -77,8 +77,8 @@ class SplitComparison:
     Of the runs of the row with the highest overall accuracy: ``rule`` is their split in words, ``position`` the overall
     accuracy by position alone, ``containing`` the share of test windows that hold training pixels, ``leak_free`` the
     number of test pixels whose windows share nothing with training windows, ``test`` that of all, ``distinct`` how many
-    different splits there are. ``unshared`` are the
-    rows whose splits differ from its own, with the runs in which they do: no test was made there.
+    different splits there are. ``unshared`` are the rows whose splits differ from its own, with the runs in which they
+    do: no test was made there.
     """
 
     name: str

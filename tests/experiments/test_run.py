@@ -3,7 +3,7 @@
 import pytest
 
 import hsi
-from hsi.errors import ComparisonError, ConfigError, OutputError, UsageError
+from hsi.errors import ConfigError, OutputError, UsageError
 
 
 @pytest.fixture
@@ -50,7 +50,6 @@ def test_an_experiment_is_found_by_its_name_and_takes_no_settings(tmp_path):
         ({"only": ["svm"]}, UsageError, "unknown row 'svm'"),
         ({"jobs": 2, "scheduler": "tcp://host:8786"}, UsageError, "jobs is for this machine"),
         ({"out": "taken"}, OutputError, "taken: is a file"),
-        ({"settings": {"model.window": 41}}, ComparisonError, "all 1 runs failed, the first with: model.window is 41"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(compare, tmp_path, given, error, words):

@@ -9,7 +9,7 @@ import yaml
 
 from hsi.experiments import run as run_module
 from hsi.experiments.results import MEASURES
-from tests.conftest import ROOT, run_apart, run_here
+from tests.conftest import run_apart, run_here
 
 TABLES = {"report.html", *(f"comparison.{suffix}" for suffix in ("json", "csv", "md", "tex", "png", "pdf"))}
 ROWS = [
@@ -199,12 +199,10 @@ def test_the_tables_of_another_comparison_and_other_files_stay(compare, experime
         ({}, ("--models", "svm"), "trial.yaml: an experiment defines what is run"),
         ({}, ("--epochs", 3), "an experiment defines what is run"),
         ({}, ("--labels", "a.tif"), "an experiment defines what is run"),
-        ({}, ("--only", "nearset"), "unknown row 'nearset': did you mean nearest"),
         ({}, ("--jobs", 0), "--jobs"),
         (None, (), "give models to compare"),
         (None, ("--models", "svm,svm"), "the row names 'svm' and 'svm' give the same names of files"),
         (None, ("--models", "hybridsn-bm"), "row 'hybridsn-bm', split 'random': unknown model 'hybridsn-bm': did you"),
-        (None, ("--models", "svm", "--epochs", 3), "--epochs (training.epochs) means nothing to svm"),
         (None, ("--models", "svm", "--split", "given:none.tif"), "none.tif"),
     ],
 )
@@ -227,19 +225,26 @@ def test_a_dry_run_lists_the_runs_of_the_chosen_rows_and_makes_none(compare, exp
     assert not list(tmp_path.glob("runs/compare/trial/*/*seed4*"))
 
 
-def test_settings_of_networks_are_for_networks_where_baselines_are_rows_too(compare, scenes, tmp_path):
+def test_settings_and_costs_of_networks_are_for_networks_where_baselines_are_rows_too(compare, scenes, tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text("seed: 7\ntraining: {label_smoothing: 0.1}\n")
     options = ("--window", 11, "--components", 13, "--epochs", 1, "--no-symmetries", "--no-blend", "--device", "cpu")
-    done = compare(scenes["mat"], "--models", "hybridsn-bn,knn", "--seeds", "3,", "--config", config, *options)
+    models = ("hybridsn-bn", "hybridsn-ds-gap", "knn")
+    done = compare(scenes["mat"], "--models", ",".join(models), "--seeds", "3,", "--config", config, *options)
     assert done.code == 0, done.stderr
-    assert "the seed in" in done.stdout
-    runs = tmp_path / "runs/compare/scene/runs"
-    network, baseline = (content(next(runs.glob(f"{name}-*/run.json"))) for name in ("hybridsn-bn", "knn"))
+    assert "the seed in" in done.stdout and "220,004" in done.stdout
+    assert "Wilcoxon's smallest possible p with 1 run on shared splits is 1" in done.stdout
+    out = tmp_path / "runs/compare/scene"
+    network, small, baseline = (content(next(out.glob(f"runs/{name}-random*/run.json"))) for name in models)
     assert (network["seed"], network["recipe"]["epochs"], network["recipe"]["label_smoothing"]) == (3, 1, 0.1)
     assert (baseline["settings"]["model"]["window"], baseline["settings"]["training"]["epochs"]) == (11, None)
-    assert "220,004" in done.stdout
-    assert "Wilcoxon's smallest possible p with 1 run on shared splits is 1" in done.stdout
+    assert {"pareto.png", "pareto.pdf"} <= {path.name for path in out.iterdir()}
+    lines = [line.split(" | ") for line in (out / "comparison.md").read_text().splitlines()]
+    header, row = (next(line for line in lines if line[0] == name) for name in ("| Row", "| hybridsn-ds-gap"))
+    assert 0 < float(row[header.index("Multiply-adds (M/pixel)")]) < 1
+    first, second, _ = content(out / "comparison.json")["runs"]
+    assert first["multiply_adds"] > second["multiply_adds"] > 0
+    assert second["weight_bytes"] >= 4 * small["parameters"] and second["pixel_seconds"] > 0
 
 
 def test_an_open_fold_is_a_run_for_each(compare, scenes):
@@ -282,25 +287,3 @@ def test_runs_have_figures_where_they_are_wanted(experiment, compare, tmp_path, 
     assert compare(experiment(rows=ROWS[:1], seeds=1), "--figures").code == 0
     (run,) = (tmp_path / "runs/compare/trial/runs").iterdir()
     assert "--no-figures" not in content(run / "run.json")["command"]
-    assert run_here("plot", run, "--figure", "map", "--out", "drawn", cwd=tmp_path).code == 0
-
-
-def test_rows_of_the_light_experiment_run_on_a_small_scene_and_their_costs_are_drawn(compare, experiment, tmp_path):
-    """Half the width and the other engine among them; fewer epochs and a smaller window than the experiment's."""
-    light = yaml.safe_load((ROOT / "configs" / "experiments" / "light.yaml").read_text())
-    rows = [
-        row for row in light["rows"] if row["name"] in ("hybridsn-bn", "hybridsn-ds-gap", "mobilenet-v1 at half width")
-    ]
-    for row in rows:
-        row["settings"]["model"]["window"] = 11
-    light["settings"]["training"]["epochs"] = 1
-    done = compare(experiment(rows=rows, settings=light["settings"], splits=light["splits"][:1], seeds=1))
-    assert done.code == 0, done.stderr
-    out = tmp_path / "runs/compare/trial"
-    assert {"pareto.png", "pareto.pdf"} <= {path.name for path in out.iterdir()}
-    lines = [line.split(" | ") for line in (out / "comparison.md").read_text().splitlines()]
-    header, row = (next(line for line in lines if line[0] == name) for name in ("| Row", "| hybridsn-ds-gap"))
-    assert 0 < float(row[header.index("Multiply-adds (M/pixel)")]) < 1
-    runs = content(out / "comparison.json")["runs"]
-    assert runs[0]["multiply_adds"] > runs[1]["multiply_adds"] > 0
-    assert all(run["weight_bytes"] >= 4 * run["parameters"] and run["pixel_seconds"] > 0 for run in runs)
