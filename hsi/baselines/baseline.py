@@ -1,4 +1,4 @@
-"""What every baseline is: it learns from training pixels alone, and names any pixel from what it sees there."""
+"""The protocol of baselines: they learn from training pixels alone and classify single pixels."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ Advance = Callable[[int, int], None]
 @dataclass(frozen=True, eq=False)
 class Samples:
     """Training pixels: ``values`` ``(S, n, K)`` float32 are their spectra or components, averaged over a window of each
-    of the S ``sides`` (1 is the pixel alone); ``codes``, ``rows`` and ``columns`` ``(n,)`` are class positions and
-    places in a scene of ``shape`` (H, W)."""
+    of the S ``sides`` (1 is the pixel alone); ``codes`` ``(n,)`` are class codes, ``rows`` and ``columns`` ``(n,)``
+    positions in a scene of ``shape`` (H, W)."""
 
     values: NDArray[np.float32]
     sides: tuple[int, ...]
@@ -32,8 +32,8 @@ class Samples:
 
 @dataclass(frozen=True, eq=False)
 class Pixels:
-    """Pixels to name: ``values`` ``(n, K)`` float32 as in :class:`Samples`, for the side that was chosen, and places
-    ``rows`` and ``columns`` ``(n,)``. K is 0 for a baseline that looks at no spectra."""
+    """Pixels to classify: ``values`` ``(n, K)`` float32 as in :class:`Samples`, for the side ``side_`` of the baseline,
+    and their ``rows`` and ``columns`` ``(n,)``. K is 0 for a baseline that uses no spectra."""
 
     values: NDArray[np.float32]
     rows: Codes
@@ -42,18 +42,19 @@ class Pixels:
 
 @dataclass(frozen=True, eq=False)
 class Predicted:
-    """Class positions, int64, and the probability of each as float32; None where the method gives no probability."""
+    """Class codes, int64, and their probabilities, float32; None for a method without probabilities."""
 
     codes: Codes
     confidence: NDArray[np.float32] | None = None
 
 
 class Baseline(ABC):
-    """A classifier to compare networks with. Constructors only store; what is learned ends in ``_``.
+    """A pixel classifier: :meth:`fit` once, then :meth:`predict` any pixels; :meth:`describe` and :meth:`recipe` give
+    what was fitted for the terminal and the record. Constructors only store; learned attributes end in ``_``.
 
-    ``title`` and ``source`` (a DOI) are a line of ``hsi models``, with ``sees`` for what it looks at. ``reducer`` and
-    ``components`` are what it takes when nothing is asked for; ``reducer`` None means that it takes none: spectra are
-    left as they are. The library holds no state of it on disk, as scikit-learn's would be a pickle.
+    ``title``, ``source`` (a DOI) and ``sees`` (its input) are shown by ``hsi models``. ``reducer`` and ``components``
+    are its defaults; with a ``reducer`` of None it uses the spectra unchanged. Baselines are not saved, because a saved
+    scikit-learn model is a pickle.
     """
 
     name: ClassVar[str]
@@ -62,30 +63,33 @@ class Baseline(ABC):
     sees: ClassVar[str]
     reducer: ClassVar[str | None] = "identity"
     components: ClassVar[int | None] = None
-    side_: int | None = None  # of the window whose mean a pixel is named from, once fitted
+    side_: int | None = None  # of the window whose mean represents a pixel; None before fitting and without spectra
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
     def sides(self, window: int) -> tuple[int, ...]:
-        """The sides of windows that it may average over, none above ``window``; empty where it looks at no spectra."""
+        """The sides of the windows to average over, at most ``window``; empty for a baseline that uses no spectra.
+
+        Raises :class:`UsageError` where ``window`` is too small.
+        """
         return (1,)
 
     @abstractmethod
-    def fit(self, samples: Samples, progress: Advance) -> None:
-        """Learn from training pixels, of two classes or more; ``progress(done, total)`` counts fits."""
+    def fit(self, samples: Samples, progress: Advance | None = None) -> None:
+        """Learn from training pixels of two or more classes; ``progress(done, total)`` counts fits."""
 
     @abstractmethod
     def predict(self, pixels: Pixels) -> Predicted:
-        """Name pixels: arrays ``(n,)``. Only classes with a training pixel are ever named."""
+        """Classify pixels: arrays ``(n,)``. Only classes with training pixels are predicted."""
 
     @abstractmethod
     def recipe(self) -> dict[str, Any]:
-        """What was set and what was chosen, as plain values for the record of a run."""
+        """Fixed and tuned parameters, as JSON-compatible values for the record of a run."""
 
     @abstractmethod
     def describe(self) -> str:
-        """What was chosen and how, in one line."""
+        """The parameters and how they were tuned, in one line."""
 
 
 BASELINES: Registry[type[Baseline]] = Registry("baseline", "hsi.baselines")

@@ -28,24 +28,24 @@ class GaussianLikelihood(TunedEstimator):
     components = 20  # a covariance of 30 has twice as many numbers
 
     def grid(self, samples: Samples) -> Grid:
-        """From one covariance for all classes to nearly one for each."""
+        """From one pooled covariance to nearly one per class."""
         return {"shrinkage": (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)}
 
-    def build(self, **chosen: Any) -> Any:
-        """Regularised statistics for the classifier of spectral."""
-        return RegularizedGaussians(**chosen)
+    def build(self, **parameters: Any) -> Any:
+        """A Gaussian classifier with regularised covariances."""
+        return RegularizedGaussians(**parameters)
 
     def describe(self) -> str:
-        """The shrinkage, and what it means for a class of few pixels."""
+        """The shrinkage, and its effect on a class of few pixels."""
         return f"{super().describe()}; a class of few pixels takes its covariance from all classes together"
 
 
 class RegularizedGaussians:
-    """Normal distributions whose covariances are joined with the one within all classes.
+    """Normal distributions whose covariances are shrunk towards the pooled covariance.
 
     A class of n pixels and covariance S has ``((1 - a) n S + a N P) / ((1 - a) n + a N)``, with the shrinkage ``a``, N
-    pixels in all and their covariance P around their class means, shrunk as by Ledoit and Wolf
-    (doi:10.1016/S0047-259X(03)00096-4) so that it can be inverted: the fewer pixels a class has, the more it borrows.
+    pixels in total and their pooled covariance P around the class means, regularised as by Ledoit and Wolf
+    (doi:10.1016/S0047-259X(03)00096-4) to be invertible: the fewer pixels a class has, the larger is the share of P.
     """
 
     def __init__(self, shrinkage: float) -> None:
@@ -53,34 +53,28 @@ class RegularizedGaussians:
         self.classifier_: Any = None
 
     def fit(self, values: NDArray[np.float32], codes: Codes) -> None:
-        """Learn the mean and covariance of each class that has a pixel."""
+        """Learn the mean and covariance of each class in ``codes``, as statistics of the classifier of spectral."""
         from sklearn.covariance import ledoit_wolf
         from spectral import GaussianClassifier
+        from spectral.algorithms.algorithms import GaussianStats, TrainingClass
 
         points = values.astype(np.float64)
-        classes, places = np.unique(codes, return_inverse=True)
+        classes, class_of = np.unique(codes, return_inverse=True)
         means = np.array([points[codes == code].mean(axis=0) for code in classes])
-        centred = points - means[places]
-        shared, _ = ledoit_wolf(centred, assume_centered=True)
-        borrowed = self.shrinkage * len(points)
+        centred = points - means[class_of]
+        pooled, _ = ledoit_wolf(centred, assume_centered=True)
+        pooled_weight = self.shrinkage * len(points)
         self.classifier_ = GaussianClassifier(min_samples=1)
         self.classifier_.classes = []
         for code, mean in zip(classes.tolist(), means, strict=True):
             own = centred[codes == code]
-            kept = (1 - self.shrinkage) * len(own)
-            covariance = ((1 - self.shrinkage) * own.T @ own + borrowed * shared) / (kept + borrowed)
-            self.classifier_.classes.append(_trained_class(code, mean, covariance, len(own)))
+            weight = (1 - self.shrinkage) * len(own)
+            covariance = ((1 - self.shrinkage) * own.T @ own + pooled_weight * pooled) / (weight + pooled_weight)
+            trained = TrainingClass(None, None, index=code)
+            trained.stats = GaussianStats(mean=mean, cov=covariance, nsamples=len(own))
+            trained.stats_valid(True)
+            self.classifier_.classes.append(trained)
 
     def predict(self, values: NDArray[np.float32]) -> Codes:
-        """Class positions ``(n,)`` of components ``(n, K)``."""
+        """Class codes ``(n,)`` of components ``(n, K)``."""
         return np.asarray(self.classifier_.classify_image(values[None].astype(np.float64))[0], np.int64)
-
-
-def _trained_class(code: int, mean: NDArray[np.float64], covariance: NDArray[np.float64], pixels: int) -> Any:
-    """A class as spectral's classifier takes it."""
-    from spectral.algorithms.algorithms import GaussianStats, TrainingClass
-
-    trained = TrainingClass(None, None, index=code)
-    trained.stats = GaussianStats(mean=mean, cov=covariance, nsamples=pixels)
-    trained.stats_valid(True)
-    return trained

@@ -1,4 +1,4 @@
-"""The position-only baseline of the leakage audit, as a map of its own."""
+"""The position-only classifier of the leakage audit, as a baseline."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hsi.baselines.baseline import BASELINES, Advance, Baseline, Codes, Pixels, 
 
 @BASELINES.register("position")
 class Position(Baseline):
-    """The class of the training pixel nearest in row and column, without a look at the scene (Cover and Hart 1967,
-    doi:10.1109/TIT.1967.1053964): what a split gives away."""
+    """The class of the training pixel nearest in row and column, which ignores the scene (Cover and Hart 1967,
+    doi:10.1109/TIT.1967.1053964): what the positions of a split reveal."""
 
     name = "position"
     title = "nearest on the ground"
@@ -23,10 +23,10 @@ class Position(Baseline):
     nearest_: Codes
 
     def sides(self, window: int) -> tuple[int, ...]:
-        """None: no spectrum is read."""
+        """Empty: no spectrum is read."""
         return ()
 
-    def fit(self, samples: Samples, progress: Advance) -> None:
+    def fit(self, samples: Samples, progress: Advance | None = None) -> None:
         """Find the nearest training pixel of every pixel of the scene."""
         train, codes = np.zeros(samples.shape, bool), np.full(samples.shape, -1, np.int64)
         train[samples.rows, samples.columns] = True
@@ -34,13 +34,13 @@ class Position(Baseline):
         self.nearest_ = nearest_training_codes(train, codes)
 
     def predict(self, pixels: Pixels) -> Predicted:
-        """Look them up."""
+        """Look up the class codes of the positions."""
         return Predicted(self.nearest_[pixels.rows, pixels.columns])
 
     def recipe(self) -> dict[str, Any]:
-        """Nothing is set or chosen."""
+        """Empty: there are no parameters."""
         return {}
 
     def describe(self) -> str:
-        """What it compares."""
+        """The distance."""
         return "Euclidean distance in rows and columns"

@@ -15,7 +15,7 @@ NEIGHBOURS = (9, 7, 5, 3, 1)
 class NearestNeighbours(TunedEstimator):
     """The class of most of the nearest training spectra (Cover and Hart 1967, doi:10.1109/TIT.1967.1053964).
 
-    Their number is chosen by cross-validation. It gives no probability: the votes of so few are none.
+    Their number is chosen by cross-validation. The votes of so few neighbours are no probabilities.
     """
 
     name = "knn"
@@ -24,23 +24,23 @@ class NearestNeighbours(TunedEstimator):
     sees = "spectra"
 
     def grid(self, samples: Samples) -> Grid:
-        """1 to 9 neighbours, as far as the folds have so many."""
+        """1 to 9 neighbours, as far as the training pixels permit."""
         most = max(1, samples.codes.size // 3)
         return {"n_neighbors": tuple(number for number in NEIGHBOURS if number <= most)}
 
-    def build(self, **chosen: Any) -> Any:
+    def build(self, **parameters: Any) -> Any:
         """Nearest neighbours of scikit-learn, by Euclidean distance."""
         from sklearn.neighbors import KNeighborsClassifier
 
-        return KNeighborsClassifier(**chosen)
+        return KNeighborsClassifier(**parameters)
 
 
 @BASELINES.register("boosting")
 class Boosting(TunedEstimator):
     """100 rounds of gradient-boosted trees (Friedman 2001, doi:10.1214/aos/1013203451) on binned bands.
 
-    Leaves may hold a single pixel, so that classes of a few pixels can be told apart at all (scikit-learn's usual least
-    of 20 would never do so), and nothing is held out to stop early by.
+    Leaves may hold a single pixel, so that classes of a few pixels can be separated (scikit-learn's default minimum of
+    20 would prevent it), and there is no early stopping.
     """
 
     name = "boosting"
@@ -50,18 +50,18 @@ class Boosting(TunedEstimator):
     fixed: ClassVar[Mapping[str, Any]] = {"max_iter": 100, "min_samples_leaf": 1, "early_stopping": False}
     probable = True
 
-    def build(self, **chosen: Any) -> Any:
+    def build(self, **parameters: Any) -> Any:
         """Histogram-based gradient boosting of scikit-learn."""
         from sklearn.ensemble import HistGradientBoostingClassifier
 
-        return HistGradientBoostingClassifier(**self.fixed, **chosen, random_state=self.seed)
+        return HistGradientBoostingClassifier(**self.fixed, **parameters, random_state=self.seed)
 
 
 @BASELINES.register("rf")
 class RandomForest(TunedEstimator):
     """500 trees on the spectrum of the pixel (Breiman 2001, doi:10.1023/A:1010933404324).
 
-    Its probability is the share of training pixels of a class in the leaf, averaged over trees.
+    The probability of a class is its share of training pixels in the leaf, averaged over trees.
     """
 
     name = "rf"
@@ -71,11 +71,11 @@ class RandomForest(TunedEstimator):
     fixed: ClassVar[Mapping[str, Any]] = {"n_estimators": 500}
     probable = True
 
-    def build(self, **chosen: Any) -> Any:
-        """A forest of scikit-learn, on one thread, so that sums over trees are the same in every run."""
+    def build(self, **parameters: Any) -> Any:
+        """A forest of scikit-learn, on one thread for reproducible sums over trees."""
         from sklearn.ensemble import RandomForestClassifier
 
-        return RandomForestClassifier(**self.fixed, **chosen, random_state=self.seed)
+        return RandomForestClassifier(**self.fixed, **parameters, random_state=self.seed)
 
 
 @BASELINES.register("logistic")
@@ -95,8 +95,8 @@ class Logistic(TunedEstimator):
         """C from 0.01 to 100."""
         return {"C": (0.01, 0.1, 1.0, 10.0, 100.0)}
 
-    def build(self, **chosen: Any) -> Any:
+    def build(self, **parameters: Any) -> Any:
         """Logistic regression of scikit-learn (L-BFGS)."""
         from sklearn.linear_model import LogisticRegression
 
-        return LogisticRegression(**chosen, max_iter=5000)
+        return LogisticRegression(**parameters, max_iter=5000)

@@ -15,7 +15,7 @@ from hsi.baselines.tuned import TunedEstimator
 class SpectralAngles(TunedEstimator):
     """The class whose mean spectrum is at the smallest angle (Kruse et al. 1993, doi:10.1016/0034-4257(93)90013-N).
 
-    On spectra as they are: an angle is one to the origin, which standardised bands or components would move.
+    It uses the spectra unchanged: standardised bands or components would move the origin of the angles.
     """
 
     name = "sam"
@@ -24,30 +24,30 @@ class SpectralAngles(TunedEstimator):
     sees = "raw spectra"
     reducer = None
 
-    def build(self, **chosen: Any) -> Any:
-        """Class means and angles to them."""
+    def build(self, **parameters: Any) -> Any:
+        """A classifier by spectral angle."""
         return SpectralAngleClassifier()
 
     def describe(self) -> str:
-        """What it compares."""
+        """The method."""
         return "angles to the mean spectra of classes"
 
 
 class SpectralAngleClassifier:
-    """The nearest of the class means by spectral angle."""
+    """The nearest class mean by spectral angle."""
 
     classes_: Codes
     means_: NDArray[np.float64]
 
     def fit(self, values: NDArray[np.float32], codes: Codes) -> None:
-        """Learn the mean spectrum ``(classes, B)`` of each class that has a pixel."""
+        """Learn the mean spectrum ``(classes, B)`` of each class in ``codes``."""
         self.classes_ = np.unique(codes)
         self.means_ = np.array([values[codes == code].mean(axis=0, dtype=np.float64) for code in self.classes_])
 
     def predict(self, values: NDArray[np.float32]) -> Codes:
-        """Class positions ``(n,)`` of spectra ``(n, B)``."""
+        """Class codes ``(n,)`` of spectra ``(n, B)``."""
         from spectral import spectral_angles
 
-        with np.errstate(invalid="ignore"):  # a spectrum of zeros has no angle to any
+        with np.errstate(invalid="ignore"):  # the angles of a spectrum of zeros are undefined
             angles = spectral_angles(values[None].astype(np.float64), self.means_)[0]  # (n, classes)
         return np.asarray(self.classes_[angles.argmin(axis=1)])

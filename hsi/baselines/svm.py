@@ -1,4 +1,4 @@
-"""Support vector machines with a radial basis function, the usual classifier of spectra before deep learning."""
+"""Support vector machines with a radial basis function kernel."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hsi.baselines.tuned import Grid, TunedEstimator
 from hsi.errors import UsageError
 
 COSTS = (1.0, 10.0, 100.0, 1e3, 1e4)
-REACHES = (1 / 64, 1 / 16, 1 / 4, 1.0, 4.0)  # gamma times the number of bands
+SCALED_GAMMAS = (1 / 64, 1 / 16, 1 / 4, 1.0, 4.0)  # gamma times the number of bands
 SIDES = (3, 5, 7, 9, 11)
 
 
@@ -17,8 +17,8 @@ SIDES = (3, 5, 7, 9, 11)
 class SVM(TunedEstimator):
     """RBF-SVM on the spectrum of the pixel (Melgani and Bruzzone 2004, doi:10.1109/TGRS.2004.831865), one against one.
 
-    C and gamma are chosen by cross-validation. It gives no probability: Platt's scaling, which scikit-learn offers,
-    is another model fitted on top.
+    C and gamma are chosen by cross-validation. It gives no probabilities: Platt scaling, as in scikit-learn, would be a
+    second model.
     """
 
     name = "svm"
@@ -29,22 +29,22 @@ class SVM(TunedEstimator):
     def grid(self, samples: Samples) -> Grid:
         """C from 1 to 10,000 and gamma around one over the number of bands."""
         bands = samples.values.shape[2]
-        return {"C": COSTS, "gamma": tuple(reach / bands for reach in REACHES)}
+        return {"C": COSTS, "gamma": tuple(gamma / bands for gamma in SCALED_GAMMAS)}
 
-    def build(self, **chosen: Any) -> Any:
+    def build(self, **parameters: Any) -> Any:
         """A support vector machine of scikit-learn (libsvm)."""
         from sklearn.svm import SVC
 
-        return SVC(**chosen)
+        return SVC(**parameters)
 
 
 @BASELINES.register("svm-window")
 class WindowSVM(SVM):
-    """The same on spectra averaged over a square window: the plainest way to look at a neighbourhood, and the mean part
-    of the composite kernels of Camps-Valls et al. 2006 (doi:10.1109/LGRS.2005.857031).
+    """The same on spectra averaged over a square window, the mean part of the composite kernels of Camps-Valls et al.
+    2006 (doi:10.1109/LGRS.2005.857031).
 
-    The side of the window is chosen with C and gamma. The folds are of pixels drawn at random, whose windows overlap,
-    so large windows look better in them than they are elsewhere.
+    The side of the window is chosen with C and gamma. The windows of the random folds overlap, so the cross-validation
+    favours large windows.
     """
 
     name = "svm-window"
@@ -53,7 +53,7 @@ class WindowSVM(SVM):
     sees = "window means"
 
     def sides(self, window: int) -> tuple[int, ...]:
-        """3 to 11 pixels, none above ``window``, so that a split which keeps these apart keeps those apart.
+        """3 to 11 pixels, at most ``window``: where a split separates windows of that size, it separates these, too.
 
         Raises :class:`UsageError` for a window of less than 3.
         """

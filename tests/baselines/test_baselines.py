@@ -14,7 +14,7 @@ from hsi.accuracy.leakage import nearest_training_codes
 from hsi.baselines import BASELINES, Samples, apply, fit_baseline, predict_scene
 from hsi.baselines.gaussian import RegularizedGaussians
 from hsi.baselines.spectral_angle import SpectralAngleClassifier
-from hsi.baselines.tuned import deal_folds, subsample, tune
+from hsi.baselines.tuned import assign_stratified_folds, subsample, tune
 from hsi.core.scene import scene_from_array
 from hsi.core.synthetic import make_scene
 from hsi.errors import UsageError
@@ -119,7 +119,7 @@ def test_an_explicit_reducer_is_used(ground):
 def test_the_strips_of_a_scene_do_not_show(made, ground, monkeypatch):
     baseline, whole = made("svm-window")
     reducer = fit_reducer(ground.scene, ReducerSettings(name="identity"), ground.valid)
-    monkeypatch.setattr(apply, "PIECE", 4 * 32 * 24 * 8)  # four rows
+    monkeypatch.setattr(apply, "BLOCK_BYTES", 4 * 32 * 24 * 8)  # four rows
     found = predict_scene(baseline, ground.scene, reducer, ground.valid, lambda done, total: None)
     assert np.array_equal(found.codes, whole.codes)
 
@@ -184,7 +184,7 @@ class TestChoosing:
     @settings(max_examples=60, deadline=None)
     def test_what_trains_in_a_fold_holds_every_class_and_folds_are_alike(self, sizes, folds):
         codes = np.repeat(np.arange(len(sizes)) * 3, sizes)
-        fold_of = deal_folds(codes, folds, np.random.default_rng(0))
+        fold_of = assign_stratified_folds(codes, folds, np.random.default_rng(0))
         used = int(fold_of.max()) + 1
         assert used == min(folds, sum(size for size in sizes if size > 1))
         for fold in range(used):
