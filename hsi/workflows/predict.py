@@ -19,7 +19,7 @@ from hsi.cluster.client import ClusterOptions
 from hsi.core.devices import resolve_device
 from hsi.core.events import Advance, info, progress, warning
 from hsi.core.labels import codes_of
-from hsi.core.memory import MemoryPlan, free_memory, parse_memory, resident_memory
+from hsi.core.memory import free_memory, parse_memory, resident_memory
 from hsi.core.scene import Scene
 from hsi.errors import ResumeError, UsageError
 from hsi.inference.map_files import MapOptions, MapSummary, layer_files
@@ -33,14 +33,7 @@ from hsi.io.geotiff import make_cog, nodata_value, read_classes
 from hsi.io.masks import open_mask
 from hsi.models import WindowNetwork, choose_engine
 from hsi.preprocessing.band_matching import BandMatch
-from hsi.report.html import (
-    MapView,
-    Report,
-    read_subsampled,
-    sampled_class_spectra,
-    view_step,
-    write_report_page,
-)
+from hsi.report.html import MapView, Report, read_subsampled, sampled_class_spectra, view_step, write_report_page
 from hsi.report.html.provenance import map_provenance
 from hsi.settings import InputSettings
 from hsi.workflows.html import sample_scene, spectra_notes
@@ -105,29 +98,22 @@ class PredictedMap:
         return read_classes(self.files["map"]) if self.files else self.summary.layers["map"]
 
     @cached_property
-    def confidence(self) -> NDArray[np.float32]:
+    def confidence(self) -> NDArray[Any]:
         """The largest class probability ``(H, W)`` float32, NaN without data."""
-        confidence: NDArray[np.float32] = self._bands("confidence")[0]
-        return confidence
+        return self._bands("confidence").squeeze(axis=0)
 
     @cached_property
-    def probabilities(self) -> NDArray[np.float32]:
-        """The probability of every class of the model ``(H, W, C)`` float32, NaN without data.
-
-        Raises :class:`UsageError` where they were not asked for.
-        """
+    def probabilities(self) -> NDArray[Any]:
+        """All class probabilities ``(H, W, C)`` float32, NaN without data; :class:`UsageError` unless asked for."""
         return np.moveaxis(self._bands("probabilities"), 0, 2)
 
     @cached_property
-    def novelty(self) -> NDArray[np.float32]:
-        """The Mahalanobis distance to the nearest class of the training pixels ``(H, W)`` float32, NaN without data.
+    def novelty(self) -> NDArray[Any]:
+        """The Mahalanobis distance to the nearest class of the training pixels ``(H, W)`` float32, NaN without data;
+        :class:`UsageError` unless asked for."""
+        return self._bands("novelty").squeeze(axis=0)
 
-        Raises :class:`UsageError` where it was not asked for.
-        """
-        novelty: NDArray[np.float32] = self._bands("novelty")[0]
-        return novelty
-
-    def _bands(self, name: str) -> NDArray[np.float32]:
+    def _bands(self, name: str) -> NDArray[Any]:
         if name not in (self.files or self.summary.layers):
             raise UsageError(f"the map was made without {name}: give {name}=True to hsi.predict")
         return read_bands(self.files[name]) if self.files else self.summary.layers[name]
@@ -275,25 +261,20 @@ def begin_map(
     ``restart`` is called where those strips are of no use, such as for a map that was begun with other ``facts``; it
     raises, or empties the folder. Raises :class:`UsageError` when the memory limit is ``fixed`` and too small for them.
     """
+    plan = job.plan
     try:
-        plan = plan_of(folder, job.plan)
-        if fixed and (plan.rows > job.plan.rows or plan.tile > job.plan.tile):
-            raise UsageError("max_memory is less than the map was begun with: give as much, or leave it out")
+        known = read_facts(folder)
+        if known is not None:
+            rows, tile = known.get("rows"), known.get("tile")
+            if not (isinstance(rows, int) and isinstance(tile, int) and rows > 0 and tile > 0):
+                raise ResumeError(f"{folder}: does not say how the map begun there is cut")
+            if fixed and (rows > plan.rows or tile > plan.tile):
+                raise UsageError("max_memory is less than the map was begun with: give as much, or leave it out")
+            plan = replace(plan, rows=rows, tile=tile)
         return replace(job, plan=plan), StripCache(folder, {**facts, "rows": plan.rows, "tile": plan.tile})
     except ResumeError as error:
         restart(error)
     return job, StripCache(folder, {**facts, "rows": job.plan.rows, "tile": job.plan.tile})
-
-
-def plan_of(folder: Path, plan: MemoryPlan) -> MemoryPlan:
-    """The plan with the strips and tiles of the map that was begun, if there is one. Raises :class:`ResumeError`."""
-    facts = read_facts(folder)
-    if facts is None:
-        return plan
-    rows, tile = facts.get("rows"), facts.get("tile")
-    if not (isinstance(rows, int) and isinstance(tile, int) and rows > 0 and tile > 0):
-        raise ResumeError(f"{folder}: does not say how the map begun there is cut")
-    return replace(plan, rows=rows, tile=tile)
 
 
 def hash_weights(model: WindowNetwork) -> str:
@@ -398,12 +379,35 @@ def map_record(job: MapJob, summary: MapSummary, timer: StageTimer) -> dict[str,
 
 
 def write_map_report(files: Mapping[str, Path], job: MapJob, summary: MapSummary, record: Mapping[str, Any]) -> None:
-    """The report of a map, from its files and every n-th pixel of the scene, as stored."""
-    scene, known = job.match.stored or job.match.scene, job.saved.bands.wavelengths
+    """Write the report of a map from its files and the scene as stored, of which it shows every n-th pixel.
+
+    Class spectra are over the pixels that are shown, by their mapped class. At most ``job.plan.rows`` rows of the scene
+    are in memory at a time.
+    """
+    scene, table = job.match.stored or job.match.scene, summary.table
     if scene.wavelengths is None and job.match.matrix is None:  # bands were matched by position
-        scene = replace(scene, wavelengths=known)
+        scene = replace(scene, wavelengths=job.saved.bands.wavelengths)
+    shape = (scene.height, scene.width)
+    step = view_step(*shape)
     with progress("report", "rows") as advance:
-        view = map_view(files, scene, summary, job.plan.rows, advance)
+        ids, confidence = (
+            read_subsampled(files[name], shape, step, partial(advance, note=name)) for name in ("map", "confidence")
+        )
+        picture, spectra = sample_scene(scene, ids != nodata_value(table), step, advance, job.plan.rows)
+    every = spectra.step // step
+    classes = sampled_class_spectra(spectra, codes_of(ids[::every, ::every], table), len(table))
+    view = MapView(
+        height=scene.height,
+        width=scene.width,
+        step=step,
+        table=table,
+        ids=ids,
+        pixels=summary.pixels,
+        confidence=confidence,
+        picture=picture,
+        georeference=scene.georeference,
+        spectra=spectra.with_classes(classes, "the sampled spectra of pixels mapped so"),
+    )
     report = Report(
         title=scene.name,
         kind="Map",
@@ -415,29 +419,3 @@ def write_map_report(files: Mapping[str, Path], job: MapJob, summary: MapSummary
         notes=spectra_notes(view),
     )
     write_report_page(files["report"], report)
-
-
-def map_view(files: Mapping[str, Path], scene: Scene, summary: MapSummary, rows: int, advance: Advance) -> MapView:
-    """Map, confidence and false colour, with at most ``rows`` rows of the scene in memory; class spectra are over the
-    stored pixels by their mapped class."""
-    shape = (scene.height, scene.width)
-    step = view_step(*shape)
-    ids, confidence = (
-        read_subsampled(files[name], shape, step, partial(advance, note=name)) for name in ("map", "confidence")
-    )
-    picture, spectra = sample_scene(scene, ids != nodata_value(summary.table), step, advance, rows)
-    every = spectra.step // step
-    codes = codes_of(ids[::every, ::every], summary.table)
-    classes = sampled_class_spectra(spectra, codes, len(summary.table))
-    return MapView(
-        height=scene.height,
-        width=scene.width,
-        step=step,
-        table=summary.table,
-        ids=ids,
-        pixels=summary.pixels,
-        confidence=confidence,
-        picture=picture,
-        georeference=scene.georeference,
-        spectra=spectra.with_classes(classes, "the sampled spectra of pixels mapped so"),
-    )
