@@ -35,7 +35,7 @@ def compare_runs(one: Path, other: Path) -> list[Agreement]:
         "split.tif": _pixels,
         "model.safetensors": _tensors,
         "map.tif": _pixels,
-        "confidence.tif": _numbers,
+        "confidence.tif": _pixels,
         "accuracy.json": _measures,
     }
     agreements = []
@@ -60,19 +60,12 @@ def _pixels(one: Path, other: Path) -> tuple[bool, str]:
     first, second = read_classes(one), read_classes(other)
     if first.shape != second.shape:
         return False, f"{first.shape[0]} x {first.shape[1]} pixels, now {second.shape[0]} x {second.shape[1]}"
-    differing = int(np.count_nonzero(first != second))
-    if not differing:
+    measured = first.dtype.kind == "f"
+    if np.array_equal(first, second, equal_nan=measured):
         return True, "the same in every pixel"
-    return False, f"{differing:,} of {first.size:,} pixels differ"
-
-
-def _numbers(one: Path, other: Path) -> tuple[bool, str]:
-    first, second = read_classes(one), read_classes(other)
-    if first.shape != second.shape:
-        return False, "of another size"
-    if np.array_equal(first, second, equal_nan=True):
-        return True, "the same in every pixel"
-    return False, f"differs by up to {np.nanmax(np.abs(first - second)):.2g}"
+    if measured:
+        return False, f"differs by up to {np.nanmax(np.abs(first - second)):.2g}"
+    return False, f"{np.count_nonzero(first != second):,} of {first.size:,} pixels differ"
 
 
 def _tensors(one: Path, other: Path) -> tuple[bool, str]:

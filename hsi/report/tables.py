@@ -38,22 +38,10 @@ AMOUNTS = ("value", "low", "high", "pixels", "hectares", "users_low", "users_hig
 BOUNDS = {"producers_accuracy": ("low", "high"), "users_accuracy": ("users_low", "users_high")}  # of intervals
 LATEX = str.maketrans(
     {
-        "\\": r"\textbackslash{}",
-        "{": r"\{",
-        "}": r"\}",
-        "&": r"\&",
-        "%": r"\%",
-        "$": r"\$",
-        "#": r"\#",
-        "_": r"\_",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "<": r"\textless{}",
-        ">": r"\textgreater{}",
-        "|": r"\textbar{}",
-        "–": "--",
-        "×": r"$\times$",
-        "±": r"$\pm$",
+        **{letter: rf"\{letter}" for letter in "{}&%$#_"},
+        **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
+        **{"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"},
+        **{"–": "--", "×": r"$\times$", "±": r"$\pm$"},
     }
 )
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi.core.colours import FAINT, INK, Colour, hex_colour
-from hsi.report.figures.scale_bar import Ground, draw_ground, strip_height
+from hsi.report.figures.scale_bar import STRIP, Ground, draw_ground
 from hsi.report.figures.style import DPI, FITTED, SMALL, TITLE, literal, new_figure
 
 if TYPE_CHECKING:
@@ -58,53 +58,44 @@ def picture_figure(
     scale = max(1, longest // max(height, width))
     wide, tall = width * scale, height * scale
     stacked = wide > 1.5 * tall
-    places = _places(len(panels), wide, tall, stacked)
+    right, up = (0, tall + 2 * GAP) if stacked else (wide + GAP, 0)
+    places = [(i * right, (len(panels) - 1 - i) * up) for i in range(len(panels))]  # lower left corners in dots
     figure = new_figure(3, 3)
     axes = [_draw_panel(figure, panel, step) for panel in panels]
     boxes = {one: (*place, wide, tall) for one, place in zip(axes, places, strict=True)}
     if bar:
         boxes[_draw_bar(figure, bar)] = (places[-1][0] + wide + GAP // 2, places[-1][1], 45, tall)
-    strip = 0
+    strip = STRIP if ground else 0
     if ground:
-        shown = ground.every(step)
-        strip = strip_height()
-        boxes[draw_ground(figure, shown, wide, scale)] = (0, -strip, max(wide, 1), strip)
-    for one, box in boxes.items():
-        _place(figure, one, box)
+        boxes[draw_ground(figure, ground.every(step), wide, scale)] = (0, -strip, max(wide, 1), strip)
     if entries:
         _draw_legend(axes, entries, right=not stacked, below=strip, dots=wide)
     return fit(figure, boxes)
 
 
-def _places(count: int, wide: int, tall: int, stacked: bool) -> list[tuple[int, int]]:
-    """Lower left corners in dots, the first panel on top or to the left; the lowest ones stand at 0."""
-    if stacked:
-        return [(0, (count - 1 - i) * (tall + 2 * GAP)) for i in range(count)]
-    return [(i * (wide + GAP), 0) for i in range(count)]
+def _draw_image(figure: Figure, image: Image, **how: Any) -> Axes:
+    """An image in axes of its own, with a thin frame and without ticks across."""
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.imshow(image, interpolation="nearest", aspect="auto", **how)
+    axes.set_xticks([])
+    for edge in axes.spines.values():
+        edge.set(color=FAINT, linewidth=0.6)
+    return axes
 
 
 def _draw_panel(figure: Figure, panel: Panel, step: int) -> Axes:
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.imshow(panel.picture[::step, ::step], interpolation="nearest", aspect="auto")
-    axes.set_xticks([])
+    axes = _draw_image(figure, panel.picture[::step, ::step])
     axes.set_yticks([])
-    for edge in axes.spines.values():
-        edge.set(color=FAINT, linewidth=0.6)
     axes.set_title(literal(panel.title), fontsize=TITLE, color=INK, loc="left", pad=5)
     return axes
 
 
 def _draw_bar(figure: Figure, bar: ColourBar) -> Axes:
-    axes = figure.add_axes((0, 0, 1, 1))
-    extent = (0.0, 1.0, bar.low, bar.high)
-    axes.imshow(bar.colours[:, None], origin="lower", extent=extent, aspect="auto", interpolation="nearest")
-    axes.set_xticks([])
+    axes = _draw_image(figure, bar.colours[:, None], origin="lower", extent=(0.0, 1.0, bar.low, bar.high))
     axes.yaxis.tick_right()
     axes.yaxis.set_label_position("right")
     axes.tick_params(labelsize=SMALL, colors=INK, width=0.6)
     axes.set_ylabel(bar.label, fontsize=SMALL, color=INK)
-    for edge in axes.spines.values():
-        edge.set(color=FAINT, linewidth=0.6)
     return axes
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SEMI_MAJOR, ECCENTRICITY_2 = 6_378_137.0, 0.00669437999014  # of WGS 84
-STRIP, BAR, ARROW = 0.5, 0.05, 0.24  # inches: height of the strip below a picture, of the bar, length of the arrow
+STRIP = round(0.5 * DPI)  # dots of the height of the strip below a picture that has scale bar and north arrow
+BAR, ARROW = 0.05, 0.24  # inches: height of the bar, length of the arrow
 BAR_SHARE, LEAST_BAR = 0.3, 0.5  # of the picture's width, and inches
 SQUARE = 0.02  # relative difference of a pixel's sides from which on the bar names its direction
 
@@ -92,21 +93,15 @@ def length_in_words(metres: float) -> str:
     return f"{metres:.0f} m" if metres >= 1 else f"{metres * 100:.3g} cm"
 
 
-def strip_height() -> int:
-    """Dots of the strip below a picture that scale bar and north arrow take."""
-    return round(STRIP * DPI)
-
-
 def draw_ground(figure: Figure, ground: Ground, dots: int, scale: int) -> Axes:
     """Scale bar and north arrow in axes of their own, for a picture ``dots`` wide whose pixels take ``scale`` dots."""
     from matplotlib.patches import Rectangle
 
     metres, length = bar_length(ground, dots, scale)
     axes = figure.add_axes((0, 0, 1, 1))
-    tall = strip_height()
-    axes.set(xlim=(0, max(dots, 1)), ylim=(0, tall))
+    axes.set(xlim=(0, max(dots, 1)), ylim=(0, STRIP))
     axes.axis("off")
-    thick, middle = BAR * DPI, tall * 0.45
+    thick, middle = BAR * DPI, STRIP * 0.45
     for i, face in enumerate((INK, "white")):
         box = Rectangle(
             (i * length / 2, middle - thick / 2), length / 2, thick, facecolor=face, edgecolor=INK, linewidth=0.6
@@ -116,20 +111,17 @@ def draw_ground(figure: Figure, ground: Ground, dots: int, scale: int) -> Axes:
     if abs(ground.down / ground.across - 1) > SQUARE:
         words += " from left to right"
     label = axes.text(length + 0.04 * DPI, middle, words, fontsize=SMALL, color=INK, va="center")
-    _draw_arrow(axes, ground.north, (label, middle))
+    canvas: Any = figure.canvas
+    end = label.get_position()[0] + label.get_window_extent(canvas.get_renderer()).width
+    _draw_arrow(axes, ground.north, np.array([end + 0.28 * DPI, middle]))
     return axes
 
 
-def _draw_arrow(axes: Axes, north: float, after: tuple[object, float]) -> None:
-    """An arrow behind a text, turned to north, with its N."""
-    text, middle = after
+def _draw_arrow(axes: Axes, north: float, centre: NDArray[np.float64]) -> None:
+    """An arrow that is turned to north, with its N."""
     half = ARROW * DPI / 2
     ahead = np.array([math.sin(math.radians(north)), math.cos(math.radians(north))])
     aside = np.array([ahead[1], -ahead[0]])
-    canvas = axes.figure.canvas
-    end = text.get_window_extent(canvas.get_renderer()).width  # type: ignore[attr-defined]
-    start = text.get_position()[0]  # type: ignore[attr-defined]
-    centre = np.array([start + end + 0.28 * DPI, middle])
     tip, foot, notch = centre + half * ahead, centre - half * ahead, centre - 0.45 * half * ahead
     wing = 0.5 * half * aside
     for side, face in ((wing, INK), (-wing, "white")):

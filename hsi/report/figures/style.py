@@ -6,8 +6,7 @@ Matplotlib's object-oriented interface throughout, so no figure is shared betwee
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +23,7 @@ Progress = Callable[[int, int], None]  # takes what is done and the total
 FORMATS = ("png", "pdf", "svg")
 TITLE, LABEL, SMALL = 9.0, 8.0, 7.0  # points
 # letters stay letters that can be searched and edited, and the same figure is the same file
-VECTOR_SETTINGS = {"pdf.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "hsi"}
+VECTOR_SETTINGS: dict[Any, Any] = {"pdf.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "hsi"}
 UNDATED: dict[str, dict[str, Any]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
 FITTED = "page"  # marks a figure whose page is laid out and not to be cropped
 _saving = threading.Lock()
@@ -71,6 +70,8 @@ def write_figure(path: Path, figure: Figure) -> None:
     shows. Raises :class:`hsi.errors.UsageError` for another suffix and :class:`hsi.errors.OutputError` when the file
     cannot be written.
     """
+    from matplotlib import rc_context
+
     kind = path.suffix.removeprefix(".").lower()
     if kind not in FORMATS:
         raise UnknownNameError("format of figures", kind, FORMATS)
@@ -79,23 +80,9 @@ def write_figure(path: Path, figure: Figure) -> None:
         how["pil_kwargs"] = {"compress_level": 6}
     if figure.get_gid() != FITTED:
         how |= {"bbox_inches": "tight", "pad_inches": 0.08}
-    with write_atomically(path) as part, _vector_settings(kind):
-        figure.savefig(part, **how)
-
-
-@contextmanager
-def _vector_settings(kind: str) -> Iterator[None]:
-    """Matplotlib's settings for vector formats, which are global to the process."""
-    if kind == "png":
-        yield
-        return
-    import matplotlib
-
-    with _saving:
-        settings: Any = matplotlib.rcParams
-        before = {key: settings[key] for key in VECTOR_SETTINGS}
-        settings.update(VECTOR_SETTINGS)
-        try:
-            yield
-        finally:
-            settings.update(before)
+    with write_atomically(path) as part:
+        if kind == "png":
+            figure.savefig(part, **how)
+        else:
+            with _saving, rc_context(VECTOR_SETTINGS):  # settings are global to the process
+                figure.savefig(part, **how)

@@ -20,37 +20,24 @@ NODES = 33  # each way; between them the page interpolates
 FINEST = 7  # decimals of a degree: a centimetre
 
 
-@dataclass(frozen=True, eq=False)
-class Degrees:
-    """Longitude and latitude ``(n, m)`` float64 at nodes spread evenly from the first to the last corner of a scene,
-    and the ``decimals`` that interpolation between them leaves right."""
-
-    longitude: NDArray[np.float64]
-    latitude: NDArray[np.float64]
-    decimals: int
-
-
 def place_for_page(georeference: Georeference | None, height: int, width: int) -> dict[str, Any] | None:
     """What the page's scripts need for the place of a pixel; None where it is not known."""
     if georeference is None:
         return None
-    degrees = degrees_of(georeference, height, width)
     return {
         "transform": list(georeference.transform),
         "metres": pixel_metres(georeference),
-        "degrees": degrees and {
-            "rows": degrees.longitude.shape[0],
-            "columns": degrees.longitude.shape[1],
-            "longitude": degrees.longitude.ravel().tolist(),
-            "latitude": degrees.latitude.ravel().tolist(),
-            "decimals": degrees.decimals,
-        },
-    }  # fmt: skip
+        "degrees": degrees_of(georeference, height, width),
+    }
 
 
-def degrees_of(georeference: Georeference, height: int, width: int) -> Degrees | None:
-    """Longitudes and latitudes of a scene ``(height, width)``; None without a CRS, with one of a local grid, and where
-    they are not known everywhere or jump from 180 to -180 degrees."""
+def degrees_of(georeference: Georeference, height: int, width: int) -> dict[str, Any] | None:
+    """Longitude and latitude at nodes that are spread evenly from the first to the last corner of a scene
+    ``(height, width)``, and the ``decimals`` that are right after interpolation between them.
+
+    None without a CRS, with one of a local grid, and where they are not known everywhere or jump from 180 to -180
+    degrees.
+    """
     rows, columns = (np.linspace(0, size, NODES) for size in (height, width))
     nodes = _on_grid(georeference, rows, columns)
     if nodes is None:
@@ -61,7 +48,14 @@ def degrees_of(georeference: Georeference, height: int, width: int) -> Degrees |
     corners = (nodes[:, 1:, 1:], nodes[:, 1:, :-1], nodes[:, :-1, 1:], nodes[:, :-1, :-1])
     error = float(np.abs(sum(corners) / 4 - middles).max())
     decimals = FINEST if error < 10.0**-FINEST else int(np.floor(-np.log10(error)))
-    return Degrees(nodes[0], nodes[1], max(0, min(FINEST, decimals)))
+    longitude, latitude = nodes.reshape(2, -1).tolist()
+    return {
+        "rows": NODES,
+        "columns": NODES,
+        "longitude": longitude,
+        "latitude": latitude,
+        "decimals": max(0, min(FINEST, decimals)),
+    }
 
 
 def _on_grid(

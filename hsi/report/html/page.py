@@ -26,20 +26,8 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 OWN_SECTIONS = ("audit", "calibration", "estimate")  # have a section of the page, so they need no note
-SCRIPTS = (
-    "fields.js",
-    "colours.js",
-    "layers.js",
-    "viewer.js",
-    "gestures.js",
-    "readout.js",
-    "legend.js",
-    "spectrum.js",
-    "controls.js",
-    "tables.js",
-    "preferences.js",
-    "main.js",
-)
+SCRIPTS = ("fields", "colours", "layers", "viewer", "gestures", "readout", "legend", "spectrum", "controls", "tables",
+           "preferences", "main")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -100,8 +88,8 @@ def render_report(report: Report) -> str:
     Text from files is escaped, and the content security policy of the page allows its own script only and no requests.
     """
     constants = {"RIGHT": RIGHT, "WRONG": WRONG, "SPLIT": (None, *PAGE_SPLIT)}
-    parts = [*(f"const {name} = {json.dumps(value)};" for name, value in constants.items()), *map(_static, SCRIPTS)]
-    script = "\n".join(parts)
+    parts = [f"const {name} = {json.dumps(value)};" for name, value in constants.items()]
+    script = "\n".join([*parts, *(_static(f"{name}.js") for name in SCRIPTS)])
     script = f'"use strict";\n(() => {{\n{script}}})();\n'
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     accuracy = report.accuracy and {**dict.fromkeys(OWN_SECTIONS), **report.accuracy}

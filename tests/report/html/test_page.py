@@ -185,16 +185,17 @@ class TestPlaces:
     @pytest.mark.parametrize(("size", "decimals"), [(20, 6), (3000, 5)])
     def test_interpolation_is_right_to_the_decimals_told(self, size, decimals):
         found = degrees_of(PLACE, size, size)
-        assert found.decimals >= decimals
+        assert found["decimals"] >= decimals
         row, column = size * 0.377, size * 0.712
         a, _, c, _, e, f = PLACE.transform
         wanted = rasterio.warp.transform(PLACE.crs, "OGC:CRS84", [a * column + c], [e * row + f])
-        last = len(found.longitude) - 1
+        last = found["rows"] - 1
         y, x = row / size * last, column / size * last
         i, j = int(y), int(x)
         weights = np.outer([1 - (y - i), y - i], [1 - (x - j), x - j])
-        for values, (truth,) in zip((found.longitude, found.latitude), wanted, strict=True):
-            assert abs((values[i : i + 2, j : j + 2] * weights).sum() - truth) < 10.0**-found.decimals
+        for values, (truth,) in zip((found["longitude"], found["latitude"]), wanted, strict=True):
+            nodes = np.reshape(values, (found["rows"], found["columns"]))
+            assert abs((nodes[i : i + 2, j : j + 2] * weights).sum() - truth) < 10.0 ** -found["decimals"]
 
     def test_nothing_is_invented(self):
         bare = Georeference(None, PLACE.transform)
