@@ -7,6 +7,7 @@
 # make sbom   list what is installed, with versions and licences, in build/sbom.json
 # make docs   build the documentation into site/
 # make dist   build the wheel and the source archive in dist/ and check what PyPI would refuse
+# make structure  print sizes of folders, modules and help texts, import circles and lines of code
 # make bench  measure the engines on this machine; writes benchmarks/results/engines.json
 VENV ?= .venv
 PYTHON ?= python3
@@ -14,7 +15,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TOOLS := build/tools
 
-.PHONY: slow faults kills fuzz audit sbom demo setup test lint docs dist bench clean
+.PHONY: structure slow faults kills fuzz audit sbom demo setup test lint docs dist bench clean
 
 demo: $(READY)
 	$(BIN)/hsi fetch indian_pines --to data
@@ -57,6 +58,9 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+structure: $(READY)
+	$(BIN)/python -m tests.structure
 
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
