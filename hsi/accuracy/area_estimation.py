@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from hsi.accuracy.metrics import disagreement
-from hsi.accuracy.statistics import CONFIDENCE_LEVEL, Interval
+from hsi.accuracy.statistics import CONFIDENCE_LEVEL
 from hsi.core.labels import ClassTable
 from hsi.errors import LabelError, UsageError
 
@@ -26,88 +26,17 @@ LEAST = 2  # pixels in a stratum, for a variance
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """An estimated share and its standard error, fractions."""
-
-    value: float
-    standard_error: float
-
-    @property
-    def interval(self) -> Interval:
-        """Two-sided 95 % interval of the normal distribution, limited to 0 to 1."""
-        reach = float(ndtri((1 + CONFIDENCE_LEVEL) / 2)) * self.standard_error
-        return max(0.0, self.value - reach), min(1.0, self.value + reach)
-
-    def to_dict(self, scale: float = 1.0) -> dict[str, float]:
-        """JSON-compatible values, multiplied by ``scale``."""
-        low, high = self.interval
-        numbers = {"value": self.value, "standard_error": self.standard_error, "low": low, "high": high}
-        return {name: number * scale for name, number in numbers.items()}
+def make_estimate(value: float, standard_error: float, scale: float = 1.0) -> dict[str, float]:
+    """An estimated share with its two-sided 95 % normal interval, limited to 0 to 1, all multiplied by ``scale``."""
+    reach = float(ndtri((1 + CONFIDENCE_LEVEL) / 2)) * standard_error
+    low, high = max(0.0, value - reach), min(1.0, value + reach)
+    numbers = {"value": value, "standard_error": standard_error, "low": low, "high": high}
+    return {name: number * scale for name, number in numbers.items()}
 
 
-@dataclass(frozen=True)
-class ClassEstimate:
-    """One class: its pixels on the map in the ``sample`` and in total (``mapped``), and the estimates.
-
-    ``share`` is the share of the mapped area that is of this class in truth. An accuracy is None where it would be
-    based on fewer than two sampled pixels.
-    """
-
-    id: int
-    name: str
-    sample: int
-    mapped: int
-    users_accuracy: Estimate | None
-    producers_accuracy: Estimate | None
-    share: Estimate
-
-
-@dataclass(frozen=True)
-class MapEstimate:
-    """Estimates for a map of ``mapped`` pixels from a sample of ``sample`` pixels.
-
-    ``pooled`` names the classes of the map whose few sampled pixels share one stratum.
-    """
-
-    design: Design
-    sample: int
-    mapped: int
-    overall_accuracy: Estimate
-    quantity_disagreement: float
-    allocation_disagreement: float
-    classes: tuple[ClassEstimate, ...]
-    pooled: tuple[str, ...]
-
-    def to_dict(self, hectares: float | None = None) -> dict[str, Any]:
-        """JSON-compatible values; areas in pixels, or in hectares with the ``hectares`` of a pixel."""
-        size = hectares or 1.0
-        return {
-            "design": self.design,
-            "sample": self.sample,
-            "mapped_pixels": self.mapped,
-            "unit": "hectares" if hectares else "pixels",
-            "overall_accuracy": self.overall_accuracy.to_dict(),
-            "quantity_disagreement": self.quantity_disagreement,
-            "allocation_disagreement": self.allocation_disagreement,
-            "classes": [
-                {
-                    "id": entry.id,
-                    "name": entry.name,
-                    "sample": entry.sample,
-                    "users_accuracy": entry.users_accuracy and entry.users_accuracy.to_dict(),
-                    "producers_accuracy": entry.producers_accuracy and entry.producers_accuracy.to_dict(),
-                    "mapped_area": entry.mapped * size,
-                    "share": entry.share.to_dict(),
-                    "area": entry.share.to_dict(self.mapped * size),
-                }
-                for entry in self.classes
-            ],
-            "pooled": list(self.pooled),
-        }
-
-
-def estimate_map(counts: NDArray[Any], mapped: NDArray[Any], table: ClassTable, design: Design) -> MapEstimate:
+def estimate_map(
+    counts: NDArray[Any], mapped: NDArray[Any], table: ClassTable, design: Design, hectares: float | None = None
+) -> dict[str, Any]:
     """Estimate the accuracy and the areas of a map from a random sample of its pixels.
 
     ``counts`` ``(C + 1, C + 1)`` are the sampled pixels, truth in rows, map in columns; ``mapped`` ``(C + 1,)`` are the
@@ -116,7 +45,12 @@ def estimate_map(counts: NDArray[Any], mapped: NDArray[Any], table: ClassTable, 
     With the design ``stratified``, pixels were drawn at random within each class of the map. With ``simple``, they were
     drawn from the entire map and are stratified by class afterwards, as the paper recommends; classes with fewer than
     two sampled pixels are pooled. As in the paper, there is no finite population correction: the errors are a little
-    too large for a sample that is a large part of the map. Raises :class:`LabelError` for shapes that do not fit and
+    too large for a sample that is a large part of the map.
+
+    Returns JSON-compatible values: estimates with ``value``, ``standard_error``, ``low`` and ``high`` of the overall
+    accuracy and, for each class, of its accuracies (None where based on fewer than two sampled pixels), its ``share``
+    of the map in truth and its ``area``, in pixels or in hectares with the ``hectares`` of a pixel. ``pooled`` names
+    the classes whose few sampled pixels share one stratum. Raises :class:`LabelError` for shapes that do not fit and
     :class:`UsageError` when a sample has too few pixels.
     """
     classes = len(table)
@@ -126,37 +60,37 @@ def estimate_map(counts: NDArray[Any], mapped: NDArray[Any], table: ClassTable, 
     names = [*table.names, "unclassified"]
     strata = _strata(matrix.sum(axis=1), mapped, names, design)
     sample = _Sample.of(matrix, mapped, strata)
-    everything, diagonal = np.ones_like(matrix), np.eye(classes + 1)
-    overall = sample.ratio(diagonal, everything)
+    everything = np.ones_like(matrix)
     quantity, allocation = disagreement(sample.shares)
-    assert overall is not None and quantity is not None and allocation is not None
-    return MapEstimate(
-        design=design,
-        sample=int(matrix.sum()),
-        mapped=int(mapped.sum()),
-        overall_accuracy=overall,
-        quantity_disagreement=quantity,
-        allocation_disagreement=allocation,
-        classes=tuple(_estimate_class(sample, mapped, table, code) for code in range(classes)),
-        pooled=tuple(name for name, stratum in zip(names, strata, strict=True) if np.sum(strata == stratum) > 1),
-    )
+    return {
+        "design": design,
+        "sample": int(matrix.sum()),
+        "mapped_pixels": int(mapped.sum()),
+        "unit": "hectares" if hectares else "pixels",
+        "overall_accuracy": sample.ratio(np.eye(classes + 1), everything),
+        "quantity_disagreement": quantity,
+        "allocation_disagreement": allocation,
+        "classes": [_estimate_class(sample, mapped, table, code, hectares or 1.0) for code in range(classes)],
+        "pooled": [name for name, stratum in zip(names, strata, strict=True) if np.sum(strata == stratum) > 1],
+    }
 
 
-def _estimate_class(sample: _Sample, mapped: NDArray[Any], table: ClassTable, code: int) -> ClassEstimate:
-    row, column, both = (np.zeros_like(sample.counts) for _ in range(3))
-    row[code], column[:, code], both[code, code] = 1, 1, 1
-    mapped_sample, true_sample = (int((sample.counts * part).sum()) for part in (row, column))
-    share = sample.ratio(column, np.ones_like(column))
-    assert share is not None
-    return ClassEstimate(
-        id=table.ids[code],
-        name=table.names[code],
-        sample=mapped_sample,
-        mapped=int(mapped[code]),
-        users_accuracy=sample.ratio(both, row) if mapped_sample >= LEAST else None,
-        producers_accuracy=sample.ratio(both, column) if true_sample >= LEAST else None,
-        share=share,
-    )
+def _estimate_class(
+    sample: _Sample, mapped: NDArray[Any], table: ClassTable, code: int, pixel_area: float
+) -> dict[str, Any]:
+    row, column, both, everything = (np.zeros_like(sample.counts) for _ in range(4))
+    row[code], column[:, code], both[code, code], everything[:] = 1, 1, 1, 1
+    in_map, in_truth = (int((sample.counts * part).sum()) for part in (row, column))
+    return {
+        "id": table.ids[code],
+        "name": table.names[code],
+        "sample": in_map,
+        "users_accuracy": sample.ratio(both, row) if in_map >= LEAST else None,
+        "producers_accuracy": sample.ratio(both, column) if in_truth >= LEAST else None,
+        "mapped_area": int(mapped[code]) * pixel_area,
+        "share": sample.ratio(column, everything),
+        "area": sample.ratio(column, everything, int(mapped.sum()) * pixel_area),
+    }
 
 
 def _strata(sizes: Floats, mapped: NDArray[Any], names: list[str], design: Design) -> NDArray[np.int64]:
@@ -204,7 +138,7 @@ class _Sample:
         scale = self.weights / np.maximum(self.sizes, 1)
         return np.asarray(self.counts * scale[self.strata, None])
 
-    def ratio(self, part: Floats, base: Floats) -> Estimate | None:
+    def ratio(self, part: Floats, base: Floats, scale: float = 1.0) -> dict[str, float] | None:
         """The estimated ratio of ``part`` to ``base``, both ``(map, truth)`` of 0 and 1; None for an empty ``base``."""
         total = (self.shares * base).sum()
         if not total:
@@ -218,4 +152,4 @@ class _Sample:
         sizes = np.maximum(self.sizes, LEAST)  # a stratum with fewer is empty
         variances = np.maximum(squares - sums**2 / sizes, 0) / (sizes - 1)
         squared_error = (self.weights**2 * variances / sizes).sum() / total**2
-        return Estimate(float(value), float(np.sqrt(squared_error)))
+        return make_estimate(float(value), float(np.sqrt(squared_error)), scale)

@@ -4,7 +4,7 @@ A *report* is what :func:`hsi.accuracy.metrics.measure_accuracy` gives, and wher
 ``split`` (the rule in words), ``split_notes`` (what the split left out or could not do), ``seed``, ``audit``
 (``LeakageAudit.to_dict()`` of :mod:`hsi.accuracy.leakage`), ``areas`` (pixels and hectares of the classes on the map),
 ``calibration`` (``Calibration.to_dict()`` of :mod:`hsi.accuracy.calibration`) and ``estimate``
-(``MapEstimate.to_dict()`` of :mod:`hsi.accuracy.area_estimation`, with ``doubts``, a list of lines).
+(of :func:`hsi.accuracy.area_estimation.estimate_map`, with ``doubts``, a list of lines).
 """
 
 from __future__ import annotations

@@ -238,15 +238,16 @@ def estimate_accuracy(pair: MapAndReference, design: Design, seen: int) -> dict[
     classes = len(pair.table)
     strata = np.where(pair.mapped.labelled, np.where(pair.predicted < 0, classes, pair.predicted), -1)
     pixels = ReferencePixels(strata, pair.counted, (*pair.table.names, "unclassified"), pair.reference.polygons)
-    estimate = estimate_map(pair.confusion.square, pixels.in_map, pair.table, design)
+    hectares = pixel_hectares(pair.grid.georeference, pair.grid.height, pair.grid.width)
+    equal = hectares is not None and np.ptp(hectares) <= EQUAL * hectares.max()
+    area = float(hectares.mean()) if hectares is not None and equal else None
+    estimate = estimate_map(pair.confusion.square, pixels.in_map, pair.table, design, area)
     doubts = check_sampling(pixels, design)
     for doubt in doubts:
         warning(f"design {design}: {doubt}")
     if seen:
         doubts.insert(0, describe_training_pixels(pair, seen))
-    hectares = pixel_hectares(pair.grid.georeference, pair.grid.height, pair.grid.width)
-    equal = hectares is not None and np.ptp(hectares) <= EQUAL * hectares.max()
-    return estimate.to_dict(float(hectares.mean()) if hectares is not None and equal else None) | {"doubts": doubts}
+    return estimate | {"doubts": doubts}
 
 
 def write_evaluation_report(

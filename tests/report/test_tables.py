@@ -216,7 +216,7 @@ def whole_report() -> dict:
     """Everything that a report can have."""
     counts = np.array([[40, 4, 0], [2, 30, 0], [0, 0, 0]])
     table = default_table([1, 2]).renamed({1: HOSTILE, 2: "oats"})
-    estimate = estimate_map(counts, np.array([600, 400, 0]), table, "stratified").to_dict(0.04)
+    estimate = estimate_map(counts, np.array([600, 400, 0]), table, "stratified", 0.04)
     confidence = np.linspace(0.4, 1, 30)
     calibration = measure_calibration(confidence, confidence > 0.5).to_dict()
     doubts = ["the reference pixels lie side by side"]
