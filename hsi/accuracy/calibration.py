@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,41 +17,16 @@ ROUNDING = 1e-6  # above 1
 LOWEST_SCORE = -104.0  # the logarithm of the smallest float32, for probabilities of 0
 
 
-@dataclass(frozen=True)
-class ReliabilityBin:
-    """Pixels with a confidence above ``low`` and up to ``high``: their mean confidence and the share that is right,
-    both None for no pixels."""
-
-    low: float
-    high: float
-    pixels: int
-    confidence: float | None
-    accuracy: float | None
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """Mean ``confidence`` of ``pixels``, the share that is right, and the expected calibration ``error``: the mean
-    absolute difference between the two over the bins, weighted by their pixels. Fractions."""
-
-    pixels: int
-    confidence: float
-    accuracy: float
-    error: float
-    bins: tuple[ReliabilityBin, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-compatible values."""
-        return {**asdict(self), "bins": [asdict(entry) for entry in self.bins]}
-
-
 def measure_calibration(
     confidence: NDArray[np.floating[Any]], right: NDArray[np.bool_], bins: int = BINS
-) -> Calibration | None:
+) -> dict[str, Any] | None:
     """Calibration of ``confidence`` ``(n,)`` from 0 to 1 of pixels that are ``right`` ``(n,)``; None for no pixels.
 
-    Expected calibration error over bins of equal width (Naeini et al. 2015, doi:10.1609/aaai.v29i1.9602; Guo et al.
-    2017, doi:10.48550/arXiv.1706.04599). Raises :class:`SceneError` for values that are no probabilities.
+    Returns JSON-compatible fractions: the mean ``confidence`` and the ``accuracy`` of all ``pixels`` and of those in
+    each of the ``bins`` above ``low`` and up to ``high`` (None for an empty bin), and the expected calibration
+    ``error``, the mean absolute difference of the two over the bins, weighted by their pixels (Naeini et al. 2015,
+    doi:10.1609/aaai.v29i1.9602; Guo et al. 2017, doi:10.48550/arXiv.1706.04599). Raises :class:`SceneError` for values
+    that are no probabilities.
     """
     if not confidence.size:
         return None
@@ -63,22 +38,22 @@ def measure_calibration(
     bin_of = np.clip(np.searchsorted(edges, values) - 1, 0, bins - 1)
     pixels = np.bincount(bin_of, minlength=bins)
     sums, hits = (np.bincount(bin_of, weights, minlength=bins) for weights in (values, right))
-    return Calibration(
-        pixels=values.size,
-        confidence=float(values.mean()),
-        accuracy=float(right.mean()),
-        error=float(np.abs(sums - hits).sum() / values.size),
-        bins=tuple(
-            ReliabilityBin(
-                low=float(edges[i]),
-                high=float(edges[i + 1]),
-                pixels=int(count),
-                confidence=float(sums[i] / count) if count else None,
-                accuracy=float(hits[i] / count) if count else None,
-            )
+    return {
+        "pixels": values.size,
+        "confidence": float(values.mean()),
+        "accuracy": float(right.mean()),
+        "error": float(np.abs(sums - hits).sum() / values.size),
+        "bins": [
+            {
+                "low": float(edges[i]),
+                "high": float(edges[i + 1]),
+                "pixels": int(count),
+                "confidence": float(sums[i] / count) if count else None,
+                "accuracy": float(hits[i] / count) if count else None,
+            }
             for i, count in enumerate(pixels)
-        ),
-    )
+        ],
+    }
 
 
 @dataclass(frozen=True)
@@ -129,4 +104,4 @@ def _error(scores: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
     """Expected calibration error of the largest probability."""
     calibration = measure_calibration(softmax(scores, axis=1).max(axis=1), right)
     assert calibration is not None
-    return calibration.error
+    return float(calibration["error"])

@@ -83,7 +83,7 @@ def assess(labels: LabelMap, split: Split, mapped: MapSummary, settings: Setting
         **measure_accuracy(confusion, labels.table, training),
         "audit": audit.to_dict() if audit else None,
         "areas": areas_of(mapped),
-        "calibration": calibration.to_dict() if calibration else None,
+        "calibration": calibration,
     }
 
 

@@ -229,8 +229,7 @@ def read_confidence(pair: MapAndReference, map_path: Path, given: Path | None) -
 def measure_confidence(pair: MapAndReference, confidence: NDArray[np.float32]) -> dict[str, Any] | None:
     """How far the map's confidence ``(H, W)`` can be trusted, on the pixels that it names; None without such pixels."""
     named = pair.counted & (pair.predicted >= 0) & np.isfinite(confidence)
-    calibration = measure_calibration(confidence[named], (pair.predicted == pair.truth)[named])
-    return calibration.to_dict() if calibration else None
+    return measure_calibration(confidence[named], (pair.predicted == pair.truth)[named])
 
 
 def estimate_accuracy(pair: MapAndReference, design: Design, seen: int) -> dict[str, Any]:

@@ -16,13 +16,13 @@ from hsi.errors import SceneError
 def test_by_hand():
     # bins of 0.2: 0.55 and 0.6 (one right), 0.9 and 1.0 (both right)
     result = measure_calibration(np.array([0.55, 0.6, 0.9, 1.0]), np.array([True, False, True, True]), bins=5)
-    assert [entry.pixels for entry in result.bins] == [0, 0, 2, 0, 2]
-    third, last = result.bins[2], result.bins[4]
-    assert (third.confidence, third.accuracy) == (pytest.approx(0.575), 0.5)
-    assert (last.low, last.high, last.confidence, last.accuracy) == (0.8, 1.0, pytest.approx(0.95), 1.0)
-    assert (result.bins[0].confidence, result.bins[0].accuracy) == (None, None)
-    assert result.error == pytest.approx((2 * 0.075 + 2 * 0.05) / 4)
-    assert (result.pixels, result.confidence, result.accuracy) == (4, pytest.approx(0.7625), 0.75)
+    assert [entry["pixels"] for entry in result["bins"]] == [0, 0, 2, 0, 2]
+    third, last = result["bins"][2], result["bins"][4]
+    assert (third["confidence"], third["accuracy"]) == (pytest.approx(0.575), 0.5)
+    assert (last["low"], last["high"], last["confidence"], last["accuracy"]) == (0.8, 1.0, pytest.approx(0.95), 1.0)
+    assert (result["bins"][0]["confidence"], result["bins"][0]["accuracy"]) == (None, None)
+    assert result["error"] == pytest.approx((2 * 0.075 + 2 * 0.05) / 4)
+    assert (result["pixels"], result["confidence"], result["accuracy"]) == (4, pytest.approx(0.7625), 0.75)
 
 
 @settings(max_examples=50, deadline=None)
@@ -32,20 +32,20 @@ def test_bins_are_those_of_scikit_learn(count, bins, seed):
     confidence, right = random.random(count), random.random(count) < 0.7
     result = measure_calibration(confidence, right, bins)
     expected = calibration_curve(right, confidence, n_bins=bins)  # accuracy and confidence of the bins with pixels
-    filled = [entry for entry in result.bins if entry.pixels]
-    np.testing.assert_allclose([entry.accuracy for entry in filled], expected[0])
-    np.testing.assert_allclose([entry.confidence for entry in filled], expected[1])
-    assert sum(entry.pixels for entry in result.bins) == count
-    parts = [entry.pixels * abs(entry.confidence - entry.accuracy) for entry in filled]
-    assert result.error == pytest.approx(sum(parts) / count)
-    assert json.loads(json.dumps(result.to_dict(), allow_nan=False)) == result.to_dict()
+    filled = [entry for entry in result["bins"] if entry["pixels"]]
+    np.testing.assert_allclose([entry["accuracy"] for entry in filled], expected[0])
+    np.testing.assert_allclose([entry["confidence"] for entry in filled], expected[1])
+    assert sum(entry["pixels"] for entry in result["bins"]) == count
+    parts = [entry["pixels"] * abs(entry["confidence"] - entry["accuracy"]) for entry in filled]
+    assert result["error"] == pytest.approx(sum(parts) / count)
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
 
 
 def test_confidence_that_is_right_has_no_error_and_false_confidence_has():
     random = np.random.default_rng(0)
     confidence = random.uniform(0.3, 1, 200_000).astype(np.float32)
-    assert measure_calibration(confidence, random.random(confidence.size) < confidence).error < 0.01
-    assert measure_calibration(np.ones(10), np.arange(10) < 6).error == pytest.approx(0.4)
+    assert measure_calibration(confidence, random.random(confidence.size) < confidence)["error"] < 0.01
+    assert measure_calibration(np.ones(10), np.arange(10) < 6)["error"] == pytest.approx(0.4)
 
 
 def test_nothing_has_no_calibration_and_percent_are_refused():

@@ -111,7 +111,7 @@ def run_record(root: Path) -> Made:
     write_band(folder / "split.tif", truth, georeference=None)
     codes = ids.ravel().astype(int) - 1
     report = measure_accuracy(confusion_matrix(codes, codes, 3), table, [4, 4, 4])
-    report["calibration"] = measure_calibration(np.linspace(0.3, 1, 50), np.arange(50) % 5 > 0).to_dict()
+    report["calibration"] = measure_calibration(np.linspace(0.3, 1, 50), np.arange(50) % 5 > 0)
     history = [{"epoch": i, "loss": 1 / i, "accuracy": 0.5, "lr": 0.1, "validation_accuracy": None} for i in (1, 2, 3)]
     asked = requested(Settings(), InputSettings())
     inputs = {"scene": "scene.mat", "variable": None, "labels": "scene.mat", "sha256": {}, "title": "a scene"}

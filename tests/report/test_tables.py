@@ -218,7 +218,7 @@ def whole_report() -> dict:
     table = default_table([1, 2]).renamed({1: HOSTILE, 2: "oats"})
     estimate = estimate_map(counts, np.array([600, 400, 0]), table, "stratified", 0.04)
     confidence = np.linspace(0.4, 1, 30)
-    calibration = measure_calibration(confidence, confidence > 0.5).to_dict()
+    calibration = measure_calibration(confidence, confidence > 0.5)
     doubts = ["the reference pixels lie side by side"]
     return {**report(HOSTILE, "oats"), "calibration": calibration, "estimate": {**estimate, "doubts": doubts}}
 

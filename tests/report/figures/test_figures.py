@@ -46,7 +46,7 @@ HISTORY = [
 ]
 
 GROUND = Ground(across=30.0, down=30.0, north=0.0)
-CALIBRATION = measure_calibration(np.linspace(0.3, 1, 50), np.arange(50) % 5 > 0).to_dict()
+CALIBRATION = measure_calibration(np.linspace(0.3, 1, 50), np.arange(50) % 5 > 0)
 
 
 def legend_of(figure):
