@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hsi.settings import Settings, load_settings
     from hsi.workflows.denoise import DenoisedScene
     from hsi.workflows.evaluate import MapAccuracy
-    from hsi.workflows.open_any import open_labels, open_scene
+    from hsi.workflows.inputs import open_labels, open_scene
     from hsi.workflows.predict import PredictedMap
 
 __all__ = [
@@ -65,8 +65,8 @@ _HOMES = {
     "denoise": "api",
     "evaluate": "api",
     "load_settings": "settings",
-    "open_labels": "workflows.open_any",
-    "open_scene": "workflows.open_any",
+    "open_labels": "workflows.inputs",
+    "open_scene": "workflows.inputs",
     "predict": "api",
     "train": "api",
 }

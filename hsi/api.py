@@ -32,8 +32,7 @@ from hsi.settings import (
 )
 from hsi.splits import Split
 from hsi.workflows.classify import Classified, run_classification, write_outputs
-from hsi.workflows.inputs import Inputs, prepare_inputs
-from hsi.workflows.open_any import open_any_labels, open_any_scene
+from hsi.workflows.inputs import Inputs, read_inputs
 from hsi.workflows.provenance import StageTimer
 from hsi.workflows.resolve import is_baseline
 from hsi.workflows.run_folder import run_folder
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
     from hsi.accuracy.area_estimation import Design
     from hsi.workflows.denoise import DenoisedScene
     from hsi.workflows.evaluate import MapAccuracy
-    from hsi.workflows.open_any import LabelsLike, SceneLike
+    from hsi.workflows.inputs import LabelsLike, SceneLike
     from hsi.workflows.predict import PredictedMap
 
 COMMAND = ("hsi.classify",)  # what run.json names where a command line would be
@@ -182,13 +181,7 @@ def train(
 def _reader(scene: SceneLike, labels: LabelsLike | None, reading: Mapping[str, Any]) -> Callable[[], Inputs]:
     """Reads the inputs of a run; raises ``TypeError`` at once for a name that is no input setting."""
     options = _input_settings(reading, [name for name in InputSettings.model_fields if name != "labels"])
-
-    def read() -> Inputs:
-        opened = open_any_scene(scene, options)
-        like: Any = scene if is_dataarray(scene) else None
-        return prepare_inputs(opened, open_any_labels(labels, opened, options, like), options)
-
-    return read
+    return lambda: read_inputs(scene, labels, options)
 
 
 def _input_settings(reading: Mapping[str, Any], known: Iterable[str]) -> InputSettings:

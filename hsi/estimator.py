@@ -18,13 +18,13 @@ from hsi.errors import BundleError, LabelError, UsageError
 from hsi.io.dataarray import class_attributes, is_dataarray, map_like
 from hsi.io.geotiff import nodata_value
 from hsi.settings import InputSettings, Settings, load_settings
-from hsi.workflows.open_any import open_any_labels, open_any_scene
+from hsi.workflows.inputs import open_any_labels, open_any_scene
 
 if TYPE_CHECKING:
     from hsi.core.scene import Scene
     from hsi.inference.model_file import SavedModel
     from hsi.preprocessing.band_matching import BandMatch
-    from hsi.workflows.open_any import LabelsLike, SceneLike
+    from hsi.workflows.inputs import LabelsLike, SceneLike
 
 PARAMETERS = {
     "model": "model.name",

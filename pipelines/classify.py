@@ -56,7 +56,7 @@ def command(
     settings = load_settings(config, overrides)
     out = out or Path("runs") / scene_path.stem / run_name(settings)
     classified, _ = run_classification(
-        lambda: read_inputs(scene_path, inputs), settings, out, ["hsi", *sys.argv[1:]],
+        lambda: read_inputs(scene_path, inputs.labels, inputs), settings, out, ["hsi", *sys.argv[1:]],
         asked=requested(settings, inputs), overwrite=overwrite, resume=resume, figures=figures,
         checkpoint_seconds=run_settings.checkpoint_seconds,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from hsi.settings import InputSettings
-from hsi.workflows.inputs import open_input_labels, open_input_scene
+from hsi.workflows.inputs import open_any_labels, open_any_scene
 from hsi.workflows.provenance import hash_inputs
 from hsi.workflows.run_folder import check_free_file
 
@@ -148,8 +148,8 @@ def check_on(
     from hsi.io.masks import open_mask
     from hsi.preprocessing.band_matching import match_bands
 
-    opened = open_input_scene(path, inputs)
-    truth = open_input_labels(opened, inputs)
+    opened = open_any_scene(path, inputs)
+    truth = open_any_labels(inputs.labels, opened, inputs)
     mask = open_mask(inputs.mask, opened) if inputs.mask else None
     truth = truth if mask is None else truth.masked(mask)
     match = match_bands(bundle.bands, opened)

@@ -14,8 +14,8 @@ from hsi.settings import InputSettings
 from hsi.workflows.inputs import (
     bad_pixels,
     choose_input_bands,
-    open_input_labels,
-    open_input_scene,
+    open_any_labels,
+    open_any_scene,
     recognised,
     survey_input,
 )
@@ -45,7 +45,7 @@ Examples:
 @input_options
 def command(file: Path, inputs: InputSettings) -> None:
     """Say what is in FILE: shape, bands, classes, bad pixels, memory."""
-    scene = open_input_scene(file, inputs)
+    scene = open_any_scene(file, inputs)
     labels, remark = find_labels(scene, inputs)
     scene, labels, known_as = recognised(scene, labels) if labels else (scene, None, None)
     say_scene(scene, known_as)
@@ -109,7 +109,7 @@ def find_labels(scene: Scene, options: InputSettings) -> tuple[LabelMap | None, 
     from hsi.errors import HsiError
 
     try:
-        return open_input_labels(scene, options), ""
+        return open_any_labels(options.labels, scene, options), ""
     except HsiError as error:
         if options.given:
             raise

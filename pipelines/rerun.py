@@ -57,7 +57,7 @@ def command(
 
     def read() -> Inputs:
         options = told.inputs.model_copy(update={"labels": labels or told.inputs.labels})
-        inputs = read_inputs(scene or told.scene_path, options)
+        inputs = read_inputs(scene or told.scene_path, options.labels, options)
         changed.extend(changed_since(told, inputs, told.settings))
         return inputs
 

@@ -49,7 +49,7 @@ def command(
 
     settings = load_settings(config, overrides)
     trained, timer = train_model(
-        lambda: read_inputs(scene_path, inputs), settings, out, overwrite=overwrite, resume=resume,
+        lambda: read_inputs(scene_path, inputs.labels, inputs), settings, out, overwrite=overwrite, resume=resume,
         checkpoint_seconds=run_settings.checkpoint_seconds,
     )  # fmt: skip
     last = trained.trained.history[trained.trained.epoch - 1]

@@ -39,14 +39,13 @@ from hsi.report.html import Report, write_report_page
 from hsi.report.html.denoising import denoising_section
 from hsi.report.html.provenance import denoising_provenance
 from hsi.settings import DenoisingSettings, InputSettings, ReducerSettings, Settings
-from hsi.workflows.inputs import Inputs, bad_pixels, check_usable, choose_input_bands, survey_bands
-from hsi.workflows.open_any import open_any_scene
+from hsi.workflows.inputs import Inputs, bad_pixels, check_usable, choose_input_bands, open_any_scene, survey_bands
 from hsi.workflows.provenance import StageTimer, hash_inputs, machine, peak_memory, versions
 from hsi.workflows.resolve import check_denoising, is_baseline
 from hsi.workflows.run_folder import check_free_file, unfinished_files
 
 if TYPE_CHECKING:
-    from hsi.workflows.open_any import SceneLike
+    from hsi.workflows.inputs import SceneLike
 
 MOST_ROWS = 512  # that are written at a time
 LIBRARIES = 400 * MB  # what the libraries, moments and GDAL's cache take

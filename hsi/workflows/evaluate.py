@@ -31,13 +31,13 @@ from hsi.report.html import MapView, Provenance, Report, raster_colours, view_st
 from hsi.report.tables import FORMATS, write_tables
 from hsi.settings import InputSettings
 from hsi.splits.split import TRAIN, VALIDATION
-from hsi.workflows.open_any import open_any_labels
+from hsi.workflows.inputs import open_any_labels
 from hsi.workflows.outputs import REPORT, find_confidence, split_of_run
 from hsi.workflows.provenance import hash_files, versions
 from hsi.workflows.run_folder import check_free_file
 
 if TYPE_CHECKING:
-    from hsi.workflows.open_any import LabelsLike
+    from hsi.workflows.inputs import LabelsLike
 
 FIGURE = "reliability.png"
 EQUAL = 1e-6  # relative difference of the areas of pixels, which a projected grid has by rounding

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from hsi import io
 from hsi.core.events import info, progress, warning
-from hsi.core.labels import LabelMap
-from hsi.core.scene import PixelSurvey, Scene, survey_scene
-from hsi.errors import LabelError, SceneError
-from hsi.io import open_labels, open_scene
+from hsi.core.labels import LabelMap, label_map
+from hsi.core.scene import PixelSurvey, Scene, scene_from_array, survey_scene
+from hsi.errors import LabelError, SceneError, UsageError
 from hsi.io.benchmark_scenes import recognise
+from hsi.io.dataarray import is_dataarray, labels_from_dataarray, scene_from_dataarray
 from hsi.io.geotiff import read_georeference
 from hsi.io.masks import open_mask, open_split, split_files
 from hsi.io.reader import check_file
@@ -27,8 +31,14 @@ from hsi.preprocessing.bands import (
     select_bands,
 )
 from hsi.preprocessing.denoisers.denoiser import DenoisingResult
-from hsi.settings import InputSettings, Settings
+from hsi.settings import InputSettings, Settings, input_settings
 from hsi.splits import Split, make_split, split_request
+
+if TYPE_CHECKING:
+    import xarray
+
+    SceneLike = str | Path | ArrayLike | Scene | xarray.DataArray
+    LabelsLike = str | Path | ArrayLike | LabelMap | xarray.DataArray
 
 
 @dataclass(frozen=True)
@@ -52,14 +62,96 @@ class Inputs:
         return BandList(self.scene.bands, self.file_bands, self.scene.wavelengths, self.scene.fwhm)
 
 
-def open_input_scene(scene: Path | Scene, options: InputSettings) -> Scene:
-    """The scene (opened, where it is a path) with the place that ``--georef`` lends it."""
-    if isinstance(scene, Path):
-        scene = open_scene(scene, options.variable)
+def open_scene(
+    scene: SceneLike,
+    *,
+    variable: str | None = None,
+    georef: Path | str | None = None,
+    wavelengths: Sequence[float] | None = None,
+) -> Scene:
+    """A cube ``(H, W, B)`` as a :class:`Scene`: a file, an array, a ``DataArray`` (axes in any order) or a scene.
+
+    ``variable`` names one of several cubes in a file, ``georef`` a raster that lies where the scene lies, and
+    ``wavelengths`` the nanometres of the bands where the scene does not say them. Raises :class:`SceneFileError` for a
+    file that is missing, damaged or of no known format, :class:`SceneError` for what is no cube of real numbers, and
+    :class:`UsageError` for a wrong ``variable``, for wavelengths of another number than the bands and for a
+    ``variable`` of what is no file.
+    """
+    return open_any_scene(scene, input_settings(variable=variable, georef=georef), wavelengths)
+
+
+def open_any_scene(scene: SceneLike, options: InputSettings, wavelengths: Sequence[float] | None = None) -> Scene:
+    """:func:`open_scene` with all settings of a scene."""
+    if isinstance(scene, (str, Path)):
+        opened = io.open_scene(scene, options.variable)
+    elif options.variable is not None:
+        raise UsageError(f"variable='{options.variable}' names a cube in a file, and this scene is no file's path")
+    elif isinstance(scene, Scene):
+        opened = scene
+    else:
+        array: Any = scene
+        opened = scene_from_dataarray(array) if is_dataarray(array) else scene_from_array(np.asanyarray(array))
     if options.georef:
         check_file(options.georef)
-        scene = replace(scene, georeference=read_georeference(options.georef, (scene.height, scene.width)))
-    return scene
+        opened = replace(opened, georeference=read_georeference(options.georef, (opened.height, opened.width)))
+    if wavelengths is None:
+        return opened
+    if len(wavelengths) != len(opened.bands):
+        raise UsageError(f"{len(wavelengths)} wavelengths are given for {len(opened.bands)} bands: one for each")
+    return replace(opened, wavelengths=tuple(float(value) for value in wavelengths))
+
+
+def open_labels(
+    labels: LabelsLike | None,
+    like: Scene,
+    *,
+    variable: str | None = None,
+    background: int | None = None,
+    field: str | None = None,
+    layer: str | None = None,
+    all_touched: bool = False,
+    align: bool = False,
+) -> LabelMap:
+    """Labels ``(H, W)`` of the scene ``like``: a class raster, polygons, an array, a ``DataArray``, or a label map.
+
+    Without ``labels`` they are looked for in the scene's own file and next to it. ``background`` is what means
+    unlabelled: 0, or what the file says. ``variable`` and ``align`` are for rasters; ``field``, ``layer`` and
+    ``all_touched`` for polygons (see :func:`hsi.io.open_labels`). Raises :class:`LabelError` for labels that are
+    missing or do not fit the scene, :class:`SceneFileError` for a damaged file and :class:`UsageError` for an option
+    that has no meaning for these labels.
+    """
+    of_files = {"label_variable": variable, "label_field": field, "label_layer": layer}
+    options = input_settings(**of_files, background=background, all_touched=all_touched, align=align)
+    return open_any_labels(labels, like, options)
+
+
+def open_any_labels(
+    labels: LabelsLike | None, scene: Scene, options: InputSettings, like: xarray.DataArray | None = None
+) -> LabelMap:
+    """:func:`open_labels` with its settings together; ``like`` is the ``DataArray`` that the scene is from.
+
+    Notes of the file's reader are reported as warnings.
+    """
+    if labels is None or isinstance(labels, (str, Path)):
+        with progress("labels"):
+            read = io.open_labels(labels, scene, options)
+        for note in read.notes:
+            warning(f"labels: {note}")
+        return read
+    options.check_in_memory()
+    background = options.background
+    if isinstance(labels, LabelMap):
+        read = labels
+        if background not in (None, read.background):
+            raise UsageError(f"background={background}, and these labels have {read.background} already: leave it out")
+    else:
+        array: Any = labels
+        values = labels_from_dataarray(array, like) if is_dataarray(array) else np.asarray(array)
+        read = label_map(values, background=background or 0)
+    if read.values.shape != (scene.height, scene.width):
+        shapes = f"the labels are {read.values.shape}, the scene {scene.name} is {(scene.height, scene.width)} pixels"
+        raise LabelError(f"labels: {shapes}: give the labels of this scene")
+    return read
 
 
 def choose_input_bands(scene: Scene, options: InputSettings) -> BandSelection:
@@ -92,22 +184,14 @@ def check_usable(survey: PixelSurvey, where: Path | str) -> None:
         raise SceneError(f"{where}: no pixel can be used, expected numbers in every band: give another file")
 
 
-def open_input_labels(scene: Scene, options: InputSettings) -> LabelMap:
-    """The labels of a scene as the options describe them; what their reader noted is printed as warnings."""
-    with progress("labels"):
-        labels = open_labels(options.labels, scene, options)
-    for note in labels.notes:
-        warning(f"labels: {note}")
-    return labels
-
-
-def read_inputs(path: Path, options: InputSettings) -> Inputs:
-    """Open a scene and its labels, look for bad pixels and bands, and say what was found.
+def read_inputs(scene: SceneLike, labels: LabelsLike | None, options: InputSettings) -> Inputs:
+    """Open a scene and its labels, look for bad pixels and bands, and report what was found.
 
     Raises :class:`SceneError` when no pixel can be used and :class:`LabelError` when no labelled one can.
     """
-    scene = open_input_scene(path, options)
-    return prepare_inputs(scene, open_input_labels(scene, options), options)
+    opened = open_any_scene(scene, options)
+    like: Any = scene if is_dataarray(scene) else None
+    return prepare_inputs(opened, open_any_labels(labels, opened, options, like), options)
 
 
 def prepare_inputs(scene: Scene, labels: LabelMap, options: InputSettings) -> Inputs:

@@ -37,15 +37,14 @@ from hsi.report.html import MapView, Report, read_subsampled, sampled_class_spec
 from hsi.report.html.provenance import map_provenance
 from hsi.settings import InputSettings
 from hsi.workflows.html import sample_scene, spectra_notes
-from hsi.workflows.inputs import Inputs
-from hsi.workflows.open_any import open_any_scene
+from hsi.workflows.inputs import Inputs, open_any_scene
 from hsi.workflows.outputs import areas_of, files_below, map_files
 from hsi.workflows.provenance import HASHED_AT_ONCE, StageTimer, hash_files, peak_memory, versions
 from hsi.workflows.resume import hash_array
 from hsi.workflows.run_folder import check_free_file, check_unfinished, unfinished_files, was_placing
 
 if TYPE_CHECKING:
-    from hsi.workflows.open_any import SceneLike
+    from hsi.workflows.inputs import SceneLike
 
 
 @dataclass(frozen=True)

@@ -262,7 +262,7 @@ def test_a_folder_that_is_removed_meanwhile_is_said(run, scenes, at_epoch, tmp_p
 def test_an_error_of_reading_names_the_rows(run, scenes, tmp_path, monkeypatch):
     from hsi.workflows import inputs
 
-    open_scene = inputs.open_scene
+    open_scene = inputs.io.open_scene
 
     def damaged(path, variable=None):
         scene = open_scene(path, variable)
@@ -272,7 +272,7 @@ def test_an_error_of_reading_names_the_rows(run, scenes, tmp_path, monkeypatch):
 
         return replace(scene, fetch=fetch)
 
-    monkeypatch.setattr(inputs, "open_scene", damaged)
+    monkeypatch.setattr(inputs.io, "open_scene", damaged)
     done = run("classify", scenes["mat"], *SHORT, "--out", "run")
     assert (done.code, len(done.complaints)) == (1, 1)
     assert "rows 1 to 36 of 36 cannot be read: disk on fire" in done.complaints[0]

@@ -396,7 +396,7 @@ class TestUnforeseen:
             run(*words)
 
     def test_debug_shows_unforeseen_errors_too(self, scenes, run, monkeypatch):
-        monkeypatch.setattr(inputs, "open_scene", lambda *_: 1 / 0)
+        monkeypatch.setattr(inputs.io, "open_scene", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             run("classify", scenes["mat"], "--debug")
 

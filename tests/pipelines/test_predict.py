@@ -310,8 +310,8 @@ class TestWhatGoesWrongMidway:
 
             return replace(scene, fetch=fetch)
 
-        open_scene = inputs.open_scene
-        monkeypatch.setattr(inputs, "open_scene", damaged)
+        open_scene = inputs.io.open_scene
+        monkeypatch.setattr(inputs.io, "open_scene", damaged)
         monkeypatch.setattr(memory, "ROWS", (8, 8))
         monkeypatch.setattr(memory, "TILE_SIDES", (8, 8))
         done = run("predict", model, scenes["tiff"], "--device", "cpu", "--no-blend", "--out", "sub/map.tif")
