@@ -12,7 +12,7 @@ from hsi.core.georeference import crs_name, difference, pixel_size
 from hsi.core.labels import ClassTable, LabelMap, label_map
 from hsi.core.scene import Georeference, Scene
 from hsi.errors import LabelError, UsageError
-from hsi.io.reader import reading
+from hsi.io.reader import convert_errors
 
 
 def same_grid(shape: tuple[int, int], place: Georeference | None, like: Scene) -> bool:
@@ -51,7 +51,7 @@ def align_labels(labels: LabelMap, table: ClassTable | None, place: Georeference
     """
     path = labels.source or Path("labels")
     theirs, ours = places_to_align(path, place, like)
-    with reading(path, "a raster that can be reprojected"):
+    with convert_errors(path, "a raster that can be reprojected"):
         values = _warp(labels.values, theirs, ours, (like.height, like.width), labels.background)
         scene = np.ones((like.height, like.width), np.uint8)
         on_scene = _warp(scene, ours, theirs, labels.values.shape, 0) > 0

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hsi.core.scene import Block, Georeference, Scene
 from hsi.errors import LabelError, SceneError, UsageError
-from hsi.io.formats._product import unit_in_nanometres
+from hsi.io.formats._product import nanometres_per_unit
 from hsi.version import install_hint
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def _along_bands(array: xarray.DataArray, bands: str, names: Sequence[str]) -> t
     for name, coordinate in array.coords.items():
         if str(name).lower() in names and coordinate.dims == (bands,) and coordinate.dtype.kind in "iuf":
             values = [float(value) for value in coordinate.values]
-            scale = unit_in_nanometres(coordinate.attrs.get("units"), values)
+            scale = nanometres_per_unit(coordinate.attrs.get("units"), values)
             return None if scale is None else tuple(value * scale for value in values)
     return None
 

@@ -24,7 +24,7 @@ from hsi.io.arrays import (
     several_planes,
     training_and_test,
 )
-from hsi.io.formats._product import product_file
+from hsi.io.formats._product import find_product
 from hsi.io.formats.gdal import is_remote, open_remote
 from hsi.io.reader import READERS, Array, ArrayInfo, LabelContent, Reader, check_file
 from hsi.io.vector_files import KNOWN, is_vector
@@ -90,7 +90,7 @@ def open_scene(path: Path | str, variable: str | None = None) -> Scene:
         if variable is not None:
             raise UsageError(f"{path}: a raster behind a network holds one cube: leave --variable {variable} out")
         return open_remote(path)
-    path = product_file(path)
+    path = find_product(path)
     check_file(path)
     if is_vector(path):
         raise SceneFileError(f"{path}: holds polygons or points, expected a cube; give it as --labels of a scene")

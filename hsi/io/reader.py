@@ -1,4 +1,4 @@
-"""What every reader can do, and what they share: checks of a file before it is opened, and errors that name it."""
+"""The interface of all readers, and what they share: checks of a file before it is opened, and errors that name it."""
 
 from __future__ import annotations
 
@@ -21,22 +21,19 @@ from hsi.errors import HsiError, SceneFileError
 
 Array = NDArray[Any]
 
-# deflate cannot shrink anything more than 1032 times; the rest is room for headers
+# deflate compresses by a factor of 1032 at most; the rest is room for headers
 LARGEST_RATIO = 1100
-REAL_KINDS = frozenset(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)) | {
-    "float16",
-    "float32",
-    "float64",
-    "float128",
-    "single",
-    "double",
-}
+INTEGER_KINDS = frozenset(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64))
+REAL_KINDS = INTEGER_KINDS | {"float16", "float32", "float64", "float128", "single", "double"}
 
 
 @dataclass(frozen=True)
 class ArrayInfo:
-    """An array inside a file, not loaded: its ``name`` ("" where the file holds one), its shape in the order
-    (rows, columns, bands) and its ``kind``: a dtype name such as "uint16", or "logical", "char", "complex", "cell"."""
+    """An array inside a file, not loaded.
+
+    ``name`` is empty where the file holds one array only, ``shape`` is in the order (rows, columns, bands), and
+    ``kind`` is a dtype name such as "uint16", or "logical", "char", "complex", "cell".
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -60,7 +57,7 @@ class ArrayInfo:
 
 @dataclass(frozen=True)
 class LabelContent:
-    """Labels as a file holds them: values ``(H, W)``, and the names, colours, nodata value and place it gives."""
+    """Labels as a file holds them: values ``(H, W)``, and the file's class names, colours, nodata value and place."""
 
     values: Array
     names: Mapping[int, str] = field(default_factory=dict)
@@ -70,7 +67,7 @@ class LabelContent:
 
 
 class Reader(ABC):
-    """A file format. ``title`` is what messages call it; ``suffixes`` are lower case, with the dot.
+    """A file format. Messages call it by its ``title``; ``suffixes`` are lower case, with the dot.
 
     All methods raise :class:`SceneFileError` for a file that is damaged, truncated or of another format, and
     :class:`SceneError` for content that cannot be a scene.
@@ -78,28 +75,28 @@ class Reader(ABC):
 
     title: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]]
-    # a product reader knows more of its files than the reader of the general format that they are in
+    # a product reader takes precedence over the reader of the general format of its files
     is_product: ClassVar[bool] = False
 
     def has_suffix(self, path: Path) -> bool:
-        """Whether the file's name says that it is of this format."""
+        """Whether the file's name has one of the suffixes of this format."""
         return path.suffix.lower() in self.suffixes
 
     @abstractmethod
     def recognises(self, path: Path) -> bool:
-        """Whether the file's content says so; no more than its first bytes are read."""
+        """Whether the file's content is of this format; as little as possible of it is read."""
 
     def accepts(self, path: Path) -> bool:
         """Whether this reader would open the file, going by its name or its content."""
         return self.has_suffix(path) or self.recognises(path)
 
     def files(self, path: Path) -> tuple[Path, ...]:
-        """Every file that holds what ``path`` names, for a record of the inputs."""
+        """All files of what ``path`` names, for a record of the inputs."""
         return (path,)
 
     @abstractmethod
     def arrays(self, path: Path) -> tuple[ArrayInfo, ...]:
-        """What is inside, without loading it."""
+        """The arrays in the file, not loaded."""
 
     @abstractmethod
     def open(self, path: Path, array: ArrayInfo) -> Scene:
@@ -152,8 +149,8 @@ def _near_files(path: Path) -> str:
 
 
 @contextmanager
-def reading(path: Path, title: str) -> Iterator[None]:
-    """Turn whatever a library raises on hostile bytes into a :class:`SceneFileError` that names the file."""
+def convert_errors(path: Path, title: str) -> Iterator[None]:
+    """Convert any exception of a library that reads the file into a :class:`SceneFileError` that names the file."""
     try:
         yield
     except HsiError:
@@ -181,16 +178,12 @@ def check_declared_size(path: Path, array: ArrayInfo, stored: int, itemsize: int
         )
 
 
-def native(values: Array) -> Array:
-    """The same numbers in this machine's byte order."""
+def to_plane(values: Array) -> Array:
+    """``(H, W)`` of ``(H, W)`` or ``(H, W, 1)``, in native byte order."""
+    values = values[:, :, 0] if values.ndim == 3 else values
     return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
-def plane(values: Array) -> Array:
-    """``(H, W)`` of ``(H, W)`` or ``(H, W, 1)``, in native byte order."""
-    return native(values[:, :, 0] if values.ndim == 3 else values)
-
-
-def kind_of(dtype: np.dtype[Any]) -> str:
+def array_kind(dtype: np.dtype[Any]) -> str:
     """The ``kind`` of an :class:`ArrayInfo` for a NumPy dtype."""
     return {"b": "logical", "c": "complex", "S": "char", "U": "char", "O": "object"}.get(dtype.kind, dtype.name)

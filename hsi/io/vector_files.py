@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hsi.errors import LabelError, SceneFileError, UsageError
-from hsi.io.reader import first_bytes, reading
+from hsi.io.reader import convert_errors, first_bytes
 from hsi.settings import InputSettings
 from hsi.version import install_hint
 
@@ -63,7 +63,7 @@ def read_layer(path: Path, options: InputSettings) -> Layer:
             "rename it to its real format or export it again"
         )
     title = str(_format_of(path))
-    with reading(path, title), warnings.catch_warnings():
+    with convert_errors(path, title), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         _check_parts(path)
         name = _choose_layer(path, pyogrio.list_layers(path), options.label_layer)

@@ -15,7 +15,7 @@ from hsi.core.georeference import crs_name
 from hsi.core.labels import LARGEST_ID, ClassTable, LabelMap, label_map
 from hsi.core.scene import Scene
 from hsi.errors import LabelError, UsageError
-from hsi.io.reader import reading
+from hsi.io.reader import convert_errors
 from hsi.io.vector_files import Layer, read_layer, shown
 from hsi.settings import InputSettings
 
@@ -242,14 +242,14 @@ def read_vector_labels(path: Path, like: Scene, options: InputSettings) -> Label
     canvas = _canvas(path, like, options.all_touched)
     layer = read_layer(path, options)
     classes = classes_of(layer, options.background)
-    with reading(path, "polygons and points"):
+    with convert_errors(path, "polygons and points"):
         shapes = shapes_of(layer, canvas.crs)
     notes = [*([layer.note] if layer.note else []), *classes.notes, *shapes.notes]
     wanted = classes.known & shapes.usable
     if not wanted.any():
         raise LabelError(f"{path}: no feature has both a shape and a class: {'; '.join(notes)}")
     _check_all_touched(layer, shapes.geometries[wanted], options)
-    with reading(path, "polygons and points"):
+    with convert_errors(path, "polygons and points"):
         inside, placed = _inside(path, shapes.geometries, wanted, canvas, like)
         numbers, drawn = _draw(shapes.geometries, inside, classes, canvas)
     notes += [*placed, *drawn, *_absent(classes, numbers)]

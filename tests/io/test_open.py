@@ -641,7 +641,7 @@ class TestFittingLabels:
 
     def test_fractions_are_no_labels(self, tmp_path: Path):
         path = npy(tmp_path / "gt.npy", np.random.default_rng(0).random((11, 7)))
-        assert "whole numbers" in self.failure(path, scene_from_array(small_cube()))
+        assert "integers" in self.failure(path, scene_from_array(small_cube()))
 
     def test_a_picture_of_three_bands_is_no_labels(self, tmp_path: Path):
         path = tiff(tmp_path / "gt.tif", small_cube("u1", (11, 7, 3)))

@@ -12,9 +12,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from hsi.errors import SceneFileError
-from hsi.io.reader import ArrayInfo, check_file, reading
+from hsi.io.reader import ArrayInfo, check_file, convert_errors
 
-TITLE = "a MATLAB file"
+MAT_TITLE = "a MATLAB file"
 FILE_HEADER, BEGINNING = 128, 2**16
 MATRIX, COMPRESSED = 14, 15
 ITEM_SIZES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8}  # bytes of a number by type
@@ -23,30 +23,33 @@ CLASSES = dict(enumerate(NAMES.split(), 1))
 NUMERIC_CLASSES = range(6, 16)
 OPAQUE = 17
 LOGICAL, COMPLEX = 0x0200, 0x0800
+LARGEST_XML = 64 * 2**20
 
 
 @dataclass(frozen=True)
 class Variable:
-    """The beginning of a variable: an :class:`ArrayInfo`, and whether it is an array of real numbers of which as many
-    are stored, in a type that is known, as the axes ask for."""
+    """What the header of a variable declares.
+
+    ``is_complete`` when it is an array of real numbers, stored in a known type and as many as the axes require.
+    """
 
     info: ArrayInfo
-    is_whole: bool
+    is_complete: bool
 
 
-def variables_of(path: Path) -> list[Variable]:
-    """The variables of a MATLAB 5 file that can be told; only the beginning of each is read.
+def list_variables(path: Path) -> list[Variable]:
+    """The variables of a MATLAB 5 file whose headers can be parsed; only the beginning of each is read.
 
-    Raises :class:`SceneFileError` for a file that cannot be read or ends before what describes a variable does.
+    Raises :class:`SceneFileError` for a file that cannot be read or ends within the header of a variable.
     """
-    with reading(path, TITLE):
+    with convert_errors(path, MAT_TITLE):
         return list(_variables(path))
 
 
-def check_numbers(path: Path, name: str) -> None:
-    """Raise :class:`SceneFileError` unless one variable has that name and it is a whole array of real numbers."""
-    found = [variable for variable in variables_of(path) if variable.info.name == name]
-    if len(found) != 1 or not found[0].is_whole:
+def check_variable(path: Path, name: str) -> None:
+    """Raise :class:`SceneFileError` unless one variable has that name and it is a complete array of real numbers."""
+    variables = [variable for variable in list_variables(path) if variable.info.name == name]
+    if len(variables) != 1 or not variables[0].is_complete:
         raise SceneFileError(
             f"{path}: its variable '{name[:60]}' is there twice, or its numbers are not as many or not of a type as "
             "its header says; the file is damaged: copy it again"
@@ -62,7 +65,7 @@ def _variables(path: Path) -> Iterator[Variable]:
             content = file.read(min(count, BEGINNING))
             unpacked = zlib.decompressobj().decompress(content, BEGINNING) if kind == COMPRESSED else tag + content
             with suppress(struct.error, ValueError):
-                yield _variable(_Elements(unpacked, order))
+                yield _parse_variable(_Elements(unpacked, order))
             file.seek(start + count)
 
 
@@ -74,53 +77,51 @@ class _Elements:
         if struct.unpack_from(f"{order}I", data)[0] != MATRIX:
             raise ValueError("not a variable")
 
-    def tag(self) -> tuple[int, int]:
-        """Type and bytes of the element that comes next; its content is at ``place`` then."""
+    def read_tag(self) -> tuple[int, int]:
+        """Type and byte count of the next element; afterwards its content is at ``place``."""
         kind, count = struct.unpack_from(f"{self.order}II", self.data, self.place)
         small = kind >> 16
         self.place += 4 if small else 8
         return (kind & 0xFFFF, small) if small else (kind, count)
 
-    def content(self) -> bytes:
-        """The content of the element that comes next."""
+    def read_content(self) -> bytes:
+        """The content of the next element."""
         start = self.place
-        _, count = self.tag()
-        found = self.data[self.place : self.place + count]
-        if len(found) != count:
+        _, count = self.read_tag()
+        content = self.data[self.place : self.place + count]
+        if len(content) != count:
             raise EOFError("what describes a variable is cut off")
         self.place = start + 8 if self.place == start + 4 else self.place + -(-count // 8) * 8
-        return found
+        return content
 
 
-def _variable(elements: _Elements) -> Variable:
-    (flags,) = struct.unpack_from(f"{elements.order}I", elements.content())
+def _parse_variable(elements: _Elements) -> Variable:
+    (flags,) = struct.unpack_from(f"{elements.order}I", elements.read_content())
     code = flags & 0xFF
     if code == OPAQUE:  # it has no axes
-        return Variable(ArrayInfo(elements.content().decode("latin-1"), (), CLASSES[code]), is_whole=False)
-    axes = elements.content()
+        name = elements.read_content().decode("latin-1")
+        return Variable(ArrayInfo(name, (), CLASSES[code]), is_complete=False)
+    axes = elements.read_content()
     shape = struct.unpack(f"{elements.order}{len(axes) // 4}i", axes)
-    name = elements.content().decode("latin-1")
+    name = elements.read_content().decode("latin-1")
     kind = "logical" if flags & LOGICAL else "complex" if flags & COMPLEX else CLASSES.get(code, "unknown")
-    stored, count = elements.tag() if code in NUMERIC_CLASSES else (0, 0)
+    stored, count = elements.read_tag() if code in NUMERIC_CLASSES else (0, 0)
     size = ITEM_SIZES.get(stored, 0)
-    whole = size > 0 and min(shape) >= 0 and math.prod(shape) * size == count and not flags & COMPLEX
-    return Variable(ArrayInfo(name, shape, kind), whole)
+    is_complete = size > 0 and min(shape) >= 0 and math.prod(shape) * size == count and not flags & COMPLEX
+    return Variable(ArrayInfo(name, shape, kind), is_complete)
 
 
-LARGEST = 64 * 2**20
-
-
-def parse_xml(path: Path, title: str) -> ElementTree.Element:
+def parse_xml(path: Path, title: str, largest: int = LARGEST_XML) -> ElementTree.Element:
     """The root element of an XML file.
 
-    Raises :class:`SceneFileError` for a file that is missing, above 64 MiB, not XML, or has a DOCTYPE, which no
-    product needs and which can make a parser blow up.
+    Raises :class:`SceneFileError` for a file that is missing, above ``largest`` bytes, not XML, or has a DOCTYPE,
+    which no product needs and whose entities can exhaust a parser's memory.
     """
     check_file(path)
     size = path.stat().st_size
-    if size > LARGEST:
+    if size > largest:
         raise SceneFileError(f"{path}: has {size:,} bytes, more than {title} ever has; it is not one, or damaged")
-    with reading(path, title):
+    with convert_errors(path, title):
         raw = path.read_bytes()
         try:
             text = raw.decode("utf-8-sig")
@@ -131,7 +132,7 @@ def parse_xml(path: Path, title: str) -> ElementTree.Element:
         return ElementTree.fromstring(text)
 
 
-def number(path: Path, parent: ElementTree.Element, tag: str) -> float:
+def read_number(path: Path, parent: ElementTree.Element, tag: str) -> float:
     """The finite number in the child ``tag``; raises :class:`SceneFileError` when there is none."""
     text = (parent.findtext(tag) or "").strip()
     try:

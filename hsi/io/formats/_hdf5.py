@@ -1,26 +1,30 @@
-"""What readers of HDF5 products share."""
+"""What the readers of HDF5 files share: opening them safely, and checked reads of datasets and attributes."""
 
 from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hsi.core.scene import Block, Scene
 from hsi.errors import SceneFileError
-from hsi.io.reader import ArrayInfo, check_declared_size, first_bytes, reading
+from hsi.io.reader import Array, ArrayInfo, check_declared_size, convert_errors, first_bytes
 
-if TYPE_CHECKING:
-    import h5py
+# h5py, which has no types, is imported only when a file is opened
+File = Any
+Dataset = Any
 
 MOST_BANDS = 2**16  # that GDAL lists in reasonable time
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 HEAP, SCANNED = b"GCOL\x01\x00\x00\x00", 16 * 2**20
 LARGEST_LIST = 100_000
-LARGEST_UNWRITTEN = 64 * 2**20  # bytes of an array that is declared and was never filled, as many a product has
+LARGEST_UNWRITTEN = 64 * 2**20  # bytes of a declared array without data, as some products contain
 
 
 def is_hdf5(path: Path) -> bool:
@@ -28,20 +32,49 @@ def is_hdf5(path: Path) -> bool:
     return first_bytes(path, len(HDF5_MAGIC)) == HDF5_MAGIC
 
 
-def is_sound(path: Path) -> bool:
-    """Whether the global heaps, in which texts lie, can be walked through: HDF5 goes round for ever at a free space of
-    no size, or one that overflows. Only the file's first 16 MiB are looked at, where programs write what describes the
-    data."""
+@contextmanager
+def open_hdf5(path: Path, title: str) -> Iterator[File]:
+    """The file, open for reading; errors of HDF5 become :class:`SceneFileError` that names the file."""
+    import h5py
+
+    with convert_errors(path, title), h5py.File(path, "r") as file:
+        yield file
+
+
+def matches_hdf5(path: Path, test: Callable[[File], bool]) -> bool:
+    """Whether it is an HDF5 file that can be opened and passes a test of its content."""
+    import h5py
+
+    if not is_hdf5(path) or not has_valid_heaps(path):
+        return False
+    try:
+        with h5py.File(path, "r") as file:
+            return test(file)
+    except Exception:  # h5py raises many kinds on damaged bytes
+        return False
+
+
+def has_objects(path: Path, *names: str) -> bool:
+    """Whether it is an HDF5 file that can be opened and has all these groups or datasets."""
+    return matches_hdf5(path, lambda file: all(name in file for name in names))
+
+
+def has_valid_heaps(path: Path) -> bool:
+    """Whether the global heaps, which store strings, can be traversed.
+
+    HDF5 loops for ever at a free space of size 0, or one that overflows. Only the first 16 MiB of the file are
+    checked, where programs write the description of the data.
+    """
     data = first_bytes(path, SCANNED)
     start = data.find(HEAP)
     while start >= 0:
-        if not _has_end(data, start):
+        if not _heap_ends(data, start):
             return False
         start = data.find(HEAP, start + 8)
     return True
 
 
-def _has_end(data: bytes, start: int) -> bool:
+def _heap_ends(data: bytes, start: int) -> bool:
     """Whether each object of the heap leads on within it: an index, a count, padding, its bytes, these padded to 8."""
     end = start + int.from_bytes(data[start + 8 : start + 16], "little")
     place = start + 16
@@ -53,49 +86,54 @@ def _has_end(data: bytes, start: int) -> bool:
     return True
 
 
-def check_sound(path: Path) -> None:
-    """Raise :class:`SceneFileError` for a file that is not :func:`is_sound`."""
-    if not is_sound(path):
+def check_heaps(path: Path) -> None:
+    """Raise :class:`SceneFileError` for a file without :func:`has_valid_heaps`."""
+    if not has_valid_heaps(path):
         raise SceneFileError(f"{path}: is HDF5 with a damaged list of texts, which cannot be read; copy it again")
 
 
-def holds(path: Path, *names: str) -> bool:
-    """Whether it is an HDF5 file that can be opened and has all these groups or datasets."""
-    import h5py
+def hdf5_scene(
+    path: Path, title: str, shape: tuple[int, int, int], dtype: np.dtype[Any], read: Callable[[File, Block], Array],
+    **facts: Any,
+) -> Scene:  # fmt: skip
+    """A scene ``(H, W, B)`` whose file is opened for each block: ``read(file, block)`` gives ``(h, w, B)``."""
 
-    if not is_hdf5(path) or not is_sound(path):
-        return False
-    try:
-        with h5py.File(path, "r") as file:
-            return all(name in file for name in names)
-    except Exception:  # h5py raises many kinds on damaged bytes
-        return False
+    def fetch(block: Block) -> Array:
+        with open_hdf5(path, title) as file:
+            return read(file, block).astype(dtype, copy=False)
+
+    height, width, bands = shape
+    return Scene(path.stem, path, height, width, tuple(range(bands)), dtype, fetch, **facts)
 
 
-def dataset_of(path: Path, file: h5py.File, name: str, axes: int) -> h5py.Dataset:
+def get_dataset(path: Path, file: File, name: str, axes: int) -> Dataset:
     """A dataset of that many axes and real numbers, stored in this file.
 
-    Raises :class:`SceneFileError` when it is missing or another thing, when its data lie in another file (which a
-    scene must not read by surprise), and when what is stored cannot unpack to the size that it declares.
+    Raises :class:`SceneFileError` when it is missing or another kind of object, when its data lie in another file
+    (which a scene must not read unnoticed), and when what is stored cannot unpack to the size that it declares.
     """
     import h5py
 
-    found = file.get(name)
-    if not isinstance(found, h5py.Dataset) or isinstance(file.get(name, getlink=True), h5py.ExternalLink):
+    dataset = file.get(name)
+    if not isinstance(dataset, h5py.Dataset) or isinstance(file.get(name, getlink=True), h5py.ExternalLink):
         raise SceneFileError(f"{path}: lacks the dataset '{name}'; download the product again")
-    if len(found.shape or ()) != axes or 0 in found.shape or found.dtype.kind not in "iuf":
-        raise SceneFileError(f"{path}: '{name}' is {found.shape} of {found.dtype}, expected {axes} axes of numbers")
-    if found.is_virtual or found.external or found.file.filename != file.filename:
+    if len(dataset.shape or ()) != axes or 0 in dataset.shape or dataset.dtype.kind not in "iuf":
+        raise SceneFileError(f"{path}: '{name}' is {dataset.shape} of {dataset.dtype}, expected {axes} axes of numbers")
+    if dataset.is_virtual or dataset.external or dataset.file.filename != file.filename:
         raise SceneFileError(f"{path}: the data of '{name}' lie in another file; download the product again")
-    array = ArrayInfo(name, found.shape, found.dtype.name)
-    check_declared_size(path, array, found.id.get_storage_size(), found.dtype.itemsize)
-    return found
+    check_stored_size(path, dataset, ArrayInfo(name, dataset.shape, dataset.dtype.name))
+    return dataset
 
 
-def numbers_of(path: Path, values: Any, name: str, count: int) -> tuple[float, ...]:
+def check_stored_size(path: Path, dataset: Dataset, array: ArrayInfo) -> None:
+    """Raise :class:`SceneFileError` when the stored bytes of a dataset cannot unpack to ``array``."""
+    check_declared_size(path, array, dataset.id.get_storage_size(), dataset.dtype.itemsize)
+
+
+def get_numbers(path: Path, values: Any, name: str, count: int) -> tuple[float, ...]:
     """``count`` finite numbers of a dataset or attribute.
 
-    Raises :class:`SceneFileError` when they are not as many, or not numbers.
+    Raises :class:`SceneFileError` when they are missing, of another count, or not numbers.
     """
     if values is None:
         raise SceneFileError(f"{path}: lacks '{name}'; download the product again")
@@ -108,58 +146,60 @@ def numbers_of(path: Path, values: Any, name: str, count: int) -> tuple[float, .
     return tuple(array.tolist())
 
 
-def text_of(value: Any) -> str:
+def get_lists(path: Path, file: File, group: str, names: Mapping[str, str], count: int) -> dict[str, Any]:
+    """Those datasets of a group that exist, each of ``count`` numbers, under the keys of ``names``."""
+    return {
+        key: get_numbers(path, get_dataset(path, file, f"{group}/{name}", 1), name, count)
+        for key, name in names.items()
+        if f"{group}/{name}" in file
+    }
+
+
+def to_text(value: Any) -> str:
     """An attribute or scalar dataset as text; bytes are decoded."""
     value = value[()] if hasattr(value, "shape") else value
     value = value.flat[0] if isinstance(value, np.ndarray) and value.size else value
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def fill_value(dataset: h5py.Dataset) -> float | None:
+def fill_value(dataset: Dataset) -> float | None:
     """NetCDF's ``_FillValue``."""
     values = np.asarray(dataset.attrs.get("_FillValue", []), np.float64).ravel()
     return float(values[0]) if values.size else None
 
 
 def check_arrays(path: Path) -> None:
-    """Raise :class:`SceneFileError` when an array of an HDF5 file lies in another file, declares more than is stored,
-    or has endless bands: GDAL, which lists the arrays of unknown files, follows links and makes a record of each band.
+    """Raise :class:`SceneFileError` when GDAL must not list the arrays of an HDF5 file.
+
+    GDAL follows links into other files and creates a record for each band, so no array may lie in another file,
+    declare more than is stored, or have very many bands.
     """
     import h5py
 
-    def visit(name: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset) and item.shape:
-            _check_array(path, name, item)
+    def check_array(name: str, item: object) -> None:
+        if not isinstance(item, h5py.Dataset) or not item.shape:
+            return
+        if item.is_virtual or item.external:
+            raise _external_data(path, name)
+        bands = math.prod(item.shape[:-2])
+        if len(item.shape) > 2 and bands > MOST_BANDS:
+            raise SceneFileError(
+                f"{path}: its array '{name[:60]}' has {bands:,} bands, more than {MOST_BANDS:,}: the file is damaged, "
+                "or its bands do not come first: convert it to ENVI or GeoTIFF"
+            )
+        if math.prod(item.shape) * item.dtype.itemsize > LARGEST_UNWRITTEN:
+            check_stored_size(path, item, ArrayInfo(name, item.shape, item.dtype.name))
 
-    def outside(name: str, link: object) -> str | None:
+    def external_link(name: str, link: object) -> str | None:
         return name if isinstance(link, h5py.ExternalLink) else None
 
-    check_sound(path)
-    with reading(path, "an HDF5 file"), h5py.File(path, "r") as file:
-        linked = file.visititems_links(outside)
+    check_heaps(path)
+    with open_hdf5(path, "an HDF5 file") as file:
+        linked = file.visititems_links(external_link)
         if linked is not None:
-            raise _elsewhere(path, linked)
-        file.visititems(visit)
+            raise _external_data(path, linked)
+        file.visititems(check_array)
 
 
-def _check_bands(path: Path, name: str, shape: tuple[int, ...]) -> None:
-    """Raise :class:`SceneFileError` for an array of rows and columns that come after more bands than GDAL can list."""
-    bands = math.prod(shape[:-2])
-    if len(shape) > 2 and bands > MOST_BANDS:
-        raise SceneFileError(
-            f"{path}: its array '{name[:60]}' has {bands:,} bands, more than {MOST_BANDS:,}: the file is damaged, or "
-            "its bands do not come first: convert it to ENVI or GeoTIFF"
-        )
-
-
-def _check_array(path: Path, name: str, item: h5py.Dataset) -> None:
-    if item.is_virtual or item.external:
-        raise _elsewhere(path, name)
-    _check_bands(path, name, item.shape)
-    if math.prod(item.shape) * item.dtype.itemsize > LARGEST_UNWRITTEN:
-        array = ArrayInfo(name, item.shape, item.dtype.name)
-        check_declared_size(path, array, item.id.get_storage_size(), item.dtype.itemsize)
-
-
-def _elsewhere(path: Path, name: str) -> SceneFileError:
+def _external_data(path: Path, name: str) -> SceneFileError:
     return SceneFileError(f"{path}: the data of '{name[:80]}' lie in another file: open that one, or copy them into it")

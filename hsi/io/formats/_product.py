@@ -1,4 +1,4 @@
-"""What the readers of data products share: sidecar files, scaling to reflectance, wavelengths."""
+"""What the readers of data products and rasters share: scaling to reflectance, wavelengths, reading by window."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi.core.georeference import georeference_of
-from hsi.core.scene import Block, Scene
+from hsi.core.scene import Block, Georeference, Scene
 from hsi.errors import LabelError, SceneError, SceneFileError
 from hsi.io.geotiff import gdal_env
-from hsi.io.reader import READERS, Array, ArrayInfo, LabelContent, Reader, reading
+from hsi.io.reader import READERS, Array, ArrayInfo, LabelContent, Reader, convert_errors, first_bytes, to_plane
 
-# what one unit is in nanometres; MICRO SIGN and GREEK SMALL LETTER MU both occur
+# the length of one unit in nanometres; MICRO SIGN and GREEK SMALL LETTER MU both occur
 UNITS = {
     **dict.fromkeys(("nm", "nanometer", "nanometers", "nanometre", "nanometres"), 1.0),
     **dict.fromkeys(("um", "\u00b5m", "\u03bcm", "micron", "microns"), 1000.0),
@@ -27,30 +27,44 @@ UNITS = {
     **dict.fromkeys(("mm", "millimeters", "millimetres"), 1e6),
     **dict.fromkeys(("m", "meters", "metres"), 1e9),
 }
-UNSAID = ("", "unknown", "none")
+UNKNOWN_UNITS = ("", "unknown", "none")
+VIRTUAL = "VRT"
+DRIVERS = {
+    b"II*\x00": "GTiff",
+    b"MM\x00*": "GTiff",
+    b"II+\x00": "GTiff",
+    b"MM\x00+": "GTiff",
+    b"EHFA_HEADER_TAG": "HFA",
+    b"HEAD74": "LAN",
+    b"HEADER": "LAN",
+    b"\x00\x00\x00\x0cjP  ": "JP2OpenJPEG",
+    b"<VRTDataset": VIRTUAL,
+}
+# tiles that were never written and constant areas shrink far more than deflate alone
+SPARSE_RATIO = 100_000
 
 
-def unit_in_nanometres(unit: str | None, values: Sequence[float]) -> float | None:
-    """What one unit is in nanometres, or None for what is no length (wavenumbers, GHz, an index).
+def nanometres_per_unit(unit: str | None, values: Sequence[float]) -> float | None:
+    """The length of one unit of wavelength, or None for what is no length (wavenumbers, GHz, an index).
 
-    Where the file does not say, wavelengths below 100 can only be micrometres.
+    Where the unit is unknown, ``values`` below 100 can only be micrometres.
     """
     name = (unit or "").strip().lower()
-    if name in UNSAID:
+    if name in UNKNOWN_UNITS:
         return 1000.0 if values and max(values) < 100 else 1.0
     return UNITS.get(name)
 
 
-def spectral_axis(
+def parse_wavelengths(
     path: Path, bands: int, wavelengths: Sequence[str], fwhm: Sequence[str], unit: str | None
 ) -> dict[str, tuple[float, ...] | None]:
     """``wavelengths`` and ``fwhm`` of a scene in nanometres, None where the file has none.
 
     Raises :class:`SceneError` when a list is not as long as the bands or holds what is not a positive number.
     """
-    centres = _numbers(path, "wavelength", wavelengths, bands)
-    widths = _numbers(path, "fwhm", fwhm, bands)
-    scale = unit_in_nanometres(unit, centres or widths)
+    centres = _parse_numbers(path, "wavelength", wavelengths, bands)
+    widths = _parse_numbers(path, "fwhm", fwhm, bands)
+    scale = nanometres_per_unit(unit, centres or widths)
     if scale is None:
         return {"wavelengths": None, "fwhm": None}
     return {
@@ -59,15 +73,15 @@ def spectral_axis(
     }
 
 
-def good_bands(path: Path, multipliers: Sequence[str], bands: int) -> tuple[bool, ...] | None:
+def parse_good_bands(path: Path, multipliers: Sequence[str], bands: int) -> tuple[bool, ...] | None:
     """Bad-band multipliers (0: bad, 1: good) as truth values; None where the file has none.
 
     Raises :class:`SceneError` when the list is not as long as the bands or holds what is not a number.
     """
-    return tuple(value != 0 for value in _numbers(path, "bbl", multipliers, bands)) or None
+    return tuple(value != 0 for value in _parse_numbers(path, "bbl", multipliers, bands)) or None
 
 
-def _numbers(path: Path, key: str, texts: Sequence[str], bands: int) -> list[float]:
+def _parse_numbers(path: Path, key: str, texts: Sequence[str], bands: int) -> list[float]:
     if not texts:
         return []
     try:
@@ -82,7 +96,7 @@ def _numbers(path: Path, key: str, texts: Sequence[str], bands: int) -> list[flo
 
 
 class ProductReader(Reader):
-    """A product with one cube, told by its content, whatever the file is called."""
+    """A product with one cube, recognised by its content, whatever the file is called."""
 
     is_product = True
 
@@ -101,34 +115,43 @@ class ProductReader(Reader):
 
     def read_labels(self, path: Path, array: ArrayInfo) -> LabelContent:
         """Raise :class:`LabelError`: a product has no labels."""
-        raise LabelError(f"{path}: is {self.title}, which holds no labels; give another --labels FILE")
+        raise LabelError(f"{path}: is {self.title}, which holds no labels; give another file of labels")
 
     @abstractmethod
     def open_product(self, path: Path) -> Scene:
         """The product's cube as a scene."""
 
 
-def product_file(path: Path) -> Path:
+def find_product(path: Path) -> Path:
     """The file to open for ``path``: of a folder that holds one product its image, else the path itself.
 
     Raises :class:`SceneFileError` when a folder holds several products.
     """
     if not path.is_dir():
         return path
-    products = [reader for _, reader in READERS.items() if reader.is_product]
+    readers = [reader for _, reader in READERS.items() if reader.is_product]
     entries = sorted(entry for entry in path.iterdir() if entry.is_file() and entry.suffix.lower() != ".xml")
-    found = [entry for entry in entries if any(reader.recognises(entry) for reader in products)]
-    if len(found) > 1:
-        names = ", ".join(entry.name for entry in found[:5])
-        raise SceneFileError(f"{path}: holds {len(found)} products: {names}; name one of them")
-    return found[0] if found else path
+    products = [entry for entry in entries if any(reader.recognises(entry) for reader in readers)]
+    if len(products) > 1:
+        names = ", ".join(entry.name for entry in products[:5])
+        raise SceneFileError(f"{path}: holds {len(products)} products: {names}; name one of them")
+    return products[0] if products else path
 
 
-def in_physical_units(scene: Scene, gains: Sequence[float], offsets: Sequence[float]) -> Scene:
-    """The scene with the values ``stored * gain + offset`` as float32, one gain and offset per band of the file.
+def grid_of_centres(
+    crs: str | None, shape: tuple[int, int], first: tuple[float, float], last: tuple[float, float]
+) -> Georeference:
+    """The place of a grid ``shape`` (H, W) from the centres (x, y) of its first and last pixel."""
+    (height, width), (x, y) = shape, first
+    step_x, step_y = (last[0] - x) / (width - 1), (last[1] - y) / (height - 1)
+    return Georeference(crs, (step_x, 0.0, x - step_x / 2, 0.0, step_y, y - step_y / 2))
 
-    The nodata value is looked for before scaling and becomes NaN; a nodata value of 0 counts only in pixels that hold
-    it in every band. A scene whose gains are all 1 and offsets all 0 comes back as it is. Raises
+
+def scale_scene(scene: Scene, gains: Sequence[float], offsets: Sequence[float]) -> Scene:
+    """The scene in physical units, ``stored * gain + offset`` as float32, one gain and offset per band of the file.
+
+    The nodata value is detected before scaling and becomes NaN; a nodata value of 0 counts only in pixels that hold
+    it in every band. A scene whose gains are all 1 and offsets all 0 is returned unchanged. Raises
     :class:`SceneFileError` for a gain or offset that is not finite, or a gain of 0.
     """
     gain, offset = np.asarray(gains, np.float64), np.asarray(offsets, np.float64)
@@ -141,53 +164,66 @@ def in_physical_units(scene: Scene, gains: Sequence[float], offsets: Sequence[fl
         return scene
     fetch, nodata = scene.fetch, scene.nodata
 
-    def scaled(block: Block) -> Array:
-        return scale_values(fetch(block), gain, offset, nodata)
+    def fetch_scaled(block: Block) -> NDArray[np.float32]:
+        stored = fetch(block)
+        values = stored.astype(np.float32)
+        values *= gain.astype(np.float32)
+        values += offset.astype(np.float32)
+        if nodata is not None:
+            void = stored == nodata
+            values[void.all(axis=2) if nodata == 0 else void] = np.nan
+        return values
 
     return replace(
         scene,
-        fetch=scaled,
+        fetch=fetch_scaled,
         dtype=np.dtype(np.float32),
         nodata=None if nodata is None else float("nan"),
         scale=tuple(float(gain[band]) for band in scene.bands),
     )
 
 
-def scale_values(
-    stored: Array, gain: NDArray[np.float64], offset: NDArray[np.float64], nodata: float | None
-) -> NDArray[np.float32]:
-    """``(h, w, B)`` of stored numbers as float32 ``stored * gain + offset``, NaN where they were nodata."""
-    values = stored.astype(np.float32)
-    values *= gain.astype(np.float32)
-    values += offset.astype(np.float32)
-    if nodata is not None:
-        void = stored == nodata
-        values[void.all(axis=2) if nodata == 0 else void] = np.nan
-    return values
-
-
-# opens one raster for as long as a block lasts
-Opener = Callable[[], AbstractContextManager[Any]]
+def raster_driver(path: Path) -> str | None:
+    """The GDAL driver for the file's first bytes, so that a file cannot ask for any other one."""
+    start = first_bytes(path)
+    return next((driver for magic, driver in DRIVERS.items() if start.startswith(magic)), None)
 
 
 @contextmanager
-def opened(path: Path, name: str, driver: str, title: str, least: int = 1) -> Iterator[Any]:
+def open_raster(path: Path) -> Iterator[Any]:
+    """The file as a rasterio dataset; raises :class:`SceneFileError` unless it is a raster by its first bytes."""
+    driver = raster_driver(path)
+    if driver is None:
+        raise SceneFileError(
+            f"{path}: is not a raster: it starts with {first_bytes(path, 8)!r}, expected a TIFF, BigTIFF, JPEG 2000, "
+            "ERDAS or VRT signature; rename it to its real format or download it again"
+        )
+    with open_dataset(path, str(path), driver, "a GDAL raster") as dataset:
+        yield dataset
+
+
+@contextmanager
+def open_dataset(path: Path, name: str, driver: str, title: str, least: int = 1) -> Iterator[Any]:
     """``name`` (the file, or a part of it) as a rasterio dataset of at ``least`` that many bands.
 
     Only ``driver`` is tried. Raises :class:`SceneFileError` that names ``path``.
     """
     import rasterio
 
-    with reading(path, title), gdal_env(), rasterio.open(name, driver=driver) as dataset:
+    with convert_errors(path, title), gdal_env(), rasterio.open(name, driver=driver) as dataset:
         if dataset.count < least:
             raise SceneFileError(f"{path}: holds no band, expected a raster; name one of its parts")
         yield dataset
 
 
-def stored_scene(path: Path, opener: Opener, form: str, variable: str | None = None) -> Scene:
-    """The raster as a scene of stored numbers with wavelengths, nodata and place, read by window.
+# opens one raster for as long as a block is read
+Opener = Callable[[], AbstractContextManager[Any]]
 
-    The file is opened anew for each window. Bands come in the dtype that holds them all.
+
+def stored_scene(path: Path, opener: Opener, form: str, variable: str | None = None) -> Scene:
+    """The raster as a scene of stored numbers with wavelengths, nodata value and georeference, read by window.
+
+    The file is opened for each window. Bands have the smallest dtype that holds them all.
     """
     with opener() as dataset:
         dtype, bands = common_dtype(dataset), dataset.count
@@ -203,9 +239,8 @@ def stored_scene(path: Path, opener: Opener, form: str, variable: str | None = N
             cube: Array = dataset.read(window=window, out_dtype=dtype)
         return np.moveaxis(cube, 0, -1)
 
-    kept = tuple(range(bands))
     return Scene(
-        path.stem, path, height, width, kept, dtype, fetch,
+        path.stem, path, height, width, tuple(range(bands)), dtype, fetch,
         variable=variable, format=form, nodata=nodata, georeference=georeference, **facts,
     )  # fmt: skip
 
@@ -214,7 +249,13 @@ def scaled_scene(path: Path, opener: Opener, form: str, variable: str | None = N
     """As :func:`stored_scene`, in physical units where the raster has GDAL's scale and offset."""
     with opener() as dataset:
         scales, offsets = dataset.scales, dataset.offsets
-    return in_physical_units(stored_scene(path, opener, form, variable), scales, offsets)
+    return scale_scene(stored_scene(path, opener, form, variable), scales, offsets)
+
+
+def raster_labels(dataset: Any, **facts: Any) -> LabelContent:
+    """The only band of a raster as labels, with its nodata value and georeference."""
+    values = to_plane(np.moveaxis(dataset.read(), 0, -1))
+    return LabelContent(values, nodata=nodata_of(dataset), georeference=georeference_of(dataset), **facts)
 
 
 def common_dtype(dataset: Any) -> np.dtype[Any]:
@@ -230,13 +271,15 @@ def nodata_of(dataset: Any) -> float | None:
 def _band_facts(path: Path, dataset: Any) -> dict[str, Any]:
     """Wavelengths, FWHM and bad bands from GDAL's IMAGERY domain, each band's tags, or the ENVI domain's lists."""
     plain = [{key.lower(): value for key, value in dataset.tags(band).items()} for band in dataset.indexes]
-    lists = {key.lower(): _listed(value) for key, value in dataset.tags(ns="ENVI").items()}
-    multipliers = _gathered(plain, "bbl") or lists.get("bbl", [])
-    good = good_bands(path, multipliers, dataset.count)
+    lists = {
+        key.lower(): [part.strip() for part in value.strip().strip("{}").split(",")]  # ENVI's {a, b}
+        for key, value in dataset.tags(ns="ENVI").items()
+    }
+    good = parse_good_bands(path, _collect(plain, "bbl") or lists.get("bbl", []), dataset.count)
     imagery = [dataset.tags(band, ns="IMAGERY") for band in dataset.indexes]
-    centres, widths, unit = _gathered(imagery, "CENTRAL_WAVELENGTH_UM"), _gathered(imagery, "FWHM_UM"), "um"
+    centres, widths, unit = _collect(imagery, "CENTRAL_WAVELENGTH_UM"), _collect(imagery, "FWHM_UM"), "um"
     if not centres:
-        centres, widths = _gathered(plain, "wavelength"), _gathered(plain, "fwhm")
+        centres, widths = _collect(plain, "wavelength"), _collect(plain, "fwhm")
         units = {tags.get("wavelength_units", "") for tags in plain}
         unit = units.pop() if len(units) == 1 else "mixed"
     if not centres:
@@ -244,14 +287,9 @@ def _band_facts(path: Path, dataset: Any) -> dict[str, Any]:
         unit = " ".join(lists.get("wavelength_units", []))
     if not centres:
         return {"good": good}
-    return {"good": good, **spectral_axis(path, dataset.count, centres, widths, unit)}
+    return {"good": good, **parse_wavelengths(path, dataset.count, centres, widths, unit)}
 
 
-def _gathered(tags: list[dict[str, str]], key: str) -> list[str]:
+def _collect(tags: list[dict[str, str]], key: str) -> list[str]:
     """One tag of every band, nothing unless every band has it."""
     return [entry[key] for entry in tags] if all(key in entry for entry in tags) else []
-
-
-def _listed(text: str) -> list[str]:
-    """``{a, b}``, as ENVI writes lists."""
-    return [part.strip() for part in text.strip().strip("{}").split(",")]

@@ -5,9 +5,9 @@ Format: LP DAAC, "EMIT L2A Estimated Surface Reflectance and Uncertainty and Mas
 ``_FillValue`` -9999. ``sensor_band_parameters`` has ``wavelengths`` and ``fwhm`` in nanometres and
 ``good_wavelengths``, 0 where the atmosphere is opaque. ``location/glt_x`` and ``glt_y`` give for each pixel of the grid
 the column and row of the swath, counted from 1, 0 where there is none, and negative where they were interpolated.
-``geotransform`` (GDAL's order) and ``spatial_ref`` say where the grid lies.
+``geotransform`` (GDAL's order) and ``spatial_ref`` are the georeference of the grid.
 
-The scene is the grid; without look-up table it is the swath, which has no place.
+The scene is the grid; without look-up table it is the swath, which has no georeference.
 """
 
 from __future__ import annotations
@@ -15,30 +15,37 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hsi.core.scene import Block, Georeference, Scene
 from hsi.errors import SceneFileError
-from hsi.io.formats._hdf5 import dataset_of, fill_value, holds, numbers_of, text_of
+from hsi.io.formats._hdf5 import (
+    File,
+    fill_value,
+    get_dataset,
+    get_lists,
+    get_numbers,
+    has_objects,
+    hdf5_scene,
+    open_hdf5,
+    to_text,
+)
 from hsi.io.formats._product import ProductReader
-from hsi.io.reader import READERS, Array, reading
-
-if TYPE_CHECKING:
-    import h5py
+from hsi.io.reader import READERS, Array
 
 TITLE = "EMIT L2A"
 CUBE, GLT, BANDS = "reflectance", ("location/glt_x", "location/glt_y"), "sensor_band_parameters"
 NO_DATA = -9999.0
-LARGEST_PART = 128 * 2**20  # bytes of the swath that are held at once
+LARGEST_PART = 128 * 2**20  # bytes of the swath in memory at once
 ROWS = 256
 
 
 @dataclass(frozen=True)
 class Swath:
-    """The cube in the file: its shape ``(rows, columns, bands)``, dtype, value for no data and the parts to read."""
+    """The cube in the file: shape ``(rows, columns, bands)``, dtype, nodata value, and the part to read at once."""
 
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
@@ -54,40 +61,35 @@ class EmitReader(ProductReader):
 
     def recognises(self, path: Path) -> bool:
         """Whether it has the reflectance and the band parameters of a Level 2A product."""
-        return holds(path, CUBE, f"{BANDS}/wavelengths")
+        return has_objects(path, CUBE, f"{BANDS}/wavelengths")
 
     def open_product(self, path: Path) -> Scene:
-        """Surface reflectance with wavelengths, FWHM, bad bands and place."""
-        import h5py
-
-        with reading(path, TITLE), h5py.File(path, "r") as file:
-            swath = _swath(path, file)
+        """Surface reflectance with wavelengths, FWHM, bad bands and georeference."""
+        with open_hdf5(path, TITLE) as file:
+            swath = _read_swath(path, file)
+            *size, bands = swath.shape
             gridded = GLT[0] in file
-            height, width = _check_lookup(path, file, swath) if gridded else swath.shape[:2]
-            facts = _band_facts(path, file, swath.shape[2])
-            georeference = _georeference(path, file) if gridded else None
+            height, width = _check_lookup(path, file, swath) if gridded else size
+            names = {"wavelengths": "wavelengths", "fwhm": "fwhm", "good": "good_wavelengths"}
+            facts = get_lists(path, file, BANDS, names, bands)
+            facts["georeference"] = _georeference(path, file) if gridded else None
+        if "good" in facts:
+            facts["good"] = tuple(value != 0 for value in facts["good"])
 
-        def fetch(block: Block) -> Array:
-            with reading(path, TITLE), h5py.File(path, "r") as file:
-                if gridded:
-                    return _gather(file, swath, block)
-                values: Array = file[CUBE][block.slices]
-                return values.astype(swath.dtype, copy=False)
+        def read(file: File, block: Block) -> Array:
+            values: Array = _gather(file, swath, block) if gridded else file[CUBE][block.slices]
+            return values
 
-        return Scene(
-            path.stem, path, height, width, tuple(range(swath.shape[2])), swath.dtype, fetch,
-            format=f"{TITLE} ({'gridded by its look-up table' if gridded else 'swath without look-up table'})",
-            nodata=swath.nodata,
-            georeference=georeference,
-            **facts,
-        )  # fmt: skip
+        form = f"{TITLE} ({'gridded by its look-up table' if gridded else 'swath without look-up table'})"
+        facts |= {"format": form, "nodata": swath.nodata}
+        return hdf5_scene(path, TITLE, (height, width, bands), swath.dtype, read, **facts)
 
 
 READERS.register("emit")(EmitReader())
 
 
-def _swath(path: Path, file: h5py.File) -> Swath:
-    cube = dataset_of(path, file, CUBE, 3)
+def _read_swath(path: Path, file: File) -> Swath:
+    cube = get_dataset(path, file, CUBE, 3)
     _, columns, bands = cube.shape
     tall, wide = (cube.chunks or (ROWS, columns))[:2]
     pixel = bands * cube.dtype.itemsize
@@ -97,11 +99,13 @@ def _swath(path: Path, file: h5py.File) -> Swath:
     return Swath(cube.shape, cube.dtype.newbyteorder("="), NO_DATA if nodata is None else nodata, (tall, wide))
 
 
-def _check_lookup(path: Path, file: h5py.File, swath: Swath) -> tuple[int, int]:
+def _check_lookup(path: Path, file: File, swath: Swath) -> tuple[int, int]:
     """Height and width of the grid; raises :class:`SceneFileError` for a table that points outside the swath."""
-    across, along = (dataset_of(path, file, name, 2) for name in GLT)
+    across, along = (get_dataset(path, file, name, 2) for name in GLT)
     if across.shape != along.shape or across.dtype.kind not in "iu" or along.dtype.kind not in "iu":
-        raise SceneFileError(f"{path}: its look-up tables are {across} and {along}, expected two alike of integers")
+        raise SceneFileError(
+            f"{path}: its look-up tables are {across} and {along}, expected two of one shape and of integers"
+        )
     height, width = across.shape
     for row in range(0, height, ROWS):
         rows, columns, _ = _pointers(file, Block(row, 0, min(ROWS, height - row), width))
@@ -113,8 +117,8 @@ def _check_lookup(path: Path, file: h5py.File, swath: Swath) -> tuple[int, int]:
     return height, width
 
 
-def _pointers(file: h5py.File, block: Block) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.intp]]:
-    """Rows and columns of the swath, counted from 0, for the pixels of a block that have one, and which those are."""
+def _pointers(file: File, block: Block) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.intp]]:
+    """Rows and columns of the swath, from 0, for the pixels of a block that have them; indices of these pixels."""
     tables = []
     for name in GLT:
         table = file[name][block.slices].astype(np.int64)
@@ -125,20 +129,20 @@ def _pointers(file: h5py.File, block: Block) -> tuple[NDArray[np.int64], NDArray
     return rows[pixels] - 1, columns[pixels] - 1, pixels
 
 
-def _gather(file: h5py.File, swath: Swath, block: Block) -> Array:
+def _gather(file: File, swath: Swath, block: Block) -> Array:
     """``(h, w, bands)`` of the grid, nodata where the table points to nothing."""
     bands = swath.shape[2]
     values = np.full((block.height * block.width, bands), swath.nodata, swath.dtype)
     rows, columns, pixels = _pointers(file, block)
-    for chosen in _by_part(rows, columns, swath):
-        row, column = rows[chosen], columns[chosen]
+    for group in _group_by_part(rows, columns, swath):
+        row, column = rows[group], columns[group]
         top, left = row.min(), column.min()
         part = file[CUBE][top : row.max() + 1, left : column.max() + 1]
-        values[pixels[chosen]] = part[row - top, column - left]
+        values[pixels[group]] = part[row - top, column - left]
     return values.reshape(block.height, block.width, bands)
 
 
-def _by_part(rows: NDArray[np.int64], columns: NDArray[np.int64], swath: Swath) -> Iterator[NDArray[np.intp]]:
+def _group_by_part(rows: NDArray[np.int64], columns: NDArray[np.int64], swath: Swath) -> Iterator[NDArray[np.intp]]:
     """The pixels in groups that lie in one part of the swath, so that each stored chunk is unpacked once."""
     tall, wide = swath.part
     part = rows // tall * (swath.shape[1] // wide + 1) + columns // wide
@@ -147,21 +151,9 @@ def _by_part(rows: NDArray[np.int64], columns: NDArray[np.int64], swath: Swath) 
         yield from np.split(order, np.flatnonzero(np.diff(part[order])) + 1)
 
 
-def _band_facts(path: Path, file: h5py.File, bands: int) -> dict[str, Any]:
-    names = {"wavelengths": "wavelengths", "fwhm": "fwhm", "good": "good_wavelengths"}
-    facts: dict[str, Any] = {
-        key: numbers_of(path, dataset_of(path, file, f"{BANDS}/{name}", 1), name, bands)
-        for key, name in names.items()
-        if f"{BANDS}/{name}" in file
-    }
-    if "good" in facts:
-        facts["good"] = tuple(value != 0 for value in facts["good"])
-    return facts
-
-
-def _georeference(path: Path, file: h5py.File) -> Georeference | None:
+def _georeference(path: Path, file: File) -> Georeference | None:
     if "geotransform" not in file.attrs:
         return None
-    c, a, b, f, d, e = (value + 0.0 for value in numbers_of(path, file.attrs["geotransform"], "geotransform", 6))
-    crs = text_of(file.attrs["spatial_ref"]) if "spatial_ref" in file.attrs else None
+    c, a, b, f, d, e = (value + 0.0 for value in get_numbers(path, file.attrs["geotransform"], "geotransform", 6))
+    crs = to_text(file.attrs["spatial_ref"]) if "spatial_ref" in file.attrs else None
     return Georeference(crs or None, (a, b, c, d, e, f))

@@ -1,4 +1,4 @@
-"""ENVI: a text header (``.hdr``) and a raw data file beside it, mapped into memory."""
+"""ENVI: a text header (``.hdr``) and a raw data file in the same folder, memory-mapped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hsi.core.colours import Colour
 from hsi.core.georeference import georeference_of
 from hsi.core.scene import Georeference, Scene, scene_from_array
 from hsi.errors import SceneError, SceneFileError
-from hsi.io.formats._product import good_bands, in_physical_units, spectral_axis
+from hsi.io.formats._product import parse_good_bands, parse_wavelengths, scale_scene
 from hsi.io.geotiff import gdal_env
 from hsi.io.reader import (
     READERS,
@@ -23,11 +23,11 @@ from hsi.io.reader import (
     ArrayInfo,
     LabelContent,
     Reader,
+    array_kind,
     check_file,
+    convert_errors,
     first_bytes,
-    kind_of,
-    plane,
-    reading,
+    to_plane,
 )
 
 INTERLEAVES = ("bsq", "bil", "bip")
@@ -57,7 +57,7 @@ class EnviReader(Reader):
     suffixes = (".hdr",)
 
     def recognises(self, path: Path) -> bool:
-        """Whether it is an ENVI header or has one beside it."""
+        """Whether it is an ENVI header or the data file of one."""
         return any(first_bytes(header).lstrip().startswith(b"ENVI") for header in (path, *_headers_of(path)))
 
     def files(self, path: Path) -> tuple[Path, ...]:
@@ -68,11 +68,13 @@ class EnviReader(Reader):
     def arrays(self, path: Path) -> tuple[ArrayInfo, ...]:
         """The one raster."""
         envi = _inspect(path)
-        return (ArrayInfo("", envi.shape, kind_of(envi.dtype)),)
+        return (ArrayInfo("", envi.shape, array_kind(envi.dtype)),)
 
     def open(self, path: Path, array: ArrayInfo) -> Scene:
-        """The raster as a memory-mapped scene with its bands, nodata and place, divided by its scale factor."""
+        """The raster, memory-mapped, with its bands, nodata value and georeference, divided by its scale factor."""
         envi = _inspect(path)
+        bands, unit = envi.shape[2], envi.fields.get("wavelength units")
+        wavelengths, fwhm = _texts(envi.fields, "wavelength"), _texts(envi.fields, "fwhm")
         scene = scene_from_array(
             _map(envi),
             envi.data.stem,
@@ -80,17 +82,17 @@ class EnviReader(Reader):
             format=f"ENVI {envi.fields['interleave'].upper()}",
             nodata=envi.nodata,
             georeference=_georeference(envi),
-            good=good_bands(envi.header, _texts(envi.fields, "bbl"), envi.shape[2]),
-            **_spectral_axis(envi),
+            good=parse_good_bands(envi.header, _texts(envi.fields, "bbl"), bands),
+            **parse_wavelengths(envi.header, bands, wavelengths, fwhm, None if unit is None else str(unit)),
         )
-        factor, bands = _number(envi.header, envi.fields, "reflectance scale factor") or 1.0, envi.shape[2]
-        return in_physical_units(scene, [1 / factor] * bands, [0.0] * bands)
+        factor = _number(envi.header, envi.fields, "reflectance scale factor") or 1.0
+        return scale_scene(scene, [1 / factor] * bands, [0.0] * bands)
 
     def read_labels(self, path: Path, array: ArrayInfo) -> LabelContent:
         """The raster as labels, with the class names and colours of an ENVI classification."""
         envi = _inspect(path)
         names = {i: name for i, name in enumerate(_texts(envi.fields, "class names")) if name}
-        values = plane(np.array(_map(envi)))
+        values = to_plane(np.array(_map(envi)))
         return LabelContent(values, names, _colours(envi), envi.nodata, _georeference(envi))
 
 
@@ -98,7 +100,7 @@ READERS.register("envi")(EnviReader())
 
 
 def header_fields(path: Path) -> Mapping[str, Any]:
-    """All that the header of a scene says, lower-case keys; raises :class:`SceneFileError` for one that is wrong."""
+    """All fields of the header of a scene, lower-case keys; raises :class:`SceneFileError` for one that is wrong."""
     return _inspect(path).fields
 
 
@@ -109,19 +111,19 @@ def _headers_of(path: Path) -> list[Path]:
 
 
 def _data_of(header: Path, interleave: str) -> Path:
-    """The data file beside a header; raises :class:`SceneFileError` with what was looked for."""
+    """The data file of a header; raises :class:`SceneFileError` with the names that were tried."""
     from spectral.io import envi
 
     stem = header.with_suffix("").name
     suffixes = ["", *(f".{suffix}" for suffix in (*envi.KNOWN_EXTS, *INTERLEAVES, "rfl", "rdn"))]
     wanted = [(stem + suffix).lower() for suffix in suffixes]
-    beside = {entry.name.lower(): entry for entry in header.parent.iterdir() if entry.is_file()}
+    files = {entry.name.lower(): entry for entry in header.parent.iterdir() if entry.is_file()}
     for name in wanted:
-        if name in beside:
-            return beside[name]
+        if name in files:
+            return files[name]
     raise SceneFileError(
-        f"{header}: its data file is missing: looked for {stem} and {stem}.img, .dat, .raw, .bin, .{interleave} "
-        "beside the header; put it there or name it instead of the header"
+        f"{header}: its data file is missing: neither {stem} nor {stem}.img, .dat, .raw, .bin or .{interleave} is in "
+        "the folder of the header; put it there or name it instead of the header"
     )
 
 
@@ -152,7 +154,7 @@ def _read_header(header: Path) -> dict[str, Any]:
             f"{header}: is not an ENVI header: it starts with {first_bytes(header, 8)!r}, expected 'ENVI'; "
             "name the .hdr file that belongs to the data"
         )
-    with reading(header, "an ENVI header"), warnings.catch_warnings():
+    with convert_errors(header, "an ENVI header"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         fields: dict[str, Any] = envi.read_envi_header(str(header.absolute()))
         envi.check_compatibility(fields)
@@ -191,12 +193,12 @@ def _check_length(
         )
     size = " x ".join(f"{count} {name}" for count, name in zip(shape, ("lines", "samples", "bands"), strict=True))
     expected = int(offset_text[:20]) + math.prod(shape) * dtype.itemsize
-    found = data.stat().st_size
-    if found != expected:
-        relation = "fewer" if found < expected else "more"
-        cause = "the data file is truncated" if found < expected else "the header belongs to another file"
+    actual = data.stat().st_size
+    if actual != expected:
+        relation = "fewer" if actual < expected else "more"
+        cause = "the data file is truncated" if actual < expected else "the header belongs to another file"
         raise SceneFileError(
-            f"{data}: has {found:,} bytes, {abs(found - expected):,} {relation} than the {expected:,} that "
+            f"{data}: has {actual:,} bytes, {abs(actual - expected):,} {relation} than the {expected:,} that "
             f"{header.name} declares ({size} of {dtype.name}, header offset {offset_text}); "
             f"{cause} or the header is wrong"
         )
@@ -205,27 +207,21 @@ def _check_length(
 def _map(envi: EnviFile) -> Array:
     from spectral.io import envi as spectral_envi
 
-    with reading(envi.data, "an ENVI file"), warnings.catch_warnings():
+    with convert_errors(envi.data, "an ENVI file"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         image = spectral_envi.open(str(envi.header.absolute()), str(envi.data.absolute()))
         cube: Array = image.open_memmap(interleave="bip", writable=False)
         return cube
 
 
-def _spectral_axis(envi: EnviFile) -> dict[str, tuple[float, ...] | None]:
-    fields, unit = envi.fields, envi.fields.get("wavelength units")
-    wavelengths, fwhm = _texts(fields, "wavelength"), _texts(fields, "fwhm")
-    return spectral_axis(envi.header, envi.shape[2], wavelengths, fwhm, None if unit is None else str(unit))
-
-
 def _georeference(envi: EnviFile) -> Georeference | None:
-    """What GDAL makes of ``map info`` and ``coordinate system string``."""
+    """The georeference that GDAL derives from ``map info`` and ``coordinate system string``."""
     import rasterio
 
     if "map info" not in envi.fields:
         return None
-    told = reading(envi.header, "an ENVI header with 'map info'")
-    with told, gdal_env(), rasterio.open(envi.data, driver="ENVI") as dataset:
+    errors = convert_errors(envi.header, "an ENVI header with 'map info'")
+    with errors, gdal_env(), rasterio.open(envi.data, driver="ENVI") as dataset:
         return georeference_of(dataset)
 
 
@@ -254,5 +250,4 @@ def _colours(envi: EnviFile) -> dict[int, Colour]:
         raise SceneFileError(
             f"{envi.header}: 'class lookup' holds what is not a colour ({error}); delete it"
         ) from error
-    whole = range(len(levels) // 3)
-    return {i: (levels[3 * i], levels[3 * i + 1], levels[3 * i + 2]) for i in whole}
+    return {i: (levels[3 * i], levels[3 * i + 1], levels[3 * i + 2]) for i in range(len(levels) // 3)}

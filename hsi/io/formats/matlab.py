@@ -3,49 +3,48 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hsi.core.scene import Block, Scene, scene_from_array
 from hsi.errors import SceneFileError
-from hsi.io.formats._checks import TITLE, check_numbers, variables_of
-from hsi.io.formats._hdf5 import HDF5_MAGIC, check_sound
+from hsi.io.formats._checks import MAT_TITLE, check_variable, list_variables
+from hsi.io.formats._hdf5 import HDF5_MAGIC, Dataset, File, check_heaps, check_stored_size, hdf5_scene, open_hdf5
 from hsi.io.reader import (
     READERS,
     Array,
     ArrayInfo,
     LabelContent,
     Reader,
+    array_kind,
     check_declared_size,
+    convert_errors,
     first_bytes,
-    kind_of,
-    plane,
-    reading,
+    to_plane,
 )
 
-if TYPE_CHECKING:
-    import h5py
+HDF5_TITLE = "a MATLAB v7.3 (HDF5) file"
+USER_BLOCK = 512
 
 
 class MatlabReader(Reader):
-    """Variables are listed from their headers; only the one that is asked for is unpacked, and never an object."""
+    """Variables are listed from their headers; only the requested one is unpacked, and never an object."""
 
     title = "MATLAB"
     suffixes = (".mat",)
 
     def recognises(self, path: Path) -> bool:
         """Whether its 128-byte header ends as that of versions 5 to 7 does."""
-        return self._is_5(path)
+        return first_bytes(path, 128)[124:] in (b"\x00\x01IM", b"\x01\x00MI")
 
     def arrays(self, path: Path) -> tuple[ArrayInfo, ...]:
         """The variables, cells and structures included."""
         from scipy.io import whosmat
 
-        self._check_version(path)
-        if self._is_5(path):
-            return tuple(variable.info for variable in variables_of(path))
-        with reading(path, TITLE):
+        if self.recognises(path):
+            return tuple(variable.info for variable in list_variables(path))
+        self._check_version_4(path)
+        with convert_errors(path, MAT_TITLE):
             return tuple(
                 ArrayInfo(name, tuple(int(n) for n in shape), kind)
                 for name, shape, kind in whosmat(str(path), appendmat=False)
@@ -58,15 +57,10 @@ class MatlabReader(Reader):
 
     def read_labels(self, path: Path, array: ArrayInfo) -> LabelContent:
         """The named variable as labels."""
-        return LabelContent(plane(self._load(path, array)))
+        return LabelContent(to_plane(self._load(path, array)))
 
-    def _is_5(self, path: Path) -> bool:
-        return first_bytes(path, 128)[124:] in (b"\x00\x01IM", b"\x01\x00MI")
-
-    def _check_version(self, path: Path) -> None:
+    def _check_version_4(self, path: Path) -> None:
         start = first_bytes(path, 128)
-        if self.recognises(path):
-            return
         if start.startswith(b"MATLAB"):
             raise SceneFileError(
                 f"{path}: its MATLAB header is damaged or cut off after {len(start)} bytes, expected 128 that end in "
@@ -82,11 +76,11 @@ class MatlabReader(Reader):
     def _load(self, path: Path, array: ArrayInfo) -> Array:
         from scipy.io import loadmat
 
-        # each element takes at least a byte before compression: MATLAB stores whole doubles as small integers
+        # an element takes at least one byte before compression: MATLAB stores doubles without fraction as integers
         check_declared_size(path, array, path.stat().st_size, itemsize=1)
-        if self._is_5(path):
-            check_numbers(path, array.name)
-        with reading(path, TITLE):
+        if self.recognises(path):
+            check_variable(path, array.name)
+        with convert_errors(path, MAT_TITLE):
             values: Array = loadmat(str(path), appendmat=False, variable_names=[array.name])[array.name]
         if values.shape != array.shape:
             raise SceneFileError(
@@ -98,10 +92,6 @@ class MatlabReader(Reader):
 READERS.register("matlab")(MatlabReader())
 
 
-HDF5_TITLE = "a MATLAB v7.3 (HDF5) file"
-USER_BLOCK = 512
-
-
 class MatlabHdf5Reader(Reader):
     """MATLAB writes axes in reverse, so a dataset (B, W, H) is the cube (H, W, B)."""
 
@@ -109,65 +99,56 @@ class MatlabHdf5Reader(Reader):
     suffixes = (".mat",)
 
     def recognises(self, path: Path) -> bool:
-        """Whether HDF5's signature is behind MATLAB's user block or starts a ``.mat``, or its header says 7.3."""
+        """Whether HDF5's signature follows MATLAB's user block or starts a ``.mat``, or the header says 7.3."""
         start = first_bytes(path, USER_BLOCK + len(HDF5_MAGIC))
         bare = self.has_suffix(path) and start.startswith(HDF5_MAGIC)
         return bare or start[USER_BLOCK:] == HDF5_MAGIC or start.startswith(b"MATLAB 7.3 MAT-file")
 
     def arrays(self, path: Path) -> tuple[ArrayInfo, ...]:
-        """The datasets, also those in structures (``name/field``), without MATLAB's own ``#refs#``."""
+        """The datasets of this file, also those in structures (``name/field``), without MATLAB's own ``#refs#``."""
         import h5py
 
-        found: list[ArrayInfo] = []
+        arrays: list[ArrayInfo] = []
 
-        def visit(name: str, item: object) -> None:
-            if isinstance(item, h5py.Dataset) and not name.startswith("#") and _is_stored_here(item):
-                found.append(ArrayInfo(name, tuple(reversed(item.shape)), _kind(item)))
+        def add_array(name: str, item: object) -> None:
+            if not isinstance(item, h5py.Dataset) or name.startswith("#"):
+                return
+            # a dataset can point into other files, which a scene must not read unnoticed
+            if item.shape is not None and not item.is_virtual and not item.external:
+                arrays.append(ArrayInfo(name, tuple(reversed(item.shape)), _dataset_kind(item)))
 
-        check_sound(path)
-        with reading(path, HDF5_TITLE), h5py.File(path, "r") as file:
-            file.visititems(visit)
-        return tuple(found)
+        check_heaps(path)
+        with open_hdf5(path, HDF5_TITLE) as file:
+            file.visititems(add_array)
+        return tuple(arrays)
 
     def open(self, path: Path, array: ArrayInfo) -> Scene:
         """The named dataset as a scene that opens the file for each window."""
-        import h5py
+        with open_hdf5(path, HDF5_TITLE) as file:
+            check_stored_size(path, file[array.name], array)
+            dtype = file[array.name].dtype.newbyteorder("=")
 
-        with reading(path, HDF5_TITLE), h5py.File(path, "r") as file:
-            dataset = file[array.name]
-            dtype = dataset.dtype.newbyteorder("=")
-            check_declared_size(path, array, dataset.id.get_storage_size(), dtype.itemsize)
-        height, width, bands = array.shape
-
-        def fetch(block: Block) -> Array:
+        def read(file: File, block: Block) -> Array:
             rows, columns = block.slices
-            with reading(path, HDF5_TITLE), h5py.File(path, "r") as file:
-                values: Array = file[array.name][:, columns, rows]
-            return values.T.astype(dtype, copy=False)
+            values: Array = file[array.name][:, columns, rows]
+            return values.T
 
-        name, kept = path.stem, tuple(range(bands))
-        return Scene(name, path, height, width, kept, dtype, fetch, variable=array.name, format="MATLAB v7.3 (HDF5)")
+        height, width, bands = array.shape
+        facts = {"variable": array.name, "format": "MATLAB v7.3 (HDF5)"}
+        return hdf5_scene(path, HDF5_TITLE, (height, width, bands), dtype, read, **facts)
 
     def read_labels(self, path: Path, array: ArrayInfo) -> LabelContent:
         """The named dataset as labels."""
-        import h5py
-
-        with reading(path, HDF5_TITLE), h5py.File(path, "r") as file:
-            dataset = file[array.name]
-            check_declared_size(path, array, dataset.id.get_storage_size(), dataset.dtype.itemsize)
-            return LabelContent(plane(np.asarray(dataset).T))
+        with open_hdf5(path, HDF5_TITLE) as file:
+            check_stored_size(path, file[array.name], array)
+            return LabelContent(to_plane(np.asarray(file[array.name]).T))
 
 
 READERS.register("matlab-hdf5")(MatlabHdf5Reader())
 
 
-def _is_stored_here(dataset: h5py.Dataset) -> bool:
-    """A dataset can point into other files, which a scene must not read by surprise."""
-    return dataset.shape is not None and not dataset.is_virtual and not dataset.external
-
-
-def _kind(dataset: h5py.Dataset) -> str:
-    matlab_class: Any = dataset.attrs.get("MATLAB_class", b"")
+def _dataset_kind(dataset: Dataset) -> str:
+    matlab_class = dataset.attrs.get("MATLAB_class", b"")
     name = matlab_class.decode("ascii", "replace") if isinstance(matlab_class, bytes) else str(matlab_class)
     if "MATLAB_empty" in dataset.attrs:
         return "empty"
@@ -175,4 +156,4 @@ def _kind(dataset: h5py.Dataset) -> str:
         return name
     if set(dataset.dtype.names or ()) == {"real", "imag"}:
         return "complex"
-    return kind_of(dataset.dtype)
+    return array_kind(dataset.dtype)

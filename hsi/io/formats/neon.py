@@ -11,17 +11,22 @@ and ``Data_Ignore_Value``; ``Band_Window_{1,2}_Nanometers`` are the two water-va
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from hsi.core.georeference import epsg_wkt
 from hsi.core.scene import Block, Georeference, Scene
 from hsi.errors import SceneFileError
-from hsi.io.formats._hdf5 import dataset_of, is_hdf5, is_sound, numbers_of, text_of
-from hsi.io.formats._product import ProductReader, in_physical_units
-from hsi.io.reader import READERS, Array, reading
-
-if TYPE_CHECKING:
-    import h5py
+from hsi.io.formats._hdf5 import (
+    File,
+    get_dataset,
+    get_lists,
+    get_numbers,
+    hdf5_scene,
+    matches_hdf5,
+    open_hdf5,
+    to_text,
+)
+from hsi.io.formats._product import ProductReader, scale_scene
+from hsi.io.reader import READERS, Array
 
 TITLE = "NEON AOP reflectance"
 CUBE, PLACE, BANDS = "Reflectance_Data", "Metadata/Coordinate_System", "Metadata/Spectral_Data"
@@ -35,51 +40,42 @@ class NeonReader(ProductReader):
 
     def recognises(self, path: Path) -> bool:
         """Whether one group holds a NEON reflectance cube and its spectral data."""
-        import h5py
-
-        if not is_hdf5(path) or not is_sound(path):
-            return False
-        try:
-            with h5py.File(path, "r") as file:
-                return _group(file) is not None
-        except Exception:  # h5py raises many kinds on damaged bytes
-            return False
+        return matches_hdf5(path, lambda file: _find_group(file) is not None)
 
     def open_product(self, path: Path) -> Scene:
-        """Surface reflectance with wavelengths, FWHM, bad bands and place."""
-        import h5py
-
-        with reading(path, TITLE), h5py.File(path, "r") as file:
-            group = _group(file)
+        """Surface reflectance with wavelengths, FWHM, bad bands and georeference."""
+        with open_hdf5(path, TITLE) as file:
+            group = _find_group(file)
             if group is None:
                 raise SceneFileError(f"{path}: lacks SITE/Reflectance/{CUBE}; download the product again")
             name = f"{group}/{CUBE}"
-            cube = dataset_of(path, file, name, 3)
-            height, width, bands = cube.shape
-            dtype = cube.dtype.newbyteorder("=")
-            facts = _band_facts(path, file, group, bands)
-            georeference = _georeference(path, file, group)
-            nodata, factor = (
-                numbers_of(path, cube.attrs[key], key, 1)[0] if key in cube.attrs else None
+            cube = get_dataset(path, file, name, 3)
+            shape, dtype = cube.shape, cube.dtype.newbyteorder("=")
+            bands = shape[2]
+            facts = get_lists(path, file, f"{group}/{BANDS}", {"wavelengths": "Wavelength", "fwhm": "FWHM"}, bands)
+            keys = ("Band_Window_1_Nanometers", "Band_Window_2_Nanometers")
+            attributes = file[group].attrs
+            windows = [get_numbers(path, attributes[key], key, 2) for key in keys if key in attributes]
+            if windows:
+                facts["good"] = tuple(not any(a <= nm <= b for a, b in windows) for nm in facts["wavelengths"])
+            facts["georeference"] = _georeference(path, file, group)
+            facts["nodata"], factor = (
+                get_numbers(path, cube.attrs[key], key, 1)[0] if key in cube.attrs else None
                 for key in ("Data_Ignore_Value", "Scale_Factor")
             )
 
-        def fetch(block: Block) -> Array:
-            with reading(path, TITLE), h5py.File(path, "r") as file:
-                values: Array = file[name][block.slices]
-                return values.astype(dtype, copy=False)
+        def read(file: File, block: Block) -> Array:
+            values: Array = file[name][block.slices]
+            return values
 
-        scene = Scene(
-            path.stem, path, height, width, tuple(range(bands)), dtype, fetch,
-            format=f"{TITLE} (HDF5)", nodata=nodata, georeference=georeference, **facts,
-        )  # fmt: skip
-        return in_physical_units(scene, [1 / (factor or 1.0)] * bands, [0.0] * bands)
+        scene = hdf5_scene(path, TITLE, shape, dtype, read, format=f"{TITLE} (HDF5)", **facts)
+        return scale_scene(scene, [1 / (factor or 1.0)] * bands, [0.0] * bands)
 
 
 READERS.register("neon")(NeonReader())
 
 
-def _group(file: h5py.File) -> str | None:
+def _find_group(file: File) -> str | None:
     """``SITE/Reflectance`` of the only site."""
     for site in list(file)[:20]:
         group = f"{site}/Reflectance"
@@ -88,29 +84,14 @@ def _group(file: h5py.File) -> str | None:
     return None
 
 
-def _band_facts(path: Path, file: h5py.File, group: str, bands: int) -> dict[str, Any]:
-    facts: dict[str, Any] = {
-        key: numbers_of(path, dataset_of(path, file, f"{group}/{BANDS}/{name}", 1), name, bands)
-        for key, name in (("wavelengths", "Wavelength"), ("fwhm", "FWHM"))
-        if f"{group}/{BANDS}/{name}" in file
-    }
-    names = [f"Band_Window_{number}_Nanometers" for number in (1, 2)]
-    windows = [numbers_of(path, file[group].attrs[key], key, 2) for key in names if key in file[group].attrs]
-    if windows:
-        facts["good"] = tuple(
-            not any(low <= wavelength <= high for low, high in windows) for wavelength in facts["wavelengths"]
-        )
-    return facts
-
-
-def _georeference(path: Path, file: h5py.File, group: str) -> Georeference | None:
+def _georeference(path: Path, file: File, group: str) -> Georeference | None:
     """From ENVI's map info: projection, reference pixel (column, row from 1), its map coordinates, and pixel sizes."""
     if f"{group}/{PLACE}/Map_Info" not in file:
         return None
-    text = text_of(file[f"{group}/{PLACE}/Map_Info"])
-    column, row, x, y, width, height = numbers_of(path, text.split(",")[1:7], "Map_Info", 6)
+    text = to_text(file[f"{group}/{PLACE}/Map_Info"])
+    column, row, x, y, width, height = get_numbers(path, text.split(",")[1:7], "Map_Info", 6)
     if "rotation" in text.lower():
         raise SceneFileError(f"{path}: its 'Map_Info' is rotated, which NEON's grids are not; download it again")
     code = file.get(f"{group}/{PLACE}/EPSG Code")
-    crs = None if code is None else epsg_wkt(int(numbers_of(path, [text_of(code)], "EPSG Code", 1)[0]))
+    crs = None if code is None else epsg_wkt(int(get_numbers(path, [to_text(code)], "EPSG Code", 1)[0]))
     return Georeference(crs, (width, 0.0, x - (column - 1) * width, 0.0, -height, y + (row - 1) * height))

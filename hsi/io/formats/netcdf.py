@@ -1,4 +1,4 @@
-"""NetCDF and HDF5 files that are no known product: their arrays as GDAL sees them, one chosen by name."""
+"""NetCDF and HDF5 files that are no known product: their arrays as GDAL lists them, one selected by name."""
 
 from __future__ import annotations
 
@@ -7,22 +7,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from hsi.core.georeference import georeference_of
 from hsi.core.scene import Scene
 from hsi.errors import SceneFileError
 from hsi.io.formats._hdf5 import check_arrays, is_hdf5
-from hsi.io.formats._product import common_dtype, nodata_of, opened, scaled_scene
-from hsi.io.reader import READERS, ArrayInfo, LabelContent, Reader, first_bytes, kind_of, plane
+from hsi.io.formats._product import common_dtype, open_dataset, raster_labels, scaled_scene
+from hsi.io.reader import READERS, ArrayInfo, LabelContent, Reader, array_kind, first_bytes
 
 TITLE = "a NetCDF or HDF5 file"
 CLASSIC = (b"CDF\x01", b"CDF\x02", b"CDF\x05")
-MOST = 500
+MOST_ARRAYS = 500
 
 
 class SubdatasetReader(Reader):
-    """An array of three axes is a cube whose first axis are the bands, as GDAL reads it; its name is its path."""
+    """An array of three axes is a cube whose first axis is the bands, as GDAL reads it; its name is its path."""
 
     title = "NetCDF and HDF5"
     suffixes = (".nc", ".nc4", ".h5", ".hdf5", ".he5")
@@ -32,25 +29,25 @@ class SubdatasetReader(Reader):
         return path.suffix.lower() != ".mat" and (is_hdf5(path) or first_bytes(path, 4) in CLASSIC)
 
     def arrays(self, path: Path) -> tuple[ArrayInfo, ...]:
-        """Every array that GDAL offers, not loaded."""
+        """Every array that GDAL lists, not loaded."""
         _check(path)
-        found = []
+        arrays = []
         for name in _names(path):
             with _array(path, name) as dataset:
                 bands = () if dataset.count == 1 else (dataset.count,)
-                found.append(ArrayInfo(name, (dataset.height, dataset.width, *bands), kind_of(common_dtype(dataset))))
-        return tuple(found)
+                kind = array_kind(common_dtype(dataset))
+                arrays.append(ArrayInfo(name, (dataset.height, dataset.width, *bands), kind))
+        return tuple(arrays)
 
     def open(self, path: Path, array: ArrayInfo) -> Scene:
-        """The named array as a scene, with what GDAL makes of its place."""
+        """The named array as a scene, with the georeference that GDAL derives."""
         form = f"{_driver(path)} (bands first)"
         return scaled_scene(path, lambda: _array(path, array.name), form, array.name or None)
 
     def read_labels(self, path: Path, array: ArrayInfo) -> LabelContent:
         """The named array as labels."""
         with _array(path, array.name) as dataset:
-            values = plane(np.moveaxis(dataset.read(), 0, -1))
-            return LabelContent(values, nodata=nodata_of(dataset), georeference=georeference_of(dataset))
+            return raster_labels(dataset)
 
 
 READERS.register("subdatasets")(SubdatasetReader())
@@ -76,7 +73,7 @@ def _driver(path: Path) -> str:
 
 
 def _names(path: Path) -> list[str]:
-    """The arrays' names; one nameless array where GDAL opens the file as a single raster.
+    """The names of the arrays; one empty name where GDAL opens the file as a single raster.
 
     Raises :class:`SceneFileError` where this GDAL lacks the driver or the file is damaged.
     """
@@ -86,14 +83,14 @@ def _names(path: Path) -> list[str]:
     with rasterio.Env() as environment:
         if driver not in environment.drivers():
             raise SceneFileError(f"{path}: GDAL was built without its {driver} driver; convert the file to GeoTIFF")
-    with opened(path, str(path), driver, TITLE, least=0) as dataset:
+    with open_dataset(path, str(path), driver, TITLE, least=0) as dataset:
         parts = [name.split(str(path), 1)[-1].lstrip('":/') for name in dataset.subdatasets]
-        return parts[:MOST] or ([""] if dataset.count else [])
+        return parts[:MOST_ARRAYS] or ([""] if dataset.count else [])
 
 
 @contextmanager
 def _array(path: Path, name: str) -> Iterator[Any]:
-    """One array as a rasterio dataset; the first row comes first unless coordinates say otherwise."""
+    """One array as a rasterio dataset, its rows in stored order unless it has coordinates."""
     import rasterio
 
     driver = _driver(path)
@@ -101,10 +98,10 @@ def _array(path: Path, name: str) -> Iterator[Any]:
         part = f'NETCDF:"{path}":/{name}' if name else str(path)
     else:
         driver, part = ("HDF5Image", f'HDF5:"{path}"://{name}') if name else (driver, str(path))
-    with opened(path, part, driver, TITLE) as dataset:
-        turned = driver == "netCDF" and dataset.transform.is_identity
-        if not turned:
+    with open_dataset(path, part, driver, TITLE) as dataset:
+        reversed_rows = driver == "netCDF" and dataset.transform.is_identity
+        if not reversed_rows:
             yield dataset
-    if turned:  # GDAL takes rows without coordinates to go upwards
-        with rasterio.Env(GDAL_NETCDF_BOTTOMUP="NO"), opened(path, part, driver, TITLE) as dataset:
+    if reversed_rows:  # GDAL takes rows without coordinates to be stored bottom up
+        with rasterio.Env(GDAL_NETCDF_BOTTOMUP="NO"), open_dataset(path, part, driver, TITLE) as dataset:
             yield dataset

@@ -19,16 +19,16 @@ from hsi.io.reader import (
     ArrayInfo,
     LabelContent,
     Reader,
+    array_kind,
     check_declared_size,
+    convert_errors,
     first_bytes,
-    kind_of,
-    plane,
-    reading,
+    to_plane,
 )
 
 
 class NpyReader(Reader):
-    """One array, mapped into memory so that only the windows that are asked for are read."""
+    """One array, memory-mapped so that only the requested windows are read."""
 
     title = "NumPy"
     suffixes = (".npy",)
@@ -40,17 +40,21 @@ class NpyReader(Reader):
     def arrays(self, path: Path) -> tuple[ArrayInfo, ...]:
         """The one array; raises :class:`SceneFileError` when the file is not as long as its header says."""
         _check_magic(self, path, "\\x93NUMPY")
-        with reading(path, "a NumPy file"), path.open("rb") as file:
+        with convert_errors(path, "a NumPy file"), path.open("rb") as file:
             shape, dtype = _read_header(file)
             stored = path.stat().st_size - file.tell()
-            _check_no_objects(path, dtype)
+            if dtype.hasobject:
+                raise SceneFileError(
+                    f"{path}: holds Python objects (dtype {dtype}), which are refused because reading them can run any "
+                    "code; save the cube as a plain array of numbers"
+                )
             declared = math.prod(shape) * dtype.itemsize
             if declared > stored:
                 raise SceneFileError(
                     f"{path}: is truncated: {shape} of {dtype} needs {declared:,} bytes after the header, "
                     f"found {stored:,} ({declared - stored:,} fewer); copy or save it again"
                 )
-        return (ArrayInfo("", shape, kind_of(dtype)),)
+        return (ArrayInfo("", shape, array_kind(dtype)),)
 
     def open(self, path: Path, array: ArrayInfo) -> Scene:
         """The array as a memory-mapped scene."""
@@ -58,16 +62,16 @@ class NpyReader(Reader):
 
     def read_labels(self, path: Path, array: ArrayInfo) -> LabelContent:
         """The array as labels."""
-        return LabelContent(plane(np.array(self._map(path))))
+        return LabelContent(to_plane(np.array(self._map(path))))
 
     def _map(self, path: Path) -> Array:
-        with reading(path, "a NumPy file"):
+        with convert_errors(path, "a NumPy file"):
             values: Array = np.load(path, mmap_mode="r", allow_pickle=False)
             return values
 
 
 class NpzReader(Reader):
-    """Named arrays in a zip archive: the one that is asked for is unpacked whole."""
+    """Named arrays in a zip archive: the requested one is unpacked completely."""
 
     title = "NumPy archive"
     suffixes = (".npz",)
@@ -79,12 +83,9 @@ class NpzReader(Reader):
     def arrays(self, path: Path) -> tuple[ArrayInfo, ...]:
         """The members that are arrays."""
         _check_magic(self, path, "PK")
-        found = []
-        with reading(path, "a NumPy archive"), zipfile.ZipFile(path) as archive:
-            for member in archive.infolist():
-                if member.filename.endswith(".npy"):
-                    found.append(self._describe(path, archive, member))
-        return tuple(found)
+        with convert_errors(path, "a NumPy archive"), zipfile.ZipFile(path) as archive:
+            members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
+            return tuple(self._describe(path, archive, member) for member in members)
 
     def open(self, path: Path, array: ArrayInfo) -> Scene:
         """The named array as a scene in memory."""
@@ -92,20 +93,20 @@ class NpzReader(Reader):
 
     def read_labels(self, path: Path, array: ArrayInfo) -> LabelContent:
         """The named array as labels."""
-        return LabelContent(plane(self._load(path, array)))
+        return LabelContent(to_plane(self._load(path, array)))
 
     def _describe(self, path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> ArrayInfo:
         with archive.open(member) as file:
             shape, dtype = _read_header(file)
-        array = ArrayInfo(member.filename.removesuffix(".npy"), shape, kind_of(dtype))
+        array = ArrayInfo(member.filename.removesuffix(".npy"), shape, array_kind(dtype))
         if not dtype.hasobject:
-            # the archive's own sizes can lie too, so neither is believed beyond what deflate can do
+            # the archive's own sizes can be wrong too, so both are limited to what deflate can do
             stored = min(member.file_size, path.stat().st_size * LARGEST_RATIO)
             check_declared_size(path, array, stored, dtype.itemsize, ratio=1)
         return array
 
     def _load(self, path: Path, array: ArrayInfo) -> Array:
-        with reading(path, "a NumPy archive"), np.load(path, allow_pickle=False) as archive:
+        with convert_errors(path, "a NumPy archive"), np.load(path, allow_pickle=False) as archive:
             values: Array = archive[array.name]
             return values
 
@@ -126,12 +127,4 @@ def _check_magic(reader: Reader, path: Path, expected: str) -> None:
         raise SceneFileError(
             f"{path}: is not a {path.suffix} file: it starts with {first_bytes(path, 8)!r}, expected '{expected}'; "
             "rename it to its real format or save it again"
-        )
-
-
-def _check_no_objects(path: Path, dtype: np.dtype[Any]) -> None:
-    if dtype.hasobject:
-        raise SceneFileError(
-            f"{path}: holds Python objects (dtype {dtype}), which are refused because reading them can run any code; "
-            "save the cube as a plain array of numbers"
         )

@@ -7,15 +7,13 @@ are wavelengths in nanometres, falling, 0 for bands that were not acquired; ``Pr
 are the centres of the corner pixels.
 
 Bands that were not acquired are left out; the others of both cubes are numbered by rising wavelength. Where the
-spectrometers overlap the SWIR bands count and the VNIR ones are marked as bad, so both are there when bad bands are
-kept.
+spectrometers overlap, the VNIR bands are marked as bad, so that ``keep_bad_bands`` also gives these.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +21,9 @@ from numpy.typing import NDArray
 from hsi.core.georeference import epsg_wkt
 from hsi.core.scene import Block, Georeference, Scene
 from hsi.errors import SceneFileError
-from hsi.io.formats._hdf5 import dataset_of, holds, numbers_of
-from hsi.io.formats._product import ProductReader, in_physical_units
-from hsi.io.reader import READERS, Array, reading
-
-if TYPE_CHECKING:
-    import h5py
+from hsi.io.formats._hdf5 import File, get_dataset, get_numbers, has_objects, hdf5_scene, open_hdf5
+from hsi.io.formats._product import ProductReader, grid_of_centres, scale_scene
+from hsi.io.reader import READERS, Array
 
 TITLE = "PRISMA L2D"
 FIELDS = "HDFEOS/SWATHS/PRS_L2D_HCO/Data Fields"
@@ -37,7 +32,7 @@ LARGEST_NUMBER = 65535
 
 @dataclass(frozen=True)
 class Spectrometer:
-    """One cube: ``(rows, columns)``, the bands that were acquired, and their facts."""
+    """One cube: its ``(rows, columns)``, the bands that were acquired, their wavelengths, FWHM and scale."""
 
     dataset: str
     shape: tuple[int, int]
@@ -50,21 +45,19 @@ class Spectrometer:
 
 
 class PrismaReader(ProductReader):
-    """Both cubes as one, each block joined and sorted when it is read."""
+    """Both cubes as one, the bands of each block joined and sorted when it is read."""
 
     title = TITLE
     suffixes = (".he5",)
 
     def recognises(self, path: Path) -> bool:
         """Whether it has the cubes of a Level 2D product."""
-        return holds(path, f"{FIELDS}/VNIR_Cube", f"{FIELDS}/SWIR_Cube")
+        return has_objects(path, f"{FIELDS}/VNIR_Cube", f"{FIELDS}/SWIR_Cube")
 
     def open_product(self, path: Path) -> Scene:
-        """Surface reflectance with wavelengths, FWHM and place."""
-        import h5py
-
-        with reading(path, TITLE), h5py.File(path, "r") as file:
-            vnir, swir = (_spectrometer(path, file, name) for name in ("Vnir", "Swir"))
+        """Surface reflectance with wavelengths, FWHM and georeference."""
+        with open_hdf5(path, TITLE) as file:
+            vnir, swir = (_read_spectrometer(path, file, name) for name in ("Vnir", "Swir"))
             if vnir.shape != swir.shape:
                 raise SceneFileError(f"{path}: its cubes have {vnir.shape} and {swir.shape} pixels; download it again")
             georeference = _georeference(path, file, vnir.shape)
@@ -73,11 +66,9 @@ class PrismaReader(ProductReader):
         overlapping = np.arange(wavelengths.size) < len(vnir.bands)
         overlapping &= wavelengths >= swir.wavelengths.min()
 
-        def fetch(block: Block) -> Array:
-            return _read(path, (vnir, swir), order, block)
-
-        scene = Scene(
-            path.stem, path, *vnir.shape, tuple(range(order.size)), np.result_type(vnir.dtype, swir.dtype), fetch,
+        shape, dtype = (*vnir.shape, order.size), np.result_type(vnir.dtype, swir.dtype)
+        scene = hdf5_scene(
+            path, TITLE, shape, dtype, lambda file, block: _read(file, (vnir, swir), order, block),
             format=f"{TITLE} (HDF-EOS5)",
             wavelengths=tuple(wavelengths[order].tolist()),
             fwhm=tuple(np.concatenate([vnir.fwhm, swir.fwhm])[order].tolist()),
@@ -89,21 +80,21 @@ class PrismaReader(ProductReader):
             np.repeat(pair, (len(vnir.bands), len(swir.bands)))[order].tolist()
             for pair in ((vnir.gain, swir.gain), (vnir.offset, swir.offset))
         )
-        return in_physical_units(scene, gains, offsets)
+        return scale_scene(scene, gains, offsets)
 
 
 READERS.register("prisma")(PrismaReader())
 
 
-def _spectrometer(path: Path, file: h5py.File, name: str) -> Spectrometer:
+def _read_spectrometer(path: Path, file: File, name: str) -> Spectrometer:
     dataset = f"{FIELDS}/{name.upper()}_Cube"
-    cube = dataset_of(path, file, dataset, 3)
+    cube = get_dataset(path, file, dataset, 3)
     rows, count, columns = cube.shape
     wavelengths, fwhm = (
-        np.array(numbers_of(path, file.attrs.get(key), key, count)) for key in (f"List_Cw_{name}", f"List_Fwhm_{name}")
+        np.array(get_numbers(path, file.attrs.get(key), key, count)) for key in (f"List_Cw_{name}", f"List_Fwhm_{name}")
     )
     (low,), (high,) = (
-        numbers_of(path, file.attrs.get(key), key, 1) for key in (f"L2Scale{name}Min", f"L2Scale{name}Max")
+        get_numbers(path, file.attrs.get(key), key, 1) for key in (f"L2Scale{name}Min", f"L2Scale{name}Max")
     )
     bands = np.flatnonzero(wavelengths > 0)
     if bands.size == 0:
@@ -114,32 +105,27 @@ def _spectrometer(path: Path, file: h5py.File, name: str) -> Spectrometer:
     )
 
 
-def _read(path: Path, cubes: tuple[Spectrometer, Spectrometer], order: NDArray[np.intp], block: Block) -> Array:
+def _read(file: File, cubes: tuple[Spectrometer, Spectrometer], order: NDArray[np.intp], block: Block) -> Array:
     """``(h, w, bands)`` of stored numbers, the bands of both cubes by rising wavelength."""
-    import h5py
-
     rows, columns = block.slices
     place = np.argsort(order)  # where each band of the joined cubes goes
     values = np.empty((block.height, block.width, order.size), np.result_type(*(cube.dtype for cube in cubes)))
-    with reading(path, TITLE), h5py.File(path, "r") as file:
-        start = 0
-        for cube in cubes:
-            stored = file[cube.dataset][rows, :, columns][:, cube.bands]  # (h, bands, w)
-            values[:, :, place[start : start + len(cube.bands)]] = np.moveaxis(stored, 1, 2)
-            start += len(cube.bands)
+    start = 0
+    for cube in cubes:
+        stored = file[cube.dataset][rows, :, columns][:, cube.bands]  # (h, bands, w)
+        values[:, :, place[start : start + len(cube.bands)]] = np.moveaxis(stored, 1, 2)
+        start += len(cube.bands)
     return values
 
 
-def _georeference(path: Path, file: h5py.File, shape: tuple[int, int]) -> Georeference | None:
+def _georeference(path: Path, file: File, shape: tuple[int, int]) -> Georeference | None:
     """From the centres of the corner pixels; None for a file without them."""
     keys = ("ULcorner_easting", "ULcorner_northing", "LRcorner_easting", "LRcorner_northing")
     names = [f"Product_{key}" for key in keys]
     if any(name not in file.attrs for name in names) or min(shape) < 2:
         return None
-    left, top, right, bottom = (numbers_of(path, file.attrs[name], name, 1)[0] for name in names)
-    height, width = shape
-    step_x, step_y = (right - left) / (width - 1), (bottom - top) / (height - 1)
+    left, top, right, bottom = (get_numbers(path, file.attrs[name], name, 1)[0] for name in names)
     crs = None
     if "Epsg_Code" in file.attrs:
-        crs = epsg_wkt(int(numbers_of(path, file.attrs["Epsg_Code"], "Epsg_Code", 1)[0]))
-    return Georeference(crs, (step_x, 0.0, left - step_x / 2, 0.0, step_y, top - step_y / 2))
+        crs = epsg_wkt(int(get_numbers(path, file.attrs["Epsg_Code"], "Epsg_Code", 1)[0]))
+    return grid_of_centres(crs, shape, (left, top), (right, bottom))
