@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -92,26 +92,43 @@ def layer_files(map_path: Path, options: MapOptions) -> dict[str, Path]:
 
 
 class MapWriter:
-    """Takes the layers of strips from top to bottom; see :func:`map_writer`."""
+    """Writes and counts the layers of strips, from top to bottom; see :func:`map_writer`."""
 
-    def __init__(self, writers: Mapping[str, Write], areas: ClassAreas, in_memory: bool) -> None:
-        self.writers, self.areas, self.in_memory = writers, areas, in_memory
+    def __init__(
+        self, writers: Mapping[str, Write], table: ClassTable, scene: Scene, limit: float, in_memory: bool
+    ) -> None:
+        self.writers, self.table, self.scene, self.limit, self.in_memory = writers, table, scene, limit, in_memory
+        self.hectares_of_row = pixel_hectares(scene.georeference, scene.height, scene.width)
+        self.pixels, self.hectares = np.zeros(len(table), np.int64), np.zeros(len(table))
+        self.without_data = 0
+        self.novel: int | None = None
         self.layers: dict[str, NDArray[Any]] = {}
 
     def add(self, block: Block, layers: Layers) -> None:
         """Write and count the next rows: class ids ``(h, W)`` and bands ``(C, h, W)`` by name."""
         for name, write in self.writers.items():
             write(block, layers[name])
-        self.areas.add(block, layers)
+        ids = layers["map"]
+        for i, number in enumerate(self.table.ids):
+            in_row = np.count_nonzero(ids == number, axis=1)
+            self.pixels[i] += in_row.sum()
+            if self.hectares_of_row is not None:
+                self.hectares[i] += in_row @ self.hectares_of_row[block.slices[0]]
+        self.without_data += int(np.count_nonzero(ids == nodata_value(self.table)))
+        if "novelty" in layers:
+            self.novel = (self.novel or 0) + int(np.count_nonzero(layers["novelty"] > self.limit))
         for name, values in layers.items() if self.in_memory else ():
             if name not in self.layers:
-                shape = (*values.shape[:-2], self.areas.scene.height, self.areas.scene.width)
+                shape = (*values.shape[:-2], self.scene.height, self.scene.width)
                 self.layers[name] = np.empty(shape, values.dtype)
             self.layers[name][(..., *block.slices)] = values
 
     def summary(self) -> MapSummary:
         """The counts so far, and the layers in memory."""
-        return replace(self.areas.summary(), layers=self.layers)
+        pixels = dict(zip(self.table.ids, self.pixels.tolist(), strict=True))
+        hectares = dict(zip(self.table.ids, self.hectares.tolist(), strict=True))
+        known = self.hectares_of_row is not None
+        return MapSummary(self.table, pixels, hectares if known else None, self.without_data, self.novel, self.layers)
 
 
 @contextmanager
@@ -125,11 +142,11 @@ def map_writer(
     cache: int | None = None,
     in_memory: bool = False,
 ) -> Iterator[MapWriter]:
-    """A writer of a map of ``classes``, for networks and baselines: each of its ``files`` by layer ("map",
-    "confidence", "probabilities", "novelty") takes its name when the block ends well.
+    """A writer of a map of ``classes``, for networks and baselines; its ``files`` by layer ("map", "confidence",
+    "probabilities", "novelty") appear when the block ends, and none of them if it raises.
 
-    With ``reject`` there is a class "unclassified" as well; novelty above ``limit`` counts as novel; GDAL may use
-    ``cache`` bytes. With ``in_memory`` all layers are in the summary as well. Raises what opening and writing raise.
+    With ``reject`` there is a class "unclassified"; novelty above ``limit`` counts as novel; GDAL may use ``cache``
+    bytes. With ``in_memory`` the summary has all layers. Raises what opening and writing raise.
     """
     table, where = map_table(classes, reject), scene.georeference
     bands = {
@@ -150,7 +167,7 @@ def map_writer(
                     files[name], shape, np.float32, **place, nodata=float("nan"), descriptions=bands[name]
                 )
             writers[name] = _TileRows(stack.enter_context(writer), scene.height)
-        yield MapWriter(writers, ClassAreas(table, scene, limit), in_memory)
+        yield MapWriter(writers, table, scene, limit, in_memory)
 
 
 class _TileRows:
@@ -171,33 +188,3 @@ class _TileRows:
         count = ready - self.row
         self.write(Block(self.row, 0, count, block.width), rows[..., :count, :])
         self.rows, self.row = [rows[..., count:, :].copy()], ready
-
-
-class ClassAreas:
-    """Counts the classes of a map as it is written; novelty above ``limit`` counts as novel."""
-
-    def __init__(self, table: ClassTable, scene: Scene, limit: float = math.inf) -> None:
-        self.table, self.scene, self.limit = table, scene, limit
-        self.hectares_of_row = pixel_hectares(scene.georeference, scene.height, scene.width)
-        self.pixels, self.hectares = np.zeros(len(table), np.int64), np.zeros(len(table))
-        self.without_data = 0
-        self.novel: int | None = None
-
-    def add(self, block: Block, layers: Layers) -> None:
-        """Count the classes of some rows."""
-        ids = layers["map"]
-        for i, number in enumerate(self.table.ids):
-            in_row = np.count_nonzero(ids == number, axis=1)
-            self.pixels[i] += in_row.sum()
-            if self.hectares_of_row is not None:
-                self.hectares[i] += in_row @ self.hectares_of_row[block.slices[0]]
-        self.without_data += int(np.count_nonzero(ids == nodata_value(self.table)))
-        if "novelty" in layers:
-            self.novel = (self.novel or 0) + int(np.count_nonzero(layers["novelty"] > self.limit))
-
-    def summary(self) -> MapSummary:
-        """The counts so far."""
-        by_id = dict(zip(self.table.ids, self.pixels.tolist(), strict=True))
-        known = self.hectares_of_row is not None
-        hectares = dict(zip(self.table.ids, self.hectares.tolist(), strict=True)) if known else None
-        return MapSummary(self.table, by_id, hectares, self.without_data, self.novel)

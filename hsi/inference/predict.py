@@ -20,13 +20,13 @@ from hsi.core.memory import MemoryModel, MemoryPlan, free_memory, plan_memory, r
 from hsi.core.scene import Block, Scene
 from hsi.errors import TrainingError
 from hsi.inference.blending import blend
-from hsi.inference.map_files import ClassAreas, MapOptions, MapSummary, MapWriter, map_table, map_writer
+from hsi.inference.map_files import MapOptions, MapSummary, MapWriter, map_table, map_writer
 from hsi.inference.model_file import SavedModel
 from hsi.inference.resume import StripCache
 from hsi.inference.scores import PATCHES, padded_scores
 from hsi.inference.smoothing import majority
 from hsi.inference.strips import Strip, component_strips, strip_blocks
-from hsi.io.geotiff import TILE, class_dtype, class_map_writer, gdal_env, nodata_value, read_classes
+from hsi.io.geotiff import TILE, class_dtype, gdal_env, nodata_value, read_classes
 from hsi.models import choose_engine
 from hsi.preprocessing.band_matching import BandMatch
 
@@ -163,24 +163,17 @@ def smooth_map(path: Path | None, size: int, scene: Scene, summary: MapSummary) 
     """Replace the map at ``path``, or the one in memory, by its majority filter of ``size x size`` pixels; returns the
     new counts.
 
-    A file is read and written by blocks with ``size // 2`` rows around them, so that there are no seams.
+    Blocks are filtered with ``size // 2`` rows around them, so that there are no seams.
     """
-    table, areas = summary.table, ClassAreas(summary.table, scene)
-    if path is None:
-        ids = majority(summary.layers["map"], size, ignore=nodata_value(table))
-        areas.add(Block(0, 0, scene.height, scene.width), {"map": ids})
-        return replace(areas.summary(), novel=summary.novel, layers={**summary.layers, "map": ids})
-    half, width = size // 2, scene.width
-    shape, where = (scene.height, width), scene.georeference
-    with class_map_writer(path, shape, table, georeference=where) as write:
+    half, width, nodata = size // 2, scene.width, nodata_value(summary.table)
+    with map_writer({"map": path} if path else {}, summary.table, scene, in_memory=path is None) as writer:
         for row in range(0, scene.height, TILE):
             top, bottom = max(0, row - half), min(scene.height, row + TILE + half)
-            ids = read_classes(path, Block(top, 0, bottom - top, width))
+            ids = read_classes(path, Block(top, 0, bottom - top, width)) if path else summary.layers["map"][top:bottom]
             block = Block(row, 0, min(TILE, scene.height - row), width)
-            smoothed = majority(ids, size, ignore=nodata_value(table))[row - top : row - top + block.height]
-            write(block, smoothed)
-            areas.add(block, {"map": smoothed})
-    return replace(areas.summary(), novel=summary.novel)
+            writer.add(block, {"map": majority(ids, size, ignore=nodata)[row - top : row - top + block.height]})
+    smoothed = writer.summary()
+    return replace(smoothed, novel=summary.novel, layers={**summary.layers, **smoothed.layers})
 
 
 def map_in_memory(

@@ -149,9 +149,8 @@ class Backbone(WindowNetwork):
         stages = [stage.scaled(width, config.divisor) for stage in config.rows]
         self.side = max(1, round(resolution * window))
         _check_window(name, stages, window, resolution)
-        blocks = _blocks(stages, components)
+        blocks, channels = _blocks(stages, components)
         self.blocks = nn.Sequential(*blocks)
-        channels = _channels(stages, components)
         last = _sides(stages, self.side)[-1]
         self.flat = config.ending.pool == "flatten"
         self.dense = _head_layers(config.ending, channels * (last * last if self.flat else 1), classes)
@@ -170,8 +169,8 @@ class Backbone(WindowNetwork):
         return scores
 
 
-def _blocks(stages: list[StageConfig], components: int) -> list[ConvBlock]:
-    """The blocks of all stages; only the first of a stage has its stride."""
+def _blocks(stages: list[StageConfig], components: int) -> tuple[list[ConvBlock], int]:
+    """The blocks of all stages, of which the first has the stride of its stage, and the channels of the last."""
     blocks, channels = [], components
     for stage in stages:
         for repeat in range(stage.repeats):
@@ -180,14 +179,7 @@ def _blocks(stages: list[StageConfig], components: int) -> list[ConvBlock]:
             make: Any = BLOCKS[stage.block]
             blocks.append(make(channels, outputs, stride, **stage.options))
             channels = outputs
-    return blocks
-
-
-def _channels(stages: list[StageConfig], components: int) -> int:
-    channels = components
-    for stage in stages:
-        channels = stage.outputs(channels)
-    return channels
+    return blocks, channels
 
 
 def _sides(stages: list[StageConfig], side: int) -> list[int]:

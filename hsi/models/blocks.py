@@ -26,15 +26,26 @@ BLOCKS: dict[str, type[ConvBlock]] = {}
 
 
 class ConvBlock(nn.Module):
-    """A block of a backbone. ``widest`` is its largest number of channels, at the size of its input."""
+    """A block of a backbone: its layers in the order of their definition, then the input is added if ``adds_input``.
+
+    ``widest`` is the largest number of channels, at the size of the input.
+    """
 
     name: ClassVar[str]
     widest: int
+    adds_input: bool = False
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
         if "name" in vars(cls):
             BLOCKS[cls.name] = cls
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, h, w) -> (N, C', h', w')``."""
+        y = x
+        for layer in self.children():
+            y = layer(y)
+        return x + y if self.adds_input else y
 
 
 def divisible(channels: float, divisor: int = 8) -> int:
@@ -91,11 +102,6 @@ class Convolution(ConvBlock):
         self.widest = outputs
         self.conv = ConvNorm(inputs, outputs, kernel, stride, activation=activation, norm=norm)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """``(N, C, h, w) -> (N, C', h', w')``."""
-        out: Tensor = self.conv(x)
-        return out
-
 
 class Pool(ConvBlock):
     """The largest value of every ``kernel x kernel`` square; the number of channels is unchanged."""
@@ -106,11 +112,6 @@ class Pool(ConvBlock):
         super().__init__()
         self.widest = inputs
         self.pool = nn.MaxPool2d(kernel, stride, padding=kernel // 2 if kernel % 2 else 0)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``(N, C, h, w) -> (N, C, h', w')``."""
-        out: Tensor = self.pool(x)
-        return out
 
 
 class Separable(ConvBlock):
@@ -128,11 +129,6 @@ class Separable(ConvBlock):
         self.widest = max(inputs, outputs)
         self.depthwise = ConvNorm(inputs, inputs, kernel, stride, groups=inputs, activation=activation)
         self.pointwise = ConvNorm(inputs, outputs, 1, activation=activation)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``(N, C, h, w) -> (N, C', h', w')``."""
-        out: Tensor = self.pointwise(self.depthwise(x))
-        return out
 
 
 class InvertedResidual(ConvBlock):
@@ -161,7 +157,7 @@ class InvertedResidual(ConvBlock):
         super().__init__()
         hidden = inputs if expand == 1 else divisible(inputs * expand)
         self.widest = hidden
-        self.shortcut = stride == 1 and inputs == outputs
+        self.adds_input = stride == 1 and inputs == outputs
         self.expand = nn.Identity() if expand == 1 else ConvNorm(inputs, hidden, 1, activation=activation)
         self.depthwise = ConvNorm(hidden, hidden, kernel, stride, groups=hidden, activation=activation)
         if squeeze == "input":
@@ -170,11 +166,6 @@ class InvertedResidual(ConvBlock):
             gate = _gate(hidden, divisible(hidden * se), "relu", "hardsigmoid")
         self.attention = gate if se else nn.Identity()
         self.project = ConvNorm(hidden, outputs, 1, activation="none")
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``(N, C, h, w) -> (N, C', h', w')``."""
-        y: Tensor = self.project(self.attention(self.depthwise(self.expand(x))))
-        return x + y if self.shortcut else y
 
 
 class FusedMBConv(ConvBlock):
@@ -196,14 +187,9 @@ class FusedMBConv(ConvBlock):
         super().__init__()
         hidden = outputs if expand == 1 else divisible(inputs * expand)
         self.widest = hidden
-        self.shortcut = stride == 1 and inputs == outputs
+        self.adds_input = stride == 1 and inputs == outputs
         self.expand = ConvNorm(inputs, hidden, kernel, stride, activation=activation)
         self.project = nn.Identity() if expand == 1 else ConvNorm(hidden, outputs, 1, activation="none")
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``(N, C, h, w) -> (N, C', h', w')``."""
-        y: Tensor = self.project(self.expand(x))
-        return x + y if self.shortcut else y
 
 
 def shuffle_channels(x: Tensor, groups: int) -> Tensor:

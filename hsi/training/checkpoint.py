@@ -55,8 +55,8 @@ class TrainingState:
     """The progress of a training, in addition to the states of its network, optimiser, schedule and generators.
 
     ``step`` steps of the epoch that follows ``history`` are done, with their sums of loss, pixels right and pixels
-    seen; ``lr`` and ``order`` are the learning rate and the generator's state when it began. ``best`` are the weights
-    of ``best_epoch``, the best so far.
+    seen; ``lr`` and ``order`` are the learning rate and the generator's state when it began (None before). ``best`` are
+    the weights of ``best_epoch``, the best so far.
     """
 
     history: list[Epoch] = field(default_factory=list)
@@ -70,16 +70,6 @@ class TrainingState:
     seen: float = 0.0
     seconds: float = 0.0
     order: Tensor | None = None
-
-    def begin_epoch(self, lr: float, order: Tensor) -> None:
-        """Reset the sums."""
-        self.lr, self.order = lr, order
-        self.step, self.loss, self.right, self.seen = 0, 0.0, 0.0, 0.0
-
-    def end_epoch(self, record: Epoch) -> None:
-        """Add the record of a finished epoch; the next one has not begun."""
-        self.history.append(record)
-        self.order = None
 
 
 @dataclass(frozen=True)

@@ -65,19 +65,14 @@ def resolve_recipe(
     textbook = engine == "patch" and model.shares_trunk  # HybridSN's epochs, where the dense engine is available
     usual = PATCH_EPOCHS if textbook else enough
     epochs = settings.epochs or (math.ceil(settings.steps / steps_per_epoch) if settings.steps else usual)
+    given = {"optimiser", "lr_schedule", "weight_decay", "label_smoothing", "balance", "clip", "augment"}
     return Recipe(
+        **settings.model_dump(include=given),
         engine=engine,
         epochs=epochs,
         steps=epochs * steps_per_epoch,
         batch=batch,
-        optimiser=settings.optimiser,
         lr=settings.lr or rate,
-        lr_schedule=settings.lr_schedule,
-        weight_decay=settings.weight_decay,
-        label_smoothing=settings.label_smoothing,
-        balance=settings.balance,
-        clip=settings.clip,
-        augment=settings.augment,
         context_dropout=settings.context_dropout or 0.0,
         bfloat16=settings.amp == "auto" and bfloat16_suits(device, model, engine),
     )

@@ -154,7 +154,8 @@ class Trainer:
             torch.manual_seed(self.seed)
             while len(state.history) < self.recipe.epochs:
                 record = self._epoch(len(state.history) + 1, started, after_step)
-                state.end_epoch(record)
+                state.history.append(record)
+                state.order = None  # the next epoch has not begun
                 quality = _quality(record)
                 best = _quality(state.history[state.best_epoch - 1]) if state.best_epoch else (-1.0, -math.inf)
                 if quality is not None and best is not None and quality > best:
@@ -189,15 +190,16 @@ class Trainer:
 
     def _begin_epoch(self) -> list[list[Any]]:
         """The parts of each step of the next epoch, or of the one in which a checkpoint was taken."""
-        resumed, self._resumed = self._resumed, None
-        if resumed is not None and self.state.order is not None:
-            self.generator.set_state(self.state.order)
+        state, resumed, self._resumed = self.state, self._resumed, None
+        if resumed is not None and state.order is not None:
+            self.generator.set_state(state.order)
             steps = list(self.engine.steps(self.generator))
             self._set_generators(resumed)
             return steps
         if resumed is not None:
             self._set_generators(resumed)
-        self.state.begin_epoch(self.optimiser.param_groups[0]["lr"], self.generator.get_state())
+        state.lr, state.order = self.optimiser.param_groups[0]["lr"], self.generator.get_state()
+        state.step, state.loss, state.right, state.seen = 0, 0.0, 0.0, 0.0
         return list(self.engine.steps(self.generator))
 
     def _set_generators(self, checkpoint: Checkpoint) -> None:
