@@ -117,18 +117,18 @@ def write(
 ) -> dict[str, tuple[Path, Format]]:
     """Write ``out``, and return the files that there are by their names; with ``int8`` the exact one is temporary."""
     from hsi.core.files import write_atomically
-    from hsi.inference.export import describe_deployed, export, quantise
+    from hsi.inference.export import describe_export, export_network, quantise
 
-    facts = describe_deployed(bundle, deployed.shape, "bands" if deployed.folds else "components")
+    facts = describe_export(bundle, deployed.shape, "bands" if deployed.folds else "components")
     with progress("export", "steps") as advance:
         advance(0, 2, "trace")
         if not int8:
             with write_atomically(out) as part:
-                difference = export(deployed, part, form, facts)
+                difference = export_network(deployed, part, form, facts)
             say("same", f"as the saved network, to {difference:.1g} in a probability")
             return {form: (out, form)}
         exact = folder / "exact.onnx"
-        export(deployed, exact, form, facts)
+        export_network(deployed, exact, form, facts)
         advance(1, 2, "int8")
         with write_atomically(out) as part:
             quantise(exact, part)

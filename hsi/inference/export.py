@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,8 +28,8 @@ Values = Literal["bands", "components"]
 class Reduction(nn.Module):
     """A fitted linear reducer as a layer: ``(N, B, h, w)`` float32 bands to ``(N, K, h, w)`` components.
 
-    In float64 inside, as the reducer: components are small differences of large numbers. A pixel that holds a NaN or
-    an infinity, or zeros alone, is no ground, and its components are zero, as they are outside of a scene.
+    Computed in float64, as by the reducer: components are small differences of large numbers. The components of a pixel
+    with a NaN or an infinity, or of zeros only, are zero, as outside of a scene.
     """
 
     mean: Tensor
@@ -38,7 +39,7 @@ class Reduction(nn.Module):
         super().__init__()
         state = reducer.state()
         if "weights" not in state and "scale" not in state:
-            raise UsageError(f"the {reducer.name} reducer is no matrix to put into a network: use --values components")
+            raise UsageError(f"the {reducer.name} reducer is no matrix and cannot be exported: use --values components")
         weights = state["weights"] if "weights" in state else 1 / state["scale"]  # (B, K), or (B,)
         self.register_buffer("mean", torch.from_numpy(np.ascontiguousarray(state["mean"])))
         self.register_buffer("weights", torch.from_numpy(np.ascontiguousarray(weights)))
@@ -56,18 +57,16 @@ class ExportedNetwork(nn.Module):
     """Class probabilities of pixels: the reduction, unless ``values`` are components, the network, its temperature.
 
     ``patch``: ``(N, C, window, window) -> (N, classes)``; ``tile``: ``(1, C, h, w) -> (1, classes, h - window + 1,
-    w - window + 1)``. One look at the ground: no average over symmetries, and nothing blended.
+    w - window + 1)``. Without averages over symmetries and without blending.
 
-    Raises :class:`UsageError` for tiles of a network without a trunk to share.
+    Raises :class:`UsageError` for tiles of a network without a shared trunk.
     """
 
     def __init__(self, saved: SavedModel, shape: Shape, values: Values) -> None:
         super().__init__()
         if shape == "tile" and not saved.model.shares_trunk:
-            raise UsageError(
-                f"{saved.settings.model.name} pads or strides, so the windows of a tile share nothing: use --input "
-                "patch"
-            )
+            name = saved.settings.model.name
+            raise UsageError(f"{name} pads or strides, so the windows of a tile share nothing: use --input patch")
         self.shape, self.network, self.temperature = shape, saved.model, saved.temperature
         self.reduction = Reduction(saved.reducer) if values == "bands" else nn.Identity()
         self.folds = values == "bands"
@@ -82,7 +81,7 @@ class ExportedNetwork(nn.Module):
         return torch.softmax(scores / self.temperature, dim=1)
 
     def example(self, rows: int = 3, columns: int = 4) -> Tensor:
-        """Random input of its shape: so many patches, or a tile of so many pixels."""
+        """Random input: ``rows`` patches, or a tile of ``rows x columns`` pixels."""
         generator = torch.Generator().manual_seed(rows)
         window = self.network.window
         size = (rows, window, window) if self.shape == "patch" else (1, rows + window - 1, columns + window - 1)
@@ -94,18 +93,23 @@ class ExportedNetwork(nn.Module):
         return (spread + self.reduction.mean.float()).permute(0, 3, 1, 2).contiguous()
 
 
-def describe_deployed(saved: SavedModel, shape: Shape, values: Values) -> dict[str, Any]:
-    """What a program has to know to use the file: its input, window, bands and classes."""
+def describe_export(saved: SavedModel, shape: Shape, values: Values) -> dict[str, Any]:
+    """The metadata that a program needs to use the file: its input, window, bands and classes."""
     table, window = saved.table, saved.model.window
     count = len(saved.reducer.state()["mean"]) if values == "bands" else saved.model.components
     sides = {"patch": f"N x {count} x {window} x {window}", "tile": f"1 x {count} x h x w"}
-    given = {"patch": f"N x {len(table)}", "tile": f"1 x {len(table)} x (h - {window - 1}) x (w - {window - 1})"}
+    outputs = {"patch": f"N x {len(table)}", "tile": f"1 x {len(table)} x (h - {window - 1}) x (w - {window - 1})"}
     reduction = {name: array.tolist() for name, array in saved.reducer.state().items()}
     return {
         "hsi": __version__,
         "model": saved.settings.model.name,
         "input": {"name": "input", "type": "float32", "shape": sides[shape], "values": values},
-        "output": {"name": "probabilities", "type": "float32", "shape": given[shape], "of": "the pixel in the middle"},
+        "output": {
+            "name": "probabilities",
+            "type": "float32",
+            "shape": outputs[shape],
+            "of": "the pixel in the middle",
+        },
         "window": window,
         "outside": "0 in all channels, around the scene and where there is no ground",
         "bands": asdict(saved.bands),
@@ -124,25 +128,25 @@ SUFFIXES = {"onnx": ".onnx", "torchscript": ".pt"}
 
 
 class ExportError(HsiError, RuntimeError):
-    """A file that does not compute what the network does."""
+    """An exported file with other results than its network."""
 
 
-def export(deployed: ExportedNetwork, path: Path, form: Format, facts: Mapping[str, Any]) -> float:
-    """Write a file and compare it with the network on input of another size: the largest difference of probabilities.
+def export_network(exported: ExportedNetwork, path: Path, form: Format, facts: Mapping[str, Any]) -> float:
+    """Write a file, compare it with the network on input of another size, and return the largest difference.
 
-    Raises :class:`ExportError` when that is no rounding, :class:`UsageError` where a package is missing.
+    Raises :class:`ExportError` when it is more than rounding, :class:`UsageError` where a package is missing.
     """
     if form == "onnx":
         need_onnx()
     with _quiet():
         if form == "onnx":
-            _write_onnx(deployed, path, facts)
+            _write_onnx(exported, path, facts)
         else:
-            traced = torch.jit.trace(deployed, (deployed.example(),), check_trace=False)  # type: ignore[no-untyped-call]
+            traced = torch.jit.trace(exported, (exported.example(),), check_trace=False)  # type: ignore[no-untyped-call]
             torch.jit.save(traced, str(path), _extra_files={f"{METADATA}.json": json.dumps(facts)})
-    other = deployed.example(5, 7)
+    other = exported.example(5, 7)
     with torch.no_grad():
-        expected = deployed(other).numpy()
+        expected = exported(other).numpy()
     difference = float(np.abs(run_file(path, form)(other.numpy()) - expected).max())
     if not difference <= TOLERANCE:
         raise ExportError(f"the exported network differs from the saved one by {difference:.2g} in a probability")
@@ -150,7 +154,7 @@ def export(deployed: ExportedNetwork, path: Path, form: Format, facts: Mapping[s
 
 
 def need_onnx() -> None:
-    """Raise :class:`UsageError` where ONNX files can be neither written nor run."""
+    """Raise :class:`UsageError` where the packages for ONNX files are missing."""
     try:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
@@ -158,15 +162,15 @@ def need_onnx() -> None:
         raise UsageError(f"ONNX needs onnx and onnxruntime: {install_hint('export')} ({error})") from error
 
 
-def _write_onnx(deployed: ExportedNetwork, path: Path, facts: Mapping[str, Any]) -> None:
+def _write_onnx(exported: ExportedNetwork, path: Path, facts: Mapping[str, Any]) -> None:
     import onnx
 
-    if deployed.shape == "patch":
+    if exported.shape == "patch":
         axes = {"input": {0: "patches"}, "probabilities": {0: "patches"}}
     else:
         axes = {"input": {2: "h", 3: "w"}, "probabilities": {2: "rows", 3: "columns"}}
     torch.onnx.export(
-        deployed, (deployed.example(),), str(path), dynamo=False, opset_version=OPSET,
+        exported, (exported.example(),), str(path), dynamo=False, opset_version=OPSET,
         input_names=["input"], output_names=["probabilities"], dynamic_axes=axes,
     )  # fmt: skip
     model = onnx.load(path)
@@ -176,23 +180,23 @@ def _write_onnx(deployed: ExportedNetwork, path: Path, facts: Mapping[str, Any])
 
 
 def quantise(path: Path, out: Path) -> None:
-    """An ONNX file with 8-bit weights; activations become 8-bit as they come (dynamic quantisation).
+    """Write an ONNX file with 8-bit weights and dynamic quantisation of activations.
 
-    Convolutions and dense layers; the reduction, which works in float64, stays as it is.
+    Convolutions and dense layers are quantised, the reduction, in float64, is not.
     """
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     model = onnx.load(path)
-    double = {one.name for one in model.graph.initializer if one.data_type == onnx.TensorProto.DOUBLE}
-    kept = [node.name for node in model.graph.node if node.op_type == "MatMul" and double & set(node.input)]
+    double = {array.name for array in model.graph.initializer if array.data_type == onnx.TensorProto.DOUBLE}
+    excluded = [node.name for node in model.graph.node if node.op_type == "MatMul" and double & set(node.input)]
     with _quiet():
         quantize_dynamic(
             path, out, op_types_to_quantize=["Conv", "MatMul", "Gemm"], weight_type=QuantType.QUInt8,
-            nodes_to_exclude=kept,
+            nodes_to_exclude=excluded,
         )  # fmt: skip
     written = onnx.load(out)
-    onnx.helper.set_model_props(written, {one.key: one.value for one in model.metadata_props})
+    onnx.helper.set_model_props(written, {entry.key: entry.value for entry in model.metadata_props})
     onnx.save(written, out)
 
 
@@ -218,9 +222,7 @@ def run_file(path: Path, form: Format) -> Scores:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what the libraries warn of: that tracing is old, and that it takes sizes for constants, which are."""
-    import logging
-
+    """Suppress warnings of the libraries: that tracing is deprecated, and that it treats sizes as constants."""
     root = logging.getLogger()
     before = root.level
     with warnings.catch_warnings():

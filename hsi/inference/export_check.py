@@ -42,7 +42,7 @@ class Check:
 
 
 def check_files(
-    deployed: ExportedNetwork,
+    exported: ExportedNetwork,
     reducer: Reducer,
     files: Mapping[str, Scores],
     match: BandMatch,
@@ -57,9 +57,9 @@ def check_files(
     """
     known, truths = np.asarray(ids), []
     outputs: dict[str, list[Float]] = {name: [] for name in ("", *files)}  # "" is the network
-    for values, truth, places in _labelled(deployed, reducer, match, labels, advance):
+    for values, truth, places in _labelled(exported, reducer, match, labels, advance):
         with torch.no_grad():
-            outputs[""].append(_chosen(deployed(torch.from_numpy(values)).numpy(), places))
+            outputs[""].append(_chosen(exported(torch.from_numpy(values)).numpy(), places))
         for name, run in files.items():
             outputs[name].append(_chosen(run(values), places))
         truths.append(truth)
@@ -81,31 +81,31 @@ def _chosen(probabilities: Float, places: tuple[NDArray[np.int64], ...]) -> Floa
 
 
 def _labelled(
-    deployed: ExportedNetwork, reducer: Reducer, match: BandMatch, labels: LabelMap, advance: Advance
+    exported: ExportedNetwork, reducer: Reducer, match: BandMatch, labels: LabelMap, advance: Advance
 ) -> Iterator[tuple[Float, NDArray[np.int64], tuple[NDArray[np.int64], ...]]]:
     """Inputs, class ids of their labelled pixels, and the places of these in a tile's output."""
-    window = deployed.network.window
+    window = exported.network.window
     for top in range(0, match.scene.height, ROWS):
         here = labels.labelled[top : top + ROWS]
         if here.any():
-            padded, usable = _strip(deployed, reducer, match, top, len(here))
+            padded, usable = _strip(exported, reducer, match, top, len(here))
             wanted, ids = here & usable, labels.values[top : top + ROWS]
-            cut = _patches if deployed.shape == "patch" else _tiles
+            cut = _patches if exported.shape == "patch" else _tiles
             yield from cut(padded, wanted, ids.astype(np.int64), window)
         advance(min(top + ROWS, match.scene.height), match.scene.height)
 
 
 def _strip(
-    deployed: ExportedNetwork, reducer: Reducer, match: BandMatch, top: int, rows: int
+    exported: ExportedNetwork, reducer: Reducer, match: BandMatch, top: int, rows: int
 ) -> tuple[Float, NDArray[np.bool_]]:
     """The input ``(C, h, w)`` for rows of a scene, with half a window of neighbours or zeros around; and their usable
     pixels."""
-    scene, half = match.scene, deployed.network.window // 2
+    scene, half = match.scene, exported.network.window // 2
     first, last = max(0, top - half), min(scene.height, top + rows + half)
     stored = scene.read(Block(first, 0, last - first, scene.width))
     usable = usable_pixels(stored, scene.nodata)
     cube = match.convert(stored)
-    if deployed.folds:
+    if exported.folds:
         values = np.where(usable[:, :, None], cube, 0).astype(np.float32).transpose(2, 0, 1)
     else:
         values = reduce_cube(cube, reducer, usable)

@@ -1,6 +1,7 @@
 """Exported files: the probabilities of the network, for patches and tiles of any size, from bands or components."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -10,7 +11,16 @@ import torch
 
 from hsi.core.scene import scene_from_array
 from hsi.errors import UsageError
-from hsi.inference.export import ExportedNetwork, ExportError, Reduction, describe_deployed, export, quantise, run_file
+from hsi.inference import export
+from hsi.inference.export import (
+    ExportedNetwork,
+    ExportError,
+    Reduction,
+    describe_export,
+    export_network,
+    quantise,
+    run_file,
+)
 from hsi.models import MODELS, join_linear
 from hsi.preprocessing.reducers import reduce_cube
 from tests.models.model_makers import random_cube, random_model
@@ -24,16 +34,16 @@ def cube():
     return random_cube(20, 22, 15)
 
 
-def bundle_of(cube, name="hybridsn-bn", **settings):
+def model_of(cube, name="hybridsn-bn", **settings):
     return random_model(scene_from_array(cube), name=name, **settings)
 
 
 @pytest.mark.parametrize("form", ["onnx", "torchscript"])
 @pytest.mark.parametrize("name", list(MODELS))
 def test_every_network_is_exported_for_patches(name, form, cube, tmp_path):
-    saved = bundle_of(cube, name)
-    deployed = ExportedNetwork(saved, "patch", "components")
-    export(deployed, tmp_path / "file", form, {})
+    saved = model_of(cube, name)
+    exported = ExportedNetwork(saved, "patch", "components")
+    export_network(exported, tmp_path / "file", form, {})
     patches = np.random.default_rng(1).normal(size=(4, 13, 11, 11)).astype(np.float32)
     found = run_file(tmp_path / "file", form)(patches)
     with torch.no_grad():
@@ -44,8 +54,8 @@ def test_every_network_is_exported_for_patches(name, form, cube, tmp_path):
 @pytest.mark.parametrize("form", ["onnx", "torchscript"])
 @pytest.mark.parametrize("name", SHARING)
 def test_a_tile_has_the_probabilities_of_each_of_its_windows(name, form, cube, tmp_path):
-    saved = bundle_of(cube, name)
-    export(ExportedNetwork(saved, "tile", "components"), tmp_path / "file", form, {})
+    saved = model_of(cube, name)
+    export_network(ExportedNetwork(saved, "tile", "components"), tmp_path / "file", form, {})
     tile = np.random.default_rng(1).normal(size=(1, 13, 13, 15)).astype(np.float32)
     found = run_file(tmp_path / "file", form)(tile)
     assert found.shape == (1, 3, 3, 5)
@@ -59,7 +69,7 @@ def test_a_tile_has_the_probabilities_of_each_of_its_windows(name, form, cube, t
 def test_raw_bands_go_in_and_the_reduction_is_the_reducers(reducer):
     cube = 1e4 + random_cube(20, 22, 13)
     cube[3, 4], cube[5, 6, 2] = 0, np.nan
-    saved = bundle_of(np.nan_to_num(cube, nan=50), reducer=reducer)
+    saved = model_of(np.nan_to_num(cube, nan=50), reducer=reducer)
     ground = np.isfinite(cube).all(axis=2) & cube.any(axis=2)
     expected = reduce_cube(cube, saved.reducer, ground)
     with torch.no_grad():
@@ -69,23 +79,27 @@ def test_raw_bands_go_in_and_the_reduction_is_the_reducers(reducer):
 
 
 @pytest.mark.parametrize("shape", ["patch", "tile"])
-def test_an_onnx_file_takes_raw_bands_and_says_what_it_is(shape, cube, tmp_path):
-    saved = bundle_of(cube)
-    facts = describe_deployed(saved, shape, "bands")
-    deployed = ExportedNetwork(saved, shape, "bands")
-    assert export(deployed, tmp_path / "m.onnx", "onnx", facts) < 1e-5
+def test_an_onnx_file_takes_raw_bands_and_has_metadata(shape, cube, tmp_path):
+    saved = model_of(cube)
+    facts = describe_export(saved, shape, "bands")
+    exported = ExportedNetwork(saved, shape, "bands")
+    assert export_network(exported, tmp_path / "m.onnx", "onnx", facts) < 1e-5
     session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
-    told = json.loads(session.get_modelmeta().custom_metadata_map["hsi"])
-    assert (told["window"], told["classes"]["ids"], told["bands"]["of"]) == (11, [1, 2, 3], 15)
-    assert told["input"]["values"] == "bands"
+    facts_in_file = json.loads(session.get_modelmeta().custom_metadata_map["hsi"])
+    assert (facts_in_file["window"], facts_in_file["classes"]["ids"], facts_in_file["bands"]["of"]) == (
+        11,
+        [1, 2, 3],
+        15,
+    )
+    assert facts_in_file["input"]["values"] == "bands"
     (given,) = session.get_inputs()
     assert given.name == "input" and given.shape[1] == 15
     scene = np.zeros((1, 15, 30, 32), np.float32)
     scene[0, :, 5:25, 5:27] = cube.transpose(2, 0, 1)  # half a window of zeros on each side
     if shape == "tile":
         (found,) = session.run(None, {"input": scene})
-        expected = deployed.network.head_map(
-            deployed.network.trunk(torch.nn.functional.pad(components_of(cube, saved), (5, 5, 5, 5)))
+        expected = exported.network.head_map(
+            exported.network.trunk(torch.nn.functional.pad(components_of(cube, saved), (5, 5, 5, 5)))
         )
         np.testing.assert_allclose(found, expected.softmax(1).detach(), atol=1e-5)
         assert found.shape == (1, 3, 20, 22)
@@ -99,26 +113,24 @@ def components_of(cube, saved):
     return torch.from_numpy(reduce_cube(cube, saved.reducer, np.ones(cube.shape[:2], bool)))[None]
 
 
-def test_torchscript_keeps_the_same_facts_beside_the_code(cube, tmp_path):
-    saved = bundle_of(cube)
-    facts = describe_deployed(saved, "patch", "components")
-    export(ExportedNetwork(saved, "patch", "components"), tmp_path / "m.pt", "torchscript", facts)
-    held = {"hsi.json": ""}
+def test_torchscript_has_the_same_metadata(cube, tmp_path):
+    saved = model_of(cube)
+    facts = describe_export(saved, "patch", "components")
+    export_network(ExportedNetwork(saved, "patch", "components"), tmp_path / "m.pt", "torchscript", facts)
+    files = {"hsi.json": ""}
     with pytest.warns(DeprecationWarning):
-        torch.jit.load(str(tmp_path / "m.pt"), _extra_files=held)
-    told = json.loads(held["hsi.json"])
-    assert told["reducer"]["name"] == "mnf"
-    assert np.shape(told["reducer"]["weights"]) == (15, 13)  # to be applied before, so they are told
+        torch.jit.load(str(tmp_path / "m.pt"), _extra_files=files)
+    facts_in_file = json.loads(files["hsi.json"])
+    assert facts_in_file["reducer"]["name"] == "mnf"
+    assert np.shape(facts_in_file["reducer"]["weights"]) == (15, 13)  # applied before, so they are in the metadata
 
 
 def test_the_temperature_and_the_discriminant_are_inside(cube, tmp_path):
-    from dataclasses import replace
-
-    saved = bundle_of(cube)
+    saved = model_of(cube)
     pixels = components_of(cube, saved)[0].flatten(1).T.numpy()
     joined = join_linear(saved.model, "discriminant", pixels, np.arange(len(pixels)) % 3)
     saved = replace(saved, model=joined, temperature=2.5)
-    export(ExportedNetwork(saved, "tile", "components"), tmp_path / "m.onnx", "onnx", {})
+    export_network(ExportedNetwork(saved, "tile", "components"), tmp_path / "m.onnx", "onnx", {})
     tile = torch.randn(1, 13, 12, 13)
     found = run_file(tmp_path / "m.onnx", "onnx")(tile.numpy())
     with torch.no_grad():
@@ -128,24 +140,24 @@ def test_the_temperature_and_the_discriminant_are_inside(cube, tmp_path):
 
 def test_a_network_that_pads_has_no_tiles(cube):
     with pytest.raises(UsageError, match=r"resnet pads or strides.*--input patch"):
-        ExportedNetwork(bundle_of(cube, "resnet"), "tile", "bands")
+        ExportedNetwork(model_of(cube, "resnet"), "tile", "bands")
 
 
 @pytest.mark.parametrize(("name", "shape"), [("hybridsn-bn", "patch"), ("hybridsn-ds", "tile"), ("vgg", "patch")])
 def test_8_bit_weights_are_a_smaller_file_and_nearly_the_same_probabilities(name, shape, cube, tmp_path):
-    saved = bundle_of(cube, name)
-    deployed = ExportedNetwork(saved, shape, "bands")
-    export(deployed, tmp_path / "m.onnx", "onnx", {"window": 11})
+    saved = model_of(cube, name)
+    exported = ExportedNetwork(saved, shape, "bands")
+    export_network(exported, tmp_path / "m.onnx", "onnx", {"window": 11})
     quantise(tmp_path / "m.onnx", tmp_path / "small.onnx")
     assert (tmp_path / "small.onnx").stat().st_size < 0.5 * (tmp_path / "m.onnx").stat().st_size
-    values = deployed.example(6, 6)
+    values = exported.example(6, 6)
     exact, rough = (run_file(tmp_path / f"{n}.onnx", "onnx")(values.numpy()) for n in ("m", "small"))
     assert 0 < np.abs(exact - rough).max() < 0.3
-    (kept,) = onnx.load(tmp_path / "small.onnx").metadata_props
-    assert json.loads(kept.value) == {"window": 11}
+    (entry,) = onnx.load(tmp_path / "small.onnx").metadata_props
+    assert json.loads(entry.value) == {"window": 11}
 
 
 def test_a_file_that_differs_is_no_export(cube, tmp_path, monkeypatch):
-    monkeypatch.setattr("hsi.inference.export.run_file", lambda path, form: lambda values: np.zeros((5, 3), np.float32))
+    monkeypatch.setattr(export, "run_file", lambda path, form: lambda values: np.zeros((5, 3), np.float32))
     with pytest.raises(ExportError, match="differs from the saved one"):
-        export(ExportedNetwork(bundle_of(cube), "patch", "components"), tmp_path / "m.pt", "torchscript", {})
+        export_network(ExportedNetwork(model_of(cube), "patch", "components"), tmp_path / "m.pt", "torchscript", {})
