@@ -1,6 +1,6 @@
 """Training, validation and test pixels. One file here adds a rule: it registers itself in :data:`SPLITS`."""
 
-from hsi.splits.make import check_request, expand_folds, make_folds, make_split, split_request
+from hsi.splits.make import check_request, expand_folds, make_split, split_request
 from hsi.splits.split import SPLITS, PixelCounts, SampleSize, Split, SplitRequest, parse_sample_size
 
 __all__ = [
@@ -11,7 +11,6 @@ __all__ = [
     "SplitRequest",
     "check_request",
     "expand_folds",
-    "make_folds",
     "make_split",
     "parse_sample_size",
     "split_request",

@@ -22,12 +22,7 @@ def random_block_groups(labels: LabelMap, side: int, random: np.random.Generator
     return block_groups(labels, side, (down, across))
 
 
-def _check(request: SplitRequest) -> None:
-    resolve_buffer(request)
-    resolve_minimum(request)
-
-
-@split_rule("blocks", ("train", "validation", "block", "buffer", "minimum"), _check)
+@split_rule("blocks", ("train", "validation", "block", "buffer", "minimum"), resolve_buffer, resolve_minimum)
 def split_blocks(labels: LabelMap, request: SplitRequest) -> Split:
     """Divide the scene into square blocks; about half of the pixels of each class train, the others test.
 

@@ -34,11 +34,6 @@ def _check(request: SplitRequest) -> None:
         raise UsageError(f"--fold {request.fold} is not one of the {folds} folds: give 1 to {folds}")
 
 
-def _check_blocks(request: SplitRequest) -> None:
-    _check(request)
-    resolve_buffer(request)
-
-
 @split_rule("kfold-random", USES, _check)
 def kfold_random(labels: LabelMap, request: SplitRequest) -> Split:
     """The pixels of each class, in random order, assigned to the folds in turn."""
@@ -49,7 +44,7 @@ def kfold_random(labels: LabelMap, request: SplitRequest) -> Split:
     return _split_fold(labels, request, folds.reshape(labels.values.shape), "kfold-random", None, 0)
 
 
-@split_rule("kfold-blocks", (*USES, "block", "buffer"), _check_blocks)
+@split_rule("kfold-blocks", (*USES, "block", "buffer"), _check, resolve_buffer)
 def kfold_blocks(labels: LabelMap, request: SplitRequest) -> Split:
     """Blocks as in the split ``blocks``, assigned so that each fold has about as many pixels of each class.
 

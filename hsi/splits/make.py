@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -63,7 +62,7 @@ def check_request(rule: str, request: SplitRequest) -> None:
     split_rule = SPLITS[rule]
     for field, option in OPTIONS.items():
         if getattr(request, field) is not None and field not in split_rule.uses:
-            users = ", ".join(_rules_with(field))
+            users = ", ".join(name for name, other in SPLITS.items() if field in other.uses)
             raise UsageError(f"the split '{rule}' has no use for {option}: leave {option} out, it is for {users}")
     if request.window is not None and (request.window < 1 or request.window % 2 == 0):
         raise UsageError(f"a window is an odd number of pixels, found {request.window}")
@@ -71,11 +70,8 @@ def check_request(rule: str, request: SplitRequest) -> None:
         value = getattr(request, field)
         if value is not None and value < least:
             raise UsageError(f"{OPTIONS[field]} is {least} or more, found {value}")
-    split_rule.check(request)
-
-
-def _rules_with(field: str) -> list[str]:
-    return [name for name, other in SPLITS.items() if field in other.uses]
+    for check in split_rule.checks:
+        check(request)
 
 
 def make_split(labels: LabelMap, request: SplitRequest | None = None, *, rule: str = "random", **fields: Any) -> Split:
@@ -91,14 +87,3 @@ def make_split(labels: LabelMap, request: SplitRequest | None = None, *, rule: s
         there = f"only '{present[0]}'" if present else "none"
         raise SplitError(f"{labels.source or 'labels'}: 2 or more classes are needed, found {there}")
     return SPLITS[rule].make(labels, request)
-
-
-def make_folds(labels: LabelMap, request: SplitRequest, *, rule: str) -> Iterator[Split]:
-    """One split per fold of a k-fold ``rule``, in order, which together test each pixel once.
-
-    Raises as :func:`make_split` does, and :class:`UsageError` for a rule without folds.
-    """
-    if "fold" not in SPLITS[rule].uses:
-        raise UsageError(f"the split '{rule}' has no folds: choose one of {', '.join(_rules_with('fold'))}")
-    for fold in range(1, fold_count(request) + 1):
-        yield make_split(labels, request, rule=rule, fold=fold)

@@ -196,22 +196,22 @@ Check = Callable[[SplitRequest], object]
 class SplitRule:
     """A split rule: ``make`` applies it, ``uses`` names the fields of a request that it reads.
 
-    ``check`` raises :class:`hsi.errors.UsageError` for a request that is invalid for any labels.
+    ``checks`` raise :class:`hsi.errors.UsageError` for a request that is invalid for any labels.
     """
 
     make: Make
     uses: frozenset[str]
-    check: Check
+    checks: tuple[Check, ...]
 
 
 SPLITS: Registry[SplitRule] = Registry("split", "hsi.splits")
 
 
-def split_rule(name: str, uses: Iterable[str], check: Check = lambda request: None) -> Callable[[Make], Make]:
+def split_rule(name: str, uses: Iterable[str], *checks: Check) -> Callable[[Make], Make]:
     """Decorator that registers a function as the rule ``name``, see :class:`SplitRule`."""
 
     def register(make: Make) -> Make:
-        SPLITS.register(name)(SplitRule(make, frozenset(uses), check))
+        SPLITS.register(name)(SplitRule(make, frozenset(uses), checks))
         return make
 
     return register

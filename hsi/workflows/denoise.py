@@ -294,9 +294,7 @@ def train_denoiser(
     held_out = held_out_block(scene.height, scene.width)
     rows = held_out.row if held_out else scene.height
     with progress("patches", "places") as advance:
-        examples = sample_patches(
-            scene, valid, denoiser.mean_, denoiser.spread_, centres, denoiser.stack, rows, random, advance
-        )
+        examples = sample_patches(denoiser, scene, valid, centres, rows, random, advance)
     denoiser.network_ = build_network(denoiser.stack, seed)
     with progress("train", "steps") as advance:
         train_network(denoiser.network_, examples, denoiser.steps, resolve_device(device), random, advance)

@@ -6,10 +6,14 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from hsi.core.labels import label_map
-from hsi.errors import SplitError, UsageError
-from hsi.splits import PixelCounts, SampleSize, SplitRequest, make_folds, make_split
+from hsi.errors import SplitError
+from hsi.splits import PixelCounts, SampleSize, make_split
 from hsi.splits.groups import assign_folds, split_in_half
 from tests.splits.label_maps import distances, parcels, scenes, strip, stripes, windows_overlap
+
+
+def make_folds(labels, rule, folds, seed, window=None):
+    return [make_split(labels, rule=rule, seed=seed, folds=folds, fold=i + 1, window=window) for i in range(folds)]
 
 
 @settings(max_examples=15, deadline=None)
@@ -17,7 +21,7 @@ from tests.splits.label_maps import distances, parcels, scenes, strip, stripes, 
 @pytest.mark.parametrize("rule", ["kfold-random", "kfold-blocks", "kfold-polygons"])
 def test_each_pixel_is_tested_once(rule, labels, folds, seed, window):
     try:
-        splits = list(make_folds(labels, SplitRequest(seed, folds=folds, window=window), rule=rule))
+        splits = make_folds(labels, rule, folds, seed, window)
     except SplitError:  # a fold without pixels, or whose test leaves no classes to train
         reject()
     assert len(splits) == folds
@@ -34,7 +38,7 @@ def test_each_pixel_is_tested_once(rule, labels, folds, seed, window):
 
 def test_random_folds_are_stratified_and_differ_by_a_pixel():
     labels = strip(23, 50, 8)
-    splits = make_folds(labels, SplitRequest(0, folds=5), rule="kfold-random")
+    splits = make_folds(labels, "kfold-random", 5, 0)
     tested = np.array([[part.test for part in split.counts(labels).values()] for split in splits])
     assert np.all(np.ptp(tested, axis=0) <= 1)
     assert np.ptp(tested.sum(axis=1)) <= 2
@@ -42,7 +46,7 @@ def test_random_folds_are_stratified_and_differ_by_a_pixel():
 
 def test_polygons_are_not_divided():
     labels = parcels()
-    for split in make_folds(labels, SplitRequest(1, folds=3), rule="kfold-polygons"):
+    for split in make_folds(labels, "kfold-polygons", 3, 1):
         for number in range(1, 13):
             assert len(np.unique(split.test[labels.polygons == number])) == 1
 
@@ -54,14 +58,9 @@ def test_training_samples_and_validation_come_from_the_other_folds():
     assert split.rule == "kfold-random, fold 1 of 3, train 20 per class, validation 10 per class"
 
 
-def test_only_k_fold_rules_have_folds():
-    with pytest.raises(UsageError, match="'blocks' has no folds: choose one of kfold-blocks, kfold-polygons"):
-        next(make_folds(stripes(4, 4, 1, 2), SplitRequest(0), rule="blocks"))
-
-
 def test_more_folds_than_polygons_are_refused():
     with pytest.raises(SplitError, match="this fold has no pixel"):
-        list(make_folds(label_map(np.array([[1, 1, 0, 2, 2]])), SplitRequest(0, folds=4), rule="kfold-polygons"))
+        make_folds(label_map(np.array([[1, 1, 0, 2, 2]])), "kfold-polygons", 4, 0)
 
 
 @settings(max_examples=40, deadline=None)

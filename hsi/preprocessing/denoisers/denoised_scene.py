@@ -27,36 +27,33 @@ def denoise_scene(scene: Scene, denoiser: Denoiser, usable: Mask | None = None, 
     block that is read, because each tile is cleaned with its halo.
     """
 
+    selected = denoiser.bands_.tolist()
+
     def fetch(block: Block) -> Array:
-        cleaned = np.empty((block.height, block.width, 1 + max(scene.bands)), np.float32)
-        for tile in tiles_of(block, denoiser.halo, len(scene.bands), budget):
-            part = cleaned[slices_within(block, tile)]
-            part[:, :, list(scene.bands)] = clean_block(scene, denoiser, tile, usable)
-        return cleaned
+        cube = np.empty((block.height, block.width, 1 + max(scene.bands)), np.float32)
+        for where, stored, cleaned, valid in clean_tiles(scene, denoiser, block, usable, budget):
+            values = stored.astype(np.float32)
+            values[:, :, selected] = np.where(valid, cleaned, values[:, :, selected])
+            cube[where][:, :, list(scene.bands)] = values
+        return cube
 
     return replace(scene, fetch=fetch, dtype=np.dtype(np.float32))
 
 
-def clean_block(scene: Scene, denoiser: Denoiser, block: Block, usable: Mask | None) -> NDArray[np.float32]:
-    """The bands of a scene in a block ``(h, w, B)`` float32, the selected ones cleaned."""
-    stored, cleaned, valid = clean_bands(scene, denoiser, block, usable)
-    cube, bands = stored.astype(np.float32), denoiser.bands_.tolist()
-    cube[:, :, bands] = np.where(valid[:, :, None], cleaned, cube[:, :, bands])
-    return cube
-
-
-def clean_bands(
-    scene: Scene, denoiser: Denoiser, block: Block, usable: Mask | None
-) -> tuple[Array, NDArray[np.float32], Mask]:
-    """A block as stored ``(h, w, B)``, its cleaned bands ``(h, w, n)``, and where these are valid ``(h, w)``."""
-    around = expand_block(block, denoiser.halo, scene)
-    cube = scene.read(around)
-    valid = usable_pixels(cube, scene.nodata)
-    if usable is not None:
-        valid &= usable[around.slices]
-    inner = slices_within(around, block)
-    cleaned = denoiser.clean(cube, valid, denoiser.bands_.tolist())
-    return cube[inner], cleaned[inner], valid[inner]
+def clean_tiles(
+    scene: Scene, denoiser: Denoiser, block: Block, usable: Mask | None, budget: int
+) -> Iterator[tuple[tuple[slice, slice], Array, NDArray[np.float32], Mask]]:
+    """The tiles of a block: slices within the block, the tile as stored ``(h, w, B)``, its cleaned bands ``(h, w, n)``,
+    and where these are valid ``(h, w, 1)``."""
+    for tile in tiles_of(block, denoiser.halo, len(scene.bands), budget):
+        around = expand_block(tile, denoiser.halo, scene)
+        cube = scene.read(around)
+        valid = usable_pixels(cube, scene.nodata)
+        if usable is not None:
+            valid &= usable[around.slices]
+        cleaned = denoiser.clean(cube, valid, denoiser.bands_.tolist())
+        inner = slices_within(around, tile)
+        yield slices_within(block, tile), cube[inner], cleaned[inner], valid[inner][:, :, None]
 
 
 def clean_stored(
@@ -67,14 +64,14 @@ def clean_stored(
     ``used`` is the scene with the bands of the denoiser; all other values are as stored.
     """
     cube: Array = np.array(scene.read(block))
-    where = [scene.bands.index(used.bands[position]) for position in denoiser.bands_]
-    for tile in tiles_of(block, denoiser.halo, len(used.bands), budget):
-        _, cleaned, valid = clean_bands(used, denoiser, tile, usable)
+    bands = [scene.bands.index(used.bands[position]) for position in denoiser.bands_]
+    for where, _, cleaned, valid in clean_tiles(used, denoiser, block, usable, budget):
+        values = cleaned.astype(np.float64)
         if cube.dtype.kind in "iu":
             limits = np.iinfo(cube.dtype)
-            cleaned = np.clip(np.rint(cleaned.astype(np.float64)), limits.min, limits.max)
-        part = cube[slices_within(block, tile)]
-        part[:, :, where] = np.where(valid[:, :, None], cleaned.astype(cube.dtype), part[:, :, where])
+            values = np.clip(np.rint(values), limits.min, limits.max)
+        part = cube[where]
+        part[:, :, bands] = np.where(valid, values.astype(cube.dtype), part[:, :, bands])
     return cube
 
 

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from hsi.core.devices import retain_freed_memory
 from hsi.core.scene import Block, Scene
 from hsi.errors import SceneError, TrainingError
-from hsi.preprocessing.denoisers.dncnn import DnCNN, normalise
+from hsi.preprocessing.denoisers.dncnn import DnCNN, DnCNNDenoiser, normalise
 from hsi.preprocessing.denoisers.quality import gaussian_noise, stripes
-from hsi.preprocessing.reducers.reducer import Float
 
 SIDE, BATCH, RATE = 40, 2, 3e-3  # patches of the paper's size; many steps of few patches learn more in a minute
 BLOCKS, STACKS_PER_BLOCK, TRIALS = 64, 4, 16
@@ -37,20 +36,19 @@ class Examples:
 
 
 def sample_patches(
+    denoiser: DnCNNDenoiser,
     scene: Scene,
     valid: NDArray[np.bool_],
-    mean: Float,
-    spread: Float,
     centres: Sequence[int],
-    stack: int,
     rows: int,
     random: np.random.Generator,
     advance: Callable[[int, int], None] | None = None,
 ) -> Examples:
-    """Patches from random blocks of the first ``rows`` rows, of stacks around the bands ``centres``.
+    """Patches for a denoiser from random blocks of the first ``rows`` rows, of stacks around the bands ``centres``.
 
     Raises :class:`SceneError` when no block of valid pixels is available.
     """
+    mean, spread, stack = denoiser.mean_, denoiser.spread_, denoiser.stack
     side = min(SIDE, rows, scene.width)
     patches, dead = [], []
     for done, block in enumerate(sample_patch_blocks(valid, rows, side, random)):

@@ -7,7 +7,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from hsi.errors import UsageError
-from hsi.preprocessing.reducers.reducer import REDUCERS, Float, LinearReducer, Pixels, Summary, fix_signs, moments_of
+from hsi.preprocessing.reducers.reducer import REDUCERS, Float, LinearReducer, Moments, Pixels, Summary, fix_signs
 
 RIDGE = 1e-9  # of the mean noise variance, for bands that are copies of each other
 LEAST_RATIO = 0.1  # of variance to noise; noise, half the variance of differences, is at most twice the variance
@@ -38,7 +38,7 @@ class MNF(LinearReducer):
         """Moments of the valid pixels, and of the differences between valid neighbours in a row."""
         values = cube.astype(np.float64)
         pairs = valid[:, 1:] & valid[:, :-1]
-        return Summary(moments_of(values[valid]), moments_of((values[:, 1:] - values[:, :-1])[pairs]))
+        return Summary(Moments.of(values[valid]), Moments.of((values[:, 1:] - values[:, :-1])[pairs]))
 
     def learn(self, summary: Summary) -> None:
         """Learn mean, noise and axes. Raises :class:`UsageError` when no two neighbours are valid."""

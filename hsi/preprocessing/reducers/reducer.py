@@ -61,7 +61,7 @@ class Reducer(LearnedArrays, ABC):
 
     def summarise(self, cube: Pixels, valid: NDArray[np.bool_]) -> Summary:
         """The summary of the ``valid`` pixels ``(h, w)`` of a block of complete rows ``(h, w, B)``."""
-        return Summary(moments_of(cube[valid]))
+        return Summary(Moments.of(cube[valid]))
 
     @abstractmethod
     def learn(self, summary: Summary) -> None:
@@ -151,8 +151,10 @@ class Moments:
     scatter: Float
 
     @classmethod
-    def of(cls, pixels: Pixels) -> Moments:
-        """Moments of ``(n, B)`` pixels."""
+    def of(cls, pixels: Pixels) -> Moments | None:
+        """Moments of ``(n, B)`` pixels; None for no pixels."""
+        if not len(pixels):
+            return None
         values = pixels.astype(np.float64)
         mean = values.mean(axis=0)
         values -= mean
@@ -183,7 +185,8 @@ class Summary:
     differences: Moments | None = None
 
     def __add__(self, other: Summary) -> Summary:
-        return Summary(_merged(self.pixels, other.pixels), _merged(self.differences, other.differences))
+        pairs = (self.pixels, other.pixels), (self.differences, other.differences)
+        return Summary(*(one + two if one and two else one or two for one, two in pairs))
 
     @property
     def moments(self) -> Moments:
@@ -198,15 +201,6 @@ class Summary:
         So edges and texture count as noise, too (Green et al. 1988, doi:10.1109/36.3001).
         """
         return None if self.differences is None else self.differences.covariance / 2
-
-
-def _merged(one: Moments | None, other: Moments | None) -> Moments | None:
-    return one + other if one and other else one or other
-
-
-def moments_of(pixels: Pixels) -> Moments | None:
-    """Moments of ``(n, B)`` pixels; None for no pixels."""
-    return Moments.of(pixels) if len(pixels) else None
 
 
 def fix_signs(axes: Float) -> Float:

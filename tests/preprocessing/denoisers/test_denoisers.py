@@ -1,4 +1,4 @@
-"""Denoisers: what the network is, that tiles end as the whole does, that noise goes, and what is refused."""
+"""The contract of every denoiser, the network of DnCNN, added noise, and settings that are refused."""
 
 import numpy as np
 import pytest
@@ -9,22 +9,23 @@ from hsi.core.synthetic import make_scene
 from hsi.errors import BundleError, ConfigError, HsiError, UnknownNameError, UsageError
 from hsi.preprocessing.denoisers import (
     DENOISERS,
-    BandStatistics,
     NoiseLevels,
     add_noise,
-    add_noise_variance,
-    cache_scene,
     denoise_scene,
     denoiser_state,
-    held_out_block,
-    least_noisy_bands,
     make_denoiser,
-    measure_denoiser,
     restore_denoiser,
+)
+from hsi.preprocessing.denoisers.denoised_scene import cache_scene
+from hsi.preprocessing.denoisers.denoiser import (
+    BandStatistics,
+    add_noise_variance,
+    least_noisy_bands,
     select_bands_to_clean,
 )
 from hsi.preprocessing.denoisers.dncnn import HALO, DnCNN, band_stacks, build_network
-from hsi.preprocessing.denoisers.dncnn_training import noisy_batch, sample_patch_blocks
+from hsi.preprocessing.denoisers.dncnn_training import Examples, noisy_batch, sample_patch_blocks
+from hsi.preprocessing.denoisers.quality import held_out_block, measure_denoiser
 from hsi.settings import DenoisingSettings, Settings, load_settings
 from hsi.workflows.denoise import summarise_scene, train_denoiser
 
@@ -44,20 +45,26 @@ def noisy(clean):
     return add_noise(clean, NoiseLevels(gaussian=0.4), spread, np.random.default_rng(0))
 
 
-def fitted(name, cube, bands=None, **settings):
-    scene, valid = scene_from_array(cube), np.isfinite(cube).all(axis=2)
-    denoiser = make_denoiser(DenoisingSettings(method=name, **{**SMALL[name], **settings}))
-    summary = summarise_scene(scene, valid)
-    denoiser.bands_ = np.arange(cube.shape[2]) if bands is None else np.asarray(bands)
+def summarise(cube):
+    return summarise_scene(scene_from_array(cube), np.isfinite(cube).all(axis=2))
+
+
+def fit(name, cube, **settings):
+    denoiser, summary = make_denoiser(DenoisingSettings(method=name, **{**SMALL[name], **settings})), summarise(cube)
+    denoiser.bands_ = np.arange(cube.shape[2])
     denoiser.learn(summary)
     if denoiser.trains:
-        train_denoiser(denoiser, scene, valid, summary, seed=0, device="cpu")
+        train_denoiser(denoiser, scene_from_array(cube), np.isfinite(cube).all(axis=2), summary, seed=0, device="cpu")
     return denoiser
+
+
+def denoise(denoiser, cube, usable=None):
+    return denoise_scene(scene_from_array(cube), denoiser, usable).read()
 
 
 @pytest.fixture(scope="module")
 def denoisers(noisy):
-    return {name: fitted(name, noisy) for name in NAMES}
+    return {name: fit(name, noisy) for name in NAMES}
 
 
 def test_there_is_a_case_for_every_denoiser():
@@ -96,9 +103,9 @@ class TestNetwork:
 
     @pytest.mark.parametrize("bands", [[0], [7], [9], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], [1, 2, 8]])
     def test_stacks_hold_each_band_once(self, bands):
-        found = band_stacks(bands, 3, 10)
-        assert [band for _, members in found for band in members] == bands
-        assert all(0 <= first <= 7 and set(members) <= {*range(first, first + 3)} for first, members in found)
+        stacks = band_stacks(bands, 3, 10)
+        assert [band for _, members in stacks for band in members] == bands
+        assert all(0 <= first <= 7 and set(members) <= {*range(first, first + 3)} for first, members in stacks)
 
 
 class TestNoise:
@@ -108,27 +115,22 @@ class TestNoise:
         added = add_noise(flat, levels, spread, np.random.default_rng(0))
         assert added.var(axis=(0, 1)) / spread**2 == pytest.approx(levels.variance, rel=0.15)
         only = add_noise(flat, NoiseLevels(stripes=0.4), spread, np.random.default_rng(0))
-        assert np.ptp(only, axis=0).max() == 0, "a stripe is a whole column"
+        assert np.ptp(only, axis=0).max() == 0, "a stripe is a complete column"
 
     def test_dead_columns_hold_zero(self):
         cube = np.ones((10, 200, 3), np.float32)
-        found = add_noise(cube, NoiseLevels(dead=0.1), np.ones(3), np.random.default_rng(0))
-        assert set(np.unique(found)) == {0, 1} and 0.03 < (found[0] == 0).mean() < 0.2
+        noisy = add_noise(cube, NoiseLevels(dead=0.1), np.ones(3), np.random.default_rng(0))
+        assert set(np.unique(noisy)) == {0, 1} and 0.03 < (noisy[0] == 0).mean() < 0.2
 
-    def test_a_summary_of_a_noisier_scene_is_that_of_one_with_noise(self, clean):
-        spread, levels = clean.std(axis=(0, 1)), NoiseLevels(gaussian=0.5)
-        added = add_noise(clean, levels, spread, np.random.default_rng(3))
-        valid = np.ones(clean.shape[:2], bool)
-        expected = BandStatistics.of(
-            add_noise_variance(summarise_scene(scene_from_array(clean), valid), (0.5 * spread) ** 2)
-        )
-        found = BandStatistics.of(summarise_scene(scene_from_array(added), valid))
-        assert found.noise == pytest.approx(expected.noise, rel=0.06)
-        assert found.spread == pytest.approx(expected.spread, rel=0.06)
+    def test_the_summary_of_a_noisy_scene(self, clean):
+        spread = clean.std(axis=(0, 1))
+        noisy = add_noise(clean, NoiseLevels(gaussian=0.5), spread, np.random.default_rng(3))
+        expected = BandStatistics.of(add_noise_variance(summarise(clean), (0.5 * spread) ** 2))
+        measured = BandStatistics.of(summarise(noisy))
+        assert measured.noise == pytest.approx(expected.noise, rel=0.06)
+        assert measured.spread == pytest.approx(expected.spread, rel=0.06)
 
     def test_training_pairs_have_the_spread_that_bands_have_when_they_are_cleaned(self):
-        from hsi.preprocessing.denoisers.dncnn_training import Examples
-
         random = np.random.default_rng(0)
         patches = random.standard_normal((4, 3, 40, 40)).astype(np.float32)
         examples = Examples(patches, np.zeros((4, 3), np.float32))
@@ -138,95 +140,89 @@ class TestNoise:
 
 @pytest.mark.parametrize("name", NAMES)
 class TestEveryDenoiser:
-    def test_noise_goes(self, name, denoisers, clean, noisy):
-        found = denoise_scene(scene_from_array(noisy), denoisers[name]).read()
+    def test_it_reduces_noise(self, name, denoisers, clean, noisy):
         spread = clean.std(axis=(0, 1))
-        before, after = (np.mean(((cube - clean) / spread) ** 2) for cube in (noisy, found))
-        assert after < 0.9 * before
+        errors = [np.mean(((cube - clean) / spread) ** 2) for cube in (noisy, denoise(denoisers[name], noisy))]
+        assert errors[1] < 0.9 * errors[0]
 
-    def test_tiles_end_as_the_whole(self, name, denoisers, noisy):
+    def test_values_do_not_depend_on_the_block(self, name, denoisers, noisy):
         scene = denoise_scene(scene_from_array(noisy), denoisers[name])
-        whole = scene.read()
-        assert whole.dtype == np.float32
+        cleaned = scene.read()
+        assert cleaned.dtype == np.float32
         for block in (Block(0, 0, 20, 60), Block(20, 0, 9, 60), Block(70, 0, 2, 60)):
-            assert np.array_equal(scene.read(block), whole[block.slices])
+            assert np.array_equal(scene.read(block), cleaned[block.slices])
         part = Block(31, 17, 13, 22)
-        assert scene.read(part) == pytest.approx(whole[part.slices], rel=1e-5)
-        pieces = denoise_scene(scene_from_array(noisy), denoisers[name], budget=1)
-        assert np.array_equal(pieces.read(), whole)
+        assert scene.read(part) == pytest.approx(cleaned[part.slices], rel=1e-5)
+        tiled = denoise_scene(scene_from_array(noisy), denoisers[name], budget=1)
+        assert np.array_equal(tiled.read(), cleaned)
 
-    def test_what_cannot_be_used_stays_and_has_no_say(self, name, denoisers, noisy):
+    def test_unusable_pixels_stay_and_do_not_affect_others(self, name, denoisers, noisy):
         one, other, usable = noisy.copy(), noisy.copy(), np.ones(noisy.shape[:2], bool)
         one[10:14, 20:23], other[10:14, 20:23] = np.nan, np.inf
         one[40, 40], other[40, 40], usable[40, 40] = 5, 1e6, False
-        found = [denoise_scene(scene_from_array(cube), denoisers[name], usable).read() for cube in (one, other)]
-        kept = usable & np.isfinite(one).all(axis=2)
-        assert np.array_equal(found[0][kept], found[1][kept]) and np.isfinite(found[0][kept]).all()
-        assert np.array_equal(found[1][~kept], other[~kept])
+        first, second = (denoise(denoisers[name], cube, usable) for cube in (one, other))
+        used = usable & np.isfinite(one).all(axis=2)
+        assert np.array_equal(first[used], second[used]) and np.isfinite(first[used]).all()
+        assert np.array_equal(second[~used], other[~used])
 
-    def test_bands_that_are_not_chosen_stay(self, name, noisy, denoisers):
-        chosen = restore_denoiser(denoisers[name].settings, denoiser_state(denoisers[name]), noisy.shape[2])
-        chosen.bands_ = np.array([2, 3, 11])
-        found = denoise_scene(scene_from_array(noisy), chosen).read()
-        others = [band for band in range(16) if band not in (2, 3, 11)]
-        assert np.array_equal(found[:, :, others], noisy[:, :, others])
-        assert not np.array_equal(found[:, :, 3], noisy[:, :, 3])
+    def test_other_bands_stay(self, name, noisy, denoisers):
+        few = restore_denoiser(denoisers[name].settings, denoiser_state(denoisers[name]), noisy.shape[2])
+        few.bands_ = np.array([2, 3, 11])
+        cleaned, others = denoise(few, noisy), [band for band in range(16) if band not in (2, 3, 11)]
+        assert np.array_equal(cleaned[:, :, others], noisy[:, :, others])
+        assert not np.array_equal(cleaned[:, :, 3], noisy[:, :, 3])
 
-    def test_it_survives_being_saved(self, name, denoisers, noisy):
-        state = {key: np.atleast_1d(value) for key, value in denoiser_state(denoisers[name]).items()}
-        again = restore_denoiser(denoisers[name].settings, state, noisy.shape[2])
-        one, other = (denoise_scene(scene_from_array(noisy), d).read() for d in (denoisers[name], again))
-        assert np.array_equal(one, other) and again.describe() == denoisers[name].describe()
+    def test_it_is_the_same_once_restored(self, name, denoisers, noisy):
+        denoiser = denoisers[name]
+        state = {key: np.atleast_1d(value) for key, value in denoiser_state(denoiser).items()}
+        again = restore_denoiser(denoiser.settings, state, noisy.shape[2])
+        assert np.array_equal(denoise(denoiser, noisy), denoise(again, noisy))
+        assert again.describe() == denoiser.describe()
         with pytest.raises(BundleError, match="missing"):
-            restore_denoiser(denoisers[name].settings, {"bands": state["bands"]}, noisy.shape[2])
+            restore_denoiser(denoiser.settings, {"bands": state["bands"]}, noisy.shape[2])
         for wrong in (state["bands"] + 1, state["bands"][::-1], np.zeros((2, 2), np.int64)):
             with pytest.raises(BundleError, match="does not suit"):
-                restore_denoiser(denoisers[name].settings, {**state, "bands": wrong}, noisy.shape[2])
+                restore_denoiser(denoiser.settings, {**state, "bands": wrong}, noisy.shape[2])
 
-    def test_it_is_measured_on_noise_that_is_known(self, name, denoisers, clean):
+    def test_its_quality_is_measured_with_added_noise(self, name, denoisers, clean):
         scene, valid = scene_from_array(clean), np.ones(clean.shape[:2], bool)
-        found = measure_denoiser(denoisers[name], scene, valid, summarise_scene(scene, valid), seed=0)
-        assert len(found) == 3
-        assert all(
-            np.isfinite([one.noisy.psnr, one.cleaned.psnr, one.noisy.ssim, one.cleaned.angle]).all() for one in found
-        )
-        strong = found[1]
-        assert strong.cleaned.angle < strong.noisy.angle
+        measured = measure_denoiser(denoisers[name], scene, valid, summarise(clean), seed=0)
+        assert len(measured) == 3
+        for one in measured:
+            assert np.isfinite([one.noisy.psnr, one.cleaned.psnr, one.noisy.ssim, one.cleaned.angle]).all()
+        assert measured[1].cleaned.angle < measured[1].noisy.angle
 
-    def test_a_band_subset_of_a_file_keeps_its_numbers(self, name, denoisers, noisy, tmp_path):
+    def test_a_band_subset_of_a_file_retains_its_numbers(self, name, denoisers, noisy, tmp_path):
         wide = np.concatenate([np.full((72, 60, 1), 7, np.float32), noisy, np.ones((72, 60, 1), np.float32)], axis=2)
         scene = scene_from_array(wide).keep_bands(range(1, 17))
         cleaned = denoise_scene(scene, denoisers[name])
-        kept = cache_scene(cleaned, tmp_path)
-        assert kept.bands == scene.bands
-        whole = denoise_scene(scene_from_array(noisy), denoisers[name]).read()
-        assert np.array_equal(cleaned.read(), whole) and np.array_equal(kept.read(), whole)
-        assert np.array_equal(kept.keep_bands([4]).read(Block(3, 0, 2, 60)), whole[3:5, :, 4:5])
+        cached, expected = cache_scene(cleaned, tmp_path), denoise(denoisers[name], noisy)
+        assert cached.bands == scene.bands
+        assert np.array_equal(cleaned.read(), expected) and np.array_equal(cached.read(), expected)
+        assert np.array_equal(cached.keep_bands([4]).read(Block(3, 0, 2, 60)), expected[3:5, :, 4:5])
 
 
 def test_the_same_seed_trains_the_same_network(noisy):
-    one, other = (denoiser_state(fitted("dncnn", noisy, steps=3)) for _ in range(2))
+    one, other = (denoiser_state(fit("dncnn", noisy, steps=3)) for _ in range(2))
     assert all(np.array_equal(one[name], other[name]) for name in one)
 
 
-def test_mnf_keeps_as_many_components_as_asked_for(noisy):
-    scene, valid = scene_from_array(noisy), np.ones(noisy.shape[:2], bool)
-    cleaned = denoise_scene(scene, fitted("mnf", noisy, components=3)).read().reshape(-1, 16)
+def test_mnf_has_the_requested_number_of_components(noisy):
+    cleaned = denoise(fit("mnf", noisy, components=3), noisy).reshape(-1, 16)
     assert np.linalg.matrix_rank(cleaned - cleaned.mean(axis=0), tol=1e-3) == 3
-    everything = denoise_scene(scene, fitted("mnf", noisy, components=16)).read()
-    assert everything[valid] == pytest.approx(noisy[valid], abs=1e-5)
+    assert denoise(fit("mnf", noisy, components=16), noisy) == pytest.approx(noisy, abs=1e-5)
 
 
 def test_a_stronger_total_variation_is_smoother(noisy):
-    weak, strong = (denoise_scene(scene_from_array(noisy), fitted("tv", noisy, strength=s)).read() for s in (0.2, 2))
+    weak, strong = (denoise(fit("tv", noisy, strength=strength), noisy) for strength in (0.2, 2))
     assert np.abs(np.diff(strong, axis=1)).sum() < np.abs(np.diff(weak, axis=1)).sum()
 
 
-class TestChoice:
+class TestBandSelection:
     STATISTICS = BandStatistics(np.zeros(8), np.ones(8), np.array([0.1, 0.9, 0.2, 0.3, 0.8, 0.05, 0.4, 0.5]))
     NUMBERS = (0, 1, 2, 4, 5, 6, 7, 8)  # the file's band 3 (from 0) is not used
 
-    def test_what_names_bands(self):
+    def test_of_bands(self):
         def choose(text):
             return select_bands_to_clean(text, self.NUMBERS, self.STATISTICS)
 
@@ -236,7 +232,7 @@ class TestChoice:
         assert least_noisy_bands(self.STATISTICS) == (0, 5)
 
     @pytest.mark.parametrize("text", ["noisiest:9", "4", "noisiest", "noisiest:0", "best", "3-1"])
-    def test_what_names_none(self, text):
+    def test_without_bands(self, text):
         with pytest.raises(UsageError):
             select_bands_to_clean(text, self.NUMBERS, self.STATISTICS)
 
@@ -265,7 +261,7 @@ class TestRefusals:
             ({"denoising.method": "dncnn", "denoising.stack": 4}, "must be odd: try 3 or 5"),
         ],
     )
-    def test_settings_that_cannot_be(self, overrides, says):
+    def test_invalid_settings(self, overrides, says):
         with pytest.raises(ConfigError, match=says):
             load_settings(None, overrides)
         assert Settings().denoising.method is None
@@ -285,7 +281,7 @@ class TestRefusals:
         cube = noisy.copy()
         cube[::2] = np.nan
         with pytest.raises(HsiError, match="use mnf instead"):
-            fitted("dncnn", cube)
+            fit("dncnn", cube)
         assert sample_patch_blocks(np.zeros((50, 50), bool), 50, 40, np.random.default_rng(0)) == []
 
     def test_a_small_scene_spares_no_rows(self):

@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA as WholePCA
 from hsi.core.scene import Block, scene_from_array
 from hsi.errors import BundleError, SceneError, UsageError
 from hsi.preprocessing.reducers import REDUCERS, fit_reducer, reduce_scene, restore_reducer
-from hsi.preprocessing.reducers.reducer import Moments, Summary, moments_of
+from hsi.preprocessing.reducers.reducer import Moments, Summary
 from hsi.settings import ReducerSettings
 
 
@@ -49,7 +49,7 @@ def test_the_sign_does_not_depend_on_the_order_of_pixels():
 @settings(max_examples=30, deadline=None)
 def test_moments_of_any_cut_into_blocks_are_those_of_the_whole(cuts):
     pixels = 1e5 + np.random.default_rng(1).normal(size=(200, 4))
-    parts = [Summary(moments_of(part)) for part in np.split(pixels, sorted(cuts))]
+    parts = [Summary(Moments.of(part)) for part in np.split(pixels, sorted(cuts))]
     merged = sum(parts, Summary()).moments
     whole = Moments.of(pixels)
     assert merged.count == 200
