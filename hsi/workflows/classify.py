@@ -20,9 +20,8 @@ from hsi.settings import LABEL_INPUTS, SCENE_INPUTS, InputSettings, Settings
 from hsi.splits import Split
 from hsi.workflows.denoise import denoise_inputs
 from hsi.workflows.fit import Classifier, fit, repeatable
-from hsi.workflows.html import write_run_report
 from hsi.workflows.inputs import Inputs, split_labels
-from hsi.workflows.outputs import areas_of, run_record, write_report
+from hsi.workflows.outputs import areas_of, run_record, write_report, write_run_report
 from hsi.workflows.provenance import StageTimer
 from hsi.workflows.resolve import check_names, report_settings, resolve_settings
 from hsi.workflows.resume import CHECKPOINT_SECONDS, CheckpointPolicy

@@ -36,9 +36,8 @@ from hsi.preprocessing.band_matching import BandMatch
 from hsi.report.html import MapView, Report, read_subsampled, sampled_class_spectra, view_step, write_report_page
 from hsi.report.html.provenance import map_provenance
 from hsi.settings import InputSettings
-from hsi.workflows.html import sample_scene, spectra_notes
 from hsi.workflows.inputs import Inputs, open_any_scene
-from hsi.workflows.outputs import areas_of, files_below, map_files
+from hsi.workflows.outputs import areas_of, files_below, map_files, sample_scene, spectra_notes
 from hsi.workflows.provenance import HASHED_AT_ONCE, StageTimer, hash_files, peak_memory, versions
 from hsi.workflows.resume import hash_array
 from hsi.workflows.run_folder import check_free_file, check_unfinished, unfinished_files, was_placing
