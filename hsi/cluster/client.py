@@ -37,11 +37,11 @@ class ClusterOptions:
     def check(self) -> None:
         """Raise :class:`UsageError` for workers without Dask, two ways to get them, or a timeout without them."""
         if self.scheduler is not None and self.workers is not None:
-            raise UsageError("--scheduler and --workers are two ways to get workers: give one of them")
+            raise UsageError("scheduler and workers are two ways to get workers: give one of them")
         if self.given and importlib.util.find_spec("distributed") is None:
             raise UsageError(f"workers need Dask, which is not installed: {install_hint('cluster')}")
         if not self.given and self.block_timeout is not None:
-            raise UsageError("--block-timeout is for workers: give --scheduler or --workers with it, or leave it out")
+            raise UsageError("block_timeout is for workers: give scheduler or workers with it, or leave it out")
 
     def usual_memory(self) -> int:
         """Bytes of memory for each process where no limit is given."""

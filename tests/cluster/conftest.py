@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from affine import Affine
+from distributed import Client
 
 from hsi.core.scene import scene_from_array
 from hsi.core.synthetic import synthetic_georeference
@@ -33,23 +34,18 @@ class Cluster:
     workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def start(self, count: int) -> None:
-        place = self.folder / "scheduler.json"
-        self.scheduler = self._run("scheduler", "--scheduler-file", place, "--port", 0)
-        names = [self.add() for _ in range(count)]
-        from distributed import Client
-
-        with Client(scheduler_file=str(place), timeout=60) as client:
+        self.scheduler = self._run("scheduler", "--port", 0)
+        for _ in range(count):
+            self.add()
+        with Client(scheduler_file=str(self.folder / "scheduler.json"), timeout=60) as client:
             client.wait_for_workers(count, timeout=60)
             self.address = client.scheduler.address
-        assert len(names) == count
 
     def add(self) -> str:
         """One more worker; returns its name."""
         name = f"w{len(self.workers)}"
         options = ("--name", name, "--nthreads", 1, "--memory-limit", 0, "--local-directory", self.folder)
-        self.workers[name] = self._run(
-            "worker", "--scheduler-file", self.folder / "scheduler.json", "--no-nanny", *options
-        )
+        self.workers[name] = self._run("worker", "--no-nanny", *options)
         return name
 
     def signal(self, name: str, number: int) -> None:
@@ -64,18 +60,12 @@ class Cluster:
 
     def _run(self, kind: str, *options: object) -> subprocess.Popen[bytes]:
         log = (self.folder / f"{kind}-{len(self.workers)}.log").open("wb")
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-        command = [
-            sys.executable,
-            "-m",
-            f"distributed.cli.dask_{kind}",
-            *map(str, options),
-            "--dashboard-address",
-            ":0",
-        ]
+        words = ("--scheduler-file", self.folder / "scheduler.json", *options, "--dashboard-address", ":0")
         return subprocess.Popen(
-            command, cwd=self.folder, env=environment, stdout=log, stderr=log, start_new_session=True
-        )
+            [sys.executable, "-m", f"distributed.cli.dask_{kind}", *map(str, words)],
+            cwd=self.folder, env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+            stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """Maps on a Dask cluster: the bytes of a single process, though workers are killed or hang and schedulers are lost."""
 
-import importlib.util
 import threading
 from dataclasses import replace
 
@@ -12,14 +11,13 @@ from hsi.cluster.client import ClusterOptions
 from hsi.cluster.predict import WorkerJob, write_map_on
 from hsi.core import memory
 from hsi.core.memory import MemoryPlan
-from hsi.errors import ClusterError, SceneError, UsageError
+from hsi.errors import ClusterError, SceneError
 from hsi.inference.map_files import MapOptions, layer_files
 from hsi.inference.model_file import load_model
 from hsi.inference.predict import MapJob, map_scene
 from hsi.inference.resume import StripCache
 from hsi.io import open_scene
 from hsi.preprocessing.band_matching import match_bands
-from hsi.version import install_hint
 from tests.cluster.conftest import SIGCONT, SIGKILL, SIGSTOP, Cluster, wait_for
 
 pytestmark = pytest.mark.slow
@@ -117,28 +115,16 @@ def test_a_worker_that_hangs_in_the_middle(cluster, make_map, tmp_path, undistur
         cluster.signal("w1", SIGCONT)
 
 
-def test_a_scene_that_workers_do_not_see_is_said(cluster, make_map, of_worker):
-    with pytest.raises(ClusterError, match=r"^worker tcp://\S+ cannot use the scene, .*: no such file"):
-        make_map(cluster.address, replace(of_worker, path="/nowhere/scene.tif"))
-
-
-def test_another_scene_under_the_same_name_is_refused(cluster, make_map, of_worker):
-    with pytest.raises(SceneError, match=r"finds another scene at .*: \(300, 40, 15\) instead of \(301, 40, 15\)"):
-        make_map(cluster.address, replace(of_worker, shape=(301, 40, 15)))
-
-
-def test_no_scheduler_there():
-    with pytest.raises(ClusterError, match=r"tcp://127\.0\.0\.1:9: no Dask scheduler answers there"), \
-            ClusterOptions("tcp://127.0.0.1:9").connected():  # fmt: skip
-        pass
-
-
 @pytest.mark.parametrize(
-    ("given", "says"), [({}, "give scheduler or workers"), ({"scheduler": "tcp://host:1", "workers": 2}, "give one of")]
+    ("changed", "error", "says"),
+    [
+        ({"path": "/nowhere/scene.tif"}, ClusterError, r"^worker tcp://\S+ cannot use the scene, .*: no such file"),
+        ({"shape": (301, 40, 15)}, SceneError, r"finds another scene at .*\(300, 40, 15\) instead of \(301, 40, 15\)"),
+    ],
 )
-def test_one_of_two_ways_to_get_workers(given, says):
-    with pytest.raises(UsageError, match=says), ClusterOptions(**given).connected():
-        pass
+def test_a_scene_that_workers_do_not_have(changed, error, says, cluster, make_map, of_worker):
+    with pytest.raises(error, match=says):
+        make_map(cluster.address, replace(of_worker, **changed))
 
 
 class TestTheCommand:
@@ -154,16 +140,7 @@ class TestTheCommand:
         for end in (".tif", "_confidence.tif"):
             assert (tmp_path / f"one{end}").read_bytes() == (tmp_path / f"many{end}").read_bytes()
 
-    def test_a_time_limit_is_for_workers(self, run, work):
-        done = run("predict", work.model, work.scene, "--out", "map.tif", "--block-timeout", 5)
-        assert (done.code, "give --scheduler or --workers" in done.stderr) == (2, True)
-
-    def test_without_dask_it_says_what_to_install(self, run, work, monkeypatch):
-        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-        done = run("predict", work.model, work.scene, "--out", "map.tif", "--workers", 2)
-        assert (done.code, install_hint("cluster") in done.stderr) == (2, True)
-
-    def test_a_lost_scheduler_leaves_what_is_done_to_go_on_from(self, run, work, tmp_path):
+    def test_a_map_is_resumed_after_a_lost_scheduler(self, run, work, tmp_path):
         small = Cluster(tmp_path)
         strips = tmp_path / ".map.tif.partial" / "strips"
 

@@ -1,4 +1,4 @@
-"""What stops a command half-way leaves nothing half-written, and what can be gone on with ends as if nothing was."""
+"""A command that is stopped leaves nothing half-written, and one that is resumed ends as one that was not stopped."""
 
 import contextlib
 import gc
@@ -16,16 +16,20 @@ import psutil
 import pytest
 import torch
 
+from hsi.core import memory
 from hsi.core.memory import MemoryPlan
 from hsi.core.scene import scene_from_array
 from hsi.inference.map_files import MapOptions, layer_files
-from hsi.inference.model_file import save_model
 from hsi.inference.predict import MapJob, map_scene
+from hsi.inference.resume import StripCache
+from hsi.io.geotiff import read_classes
+from hsi.models.hybridsn import HybridSN
 from hsi.preprocessing.band_matching import BandMatch
 from hsi.report.compare_runs import compare_runs
 from hsi.training.trainer import Trainer
+from hsi.workflows import fit, inputs
 from hsi.workflows.run_folder import unfinished
-from tests.conftest import ROOT, SMALL
+from tests.conftest import ROOT, SMALL, run_here
 from tests.models.model_makers import random_cube, random_model
 
 SETTLED = ("--set", "mapping.spectral=discriminant", "--set", "training.context_dropout=1", "--no-blend")
@@ -36,11 +40,9 @@ pytestmark = pytest.mark.usefixtures("no_figures")
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory, scenes):
+def undisturbed(tmp_path_factory, scenes):
     """A run of SHORT that nothing stopped."""
-    from tests.conftest import run_here
-
-    folder = tmp_path_factory.mktemp("whole")
+    folder = tmp_path_factory.mktemp("undisturbed")
     done = run_here("classify", scenes["mat"], *SHORT, "--out", "run", cwd=folder)
     assert done.code == 0, done.stderr
     return folder / "run"
@@ -51,8 +53,6 @@ def at_epoch(monkeypatch):
     """Do something when an epoch of that number ends, once."""
 
     def arrange(number, act):
-        from hsi.workflows import fit
-
         def note(epoch, left=[True]):  # noqa: B006 (once)
             if epoch.epoch == number and left:
                 left.clear()
@@ -68,6 +68,12 @@ def names_in(folder):
     return {path.name for path in folder.iterdir()}
 
 
+def error_of(done):
+    """The one line with which a command failed."""
+    assert (done.code, len(done.complaints)) == (1, 1), done.stderr
+    return done.complaints[0]
+
+
 def assert_same(one, other):
     assert all(agreement.words == "the same bytes" for agreement in compare_runs(one, other))
 
@@ -78,27 +84,25 @@ def test_killed_at_random_times_nothing_is_lost_or_half_written(tmp_path):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
-    for told in json.loads(done.stdout).values():
-        assert told["killed"] + told["finished before"] == told["trials"]
-        assert (told["half-written"], told["different"], told["left behind"]) == (0, 0, 0)
+    for counts in json.loads(done.stdout).values():
+        assert counts["killed"] + counts["finished before"] == counts["trials"]
+        assert (counts["half-written"], counts["different"], counts["left behind"]) == (0, 0, 0)
 
 
 class TestInterrupts:
     @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
-    def test_a_signal_waits_for_a_checkpoint_and_the_run_goes_on(
-        self, name, code, run, scenes, whole, at_epoch, tmp_path
-    ):
+    def test_a_signal_waits_for_a_checkpoint(self, name, code, run, scenes, undisturbed, at_epoch, tmp_path):
         at_epoch(3, lambda: signal.raise_signal(getattr(signal, name)))
         words = ("classify", scenes["mat"], *SHORT, "--out", "run")
         stopped = run(*words, "--set", "run.checkpoint_seconds=1000")
         assert stopped.code == code
-        told = "the work so far is stored next to run: the same command with --resume continues it"
-        assert stopped.complaints == [f"error: interrupted: {told}"]
+        note = "the work so far is stored next to run: the same command with --resume continues it"
+        assert stopped.complaints == [f"error: interrupted: {note}"]
         assert names_in(tmp_path) == {".run.partial"}
         resumed = run(*words, "--resume")
         assert (resumed.code, resumed.stderr) == (0, "")
         assert "resumed     after step 4 of 5, epoch 4" in resumed.stdout
-        assert_same(whole, tmp_path / "run")
+        assert_same(undisturbed, tmp_path / "run")
         assert names_in(tmp_path) == {"run"}
         assert json.loads((tmp_path / "run" / "run.json").read_text())["resumed_from_step"] == 4
 
@@ -107,13 +111,11 @@ class TestInterrupts:
         run("train", scenes["mat"], *SHORT, "--out", "m.safetensors")
         assert before == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
 
-    def test_an_interrupted_map_goes_on(self, run, scenes, whole, tmp_path, monkeypatch):
-        monkeypatch.setattr("hsi.core.memory.ROWS", (8, 8))
-        monkeypatch.setattr("hsi.core.memory.TILE_SIDES", (8, 8))
-        words = ("predict", whole / "model.safetensors", scenes["mat"], "--device", "cpu", "--novelty")
-        assert run(*words, "--out", "whole/map.tif").code == 0
-        from hsi.inference.resume import StripCache
-
+    def test_an_interrupted_map_is_resumed(self, run, scenes, undisturbed, tmp_path, monkeypatch):
+        for name in ("ROWS", "TILE_SIDES"):
+            monkeypatch.setattr(memory, name, (8, 8))
+        words = ("predict", undisturbed / "model.safetensors", scenes["mat"], "--device", "cpu", "--novelty")
+        assert run(*words, "--out", "undisturbed/map.tif").code == 0
         save, saved = StripCache.save, []
 
         def save_two(self, block, layers):
@@ -125,21 +127,19 @@ class TestInterrupts:
         monkeypatch.setattr(StripCache, "save", save_two)
         stopped = run(*words, "--out", "map.tif")
         assert stopped.code == 143 and "--resume continues it" in stopped.stderr
-        again = run(*words, "--out", "map.tif")
-        assert again.code == 1 and "an interrupted run can be continued" in again.complaints[0]
-        other = run(*words, "--symmetries", "--resume", "--out", "map.tif")
-        assert other.code == 1 and "options" in other.complaints[0], other.stderr
+        assert "an interrupted run can be continued" in error_of(run(*words, "--out", "map.tif"))
+        assert "options" in error_of(run(*words, "--symmetries", "--resume", "--out", "map.tif"))
         resumed = run(*words, "--resume", "--out", "map.tif")
         assert resumed.code == 0, resumed.stderr
         rows = sum(block.height for block in saved[:2])
         assert f"resumed     {rows} of 36 rows are mapped already" in resumed.stdout
-        names = names_in(tmp_path / "whole")
-        assert names == names_in(tmp_path) - {"whole"}
+        names = names_in(tmp_path / "undisturbed")
+        assert names == names_in(tmp_path) - {"undisturbed"}
         for name in names - {"map.json", "map_report.html"}:  # hold times
-            assert (tmp_path / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+            assert (tmp_path / name).read_bytes() == (tmp_path / "undisturbed" / name).read_bytes()
 
 
-class TestGoingOn:
+class TestResuming:
     @pytest.fixture
     def stopped(self, run, scenes, at_epoch):
         at_epoch(2, lambda: signal.raise_signal(signal.SIGINT))
@@ -147,14 +147,13 @@ class TestGoingOn:
         assert run(*words).code == 130
         return words
 
-    def test_an_interrupted_run_is_not_lost_by_starting_anew(self, stopped, run, whole, tmp_path):
-        plain = run(*stopped)
-        assert (plain.code, plain.stdout) == (1, "")
-        assert "run: an interrupted run can be continued with --resume, or replaced" in plain.complaints[0]
-        anew = run(*stopped, "--overwrite")
-        assert anew.code == 0 and "the files of an interrupted run are discarded" in anew.stderr
-        assert "resumed" not in anew.stdout
-        assert_same(whole, tmp_path / "run")
+    def test_an_interrupted_run_is_replaced_only_when_asked(self, stopped, run, undisturbed, tmp_path):
+        refused = run(*stopped)
+        assert "run: an interrupted run can be continued with --resume, or replaced" in error_of(refused)
+        restarted = run(*stopped, "--overwrite")
+        assert restarted.code == 0 and "the files of an interrupted run are discarded" in restarted.stderr
+        assert refused.stdout == "" and "resumed" not in restarted.stdout
+        assert_same(undisturbed, tmp_path / "run")
 
     @pytest.mark.parametrize(
         ("more", "says"),
@@ -164,28 +163,25 @@ class TestGoingOn:
             (("--drop-bands", "3"), "components"),
         ],
     )
-    def test_other_settings_or_data_are_refused_unless_started_anew(self, more, says, stopped, run):
-        refused = run(*stopped, *more, "--resume")
-        assert (refused.code, len(refused.complaints)) == (1, 1)
-        assert "run: cannot be resumed: it was made with other " in refused.complaints[0]
-        assert says in refused.complaints[0]
-        anew = run(*stopped, *more, "--resume", "--overwrite")
-        assert anew.code == 0 and "starts from the beginning: it was made with other" in anew.stderr
+    def test_other_settings_or_data_are_refused_unless_replaced(self, more, says, stopped, run):
+        error = error_of(run(*stopped, *more, "--resume"))
+        assert "run: cannot be resumed: it was made with other " in error and says in error
+        restarted = run(*stopped, *more, "--resume", "--overwrite")
+        assert restarted.code == 0 and "starts from the beginning: it was made with other" in restarted.stderr
 
-    def test_a_damaged_checkpoint_is_said(self, stopped, run, tmp_path):
+    def test_a_damaged_checkpoint(self, stopped, run, tmp_path):
         path = tmp_path / ".run.partial" / "checkpoint.safetensors"
         path.write_bytes(path.read_bytes()[:-100])
-        assert "the checkpoint cannot be read" in run(*stopped, "--resume").complaints[0]
+        assert "the checkpoint cannot be read" in error_of(run(*stopped, "--resume"))
 
-    def test_with_nothing_to_go_on_from_it_starts(self, run, scenes):
+    def test_without_a_checkpoint_it_starts(self, run, scenes):
         done = run("train", scenes["mat"], *SHORT, "--resume", "--out", "m.safetensors")
         assert done.code == 0 and "resumed     nothing" in done.stdout
 
     def test_two_processes_do_not_write_the_same_run(self, run, scenes, tmp_path):
         with unfinished(Path("run"), tmp_path / "run", Path("run"), resume=False, overwrite=False):
-            done = run("classify", scenes["mat"], *SHORT, "--out", "run")
-        assert (done.code, len(done.complaints)) == (1, 1)
-        assert "run: is being written by another process" in done.complaints[0]
+            error = error_of(run("classify", scenes["mat"], *SHORT, "--out", "run"))
+        assert "run: is being written by another process" in error
 
 
 def test_a_lost_loss_keeps_the_last_good_checkpoint(run, scenes, tmp_path, monkeypatch):
@@ -197,10 +193,9 @@ def test_a_lost_loss_keeps_the_last_good_checkpoint(run, scenes, tmp_path, monke
         return loss * (float("nan") if len(calls) == 4 else 1), right, pixels
 
     monkeypatch.setattr(Trainer, "_step", lose)
-    done = run("classify", scenes["mat"], *SHORT, "--out", "run")
-    assert (done.code, len(done.complaints)) == (1, 1)
-    assert "the loss is nan in step 4 of 5 (epoch 4 of 5) at learning rate " in done.stderr
-    assert "try a lower rate" in done.stderr and "the last good checkpoint, of step 3, is in" in done.stderr
+    error = error_of(run("classify", scenes["mat"], *SHORT, "--out", "run"))
+    assert "the loss is nan in step 4 of 5 (epoch 4 of 5) at learning rate " in error
+    assert "try a lower rate" in error and "the last good checkpoint, of step 3, is in" in error
     assert (tmp_path / ".run.partial" / "checkpoint.safetensors").is_file()
 
 
@@ -227,64 +222,68 @@ def fill(folder, left):
 
 
 class TestDiskFull:
-    def test_a_run_ends_in_one_line_and_earlier_ones_stay(self, run, scenes, whole, tmp_path):
+    def test_a_run_ends_in_one_line_and_earlier_ones_stay(self, run, scenes, undisturbed, tmp_path):
         with small_disk(tmp_path / "disk", 3 << 20) as disk:
-            shutil.copytree(whole, disk / "old")
+            shutil.copytree(undisturbed, disk / "old")
             fill(disk, 200 << 10)
             done = run("classify", scenes["mat"], *SHORT, "--out", disk / "run")
-            assert (done.code, len(done.complaints)) == (1, 1), done.stderr
-            assert "No space left on device" in done.complaints[0]
+            assert "No space left on device" in error_of(done)
             assert "warning: training continues, but its checkpoint cannot be written" in done.stderr
             assert {name for name in names_in(disk) if not name.startswith(".")} == {"old", "filler"}
-            assert_same(whole, disk / "old")
+            assert_same(undisturbed, disk / "old")
 
     @pytest.mark.parametrize("left", [0, 8192, 16384, 32768])
-    def test_a_map_is_whole_or_not_there(self, left, run, scenes, whole, tmp_path):
+    def test_a_map_is_complete_or_not_there(self, left, run, scenes, undisturbed, tmp_path):
         with small_disk(tmp_path / "disk", 1 << 20) as disk:
             fill(disk, left)
-            words = ("predict", whole / "model.safetensors", scenes["mat"], "--device", "cpu", "--probabilities")
-            done = run(*words, "--out", disk / "map.tif")
-            assert (done.code, len(done.complaints)) == (1, 1), done.stderr
-            assert "No space left" in done.complaints[0] or "cannot be written" in done.complaints[0]
+            words = ("predict", undisturbed / "model.safetensors", scenes["mat"], "--device", "cpu", "--probabilities")
+            error = error_of(run(*words, "--out", disk / "map.tif"))
+            assert "No space left" in error or "cannot be written" in error
             assert {name for name in names_in(disk) if not name.startswith(".")} == {"filler"}
             (disk / "filler").unlink()
             assert run(*words, "--resume", "--out", disk / "map.tif").code == 0
-            assert (disk / "map.tif").read_bytes() == (whole / "map.tif").read_bytes()
+            assert (disk / "map.tif").read_bytes() == (undisturbed / "map.tif").read_bytes()
 
 
-def test_a_folder_that_is_removed_meanwhile_is_said(run, scenes, at_epoch, tmp_path):
+def test_a_folder_that_is_removed_meanwhile(run, scenes, at_epoch, tmp_path):
     at_epoch(2, lambda: shutil.rmtree(tmp_path / "runs"))
-    done = run("classify", scenes["mat"], *SHORT, "--out", "runs/a")
-    assert (done.code, len(done.complaints)) == (1, 1), done.stderr
-    assert "runs/a: the folder in which it was being written was removed meanwhile" in done.complaints[0]
+    error = error_of(run("classify", scenes["mat"], *SHORT, "--out", "runs/a"))
+    assert "runs/a: the folder in which it was being written was removed meanwhile" in error
 
 
-def test_an_error_of_reading_names_the_rows(run, scenes, tmp_path, monkeypatch):
-    from hsi.workflows import inputs
-
+@pytest.mark.parametrize(
+    ("command", "last", "says", "left"),
+    [
+        ("classify", -1, "rows 1 to 36 of 36 cannot be read: disk on fire", set()),
+        ("predict", 24, "rows 33 to 36 of 36 cannot be read: disk on fire; the work so far", {".out.tif.partial"}),
+    ],
+)
+def test_an_error_of_reading_names_the_rows(command, last, says, left, run, scenes, undisturbed, tmp_path, monkeypatch):
     open_scene = inputs.io.open_scene
 
     def damaged(path, variable=None):
         scene = open_scene(path, variable)
 
         def fetch(block):
-            raise OSError("disk on fire")
+            if block.row > last:
+                raise OSError("disk on fire")
+            return scene.fetch(block)
 
         return replace(scene, fetch=fetch)
 
     monkeypatch.setattr(inputs.io, "open_scene", damaged)
-    done = run("classify", scenes["mat"], *SHORT, "--out", "run")
-    assert (done.code, len(done.complaints)) == (1, 1)
-    assert "rows 1 to 36 of 36 cannot be read: disk on fire" in done.complaints[0]
-    assert names_in(tmp_path) == set()
+    for name in ("ROWS", "TILE_SIDES"):
+        monkeypatch.setattr(memory, name, (8, 8))
+    words = SHORT if command == "classify" else ("--device", "cpu", "--no-blend")
+    model = () if command == "classify" else (undisturbed / "model.safetensors",)
+    assert f"{scenes['mat']}: {says}" in error_of(run(command, *model, scenes["mat"], *words, "--out", "out.tif"))
+    assert names_in(tmp_path) == left
 
 
 class TestOutOfMemory:
     @staticmethod
     def limit(monkeypatch, side):
         """Let the trunk of the network run out of memory for tiles that are larger than ``side`` with their margin."""
-        from hsi.models.hybridsn import HybridSN
-
         trunk = HybridSN.trunk
 
         def tight(self, x):
@@ -294,15 +293,12 @@ class TestOutOfMemory:
 
         monkeypatch.setattr(HybridSN, "trunk", tight)
 
-    def test_a_map_is_made_from_smaller_tiles(self, run, scenes, whole, tmp_path, monkeypatch):
+    def test_a_map_is_made_from_smaller_tiles(self, run, scenes, undisturbed, tmp_path, monkeypatch):
         self.limit(monkeypatch, 22)
-        words = ("predict", whole / "model.safetensors", scenes["mat"], "--device", "cpu", "--out", "map.tif")
-        done = run(*words)
+        done = run("predict", undisturbed / "model.safetensors", scenes["mat"], "--device", "cpu", "--out", "map.tif")
         assert done.code == 0, done.stderr
         assert "out of memory on cpu: going on with tiles of 10 x 10 pixels" in done.stderr
-        from hsi.io.geotiff import read_classes
-
-        confidence = [read_classes(path) for path in (tmp_path / "map_confidence.tif", whole / "confidence.tif")]
+        confidence = [read_classes(path) for path in (tmp_path / "map_confidence.tif", undisturbed / "confidence.tif")]
         np.testing.assert_allclose(*confidence, atol=1e-5)
 
     def test_training_starts_again_with_smaller_tiles(self, run, scenes, tmp_path, monkeypatch):
@@ -312,33 +308,24 @@ class TestOutOfMemory:
         assert "training runs out of memory on cpu: it restarts with tiles of 24 x 24 pixels" in done.stderr
         assert json.loads((tmp_path / "run" / "run.json").read_text())["recipe"]["tile"] == 24
 
-    def test_when_the_smallest_are_too_large_it_is_said_in_one_line(self, run, scenes, whole, monkeypatch):
+    def test_the_smallest_tiles_are_too_large(self, run, scenes, undisturbed, monkeypatch):
         self.limit(monkeypatch, 1)
-        trained = run("classify", scenes["mat"], *SHORT, "--out", "run")
-        assert (trained.code, len(trained.complaints)) == (1, 1)
-        assert "training runs out of memory on cpu with tiles of 24 x 24 pixels, the smallest" in trained.complaints[0]
-        mapped = run("predict", whole / "model.safetensors", scenes["mat"], "--device", "cpu", "--out", "map.tif")
-        assert (mapped.code, len(mapped.complaints)) == (1, 1)
-        assert "out of memory on cpu with tiles of" in mapped.complaints[0]
+        error = error_of(run("classify", scenes["mat"], *SHORT, "--out", "run"))
+        assert "training runs out of memory on cpu with tiles of 24 x 24 pixels, the smallest" in error
+        words = ("predict", undisturbed / "model.safetensors", scenes["mat"], "--device", "cpu", "--out", "map.tif")
+        assert "out of memory on cpu with tiles of" in error_of(run(*words))
 
 
 def test_two_hundred_maps_take_no_more_memory_and_files_than_the_first(tmp_path):
     scene = scene_from_array(random_cube(20, 16, 15, seed=3))
-    saved, plan = random_model(scene), MemoryPlan(8, 16, 16 << 20)
-    save_model(tmp_path / "m.safetensors", saved)
-    process = psutil.Process()
-
-    def held():
-        gc.collect()
-        return process.memory_info().rss, process.num_fds()
-
-    memory, files = [], []
+    saved, plan, process = random_model(scene), MemoryPlan(8, 16, 16 << 20), psutil.Process()
+    resident, files = [], []
     for number in range(200):
         job = MapJob(saved, BandMatch(scene, None, ""), MapOptions(), plan, torch.device("cpu"))
         map_scene(layer_files(tmp_path / f"{number % 3}.tif", MapOptions()), job)
         if number in (49, 199):
-            resident, opened = held()
-            memory.append(resident)
-            files.append(opened)
+            gc.collect()
+            resident.append(process.memory_info().rss)
+            files.append(process.num_fds())
     assert files[1] <= files[0]
-    assert memory[1] - memory[0] < 8 << 20
+    assert resident[1] - resident[0] < 8 << 20

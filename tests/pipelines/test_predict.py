@@ -7,18 +7,15 @@ import subprocess
 import sys
 import time
 import warnings
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import rasterio
 
-from hsi.core import memory
 from hsi.core.scene import scene_from_array
 from hsi.core.synthetic import make_scene, synthetic_georeference
 from hsi.inference.model_file import save_model
 from hsi.inference.smoothing import majority
-from hsi.workflows import inputs
 from tests.conftest import ROOT, SMALL, run_here, started
 from tests.io import file_makers
 from tests.models.model_makers import random_cube, random_model
@@ -298,42 +295,21 @@ class TestRefusals:
         assert "no such file" in run("predict", model, "none.tif", "--out", "a.tif").complaints[0]
 
 
-class TestWhatGoesWrongMidway:
-    def test_an_error_of_reading_names_the_rows_and_leaves_no_map(self, tmp_path, run, model, scenes, monkeypatch):
-        def damaged(path, variable=None):
-            scene = open_scene(path, variable)
-
-            def fetch(block):
-                if block.row > 24:
-                    raise OSError("disk on fire")
-                return scene.fetch(block)
-
-            return replace(scene, fetch=fetch)
-
-        open_scene = inputs.io.open_scene
-        monkeypatch.setattr(inputs.io, "open_scene", damaged)
-        monkeypatch.setattr(memory, "ROWS", (8, 8))
-        monkeypatch.setattr(memory, "TILE_SIDES", (8, 8))
-        done = run("predict", model, scenes["tiff"], "--device", "cpu", "--no-blend", "--out", "sub/map.tif")
-        assert (done.code, len(done.complaints)) == (FAILURE, 1), done.stderr
-        assert f"{scenes['tiff']}: rows 33 to 36 of 36 cannot be read: disk on fire; the work so far" in done.stderr
-        assert names_in(tmp_path / "sub") == {".map.tif.partial"}
-
-    def test_an_interrupt_before_anything_is_mapped_leaves_nothing(self, tmp_path):
-        np.lib.format.open_memmap(tmp_path / "scene.npy", "w+", np.float32, (4000, 500, 13))[:] = 1
-        save_model(tmp_path / "m.safetensors", random_model(scene_from_array(random_cube(20, 20, 13))))
-        words = ("predict", "m.safetensors", "scene.npy", "--device", "cpu", "--out", "sub/map.tif")
-        begun = "sub/.map.tif.partial/files/.map_confidence*"
-        with started(*words, cwd=tmp_path) as process:
-            deadline = time.monotonic() + 60
-            while not list(tmp_path.glob(begun)) and time.monotonic() < deadline:
-                assert process.poll() is None, process.stderr.read()
-                time.sleep(0.05)
-            process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=60)
-        assert process.returncode == INTERRUPTED
-        assert "interrupted" in err and "Traceback" not in err
-        assert names_in(tmp_path) == {"scene.npy", "m.safetensors"}
+def test_an_interrupt_before_anything_is_mapped_leaves_nothing(tmp_path):
+    np.lib.format.open_memmap(tmp_path / "scene.npy", "w+", np.float32, (4000, 500, 13))[:] = 1
+    save_model(tmp_path / "m.safetensors", random_model(scene_from_array(random_cube(20, 20, 13))))
+    words = ("predict", "m.safetensors", "scene.npy", "--device", "cpu", "--out", "sub/map.tif")
+    begun = "sub/.map.tif.partial/files/.map_confidence*"
+    with started(*words, cwd=tmp_path) as process:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob(begun)) and time.monotonic() < deadline:
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == INTERRUPTED
+    assert "interrupted" in err and "Traceback" not in err
+    assert names_in(tmp_path) == {"scene.npy", "m.safetensors"}
 
 
 LIMIT = 600 * 10**6
