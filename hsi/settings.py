@@ -146,7 +146,7 @@ class SplitSettings(Section):
     )  # fmt: skip
     given: str | None = setting(None, "Files of the rule given.", why="given:FILE sets it")
     block: int | None = setting(
-        None, "Side of blocks in pixels.", option="--block", shown="twice the window", ge=1,
+        None, "Side of blocks in pixels.", ge=1,
         why="twice the distance between training and test pixels: 30 for a window of 15",
     )  # fmt: skip
     buffer: int | None = setting(

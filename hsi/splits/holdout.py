@@ -124,5 +124,5 @@ def _explain_failure(trial: Trial, rule: HoldoutRule) -> str:
         return f"{rule.rule}: all labelled pixels lie in one of the {rule.groups}, but 2 or more are needed"
     return (
         f"{rule.rule}: no test pixel is left that is {rule.gap} or more pixels away from the training pixels: "
-        "try a smaller --window or split.buffer, another --block or --seed"
+        "try a smaller --window or split.buffer, another split.block or seed"
     )

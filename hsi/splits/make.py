@@ -16,7 +16,7 @@ OPTIONS = {
     "train": "--train",
     "validation": "--val",
     "given": "--split given:FILE",
-    "block": "--block",
+    "block": "split.block",
     "buffer": "split.buffer",
     "minimum": "split.minimum",
     "folds": "split.folds",

@@ -47,7 +47,7 @@ def content(path):
 
 def test_blocks_keep_windows_apart_and_the_file_of_a_run_makes_the_same_split(classify, wide, tmp_path):
     path, labels = wide
-    done = classify(path, "--split", "blocks", "--block", 12)
+    done = classify(path, "--split", "blocks", "--set", "split.block=12")
     out = tmp_path / "runs" / "wide" / "hybridsn-bn-blocks-seed0"
     assert "split       blocks of 12 pixels, buffer 5, seed 0: " in done.stdout
     assert "labelled pixels left out, too near to the other side" in done.stdout
@@ -106,7 +106,7 @@ def test_train_takes_a_split_too(run, wide, tmp_path):
             2,
             "the split 'random' has no use for split.buffer: leave split.buffer out, it is for blocks, kfold",
         ),
-        (("--split", "polygons", "--block", 9), 2, "has no use for --block"),
+        (("--split", "polygons", "--set", "split.block=9"), 2, "has no use for split.block"),
         (("--split", "blocks", "--fold", 1), 2, "has no use for --fold"),
         (("--split", "kfold-random"), 2, "name it with --fold 1 to 5"),
         (("--split", "kfold-random", "--fold", 6), 2, "--fold 6 is not one of the 5 folds"),
@@ -116,7 +116,7 @@ def test_train_takes_a_split_too(run, wide, tmp_path):
         (("--split", "given:a.npy,b.npy,c.npy"), 2, "a training and a test raster with a comma between"),
         (("--split", "given:a.npy", "--train", "5%"), 2, "the split 'given' has no use for --train"),
         (
-            ("--split", "blocks", "--window", 25, "--block", 5),
+            ("--split", "blocks", "--window", 25, "--set", "split.block=5"),
             1,
             "no test pixel is left that is 25 or more pixels away",
         ),

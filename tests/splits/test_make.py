@@ -121,7 +121,7 @@ class TestRefusals:
             ({"validation": SampleSize(90)}, "training 10% and validation 90% leave no pixel"),
             ({"rule": "given"}, "needs its pixels"),
             ({"window": 4}, "odd number of pixels, found 4"),
-            ({"rule": "blocks", "window": 5, "block": 0}, "--block is 1 or more, found 0"),
+            ({"rule": "blocks", "window": 5, "block": 0}, "split.block is 1 or more, found 0"),
             ({"rule": "blocks"}, "give the window or a buffer"),
             ({"rule": "blocks", "window": 25, "buffer": 11}, "lets windows of 25 pixels overlap: give 12 or more"),
             ({"rule": "blocks", "window": 5, "train": SampleSize(count=5), "minimum": 6}, "more than the 5 training"),
