@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hsi.preprocessing.bands import format_ranges
-from hsi.settings import InputSettings
+from hsi.settings import LABEL_INPUTS, InputSettings
 from hsi.workflows.inputs import (
     bad_pixels,
     choose_input_bands,
@@ -111,7 +111,7 @@ def find_labels(scene: Scene, options: InputSettings) -> tuple[LabelMap | None, 
     try:
         return open_any_labels(options.labels, scene, options), ""
     except HsiError as error:
-        if options.given:
+        if any(getattr(options, name) != getattr(InputSettings(), name) for name in LABEL_INPUTS):
             raise
         return None, str(error)
 
