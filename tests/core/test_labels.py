@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from hsi.core.colours import default_colours
 from hsi.core.labels import ClassTable, default_table, drop_class, label_map
 from hsi.errors import LabelError
 
@@ -95,9 +94,3 @@ class TestClassTable:
         table = ClassTable((1, 2), ("a", "b"), ((1, 1, 1), (2, 2, 2)))
         assert drop_class(table, "a") == ClassTable((2,), ("b",), ((2, 2, 2),))
         assert drop_class(table, "c") == table
-
-    @given(st.integers(1, 60))
-    def test_default_colours_differ(self, count: int):
-        colours = default_colours(count)
-        assert len(set(colours)) == count
-        assert all(0 <= level <= 255 for colour in colours for level in colour)

@@ -67,12 +67,6 @@ def test_csv_has_a_row_per_class_and_the_summary_in_fractions():
     assert float(kappa["value"]) == report()["kappa"]
 
 
-def test_csv_leaves_undefined_numbers_empty():
-    peas = csv_rows(to_csv(report("corn", "oats", "peas")))[2]
-    names = ("producers_accuracy", "users_accuracy", "f1", "iou", "low", "high", "users_low", "users_high")
-    assert [peas[name] for name in names] == [""] * 8
-
-
 def test_people_read_percent_with_two_decimals():
     markdown, latex = to_markdown(report()), to_latex(report())
     assert "| 1 | corn | 10 | 3 | 66.67 | 20.77 to 93.85 | 100.00 | 34.24 to 100.00 | 80.00 | 66.67 |" in markdown
@@ -82,8 +76,11 @@ def test_people_read_percent_with_two_decimals():
     assert r"Kappa $\times$ 100" in latex
 
 
-def test_undefined_numbers_are_dashes_and_absent_classes_are_noted():
+def test_undefined_numbers_are_dashes_or_empty_and_absent_classes_are_noted():
     made = report("corn", "oats", "peas")
+    peas = csv_rows(to_csv(made))[2]
+    names = ("producers_accuracy", "users_accuracy", "f1", "iou", "low", "high", "users_low", "users_high")
+    assert [peas[name] for name in names] == [""] * 8
     assert "| 3 | peas | 12 | 0 | – | – | – | – | – | – |" in to_markdown(made)
     assert r"3 & peas & 12 & 0 & -- & -- & -- & -- & -- & -- \\" in to_latex(made)
     for text in (to_markdown(made), to_latex(made)):
@@ -111,25 +108,23 @@ def test_the_leakage_audit_has_a_section_of_its_own():
     assert "## Leakage audit" not in to_markdown({**full_report(), "audit": None})
 
 
-def test_what_the_split_left_out_is_stated():
-    notes = to_markdown({**full_report(), "split_notes": ["7 of 16 blocks train"]})
-    assert "- Split: 7 of 16 blocks train." in notes
-
-
-def test_model_split_seed_and_audit_are_stated_when_known():
-    known, unknown = to_markdown(full_report()), to_markdown(report())
-    for line in ("- Model: hybridsn.", "- Split: random 10%.", "- Seed: 0.", "- Leakage audit: this split measures"):
-        assert line in known
-        assert line not in unknown
-    latex = to_latex(full_report())
+def test_what_is_known_of_the_run_is_noted():
+    known, unknown = {**full_report(), "split_notes": ["7 of 16 blocks train"]}, report()
+    for line in (
+        "- Model: hybridsn.",
+        "- Split: random 10%.",
+        "- Split: 7 of 16 blocks train.",
+        "- Seed: 0.",
+        "- Leakage audit: this split measures",
+    ):
+        assert line in to_markdown(known)
+        assert line not in to_markdown(unknown)
+    latex = to_latex(known)
     assert r"Split: random 10\%." in latex
     assert r"100.0 \% of test windows" in latex
-
-
-def test_unclassified_pixels_are_noted():
-    made = report(predicted=(0, 0, -1, 1))
-    assert "Unclassified test pixels, counted as wrong: 1." in to_markdown(made)
-    assert csv_rows(to_csv(made))[0]["unclassified"] == "1"
+    unclassified = report(predicted=(0, 0, -1, 1))
+    assert "Unclassified test pixels, counted as wrong: 1." in to_markdown(unclassified)
+    assert csv_rows(to_csv(unclassified))[0]["unclassified"] == "1"
 
 
 def test_hostile_names_stay_inside_their_cell():
@@ -171,28 +166,20 @@ def test_latex_spells_out_special_characters(name, expected):
     assert escape_latex(name) == expected
 
 
-def test_files_are_written_and_replaced(tmp_path):
+def test_files_are_written_and_replaced_all_or_none(tmp_path):
     folder = tmp_path / "new" / "folder"
     made = report("maïs", "oats")
     for _ in range(2):
         paths = write_tables(folder, made)
     assert [path.name for path in paths] == ["accuracy.json", "accuracy.csv", "accuracy.md", "accuracy.tex"]
     assert json.loads(paths[0].read_text(encoding="utf-8"))["classes"][0]["name"] == "maïs"
-    assert paths[1].read_bytes() == to_csv(made).encode()
-    assert paths[2].read_text(encoding="utf-8") == to_markdown(made)
-    assert paths[3].read_text(encoding="utf-8") == to_latex(made)
-
-
-def test_a_folder_that_is_a_file_is_explained(tmp_path):
-    (tmp_path / "taken").write_text("")
-    with pytest.raises(OutputError, match="cannot be written"):
-        write_tables(tmp_path / "taken", report())
-
-
-def test_nothing_is_written_when_one_table_cannot_be_made(tmp_path):
+    for path, write in zip(paths[1:], (to_csv, to_markdown, to_latex), strict=True):
+        assert path.read_bytes() == write(made).encode()
     with pytest.raises(ValueError, match="JSON"):
         write_tables(tmp_path / "out", {**report(), "kappa": float("inf")})
     assert not (tmp_path / "out").exists()
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_tables(paths[0], report())
 
 
 def test_areas_of_the_map_are_in_every_table_with_a_dash_where_the_place_is_not_known():
@@ -212,7 +199,7 @@ def test_areas_of_the_map_are_in_every_table_with_a_dash_where_the_place_is_not_
     assert to_latex(report()).count(r"\begin{tabular}") == 1
 
 
-def whole_report() -> dict:
+def complete_report() -> dict:
     """Everything that a report can have."""
     counts = np.array([[40, 4, 0], [2, 30, 0], [0, 0, 0]])
     table = default_table([1, 2]).renamed({1: HOSTILE, 2: "oats"})
@@ -224,7 +211,7 @@ def whole_report() -> dict:
 
 
 def test_calibration_is_in_every_table():
-    made = whole_report()
+    made = complete_report()
     markdown, latex, rows = to_markdown(made), to_latex(made), csv_rows(to_csv(made))
     error = f"{made['calibration']['error'] * 100:.2f}"
     assert f"| Expected calibration error | {error} |" in markdown
@@ -239,7 +226,7 @@ def test_calibration_is_in_every_table():
 
 
 def test_estimates_for_the_map_are_in_every_table():
-    made = whole_report()
+    made = complete_report()
     markdown, latex, rows = to_markdown(made), to_latex(made), csv_rows(to_csv(made))
     oats = made["estimate"]["classes"][1]
     area, error = oats["area"]["value"], 1.959964 * oats["area"]["standard_error"]
@@ -248,18 +235,18 @@ def test_estimates_for_the_map_are_in_every_table():
     assert "Overall accuracy of the map, estimated" in markdown
     for words in ("a random sample drawn within each class", "Doubt about the sample: the reference pixels lie side"):
         assert words in markdown and words in latex
-    found = {(row["row"], row["id"]): row for row in rows}
-    assert float(found["map_hectares", "2"]["value"]) == area
-    assert found["map_hectares", "1"]["name"] == " ".join(HOSTILE.split())
-    assert float(found["map_users_accuracy", "2"]["standard_error"]) == oats["users_accuracy"]["standard_error"]
+    by_name = {(row["row"], row["id"]): row for row in rows}
+    assert float(by_name["map_hectares", "2"]["value"]) == area
+    assert by_name["map_hectares", "1"]["name"] == " ".join(HOSTILE.split())
+    assert float(by_name["map_users_accuracy", "2"]["standard_error"]) == oats["users_accuracy"]["standard_error"]
     overall = made["estimate"]["overall_accuracy"]
-    assert [float(found["map_overall_accuracy", ""][name]) for name in ("value", "low", "high")] == [
+    assert [float(by_name["map_overall_accuracy", ""][name]) for name in ("value", "low", "high")] == [
         overall["value"], overall["low"], overall["high"]
     ]  # fmt: skip
 
 
 def test_every_tabular_has_as_many_cells_as_columns():
-    latex = to_latex({**whole_report(), "areas": [{"id": 1, "name": HOSTILE, "pixels": 12, "hectares": 1.08}]})
+    latex = to_latex({**complete_report(), "areas": [{"id": 1, "name": HOSTILE, "pixels": 12, "hectares": 1.08}]})
     tabulars = re.findall(r"\\begin\{tabular\}\{([rl]+)\}(.*?)\\end\{tabular\}", latex, flags=re.DOTALL)
     assert [len(alignment) for alignment, _ in tabulars] == [10, 4, 10]
     for alignment, body in tabulars:

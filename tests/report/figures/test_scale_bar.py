@@ -5,8 +5,9 @@ import pytest
 from affine import Affine
 from rasterio.crs import CRS
 
+from hsi.core.labels import default_table
 from hsi.core.scene import Georeference
-from hsi.report.figures import ground_of
+from hsi.report.figures import Ground, class_map_figure, ground_of
 from hsi.report.figures.scale_bar import length_in_words
 
 
@@ -14,40 +15,29 @@ def place(crs, transform):
     return Georeference(CRS.from_user_input(crs).to_wkt() if crs else None, tuple(transform)[:6])
 
 
-def test_utm_on_its_central_meridian():
-    found = ground_of(place("EPSG:32632", Affine(30, 0, 500_000 - 1500, 0, -30, 5_500_000)), 100, 100)
-    assert found.across == pytest.approx(30 / 0.9996, rel=1e-6)
-    assert found.down == pytest.approx(30 / 0.9996, rel=1e-6)
-    assert found.north == pytest.approx(0, abs=1e-6)
+@pytest.mark.parametrize(
+    ("crs", "transform", "across", "down"),
+    [
+        ("EPSG:32632", (30, 0, 500_000 - 1500, 0, -30, 5_500_000), 30 / 0.9996, 30 / 0.9996),  # the central meridian
+        ("EPSG:4326", (0.001, 0, 10, 0, -0.001, 0.05), 111.3195, 110.5743),
+        ("EPSG:4326", (0.001, 0, 10, 0, -0.001, 45.05), 78.8468, 111.1318),
+        ("EPSG:4326", (0.001, 0, 10, 0, -0.001, -59.95), 55.8000, 111.4123),
+        ("EPSG:4326", (0.001, 0, 179.95, 0, -0.001, 0.05), 111.3195, 110.5743),  # across the date line
+        ("EPSG:3857", (10, 0, 1_000_000, 0, -10, 8_399_738), 5.0, 5.0),  # 60 degrees north
+        ("EPSG:2229", (10, 0, 6_561_666, 0, -10, 1_640_416), 3.048, 3.048),  # feet
+    ],
+)
+def test_metres_on_the_ground(crs, transform, across, down):
+    ground = ground_of(place(crs, transform), 100, 100)
+    stretched = crs in ("EPSG:3857", "EPSG:2229")  # by the projection, over the size of the scene
+    assert (ground.across, ground.down) == pytest.approx((across, down), rel=0.01 if stretched else 1e-4)
 
 
-def test_utm_away_from_it_has_true_north():
-    found = ground_of(place("EPSG:32632", Affine(30, 0, 700_000, 0, -30, 5_500_000)), 100, 100)
+def test_north_is_true_north():
+    ground = ground_of(place("EPSG:32632", (30, 0, 700_000, 0, -30, 5_500_000)), 100, 100)
     longitude, latitude = np.radians(11.79), np.radians(49.6)  # of the middle
     convergence = np.degrees(np.arctan(np.tan(longitude - np.radians(9)) * np.sin(latitude)))
-    assert found.north == pytest.approx(-convergence, abs=0.02)  # grid north is east of true north there
-
-
-@pytest.mark.parametrize("latitude", [0.0, 45.0, -60.0])
-def test_degrees_shrink_with_the_latitude(latitude):
-    found = ground_of(place("EPSG:4326", Affine(0.001, 0, 10, 0, -0.001, latitude + 0.05)), 100, 100)
-    known = {
-        0.0: (111.3195, 110.5743),
-        45.0: (78.8468, 111.1318),
-        -60.0: (55.8000, 111.4123),
-    }
-    assert (found.across, found.down) == pytest.approx(known[latitude], rel=1e-4)
-    assert found.north == pytest.approx(0, abs=1e-9)
-
-
-def test_web_mercator_is_not_taken_at_its_word():
-    found = ground_of(place("EPSG:3857", Affine(10, 0, 1_000_000, 0, -10, 8_399_738)), 10, 10)  # 60 degrees north
-    assert found.across == pytest.approx(5.0, rel=0.005)
-
-
-def test_feet_are_turned_into_metres():
-    found = ground_of(place("EPSG:2229", Affine(10, 0, 6_561_666, 0, -10, 1_640_416)), 10, 10)
-    assert found.across == pytest.approx(3.048, rel=1e-3)
+    assert ground.north == pytest.approx(-convergence, abs=0.02)  # grid north is east of true north there
 
 
 @pytest.mark.parametrize("turned", [-120, -30, 20, 90, 180])
@@ -67,9 +57,10 @@ def test_the_date_line_is_no_long_way():
     "where",
     [
         None,
-        place(None, Affine(1, 0, 0, 0, -1, 0)),
-        place("EPSG:32632", Affine(0, 0, 5e5, 0, 0, 5e6)),
-        place("EPSG:4326", Affine(0.1, 0, 0, 0, -0.1, 90.05)),
+        place(None, (1, 0, 0, 0, -1, 0)),
+        place("EPSG:32632", (1, 0, 0, 0, 1, 0)),  # no transform
+        place("EPSG:32632", (0, 0, 5e5, 0, 0, 5e6)),
+        place("EPSG:4326", (0.1, 0, 0, 0, -0.1, 90.05)),
         Georeference('LOCAL_CS["plot",UNIT["metre",1]]', (1, 0, 0, 0, -1, 0)),
         Georeference("nonsense", (1, 0, 0, 0, -1, 0)),
     ],
@@ -82,3 +73,25 @@ def test_lengths_in_words():
     assert [length_in_words(length) for length in (0.05, 1, 500, 1000, 20_000, 2_000_000)] == [
         "5 cm", "1 m", "500 m", "1 km", "20 km", "2,000 km",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("ground", "length"),
+    [
+        (Ground(30, 30, 0), "500 m"),
+        (Ground(3000, 3000, 0), "50 km"),
+        (Ground(0.013, 0.013, 0), "20 cm"),
+        (Ground(30, 60, 0), "500 m from left to right"),
+    ],
+)
+def test_the_bar_is_a_round_length_near_a_third_of_the_map(ground, length):
+    figure = class_map_figure(np.ones((60, 60), int), default_table([1]), "map", ground)
+    assert {length, "N"} <= {text.get_text() for axes in figure.axes for text in axes.texts}
+    bar = sum(patch.get_width() for patch in figure.axes[1].patches if hasattr(patch, "get_width"))
+    metres = {"m": 1, "km": 1000, "cm": 0.01}[length.split()[1]] * float(length.split()[0])
+    assert bar == pytest.approx(metres / ground.across * 25, abs=1)  # 1500 dots over 60 pixels
+    assert 0.1 < bar / 1500 < 0.34
+
+
+def test_maps_without_a_place_have_neither_bar_nor_arrow():
+    assert len(class_map_figure(np.ones((60, 60), int), default_table([1]), "map", None).axes) == 1
