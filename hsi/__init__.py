@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hsi.version import __version__
 
 if TYPE_CHECKING:
-    from hsi.api import Classification, classify, denoise, evaluate, predict, train
+    from hsi.api import Classification, classify, denoise, evaluate, export, predict, train
     from hsi.core.labels import ClassTable, LabelMap
     from hsi.core.scene import Scene
     from hsi.errors import HsiError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hsi.settings import Settings, load_settings
     from hsi.workflows.denoise import DenoisedScene
     from hsi.workflows.evaluate import MapAccuracy
+    from hsi.workflows.export import ExportedModel
     from hsi.workflows.inputs import open_labels, open_scene
     from hsi.workflows.predict import PredictedMap
 
@@ -29,6 +30,7 @@ __all__ = [
     "Classification",
     "ComparisonResult",
     "DenoisedScene",
+    "ExportedModel",
     "HsiError",
     "HybridSNClassifier",
     "LabelMap",
@@ -41,6 +43,7 @@ __all__ = [
     "compare",
     "denoise",
     "evaluate",
+    "export",
     "load_settings",
     "open_labels",
     "open_scene",
@@ -53,6 +56,7 @@ _HOMES = {
     "Classification": "api",
     "ComparisonResult": "experiments.run",
     "DenoisedScene": "workflows.denoise",
+    "ExportedModel": "workflows.export",
     "HsiError": "errors",
     "HybridSNClassifier": "estimator",
     "LabelMap": "core.labels",
@@ -64,6 +68,7 @@ _HOMES = {
     "compare": "experiments.run",
     "denoise": "api",
     "evaluate": "api",
+    "export": "api",
     "load_settings": "settings",
     "open_labels": "workflows.inputs",
     "open_scene": "workflows.inputs",

@@ -42,8 +42,10 @@ if TYPE_CHECKING:
     import xarray
 
     from hsi.accuracy.area_estimation import Design
+    from hsi.inference.export import Format, Shape, Values
     from hsi.workflows.denoise import DenoisedScene
     from hsi.workflows.evaluate import MapAccuracy
+    from hsi.workflows.export import ExportedModel
     from hsi.workflows.inputs import LabelsLike, SceneLike
     from hsi.workflows.predict import PredictedMap
 
@@ -393,6 +395,59 @@ def evaluate(
         result = workflow.evaluate(
             Path(map), reference, options, design=design, confidence=None if confidence is None else Path(confidence),
             out=None if out is None else Path(out), overwrite=overwrite, command=["hsi.evaluate"],
+        )  # fmt: skip
+    return replace(result, warnings=tuple(reporter.warnings))
+
+
+def export(
+    model: Path | str,
+    out: Path | str,
+    *,
+    format: Format,
+    input: Shape = "patch",
+    values: Values = "bands",
+    int8: bool = False,
+    check: SceneLike | None = None,
+    labels: LabelsLike | None = None,
+    overwrite: bool = False,
+    progress: bool | Callable[[str, int, int, str], None] | None = None,
+    **reading: Any,
+) -> ExportedModel:
+    """Write a saved model as a file that ONNX Runtime or LibTorch runs without hsi.
+
+    The same as ``hsi export``. Input is float32, with zeros around the scene and where there is no data: patches
+    ``(N, C, window, window)`` give probabilities ``(N, classes)`` of their middle pixels, a tile ``(1, C, h, w)`` gives
+    ``(1, classes, h - window + 1, w - window + 1)``; without the averages and the blending of :func:`hsi.predict`. The
+    file is compared with the model before it gets its name. Nothing is printed.
+
+    Args:
+        model: A model file, such as ``model.safetensors`` of a run.
+        out: The file to write: ``.onnx``, or ``.pt`` for TorchScript.
+        format: ``onnx`` or ``torchscript``.
+        input: ``patch`` for windows one by one, ``tile`` for tiles of any size whose windows share the convolutions.
+        values: ``bands``, with the reduction in the file, or ``components`` that were reduced before.
+        int8: ``onnx``: whether weights are 8-bit, for a quarter of the size.
+        check: A labelled scene to compare file and model on: a file's path, an array ``(H, W, B)``, a ``DataArray``, or
+            a :class:`Scene`.
+        labels: Its labels ``(H, W)``, as for :func:`hsi.classify`.
+        overwrite: Whether to replace a file of that name.
+        progress: As for :func:`hsi.classify`.
+        **reading: How to read ``check`` and ``labels``, as for :func:`hsi.classify`, but for the choice of bands.
+
+    Raises:
+        UsageError: for parameters that make no sense together, a missing package, and a model that no file can hold.
+        BundleError: for a file that is no saved model, or whose bands the scene does not have.
+        ExportError: for a file with other results than the model.
+        OutputError: for a file that is there already or cannot be written.
+        HsiError: for a scene or labels that cannot be used.
+    """
+    from hsi.workflows.export import export_model
+
+    options = _input_settings(reading, [name for name in InputSettings.model_fields if name != "labels"])
+    with report_to(reporter := reporter_for(progress)):
+        result = export_model(
+            Path(model), Path(out), format, input, values, int8=int8, check=check, labels=labels, reading=options,
+            overwrite=overwrite,
         )  # fmt: skip
     return replace(result, warnings=tuple(reporter.warnings))
 

@@ -6,6 +6,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
+import hsi
+from hsi.errors import UsageError
 from hsi.inference.model_file import save_model
 from hsi.io import open_scene
 from hsi.version import install_hint
@@ -23,7 +25,7 @@ def model(tmp_path_factory, scenes):
 
 
 @pytest.mark.parametrize("shape", ["patch", "tile"])
-def test_an_onnx_file_is_as_accurate_as_the_model(shape, model, scenes, run, tmp_path):
+def test_an_onnx_file_is_as_accurate_as_the_model(shape, model, scenes, sample, run, tmp_path):
     labels = scenes["npy"].with_name("scene_gt.npy")
     done = run("export", model, "--format", "onnx", "--input", shape, "--out", "m.onnx", "--check", scenes["npy"],
                "--labels", labels)  # fmt: skip
@@ -32,25 +34,31 @@ def test_an_onnx_file_is_as_accurate_as_the_model(shape, model, scenes, run, tmp
     assert rows["onnx"][1] == "100.00"
     saved = next(line for line in done.stdout.splitlines() if line.startswith("saved network"))
     assert saved.split()[-1] == rows["onnx"][0] and float(rows["onnx"][0]) > 60
-    session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
-    facts = json.loads(session.get_modelmeta().custom_metadata_map["hsi"])
-    assert facts["classes"]["ids"] == [3, 7, 200, 300]
     assert "24 bands" in done.stdout and "4 classes" in done.stdout
+    out = tmp_path / "python" / "m.onnx"
+    result = hsi.export(model, out, format="onnx", input=shape, check=sample.cube, labels=sample.truth)
+    assert out.read_bytes() == (tmp_path / "m.onnx").read_bytes()
+    session = onnxruntime.InferenceSession(out)
+    assert json.loads(session.get_modelmeta().custom_metadata_map["hsi"]) == json.loads(json.dumps(result.metadata))
+    assert result.metadata["classes"]["ids"] == (3, 7, 200, 300)
+    assert (result.file, result.sizes, result.warnings) == (out, {"onnx": out.stat().st_size}, ())
+    assert result.check.files["onnx"].agreement == 1 and f"{result.check.accuracy:.2%}" == f"{rows['onnx'][0]}%"
 
 
 def test_8_bit_weights_are_measured(model, scenes, run, tmp_path):
     labels = scenes["npy"].with_name("scene_gt.npy")
-    command = ("export", model, "--format", "onnx", "--int8", "--out", "m.onnx")
-    done = run(*command, "--check", scenes["npy"], "--labels", labels)
+    done = run("export", model, "--format", "onnx", "--int8", "--out", "m.onnx", "--check", scenes["npy"],
+               "--labels", labels)  # fmt: skip
     assert done.code == 0, done.stderr
     lines = {line.split("  ")[0]: line.split() for line in done.stdout.splitlines()}
     assert float(lines["int8 weights"][-2]) > 90
     assert float(lines["int8 weights"][-1]) > 0
     assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"]
-    assert "--check SCENE" in run(*command, "--overwrite").stderr
+    result = hsi.export(model, tmp_path / "m.onnx", format="onnx", int8=True, overwrite=True)
+    assert result.sizes["int8 weights"] < result.sizes["onnx"] / 3 and "which a check" in result.warnings[0]
 
 
-def test_labels_that_trained_the_model_are_told(model, scenes, run):
+def test_labels_that_trained_the_model_are_warned_of(model, scenes, run):
     done = run(
         "export", model, "--format", "torchscript", "--values", "components", "--out", "m.pt", "--check", scenes["mat"]
     )
@@ -60,23 +68,30 @@ def test_labels_that_trained_the_model_are_told(model, scenes, run):
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "says"),
     [
-        (("--format", "torchscript", "--int8", "--out", "m.pt"), "--int8 is done by ONNX Runtime"),
-        (("--format", "onnx", "--out", "m.pt"), "ends in .onnx"),
-        (("--format", "onnx", "--out", "m.onnx", "--labels", "a.tif"), "are for --check"),
-        (("--format", "onxx", "--out", "m.onnx"), "onxx"),
-        (
-            ("--format", "onnx", "--out", "m.onnx", "--check", "a.npy", "--drop-bands", "3"),
-            "drop_bands has no effect",
-        ),
+        (("torchscript", "--int8", "--out", "m.pt"), "int8 is done by ONNX Runtime"),
+        (("onnx", "--out", "m.pt"), "ends in .onnx"),
+        (("onnx", "--out", "m.onnx", "--labels", "a.tif"), "are for check"),
+        (("onnx", "--out", "m.onnx", "--variable", "cube"), "are for check"),
+        (("onxx", "--out", "m.onnx"), "onxx"),
+        (("onnx", "--out", "m.onnx", "--check", "a.npy", "--drop-bands", "3"), "drop_bands has no effect"),
     ],
 )
-def test_what_has_no_effect_is_refused(options, told, model, run, tmp_path):
-    done = run("export", model, *options)
+def test_what_has_no_effect_is_refused(options, says, model, run, tmp_path):
+    done = run("export", model, "--format", *options)
     assert (done.code, len(done.complaints)) == (2, 1)
-    assert told in done.complaints[0]
+    assert says in done.complaints[0]
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [({"format": "onxx"}, "did you mean onnx"), ({"input": "tiles"}, "mean tile"), ({"values": "band"}, "mean bands")],
+)
+def test_python_refuses_unknown_names(options, says, tmp_path):
+    with pytest.raises(UsageError, match=says):
+        hsi.export("m.safetensors", tmp_path / "m.onnx", **{"format": "onnx", **options})
 
 
 def test_tiles_of_a_network_that_pads_are_refused(scenes, run, tmp_path):
