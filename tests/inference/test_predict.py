@@ -1,6 +1,5 @@
-"""Maps by strips and tiles: the same as the whole scene at once, complete files or none, counts that add up."""
+"""Maps by strips and tiles: equal to the scene at once, complete files or none, rejection, novelty and smoothing."""
 
-import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -12,21 +11,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hsi.core.georeference import pixel_hectares
-from hsi.core.labels import default_table
 from hsi.core.memory import MemoryPlan, resident_memory
-from hsi.core.scene import Georeference, scene_from_array
+from hsi.core.scene import scene_from_array
 from hsi.core.synthetic import synthetic_georeference
 from hsi.errors import SceneError, UsageError
 from hsi.inference.blending import blend
-from hsi.inference.map_files import MapOptions, layer_files, map_table
+from hsi.inference.map_files import MapOptions, layer_files
 from hsi.inference.predict import MapJob, map_scene, plan_map, smooth_map
-from hsi.inference.scores import padded_scores
 from hsi.inference.smoothing import majority
 from hsi.io.geotiff import nodata_value
-from hsi.models.windows import pad_scene
 from hsi.preprocessing.band_matching import BandMatch
 from hsi.preprocessing.reducers import reduce_scene
+from tests.inference.reference import score_pixels
 from tests.models.model_makers import random_cube, random_model
 
 CPU = torch.device("cpu")
@@ -39,7 +35,7 @@ def saved():
 
 
 def make_scene(height, width, invalid=True, **facts):
-    """A scene of which some pixels cannot be used."""
+    """A scene with unusable pixels."""
     cube = random_cube(height, width, seed=3)
     if invalid:
         cube[height // 2, : width // 2 + 1] = np.nan
@@ -48,11 +44,9 @@ def make_scene(height, width, invalid=True, **facts):
 
 
 def expected_scores(saved, scene, valid, symmetries=False, blended=False):
-    """Probabilities ``(C, H, W)`` of the whole scene at once."""
+    """Probabilities ``(C, H, W)`` of all pixels at once."""
     components = reduce_scene(scene, saved.reducer, valid)
-    padded = pad_scene(torch.from_numpy(components), saved.model.window)
-    ((_, scores),) = padded_scores(saved.model, padded, device=CPU, tile=1000, symmetries=symmetries)
-    probabilities = scores.softmax(0).numpy()
+    probabilities = score_pixels(saved.model, components, tile=1000, symmetries=symmetries).softmax(0).numpy()
     return blend(probabilities, components) if blended else probabilities
 
 
@@ -92,7 +86,7 @@ def test_a_temperature_changes_confidence_and_no_class(saved, tmp_path, temperat
     assert np.all(change <= 1e-6 if temperature > 1 else change >= -1e-6)
 
 
-def check_like_whole(saved, scene, rows, tile, **how):
+def check_like_reference(saved, scene, rows, tile, **how):
     valid = valid_of(scene)
     expected = expected_scores(saved, scene, valid, how.get("symmetries", False), how.get("blend", False))
     with tempfile.TemporaryDirectory() as name:
@@ -110,14 +104,14 @@ def check_like_whole(saved, scene, rows, tile, **how):
     assert np.isnan(confidence[~valid]).all() and np.isnan(probabilities[:, ~valid]).all()
 
 
-class TestLikeTheWholeScene:
+class TestLikeAllAtOnce:
     @given(
         height=st.integers(1, 45), width=st.integers(1, 45), rows=st.integers(1, 50), tile=st.integers(3, 50),
         invalid=st.booleans(),
     )  # fmt: skip
     @settings(max_examples=30, deadline=None)
-    def test_whatever_the_sizes(self, saved, height, width, rows, tile, invalid):
-        check_like_whole(saved, make_scene(height, width, invalid), rows, tile)
+    def test_any_sizes(self, saved, height, width, rows, tile, invalid):
+        check_like_reference(saved, make_scene(height, width, invalid), rows, tile)
 
     @pytest.mark.parametrize(
         ("rows", "tile"),
@@ -125,28 +119,28 @@ class TestLikeTheWholeScene:
         ids=["divides", "divides-too", "does not", "at once", "one tile a strip", "below half a window"],
     )
     def test_strips_and_tiles_that_divide_the_scene_or_not(self, saved, rows, tile):
-        check_like_whole(saved, make_scene(60, 30), rows, tile)
+        check_like_reference(saved, make_scene(60, 30), rows, tile)
 
     @pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 30), (4, 4), (30, 3)])
     def test_scenes_lower_or_narrower_than_half_a_window(self, saved, height, width):
-        check_like_whole(saved, make_scene(height, width, invalid=False), 3, 16)
+        check_like_reference(saved, make_scene(height, width, invalid=False), 3, 16)
 
     @pytest.mark.parametrize("name", ["hybridsn-se", "hybridsn-bn-cbam"])
     def test_with_attention(self, name):
         scene = make_scene(33, 21)
-        check_like_whole(random_model(scene_from_array(random_cube(20, 20)), name=name), scene, 9, 8)
+        check_like_reference(random_model(scene_from_array(random_cube(20, 20)), name=name), scene, 9, 8)
 
     def test_by_the_patch_engine(self, saved):
-        check_like_whole(saved, make_scene(14, 9), 6, 5, engine="patch")
+        check_like_reference(saved, make_scene(14, 9), 6, 5, engine="patch")
 
     def test_averaged_over_symmetries(self, saved):
-        check_like_whole(saved, make_scene(33, 21), 9, 8, symmetries=True)
+        check_like_reference(saved, make_scene(33, 21), 9, 8, symmetries=True)
 
     @pytest.mark.parametrize(("height", "width", "rows"), [(33, 21, 9), (12, 40, 2), (5, 3, 50), (1, 1, 1)])
     def test_blended_with_neighbours_across_the_seams(self, saved, height, width, rows):
-        check_like_whole(saved, make_scene(height, width, height > 5), rows, 8, blend=True)
+        check_like_reference(saved, make_scene(height, width, height > 5), rows, 8, blend=True)
 
-    def test_nothing_of_the_file_depends_on_the_strips(self, saved, tmp_path):
+    def test_files_do_not_depend_on_the_strips(self, saved, tmp_path):
         scene = make_scene(600, 30)  # more than two rows of the file's tiles
         for rows in (600, 37):
             (tmp_path / str(rows)).mkdir()
@@ -156,16 +150,17 @@ class TestLikeTheWholeScene:
 
 
 class TestWhatIsWritten:
-    def test_each_file_has_the_place_and_says_what_it_holds(self, saved, tmp_path):
+    def test_files_are_those_of_the_options(self, saved, tmp_path):
+        summary = make_map(tmp_path, saved, make_scene(20, 20))
+        assert {path.name for path in tmp_path.iterdir()} == {
+            *("map.tif", "map.tif.aux.xml", "map.qml", "map_confidence.tif"),
+        }
+        assert summary.novel is None
         make_map(tmp_path, saved, make_scene(20, 20), options=MapOptions(0.5, probabilities=True, novelty=True))
         names = {"map", "map_confidence", "map_probabilities", "map_novelty"}
         assert {path.stem for path in tmp_path.glob("*.tif")} == names
-        for name in names:
-            with rasterio.open(tmp_path / f"{name}.tif") as raster:
-                assert raster.crs.to_epsg() == 32616 and tuple(raster.transform)[:6] == PLACE.transform
         with rasterio.open(tmp_path / "map_probabilities.tif") as raster:
-            assert raster.descriptions == saved.table.names
-            assert np.isnan(raster.nodata)
+            assert raster.descriptions == saved.table.names and np.isnan(raster.nodata)
 
     def test_probabilities_add_up_to_1_and_the_largest_is_the_map(self, saved, tmp_path):
         scene = make_scene(30, 20)
@@ -175,13 +170,7 @@ class TestWhatIsWritten:
         np.testing.assert_allclose(probabilities.sum(axis=0), 1, atol=1e-5)
         assert np.array_equal(np.asarray(saved.table.ids)[probabilities.argmax(axis=0)], ids)
 
-    def test_only_what_was_asked_for(self, saved, tmp_path):
-        make_map(tmp_path, saved, make_scene(20, 20))
-        assert {path.name for path in tmp_path.iterdir()} == {
-            *("map.tif", "map.tif.aux.xml", "map.qml", "map_confidence.tif"),
-        }
-
-    def test_left_out_pixels_have_no_data_and_do_not_count_elsewhere(self, saved, tmp_path):
+    def test_excluded_pixels_have_no_data_and_no_effect(self, saved, tmp_path):
         scene, usable = make_scene(30, 20, invalid=False), np.ones((30, 20), bool)
         usable[:, 10:] = False
         summary = make_map(tmp_path, saved, scene, usable=usable)
@@ -194,31 +183,29 @@ class TestWhatIsWritten:
         assert np.array_equal(read(tmp_path / "again" / "map.tif")[0], ids)
         assert summary.without_data == 300
 
-    def test_the_reducer_is_applied_as_it_was_stored(self, saved, tmp_path, monkeypatch):
+    def test_the_stored_reducer_is_applied(self, saved, tmp_path, monkeypatch):
         monkeypatch.setattr(type(saved.reducer), "fit", lambda *_: pytest.fail("fitted again"))
         before = {name: array.copy() for name, array in saved.reducer.state().items()}
-        scene = scene_from_array(
-            random_cube(20, 20) + 5, georeference=PLACE
-        )  # other statistics than those it was fitted on
+        scene = scene_from_array(random_cube(20, 20) + 5, georeference=PLACE)  # of other statistics
         make_map(tmp_path, saved, scene)
         assert all(np.array_equal(before[name], array) for name, array in saved.reducer.state().items())
-        check_like_whole(saved, scene, 7, 16)
+        check_like_reference(saved, scene, 7, 16)
 
-    def test_progress_is_told_in_rows(self, saved, tmp_path):
+    def test_progress_is_reported_in_rows(self, saved, tmp_path):
         steps = []
         make_map(tmp_path, saved, make_scene(30, 20), progress=lambda done, total: steps.append((done, total)))
         assert steps[-1] == (30, 30) and steps == sorted(set(steps))
 
     def test_an_error_in_the_middle_leaves_nothing(self, saved, tmp_path):
-        whole = make_scene(40, 20)
+        scene = make_scene(40, 20)
 
         def fetch(block):
             if block.row >= 21:
                 raise OSError("disk on fire")
-            return whole.fetch(block)
+            return scene.fetch(block)
 
         with pytest.raises(SceneError, match="rows 22 to 28 of 40 cannot be read: disk on fire"):
-            make_map(tmp_path, saved, replace(whole, fetch=fetch))
+            make_map(tmp_path, saved, replace(scene, fetch=fetch))
         assert list(tmp_path.iterdir()) == []
 
 
@@ -239,23 +226,6 @@ class TestRejecting:
         assert "unclassified" in (tmp_path / "map.tif.aux.xml").read_text()
         assert "unclassified" in (tmp_path / "map.qml").read_text()
 
-    @pytest.mark.parametrize("ids", [(1, 2), (0, 1), (3, 254), (0, 254), (7, 300), (0, 255)])
-    def test_its_id_is_free(self, ids):
-        table = map_table(default_table(ids), True)
-        assert len(table) == 3 and len({*table.ids, nodata_value(table)}) == 4
-        assert tuple(sorted(table.ids)) == table.ids
-
-    def test_a_class_of_that_name_is_in_the_way(self):
-        table = default_table([1, 2]).renamed({2: "unclassified"})
-        assert map_table(table, False) == table
-        with pytest.raises(UsageError, match="leave reject out"):
-            map_table(table, True)
-
-    @pytest.mark.parametrize("reject", [0, 1, -0.5, float("nan")])
-    def test_it_is_a_probability(self, reject):
-        with pytest.raises(UsageError, match="between 0 and 1"):
-            MapOptions(reject=reject)
-
 
 class TestNovelty:
     def test_distance_and_count_of_strange_pixels(self, saved, tmp_path):
@@ -271,37 +241,9 @@ class TestNovelty:
         assert summary.novel == np.sum(novelty[valid] > saved.novelty.limits[2])
         assert np.all(novelty[4:6, 5:9] > saved.novelty.limits[2])
 
-    def test_it_is_not_counted_when_nobody_asked(self, saved, tmp_path):
-        assert make_map(tmp_path, saved, make_scene(20, 20)).novel is None
-
-
-class TestCounts:
-    def test_pixels_and_hectares_add_up(self, saved, tmp_path):
-        summary = make_map(tmp_path, saved, make_scene(30, 20))
-        ids = read(tmp_path / "map.tif")[0]
-        assert summary.pixels == {i: np.sum(ids == i) for i in saved.table.ids}
-        assert summary.without_data == np.sum(ids == 0)
-        assert summary.hectares == pytest.approx({i: 0.04 * n for i, n in summary.pixels.items()})  # 20 m pixels
-        assert json.dumps(summary.pixels)  # plain numbers
-
-    def test_rows_of_unlike_size_count_as_what_they_are(self, saved, tmp_path):
-        where = Georeference("EPSG:4326", (1.0, 0, 10, 0, -1.0, 60))
-        summary = make_map(tmp_path, saved, replace(make_scene(30, 20), georeference=where))
-        ids = read(tmp_path / "map.tif")[0]
-        rows = pixel_hectares(where, 30, 20)
-        expected = {i: float(((ids == i).sum(axis=1) * rows).sum()) for i in saved.table.ids}
-        assert summary.hectares == pytest.approx(expected)
-
-    def test_no_hectares_without_a_place(self, saved, tmp_path):
-        scene = scene_from_array(random_cube(20, 20))
-        assert make_map(tmp_path, saved, scene).hectares is None
-        assert (
-            make_map(tmp_path, saved, replace(scene, georeference=Georeference(None, PLACE.transform))).hectares is None
-        )
-
 
 class TestSmoothing:
-    def test_no_seam_shows_and_the_counts_are_new(self, saved, tmp_path):
+    def test_there_are_no_seams_and_the_counts_are_new(self, saved, tmp_path):
         scene = make_scene(530, 12)
         summary = make_map(tmp_path, saved, scene, rows=200, tile=64, options=MapOptions(novelty=True))
         before = read(tmp_path / "map.tif")[0]
@@ -323,7 +265,7 @@ class TestSmoothing:
 
 
 class TestPlanning:
-    def test_more_is_asked_of_memory_for_more_layers_and_by_patches(self, saved):
+    def test_more_layers_take_more_memory(self, saved):
         match = BandMatch(make_scene(20, 2000), None, "")
         limit = resident_memory() + 300 * 10**6
         plain = plan_map(saved, match, MapOptions(), limit)

@@ -1,10 +1,9 @@
-"""Blocks against published arithmetic, published networks from the same builder, and what tables refuse."""
+"""Blocks against published arithmetic, published networks from the same builder, and invalid configurations."""
 
 from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
 from hsi.errors import ConfigError, UsageError
@@ -114,7 +113,7 @@ class TestBlocks:
         monkeypatch.setattr(blocks, "shuffle_channels", lambda x, groups: x)
         assert reached(module) <= 9 < both
 
-    def test_shuffle_at_stride_two_puts_the_averages_beside(self):
+    def test_shuffle_at_stride_two_concatenates_the_averages(self):
         module, x = Shuffle(24, 60, 2, groups=3).eval(), torch.rand(1, 24, 8, 8)
         assert module(x).shape == (1, 60, 4, 4)
         torch.testing.assert_close(module(x)[:, :24], torch.nn.functional.avg_pool2d(x, 3, 2, 1))
@@ -212,11 +211,11 @@ class TestBackbones:
     @pytest.mark.parametrize("name", TABLES)
     def test_width_multiplies_channels_and_resolution_the_side(self, name):
         sizes = {"components": 15, "window": 15, "classes": 5}
-        whole, half, coarse = (build_model(name, **sizes, **more) for more in ({}, {"width": 0.5}, {"resolution": 0.6}))
-        assert count_parameters(half) < 0.6 * count_parameters(whole)
+        plain, half, coarse = (build_model(name, **sizes, **more) for more in ({}, {"width": 0.5}, {"resolution": 0.6}))
+        assert count_parameters(half) < 0.6 * count_parameters(plain)
         # the flattened places of vgg's window are fewer, so that its dense layer is smaller
-        assert name == "vgg" or count_parameters(coarse) == count_parameters(whole)
-        assert count_flops(coarse).patch < 0.6 * count_flops(whole).patch
+        assert name == "vgg" or count_parameters(coarse) == count_parameters(plain)
+        assert count_flops(coarse).patch < 0.6 * count_flops(plain).patch
         assert coarse(torch.randn(2, 15, 15, 15)).shape == half(torch.randn(2, 15, 15, 15)).shape == (2, 5)
 
     def test_v1_follows_the_papers_arithmetic_of_the_multipliers(self):
@@ -227,7 +226,7 @@ class TestBackbones:
         assert weights(half) == 9 * 15 * 16 + separable + 128 * 2 + 2
 
     @pytest.mark.parametrize(
-        ("options", "told"),
+        ("options", "words"),
         [
             ({"window": 7}, "vgg needs a window of at least 9, got 7"),
             ({"window": 9, "resolution": 0.5}, "at model.resolution 0.5, got 9: raise --window"),
@@ -236,11 +235,11 @@ class TestBackbones:
             ({"window": 8}, "must be odd"),
         ],
     )
-    def test_sizes_that_leave_nothing_are_refused(self, options, told):
-        with pytest.raises(UsageError, match=told):
+    def test_sizes_that_leave_nothing_are_refused(self, options, words):
+        with pytest.raises(UsageError, match=words):
             build_model("vgg", **{"components": 15, "window": 15, "classes": 3} | options)
 
-    def test_multipliers_mean_nothing_to_other_networks(self):
+    def test_multipliers_are_refused_for_other_networks(self):
         with pytest.raises(UsageError, match=r"model.width means nothing to hybridsn: .*mobilenet-v1"):
             build_model("hybridsn", components=15, window=15, classes=3, width=0.5)
 
@@ -252,7 +251,7 @@ class TestTables:
         assert (entry.source, entry.window, entry.components) == (table.source, table.window, table.components)
 
     @pytest.mark.parametrize(
-        ("rows", "told"),
+        ("rows", "words"),
         [
             ("[{block: cnov, channels: 8}]", "unknown block 'cnov': known: basic, bottleneck"),
             ("[{block: conv, channels: 8, expand: 6}]", "the block 'conv' has no option expand: it has"),
@@ -264,10 +263,10 @@ class TestTables:
             ("[]", "rows"),
         ],
     )
-    def test_a_table_that_is_wrong_is_told_by_its_row(self, rows, told, tmp_path):
+    def test_an_invalid_table_is_refused_with_its_row(self, rows, words, tmp_path):
         path = tmp_path / "mine.yaml"
         path.write_text(f"source: a\nrows: {rows}\n")
-        with pytest.raises(ConfigError, match=told) as caught:
+        with pytest.raises(ConfigError, match=words) as caught:
             load_backbone(path)
         assert str(caught.value).startswith(f"{path}: ")
 
@@ -277,8 +276,7 @@ class TestTables:
             load_backbone(tmp_path / "a.yaml")
 
     def test_a_table_is_data(self):
-        table = BackboneConfig.model_validate(
-            yaml.safe_load("{source: a, rows: [{block: conv, channels: 8, stride: 2}]}")
-        )
+        rows = [{"block": "conv", "channels": 8, "stride": 2}]
+        table = BackboneConfig.model_validate({"source": "a", "rows": rows})
         model = Backbone(4, 9, 3, name="mine", config=table)
         assert model(torch.randn(2, 4, 9, 9)).shape == (2, 3)

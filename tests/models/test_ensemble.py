@@ -1,4 +1,4 @@
-"""Networks on windows of two sides give the mean of their probabilities, and learn as each would alone."""
+"""Networks on windows of two sides give the mean of their probabilities, and are trained independently."""
 
 import pytest
 import torch
@@ -29,15 +29,15 @@ def test_probabilities_are_the_mean_of_the_networks_on_their_own_windows(name):
     torch.testing.assert_close(dense, scores, rtol=1e-4, atol=1e-4)
 
 
-def test_a_network_keeps_its_first_weights_when_another_joins_it():
-    alone = build_networks("hybridsn", windows=(11,), components=13, classes=3, seed=4)
+def test_the_first_network_has_the_same_weights_with_a_second_one():
+    single = build_networks("hybridsn", windows=(11,), components=13, classes=3, seed=4)
     first, second = build_networks("hybridsn", windows=(11, 13), components=13, classes=3, seed=4).members
-    assert torch.equal(alone.dense1.weight, first.dense1.weight)
+    assert torch.equal(single.dense1.weight, first.dense1.weight)
     assert not torch.equal(first.conv1.weight, second.conv1.weight)
 
 
 @pytest.mark.parametrize("engine", ["dense", "patch"])
-def test_each_network_of_a_pool_learns_as_if_it_were_alone(engine):
+def test_each_network_learns_as_a_single_one(engine):
     components, codes, train = make_problem()
     pool = build_networks("hybridsn-bn", windows=(11, 15), components=13, classes=3, seed=0)
     wanted = TrainingSettings(engine=engine, amp="off", epochs=2, clip=0.05, batch=40)
@@ -48,14 +48,14 @@ def test_each_network_of_a_pool_learns_as_if_it_were_alone(engine):
         padded = pad_scene(torch.from_numpy(components), model.window).numpy()
         return Trainer(model, padded, codes, train, train & False, wanted, device=CPU, seed=3).fit()
 
-    alone = [
+    singles = [
         build_networks("hybridsn-bn", windows=(network.window,), components=13, classes=3) for network in pool.members
     ]
-    for own, network in zip(alone, pool.members, strict=True):
+    for own, network in zip(singles, pool.members, strict=True):
         own.load_state_dict(network.state_dict())
     together = fit(pool)
     losses = []
-    for own, network in zip(alone, pool.members, strict=True):
+    for own, network in zip(singles, pool.members, strict=True):
         losses.append(fit(own).history[-1].loss)
         for (name, expected), found in zip(own.state_dict().items(), network.state_dict().values(), strict=True):
             torch.testing.assert_close(
@@ -71,7 +71,7 @@ def test_training_counts_the_pixels_that_the_mean_has_right():
 
 
 @pytest.mark.parametrize(("name", "windows"), [("hybridsn", (15, 15)), ("cnn1d", (5, 9))])
-def test_networks_that_see_the_same_are_not_pooled(name, windows):
+def test_networks_with_the_same_inputs_make_no_ensemble(name, windows):
     with pytest.raises(UsageError, match=r"leave model\.second_window out"):
         build_networks(name, windows=windows, components=13, classes=3)
 
