@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from hsi.io import open_labels, open_scene
-from hsi.io.benchmark_scenes import recognise
+from hsi.io.benchmark_scenes import recognise_scene
 from hsi.io.geotiff import read_classes
 
 HERE = Path(__file__).parent / "images"
@@ -25,7 +25,7 @@ def main(scene_path: Path, run: Path) -> None:
     """Write docs/images/<scene>.png: ground truth, map, and the test pixels that are right and wrong."""
     scene = open_scene(scene_path)
     labels = open_labels(None, scene)
-    facts = recognise(labels.values.shape, labels.counts)
+    facts = recognise_scene(labels.values.shape, labels.counts)
     table = facts.table if facts else labels.table
     ids, tested = read_classes(run / "map.tif"), read_classes(run / "split.tif") == 3
     colours = np.full((max(table.ids) + 1, 3), PAPER)

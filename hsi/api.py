@@ -18,7 +18,7 @@ from hsi.core.labels import ClassTable, LabelMap
 from hsi.core.scene import Scene
 from hsi.errors import UsageError
 from hsi.inference.model_file import SavedModel
-from hsi.io.dataarray import class_attributes, is_dataarray, map_like, placed
+from hsi.io.dataarray import class_attributes, is_dataarray, make_dataarray, map_like
 from hsi.io.geotiff import nodata_value
 from hsi.report.sections import interval, percent
 from hsi.settings import (
@@ -579,7 +579,7 @@ class Classification:
     def _layer(self, values: NDArray[Any], name: str, attributes: dict[str, Any]) -> xarray.DataArray:
         if self.array is not None:
             return map_like(self.array, values, name, **attributes)
-        return placed(values, self.scene.georeference, name, **attributes)
+        return make_dataarray(values, self.scene.georeference, name, **attributes)
 
     def __repr__(self) -> str:
         run = f"{self.settings.model.name}, split {self.split.rule}, seed {self.settings.seed}"

@@ -10,6 +10,13 @@ import difflib
 from collections.abc import Iterable
 
 
+def suggest_names(name: str, known: Iterable[str]) -> str:
+    """``did you mean a or b? `` with the known names that are close to a wrong one; empty where none is."""
+    lowered = {entry.lower(): entry for entry in known}
+    near = [lowered[entry] for entry in difflib.get_close_matches(name.lower(), list(lowered), n=3, cutoff=0.5)]
+    return f"did you mean {' or '.join(near)}? " if near else ""
+
+
 class HsiError(Exception):
     """Base of every error raised on purpose. ``exit_code`` is what the command line returns for it."""
 
@@ -27,10 +34,8 @@ class UnknownNameError(UsageError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
-        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
-        super().__init__(f"unknown {kind} '{name}': {hint}known: {', '.join(names)}")
-        self.kind, self.name, self.known, self.near = kind, name, names, near
+        super().__init__(f"unknown {kind} '{name}': {suggest_names(name, names)}known: {', '.join(names)}")
+        self.kind, self.name, self.known = kind, name, names
 
 
 class ConfigError(UsageError):

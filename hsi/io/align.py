@@ -1,4 +1,4 @@
-"""Class rasters that lie on another grid than the scene: said clearly, or reprojected by nearest neighbour."""
+"""Class rasters on another grid than the scene's: a clear error, or reprojection by nearest neighbour."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hsi.io.reader import convert_errors
 
 
 def same_grid(shape: tuple[int, int], place: Georeference | None, like: Scene) -> bool:
-    """Whether labels of that shape and place lie pixel on pixel with the scene; unknown places are taken to."""
+    """Whether labels of that shape and place lie pixel on pixel with the scene; an unknown place is taken to fit."""
     expected = (like.height, like.width)
     if shape != expected or place is None or like.georeference is None:
         return shape == expected
@@ -24,30 +24,32 @@ def same_grid(shape: tuple[int, int], place: Georeference | None, like: Scene) -
 
 
 def grid_mismatch(where: str, shape: tuple[int, int], place: Georeference, like: Scene) -> LabelError:
-    """The error that names both grids and, where it can help, ``--align``."""
+    """The error that names both grids and, where it can help, ``align``."""
     assert like.georeference is not None
     theirs, ours = _grid(shape, place), _grid((like.height, like.width), like.georeference)
     hint = "warp the labels to the scene, or give labels that have a CRS"
     if place.crs and like.georeference.crs:
-        hint = "--align reprojects the labels to the scene's grid by nearest neighbour"
+        hint = "align reprojects the labels to the scene's grid by nearest neighbour"
     return LabelError(
         f"{where}: not on the grid of the scene {like.name}: the scene is {ours}, the labels are {theirs}; {hint}"
     )
 
 
 def places_to_align(path: Path, place: Georeference | None, like: Scene) -> tuple[Georeference, Georeference]:
-    """Where the labels and the scene lie; raises :class:`UsageError` when one of them does not say so with a CRS."""
-    theirs = _placed(f"{path}", place, "leave it out, or give labels as GeoTIFF or ENVI with a CRS")
-    ours = _placed(f"{path}: the scene {like.name}", like.georeference, "lend it a place with --georef FILE")
+    """The georeferences of the labels and of the scene; raises :class:`UsageError` when one of them has no CRS."""
+    theirs = _require_crs(f"{path}", place, "leave align out, or give labels as GeoTIFF or ENVI with a CRS")
+    ours = _require_crs(
+        f"{path}: the scene {like.name}", like.georeference, "give a raster that has one as georef=FILE"
+    )
     return theirs, ours
 
 
 def align_labels(labels: LabelMap, table: ClassTable | None, place: Georeference | None, like: Scene) -> LabelMap:
-    """Labels ``(h, w)`` that lie at ``place``, reprojected by nearest neighbour to the scene's ``(H, W)``.
+    """Labels ``(h, w)`` with the georeference ``place``, reprojected by nearest neighbour to the scene's ``(H, W)``.
 
     Each pixel of the scene gets the label at its centre, background where there is none. The classes are those that
-    occur then. Adds a note on how many labelled pixels there were and are. Raises :class:`UsageError` when the labels
-    or the scene have no place, :class:`LabelError` when no label falls on the scene.
+    still occur. Adds a note on how many labelled pixels there were and are. Raises :class:`UsageError` when the labels
+    or the scene have no CRS, :class:`LabelError` when no label falls on the scene.
     """
     path = labels.source or Path("labels")
     theirs, ours = places_to_align(path, place, like)
@@ -76,10 +78,10 @@ def align_labels(labels: LabelMap, table: ClassTable | None, place: Georeference
     )
 
 
-def _placed(name: str, place: Georeference | None, remedy: str) -> Georeference:
+def _require_crs(name: str, place: Georeference | None, remedy: str) -> Georeference:
     if place is None or not place.crs:
         lacks = "no CRS" if place else "no place on the ground"
-        raise UsageError(f"{name} has {lacks}, so there is nothing to --align by: {remedy}")
+        raise UsageError(f"{name} has {lacks}, so the labels cannot be aligned: {remedy}")
     return place
 
 

@@ -1,16 +1,19 @@
-"""Which of the arrays in a file is meant."""
+"""Which of the arrays in a file is the cube, and which are the labels."""
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from hsi.errors import LabelError, SceneError, UsageError
-from hsi.io.reader import Array, ArrayInfo, LabelContent, Reader
+from hsi.errors import LabelError, SceneError, UsageError, suggest_names
+from hsi.io.reader import FLOAT_KINDS, Array, ArrayInfo, LabelContent, Reader
+
+SUFFIX = r"[_ ]?(?:gt|labels?|mask|map|set)?"
+TRAINING = re.compile(rf"(?:.*_)?(?:tr|train|training){SUFFIX}", re.IGNORECASE)
+TEST = re.compile(rf"(?:.*_)?(?:te|ts|test|testing){SUFFIX}", re.IGNORECASE)
 
 
 def select_cube(path: Path, arrays: Sequence[ArrayInfo], variable: str | None) -> ArrayInfo:
@@ -19,104 +22,93 @@ def select_cube(path: Path, arrays: Sequence[ArrayInfo], variable: str | None) -
     Raises :class:`UsageError` for a wrong name or when several fit, :class:`SceneError` when none does.
     """
     if variable is not None:
-        array = named(path, arrays, variable, "--variable")
+        array = get_array(path, arrays, variable, "variable")
         if not array.is_cube:
             raise SceneError(f"{path}: a scene has 3 axes (rows, columns, bands) of real numbers, found {array}")
         return array
     cubes = [array for array in arrays if array.is_cube]
     if not cubes:
         expected = "expected a 3-D array (rows, columns, bands) of real numbers"
-        raise SceneError(f"{path}: {expected}, found {listing(arrays)}; give the file that holds the cube")
+        raise SceneError(f"{path}: {expected}, found {format_arrays(arrays)}; give the file that holds the cube")
     if len(cubes) > 1:
-        raise UsageError(f"{path}: holds {len(cubes)} cubes: {listing(cubes)}; name one with --variable")
+        raise UsageError(f"{path}: holds {len(cubes)} cubes: {format_arrays(cubes)}; name one with variable=NAME")
     return cubes[0]
 
 
-def select_plane(
-    path: Path, arrays: Sequence[ArrayInfo], shape: tuple[int, int], read: Callable[[ArrayInfo], Array]
-) -> ArrayInfo:
-    """The only 2-D numeric array, or the only one of whole numbers that has the scene's ``shape``.
+def select_labels(reader: Reader, path: Path, arrays: Sequence[ArrayInfo], shape: tuple[int, int]) -> ArrayInfo:
+    """The only 2-D numeric array, or the only one of integers that has the scene's ``shape``.
 
     Raises :class:`LabelError` when none or several fit.
     """
     planes = [array for array in arrays if array.is_plane]
     if not planes:
-        raise LabelError(
-            f"{path}: labels are a 2-D array of whole numbers, found {listing(arrays)}; give --labels FILE"
-        )
+        raise LabelError(f"{path}: labels are a 2-D array of integers, found {format_arrays(arrays)}; give labels=FILE")
     if len(planes) == 1:
         return planes[0]
-    fitting = fitting_planes(planes, shape, read)
-    if len(fitting) == 1:
-        return fitting[0]
-    if not fitting:
+    array = find_label_array(reader, path, planes, shape)
+    if array is None:
         raise LabelError(
-            f"{path}: none of its 2-D arrays holds whole numbers for the scene's {shape[0]} x {shape[1]} pixels: "
-            f"found {listing(planes)}; give another --labels FILE"
+            f"{path}: none of its 2-D arrays holds integers for the scene's {shape[0]} x {shape[1]} pixels: "
+            f"found {format_arrays(planes)}; give another file of labels"
         )
-    raise several_planes(path, fitting)
+    return array
 
 
-def fitting_planes(
-    arrays: Sequence[ArrayInfo], shape: tuple[int, int], read: Callable[[ArrayInfo], Array]
-) -> list[ArrayInfo]:
-    """The 2-D arrays of whole numbers that have the scene's shape; ``read`` loads one that is stored as floats."""
-    fitting = []
-    for array in arrays:
-        if array.is_plane and array.shape[:2] == shape and (_integer(array) or _whole(read(array))):
-            fitting.append(array)
-    return fitting
+def find_label_array(
+    reader: Reader, path: Path, arrays: Sequence[ArrayInfo], shape: tuple[int, int]
+) -> ArrayInfo | None:
+    """The only 2-D array of integers with the scene's ``shape``, None without one; arrays of floats are loaded.
+
+    Raises :class:`LabelError` when several fit.
+    """
+    planes = [array for array in arrays if array.is_plane and array.shape[:2] == shape]
+    fitting = [
+        array
+        for array in planes
+        if array.kind not in FLOAT_KINDS or _holds_integers(reader.read_labels(path, array).values)
+    ]
+    if len(fitting) > 1:
+        listed = format_arrays(fitting)
+        raise LabelError(
+            f"{path}: {len(fitting)} arrays could be the labels: {listed}; name one with label_variable=NAME"
+        )
+    return fitting[0] if fitting else None
 
 
-def several_planes(path: Path, planes: Sequence[ArrayInfo]) -> LabelError:
-    """The error that asks for --label-variable."""
-    return LabelError(f"{path}: {len(planes)} arrays could be the labels: {listing(planes)}; use --label-variable")
+def get_array(path: Path, arrays: Sequence[ArrayInfo], name: str, setting: str) -> ArrayInfo:
+    """The array of a name that ``setting`` gives; raises :class:`UsageError` with the nearest names."""
+    by_name = {array.name: array for array in arrays if array.name}
+    if name in by_name:
+        return by_name[name]
+    if not by_name:
+        raise UsageError(f"{path}: holds one unnamed array, so leave {setting} out")
+    hint = suggest_names(name, by_name)
+    raise UsageError(f"{path}: no variable '{name}' ({setting}): {hint}it holds {format_arrays(arrays)}")
 
 
-def named(path: Path, arrays: Sequence[ArrayInfo], variable: str, option: str) -> ArrayInfo:
-    """The array of that name; raises :class:`UsageError` with the near ones."""
-    names = {array.name: array for array in arrays if array.name}
-    if variable in names:
-        return names[variable]
-    if not names:
-        raise UsageError(f"{path}: holds one unnamed array, so leave {option} out")
-    near = difflib.get_close_matches(variable, list(names), n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}? " if near else ""
-    raise UsageError(f"{path}: no variable '{variable}' for {option}: {hint}it holds {listing(arrays)}")
+def format_arrays(arrays: Sequence[ArrayInfo], most: int = 12) -> str:
+    """The arrays as text, for a message."""
+    listed = ", ".join(str(array) for array in arrays[:most])
+    return (listed + (f" and {len(arrays) - most} more" if len(arrays) > most else "")) or "no array"
 
 
-def listing(arrays: Sequence[ArrayInfo], most: int = 12) -> str:
-    """The arrays in words, for a message."""
-    shown = ", ".join(str(array) for array in arrays[:most])
-    return (shown + (f" and {len(arrays) - most} more" if len(arrays) > most else "")) or "no array"
-
-
-def _integer(array: ArrayInfo) -> bool:
-    return not array.kind.startswith(("float", "single", "double"))
-
-
-def _whole(values: Array) -> bool:
+def _holds_integers(values: Array) -> bool:
     if values.dtype.kind != "f":
         return values.dtype.kind in "iub"
     finite = values[~np.isnan(values)]
     return bool(np.all(np.isfinite(finite)) and np.all(finite == np.rint(finite)))
 
 
-WHAT = r"[_ ]?(?:gt|labels?|mask|map|set)?"
-TRAINING = re.compile(rf"(?:.*_)?(?:tr|train|training){WHAT}", re.IGNORECASE)
-TEST = re.compile(rf"(?:.*_)?(?:te|ts|test|testing){WHAT}", re.IGNORECASE)
+def find_training_and_test(planes: Sequence[ArrayInfo]) -> tuple[ArrayInfo, ArrayInfo] | None:
+    """The planes named like training labels (``TR``, ``train_gt``, …) and like test labels (``TE``, …).
+
+    None unless there is exactly one of each.
+    """
+    training, test = ([plane for plane in planes if kind.fullmatch(plane.name)] for kind in (TRAINING, TEST))
+    return (training[0], test[0]) if len(training) == len(test) == 1 else None
 
 
-def training_and_test(planes: Sequence[ArrayInfo]) -> tuple[ArrayInfo, ArrayInfo] | None:
-    """The plane named like training labels (``TR``, ``train_gt``, …) and the one named like test labels (``TE``, …);
-    None unless there is exactly one of each."""
-    found = [[plane for plane in planes if pattern.fullmatch(plane.name)] for pattern in (TRAINING, TEST)]
-    if len(found[0]) != 1 or len(found[1]) != 1:
-        return None
-    return found[0][0], found[1][0]
-
-
-def read_together(reader: Reader, path: Path, pair: tuple[ArrayInfo, ArrayInfo]) -> LabelContent | None:
+def read_training_and_test(reader: Reader, path: Path, pair: tuple[ArrayInfo, ArrayInfo]) -> LabelContent | None:
     """Training and test labels ``(H, W)`` as one; None when a pixel is in both, so that they are no split."""
     train, test = (np.nan_to_num(reader.read_labels(path, plane).values) for plane in pair)
     if np.any((train != 0) & (test != 0)):

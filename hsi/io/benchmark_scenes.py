@@ -1,4 +1,4 @@
-"""The benchmark scenes by name: what is known of each, and how to get one."""
+"""The benchmark scenes by name: facts about each, and how to download one."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from hsi.core.colours import Colour
 from hsi.core.files import config_dir, write_atomically
 from hsi.core.labels import ClassTable
 from hsi.errors import ConfigError, OutputError, SceneFileError, UnknownNameError, UsageError
+from hsi.io.reader import first_bytes
 from hsi.version import install_hint
 
 Array = NDArray[Any]
@@ -33,8 +34,11 @@ class _Facts(BaseModel):
 
 
 class PublicFile(_Facts):
-    """One array of a scene: the public file and its variable, the SHA-256 of the array's bytes in C order where it is
-    known, and the file of an installed package that holds the same array as ``.npy``."""
+    """One array of a scene: the URL of its file, and its variable.
+
+    ``sha256`` is that of the array's bytes in C order where it is known, ``packaged`` the ``.npy`` file of an installed
+    package that holds the same array.
+    """
 
     url: str
     variable: str
@@ -63,7 +67,7 @@ class SceneClass(_Facts):
 
 
 class SceneFacts(_Facts):
-    """What is known of a benchmark scene. ``shape`` is (H, W, B); wavelengths and FWHM are in nm, one per band."""
+    """Facts about a benchmark scene. ``shape`` is (H, W, B); wavelengths and FWHM are in nm, one per band."""
 
     name: str
     title: str
@@ -81,7 +85,7 @@ class SceneFacts(_Facts):
     fwhm: tuple[float, ...] | None = None
 
     @model_validator(mode="after")
-    def _fits_together(self) -> SceneFacts:
+    def _check_consistency(self) -> SceneFacts:
         height, width, bands = self.shape
         if sum(self.counts.values()) + self.background_pixels != height * width:
             raise ValueError(f"the counts of pixels do not add up to {height} x {width}")
@@ -93,15 +97,18 @@ class SceneFacts(_Facts):
     @property
     def table(self) -> ClassTable:
         """Ids, names and colours of the classes."""
-        known = sorted(self.classes, key=lambda one: one.id)
-        return ClassTable(
-            tuple(one.id for one in known), tuple(one.name for one in known), tuple(one.rgb for one in known)
-        )
+        ids, names, colours = zip(*sorted((one.id, one.name, one.rgb) for one in self.classes), strict=True)
+        return ClassTable(ids, names, colours)
 
     @property
     def counts(self) -> dict[int, int]:
         """Pixels per class id, without the background."""
         return {one.id: one.pixels for one in self.classes}
+
+    @property
+    def files(self) -> tuple[PublicFile, PublicFile]:
+        """The cube and the ground truth."""
+        return self.cube, self.ground_truth
 
 
 def scene_names() -> tuple[str, ...]:
@@ -110,7 +117,7 @@ def scene_names() -> tuple[str, ...]:
 
 
 def scene_facts(name: str) -> SceneFacts:
-    """What is known of a benchmark scene.
+    """The facts about a benchmark scene.
 
     Raises :class:`UnknownNameError` for a name without a configuration, :class:`ConfigError` for a broken one.
     """
@@ -130,10 +137,10 @@ def _load_facts(path: Path) -> SceneFacts:
         raise ConfigError(f"{path}: not a mapping of facts ({error})") from error
 
 
-def recognise(shape: tuple[int, int], labels: Mapping[int, int] | Array) -> SceneFacts | None:
+def recognise_scene(shape: tuple[int, int], labels: Mapping[int, int] | Array) -> SceneFacts | None:
     """The benchmark scene whose ground truth has this (H, W) and exactly these pixels per class, or None.
 
-    ``labels`` are pixels per class id or the ground truth itself; id 0 is the background. File names play no part.
+    ``labels`` are pixels per class id or the ground truth itself; id 0 is the background. File names are not used.
     """
     if not isinstance(labels, Mapping):
         labels = _counts(labels)
@@ -155,24 +162,28 @@ def fetch_scene(
 ) -> Path:
     """Write ``<folder>/<name>.mat`` with the cube and the ground truth under their public variable names.
 
-    The arrays come from an installed package that carries them or else from the network: from their public URLs, or
+    The arrays come from an installed package that contains them or else from the network: from their public URLs, or
     from the folder ``base_url`` that holds the same files. ``progress(done, total, file)`` counts kilobytes. A file
-    that holds this scene already is kept unless ``overwrite``.
+    that holds this scene already is not replaced unless ``overwrite``.
 
-    Raises :class:`UnknownNameError`, :class:`SceneFileError` when the scene cannot be had or is not what it should
-    be, and :class:`OutputError` when another file has its name or it cannot be written.
+    Raises :class:`UnknownNameError`, :class:`SceneFileError` when the scene cannot be downloaded or has other content
+    than expected, and :class:`OutputError` when another file has its name or it cannot be written.
     """
     facts = scene_facts(name)
     if source == "package" and base_url:
         raise UsageError("a base URL has no meaning when the scene is taken from an installed package")
     path = Path(folder) / f"{name}.mat"
     if path.exists() and not overwrite:
-        _keep(path, facts)
+        try:
+            for file in facts.files:
+                _read_array(path, file, facts)
+        except SceneFileError as error:
+            raise OutputError(f"{error}; it was left as it is: overwrite replaces it") from error
         return path
     arrays = None if source == "download" or base_url else _from_package(facts)
     if arrays is None:
         if source == "package":
-            raise SceneFileError(f"{facts.title}: no installed package carries it: {_advice(facts)}")
+            raise SceneFileError(f"{facts.title}: no installed package contains it: {_advice(facts)}")
         arrays = _download(facts, base_url, progress)
     with write_atomically(path) as part:
         import scipy.io
@@ -181,19 +192,10 @@ def fetch_scene(
     return path
 
 
-def _keep(path: Path, facts: SceneFacts) -> None:
-    """Return when the file holds the scene; say why it is not replaced otherwise."""
-    try:
-        for file in (facts.cube, facts.ground_truth):
-            _checked(path, facts, {file.variable: _read_mat(path, file.variable)})
-    except SceneFileError as error:
-        raise OutputError(f"{error}; it was left as it is: --overwrite replaces it") from error
-
-
 def _from_package(facts: SceneFacts) -> dict[str, Array] | None:
     """The arrays from an installed package, which is located but not imported; None when it is missing."""
     arrays = {}
-    for file in (facts.cube, facts.ground_truth):
+    for file in facts.files:
         if file.packaged is None:
             return None
         package, _, inside = file.packaged.partition("/")
@@ -202,17 +204,16 @@ def _from_package(facts: SceneFacts) -> dict[str, Array] | None:
         path = next((p for p in (Path(place) / inside for place in places or ()) if p.is_file()), None)
         if path is None:
             return None
-        arrays[file.variable] = np.load(path, allow_pickle=False)
-    return _checked(Path(facts.cube.packaged or facts.name), facts, arrays)
+        arrays[file.variable] = _check_array(file.packaged, np.load(path, allow_pickle=False), file, facts)
+    return arrays
 
 
 def _download(facts: SceneFacts, base_url: str | None, progress: Progress | None) -> dict[str, Array]:
     with tempfile.TemporaryDirectory(prefix="hsi-") as folder:
         arrays = {}
-        for file in (facts.cube, facts.ground_truth):
+        for file in facts.files:
             url = f"{base_url.rstrip('/')}/{file.file_name}" if base_url else file.url
-            arrays[file.variable] = _read_mat(_retrieve(url, Path(folder), facts, progress), file.variable, url)
-            _checked(url, facts, arrays)
+            arrays[file.variable] = _read_array(_retrieve(url, Path(folder), facts, progress), file, facts, url)
         return arrays
 
 
@@ -241,14 +242,14 @@ def _retrieve(url: str, folder: Path, facts: SceneFacts, progress: Progress | No
 
 
 class _Bar:
-    """What pooch expects of a progress bar, passed on as ``progress(kilobytes, of kilobytes, file)``."""
+    """A progress bar as pooch requires it, which calls ``progress(kilobytes, total kilobytes, file)``."""
 
     def __init__(self, name: str, progress: Progress) -> None:
         self.name, self.progress = name, progress
         self.total, self.done = 0, 0
 
     def update(self, count: int) -> None:
-        """Count bytes that have arrived."""
+        """Count downloaded bytes."""
         self.done += count
         total = max(self.total, 1)
         self.progress(min(self.done, total) // 1024, total // 1024, self.name)
@@ -269,31 +270,31 @@ def _advice(facts: SceneFacts) -> str:
     return f"check the network, or {by_hand}"
 
 
-def _read_mat(path: Path, variable: str, where: str | None = None) -> Array:
-    """One variable of a MATLAB file."""
+def _read_array(path: Path, file: PublicFile, facts: SceneFacts, where: str | None = None) -> Array:
+    """The checked array of ``file`` from a MATLAB file, which messages call ``where``."""
     import scipy.io
 
     try:
-        content = scipy.io.loadmat(path, variable_names=[variable])
-    except Exception as error:  # loadmat raises whatever a broken file makes it stumble over
-        start = path.open("rb").read(16) if path.is_file() else b""
+        content = scipy.io.loadmat(path, variable_names=[file.variable])
+    except Exception as error:  # loadmat raises many kinds on damaged files
+        start = first_bytes(path)
         raise SceneFileError(f"{where or path}: not a readable MATLAB file, it begins with {start!r}") from error
-    if variable not in content:
-        found = ", ".join(entry[0] for entry in scipy.io.whosmat(path)) or "none"
-        raise SceneFileError(f"{where or path}: no variable '{variable}', found: {found}")
-    return np.asarray(content[variable])
+    if file.variable not in content:
+        names = ", ".join(entry[0] for entry in scipy.io.whosmat(path)) or "none"
+        raise SceneFileError(f"{where or path}: no variable '{file.variable}', found: {names}")
+    return _check_array(where or path, np.asarray(content[file.variable]), file, facts)
 
 
-def _checked(where: Path | str, facts: SceneFacts, arrays: dict[str, Array]) -> dict[str, Array]:
-    """The arrays, when each of them is the scene's."""
-    for file in (facts.cube, facts.ground_truth):
-        if file.variable in arrays and (problem := _mismatch(arrays[file.variable], file, facts)):
-            raise SceneFileError(f"{where}: not {facts.title}: '{file.variable}' has {problem}")
-    return arrays
+def _check_array(where: Path | str, array: Array, file: PublicFile, facts: SceneFacts) -> Array:
+    """The array; raises :class:`SceneFileError` when it is not that of the scene."""
+    problem = _mismatch(array, file, facts)
+    if problem:
+        raise SceneFileError(f"{where}: not {facts.title}: '{file.variable}' has {problem}")
+    return array
 
 
 def _mismatch(array: Array, file: PublicFile, facts: SceneFacts) -> str | None:
-    """What is wrong with an array: its shape, dtype, pixels per class or SHA-256, as far as these are known."""
+    """How an array differs from the scene's, in shape, dtype, pixels per class or SHA-256; None when it does not."""
     is_truth = file is facts.ground_truth
     shape = facts.shape[:2] if is_truth else facts.shape
     if array.shape != shape:
@@ -304,8 +305,8 @@ def _mismatch(array: Array, file: PublicFile, facts: SceneFacts) -> str | None:
         return f"{_counts(array)} pixels per class, expected {facts.counts}"
     if not is_truth and facts.dtype and array.dtype != np.dtype(facts.dtype):
         return f"dtype {array.dtype}, expected {facts.dtype}"
-    found = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
-    return f"SHA-256 {found}, expected {file.sha256}" if file.sha256 not in (None, found) else None
+    sha256 = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+    return f"SHA-256 {sha256}, expected {file.sha256}" if file.sha256 not in (None, sha256) else None
 
 
 def _counts(labels: Array) -> dict[int, int]:

@@ -1,4 +1,4 @@
-"""Cubes written block by block as ENVI or GeoTIFF, with all that the scene they come from says of itself."""
+"""Cubes written block by block as ENVI or GeoTIFF, with the metadata of the scene they come from."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from hsi.core.scene import Block, Scene
 from hsi.errors import OutputError, UsageError
 from hsi.io.formats.envi import INTERLEAVES, header_fields
-from hsi.io.geotiff import gdal_env, place_of
+from hsi.io.geotiff import gdal_env, georeference_profile
 
 SUFFIXES = {".hdr": "ENVI", ".tif": "GTiff", ".tiff": "GTiff"}
 STRIP = 16  # rows that a GeoTIFF compresses together
-# what a header says of its own file, or no longer holds for values in physical units
-OF_THE_FILE = (
+# header fields that describe the file itself, or are wrong for values in physical units
+FILE_FIELDS = (
     *("samples", "lines", "bands", "header offset", "file type", "data type", "interleave", "byte order"),
     *("file compression", "reflectance scale factor", "data gain values", "data offset values", "data ignore value"),
 )
@@ -26,13 +26,13 @@ WriteCube = Callable[[Block, NDArray[Any]], None]
 
 
 def check_cube_name(path: Path) -> None:
-    """Raise :class:`UsageError` unless a name says the format of a cube."""
+    """Raise :class:`UsageError` unless the suffix is that of a format of cubes."""
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"--out {path}: a cube is ENVI or GeoTIFF: give a name that ends in .hdr or .tif")
 
 
 def cube_files(path: Path) -> tuple[Path, ...]:
-    """The files of a cube that is written to ``path``: of ENVI the header and the data."""
+    """The files of a cube that is written to ``path``: for ENVI the header and the data."""
     return (path, path.with_suffix(".img")) if path.suffix.lower() == ".hdr" else (path,)
 
 
@@ -40,19 +40,19 @@ def cube_files(path: Path) -> tuple[Path, ...]:
 def cube_writer(path: Path, scene: Scene, note: str) -> Iterator[WriteCube]:
     """Write a cube of the size, bands and dtype of ``scene``: yields ``write(block, (h, w, B) array)``.
 
-    Kept are CRS and transform, wavelengths, FWHM, bad bands and the value for no data, and of an ENVI scene all that
-    its header says but of the file itself; values in physical units stay so. ``note`` is added to the description.
-    Raises :class:`OutputError` when a file cannot be written.
+    CRS and transform, wavelengths, FWHM, bad bands and the nodata value are copied, and for an ENVI scene all header
+    fields that do not describe the file itself; values in physical units are written as such. ``note`` is added to the
+    description. Raises :class:`OutputError` when a file cannot be written.
     """
     import rasterio
     from rasterio.errors import RasterioError
 
     data = cube_files(path)[-1]
     try:
-        layout = {**_layout(path, scene), **place_of(path, scene.georeference)}
+        layout = {**_layout(path, scene), **georeference_profile(path, scene.georeference)}
         with gdal_env(), rasterio.open(data, "w", **layout) as raster:
             if path.suffix.lower() != ".hdr":
-                _tag(raster, scene, note)
+                _write_tags(raster, scene, note)
             yield lambda block, values: raster.write(np.moveaxis(values, -1, 0), window=block.slices)
     except RasterioError as error:
         raise OutputError(f"{path}: cannot be written ({error})") from error
@@ -65,20 +65,15 @@ def _layout(path: Path, scene: Scene) -> dict[str, Any]:
     height, width, bands = scene.shape
     size = {"height": height, "width": width, "count": bands, "dtype": scene.dtype.name, "nodata": scene.nodata}
     if path.suffix.lower() == ".hdr":
-        return {"driver": "ENVI", "interleave": _interleave(scene), **size}
+        interleave = scene.format.removeprefix("ENVI ").lower()
+        return {"driver": "ENVI", "interleave": interleave if interleave in INTERLEAVES else "bsq", **size}
     predictor = 3 if scene.dtype.kind == "f" else 2
     how = {"compress": "deflate", "predictor": predictor, "interleave": "band", "bigtiff": "if_safer"}
     return {"driver": "GTiff", "blockysize": STRIP, **how, **size}
 
 
-def _interleave(scene: Scene) -> str:
-    """That of an ENVI scene; band after band where there is none."""
-    found = scene.format.removeprefix("ENVI ").lower()
-    return found if found in INTERLEAVES else "bsq"
-
-
-def _tag(raster: Any, scene: Scene, note: str) -> None:
-    """Tags as the reader of rasters understands them."""
+def _write_tags(raster: Any, scene: Scene, note: str) -> None:
+    """Tags in the form that the raster reader parses."""
     raster.update_tags(TIFFTAG_IMAGEDESCRIPTION=note)
     for position in range(len(scene.bands)):
         tags: dict[str, str] = {}
@@ -94,30 +89,27 @@ def _tag(raster: Any, scene: Scene, note: str) -> None:
 
 
 def _complete_header(path: Path, scene: Scene, note: str) -> None:
-    """Put into the header that GDAL wrote what it does not know of."""
+    """Add to the header that GDAL wrote the fields that it does not support."""
     from spectral.io import envi
 
     written: dict[str, Any] = envi.read_envi_header(str(path))
-    known: Mapping[str, Any] = header_fields(scene.source) if _is_envi(scene) and scene.source else _facts(scene)
-    fields = {**written, **{key: value for key, value in known.items() if key not in OF_THE_FILE}}
-    told = str(known.get("description", scene.name)).strip().rstrip(".")
-    fields["description"] = f"{told}. {note}"
+    is_envi = scene.format.startswith("ENVI ")
+    known: Mapping[str, Any] = header_fields(scene.source) if is_envi and scene.source else _band_fields(scene)
+    fields = {**written, **{key: value for key, value in known.items() if key not in FILE_FIELDS}}
+    description = str(known.get("description", scene.name)).strip().rstrip(".")
+    fields["description"] = f"{description}. {note}"
     if scene.nodata is not None:
         fields["data ignore value"] = repr(scene.nodata)
     envi.write_envi_header(str(path), fields, is_library=False)
 
 
-def _is_envi(scene: Scene) -> bool:
-    return scene.format.startswith("ENVI ")
-
-
-def _facts(scene: Scene) -> dict[str, Any]:
-    """What a scene knows of its bands, as ENVI calls it."""
-    facts: dict[str, Any] = {}
+def _band_fields(scene: Scene) -> dict[str, Any]:
+    """Wavelengths, FWHM and bad bands of a scene as ENVI header fields."""
+    fields: dict[str, Any] = {}
     if scene.wavelengths:
-        facts |= {"wavelength units": "Nanometers", "wavelength": list(map(repr, scene.wavelengths))}
+        fields |= {"wavelength units": "Nanometers", "wavelength": list(map(repr, scene.wavelengths))}
     if scene.fwhm:
-        facts["fwhm"] = list(map(repr, scene.fwhm))
+        fields["fwhm"] = list(map(repr, scene.fwhm))
     if scene.good:
-        facts["bbl"] = [str(int(good)) for good in scene.good]
-    return facts
+        fields["bbl"] = [str(int(good)) for good in scene.good]
+    return fields

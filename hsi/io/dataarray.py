@@ -1,7 +1,8 @@
-"""xarray's ``DataArray`` as scene and labels, and maps as one. xarray and rioxarray are only needed for these."""
+"""xarray's ``DataArray`` as a scene or labels, and maps as one; only these need xarray and rioxarray."""
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ CENTRES, WIDTHS = ("wavelength", "wavelengths", "wl", "lambda"), ("fwhm",)
 
 
 def is_dataarray(value: object) -> bool:
-    """Whether a value is an ``xarray.DataArray``; xarray is not imported for the question."""
+    """Whether a value is an ``xarray.DataArray``; does not import xarray."""
     module = sys.modules.get("xarray")
     return module is not None and isinstance(value, module.DataArray)
 
@@ -34,14 +35,14 @@ def is_dataarray(value: object) -> bool:
 def scene_from_dataarray(array: xarray.DataArray) -> Scene:
     """A :class:`Scene` over rows, columns and bands in any order; lazy arrays stay lazy and are read by block.
 
-    Wavelengths and FWHM come from coordinates of these names along the bands (nm, or the unit in ``units``), the place
-    from rioxarray. Raises :class:`SceneError` where axes are missing or the values are no real numbers, and
-    :class:`UsageError` where the array has a place and rioxarray is not installed.
+    Wavelengths and FWHM come from coordinates of these names along the bands (nm, or the unit in ``units``), the
+    georeference from rioxarray. Raises :class:`SceneError` where axes are missing or the values are no real numbers,
+    and :class:`UsageError` where the array has a CRS and rioxarray is not installed.
     """
     rows, columns, bands = _axes(array)
     ordered = array.transpose(rows, columns, bands)
     if 0 in ordered.shape or ordered.dtype.kind not in "iuf":
-        raise SceneError(f"a scene holds real numbers, found {_described(array)}")
+        raise SceneError(f"a scene holds real numbers, found {_describe(array)}")
     dtype = ordered.dtype.newbyteorder("=")
 
     def fetch(block: Block) -> NDArray[Any]:
@@ -61,7 +62,7 @@ def scene_from_dataarray(array: xarray.DataArray) -> Scene:
         wavelengths=_along_bands(array, bands, CENTRES),
         fwhm=_along_bands(array, bands, WIDTHS),
         nodata=_nodata(array),
-        georeference=place_of(array, rows, columns),
+        georeference=_georeference(array, rows, columns),
     )
 
 
@@ -73,10 +74,10 @@ def labels_from_dataarray(array: xarray.DataArray, like: xarray.DataArray | None
     rows, columns = _axis(array, ROWS), _axis(array, COLUMNS)
     extra = [dim for dim in array.dims if dim not in (rows, columns)]
     if rows is None or columns is None or any(array.sizes[dim] != 1 for dim in extra):
-        raise LabelError(f"labels have 2 axes (rows, columns), found {_described(array)}")
+        raise LabelError(f"labels have 2 axes (rows, columns), found {_describe(array)}")
     plane = array.isel(dict.fromkeys(extra, 0), drop=True).transpose(rows, columns)
     if like is not None:
-        _check_places(plane, rows, columns, like)
+        _check_coordinates(plane, rows, columns, like)
     return np.asarray(plane.values)
 
 
@@ -84,57 +85,55 @@ def map_like(array: xarray.DataArray, values: NDArray[Any], name: str, **attribu
     """Values ``(H, W)`` with the rows' and columns' coordinates and the CRS of a scene."""
     rows, columns, bands = _axes(array)
     plane = array.isel({bands: 0}, drop=True).transpose(rows, columns)
-    found = plane.copy(data=values).rename(name)
-    found.attrs, found.encoding = attributes, {}
-    return found
+    result = plane.copy(data=values).rename(name)
+    result.attrs, result.encoding = attributes, {}
+    return result
 
 
-def placed(values: NDArray[Any], place: Georeference | None, name: str, **attributes: Any) -> xarray.DataArray:
+def make_dataarray(
+    values: NDArray[Any], georeference: Georeference | None, name: str, **attributes: Any
+) -> xarray.DataArray:
     """Values ``(H, W)`` as a new ``DataArray`` of y and x, with the CRS where there is one.
 
     Raises :class:`UsageError` unless xarray and rioxarray are installed.
     """
-    xr = _imported("xarray")
-    found: xarray.DataArray = xr.DataArray(values, dims=("y", "x"), name=name, attrs=attributes)
-    if place is None:
-        return found
+    array: xarray.DataArray = _import("xarray").DataArray(values, dims=("y", "x"), name=name, attrs=attributes)
+    if georeference is None:
+        return array
     from affine import Affine
 
-    _imported("rioxarray")
-    transform = Affine(*place.transform)
+    _import("rioxarray")
+    transform = Affine(*georeference.transform)
     if transform.is_rectilinear:
         height, width = values.shape
-        found = found.assign_coords(
+        array = array.assign_coords(
             y=transform.f + transform.e * (np.arange(height) + 0.5),
             x=transform.c + transform.a * (np.arange(width) + 0.5),
         )
-    if place.crs:
-        found = found.rio.write_crs(place.crs)
-    found = found.rio.write_transform(transform)
-    return found
+    if georeference.crs:
+        array = array.rio.write_crs(georeference.crs)
+    array = array.rio.write_transform(transform)
+    return array
 
 
 def class_attributes(table: ClassTable, nodata: int) -> dict[str, Any]:
-    """Ids and names of the classes, also in the words of the CF conventions, and the value without data."""
+    """Ids and names of the classes, also as attributes of the CF conventions, and the nodata value."""
     meanings = " ".join("_".join(name.split()) for name in table.names)
     named = {"class_ids": list(table.ids), "class_names": list(table.names)}
     return {**named, "flag_values": list(table.ids), "flag_meanings": meanings, "_FillValue": nodata}
 
 
-def place_of(array: xarray.DataArray, rows: str, columns: str) -> Georeference | None:
-    """CRS and transform by rioxarray; None where the array has none. Raises :class:`UsageError` where it needs that."""
-    has_crs = "spatial_ref" in array.coords or "grid_mapping" in {**array.attrs, **array.encoding}
-    if not has_crs:
+def _georeference(array: xarray.DataArray, rows: str, columns: str) -> Georeference | None:
+    """CRS and transform by rioxarray; None where the array has none. Raises :class:`UsageError` without rioxarray."""
+    if "spatial_ref" not in array.coords and "grid_mapping" not in {**array.attrs, **array.encoding}:
         return None
-    _imported("rioxarray")
-    where = array.rio.set_spatial_dims(columns, rows)
-    crs = where.rio.crs
-    return Georeference(crs.to_wkt() if crs else None, tuple(where.rio.transform(recalc=True))[:6])
+    _import("rioxarray")
+    accessor = array.rio.set_spatial_dims(columns, rows).rio
+    crs = accessor.crs
+    return Georeference(crs.to_wkt() if crs else None, tuple(accessor.transform(recalc=True))[:6])
 
 
-def _imported(name: str) -> Any:
-    import importlib
-
+def _import(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError:
@@ -145,10 +144,9 @@ def _axes(array: xarray.DataArray) -> tuple[str, str, str]:
     """The names of the rows', columns' and bands' axes."""
     rows, columns, bands = (_axis(array, names) for names in (ROWS, COLUMNS, BANDS))
     if rows is None or columns is None or bands is None or array.ndim != 3:
-        wanted = (
-            f"rows ({', '.join(ROWS[:4])}…), columns ({', '.join(COLUMNS[:4])}…) and bands ({', '.join(BANDS[:4])}…)"
-        )
-        raise SceneError(f"a scene has 3 axes called {wanted}, found {_described(array)}: rename its dims")
+        named = {"rows": ROWS, "columns": COLUMNS, "bands": BANDS}
+        wanted = ", ".join(f"{axis} ({', '.join(names[:4])}…)" for axis, names in named.items())
+        raise SceneError(f"a scene has 3 axes called {wanted}, found {_describe(array)}: rename its dims")
     return rows, columns, bands
 
 
@@ -156,7 +154,7 @@ def _axis(array: xarray.DataArray, names: Sequence[str]) -> str | None:
     return next((str(dim) for dim in array.dims if str(dim).lower() in names), None)
 
 
-def _described(array: xarray.DataArray) -> str:
+def _describe(array: xarray.DataArray) -> str:
     return f"{', '.join(f'{dim}: {size}' for dim, size in array.sizes.items())} of {array.dtype}"
 
 
@@ -171,20 +169,19 @@ def _along_bands(array: xarray.DataArray, bands: str, names: Sequence[str]) -> t
 
 
 def _nodata(array: xarray.DataArray) -> float | None:
-    """The value without data; NaN where xarray put NaN in its place."""
-    if array.encoding.get("_FillValue") is not None:  # masked when it was read
+    """The nodata value; NaN where xarray replaced it by NaN when it read the file."""
+    if array.encoding.get("_FillValue") is not None:
         return float("nan") if array.dtype.kind == "f" else None
     value = array.attrs.get("_FillValue", array.attrs.get("nodata"))
     return None if value is None else float(value)
 
 
-def _check_places(plane: xarray.DataArray, rows: str, columns: str, like: xarray.DataArray) -> None:
-    own, (down, across, _) = {"rows": rows, "columns": columns}, _axes(like)
-    for axis, theirs in (("rows", down), ("columns", across)):
-        mine = own[axis]
-        if mine not in plane.coords or theirs not in like.coords:
+def _check_coordinates(plane: xarray.DataArray, rows: str, columns: str, like: xarray.DataArray) -> None:
+    scene_rows, scene_columns, _ = _axes(like)
+    for axis, dim, scene_dim in (("rows", rows, scene_rows), ("columns", columns, scene_columns)):
+        if dim not in plane.coords or scene_dim not in like.coords:
             continue
-        found, wanted = plane.coords[mine].values, like.coords[theirs].values
+        values, wanted = plane.coords[dim].values, like.coords[scene_dim].values
         step = np.abs(np.diff(wanted)).min(initial=np.inf) if wanted.dtype.kind in "iuf" else np.inf
-        if found.shape != wanted.shape or np.abs(found - wanted).max(initial=0) > 0.01 * step:
-            raise LabelError(f"the labels' {axis} ({mine}) are not those of the scene: reindex them like it")
+        if values.shape != wanted.shape or np.abs(values - wanted).max(initial=0) > 0.01 * step:
+            raise LabelError(f"the labels' {axis} ({dim}) are not those of the scene: reindex them like it")

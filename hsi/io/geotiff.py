@@ -1,4 +1,4 @@
-"""Maps as GeoTIFF, with what a GIS needs to show them: place, colours, class names and where there is no data."""
+"""Maps as GeoTIFF, with what a GIS needs to show them: georeference, colours, class names and nodata value."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hsi.core.colours import Colour
 from hsi.core.files import write_atomically
+from hsi.core.georeference import georeference_of
 from hsi.core.labels import ClassTable
 from hsi.core.scene import Block, Georeference
 from hsi.errors import LabelError, OutputError, SceneError, SceneFileError
@@ -21,7 +22,7 @@ from hsi.errors import LabelError, OutputError, SceneError, SceneFileError
 
 @contextmanager
 def gdal_env() -> Iterator[None]:
-    """Without rasterio's warning about files that have no place, which is a fact here and not a mistake."""
+    """Suppresses rasterio's warning about files without georeference, which are valid here."""
     from rasterio.errors import NotGeoreferencedWarning
 
     with warnings.catch_warnings():
@@ -34,13 +35,13 @@ NO_DATA_NAME = "no data"
 RAT_COLUMNS = (("Value", 0, 5), ("Class_name", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8))
 
 
-def auxiliary_xml(table: ClassTable, nodata: int) -> str:
+def _auxiliary_xml(table: ClassTable, nodata: int) -> str:
     """GDAL's "persistent auxiliary metadata": https://gdal.org/en/stable/drivers/raster/gtiff.html"""
     root = ElementTree.Element("PAMDataset")
     band = ElementTree.SubElement(root, "PAMRasterBand", band="1")
     names = dict(zip(table.ids, map(printable_name, table.names), strict=True))
     categories = ElementTree.SubElement(band, "CategoryNames")
-    for i in range(table.ids[-1] + 1):  # GDAL finds a name by its position
+    for i in range(table.ids[-1] + 1):  # GDAL looks names up by their position
         ElementTree.SubElement(categories, "Category").text = names.get(i, NO_DATA_NAME if i == nodata else "")
     attributes = ElementTree.SubElement(band, "GDALRasterAttributeTable", tableType="thematic")
     for index, (name, kind, usage) in enumerate(RAT_COLUMNS):
@@ -51,10 +52,10 @@ def auxiliary_xml(table: ClassTable, nodata: int) -> str:
         row = ElementTree.SubElement(attributes, "Row", index=str(index))
         for cell in (i, names[i], *colour):
             ElementTree.SubElement(row, "F").text = str(cell)
-    return _serialised(root)
+    return _serialise(root)
 
 
-def qgis_style(table: ClassTable) -> str:
+def _qgis_style(table: ClassTable) -> str:
     """A QGIS 3 layer style: one colour and label per class."""
     root = ElementTree.Element("qgis", version="3.22.0", styleCategories="Symbology")
     pipe = ElementTree.SubElement(root, "pipe")
@@ -69,15 +70,15 @@ def qgis_style(table: ClassTable) -> str:
             palette, "paletteEntry", value=str(i), label=printable_name(name), color=colour, alpha="255"
         )
     ElementTree.SubElement(root, "blendMode").text = "0"
-    return "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n" + _serialised(root)
+    return "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n" + _serialise(root)
 
 
 def printable_name(name: str) -> str:
-    """A name without the control characters that XML has no way to hold."""
+    """A name without the control characters that XML cannot represent."""
     return "".join(letter if letter.isprintable() else " " for letter in name)
 
 
-def _serialised(root: ElementTree.Element) -> str:
+def _serialise(root: ElementTree.Element) -> str:
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode") + "\n"
 
@@ -93,7 +94,7 @@ def class_dtype(table: ClassTable) -> np.dtype[Any]:
 
 
 def nodata_value(table: ClassTable) -> int:
-    """What a class map holds where there is no data: 0, or the largest number of the dtype when 0 is a class."""
+    """The nodata value of a class map: 0, or the largest number of the dtype when 0 is a class."""
     return int(np.iinfo(class_dtype(table)).max) if 0 in table.ids else 0
 
 
@@ -101,11 +102,11 @@ def nodata_value(table: ClassTable) -> int:
 def class_map_writer(
     path: Path, shape: tuple[int, int], table: ClassTable, *, georeference: Georeference | None, description: str = ""
 ) -> Iterator[Write]:
-    """Write class ids block by block as a paletted GeoTIFF of ``shape`` (H, W), with class names beside it.
+    """Write class ids block by block as a paletted GeoTIFF of ``shape`` (H, W), with side files of class names.
 
-    Yields ``write(block, ids)``; pixels without data hold :func:`nodata_value`. Nothing is invented when
-    ``georeference`` is None. ``<path>.aux.xml`` carries GDAL's category names and raster attribute table, the ``.qml``
-    beside it QGIS's style. The file takes its name when the block ends well.
+    Yields ``write(block, ids)``; pixels without data hold :func:`nodata_value`. The map has no georeference when
+    ``georeference`` is None. ``<path>.aux.xml`` has GDAL's category names and raster attribute table, the ``.qml`` file
+    QGIS's style. The file gets its name when the context ends without error.
 
     Raises :class:`LabelError` for an id outside the table, :class:`OutputError` when a file cannot be written.
     """
@@ -118,16 +119,16 @@ def class_map_writer(
         raster.write_colormap(1, palette)
 
         def write(block: Block, ids: NDArray[Any]) -> None:
-            strange = np.setdiff1d(ids, known)
-            if strange.size:
+            unknown = np.setdiff1d(ids, known)
+            if unknown.size:
                 raise LabelError(
-                    f"{path}: class ids {strange[:5].tolist()} are not in the class table {list(table.ids)}"
+                    f"{path}: class ids {unknown[:5].tolist()} are not in the class table {list(table.ids)}"
                 )
             raster.write(ids.astype(class_dtype(table)), 1, window=block.slices)
 
         yield write
-    _write_text(path.with_name(path.name + ".aux.xml"), auxiliary_xml(table, nodata))
-    _write_text(path.with_suffix(".qml"), qgis_style(table))
+    _write_text(path.with_name(path.name + ".aux.xml"), _auxiliary_xml(table, nodata))
+    _write_text(path.with_suffix(".qml"), _qgis_style(table))
 
 
 def write_class_map(
@@ -139,7 +140,7 @@ def write_class_map(
     nodata_mask: NDArray[np.bool_] | None,
     description: str = "",
 ) -> None:
-    """Write class ids ``(H, W)`` at once; see :func:`class_map_writer`. Pixels of ``nodata_mask`` have no data."""
+    """Write class ids ``(H, W)``; see :func:`class_map_writer`. Pixels of ``nodata_mask`` have no data."""
     values = ids if nodata_mask is None else np.where(nodata_mask, nodata_value(table), ids)
     height, width = ids.shape
     with class_map_writer(path, (height, width), table, georeference=georeference, description=description) as write:
@@ -165,7 +166,7 @@ def band_writer(
         raise OutputError(f"{path}: bands are float32 or uint8, found {dtype}")
     with _new_raster(path, shape, dtype, georeference, nodata, descriptions) as raster:
         yield lambda block, values: raster.write(values, window=block.slices)
-    path.with_name(path.name + ".aux.xml").unlink(missing_ok=True)  # statistics of an older file of that name
+    path.with_name(path.name + ".aux.xml").unlink(missing_ok=True)  # statistics of an earlier file of that name
 
 
 def write_band(
@@ -188,7 +189,7 @@ def write_band(
 
 
 def make_cog(path: Path) -> None:
-    """Turn a GeoTIFF into a cloud-optimised one (tiles, overviews by the most frequent or mean value) in its place.
+    """Replace a GeoTIFF by a cloud-optimised one (tiles, overviews by the most frequent or mean value).
 
     Raises :class:`OutputError` when GDAL cannot.
     """
@@ -213,7 +214,7 @@ def read_classes(path: Path, block: Block | None = None) -> NDArray[Any]:
 
     Raises :class:`SceneFileError` for a file that is missing, damaged or no GeoTIFF.
     """
-    with _opened(path, "GTiff") as raster:
+    with _open_raster(path, "GTiff") as raster:
         ids: NDArray[Any] = raster.read(1, window=block.slices if block else None)
     return ids
 
@@ -221,25 +222,25 @@ def read_classes(path: Path, block: Block | None = None) -> NDArray[Any]:
 def read_georeference(path: Path, shape: tuple[int, int] | None = None) -> Georeference:
     """The CRS and transform of any raster that GDAL reads, which must be ``shape`` (H, W) pixels large if given.
 
-    Raises :class:`SceneFileError` when it cannot be opened, :class:`SceneError` when it says nothing about its place
-    or has another size.
+    Raises :class:`SceneFileError` when it cannot be opened, :class:`SceneError` when it has no transform or another
+    size.
     """
-    with _opened(path) as raster:
-        found, transform, crs = raster.shape, raster.transform, raster.crs
-    if transform.is_identity:
+    with _open_raster(path) as raster:
+        height, width = raster.shape
+        transform, georeference = raster.transform, georeference_of(raster)
+    if georeference is None or transform.is_identity:
         raise SceneError(f"{path}: has no transform from pixels to map coordinates, so it cannot place the map")
-    if shape is not None and tuple(found) != tuple(shape):
+    if shape is not None and (height, width) != tuple(shape):
         raise SceneError(
-            f"{path}: is {found[0]} x {found[1]} pixels, the scene is {shape[0]} x {shape[1]} (rows x columns); "
+            f"{path}: is {height} x {width} pixels, the scene is {shape[0]} x {shape[1]} (rows x columns); "
             "the reference must be a raster of the same grid"
         )
-    a, b, c, d, e, f = (float(number) for number in tuple(transform)[:6])
-    return Georeference(crs.to_wkt() if crs else None, (a, b, c, d, e, f))
+    return georeference
 
 
 @contextmanager
-def _opened(path: Path, driver: str | None = None) -> Iterator[Any]:
-    """A raster to read; raises :class:`SceneFileError` where it cannot be."""
+def _open_raster(path: Path, driver: str | None = None) -> Iterator[Any]:
+    """A raster to read; raises :class:`SceneFileError` when it cannot be opened."""
     import rasterio
     from rasterio.errors import RasterioError
 
@@ -259,28 +260,18 @@ def _new_raster(
     nodata: float | None,
     descriptions: Sequence[str],
 ) -> Iterator[Any]:
-    """An open rasterio dataset ``shape`` (bands, H, W) under a temporary name, renamed when the block ends well."""
+    """A new rasterio dataset ``shape`` (bands, H, W) under a temporary name, renamed at the end without error."""
     import rasterio
     from rasterio.errors import RasterioError
 
     bands, height, width = shape
-    layout = {
-        "driver": "GTiff",
-        "height": height,
-        "width": width,
-        "count": bands,
-        "dtype": dtype.name,
-        "tiled": True,
-        "blockxsize": TILE,
-        "blockysize": TILE,
-        "compress": "deflate",
-        "predictor": 3 if dtype.kind == "f" else 1,
-        "bigtiff": "if_safer",
-        "nodata": nodata,
-    }
+    size = {"height": height, "width": width, "count": bands, "dtype": dtype.name, "nodata": nodata}
+    tiles = {"tiled": True, "blockxsize": TILE, "blockysize": TILE, "bigtiff": "if_safer"}
+    layout = {**size, **tiles, "compress": "deflate", "predictor": 3 if dtype.kind == "f" else 1}
+    layout |= georeference_profile(path, georeference)
     with write_atomically(path) as part:
         try:
-            with gdal_env(), rasterio.open(part, "w", **layout, **place_of(path, georeference)) as raster:
+            with gdal_env(), rasterio.open(part, "w", driver="GTiff", **layout) as raster:
                 for band, description in enumerate(descriptions, start=1):
                     if description:
                         raster.set_band_description(band, description)
@@ -290,21 +281,21 @@ def _new_raster(
             raise OutputError(f"{path}: cannot be written ({reason})") from error
 
 
-def place_of(path: Path, georeference: Georeference | None) -> dict[str, Any]:
-    """CRS and transform as rasterio takes them; nothing when there is no place."""
+def georeference_profile(path: Path, georeference: Georeference | None) -> dict[str, Any]:
+    """CRS and transform as arguments of rasterio; empty without georeference."""
     import rasterio
     from affine import Affine
     from rasterio.errors import CRSError
 
     if georeference is None:
         return {}
-    place: dict[str, Any] = {"transform": Affine(*georeference.transform)}
+    profile: dict[str, Any] = {"transform": Affine(*georeference.transform)}
     if georeference.crs is not None:
         try:
-            place["crs"] = rasterio.crs.CRS.from_user_input(georeference.crs)
+            profile["crs"] = rasterio.crs.CRS.from_user_input(georeference.crs)
         except CRSError as error:
             raise OutputError(f"{path}: the CRS is not understood ({error})") from error
-    return place
+    return profile
 
 
 def _write_text(path: Path, text: str) -> None:
@@ -313,16 +304,13 @@ def _write_text(path: Path, text: str) -> None:
 
 
 def raster_colours(path: Path) -> dict[int, Colour]:
-    """The colours that a raster's palette gives to its values; none where it has no palette or GDAL cannot read it.
+    """The colours by value of a raster's palette; empty where it has no palette or GDAL cannot read it.
 
-    Black is left out, because it is also what a palette holds for values that it does not know.
+    Black is left out, because a palette also has it for values without a colour.
     """
-    import rasterio
-    from rasterio.errors import RasterioError
-
     try:
-        with gdal_env(), rasterio.open(path) as raster:
+        with _open_raster(path) as raster:
             palette = raster.colormap(1)
-    except (RasterioError, ValueError):
+    except (SceneFileError, ValueError):
         return {}
     return {value: (red, green, blue) for value, (red, green, blue, _) in palette.items() if red or green or blue}

@@ -23,8 +23,8 @@ Array = NDArray[Any]
 
 # deflate compresses by a factor of 1032 at most; the rest is room for headers
 LARGEST_RATIO = 1100
-INTEGER_KINDS = frozenset(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64))
-REAL_KINDS = INTEGER_KINDS | {"float16", "float32", "float64", "float128", "single", "double"}
+FLOAT_KINDS = frozenset(("float16", "float32", "float64", "float128", "single", "double"))
+REAL_KINDS = FLOAT_KINDS | {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
 
 
 @dataclass(frozen=True)

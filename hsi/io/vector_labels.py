@@ -16,14 +16,15 @@ from hsi.core.labels import LARGEST_ID, ClassTable, LabelMap, label_map
 from hsi.core.scene import Scene
 from hsi.errors import LabelError, UsageError
 from hsi.io.reader import convert_errors
-from hsi.io.vector_files import Layer, read_layer, shown
+from hsi.io.vector_files import Layer, read_layer, shorten
 from hsi.settings import InputSettings
 
 Mask = NDArray[np.bool_]
+Numbers = NDArray[np.int32]
 AREAS = ("Polygon", "MultiPolygon")
 SHAPES = (*AREAS, "Point", "MultiPoint")
 LONGEST_NAME = 200
-HOW_TO_SET = "set it and save a new file, as ogr2ogr -a_srs EPSG:32633 new.gpkg old.shp does"
+MOST_NAMES = 5
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,11 @@ class Classes:
     ids: NDArray[np.int64]
     known: Mask
     names: Mapping[int, str]
-    notes: tuple[str, ...] = ()
+    notes: list[str]
+
+    def quote(self, i: int) -> str:
+        """The name of a class, or its number, for a message."""
+        return f"'{shorten(self.names.get(i, str(i)))}'"
 
 
 @dataclass(frozen=True)
@@ -42,139 +47,7 @@ class Shapes:
 
     geometries: NDArray[Any]
     usable: Mask
-    notes: tuple[str, ...] = ()
-
-
-def classes_of(layer: Layer, background: int | None) -> Classes:
-    """The classes of a layer: whole numbers stay what they are, texts become 1 to n in sorted order.
-
-    Texts are stripped of white space at their ends, and blank ones are no class. Features of the class ``background``
-    (0 unless given) count as unlabelled, like the pixels of a raster. Raises :class:`LabelError` for fractions, ids out
-    of range and very long texts, :class:`UsageError` for a background of text classes.
-    """
-    values = layer.frame[layer.field]
-    known = values.notna().to_numpy(bool)
-    if layer.kind == "text":
-        if background is not None:
-            raise UsageError(
-                f"{layer.path}: field '{shown(layer.field)}' is text, so no class is number {background}: "
-                "leave --background out"
-            )
-        return _text_classes(layer, [str(value).strip() if ok else "" for value, ok in zip(values, known, strict=True)])
-    return _number_classes(layer, values.to_numpy(np.float64, na_value=np.nan), background or 0)
-
-
-def _text_classes(layer: Layer, texts: list[str]) -> Classes:
-    names = sorted(set(texts) - {""})
-    long = max(map(len, names), default=0)
-    if len(names) > LARGEST_ID or long > LONGEST_NAME:
-        found = f"{len(names):,} values" if len(names) > LARGEST_ID else f"a value of {long:,} characters"
-        raise LabelError(
-            f"{layer.path}: field '{shown(layer.field)}' has {found}; up to {LARGEST_ID:,} classes with names of up to "
-            f"{LONGEST_NAME} characters are possible: name the class field with --label-field"
-        )
-    codes = {name: i for i, name in enumerate(names, 1)}
-    ids = np.array([codes.get(text, 0) for text in texts], np.int64)
-    return Classes(ids, ids > 0, {i: name for name, i in codes.items()}, _nulls(layer, ids > 0))
-
-
-def _number_classes(layer: Layer, values: NDArray[np.float64], background: int) -> Classes:
-    """Numbers as float64 ``(n,)``, NaN where there is none; ids are far below what float64 holds exactly."""
-    known = ~np.isnan(values)
-    labelled = known & (values != background)
-    wrong = values[labelled & ((values != np.rint(values)) | (values < 0) | (values > LARGEST_ID))]
-    if wrong.size:
-        raise LabelError(
-            f"{layer.path}: field '{shown(layer.field)}' holds {wrong[0]:.10g}; class ids are whole numbers from 0 to "
-            f"{LARGEST_ID}; name another --label-field, or with --background the number that means unlabelled"
-        )
-    notes, skipped = _nulls(layer, known), int(np.count_nonzero(known & ~labelled))
-    if skipped:
-        means = f"class {background}, which means unlabelled (--background names another number)"
-        notes = (*notes, f"{count_of(skipped)} skipped: {means}")
-    return Classes(np.where(labelled, values, 0).astype(np.int64), labelled, {}, notes)
-
-
-def _nulls(layer: Layer, known: Mask) -> tuple[str, ...]:
-    missing = int(np.count_nonzero(~known))
-    return (f"{count_of(missing)} skipped: no value in '{shown(layer.field)}'",) if missing else ()
-
-
-def shapes_of(layer: Layer, crs: str) -> Shapes:
-    """The geometries in ``crs`` (WKT), two-dimensional and valid.
-
-    What is empty or cannot be projected is left out, invalid polygons are repaired, and both are noted. Raises
-    :class:`LabelError` for lines, for a layer without CRS and when no way leads from its CRS to the scene's.
-    """
-    import shapely
-
-    if layer.crs is None:
-        hint = "its .prj is missing; " if layer.path.suffix.lower() == ".shp" else ""
-        raise LabelError(f"{layer.path}: has no CRS, so it cannot be placed on the scene: {hint}{HOW_TO_SET}")
-    frame, notes = layer.frame, []
-    usable = ~(frame.geometry.isna() | frame.geometry.is_empty).to_numpy(bool)
-    if not usable.all():
-        notes.append(f"{count_of(~usable)} skipped: no geometry")
-    _check_types(layer, frame.geometry.geom_type.to_numpy(object)[usable])
-    geometries = shapely.force_2d(_projected(layer, crs))
-    placed = np.isfinite(shapely.bounds(geometries)).all(axis=1)
-    if np.any(usable & ~placed):
-        notes.append(f"{count_of(usable & ~placed)} skipped: no place in the scene's {crs_name(crs)}")
-    usable &= placed
-    geometries, repaired = _repaired(geometries, usable)
-    if repaired.any():
-        notes.append(f"{count_of(repaired)} repaired: the outline was not valid (it crossed itself)")
-    hollow = usable & shapely.is_empty(geometries)
-    if hollow.any():
-        notes.append(f"{count_of(hollow)} skipped: no area")
-    usable &= ~hollow
-    geometries[~usable] = None
-    return Shapes(geometries, usable, tuple(notes))
-
-
-def count_of(features: Mask | int) -> str:
-    """``1 feature``, ``1,200 features``."""
-    count = int(np.count_nonzero(features)) if isinstance(features, np.ndarray) else features
-    return f"{count:,} feature{'' if count == 1 else 's'}"
-
-
-def _check_types(layer: Layer, types: NDArray[Any]) -> None:
-    wrong = [str(name) for name in types if name not in SHAPES]
-    if wrong:
-        raise LabelError(
-            f"{layer.path}: {count_of(len(wrong))} of type {wrong[0]}; labels are polygons or points: "
-            "buffer lines to polygons, or take them out of the layer"
-        )
-
-
-def _projected(layer: Layer, crs: str) -> NDArray[Any]:
-    from pyproj.exceptions import ProjError
-
-    try:
-        geometries: NDArray[Any] = layer.frame.geometry.to_crs(crs).to_numpy(object)
-        return geometries
-    except ProjError as error:
-        reason = " ".join(str(error).split())[:120]
-        raise LabelError(
-            f"{layer.path}: cannot be projected from {crs_name(layer.crs.to_wkt())} to the scene's {crs_name(crs)}: "
-            f"{reason}; save the file in the scene's CRS"
-        ) from error
-
-
-def _repaired(geometries: NDArray[Any], usable: Mask) -> tuple[NDArray[Any], Mask]:
-    """Valid geometries, and which of the usable ones were not."""
-    import shapely
-
-    broken = usable & ~shapely.is_valid(geometries)
-    repaired = geometries.copy()
-    for i in np.flatnonzero(broken):
-        parts = shapely.get_parts(shapely.make_valid(geometries[i]))
-        repaired[i] = shapely.union_all([part for part in parts if part.geom_type in AREAS])
-    return repaired, broken
-
-
-Numbers = NDArray[np.int32]
-MOST = 5
+    notes: list[str]
 
 
 @dataclass(frozen=True)
@@ -202,7 +75,7 @@ class Canvas:
         return drawn
 
     def gives_a_pixel(self, geometry: Any) -> bool:
-        """Whether the geometry would get any pixel if it were alone; only the pixels around it are drawn."""
+        """Whether the geometry would get any pixel if it were the only one; only the pixels around it are drawn."""
         import shapely
         from affine import Affine
 
@@ -230,36 +103,37 @@ class Canvas:
 def read_vector_labels(path: Path, like: Scene, options: InputSettings) -> LabelMap:
     """Polygons and points of a vector file as labels ``(H, W)`` of a scene, with the number of each pixel's feature.
 
-    Features are numbered from 1 in the order of the file. A polygon labels the pixels whose centre it holds, with
+    Features are numbered from 1 in the order of the file. A polygon labels the pixels whose centre it contains, with
     ``options.all_touched`` those that it touches; a point labels its pixel. Pixels under features of different classes
-    have no label; under several of one class they belong to the last. ``notes`` say what was left out.
+    have no label; under several of one class they belong to the last. ``notes`` list what was left out.
 
     Raises :class:`LabelError` when the scene or the file has no CRS, for lines, fractions and other classes that are no
     ids, and when no pixel is labelled; :class:`UsageError` for a wrong layer, field or option, or without geopandas;
     :class:`SceneFileError` for a damaged file.
     """
     options.check_vector(path)
-    canvas = _canvas(path, like, options.all_touched)
+    canvas = _make_canvas(path, like, options.all_touched)
     layer = read_layer(path, options)
-    classes = classes_of(layer, options.background)
+    classes = _assign_classes(layer, options.background)
     with convert_errors(path, "polygons and points"):
-        shapes = shapes_of(layer, canvas.crs)
-    notes = [*([layer.note] if layer.note else []), *classes.notes, *shapes.notes]
+        shapes = _project_shapes(layer, canvas.crs)
+    notes = [*layer.notes, *classes.notes, *shapes.notes]
     wanted = classes.known & shapes.usable
     if not wanted.any():
         raise LabelError(f"{path}: no feature has both a shape and a class: {'; '.join(notes)}")
-    _check_all_touched(layer, shapes.geometries[wanted], options)
+    if options.all_touched and not any(geometry.geom_type in AREAS for geometry in shapes.geometries[wanted]):
+        raise UsageError(f"{path}: holds points only: leave all_touched out, which is for polygons")
     with convert_errors(path, "polygons and points"):
-        inside, placed = _inside(path, shapes.geometries, wanted, canvas, like)
-        numbers, drawn = _draw(shapes.geometries, inside, classes, canvas)
-    notes += [*placed, *drawn, *_absent(classes, numbers)]
+        inside, notes_on_place = _select_inside(path, shapes.geometries, wanted, canvas, like)
+        numbers, notes_on_pixels = _draw_features(shapes.geometries, inside, classes, canvas)
+    notes += [*notes_on_place, *notes_on_pixels, *_note_absent(classes, numbers)]
     if not numbers.any():
         raise LabelError(f"{path}: no pixel of the scene {like.name} gets a label: {'; '.join(notes)}")
-    values = np.where(numbers > 0, np.append(0, classes.ids)[numbers], options.background or 0)
+    names = classes.names  # numbers are named after themselves
     return label_map(
-        values,
+        np.where(numbers > 0, np.append(0, classes.ids)[numbers], options.background or 0),
         background=options.background or 0,
-        table=_class_table(classes),
+        table=ClassTable(tuple(names), tuple(names.values()), default_colours(len(names))) if names else None,
         source=path,
         variable=layer.field,
         polygons=numbers,
@@ -267,52 +141,157 @@ def read_vector_labels(path: Path, like: Scene, options: InputSettings) -> Label
     )
 
 
-def _canvas(path: Path, like: Scene, all_touched: bool) -> Canvas:
+def _make_canvas(path: Path, like: Scene, all_touched: bool) -> Canvas:
     place = like.georeference
     if place is None or not place.crs:
         lacks = "no CRS" if place else "no place on the ground"
         raise LabelError(
-            f"{path}: the scene {like.name} has {lacks}, so polygons and points cannot be laid over it; lend it one "
-            "with --georef FILE, a raster of the same pixels that has a CRS and transform"
+            f"{path}: the scene {like.name} has {lacks}, so polygons and points cannot be drawn on it; give "
+            "georef=FILE, a raster of the same pixels that has a CRS and transform"
         )
     a, b, _, d, e, _ = place.transform
     if a * e == b * d:
-        raise LabelError(f"{path}: the transform of the scene {like.name} is no map of the ground; give --georef FILE")
+        raise LabelError(f"{path}: the transform of the scene {like.name} is not invertible; give georef=FILE")
     return Canvas((like.height, like.width), place.transform, place.crs, all_touched)
 
 
-def _check_all_touched(layer: Layer, geometries: NDArray[Any], options: InputSettings) -> None:
-    if options.all_touched and not any(geometry.geom_type in AREAS for geometry in geometries):
-        raise UsageError(f"{layer.path}: holds points only: leave --all-touched out, which is for polygons")
+def _assign_classes(layer: Layer, background: int | None) -> Classes:
+    """The classes of a layer: integers are class ids, texts become 1 to n in sorted order.
+
+    Texts are stripped of white space at their ends, and blank ones are no class. Features of the class ``background``
+    (0 unless given) count as unlabelled, like the pixels of a raster. Raises :class:`LabelError` for fractions, ids out
+    of range and very long texts, :class:`UsageError` for a background of text classes.
+    """
+    values, field = layer.frame[layer.field], f"field '{shorten(layer.field)}'"
+    known = values.notna().to_numpy(bool)
+    if layer.kind != "text":
+        return _number_classes(layer, values.to_numpy(np.float64, na_value=np.nan), background or 0)
+    if background is not None:
+        raise UsageError(f"{layer.path}: {field} is text, so no class is number {background}: leave background out")
+    texts = [str(value).strip() if ok else "" for value, ok in zip(values, known, strict=True)]
+    names = sorted(set(texts) - {""})
+    longest = max(map(len, names), default=0)
+    if len(names) > LARGEST_ID or longest > LONGEST_NAME:
+        excess = f"{len(names):,} values" if len(names) > LARGEST_ID else f"a value of {longest:,} characters"
+        raise LabelError(
+            f"{layer.path}: {field} has {excess}; up to {LARGEST_ID:,} classes with names of up to "
+            f"{LONGEST_NAME} characters are possible: name the class field with label_field=NAME"
+        )
+    codes = {name: i for i, name in enumerate(names, 1)}
+    ids = np.array([codes.get(text, 0) for text in texts], np.int64)
+    return Classes(ids, ids > 0, dict(enumerate(names, 1)), _note_missing(layer, ids > 0))
 
 
-def _inside(path: Path, geometries: NDArray[Any], wanted: Mask, canvas: Canvas, like: Scene) -> tuple[Mask, list[str]]:
-    """Which wanted features reach into the scene, and a note on the others; raises when none does."""
+def _number_classes(layer: Layer, values: NDArray[np.float64], background: int) -> Classes:
+    """Numbers as float64 ``(n,)``, NaN where there is none; float64 holds ids exactly."""
+    known = ~np.isnan(values)
+    labelled = known & (values != background)
+    wrong = values[labelled & ((values != np.rint(values)) | (values < 0) | (values > LARGEST_ID))]
+    if wrong.size:
+        raise LabelError(
+            f"{layer.path}: field '{shorten(layer.field)}' holds {wrong[0]:.10g}; class ids are integers from 0 to "
+            f"{LARGEST_ID}; name another label_field, or with background the number that means unlabelled"
+        )
+    notes, skipped = _note_missing(layer, known), known & ~labelled
+    if skipped.any():
+        means = f"class {background}, which means unlabelled (background names another number)"
+        notes.append(f"{_count(skipped)} skipped: {means}")
+    return Classes(np.where(labelled, values, 0).astype(np.int64), labelled, {}, notes)
+
+
+def _note_missing(layer: Layer, known: Mask) -> list[str]:
+    return [] if known.all() else [f"{_count(~known)} skipped: no value in '{shorten(layer.field)}'"]
+
+
+def _count(features: Mask | int) -> str:
+    """``1 feature``, ``1,200 features``."""
+    count = int(np.count_nonzero(features)) if isinstance(features, np.ndarray) else features
+    return f"{count:,} feature{'' if count == 1 else 's'}"
+
+
+def _project_shapes(layer: Layer, crs: str) -> Shapes:
+    """The geometries in ``crs`` (WKT), two-dimensional and valid.
+
+    Those that are empty or cannot be projected are left out, invalid polygons are repaired, and both are noted. Raises
+    :class:`LabelError` for lines, for a layer without CRS and when its CRS cannot be transformed to the scene's.
+    """
+    import shapely
+    from pyproj.exceptions import ProjError
+
+    if layer.frame.crs is None:
+        hint = "its .prj is missing; " if layer.path.suffix.lower() == ".shp" else ""
+        raise LabelError(
+            f"{layer.path}: has no CRS, so it cannot be placed on the scene: {hint}set it and save a new file, as "
+            "ogr2ogr -a_srs EPSG:32633 new.gpkg old.shp does"
+        )
+    series, notes = layer.frame.geometry, []
+    usable = ~(series.isna() | series.is_empty).to_numpy(bool)
+    if not usable.all():
+        notes.append(f"{_count(~usable)} skipped: no geometry")
+    wrong = [str(name) for name in series.geom_type.to_numpy(object)[usable] if name not in SHAPES]
+    if wrong:
+        raise LabelError(
+            f"{layer.path}: {_count(len(wrong))} of type {wrong[0]}; labels are polygons or points: "
+            "buffer lines to polygons, or take them out of the layer"
+        )
+    try:
+        geometries = shapely.force_2d(series.to_crs(crs).to_numpy(object))
+    except ProjError as error:
+        reason = " ".join(str(error).split())[:120]
+        theirs, ours = crs_name(layer.frame.crs.to_wkt()), crs_name(crs)
+        raise LabelError(
+            f"{layer.path}: cannot be projected from {theirs} to the scene's {ours}: {reason}; "
+            "save the file in the scene's CRS"
+        ) from error
+    placed = np.isfinite(shapely.bounds(geometries)).all(axis=1)
+    if np.any(usable & ~placed):
+        notes.append(f"{_count(usable & ~placed)} skipped: no place in the scene's {crs_name(crs)}")
+    usable &= placed
+    invalid = usable & ~shapely.is_valid(geometries)
+    for i in np.flatnonzero(invalid):
+        parts = shapely.get_parts(shapely.make_valid(geometries[i]))
+        geometries[i] = shapely.union_all([part for part in parts if part.geom_type in AREAS])
+    if invalid.any():
+        notes.append(f"{_count(invalid)} repaired: the outline was not valid (it crossed itself)")
+    hollow = usable & shapely.is_empty(geometries)
+    if hollow.any():
+        notes.append(f"{_count(hollow)} skipped: no area")
+    usable &= ~hollow
+    geometries[~usable] = None
+    return Shapes(geometries, usable, notes)
+
+
+def _select_inside(
+    path: Path, geometries: NDArray[Any], wanted: Mask, canvas: Canvas, like: Scene
+) -> tuple[Mask, list[str]]:
+    """Which wanted features reach into the scene, and notes on the others; raises when none does."""
     import shapely
 
     outline = canvas.outline
     shapely.prepare(outline)
     # a polygon that only shares an edge with the scene lies outside, a point on the edge need not
-    beside = shapely.touches(outline, geometries) & (shapely.get_dimensions(geometries) == 2)
-    inside = wanted & shapely.intersects(outline, geometries) & ~beside
+    adjacent = shapely.touches(outline, geometries) & (shapely.get_dimensions(geometries) == 2)
+    inside = wanted & shapely.intersects(outline, geometries) & ~adjacent
     if not inside.any():
         raise LabelError(
-            f"{path}: its features miss the scene {like.name}: they reach {_extent(geometries[wanted])}, the "
-            f"scene {_extent(outline)} in {crs_name(canvas.crs)}; check the CRS of both, or name another file"
+            f"{path}: its features miss the scene {like.name}: they reach {_format_extent(geometries[wanted])}, the "
+            f"scene {_format_extent(outline)} in {crs_name(canvas.crs)}; check the CRS of both, or name another file"
         )
     outside, partly = wanted & ~inside, inside & ~shapely.covers(outline, geometries)
-    lie = [(outside, "outside the scene, and skipped"), (partly, "partly outside the scene, and cut at its edge")]
-    return inside, [f"{count_of(found)} of {wanted.sum():,} {how}" for found, how in lie if found.any()]
+    cases = [(outside, "outside the scene, and skipped"), (partly, "partly outside the scene, and cut at its edge")]
+    return inside, [f"{_count(features)} of {wanted.sum():,} {where}" for features, where in cases if features.any()]
 
 
-def _extent(geometries: Any) -> str:
+def _format_extent(geometries: Any) -> str:
     import shapely
 
     left, bottom, right, top = shapely.total_bounds(geometries)
     return f"x {left:.8g} to {right:.8g} and y {bottom:.8g} to {top:.8g}"
 
 
-def _draw(geometries: NDArray[Any], inside: Mask, classes: Classes, canvas: Canvas) -> tuple[Numbers, list[str]]:
+def _draw_features(
+    geometries: NDArray[Any], inside: Mask, classes: Classes, canvas: Canvas
+) -> tuple[Numbers, list[str]]:
     """The feature number of each pixel ``(H, W)``, 0 where none or several classes meet, and notes.
 
     Features are drawn in the order of their class and once more in reverse: a pixel on which the two drawings show
@@ -326,39 +305,29 @@ def _draw(geometries: NDArray[Any], inside: Mask, classes: Classes, canvas: Canv
     mixed = ids[last] != ids[first]
     notes = []
     if mixed.any():
-        pairs, often = np.unique(ids[first[mixed]] + ids[last[mixed]] * (LARGEST_ID + 1), return_counts=True)
-        most = divmod(int(pairs[often.argmax()]), LARGEST_ID + 1)[::-1]
-        named = " and ".join(f"'{shown(classes.names.get(i, str(i)))}'" for i in most)
+        pairs, counts = np.unique(ids[first[mixed]] + ids[last[mixed]] * (LARGEST_ID + 1), return_counts=True)
+        larger, smaller = divmod(int(pairs[counts.argmax()]), LARGEST_ID + 1)
+        most = f"{classes.quote(smaller)} and {classes.quote(larger)}"
         count = int(np.count_nonzero(mixed))
         notes.append(
-            f"{count:,} pixel{'s' * (count != 1)} under features of different classes (most: {named}) left unlabelled"
+            f"{count:,} pixel{'s' * (count != 1)} under features of different classes (most: {most}) left unlabelled"
         )
-    seen = np.zeros(len(ids), bool)
-    seen[last], seen[first] = True, True
-    notes += _empty(geometries, inside & ~seen[1:], canvas)
+    drawn = np.zeros(len(ids), bool)
+    drawn[last], drawn[first] = True, True
+    # features that are hidden under others of their class would get a pixel
+    empty = sum(1 for i in np.flatnonzero(inside & ~drawn[1:]) if not canvas.gives_a_pixel(geometries[i]))
+    if empty:
+        hint = "" if canvas.all_touched else " (all_touched labels every pixel that a polygon touches)"
+        notes.append(f"{_count(empty)} without a pixel: too small or thin to contain a pixel's centre{hint}")
     return np.where(mixed, np.int32(0), last), notes
 
 
-def _empty(geometries: NDArray[Any], unseen: Mask, canvas: Canvas) -> list[str]:
-    """A note on features without a pixel; those that are hidden under others of their class are not meant."""
-    empty = sum(1 for i in np.flatnonzero(unseen) if not canvas.gives_a_pixel(geometries[i]))
-    hint = "" if canvas.all_touched else " (--all-touched labels every pixel that a polygon touches)"
-    return [f"{count_of(empty)} without a pixel: too small or thin to hold a pixel's centre{hint}"] if empty else []
-
-
-def _absent(classes: Classes, numbers: Numbers) -> list[str]:
+def _note_absent(classes: Classes, numbers: Numbers) -> list[str]:
     """A note on classes of the file that no pixel has."""
     present = np.append(0, classes.ids)[np.unique(numbers[numbers > 0])]
     absent = np.setdiff1d(classes.ids[classes.known], present).tolist()
     if not absent:
         return []
-    named = ", ".join(f"'{shown(classes.names.get(i, str(i)))}'" for i in absent[:MOST])
+    named = ", ".join(map(classes.quote, absent[:MOST_NAMES])) + (" and others" if len(absent) > MOST_NAMES else "")
     count = "1 class is" if len(absent) == 1 else f"{len(absent)} classes are"
-    return [f"{count} on no pixel of the scene: {named}{' and others' if len(absent) > MOST else ''}"]
-
-
-def _class_table(classes: Classes) -> ClassTable | None:
-    """Names of text classes; numbers are named after themselves."""
-    if not classes.names:
-        return None
-    return ClassTable(tuple(classes.names), tuple(classes.names.values()), default_colours(len(classes.names)))
+    return [f"{count} on no pixel of the scene: {named}"]

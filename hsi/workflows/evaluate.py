@@ -25,7 +25,7 @@ from hsi.inference.map_files import UNCLASSIFIED
 from hsi.io import files_of, open_labels, open_scene
 from hsi.io.geotiff import printable_name
 from hsi.io.masks import open_confidence
-from hsi.io.open import reader_for
+from hsi.io.open import find_reader
 from hsi.report.figures import reliability_figure, write_figure
 from hsi.report.html import MapView, Provenance, Report, raster_colours, view_step, write_report_page
 from hsi.report.tables import FORMATS, write_tables
@@ -149,7 +149,7 @@ def read_map(path: Path) -> LabelMap:
     except (LabelError, SceneError) as error:
         reason = str(error).removeprefix(f"{path}: ")
         raise LabelError(f"{path}: is no class map, which has one band of whole numbers: {reason}") from error
-    reader = reader_for(path)
+    reader = find_reader(path)
     names = reader.read_labels(path, reader.arrays(path)[0]).names
     known = dict(zip(mapped.table.ids, mapped.table.names, strict=True))
     ids = {*known, *(i for i in names if i >= 0 and i != mapped.background)}

@@ -15,7 +15,7 @@ from hsi.core.events import info, progress, warning
 from hsi.core.labels import LabelMap, label_map
 from hsi.core.scene import PixelSurvey, Scene, scene_from_array, survey_scene
 from hsi.errors import LabelError, SceneError, UsageError
-from hsi.io.benchmark_scenes import recognise
+from hsi.io.benchmark_scenes import recognise_scene
 from hsi.io.dataarray import is_dataarray, labels_from_dataarray, scene_from_dataarray
 from hsi.io.geotiff import read_georeference
 from hsi.io.masks import open_mask, open_split, split_files
@@ -218,7 +218,7 @@ def recognised(scene: Scene, labels: LabelMap) -> tuple[Scene, LabelMap, str | N
     It is known by its ground truth, never by the file's name; any other scene comes back as it is, with None.
     """
     height, width = labels.values.shape
-    facts = recognise((height, width), labels.counts)
+    facts = recognise_scene((height, width), labels.counts)
     if facts is None:
         return scene, labels, None
     if scene.wavelengths is None and scene.shape == facts.shape:

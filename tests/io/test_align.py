@@ -63,22 +63,22 @@ def the_note(labels: LabelMap) -> str:
 class TestWithoutAlign:
     def test_another_crs_names_both_and_the_option(self, tmp_path: Path):
         path = tiff(tmp_path / "gt.tif", small_labels(), crs="EPSG:32634", transform=NORTH_UP)
-        refused(LabelError, path, utm_scene(), "EPSG:32633 (WGS 84 / UTM zone 33N)", "EPSG:32634", "--align")
+        refused(LabelError, path, utm_scene(), "EPSG:32633 (WGS 84 / UTM zone 33N)", "EPSG:32634", "align reprojects")
 
     def test_another_size_names_both_and_the_option(self, tmp_path: Path):
         path = tiff(tmp_path / "gt.tif", small_labels(shape=(22, 14)), crs=UTM, transform=grid(0, 0, 15))
-        words = ["the scene is 11 x 7 pixels of 30 x 30 metre", "the labels are 22 x 14 pixels of 15 x 15", "--align"]
-        refused(LabelError, path, utm_scene(), *words)
+        words = ["the scene is 11 x 7 pixels of 30 x 30 metre", "the labels are 22 x 14 pixels of 15 x 15"]
+        refused(LabelError, path, utm_scene(), *words, "align reprojects")
 
     def test_a_shift_names_both_corners_and_the_option(self, tmp_path: Path):
         path = tiff(tmp_path / "gt.tif", small_labels(), crs=UTM, transform=grid(30, 0, 30))
-        refused(LabelError, path, utm_scene(), "(500000, 4000000)", "(500030, 4000000)", "--align")
+        refused(LabelError, path, utm_scene(), "(500000, 4000000)", "(500030, 4000000)", "align reprojects")
 
     def test_the_option_is_not_offered_where_it_could_not_help(self, tmp_path: Path):
         path = tiff(tmp_path / "gt.tif", small_labels(), transform=grid(30, 0, 30))
         with pytest.raises(LabelError, match="no CRS") as caught:
             open_labels(path, utm_scene())
-        assert "--align" not in str(caught.value)
+        assert "align" not in str(caught.value)
 
 
 class TestAlign:
@@ -188,7 +188,7 @@ class TestNamesAndColours:
 class TestNothingToAlignBy:
     def test_labels_without_a_place(self, tmp_path: Path):
         for path in (npy(tmp_path / "gt.npy", small_labels()), mat(tmp_path / "gt.mat", gt=small_labels())):
-            refused(UsageError, path, utm_scene(), "has no place on the ground", "--align", align=True)
+            refused(UsageError, path, utm_scene(), "has no place on the ground", "leave align out", align=True)
 
     def test_labels_without_crs(self, tmp_path: Path):
         path = tiff(tmp_path / "gt.tif", small_labels(), transform=grid(30, 0, 30))
@@ -197,9 +197,9 @@ class TestNothingToAlignBy:
     def test_a_scene_without_a_place(self, tmp_path: Path):
         path = tiff(tmp_path / "gt.tif", small_labels(), crs=UTM, transform=NORTH_UP)
         refused(
-            UsageError, path, scene_from_array(small_cube()), "the scene scene has no place", "--georef", align=True
+            UsageError, path, scene_from_array(small_cube()), "the scene scene has no place", "georef=FILE", align=True
         )
-        refused(UsageError, path, utm_scene(crs=None), "the scene scene has no CRS", "--georef", align=True)
+        refused(UsageError, path, utm_scene(crs=None), "the scene scene has no CRS", "georef=FILE", align=True)
 
     def test_a_crs_that_no_projection_leads_to_is_refused(self, tmp_path: Path):
         path = tiff(tmp_path / "gt.tif", small_labels(), crs=UTM, transform=grid(30, 0, 30))

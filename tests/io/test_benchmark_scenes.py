@@ -12,7 +12,7 @@ import yaml
 from hsi.core.files import config_dir
 from hsi.errors import ConfigError, OutputError, SceneFileError, UnknownNameError, UsageError
 from hsi.io import benchmark_scenes as scenes
-from hsi.io.benchmark_scenes import fetch_scene, recognise, scene_facts, scene_names
+from hsi.io.benchmark_scenes import fetch_scene, recognise_scene, scene_facts, scene_names
 from hsi.version import install_hint
 
 TRUTH = np.array([[0, 1, 1], [2, 2, 2]], np.uint8)
@@ -96,11 +96,11 @@ def test_facts_that_contradict_themselves_are_refused(tiny, tmp_path):
 
 
 def test_recognised_by_shape_and_counts_only(tiny):
-    assert recognise((2, 3), TRUTH).name == "tiny"
-    assert recognise((2, 3), TRUTH[:, ::-1]).name == "tiny"
-    assert recognise((2, 3), {1: 2, 2: 3}).name == "tiny"
-    assert recognise((3, 2), TRUTH.T) is None
-    assert recognise((2, 3), {1: 3, 2: 3}) is None
+    assert recognise_scene((2, 3), TRUTH).name == "tiny"
+    assert recognise_scene((2, 3), TRUTH[:, ::-1]).name == "tiny"
+    assert recognise_scene((2, 3), {1: 2, 2: 3}).name == "tiny"
+    assert recognise_scene((3, 2), TRUTH.T) is None
+    assert recognise_scene((2, 3), {1: 3, 2: 3}) is None
 
 
 def test_indian_pines_from_the_installed_package(tmp_path):
@@ -109,7 +109,7 @@ def test_indian_pines_from_the_installed_package(tmp_path):
     content = scipy.io.loadmat(path)
     assert content["indian_pines_corrected"].shape == (145, 145, 200)
     assert content["indian_pines_corrected"].dtype == np.uint16
-    assert recognise((145, 145), content["indian_pines_gt"]).name == "indian_pines"
+    assert recognise_scene((145, 145), content["indian_pines_gt"]).name == "indian_pines"
     written = path.stat().st_mtime_ns
     assert fetch_scene("indian_pines", path.parent) == path
     assert path.stat().st_mtime_ns == written
@@ -193,11 +193,11 @@ def test_another_file_of_that_name_is_not_replaced(tiny, server, tmp_path):
     serve(folder)
     path = tmp_path / "tiny.mat"
     path.write_bytes(b"precious")
-    with pytest.raises(OutputError, match=r"tiny\.mat: .*--overwrite"):
+    with pytest.raises(OutputError, match=r"tiny\.mat: .*overwrite"):
         fetch_scene("tiny", tmp_path, base_url=url)
     assert path.read_bytes() == b"precious"
     assert fetch_scene("tiny", tmp_path, overwrite=True, base_url=url) == path
-    assert recognise((2, 3), scipy.io.loadmat(path)["tiny_gt"]).name == "tiny"
+    assert recognise_scene((2, 3), scipy.io.loadmat(path)["tiny_gt"]).name == "tiny"
 
 
 def test_a_base_url_contradicts_the_package_source(tmp_path):

@@ -175,7 +175,7 @@ class TestWhichFile:
     def test_a_data_file_without_its_header_says_that_it_needs_one(self, tmp_path: Path):
         path = tmp_path / "cube.img"
         path.write_bytes(bytes(100))
-        refused(SceneFileError, path, "needs its .hdr beside it")
+        refused(SceneFileError, path, "needs its .hdr in the same folder")
 
     def test_reading_needs_no_torch(self):
         code = "import sys, hsi.io as r; list(r.READERS); heavy = {'torch', 'h5py', 'rasterio', 'spectral', 'scipy'}"
@@ -187,7 +187,7 @@ class TestWhichArray:
     @pytest.mark.parametrize("make", [mat, mat73, npz])
     def test_two_cubes_need_a_name(self, make, tmp_path: Path):
         path = make(tmp_path / f"two.{'npz' if make is npz else 'mat'}", raw=small_cube(), clean=small_cube("f4"))
-        refused(UsageError, path, "2 cubes", "raw (11 x 7 x 5, uint16)", "clean (11 x 7 x 5,", "--variable")
+        refused(UsageError, path, "2 cubes", "raw (11 x 7 x 5, uint16)", "clean (11 x 7 x 5,", "variable=NAME")
         assert open_scene(path, "clean").variable == "clean"
 
     @pytest.mark.parametrize("make", [mat, mat73, npz])
@@ -199,7 +199,7 @@ class TestWhichArray:
 
     def test_a_name_for_a_file_of_one_array_is_refused(self, tmp_path: Path):
         path = npy(tmp_path / "cube.npy", small_cube())
-        refused(UsageError, path, "leave --variable out", variable="cube")
+        refused(UsageError, path, "leave variable out", variable="cube")
 
     @pytest.mark.parametrize("make", [mat, mat73, npz])
     def test_a_file_without_a_cube_lists_what_it_holds(self, make, tmp_path: Path):
@@ -570,9 +570,9 @@ class TestFindingLabels:
         path = mat(tmp_path / "x_corrected.mat", cube=small_cube())
         message = self.failure(None, open_scene(path))
         assert f"no labels found in {path}" in message
-        for name in ("x_corrected_gt.*", "x_gt.*", "x_corrected_labels.*", "give --labels FILE"):
+        for name in ("x_corrected_gt.*", "x_gt.*", "x_corrected_labels.*", "give labels=FILE"):
             assert name in message
-        assert "give --labels FILE" in self.failure(None, scene_from_array(small_cube()))
+        assert "give labels=FILE" in self.failure(None, scene_from_array(small_cube()))
 
     def test_several_files_are_listed(self, tmp_path: Path):
         path = npy(tmp_path / "x.npy", small_cube())
@@ -580,7 +580,7 @@ class TestFindingLabels:
         mat(tmp_path / "x_labels.mat", gt=small_labels())
         message = self.failure(None, open_scene(path))
         assert "x_gt.npy, x_labels.mat" in message
-        assert "--labels" in message
+        assert "labels=FILE" in message
 
     @pytest.mark.parametrize("inside", [True, False])
     def test_several_arrays_need_a_name(self, inside: bool, tmp_path: Path):
@@ -589,7 +589,7 @@ class TestFindingLabels:
         scene = open_scene(path) if inside else scene_from_array(small_cube())
         given_path = None if inside else path
         message = self.failure(given_path, scene)
-        for words in ("train (11 x 7, uint8)", "test (11 x 7, uint8)", "--label-variable"):
+        for words in ("train (11 x 7, uint8)", "test (11 x 7, uint8)", "label_variable=NAME"):
             assert words in message
         assert open_labels(given_path, scene, variable="train").variable == "train"
         with pytest.raises(UsageError, match="did you mean train"):
@@ -627,7 +627,7 @@ class TestFittingLabels:
     @pytest.mark.parametrize(
         ("arrays", "words"),
         [
-            ({"cube": small_cube()}, ["2-D array of whole numbers, found cube (11 x 7 x 5, uint16)"]),
+            ({"cube": small_cube()}, ["2-D array of integers, found cube (11 x 7 x 5, uint16)"]),
             (
                 {"a": small_labels(shape=(3, 4)), "b": small_labels(shape=(5, 6))},
                 ["none of its 2-D arrays", "11 x 7 pixels", "a (3 x 4, uint8)", "b (5 x 6, uint8)"],
@@ -698,5 +698,5 @@ class TestBackground:
         assert labels.labelled.sum() == np.count_nonzero(small_labels())
 
     def test_that_the_labels_cannot_hold_is_refused(self, tmp_path: Path):
-        with pytest.raises(UsageError, match="--background -1 does not fit labels of dtype uint8"):
+        with pytest.raises(UsageError, match="background=-1 does not fit labels of dtype uint8"):
             self.labels(tmp_path, nodata=2, background=-1)

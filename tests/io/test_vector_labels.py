@@ -240,13 +240,13 @@ class TestClasses:
     @pytest.mark.parametrize(("values", "found"), [([1.5, 2], "1.5"), ([-4, 2], "-4"), ([70000, 2], "70000")])
     def test_numbers_that_are_no_ids(self, values: list, found: str, tmp_path: Path):
         path = vector(tmp_path / "a.gpkg", [point(1.5, 1.5), point(2.5, 2.5)], n=values)
-        refused(LabelError, path, f"field 'n' holds {found}", "0 to 65534", "--background", field="n")
+        refused(LabelError, path, f"field 'n' holds {found}", "0 to 65534", "background", field="n")
 
     def test_class_zero_means_unlabelled_like_in_a_raster(self, tmp_path: Path):
         path = vector(tmp_path / "a.gpkg", [rectangle(0, 0, 2, 2), rectangle(1, 1, 3, 3)], n=[0, 5])
         labels = drawn(path)
         assert labels.counts == {5: 4}
-        assert noted(labels, "1 feature skipped: class 0, which means unlabelled", "--background")
+        assert noted(labels, "1 feature skipped: class 0, which means unlabelled", "background names")
         other = drawn(path, background=255)
         assert (other.background, other.counts) == (255, {0: 3, 5: 3})
         assert drawn(path, background=-1).counts == {0: 3, 5: 3}
@@ -254,7 +254,7 @@ class TestClasses:
 
     def test_a_background_of_text_classes_makes_no_sense(self, tmp_path: Path):
         path = vector(tmp_path / "a.gpkg", [point(1.5, 1.5)], c=["x"])
-        refused(UsageError, path, "leave --background out", background=0)
+        refused(UsageError, path, "leave background out", background=0)
 
     def test_hostile_names_are_kept_and_harmless(self, tmp_path: Path):
         names = ["[red]x[/red]", "[/]", "$\\frac$", "</xml>", "a\nb\x1b[31m", "x" * 200]
@@ -263,7 +263,7 @@ class TestClasses:
 
     def test_very_long_names_are_refused(self, tmp_path: Path):
         path = vector(tmp_path / "a.gpkg", [point(1.5, 1.5)], c=["x" * 5000])
-        refused(LabelError, path, "a value of 5,000 characters", "--label-field")
+        refused(LabelError, path, "a value of 5,000 characters", "label_field=NAME")
 
 
 class TestFields:
@@ -272,12 +272,12 @@ class TestFields:
         path = vector(tmp_path / "a.gpkg", [point(1.5, 1.5)], **{k: columns[k] for k in ("id", "area", "cover")})
         labels = drawn(path)
         assert labels.variable == "cover"
-        assert noted(labels, "classes are taken from the field 'cover'", "--label-field")
+        assert noted(labels, "classes are taken from the field 'cover'", "label_field names")
         assert not drawn(path, field="cover").notes
 
     def test_several_are_listed_with_their_types(self, tmp_path: Path):
         path = vector(tmp_path / "a.gpkg", [point(1.5, 1.5)], cover=["oats"], code=[3], size=[1.5])
-        words = ["--label-field", "cover (text)", "code (integer)", "size (real)"]
+        words = ["label_field=NAME", "cover (text)", "code (integer)", "size (real)"]
         refused(UsageError, path, *words)
         assert drawn(path, field="code").counts == {3: 1}
 
@@ -317,7 +317,7 @@ class TestLayers:
 
     def test_several_need_a_name(self, tmp_path: Path):
         path = self.several(tmp_path)
-        refused(UsageError, path, "holds 2 layers: training, reference", "--label-layer")
+        refused(UsageError, path, "holds 2 layers: training, reference", "label_layer=NAME")
         assert drawn(path, layer="reference").counts == {5: 4}
 
     def test_a_name_that_does_not_exist(self, tmp_path: Path):
@@ -379,7 +379,7 @@ class TestWhatIsLeftOut:
     def test_too_small_for_a_centre(self, tmp_path: Path):
         path = vector(tmp_path / "a.gpkg", [rectangle(0, 0, 2, 2), rectangle(4.1, 4.1, 4.3, 4.3)], n=[1, 2])
         labels = drawn(path)
-        assert noted(labels, "1 feature without a pixel", "--all-touched")
+        assert noted(labels, "1 feature without a pixel", "all_touched labels")
         assert drawn(path, all_touched=True).values[4, 4] == 2
         alone = vector(tmp_path / "b.gpkg", [rectangle(4.1, 4.1, 4.3, 4.3)], n=[2])
         refused(LabelError, alone, "no pixel of the scene", "too small")
@@ -418,12 +418,12 @@ class TestWhatIsLeftOut:
 class TestRefused:
     def test_a_scene_without_crs_says_how_to_give_one(self, tmp_path: Path):
         path = vector(tmp_path / "a.gpkg", [rectangle(0, 0, 2, 2)], n=[1])
-        refused(LabelError, path, "no place on the ground", "--georef FILE", scene=scene_from_array(small_cube()))
-        refused(LabelError, path, "has no CRS", "--georef FILE", scene=utm_scene(crs=None))
+        refused(LabelError, path, "no place on the ground", "georef=FILE", scene=scene_from_array(small_cube()))
+        refused(LabelError, path, "has no CRS", "georef=FILE", scene=utm_scene(crs=None))
 
     def test_a_scene_whose_transform_is_flat(self, tmp_path: Path):
         path = vector(tmp_path / "a.gpkg", [rectangle(0, 0, 2, 2)], n=[1])
-        refused(LabelError, path, "--georef", scene=utm_scene(transform=(0, 0, 1, 0, 0, 1)))
+        refused(LabelError, path, "georef=FILE", scene=utm_scene(transform=(0, 0, 1, 0, 0, 1)))
 
     def test_a_file_without_crs_says_how_to_set_one(self, tmp_path: Path):
         for suffix in ("gpkg", "shp"):
@@ -466,14 +466,14 @@ class TestRefused:
         path = vector(tmp_path / "a.gpkg", [point(1.5, 1.5)], n=[1])
         refused(UsageError, path, "leave align out", align=True)
         refused(UsageError, path, "leave label_variable out", variable="n")
-        refused(UsageError, path, "points only: leave --all-touched out", all_touched=True)
+        refused(UsageError, path, "points only: leave all_touched out", all_touched=True)
         raster = npy(tmp_path / "gt.npy", small_labels())
         words = ["holds a raster", "leave label_field and label_layer and all_touched out"]
         refused(UsageError, raster, *words, field="n", layer="x", all_touched=True)
 
     def test_a_vector_file_as_a_scene(self, tmp_path: Path):
         path = vector(tmp_path / "a.gpkg", [point(1.5, 1.5)], n=[1])
-        with pytest.raises(SceneFileError, match="holds polygons or points, expected a cube; give it as --labels"):
+        with pytest.raises(SceneFileError, match="holds polygons or points, expected a cube; give it as the labels"):
             open_scene(path)
 
     def test_without_geopandas(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -116,7 +116,7 @@ class TestScenes:
 
     def test_two_cubes(self, mat, sample, refuse_file):
         path = mat(raw=sample.cube, corrected=sample.cube, gt=sample.truth)
-        refuse_file(path, code=USAGE, says=("2 cubes", "raw (36 x 40 x 24", "corrected", "--variable"))
+        refuse_file(path, code=USAGE, says=("2 cubes", "raw (36 x 40 x 24", "corrected", "variable=NAME"))
 
     def test_a_variable_that_is_not_there(self, mat, sample, refuse_file):
         path = mat(indian_pines=sample.cube, gt=sample.truth)
@@ -146,7 +146,7 @@ class TestScenes:
 class TestLabels:
     def test_none_anywhere(self, tmp_path, sample, refuse_file):
         path = file_makers.npy(tmp_path / "cube.npy", sample.cube)
-        refuse_file(path, says=("no labels found", "cube_gt.*", "--labels FILE"))
+        refuse_file(path, says=("no labels found", "cube_gt.*", "labels=FILE"))
 
     def test_missing_file(self, mat, sample, tmp_path, refused):
         path = mat(cube=sample.cube)
@@ -186,11 +186,11 @@ class TestLabels:
 
     def test_two_candidates(self, mat, sample, refuse_file):
         path = mat(cube=sample.cube, first=sample.truth, second=sample.truth)
-        refuse_file(path, says=("first", "second", "--label-variable"))
+        refuse_file(path, says=("first", "second", "label_variable=NAME"))
 
     def test_a_cube_given_as_labels(self, mat, sample, refuse_file):
         path = mat(cube=sample.cube, gt=sample.truth)
-        refuse_file(path, "--label-variable", "cube", says=("--label-variable", "it holds gt"), code=USAGE)
+        refuse_file(path, "--label-variable", "cube", says=("label_variable", "it holds gt"), code=USAGE)
 
     def test_a_scene_elsewhere(self, scenes, sample, tmp_path, refused):
         import rasterio

@@ -102,14 +102,14 @@ def test_missing_labels_are_a_remark_and_not_a_failure(run, tmp_path: Path):
     code, output, _ = run(npy(tmp_path / "x.npy", small_cube()), "--drop-bands", "1")
     assert code == 0
     assert "no labels found" in facts(output)["labels"]
-    assert "give --labels FILE" in facts(output)["labels"]
+    assert "give labels=FILE" in facts(output)["labels"]
 
 
 def test_ambiguous_labels_are_a_remark_until_one_is_asked_for(run, tmp_path: Path):
     path = mat(tmp_path / "x.mat", cube=small_cube(), train=small_labels(), test=small_labels())
     code, output, _ = run(path)
     assert code == 0
-    assert "--label-variable" in facts(output)["labels"]
+    assert "label_variable=NAME" in facts(output)["labels"]
     assert "variable test" in run(path, "--label-variable", "test")[1]
     code, output, errors = run(path, "--label-variable", "tset")
     assert (code, output) == (2, "")
@@ -136,7 +136,7 @@ def test_another_cube_of_the_file(run, tmp_path: Path):
     path = mat(tmp_path / "x.mat", one=small_cube(), two=small_cube(shape=(4, 5, 6)))
     code, _, errors = run(path)
     assert code == 2
-    assert "--variable" in errors
+    assert "variable=NAME" in errors
     assert facts(run(path, "--variable", "two")[1])["shape"].startswith("4 rows x 5 columns x 6 bands")
 
 

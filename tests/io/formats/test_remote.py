@@ -54,7 +54,7 @@ def test_a_virtual_raster_behind_a_network_is_refused(served):
 
 
 def test_a_variable_means_nothing_there():
-    with pytest.raises(UsageError, match="leave --variable cube out"):
+    with pytest.raises(UsageError, match="leave variable=cube out"):
         open_scene("/vsis3/bucket/scene.tif", "cube")
 
 
