@@ -1,4 +1,4 @@
-"""Where pixels lie on the ground: coordinate reference systems, pixel sizes, areas."""
+"""The place of pixels on the ground: coordinate reference systems, pixel sizes, areas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ``run.json`` and ``accuracy.json`` of a finished run, checked: a folder may come from anyone."""
+"""The ``run.json`` and ``accuracy.json`` of a finished run, checked, since folders are exchanged."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 A *report* is what :func:`hsi.accuracy.metrics.measure_accuracy` gives, and where known also ``model``,
 ``split`` (the rule in words), ``split_notes`` (what the split left out or could not do), ``seed``, ``audit``
 (``LeakageAudit.to_dict()`` of :mod:`hsi.accuracy.leakage`), ``areas`` (pixels and hectares of the classes on the map),
-``calibration`` (``Calibration.to_dict()`` of :mod:`hsi.accuracy.calibration`) and ``estimate``
-(of :func:`hsi.accuracy.area_estimation.estimate_map`, with ``doubts``, a list of lines).
+``calibration`` (of :func:`hsi.accuracy.calibration.measure_calibration`) and ``estimate`` (of
+:func:`hsi.accuracy.area_estimation.estimate_map`, with ``doubts``, a list of lines).
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def to_csv(report: Report) -> str:
 
 
 def csv_fields() -> list[str]:
-    """The columns of the CSV table: metrics of classes that tables show stand before the amounts, others after."""
+    """The columns of the CSV table: metrics of classes that tables show come before the amounts, others after."""
     shown = [key for key, one in CLASS_METRICS.items() if one.in_tables]
     bounds = [name for key, one in CLASS_METRICS.items() if one.with_interval for name in _bounds(key)]
     order = (*PIXELS, *shown, *AMOUNTS, *CLASS_METRICS, "standard_error", "confidence", *bounds)

@@ -65,7 +65,7 @@ def _name_cells(axes: Axes, names: Sequence[str], totals: NDArray[Any], size: fl
 def reliability_figure(calibration: Mapping[str, Any]) -> Figure:
     """Accuracy against confidence by bin, above the share of pixels in each bin.
 
-    ``calibration`` is what ``Calibration.to_dict()`` of :mod:`hsi.accuracy.calibration` gives.
+    ``calibration`` is what :func:`hsi.accuracy.calibration.measure_calibration` gives.
     """
     bins = [entry for entry in calibration["bins"] if entry["pixels"]]
     confidence = [100 * entry["confidence"] for entry in bins]

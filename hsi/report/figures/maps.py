@@ -80,7 +80,7 @@ def class_picture(ids: NDArray[Any], table: ClassTable, empty: str) -> tuple[Ima
 def class_map_figure(ids: NDArray[Any], table: ClassTable, title: str, ground: Ground | None = None) -> Figure:
     """A class map ``(H, W)`` with a legend of the classes that occur; ids outside the table are "no data".
 
-    With ``ground`` a scale bar and a north arrow stand below it; likewise for the other maps.
+    With ``ground`` it has a scale bar and a north arrow below; likewise for the other maps.
     """
     return _class_figure(ids, table, f"{title}: map", "no data", ground)
 

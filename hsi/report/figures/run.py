@@ -24,8 +24,8 @@ class RunFigures:
     """What the figures of a run are drawn from; a figure that needs what is None is not drawn.
 
     ``ids`` and ``truth`` are class ids ``(H, W)``, ``tested`` the ``(H, W)`` bool mask of the pixels that count,
-    ``picture`` ``(H, W, 3)`` uint8 the false colour, ``matrix`` the confusion matrix in the order of ``table``,
-    ``calibration`` what ``Calibration.to_dict()`` gives, ``history`` a mapping per epoch, ``split`` the codes of the
+    ``picture`` ``(H, W, 3)`` uint8 the false colour, ``matrix`` ``(C, C)`` the confusion matrix in the order of
+    ``table``, ``calibration`` that of the accuracy report, ``history`` a mapping per epoch, ``split`` the codes of the
     split ``(H, W)``, ``confidence`` ``(H, W)`` from 0 to 1 with NaN where there is no data. With ``ground`` maps have
     a scale bar and a north arrow.
     """

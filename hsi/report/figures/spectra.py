@@ -99,7 +99,7 @@ def spectra_figure(spectra: ClassSpectra, table: ClassTable, title: str) -> Figu
     for place, axes in enumerate(panels):
         axes.set_visible(place < len(shown))
         if place < len(shown) <= place + columns:
-            axes.tick_params(labelbottom=True)  # nothing stands below it
+            axes.tick_params(labelbottom=True)  # no panel is below it
     words = "wavelength (nm)" if spectra.wavelengths is not None else "band"
     middle: dict[str, Any] = {"fontsize": LABEL, "color": INK}
     figure.text((1 + LEFT / width) / 2, 0.12 / height, words, ha="center", **middle)

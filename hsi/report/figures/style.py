@@ -30,7 +30,7 @@ _saving = threading.Lock()
 
 
 def literal(text: str) -> str:
-    """A name as it is: matplotlib would read what stands between dollar signs as a formula."""
+    """A name as it is: matplotlib would read text between dollar signs as a formula."""
     return text.replace("$", r"\$")
 
 

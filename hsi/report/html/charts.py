@@ -114,7 +114,7 @@ def number(value: float) -> str:
 
 
 def reliability_chart(calibration: Mapping[str, Any]) -> Markup:
-    """Share that is right against confidence, by bins; ``calibration`` is ``Calibration.to_dict()``."""
+    """Share that is right against confidence, by bins; ``calibration`` is that of a report."""
     bins = [entry for entry in calibration["bins"] if entry["pixels"]]
     points = [(100 * entry["confidence"], 100 * entry["accuracy"]) for entry in bins]
     frame = Frame(WIDTH, 300, (0, 100), (0, 100), "mean confidence of a bin (%)", "right (%)")
@@ -157,7 +157,7 @@ def training_charts(history: Sequence[Mapping[str, Any]]) -> list[tuple[str, Mar
 
 
 def _curve(history: Sequence[Mapping[str, Any]], key: str, scale: float = 1) -> list[tuple[float, float]]:
-    """Epochs and what they have under a key; those that have nothing are left out."""
+    """Epochs and their value of a key; those without one are left out."""
     return [(entry["epoch"], scale * entry[key]) for entry in history if entry.get(key) is not None]
 
 
