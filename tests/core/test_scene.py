@@ -186,3 +186,29 @@ class TestSurvey:
         if found.valid.any() and len(found.useless) < cube.shape[2]:
             useful = [band for band in range(cube.shape[2]) if band not in found.useless]
             assert np.isfinite(cube[found.valid][:, useful]).all()
+
+
+def test_masked_pixels_count_as_nothing_else():
+    cube = small_cube("f4") + 1
+    cube[0], cube[1, 1, 0], cube[2, 2] = np.nan, -9, 0
+    cube[:, :, 4], cube[0, 0, 4] = 3, 8
+    mask = np.ones((11, 7), bool)
+    mask[0] = False
+    masked = survey_scene(scene_from_array(cube, nodata=-9), mask=mask)
+    assert (masked.masked, masked.not_finite, masked.nodata, masked.zero) == (7, 0, 1, 0)
+    assert (masked.constant, masked.invalid) == ((4,), 8)
+    np.testing.assert_array_equal(masked.valid, mask & (cube != -9).all(axis=2))
+
+
+@given(st.integers(0, 2**20))
+def test_a_masked_survey_is_that_of_a_smaller_scene(seed):
+    random = np.random.default_rng(seed)
+    cube = random.choice([0.0, 1.0, 2.0, -9.0, np.nan], (4, 3, 3)).astype("f4")
+    rows = int(random.integers(1, 4))
+    masked = survey_scene(scene_from_array(cube, nodata=-9), mask=np.arange(4)[:, None].repeat(3, axis=1) < rows)
+    part = survey_scene(scene_from_array(cube[:rows], nodata=-9))
+    np.testing.assert_array_equal(masked.valid[:rows], part.valid)
+    assert not masked.valid[rows:].any()
+    one, other = ((s.not_finite, s.nodata, s.zero, s.dead, s.constant) for s in (masked, part))
+    assert one == other
+    assert masked.masked == 3 * (4 - rows)

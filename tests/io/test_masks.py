@@ -1,4 +1,4 @@
-"""Splits read from files."""
+"""Splits and masks read from files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hsi import open_labels
 from hsi.core.scene import scene_from_array
 from hsi.errors import LabelError, SceneError, SceneFileError, SplitError, UsageError
 from hsi.io import open_scene
-from hsi.io.masks import open_split, split_files
+from hsi.io.masks import open_mask, open_split, split_files
 from tests.io import file_makers
 from tests.io.file_makers import NORTH_UP, small_cube
 
@@ -123,3 +123,43 @@ def test_a_split_of_another_place_is_refused(tmp_path):
     path = file_makers.tiff(tmp_path / "split.tif", PARTS, **moved)
     with pytest.raises(SceneError, match="not on the grid of the scene"):
         open_split(str(path), scene)
+
+
+class TestMask:
+    def test_it_uses_what_is_neither_zero_nor_nan_nor_nodata(self, tmp_path, scene):
+        values = np.ones(SHAPE, "f4")
+        values[0, 0], values[1, 1], values[2, 2] = 0, np.nan, -5
+        use = open_mask(file_makers.tiff(tmp_path / "mask.tif", values, nodata=-5), scene)
+        assert use.dtype == bool
+        np.testing.assert_array_equal(np.argwhere(~use), [[0, 0], [1, 1], [2, 2]])
+
+    def test_it_comes_in_any_format(self, tmp_path, scene):
+        values = np.eye(*SHAPE, dtype=np.uint8)
+        paths = (file_makers.npy(tmp_path / "m.npy", values), file_makers.mat(tmp_path / "m.mat", m=values),
+                 file_makers.envi(tmp_path / "m.hdr", values[:, :, None]))  # fmt: skip
+        for path in paths:
+            np.testing.assert_array_equal(open_mask(path, scene), values > 0)
+
+    @pytest.mark.parametrize(
+        ("values", "message"),
+        [
+            (np.ones((7, 11)), "the mask is 7 x 11, the scene scene is 11 x 7 pixels"),
+            (np.zeros((11, 7)), "the mask leaves no pixel"),
+            (np.ones((11, 7, 3)), "a mask is one plane"),
+        ],
+    )
+    def test_a_mask_that_does_not_fit_is_refused(self, values, message, tmp_path, scene):
+        with pytest.raises(SceneError, match=message):
+            open_mask(file_makers.npy(tmp_path / "mask.npy", values), scene)
+
+    @pytest.mark.parametrize(
+        ("changed", "message"),
+        [
+            ({"crs": "EPSG:32634"}, "the mask's is EPSG:32634"),
+            ({"transform": NORTH_UP @ NORTH_UP.translation(1, 0)}, "the mask's upper left"),
+        ],
+    )
+    def test_a_mask_of_another_place_is_refused(self, changed, message, tmp_path):
+        scene = open_scene(file_makers.tiff(tmp_path / "scene.tif", small_cube(), **PLACE))
+        with pytest.raises(SceneError, match=message):
+            open_mask(file_makers.tiff(tmp_path / "mask.tif", np.ones(SHAPE, "u1"), **PLACE | changed), scene)

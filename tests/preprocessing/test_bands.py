@@ -1,7 +1,8 @@
+"""Ranges of bands in words, and the selection of bands."""
+
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +11,8 @@ from hypothesis import strategies as st
 
 from hsi.core.scene import Scene, scene_from_array, survey_scene
 from hsi.errors import HsiError, SceneError, UsageError
-from hsi.io.masks import open_mask
 from hsi.preprocessing.bands import BandSelection, parse_bands, parse_wavelengths, select_bands
-from tests.io.file_makers import NORTH_UP, envi, mat, npy, small_cube, tiff
+from tests.io.file_makers import small_cube
 
 WAVELENGTHS = (400.0, 500.0, 600.0, 700.0, 800.0)
 
@@ -106,74 +106,3 @@ class TestChoice:
             select_bands(scene(good=(False,) * 5))
         with pytest.raises(SceneError, match="no band is left of 5: 5 named with --drop-bands"):
             select_bands(scene(), drop_bands=((1, 5),))
-
-
-class TestMask:
-    def test_uses_what_is_neither_zero_nor_nan_nor_nodata(self, tmp_path: Path):
-        values = np.ones((11, 7), "f4")
-        values[0, 0], values[1, 1], values[2, 2] = 0, np.nan, -5
-        use = open_mask(tiff(tmp_path / "mask.tif", values, nodata=-5), scene())
-        assert use.dtype == bool
-        np.testing.assert_array_equal(np.argwhere(~use), [[0, 0], [1, 1], [2, 2]])
-
-    @pytest.mark.parametrize("make", [lambda p, v: npy(p / "m.npy", v), lambda p, v: mat(p / "m.mat", m=v)])
-    def test_comes_in_any_format(self, make, tmp_path: Path):
-        values = np.eye(11, 7, dtype=np.uint8)
-        np.testing.assert_array_equal(open_mask(make(tmp_path, values), scene()), values > 0)
-
-    def test_in_envi_format(self, tmp_path: Path):
-        values = np.eye(11, 7, dtype=np.uint8)
-        np.testing.assert_array_equal(open_mask(envi(tmp_path / "m.hdr", values[:, :, None]), scene()), values > 0)
-
-    @pytest.mark.parametrize(
-        ("values", "words"),
-        [
-            (np.ones((7, 11)), "the mask is 7 x 11, the scene scene is 11 x 7 pixels"),
-            (np.zeros((11, 7)), "the mask leaves no pixel"),
-            (np.ones((11, 7, 3)), "a mask is one plane"),
-        ],
-    )
-    def test_that_does_not_fit_is_refused(self, values: np.ndarray, words: str, tmp_path: Path):
-        with pytest.raises(SceneError, match=words):
-            open_mask(npy(tmp_path / "mask.npy", values), scene())
-
-    @pytest.mark.parametrize(
-        ("place", "words"),
-        [
-            ({"crs": "EPSG:32634", "transform": NORTH_UP}, "the mask's is EPSG:32634"),
-            ({"crs": "EPSG:32633", "transform": NORTH_UP @ NORTH_UP.translation(1, 0)}, "the mask's upper left"),
-        ],
-    )
-    def test_that_lies_elsewhere_is_refused(self, place: dict, words: str, tmp_path: Path):
-        from hsi.io import open_scene
-
-        made = open_scene(tiff(tmp_path / "scene.tif", small_cube(), crs="EPSG:32633", transform=NORTH_UP))
-        with pytest.raises(SceneError, match=words):
-            open_mask(tiff(tmp_path / "mask.tif", np.ones((11, 7), "u1"), **place), made)
-
-    def test_of_a_survey_hides_pixels_from_every_count(self):
-        cube = small_cube("f4") + 1
-        cube[0], cube[1, 1, 0], cube[2, 2] = np.nan, -9, 0
-        cube[:, :, 4], cube[0, 0, 4] = 3, 8
-        mask = np.ones((11, 7), bool)
-        mask[0] = False
-        found = survey_scene(scene_from_array(cube, nodata=-9), mask=mask)
-        assert (found.masked, found.not_finite, found.nodata, found.zero) == (7, 0, 1, 0)
-        assert found.constant == (4,)
-        assert found.invalid == 8
-        np.testing.assert_array_equal(found.valid, mask & (cube != -9).all(axis=2))
-
-    @given(st.integers(0, 2**20))
-    def test_of_a_survey_is_as_if_the_rest_were_not_there(self, seed: int):
-        random = np.random.default_rng(seed)
-        cube = random.choice([0.0, 1.0, 2.0, -9.0, np.nan], (4, 3, 3)).astype("f4")
-        mask = np.zeros((4, 3), bool)
-        mask[: random.integers(1, 4)] = True
-        rows = int(mask[:, 0].sum())
-        whole = survey_scene(scene_from_array(cube, nodata=-9), mask=mask)
-        part = survey_scene(scene_from_array(cube[:rows], nodata=-9))
-        np.testing.assert_array_equal(whole.valid[:rows], part.valid)
-        assert not whole.valid[rows:].any()
-        counts = [(found.not_finite, found.nodata, found.zero, found.dead, found.constant) for found in (whole, part)]
-        assert counts[0] == counts[1]
-        assert whole.masked == mask.size - mask.sum()
