@@ -1,4 +1,4 @@
-"""The contract that every baseline keeps, and what single ones compute."""
+"""The contract of every baseline, and what single ones compute."""
 
 import functools
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Ground:
 
 @pytest.fixture(scope="module")
 def ground():
-    cube, labels, _ = make_scene(30, 32, bands=24, classes=3, field=10)  # the first two alike
+    cube, labels, _ = make_scene(30, 32, bands=24, classes=3, field=10)  # the first two are similar
     valid, codes = np.ones(labels.shape, bool), labels.astype(np.int64) - 1
     cube, valid[:3, :5] = cube.astype(np.float32), False
     cube[~valid] = np.nan
@@ -55,15 +55,11 @@ def mapped(name, ground, codes=None, seed=0, reducer=None):
     sizes = {"name": chosen, "components": 8 if chosen == "pca" else None}
     fitted = fit_reducer(ground.scene, ReducerSettings(**sizes), ground.valid) if chosen else None
     codes = ground.codes if codes is None else codes
-    told = []
-
-    def progress(done, total):
-        told.append((done, total))
-
+    calls = []
+    progress = lambda *call: calls.append(call)  # noqa: E731
     fit_baseline(baseline, ground.scene, fitted, ground.valid, ground.train, codes, 25, progress)
-    assert [done for done, _ in told] == list(range(1, len(told) + 1))
-    assert not told or told[-1][0] == told[-1][1]
-    return baseline, predict_scene(baseline, ground.scene, fitted, ground.valid, lambda done, total: None)
+    assert calls == [(i + 1, len(calls)) for i in range(len(calls))]
+    return baseline, predict_scene(baseline, ground.scene, fitted, ground.valid)
 
 
 @pytest.fixture(scope="module")
@@ -73,36 +69,36 @@ def made(ground):
 
 
 @pytest.mark.parametrize("name", list(BASELINES))
-class TestEveryComparator:
-    def test_it_is_better_than_chance_and_names_every_valid_pixel(self, name, made, ground):
-        _, found = made(name)
+class TestEveryBaseline:
+    def test_it_is_better_than_chance_and_classifies_every_valid_pixel(self, name, made, ground):
+        _, predicted = made(name)
         tested = (ground.codes >= 0) & ~ground.train
-        assert np.mean(found.codes[tested] == ground.codes[tested]) > 0.5  # of three classes
-        assert np.array_equal(found.codes == -1, ~ground.valid)
+        assert np.mean(predicted.codes[tested] == ground.codes[tested]) > 0.5  # of three classes
+        assert np.array_equal(predicted.codes == -1, ~ground.valid)
 
     def test_a_class_of_two_training_pixels_is_found(self, name, made, ground):
-        _, found = made(name)
+        _, predicted = made(name)
         here = (ground.codes == 2) & ~ground.train
-        assert np.mean(found.codes[here] == 2) > (0.1 if name == "position" else 0.5)
+        assert np.mean(predicted.codes[here] == 2) > (0.1 if name == "position" else 0.5)
 
-    def test_it_sees_training_labels_only_and_repeats_itself(self, name, made, ground):
-        _, found = made(name)
+    def test_it_uses_training_labels_only_and_is_reproducible(self, name, made, ground):
+        _, predicted = made(name)
         others = np.where(ground.train, ground.codes, np.roll(ground.codes, 7, axis=0))
         _, again = mapped(name, ground, others)
-        assert np.array_equal(found.codes, again.codes)
-        if found.confidence is not None:
-            assert np.array_equal(found.confidence, again.confidence, equal_nan=True)
+        assert np.array_equal(predicted.codes, again.codes)
+        if predicted.confidence is not None:
+            assert np.array_equal(predicted.confidence, again.confidence, equal_nan=True)
 
-    def test_confidence_is_a_probability_or_not_there(self, name, made, ground):
-        _, found = made(name)
-        assert (found.confidence is not None) == (name in ("rf", "logistic", "boosting"))
-        if found.confidence is not None:
-            assert np.array_equal(np.isnan(found.confidence), ~ground.valid)
-            inside = found.confidence[ground.valid]
+    def test_confidence_is_a_probability_or_none(self, name, made, ground):
+        _, predicted = made(name)
+        assert (predicted.confidence is not None) == (name in ("rf", "logistic", "boosting"))
+        if predicted.confidence is not None:
+            assert np.array_equal(np.isnan(predicted.confidence), ~ground.valid)
+            inside = predicted.confidence[ground.valid]
             assert inside.dtype == np.float32
             assert np.all((inside >= 1 / 3) & (inside <= 1))
 
-    def test_it_says_what_it_is_and_what_it_chose(self, name, made):
+    def test_it_describes_itself(self, name, made):
         baseline, _ = made(name)
         assert baseline.name == name
         assert baseline.source.startswith("doi:10.")
@@ -116,12 +112,12 @@ def test_an_explicit_reducer_is_used(ground):
     assert (spectra.estimator_.n_features_in_, components.estimator_.n_features_in_) == (24, 8)
 
 
-def test_the_strips_of_a_scene_do_not_show(made, ground, monkeypatch):
-    baseline, whole = made("svm-window")
+def test_the_map_does_not_depend_on_the_blocks(made, ground, monkeypatch):
+    baseline, at_once = made("svm-window")
     reducer = fit_reducer(ground.scene, ReducerSettings(name="identity"), ground.valid)
     monkeypatch.setattr(apply, "BLOCK_BYTES", 4 * 32 * 24 * 8)  # four rows
-    found = predict_scene(baseline, ground.scene, reducer, ground.valid, lambda done, total: None)
-    assert np.array_equal(found.codes, whole.codes)
+    predicted = predict_scene(baseline, ground.scene, reducer, ground.valid)
+    assert np.array_equal(predicted.codes, at_once.codes)
 
 
 @pytest.mark.parametrize("side", [1, 3, 7])
@@ -129,12 +125,12 @@ def test_window_means_are_of_the_valid_pixels_inside_the_scene(side):
     random = np.random.default_rng(1)
     valid = random.random((9, 8)) > 0.3
     values = np.where(valid, random.normal(5, 1, (3, 9, 8)), 0).astype(np.float32)
-    found = apply.window_means(values, valid, side)
+    means = apply.window_means(values, valid, side)
     half = side // 2
     for row, column in zip(*np.nonzero(valid), strict=True):
         window = (slice(max(0, row - half), row + half + 1), slice(max(0, column - half), column + half + 1))
         expected = values[:, *window][:, valid[window]].mean(axis=1)
-        assert np.allclose(found[:, row, column], expected, rtol=1e-5)
+        assert np.allclose(means[:, row, column], expected, rtol=1e-5)
 
 
 def test_windows_of_the_svm_are_no_larger_than_those_of_the_audit():
@@ -179,10 +175,10 @@ def test_position_is_the_baseline_of_the_audit(ground):
     assert np.array_equal(mapped("position", ground)[1].codes, np.where(ground.valid, expected, -1))
 
 
-class TestChoosing:
+class TestTuning:
     @given(st.lists(st.integers(1, 12), min_size=1, max_size=6), st.integers(2, 6))
     @settings(max_examples=60, deadline=None)
-    def test_what_trains_in_a_fold_holds_every_class_and_folds_are_alike(self, sizes, folds):
+    def test_every_fold_trains_every_class_and_folds_are_of_equal_size(self, sizes, folds):
         codes = np.repeat(np.arange(len(sizes)) * 3, sizes)
         fold_of = assign_stratified_folds(codes, folds, np.random.default_rng(0))
         used = int(fold_of.max()) + 1
@@ -208,13 +204,13 @@ class TestChoosing:
         values = np.stack([np.zeros((20, 1)), np.arange(20.0)[:, None]]).astype(np.float32)
         rows = np.arange(20)
         samples = Samples(values, (3, 5), (rows > 9).astype(int), rows, rows, (20, 20))
-        chosen = tune(Threshold, samples, {"at": (-1.0, 9.2, 9.8, 15.0)}, 0, lambda done, total: None)
+        chosen = tune(Threshold, samples, {"at": (-1.0, 9.2, 9.8, 15.0)}, 0)
         assert (chosen.values, chosen.side, chosen.accuracy, chosen.folds, chosen.pixels) == ({"at": 9.2}, 5, 1, 5, 20)
 
     def test_without_two_pixels_of_a_class_the_middle_is_taken(self):
         rows = np.arange(3)
         samples = Samples(np.zeros((1, 3, 2), np.float32), (1,), rows, rows, rows, (3, 3))
-        chosen = tune(None, samples, {"C": (1.0, 10.0, 100.0)}, 0, lambda done, total: None)
+        chosen = tune(None, samples, {"C": (1.0, 10.0, 100.0)}, 0)
         assert (chosen.values, chosen.accuracy) == ({"C": 10.0}, None)
 
     def test_few_of_many_pixels_are_drawn_at_one_rate_from_every_class(self):
