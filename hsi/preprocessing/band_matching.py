@@ -63,7 +63,7 @@ def match_bands(trained: BandList, scene: Scene, resample: bool = False) -> Band
         note = f"{len(wanted)} bands by wavelength, {distance.max():.2g} nm difference at most"
         return BandMatch(scene.keep_bands(nearest.tolist()), None, note + _marked_bad(scene, nearest))
     if resample:
-        return _resampled(trained, scene)
+        return _resampled(trained, trained.wavelengths, scene)
     far = np.flatnonzero(distance > TOLERANCE)
     listed = ", ".join(f"{wanted[i]:.1f} nm (nearest {have[nearest[i]]:.1f})" for i in far[:MAX_LISTED])
     more = f" and {len(far) - MAX_LISTED} more" if len(far) > MAX_LISTED else ""
@@ -93,25 +93,21 @@ def _marked_bad(scene: Scene, taken: NDArray[np.intp]) -> str:
     return f"; the file marks {bad} of them as bad" if bad else ""
 
 
-def _resampled(trained: BandList, scene: Scene) -> BandMatch:
+def _resampled(trained: BandList, wanted: tuple[float, ...], scene: Scene) -> BandMatch:
     """Gaussian responses of the bands of the model over those of the scene; unused bands are not read."""
     from spectral import BandResampler
 
-    assert trained.wavelengths is not None and scene.wavelengths is not None
     good = scene.good or (True,) * len(scene.bands)
-    order = [i for i in np.argsort(scene.wavelengths, kind="stable").tolist() if good[i]]
-    scene = scene.keep_bands(order)
-    assert scene.wavelengths is not None
-    widths = (_widths(scene.wavelengths, scene.fwhm), _widths(trained.wavelengths, trained.fwhm))
-    resampler = BandResampler(list(scene.wavelengths), list(trained.wavelengths), *widths)
-    matrix = np.asarray(resampler.matrix, np.float64)
+    scene = scene.keep_bands([i for i in np.argsort(scene.wavelengths or (), kind="stable").tolist() if good[i]])
+    have = scene.wavelengths or ()
+    widths = (_widths(have, scene.fwhm), _widths(wanted, trained.fwhm))
+    matrix = np.asarray(BandResampler(list(have), list(wanted), *widths).matrix, np.float64)
     uncovered = np.flatnonzero(~np.isfinite(matrix).all(axis=1) | (matrix == 0).all(axis=1))
     if uncovered.size:
-        listed = ", ".join(f"{trained.wavelengths[i]:.1f} nm" for i in uncovered[:MAX_LISTED])
-        low, high = scene.wavelengths[0], scene.wavelengths[-1]
+        listed = ", ".join(f"{wanted[i]:.1f} nm" for i in uncovered[:MAX_LISTED])
         raise BundleError(
-            f"{scene.source or scene.name}: covers {low:.1f} to {high:.1f} nm, which cannot make {uncovered.size} of "
-            f"the model's {len(matrix)} bands, such as {listed}"
+            f"{scene.source or scene.name}: covers {have[0]:.1f} to {have[-1]:.1f} nm, which cannot make "
+            f"{uncovered.size} of the model's {len(matrix)} bands, such as {listed}"
         )
     used = np.flatnonzero(matrix.any(axis=0))
     note = f"{len(matrix)} bands resampled from {len(used)} by wavelength and width"

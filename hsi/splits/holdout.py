@@ -37,14 +37,13 @@ class HoldoutRule:
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """A random assignment of groups: which groups train ``(groups,)``, the pixels that the buffer leaves on both sides
-    ``(H, W)``, and its quality: classes with enough pixels on both sides, with enough training pixels, and the sum of
-    the smaller sides in thousandths."""
+    """A random assignment of groups: which of them train ``(groups,)``, the training pixels ``(H, W)`` that the buffer
+    leaves, and its quality: classes with enough pixels on both sides, with enough training pixels, and the sum of the
+    smaller sides in thousandths."""
 
     groups: Groups
     training: NDArray[np.bool_]
     train: Mask
-    test: Mask
     quality: tuple[int, int, int]
 
 
@@ -104,7 +103,7 @@ def _assign(
     trained, tested = (np.bincount(codes[mask], minlength=classes) for mask in (train, test))
     smaller, pixels = np.minimum(trained, tested), np.maximum(groups.counts.sum(axis=0), 1)
     quality = int((smaller >= minimum).sum()), int((trained >= minimum).sum()), int((1000 * smaller // pixels).sum())
-    return Trial(groups, training, train, test, quality)
+    return Trial(groups, training, train, quality)
 
 
 def _lacking(labels: LabelMap, split: Split, minimum: int, rule: HoldoutRule) -> list[str]:

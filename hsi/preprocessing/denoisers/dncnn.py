@@ -81,17 +81,8 @@ class DnCNNDenoiser(Denoiser):
 
     def __init__(self, settings: DenoisingSettings) -> None:
         super().__init__(settings)
+        self.stack, self.steps = settings.stack or DEFAULT_STACK, settings.steps or DEFAULT_STEPS
         self.device = torch.device("cpu")
-
-    @property
-    def stack(self) -> int:
-        """Bands in a stack."""
-        return self.settings.stack or DEFAULT_STACK
-
-    @property
-    def steps(self) -> int:
-        """Training steps."""
-        return self.settings.steps or DEFAULT_STEPS
 
     def check(self, bands: int) -> None:
         """Raise :class:`UsageError` for a stack of more bands than there are."""
