@@ -90,18 +90,10 @@ def fit_temperature(scores: NDArray[np.floating[Any]], codes: NDArray[np.int64])
     def loss(logarithm: float) -> float:
         return float(-log_softmax(values / np.exp(logarithm), axis=1)[np.arange(len(codes)), codes].mean())
 
+    def error(scaled: NDArray[np.float64]) -> float:
+        calibration = measure_calibration(softmax(scaled, axis=1).max(axis=1), right)
+        return float(calibration["error"]) if calibration else 0.0
+
     best = float(minimize_scalar(loss, bounds=LOG_TEMPERATURES, method="bounded", options={"xatol": 1e-6}).x)
     value = float(np.exp(best))
-    return Temperature(
-        value=value,
-        pixels=len(codes),
-        loss=(loss(0.0), loss(best)),
-        error=(_error(values, right), _error(values / value, right)),
-    )
-
-
-def _error(scores: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
-    """Expected calibration error of the largest probability."""
-    calibration = measure_calibration(softmax(scores, axis=1).max(axis=1), right)
-    assert calibration is not None
-    return float(calibration["error"])
+    return Temperature(value, len(codes), loss=(loss(0.0), loss(best)), error=(error(values), error(values / value)))

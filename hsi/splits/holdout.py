@@ -81,7 +81,13 @@ def hold_out(labels: LabelMap, request: SplitRequest, rule: HoldoutRule) -> Spli
     sample = sample_training(labels, best.train, request, best.groups, minimum)
     test = select_distant(test_side, sample.used, rule.gap)
     if not sample.train.any() or not test.any():
-        raise SplitError(f"{labels.source or 'labels'}: {_explain_failure(best, rule)}")
+        problem = f"all labelled pixels lie in one of the {rule.groups}, but 2 or more are needed"
+        if len(best.groups) > 1:
+            problem = (
+                f"no test pixel is left that is {rule.gap} or more pixels away from the training pixels: "
+                "try a smaller --window or split.buffer, another split.block or seed"
+            )
+        raise SplitError(f"{labels.source or 'labels'}: {rule.rule}: {problem}")
     too_near = (train_side & ~best.train) | (test_side & ~test)
     notes = [
         f"{best.training.sum():,} of {len(best.groups):,} {rule.groups} train",
@@ -116,12 +122,3 @@ def _lacking(labels: LabelMap, split: Split, minimum: int, rule: HoldoutRule) ->
     ]
     wanted = f"{minimum} training and {minimum} test pixels"
     return [f"{rule.groups} cannot give {wanted} to {', '.join(named)}"] if named else []
-
-
-def _explain_failure(trial: Trial, rule: HoldoutRule) -> str:
-    if len(trial.groups) < 2:
-        return f"{rule.rule}: all labelled pixels lie in one of the {rule.groups}, but 2 or more are needed"
-    return (
-        f"{rule.rule}: no test pixel is left that is {rule.gap} or more pixels away from the training pixels: "
-        "try a smaller --window or split.buffer, another split.block or seed"
-    )
