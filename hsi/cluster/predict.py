@@ -7,7 +7,7 @@ import tempfile
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,14 @@ BLOCK_SECONDS = 600.0  # the usual time limit of a strip
 TAKE_SECONDS, DROP_SECONDS = 300, 10  # for all workers to take the model, with what they have to import, and to drop it
 
 
-@dataclass(frozen=True)
-class WorkerJob:
+@dataclass
+class StripClassifier(WorkerPlugin):  # type: ignore[misc]
     """All that a worker needs to classify any strip of a scene: the bytes of the model's file, the scene's ``path``,
-    absolute or behind a network, and ``shape`` ``(H, W, bands)``, and how the map is made."""
+    absolute or behind a network, and ``shape`` ``(H, W, bands)``, and how the map is made.
+
+    A plug-in of Dask's is sent to each worker once, and to those that come later. Scene and model are opened with the
+    first strip, so that an error belongs to a strip and reaches the client.
+    """
 
     model: bytes
     path: str
@@ -47,25 +51,14 @@ class WorkerJob:
     options: MapOptions
     plan: MemoryPlan
     device: str
+    job: MapJob | None = field(default=None, init=False, repr=False)
+    idempotent = True
 
     @property
     def name(self) -> str:
-        """A name that no other job has."""
+        """A name that no other map has."""
         facts = repr(replace(self, model=b"")).encode()
         return f"hsi-map-{hashlib.sha256(self.model + facts).hexdigest()[:16]}"
-
-
-class ClassifierPlugin(WorkerPlugin):  # type: ignore[misc]
-    """A job on a worker: a plug-in of Dask's, which is sent to each worker once, and to those that come later.
-
-    Scene and model are opened with the first strip, so that an error belongs to a strip and reaches the client.
-    """
-
-    idempotent = True
-
-    def __init__(self, job: WorkerJob) -> None:
-        self.job, self.name = job, job.name
-        self.opened: MapJob | None = None
 
     def setup(self, worker: Worker) -> None:
         """Use one thread for each strip; memory that is freed stays with the process."""
@@ -76,47 +69,45 @@ class ClassifierPlugin(WorkerPlugin):  # type: ignore[misc]
 
     def teardown(self, worker: Worker) -> None:
         """Release the model and the memory."""
-        self.opened = None
+        self.job = None
         torch.set_num_threads(self.threads_before)
         self.stack.close()
 
     def classify(self, block: Block, usable: NDArray[np.bool_] | None) -> dict[str, NDArray[Any]]:
         """The layers of a strip; ``usable`` ``(rows, W)`` is of the rows that its windows cover."""
-        self.opened = job = self.opened or self._open()
+        self.job = job = self.job or self._open()
         with rasterio.Env(GDAL_CACHEMAX=job.plan.cache):
             how: dict[str, Any] = {"window": job.window, "convert": job.match.convert, "usable": usable}
             strip = read_strip(job.match.scene, job.saved.reducer, block, **how)
         return classify_strip(strip, job)
 
     def _open(self) -> MapJob:
-        job, here = self.job, f"worker {self.worker.address}"
+        here = f"worker {self.worker.address}"
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.safetensors"
-            path.write_bytes(job.model)
+            path.write_bytes(self.model)
             saved = load_model(path)
         try:
-            match = match_scene(saved, open_scene(job.path, job.variable), job.resample, device=job.device)
+            match = match_scene(saved, open_scene(self.path, self.variable), self.resample, device=self.device)
         except HsiError as error:
             raise ClusterError(f"{here} cannot use the scene, which has to be in shared storage: {error}") from None
-        if match.scene.shape != job.shape:
-            raise SceneError(f"{here} finds another scene at {job.path}: {match.scene.shape} instead of {job.shape}")
-        return MapJob(saved, match, job.options, job.plan, resolve_device(job.device))
+        if match.scene.shape != self.shape:
+            raise SceneError(f"{here} finds another scene at {self.path}: {match.scene.shape} instead of {self.shape}")
+        return MapJob(saved, match, self.options, self.plan, resolve_device(self.device))
 
 
 def classify_block(name: str, block: Block, usable: NDArray[np.bool_] | None) -> dict[str, NDArray[Any]]:
-    """The task of a worker: the layers of a strip of the job of that name."""
-    classifier: ClassifierPlugin = get_worker().plugins[name]
+    """The task of a worker: the layers of a strip by the plug-in of that name."""
+    classifier: StripClassifier = get_worker().plugins[name]
     return classifier.classify(block, usable)
 
 
 @contextmanager
-def _broadcast(client: Client, job: WorkerJob) -> Iterator[None]:
-    """Every worker has the job within the block."""
+def _registered(client: Client, classifier: StripClassifier) -> Iterator[None]:
+    """Every worker has the classifier within the block."""
     try:
         # not client.register_plugin, which waits for a worker that hangs as long as it hangs
-        client.sync(
-            client._register_worker_plugin, ClassifierPlugin(job), job.name, True, callback_timeout=TAKE_SECONDS
-        )
+        client.sync(client._register_worker_plugin, classifier, classifier.name, True, callback_timeout=TAKE_SECONDS)
     except (OSError, TimeoutError):
         raise ClusterError("not all workers take the model: restart those that hang, or the scheduler") from None
     try:
@@ -124,13 +115,15 @@ def _broadcast(client: Client, job: WorkerJob) -> Iterator[None]:
     finally:
         if client.status == "running":
             with suppress(OSError, TimeoutError):  # a worker hangs, or all is lost
-                client.sync(client.scheduler.unregister_worker_plugin, name=job.name, callback_timeout=DROP_SECONDS)
+                client.sync(
+                    client.scheduler.unregister_worker_plugin, name=classifier.name, callback_timeout=DROP_SECONDS
+                )
 
 
 def write_map_on(
     client: Client,
     files: Mapping[str, Path],
-    of_worker: WorkerJob,
+    classifier: StripClassifier,
     job: MapJob,
     partial: StripCache,
     *,
@@ -144,14 +137,14 @@ def write_map_on(
     is sent to another worker. Raises :class:`ClusterError` when the scheduler is lost, with ``partial`` as it was then,
     and what workers and writing raise.
     """
-    scene, blocks = job.match.scene, {block.row: block for block in job.blocks()}
+    name, scene, blocks = classifier.name, job.match.scene, {block.row: block for block in job.blocks()}
 
     def arguments(block: Block) -> tuple[Any, ...]:
         rows = rows_around(scene, block, job.window).slices
-        return of_worker.name, block, None if job.usable is None else job.usable[rows]
+        return name, block, None if job.usable is None else job.usable[rows]
 
     unwritten = deque(blocks.values())
-    with job.writer(files) as writer, _broadcast(client, of_worker):
+    with job.writer(files) as writer, _registered(client, classifier):
 
         def write_ready() -> None:
             while unwritten and unwritten[0].row in partial.done:

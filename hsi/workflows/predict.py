@@ -312,12 +312,12 @@ def map_on_workers(
     files: Mapping[str, Path], job: MapJob, strips: StripCache, advance: Advance, model: Path, options: PredictOptions
 ) -> MapSummary:
     """As :func:`map_scene`, with strips that the workers of a cluster classify."""
-    from hsi.cluster.predict import BLOCK_SECONDS, WorkerJob, write_map_on
+    from hsi.cluster.predict import BLOCK_SECONDS, StripClassifier, write_map_on
 
     scene = job.match.scene
     if scene.source is None:
         raise UsageError("workers read the scene from its file: give a path, or leave scheduler and workers out")
-    of_worker = WorkerJob(
+    classifier = StripClassifier(
         model=model.read_bytes(),
         path=str(scene.source if is_remote(scene.source) else scene.source.absolute()),
         variable=scene.variable,
@@ -331,7 +331,7 @@ def map_on_workers(
     with options.cluster.connected() as client:
         threads = client.nthreads()
         info("workers", f"{len(threads)} with {sum(threads.values())} threads at {client.scheduler.address}")
-        return write_map_on(client, files, of_worker, job, strips, limit=limit, progress=advance)
+        return write_map_on(client, files, classifier, job, strips, limit=limit, progress=advance)
 
 
 def report_job(job: MapJob, limit: int) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from hsi.cluster.client import ClusterOptions
-from hsi.cluster.predict import WorkerJob, write_map_on
+from hsi.cluster.predict import StripClassifier, write_map_on
 from hsi.core import memory
 from hsi.core.memory import MemoryPlan
 from hsi.errors import ClusterError, SceneError
@@ -43,18 +43,20 @@ def undisturbed(job, tmp_path_factory):
 
 
 @pytest.fixture
-def of_worker(work, job):
-    return WorkerJob(work.model.read_bytes(), str(work.scene), None, job.match.scene.shape, False, OPTIONS, PLAN, "cpu")
+def classifier(work, job):
+    return StripClassifier(
+        work.model.read_bytes(), str(work.scene), None, job.match.scene.shape, False, OPTIONS, PLAN, "cpu"
+    )
 
 
 @pytest.fixture
-def make_map(tmp_path, job, of_worker):
+def make_map(tmp_path, job, classifier):
     """A map in the test's folder by the workers at an address."""
 
-    def work(address, of_worker=of_worker, **options):
+    def work(address, classifier=classifier, **options):
         partial, files = StripCache(tmp_path / "strips", {}), layer_files(tmp_path / "map.tif", OPTIONS)
         with ClusterOptions(address).connected() as client:
-            return write_map_on(client, files, of_worker, job, partial, **options)
+            return write_map_on(client, files, classifier, job, partial, **options)
 
     return work
 
@@ -122,9 +124,9 @@ def test_a_worker_that_hangs_in_the_middle(cluster, make_map, tmp_path, undistur
         ({"shape": (301, 40, 15)}, SceneError, r"finds another scene at .*\(300, 40, 15\) instead of \(301, 40, 15\)"),
     ],
 )
-def test_a_scene_that_workers_do_not_have(changed, error, says, cluster, make_map, of_worker):
+def test_a_scene_that_workers_do_not_have(changed, error, says, cluster, make_map, classifier):
     with pytest.raises(error, match=says):
-        make_map(cluster.address, replace(of_worker, **changed))
+        make_map(cluster.address, replace(classifier, **changed))
 
 
 class TestTheCommand:
