@@ -20,7 +20,7 @@ from .cli_support.terminal import say
 if TYPE_CHECKING:
     from hsi.workflows.predict import PredictedMap
 
-ENGINES = ("auto", "dense", "patch")
+ENGINES = Choice(("auto", "dense", "patch"))
 EPILOG = """\b
 Examples:
   hsi predict runs/demo/model.safetensors data/indian_pines.mat --out map.tif
@@ -36,15 +36,14 @@ Examples:
 @click.argument("scene_path", metavar="SCENE", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The map to write, a GeoTIFF.")
 @click.option("--overwrite", is_flag=True, help="Replace a map of that name.")
-@click.option("--resume", is_flag=True, help="Go on with a map that was interrupted; if there is none, start it.")
+@click.option("--resume", is_flag=True, help="Continue a map that was interrupted; without one, start it.")
 @click.option(
-    "--max-memory",
-    help="Most memory to use, such as 1GB; of each worker where there are any. [default: half of what is free, shared "
-    "by --workers; 2GB with --scheduler]",
-)
+    "--max-memory", help="Most memory of this process and of each worker, such as 1GB. [default: half of what is free, "
+    "shared by --workers; 2GB with --scheduler]",
+)  # fmt: skip
 @click.option("--probabilities", is_flag=True, help="Also write the probability of every class, one band each.")
 @click.option("--reject", type=float, help='Below this confidence a pixel is "unclassified".')
-@click.option("--novelty", is_flag=True, help="Also write how unlike the training pixels each pixel is.")
+@click.option("--novelty", is_flag=True, help="Also write the distance of each pixel from the training pixels.")
 @click.option("--smooth", help="Majority filter of the map, such as majority:3. [default: none]")
 @click.option("--no-report", is_flag=True, help="Write no report of the map, which reads the scene once more.")
 @click.option("--cog", is_flag=True, help="Write cloud-optimised GeoTIFFs.")
@@ -52,12 +51,9 @@ Examples:
     "--symmetries/--no-symmetries", default=None,
     help="Average over the square's eight symmetries: eight times the work. [default: as the model says]",
 )  # fmt: skip
-@click.option(
-    "--blend/--no-blend", default=None,
-    help="Average over the neighbours with similar spectra. [default: as the model says]",
-)  # fmt: skip
+@click.option("--blend/--no-blend", default=None, help="Average over similar neighbours. [default: as the model says]")
 @click.option("--resample-bands", is_flag=True, help="Interpolate the model's bands when the scene has others.")
-@click.option("--engine", type=Choice(ENGINES), default="auto", show_default=True, help="Shared trunk or patches.")
+@click.option("--engine", type=ENGINES, default="auto", show_default=True, help="Shared trunk or patches.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option("--scheduler", metavar="ADDRESS", help="Work on the workers of this Dask scheduler: tcp://host:8786.")
 @click.option("--workers", type=click.IntRange(1), help="Work in that many processes here, of one thread each.")

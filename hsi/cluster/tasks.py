@@ -64,7 +64,8 @@ class TaskQueue(Generic[Name]):
             while waiting or self.submitted:
                 if time.monotonic() - self.checked > CHECK_SECONDS:
                     self._check_workers()
-                while waiting and len(self.submitted) < self._room():
+                free = [worker for worker in self.threads if worker not in self.suspects]
+                while waiting and len(self.submitted) < sum(self.threads[worker] + self.ahead for worker in free):
                     name, arguments = waiting.popleft()
                     self._submit(name, _Submitted(arguments))
                 batch = self.completed.next_batch(block=False)
@@ -78,9 +79,6 @@ class TaskQueue(Generic[Name]):
         finally:
             for name in list(self.submitted):
                 self._forget(name)
-
-    def _room(self) -> int:
-        return sum(count + self.ahead for worker, count in self.threads.items() if worker not in self.suspects)
 
     def _check_workers(self) -> None:
         """Find which workers there are, and send tasks that take too long to others."""
@@ -100,18 +98,15 @@ class TaskQueue(Generic[Name]):
         elif self.checked - self.workers_seen > WORKERLESS_SECONDS:
             raise ClusterError(f"{self.address}: has had no worker for {WORKERLESS_SECONDS:.0f} s")
         late = [name for name, task in self.submitted.items() if self.checked - task.since > self.limit]
-        if late:
-            self._suspect(late)
-            for name in late:
-                self._submit(name, self.submitted[name])
-
-    def _suspect(self, late: Sequence[Name]) -> None:
-        """Give no more to workers that hold late tasks."""
+        if not late:
+            return
         keys = {future.key for name in late for future in self.submitted[name].futures}
         for held in (self.client.processing(), self.client.has_what()):
             self.suspects |= {worker for worker, here in held.items() if keys & set(map(str, here))}
         if not self.threads.keys() - self.suspects:
             self.suspects = set()
+        for name in late:
+            self._submit(name, self.submitted[name])
 
     def _submit(self, name: Name, task: _Submitted) -> None:
         if len(task.futures) == TRIES:

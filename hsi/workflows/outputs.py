@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,9 +145,10 @@ def map_files(map_path: Path, options: MapOptions, report: bool) -> dict[str, Pa
 
 def find_confidence(map_path: Path) -> Path | None:
     """The confidence that ``hsi predict`` or ``hsi classify`` wrote with a map, unless the map was smoothed since."""
-    smooth = read_map_record(map_path).get("smooth")
-    layer = layer_path(map_path, "confidence")
+    layer, smooth = layer_path(map_path, "confidence"), None
     path = layer if layer.is_file() else file_of_run(map_path, "confidence.tif")
+    with suppress(OSError, ValueError, RecursionError, AttributeError):  # a map of another program has no record
+        smooth = json.loads(map_path.with_suffix(".json").read_text(encoding="utf-8")).get("smooth")
     if path and smooth:
         info("confidence", f"not compared: the map was smoothed ({smooth}), which its confidence does not include")
         return None
@@ -158,15 +160,6 @@ def file_of_run(map_path: Path, name: str) -> Path | None:
     path = map_path.with_name(name)
     is_run = map_path.name == "map.tif" and map_path.with_name("run.json").is_file()
     return path if is_run and path.is_file() else None
-
-
-def read_map_record(map_path: Path) -> dict[str, Any]:
-    """The record that ``hsi predict`` wrote with a map; empty where there is none."""
-    try:
-        record = json.loads(map_path.with_suffix(".json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return record if isinstance(record, dict) else {}
 
 
 def split_of_run(map_path: Path, shape: tuple[int, ...]) -> NDArray[Any] | None:

@@ -20,7 +20,6 @@ from hsi.core.devices import resolve_device
 from hsi.core.events import Advance, info, progress, warning
 from hsi.core.labels import codes_of
 from hsi.core.memory import free_memory, parse_memory, resident_memory
-from hsi.core.scene import Scene
 from hsi.errors import ResumeError, UsageError
 from hsi.inference.map_files import MapOptions, MapSummary, layer_files
 from hsi.inference.model_file import SavedModel, load_model, match_scene
@@ -128,10 +127,16 @@ def predict(
     """Map a scene with the model in a file into ``out`` and the files that belong to it, or without ``out`` in memory;
     :func:`hsi.predict` describes the options, the result and what is raised."""
     wanted = MapOptions(options.reject, options.probabilities, options.novelty, options.engine)
-    if out is not None:
-        check_free_map(out, options, wanted)
-    elif options.cluster.given:
-        raise UsageError("workers map into a file: give out, or leave scheduler and workers out")
+    files = map_files(out, wanted, options.report) if out is not None else {}
+    if out is None:
+        if options.cluster.given:
+            raise UsageError("workers map into a file: give out, or leave scheduler and workers out")
+    else:
+        if out.suffix.lower() not in (".tif", ".tiff"):
+            raise UsageError(f"{out}: a map is a GeoTIFF: give out a name that ends in .tif")
+        for path in files.values():
+            check_free_file(path, options.overwrite or (options.resume and was_placing(out)))
+        check_unfinished(out, out, options.resume, options.overwrite)
     refuse_band_choices(reading)
     size = parse_smoothing(options.smooth) if options.smooth else None
     options.cluster.check()
@@ -144,7 +149,7 @@ def predict(
         with timer.stage("map"), progress("map", "rows") as advance:
             summary = map_scene({}, job, progress=advance, in_memory=True)
         summary = smooth_map(None, size, job.match.scene, summary) if size else summary
-        predicted = PredictedMap(summary, about | map_record(job, summary, timer), {})
+        record = about | map_record(job, summary, timer)
     else:
         with unfinished_files(out, resume=options.resume, overwrite=options.overwrite) as work:
             facts, fixed = map_facts(job, hashes), bool(options.max_memory)
@@ -153,7 +158,7 @@ def predict(
                 rows = sum(block.height for block in job.blocks() if block.row in strips.done)
                 info("resumed", f"{rows:,} of {job.match.scene.height:,} rows are mapped already")
             report_job(job, limit)
-            drafts = map_files(work.files / out.name, wanted, options.report)
+            drafts = {name: work.files / path.name for name, path in files.items()}
             layers = layer_files(drafts["map"], wanted)
             with timer.stage("map"), progress("map", "rows") as advance:
                 if options.cluster.given:
@@ -173,20 +178,9 @@ def predict(
             older = map_files(out, MapOptions(probabilities=True, novelty=True), report=True)
             for name in older.keys() - {"map", "record"} if out.exists() else ():  # wrong with another map
                 older[name].unlink(missing_ok=True)
-        predicted = PredictedMap(summary, record, map_files(out, wanted, options.report))
-    if predicted.summary.without_data == job.match.scene.height * job.match.scene.width:
+    if summary.without_data == job.match.scene.height * job.match.scene.width:
         warning("nothing is on the map: every pixel lacks data in a band of the model; 'hsi inspect' says more")
-    return predicted
-
-
-def check_free_map(out: Path, options: PredictOptions, wanted: MapOptions) -> None:
-    """Raise :class:`UsageError` unless ``out`` is called a GeoTIFF, :class:`OutputError` unless it may be written."""
-    if out.suffix.lower() not in (".tif", ".tiff"):
-        raise UsageError(f"{out}: a map is a GeoTIFF: give out a name that ends in .tif")
-    overwrite = options.overwrite or (options.resume and was_placing(out))
-    for path in map_files(out, wanted, options.report).values():
-        check_free_file(path, overwrite)
-    check_unfinished(out, out, options.resume, options.overwrite)
+    return PredictedMap(summary, record, files)
 
 
 def refuse_band_choices(reading: InputSettings) -> None:
@@ -284,28 +278,28 @@ def hash_weights(model: WindowNetwork) -> str:
 
 
 def map_facts(job: MapJob, hashes: Mapping[str, str]) -> dict[str, Any]:
-    """What the strips of a map depend on, except how the scene is cut, as plain values."""
+    """What the strips of a map depend on, except how the scene is cut, as plain values.
+
+    That is of a scene name, size and time of each of its files, which change with it; of a raster behind a network its
+    name and its size in pixels; of a scene in memory a hash of its values.
+    """
+    scene, files = job.match.stored or job.match.scene, list[list[Any]]()
+    if scene.source is None:
+        files = [[hash_array(scene.fetch(block)) for block in scene.blocks(HASHED_AT_ONCE)]]
+    elif is_remote(scene.source):
+        files = [[remote_name(scene.source), scene.height, scene.width]]
+    else:
+        stats = [(path.name, path.stat()) for path in files_of(scene.source)]
+        files = [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
     return {
         "model": sorted(hashes.values()),
-        "scene": scene_facts(job.match.stored or job.match.scene),
-        "variable": job.match.scene.variable,
+        "scene": files,
+        "variable": scene.variable,
         "bands": job.match.note,
         "options": vars(job.options),
         "mask": None if job.usable is None else hash_array(job.usable),
         "device": job.device.type,
     }
-
-
-def scene_facts(scene: Scene) -> list[list[Any]]:
-    """Name, size and time of each of a scene's files, which change with it; of a raster behind a network its name and
-    its size in pixels, of a scene in memory a hash of its values."""
-    if scene.source is None:
-        digests = [hash_array(scene.fetch(block)) for block in scene.blocks(HASHED_AT_ONCE)]
-        return [[scene.name, scene.height, scene.width], digests]
-    if is_remote(scene.source):
-        return [[remote_name(scene.source), scene.height, scene.width]]
-    files = [(path, path.stat()) for path in files_of(scene.source)]
-    return [[path.name, stat.st_size, stat.st_mtime_ns] for path, stat in files]
 
 
 def map_on_workers(

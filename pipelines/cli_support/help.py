@@ -23,7 +23,7 @@ HEADINGS = {
     ),
     "Workers": ("scheduler", "workers", "block_timeout"),
     "Export": ("form", "shape", "values", "int8", "check"),
-    "Output": ("out", "overwrite", "resume", "folder", "figures", "cog", "names", "kind", "as_json"),
+    "Output": ("out", "overwrite", "resume", "folder", "figures", "no_report", "cog", "names", "kind", "as_json"),
     GENERAL: ("quiet", "verbose", "debug"),
 }
 
