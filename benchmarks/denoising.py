@@ -18,13 +18,13 @@ import numpy as np
 
 import hsi
 from benchmarks.report import ROOT, write_results
+from hsi.core.installation import machine, versions
 from hsi.core.scene import Scene, scene_from_array
 from hsi.io import open_labels, open_scene
 from hsi.preprocessing.denoisers import NoiseLevels, add_noise, denoise_scene
 from hsi.preprocessing.denoisers.quality import measure_quality
 from hsi.settings import DenoisingSettings
 from hsi.workflows.denoise import fit_denoising
-from hsi.workflows.provenance import machine, versions
 
 OUT = ROOT / "docs" / "results" / "denoise" / "denoising.json"
 LEVELS = {

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hsi.core.installation import machine, versions
 from hsi.workflows.inputs import Inputs, given_files, read_inputs
-from hsi.workflows.provenance import hash_inputs, machine, versions
+from hsi.workflows.provenance import hash_inputs
 from hsi.workflows.resume import differing, listed
 
 from .cli_support.help import Command

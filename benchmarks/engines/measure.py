@@ -21,6 +21,7 @@ from benchmarks.engines.engines import dense_scores, time_map, time_training
 from benchmarks.engines.rates import Rates, machine_rates
 from benchmarks.report import run_hsi
 from hsi.core.devices import describe_device, resolve_device
+from hsi.core.installation import machine, versions
 from hsi.core.synthetic import make_scene
 from hsi.io import open_labels, open_scene
 from hsi.models import MODELS, build_model
@@ -30,7 +31,7 @@ from hsi.preprocessing.reducers import fit_reducer, reduce_cube
 from hsi.settings import USUAL_WINDOW, ReducerSettings, TrainingSettings
 from hsi.splits import make_split, parse_sample_size
 from hsi.training.trainer import Trainer
-from hsi.workflows.provenance import machine, peak_memory, versions
+from hsi.workflows.provenance import peak_memory
 
 VARIANTS = [name for name, entry in MODELS.items() if getattr(entry.build, "func", None) is HybridSN]
 LARGE_COMPONENTS, LARGE_MODEL = 15, "hybridsn-bn"

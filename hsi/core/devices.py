@@ -100,6 +100,24 @@ def describe_device(device: torch.device) -> str:
     return str(device)
 
 
+def list_devices() -> dict[str, str]:
+    """The devices of this machine and what each computes in, for people; the last is what ``auto`` stands for."""
+    cpu = torch.device("cpu")
+    number = "bfloat16" if bfloat16_pays(cpu) else "no bfloat16, so training is in float32"
+    devices = {describe_device(cpu): f"{torch.backends.cpu.get_cpu_capability()}, {number}"}
+    if torch.cuda.is_available():
+        for i in range(torch.cuda.device_count()):
+            properties = torch.cuda.get_device_properties(i)
+            number = "bfloat16" if bfloat16_pays(torch.device("cuda", i)) else "float32"
+            devices[f"cuda:{i}"] = f"{properties.name}, {properties.total_memory / 1e9:.0f} GB, {number}"
+    else:
+        built = "this torch is built without it" if torch.version.cuda is None else "no GPU is usable"
+        devices["cuda"] = f"not here: {built}"
+    if torch.backends.mps.is_available():
+        devices["mps"] = "Apple's Metal"
+    return {**devices, "--device auto": f"is {resolve_device('auto')}"}
+
+
 TRIM_THRESHOLD, MMAP_MAX = -1, -4  # parameters of glibc's mallopt(3)
 USUAL_TRIM, USUAL_MAPS = 64 << 20, 65_536  # the limit of glibc's own adjustment, and its default
 

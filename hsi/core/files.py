@@ -23,6 +23,13 @@ def config_dir() -> Path:
     raise ConfigError(f"the configurations are missing from {package}: install hsi again")
 
 
+def cache_folder() -> Path:
+    """The user's folder for files that can be made again."""
+    import platformdirs
+
+    return platformdirs.user_cache_path("hsi")
+
+
 @contextmanager
 def write_atomically(path: Path, durable: bool = False) -> Iterator[Path]:
     """A temporary path next to ``path`` that replaces it when the block ends, and is removed if the block raises.

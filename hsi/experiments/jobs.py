@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import IO
 
 import hsi
+from hsi.core.installation import usable_cores
 from hsi.core.interrupts import interrupts_on_termination
-from hsi.workflows.provenance import usable_cores
 
 POLL_SECONDS = 0.05
 GRACE_SECONDS = 10  # for a process to remove what it has half-written

@@ -11,6 +11,7 @@ from typing import Any
 
 from hsi.core import events
 from hsi.core.events import info, warning
+from hsi.core.installation import versions
 from hsi.errors import ComparisonError, OutputError, SceneFileError, UsageError
 from hsi.experiments.figures import write_comparison_figures
 from hsi.experiments.html import write_comparison_report
@@ -30,7 +31,6 @@ from hsi.experiments.tables import write_comparison
 from hsi.report.records import read_json
 from hsi.settings import settings_values
 from hsi.workflows.outputs import REPORT
-from hsi.workflows.provenance import versions
 
 YAML = (".yaml", ".yml")
 

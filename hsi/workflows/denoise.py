@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hsi.core.devices import resolve_device
 from hsi.core.events import info, progress, warning
+from hsi.core.installation import machine, versions
 from hsi.core.memory import MB, free_memory, parse_memory, resident_memory
 from hsi.core.scene import Block, PixelSurvey, Scene, scene_from_array
 from hsi.errors import UsageError
@@ -40,7 +41,7 @@ from hsi.report.html.denoising import denoising_section
 from hsi.report.html.provenance import denoising_provenance
 from hsi.settings import DenoisingSettings, InputSettings, ReducerSettings, Settings
 from hsi.workflows.inputs import Inputs, bad_pixels, check_usable, choose_input_bands, open_any_scene, survey_bands
-from hsi.workflows.provenance import StageTimer, hash_inputs, machine, peak_memory, versions
+from hsi.workflows.provenance import StageTimer, hash_inputs, peak_memory
 from hsi.workflows.resolve import check_denoising, is_baseline
 from hsi.workflows.run_folder import check_free_file, unfinished_files
 

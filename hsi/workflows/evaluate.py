@@ -18,6 +18,7 @@ from hsi.accuracy.metrics import ConfusionMatrix, confusion_matrix, measure_accu
 from hsi.accuracy.sample_checks import ReferencePixels, check_sampling
 from hsi.core.events import info, progress, warning
 from hsi.core.georeference import pixel_hectares
+from hsi.core.installation import versions
 from hsi.core.labels import ClassTable, LabelMap, codes_of, default_table, drop_class
 from hsi.core.scene import Scene
 from hsi.errors import LabelError, SceneError, SceneFileError, UnknownNameError
@@ -33,7 +34,7 @@ from hsi.settings import InputSettings
 from hsi.splits.split import TRAIN, VALIDATION
 from hsi.workflows.inputs import open_any_labels
 from hsi.workflows.outputs import REPORT, find_confidence, split_of_run
-from hsi.workflows.provenance import hash_files, versions
+from hsi.workflows.provenance import hash_files
 from hsi.workflows.run_folder import check_free_file
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi.core.events import Advance, info, progress
+from hsi.core.installation import machine, versions
 from hsi.core.scene import Scene
 from hsi.inference.map_files import MapOptions, MapSummary, layer_files, layer_path
 from hsi.io.geotiff import nodata_value, read_classes, write_band, write_class_map
@@ -32,7 +33,7 @@ from hsi.report.html.denoising import denoising_section
 from hsi.report.html.provenance import run_provenance
 from hsi.report.tables import write_tables
 from hsi.workflows.inputs import Inputs
-from hsi.workflows.provenance import StageTimer, machine, peak_memory, versions
+from hsi.workflows.provenance import StageTimer, peak_memory
 
 if TYPE_CHECKING:
     from hsi.workflows.classify import Classified

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from hsi.cluster.client import ClusterOptions
 from hsi.core.devices import resolve_device
 from hsi.core.events import Advance, info, progress, warning
+from hsi.core.installation import versions
 from hsi.core.labels import codes_of
 from hsi.core.memory import free_memory, parse_memory, resident_memory
 from hsi.errors import ResumeError, UsageError
@@ -37,7 +38,7 @@ from hsi.report.html.provenance import map_provenance
 from hsi.settings import InputSettings
 from hsi.workflows.inputs import Inputs, open_any_scene
 from hsi.workflows.outputs import areas_of, files_below, map_files, sample_scene, spectra_notes
-from hsi.workflows.provenance import HASHED_AT_ONCE, StageTimer, hash_files, peak_memory, versions
+from hsi.workflows.provenance import HASHED_AT_ONCE, StageTimer, hash_files, peak_memory
 from hsi.workflows.resume import hash_array
 from hsi.workflows.run_folder import check_free_file, check_unfinished, unfinished_files, was_placing
 

@@ -1,11 +1,8 @@
-"""What a run writes down about itself: timings, versions, inputs."""
+"""What a run records about itself: the time and memory of its stages, and the hashes of its inputs."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
-import os
-import platform
 import resource
 import sys
 import time
@@ -14,28 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hsi.core.events import debug, progress
-from hsi.version import __version__
-
-PACKAGES = (
-    "torch",
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "rasterio",
-    "spectral",
-    "safetensors",
-    "pydantic",
-    "h5py",
-    "geopandas",
-)
-
 
 HASHED_AT_ONCE = 2**22  # bytes
 
 
 class StageTimer:
     """Seconds by stage, in the order they were run, and ``cpu_seconds``, those of all threads of this process: they
-    tell the work where others use the machine, too."""
+    measure the work where others use the machine, too."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -52,37 +34,6 @@ class StageTimer:
             self.seconds[name] = round(self.seconds.get(name, 0.0) + took, 3)
             self.cpu_seconds[name] = round(self.cpu_seconds.get(name, 0.0) + worked, 3)
         debug("stage", f"{name}: {took:.2f} s, peak memory so far {peak_memory() / 10**9:.2f} GB")
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python, the platform and the packages that decide a result."""
-    found = {"python": platform.python_version(), "platform": platform.platform(), "hsi": __version__}
-    for name in PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def machine() -> dict[str, str | int]:
-    """The processor, how many of its cores this process may use, and the threads that it computes with."""
-    torch = sys.modules.get("torch")  # what never needed it computes as the environment says
-    threads_set = os.environ.get("OMP_NUM_THREADS", "")
-    threads = torch.get_num_threads() if torch else int(threads_set) if threads_set.isdecimal() else usable_cores()
-    return {"processor": _processor(), "cores": usable_cores(), "threads": threads}
-
-
-def usable_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8", errors="replace").splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def hash_files(paths: Iterable[Path]) -> dict[str, str]:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsi.core.events import info, warning
+from hsi.core.installation import machine, versions
 from hsi.core.interrupts import Stop
 from hsi.errors import OutputError, ResumeError, TrainingError
-from hsi.workflows.provenance import machine, versions
 from hsi.workflows.run_folder import WorkDirectory
 
 if TYPE_CHECKING:

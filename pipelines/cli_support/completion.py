@@ -40,6 +40,7 @@ def completes(names: Callable[[], Iterable[str]], listed: bool = False) -> Compl
 def model_names() -> list[str]:
     """The networks and baselines, remembered between processes because networks take seconds to import."""
     import hsi
+    from hsi.core.files import cache_folder
     from hsi.version import __version__
 
     package = Path(hsi.__file__).parent
@@ -59,13 +60,6 @@ def model_names() -> list[str]:
     with suppress(OutputError), write_atomically(store) as part:
         part.write_text(json.dumps({"key": key, "names": names}), encoding="utf-8")
     return names
-
-
-def cache_folder() -> Path:
-    """Where this user's programs keep what they can make again."""
-    import platformdirs
-
-    return platformdirs.user_cache_path("hsi")
 
 
 def split_names() -> list[str]:
