@@ -178,7 +178,7 @@ def fetch_scene(
             for file in facts.files:
                 _read_array(path, file, facts)
         except SceneFileError as error:
-            raise OutputError(f"{error}; it was left as it is: overwrite replaces it") from error
+            raise OutputError(f"{error}; it was left as it is: overwrite=True replaces it") from error
         return path
     arrays = None if source == "download" or base_url else _from_package(facts)
     if arrays is None:

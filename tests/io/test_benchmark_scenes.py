@@ -193,7 +193,7 @@ def test_another_file_of_that_name_is_not_replaced(tiny, server, tmp_path):
     serve(folder)
     path = tmp_path / "tiny.mat"
     path.write_bytes(b"precious")
-    with pytest.raises(OutputError, match=r"tiny\.mat: .*overwrite"):
+    with pytest.raises(OutputError, match=r"tiny\.mat: .*overwrite=True"):
         fetch_scene("tiny", tmp_path, base_url=url)
     assert path.read_bytes() == b"precious"
     assert fetch_scene("tiny", tmp_path, overwrite=True, base_url=url) == path
