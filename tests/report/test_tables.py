@@ -88,9 +88,8 @@ def test_undefined_numbers_are_dashes_or_empty_and_absent_classes_are_noted():
 
 
 def test_a_report_without_test_pixels_still_makes_all_tables(tmp_path):
-    empty = report(truth=np.zeros(0, int), predicted=np.zeros(0, int))
-    assert len(write_tables(tmp_path, empty)) == 4
-    assert "| Overall accuracy | – | – |" in to_markdown(empty)
+    assert len(write_tables(tmp_path, report(truth=np.zeros(0, int), predicted=np.zeros(0, int)))) == 4
+    assert "| Overall accuracy | – | – |" in (tmp_path / "accuracy.md").read_text()
 
 
 def test_the_leakage_audit_has_a_section_of_its_own():
@@ -153,17 +152,9 @@ def test_any_name_survives(name):
     assert escaped.count("{") == escaped.count("}") or re.search(r"[{}]", name)
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("Soybean & corn_50%", r"Soybean \& corn\_50\%"),
-        ("#1 {a} $b$", r"\#1 \{a\} \$b\$"),
-        ("\\x~^", r"\textbackslash{}x\textasciitilde{}\textasciicircum{}"),
-        ("two\nlines", "two lines"),
-    ],
-)
-def test_latex_spells_out_special_characters(name, expected):
-    assert escape_latex(name) == expected
+def test_latex_spells_out_special_characters():
+    assert escape_latex("a & b_5%\n#1 {x} $y$") == r"a \& b\_5\% \#1 \{x\} \$y\$"
+    assert escape_latex("\\x~^") == r"\textbackslash{}x\textasciitilde{}\textasciicircum{}"
 
 
 def test_files_are_written_and_replaced_all_or_none(tmp_path):

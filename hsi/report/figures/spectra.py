@@ -41,6 +41,11 @@ class ClassSpectra:
     wavelengths: tuple[float, ...] | None
     physical: bool = False
 
+    @property
+    def places(self) -> Vector:
+        """Where the bands are on the axis: wavelengths, or numbers where they are not known."""
+        return np.asarray(self.wavelengths or self.bands, np.float64)
+
 
 def class_spectra(scene: Scene, codes: NDArray[Any], classes: int, progress: Progress | None = None) -> ClassSpectra:
     """Mean and standard deviation (n - 1) of the pixels of each class, in one pass of bounded memory.
@@ -95,7 +100,10 @@ def spectra_figure(spectra: ClassSpectra, table: ClassTable, title: str) -> Figu
     figure.subplots_adjust(LEFT / width, BOTTOM / height, 1, 1, hspace=0.3, wspace=0.12)
     for axes, code in zip(panels, shown, strict=False):
         _draw_class(axes, spectra, code, table)
-    _limit(panels[0], spectra)
+    places, reach = spectra.places, np.nan_to_num(spectra.deviation)
+    low, high = float(np.nanmin(spectra.mean - reach)), float(np.nanmax(spectra.mean + reach))
+    air, side = 0.05 * (high - low) or 1.0, 0.04 * np.ptp(places) or 1.0
+    panels[0].set(xlim=(places.min() - side, places.max() + side), ylim=(low - air, high + air))
     for place, axes in enumerate(panels):
         axes.set_visible(place < len(shown))
         if place < len(shown) <= place + columns:
@@ -111,8 +119,7 @@ def spectra_figure(spectra: ClassSpectra, table: ClassTable, title: str) -> Figu
 
 
 def _draw_class(axes: Axes, spectra: ClassSpectra, code: int, table: ClassTable) -> None:
-    places = np.asarray(spectra.wavelengths if spectra.wavelengths is not None else spectra.bands, np.float64)
-    runs = runs_of_bands(spectra)
+    places, runs = spectra.places, runs_of_bands(spectra)
     at, mean, deviation = (
         _with_holes(values, runs) for values in (places, spectra.mean[code], np.nan_to_num(spectra.deviation[code]))
     )
@@ -135,12 +142,3 @@ def _draw_class(axes: Axes, spectra: ClassSpectra, code: int, table: ClassTable)
 def _with_holes(values: Vector, runs: Sequence[slice]) -> Vector:
     """The values of all runs with NaN between them, where lines are interrupted."""
     return np.concatenate([np.append(values[run], np.nan) for run in runs])
-
-
-def _limit(axes: Axes, spectra: ClassSpectra) -> None:
-    """Both axes to what is shown, with a little air around it."""
-    places = np.asarray(spectra.wavelengths if spectra.wavelengths is not None else spectra.bands, np.float64)
-    reach = np.nan_to_num(spectra.deviation)
-    low, high = float(np.nanmin(spectra.mean - reach)), float(np.nanmax(spectra.mean + reach))
-    air, side = 0.05 * (high - low) or 1.0, 0.04 * np.ptp(places) or 1.0
-    axes.set(xlim=(places.min() - side, places.max() + side), ylim=(low - air, high + air))

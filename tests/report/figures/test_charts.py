@@ -5,7 +5,7 @@ import pytest
 
 from hsi.accuracy.calibration import measure_calibration
 from hsi.core.labels import default_table
-from hsi.report.figures import confusion_figure, reliability_figure, training_curves_figure
+from hsi.report.figures.charts import confusion_figure, reliability_figure, training_curves_figure
 
 HISTORY = [
     {

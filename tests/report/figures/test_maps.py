@@ -7,8 +7,8 @@ from PIL import Image
 from hsi.core.colours import EMPTY, RIGHT, WRONG
 from hsi.core.labels import ClassTable, default_table
 from hsi.core.scene import scene_from_array
-from hsi.report.figures import (
-    Ground,
+from hsi.report.figures import Ground, write_figure
+from hsi.report.figures.maps import (
     class_map_figure,
     confidence_figure,
     difference_figure,
@@ -16,7 +16,6 @@ from hsi.report.figures import (
     ground_truth_figure,
     split_figure,
     truth_and_map_figure,
-    write_figure,
 )
 
 NAMES = ("Buildings-Grass-Trees-Drives", "Grass-pasture-mowed", "Oats", "Woods")

@@ -7,7 +7,8 @@ from rasterio.crs import CRS
 
 from hsi.core.labels import default_table
 from hsi.core.scene import Georeference
-from hsi.report.figures import Ground, class_map_figure, ground_of
+from hsi.report.figures import Ground, ground_of
+from hsi.report.figures.maps import class_map_figure
 from hsi.report.figures.scale_bar import length_in_words
 
 

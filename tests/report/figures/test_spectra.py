@@ -5,7 +5,7 @@ import pytest
 
 from hsi.core.labels import default_table
 from hsi.core.scene import Scene, scene_from_array
-from hsi.report.figures import class_spectra, spectra_figure
+from hsi.report.figures.spectra import class_spectra, spectra_figure
 
 
 class Strips(Scene):

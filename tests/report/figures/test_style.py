@@ -8,7 +8,8 @@ import pytest
 
 from hsi.core.labels import default_table
 from hsi.errors import OutputError, UnknownNameError
-from hsi.report.figures import Ground, class_map_figure, write_figure
+from hsi.report.figures import Ground, write_figure
+from hsi.report.figures.maps import class_map_figure
 from tests.report.figures.test_maps import colours_of
 
 TABLE = default_table([1, 2, 3, 4])
