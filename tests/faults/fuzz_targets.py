@@ -165,11 +165,11 @@ def read_strips(path: Path) -> None:
 
 def read_record(path: Path) -> None:
     """What ``hsi rerun`` reads before it runs, and what ``hsi plot`` draws of it."""
+    from hsi.experiments.rerun import read_run
     from hsi.workflows.draw import read_run_figures
-    from pipelines.rerun import read_told
 
     with contextlib.suppress(hsi.errors.UsageError):
-        read_told(path.parent)
+        read_run(path.parent)
     found = read_run_figures(path.parent, ["map"]).drawings()
     for name in ("confusion_matrix", "reliability", "training_curves"):
         if name in found:

@@ -1,4 +1,4 @@
-"""``hsi rerun``: the same result from a run's record, and what is said where it is not the same."""
+"""``hsi rerun``: the same result from a run's record, and the differences where it is not the same."""
 
 import json
 import shutil
@@ -44,16 +44,8 @@ def test_a_run_is_reproduced_from_its_record(mat_run, copy_of, run, no_figures, 
 
 def test_options_and_config_of_the_run_count(run, scenes, no_figures, tmp_path, sample):
     (tmp_path / "c.yaml").write_text("model: {name: svm}\nsplit: {train: 30}\n")
-    options = (
-        "--config",
-        "c.yaml",
-        "--drop-bands",
-        "3-5",
-        "--seed",
-        4,
-        "--labels",
-        scenes["npy"].with_name("scene_gt.npy"),
-    )
+    options = ("--config", "c.yaml", "--drop-bands", "3-5", "--seed", 4)
+    options = (*options, "--labels", scenes["npy"].with_name("scene_gt.npy"))
     assert run("classify", scenes["npy"], *options, "--out", "svm").code == 0
     (tmp_path / "c.yaml").unlink()
     done = run("rerun", "svm", "--out", "again")
@@ -61,7 +53,7 @@ def test_options_and_config_of_the_run_count(run, scenes, no_figures, tmp_path, 
     assert "same        map.tif" in done.stdout and "model.safetensors" not in done.stdout
 
 
-def test_a_result_that_differs_is_told_with_what_has_changed(mat_run, copy_of, run, no_figures, tmp_path):
+def test_a_result_that_differs_is_reported_with_what_has_changed(mat_run, copy_of, run, no_figures, tmp_path):
     first = copy_of(mat_run)
     edit(first / "run.json", lambda record: record["versions"].update(torch="1.0"))
     with rasterio.open(first / "map.tif", "r+") as raster:
@@ -125,19 +117,10 @@ def test_how_far_models_confidence_and_accuracy_differ(mat_run, tiff_run):
     assert "overall accuracy" in found["accuracy.json"].words
 
 
-def test_deterministic_is_harmless_on_a_cpu_and_said(run, scenes, no_figures, tmp_path):
+def test_deterministic_is_harmless_on_a_cpu_and_reported(run, scenes, no_figures, tmp_path):
     import torch
 
-    for name, more in (
-        ("a", ()),
-        (
-            "b",
-            (
-                "--set",
-                "deterministic=true",
-            ),
-        ),
-    ):
+    for name, more in (("a", ()), ("b", ("--set", "deterministic=true"))):
         done = run("classify", scenes["mat"], *QUICK, "--no-symmetries", *more, "--out", name)
         assert done.code == 0, done.stderr
     assert "repeatable  on a CPU without deterministic=true, too" in done.stdout
