@@ -16,6 +16,7 @@ from hsi.core.scene import Georeference
 from hsi.errors import UsageError
 
 Float = NDArray[np.float32]
+Double = NDArray[np.float64]
 Cube = NDArray[np.float32] | NDArray[np.uint16]
 BLOCK_ROWS = 32
 DARK, GAIN = 1000.0, 8000.0  # digital numbers: DARK + GAIN x reflectance
@@ -42,7 +43,7 @@ def make_scene(
     mixed: bool = True,
     labelled_share: float = 0.6,
     dtype: Literal["uint16", "float32"] = "uint16",
-) -> tuple[Cube, NDArray[np.uint8], NDArray[np.float64]]:
+) -> tuple[Cube, NDArray[np.uint8], Double]:
     """A cube ``(H, W, B)``, its ground truth ``(H, W)`` uint8 and the wavelengths ``(B,)`` in nm, 400 to 2,500.
 
     Fields are about ``field`` pixels wide (1 to 5 is like a coarse sensor), smaller where ``classes`` would not fit.
@@ -70,7 +71,7 @@ def synthetic_georeference(pixel_size: float = 20.0) -> Georeference:
     return Georeference(UTM_16N, (pixel_size, 0.0, 500000.0, 0.0, -pixel_size, 4480000.0))
 
 
-def class_spectra(classes: int, wavelengths: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
+def class_spectra(classes: int, wavelengths: Double, random: np.random.Generator) -> Double:
     """Reflectance ``(classes, B)`` at ``wavelengths`` in nm; each even class is a small variation of the one before."""
     families = (_vegetation, _soil, _straw, _built, _water)
     spectra = np.empty((classes, wavelengths.size))
@@ -97,50 +98,48 @@ def _check(
         raise UsageError(f"{height} x {width} pixels fit 1 to {min(254, height * width)} classes, found {classes}")
 
 
-def _bell(
-    x: NDArray[np.float64], centre: NDArray[np.float64] | float, width: NDArray[np.float64] | float
-) -> NDArray[np.float64]:
+def _bell(x: Double, centre: Double | float, width: Double | float) -> Double:
     return np.exp(-0.5 * ((x - centre) / width) ** 2)
 
 
-def _step(x: NDArray[np.float64], centre: float, width: float) -> NDArray[np.float64]:
+def _step(x: Double, centre: float, width: float) -> Double:
     return 1 / (1 + np.exp(-np.clip((x - centre) / width, -60, 60)))
 
 
-def _leaf_water(x: NDArray[np.float64], content: float) -> NDArray[np.float64]:
+def _leaf_water(x: Double, content: float) -> Double:
     """The transmittance of liquid water in leaves and damp ground."""
     dips = 0.1 * _bell(x, 975, 25) + 0.2 * _bell(x, 1190, 40) + 0.75 * _bell(x, 1450, 70) + 0.9 * _bell(x, 1940, 90)
     return (1 - content * dips) * (1 - 0.35 * content * _step(x, 1400, 60)) * (1 - 0.3 * content * _step(x, 1900, 80))
 
 
-def _vegetation(x: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
+def _vegetation(x: Double, random: np.random.Generator) -> Double:
     green, edge, plateau = random.uniform(0.03, 0.09), random.uniform(708, 724), random.uniform(0.28, 0.5)
     leaf = 0.03 + green * _bell(x, 550, 32) + plateau * _step(x, edge, 14)
     return leaf * _leaf_water(x, random.uniform(0.7, 1.0))
 
 
-def _soil(x: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
+def _soil(x: Double, random: np.random.Generator) -> Double:
     rise = random.uniform(0.2, 0.4) * (1 - np.exp(-(x - 350) / random.uniform(450, 800)))
     clay, iron = 1 - 0.12 * _bell(x, 2205, 30), 1 - random.uniform(0.02, 0.12) * _bell(x, 890, 90)
     return (0.04 + rise) * clay * iron * _leaf_water(x, random.uniform(0.1, 0.3))
 
 
-def _straw(x: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
+def _straw(x: Double, random: np.random.Generator) -> Double:
     rise = random.uniform(0.3, 0.45) * _step(x, random.uniform(640, 760), 130)
     return (0.06 + rise) * (1 - 0.15 * _bell(x, 2100, 60)) * _leaf_water(x, random.uniform(0.2, 0.4))
 
 
-def _built(x: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
+def _built(x: Double, random: np.random.Generator) -> Double:
     flat, slope = random.uniform(0.12, 0.3), random.uniform(-0.04, 0.08)
     return flat + slope * (x - 400) / 2100 - 0.06 * _bell(x, 2330, 45) + 0.03 * _step(x, 560, 40)
 
 
-def _water(x: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
+def _water(x: Double, random: np.random.Generator) -> Double:
     murky = random.uniform(0.03, 0.08)
     return 0.012 + murky * _bell(x, random.uniform(520, 580), 90) + 0.02 * (1 - _step(x, 750, 30))
 
 
-def _atmosphere(wavelengths: NDArray[np.float64]) -> NDArray[np.float64]:
+def _atmosphere(wavelengths: Double) -> Double:
     """The transmittance of the atmosphere, with the gaps of water vapour near 1,400 and 1,900 nm."""
     through = np.ones_like(wavelengths)
     for centre, width, depth in GAPS_NM:

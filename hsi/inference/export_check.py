@@ -20,6 +20,8 @@ ROWS, COLUMNS = 64, 64  # of a scene, and of a tile, at a time
 PATCHES = 256
 Advance = Callable[[int, int], None]
 Float = NDArray[np.float32]
+Ids = NDArray[np.int64]
+Inputs = tuple[Float, Ids, tuple[Ids, ...]]  # input, ids of its labelled pixels, and their places in a tile's output
 
 
 @dataclass(frozen=True)
@@ -75,23 +77,20 @@ def check_files(
     return Check(len(truth), right[""], checked)
 
 
-def _chosen(probabilities: Float, places: tuple[NDArray[np.int64], ...]) -> Float:
+def _chosen(probabilities: Float, places: tuple[Ids, ...]) -> Float:
     """The probabilities of the labelled pixels, ``(n, classes)``: all of a batch of patches, or some of a tile."""
     return probabilities if not places else probabilities[0][:, places[0], places[1]].T
 
 
 def _labelled(
     exported: ExportedNetwork, reducer: Reducer, match: BandMatch, labels: LabelMap, advance: Advance
-) -> Iterator[tuple[Float, NDArray[np.int64], tuple[NDArray[np.int64], ...]]]:
-    """Inputs, class ids of their labelled pixels, and the places of these in a tile's output."""
-    window = exported.network.window
+) -> Iterator[Inputs]:
+    """The inputs for all labelled pixels of a scene."""
     for top in range(0, match.scene.height, ROWS):
         here = labels.labelled[top : top + ROWS]
         if here.any():
             padded, usable = _strip(exported, reducer, match, top, len(here))
-            wanted, ids = here & usable, labels.values[top : top + ROWS]
-            cut = _patches if exported.shape == "patch" else _tiles
-            yield from cut(padded, wanted, ids.astype(np.int64), window)
+            yield from _cut(exported, padded, here & usable, labels.values[top : top + ROWS].astype(np.int64))
         advance(min(top + ROWS, match.scene.height), match.scene.height)
 
 
@@ -113,20 +112,16 @@ def _strip(
     return np.pad(values, ((0, 0), (above, below), (half, half))), usable[top - first : top - first + rows]
 
 
-def _patches(
-    padded: Float, wanted: NDArray[np.bool_], ids: NDArray[np.int64], window: int
-) -> Iterator[tuple[Float, NDArray[np.int64], tuple[NDArray[np.int64], ...]]]:
-    views = np.lib.stride_tricks.sliding_window_view(padded, (window, window), axis=(1, 2))  # (C, rows, W, w, w)
-    rows, columns = np.nonzero(wanted)
-    for start in range(0, len(rows), PATCHES):
-        batch = slice(start, start + PATCHES)
-        patches = np.ascontiguousarray(views[:, rows[batch], columns[batch]].transpose(1, 0, 2, 3))
-        yield patches, ids[rows[batch], columns[batch]], ()
-
-
-def _tiles(
-    padded: Float, wanted: NDArray[np.bool_], ids: NDArray[np.int64], window: int
-) -> Iterator[tuple[Float, NDArray[np.int64], tuple[NDArray[np.int64], ...]]]:
+def _cut(exported: ExportedNetwork, padded: Float, wanted: NDArray[np.bool_], ids: Ids) -> Iterator[Inputs]:
+    """Batches of patches, or tiles, around the ``wanted`` pixels of padded rows."""
+    window = exported.network.window
+    if exported.shape == "patch":
+        views = np.lib.stride_tricks.sliding_window_view(padded, (window, window), axis=(1, 2))  # (C, rows, W, w, w)
+        rows, columns = np.nonzero(wanted)
+        for start in range(0, len(rows), PATCHES):
+            batch = rows[start : start + PATCHES], columns[start : start + PATCHES]
+            yield np.ascontiguousarray(views[:, *batch].transpose(1, 0, 2, 3)), ids[batch], ()
+        return
     for left in range(0, wanted.shape[1], COLUMNS):
         part = wanted[:, left : left + COLUMNS]
         if part.any():

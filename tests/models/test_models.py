@@ -126,17 +126,6 @@ def test_the_fast_trunk_of_ssrn_is_the_plain_one():
         torch.testing.assert_close(model.trunk(tiles), plain, rtol=1e-4, atol=1e-4)
 
 
-def test_ssrn_without_its_convolutions_passes_the_first_layer_on():
-    model = lively("ssrn", components=20, window=7).eval()
-    x = torch.randn(2, 24, 7, 30)
-    with torch.no_grad():
-        assert not torch.allclose(model.spectral(x), x)
-        for block in model.spectral:
-            torch.nn.init.zeros_(block.conv2.weight)
-            torch.nn.init.zeros_(block.conv2.bias)
-        assert torch.equal(model.spectral(x), x)
-
-
 def test_the_tokens_of_ssftt_are_weighted_means_of_a_windows_places():
     model = lively("ssftt", components=13, window=11)
     features = torch.randn(3, 64, 7, 7, generator=torch.Generator().manual_seed(0))
