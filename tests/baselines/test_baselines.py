@@ -1,7 +1,9 @@
 """The contract of every baseline, and what single ones compute."""
 
 import functools
+import json
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -70,16 +72,13 @@ def made(ground):
 
 @pytest.mark.parametrize("name", list(BASELINES))
 class TestEveryBaseline:
-    def test_it_is_better_than_chance_and_classifies_every_valid_pixel(self, name, made, ground):
+    def test_it_classifies_every_valid_pixel_better_than_chance(self, name, made, ground):
         _, predicted = made(name)
         tested = (ground.codes >= 0) & ~ground.train
         assert np.mean(predicted.codes[tested] == ground.codes[tested]) > 0.5  # of three classes
+        rare = tested & (ground.codes == 2)  # the class with two training pixels
+        assert np.mean(predicted.codes[rare] == 2) > (0.1 if name == "position" else 0.5)
         assert np.array_equal(predicted.codes == -1, ~ground.valid)
-
-    def test_a_class_of_two_training_pixels_is_found(self, name, made, ground):
-        _, predicted = made(name)
-        here = (ground.codes == 2) & ~ground.train
-        assert np.mean(predicted.codes[here] == 2) > (0.1 if name == "position" else 0.5)
 
     def test_it_uses_training_labels_only_and_is_reproducible(self, name, made, ground):
         _, predicted = made(name)
@@ -100,11 +99,8 @@ class TestEveryBaseline:
 
     def test_it_describes_itself(self, name, made):
         baseline, _ = made(name)
-        assert baseline.name == name
-        assert baseline.source.startswith("doi:10.")
-        for chosen, value in baseline.recipe().items():
-            assert isinstance(value, (int, float, bool, dict, type(None))), chosen
-        assert baseline.describe()
+        assert baseline.name == name and baseline.source.startswith("doi:10.") and baseline.describe()
+        json.dumps(baseline.recipe(), allow_nan=False)
 
 
 def test_an_explicit_reducer_is_used(ground):
@@ -191,20 +187,13 @@ class TestTuning:
             assert np.all(fold_of[codes == code] == -1) == (size == 1)
 
     def test_the_best_value_and_the_first_of_equals_win(self):
-        class Threshold:
-            def __init__(self, at):
-                self.at = at
-
-            def fit(self, values, codes):
-                pass
-
-            def predict(self, values):
-                return (values[:, 0] > self.at).astype(int)
+        def threshold(at):
+            return SimpleNamespace(fit=lambda values, codes: None, predict=lambda values: values[:, 0] > at)
 
         values = np.stack([np.zeros((20, 1)), np.arange(20.0)[:, None]]).astype(np.float32)
         rows = np.arange(20)
         samples = Samples(values, (3, 5), (rows > 9).astype(int), rows, rows, (20, 20))
-        chosen = tune(Threshold, samples, {"at": (-1.0, 9.2, 9.8, 15.0)}, 0)
+        chosen = tune(threshold, samples, {"at": (-1.0, 9.2, 9.8, 15.0)}, 0)
         assert (chosen.values, chosen.side, chosen.accuracy, chosen.folds, chosen.pixels) == ({"at": 9.2}, 5, 1, 5, 20)
 
     def test_without_two_pixels_of_a_class_the_middle_is_taken(self):
