@@ -12,18 +12,26 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from hsi.core.devices import resolve_device
 from hsi.core.events import report_to, reporter_for
+from hsi.core.files import write_atomically
 from hsi.core.labels import LabelMap
+from hsi.core.scene import Scene
 from hsi.errors import BundleError, LabelError, UsageError
+from hsi.inference.model_file import SavedModel, load_model, match_scene, save_model
+from hsi.inference.predict import map_in_memory
 from hsi.io.dataarray import class_attributes, is_dataarray, map_like
 from hsi.io.geotiff import nodata_value
+from hsi.preprocessing.band_matching import BandMatch
 from hsi.settings import InputSettings, Settings, load_settings
-from hsi.workflows.inputs import open_any_labels, open_any_scene
+from hsi.workflows.denoise import denoise_inputs
+from hsi.workflows.fit import fit_network
+from hsi.workflows.inputs import open_any_labels, open_any_scene, prepare_inputs, split_labels
+from hsi.workflows.provenance import StageTimer
+from hsi.workflows.resolve import check_names, is_baseline, resolve_settings
+from hsi.workflows.run_folder import check_free_file
 
 if TYPE_CHECKING:
-    from hsi.core.scene import Scene
-    from hsi.inference.model_file import SavedModel
-    from hsi.preprocessing.band_matching import BandMatch
     from hsi.workflows.inputs import LabelsLike, SceneLike
 
 PARAMETERS = {
@@ -116,12 +124,6 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         Raises :class:`UsageError` for parameters that make no sense, :class:`SceneError` and :class:`LabelError` for
         inputs that cannot be used, and :class:`TrainingError` where training fails; all others are ``ValueError``.
         """
-        from hsi.workflows.denoise import denoise_inputs
-        from hsi.workflows.fit import fit_network
-        from hsi.workflows.inputs import prepare_inputs, split_labels
-        from hsi.workflows.provenance import StageTimer
-        from hsi.workflows.resolve import check_names
-
         settings = self._resolved()
         check_names(settings)
         listener = reporter_for(self.progress)
@@ -171,7 +173,6 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
         Raises as :meth:`predict` does, and :class:`LabelError` for labels that do not fit the cube.
         """
-
         check_is_fitted(self)
         scene = open_any_scene(X, InputSettings())
         truth = self._labels(y, scene, X)
@@ -188,10 +189,6 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
         Raises :class:`OutputError` where the file exists (unless ``overwrite``) or cannot be written.
         """
-        from hsi.core.files import write_atomically
-        from hsi.inference.model_file import save_model
-        from hsi.workflows.run_folder import check_free_file
-
         check_is_fitted(self)
         check_free_file(Path(path), overwrite)
         with write_atomically(Path(path)) as part:
@@ -205,20 +202,17 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         Its parameters are what the training came to. Raises :class:`BundleError` for a file that is no model, and
         :class:`UsageError` where ``background`` is one of its classes.
         """
-        from hsi.inference.model_file import load_model
-
         bundle = load_model(Path(path))
         if background in bundle.table.ids:
             raise UsageError(f"background={background} is a class of {path}: choose another")
         values = _differences(bundle.settings)
         own = {name: values.pop(dotted) for name, dotted in PARAMETERS.items() if dotted in values}
         own |= {"device": device, "background": background, "random_state": bundle.settings.seed}
-        found = cls(**own, settings=values or None)
-        found._remember(bundle, np.dtype(np.int64))
-        return found
+        estimator = cls(**own, settings=values or None)
+        estimator._remember(bundle, np.dtype(np.int64))
+        return estimator
 
     def _resolved(self) -> Settings:
-        from hsi.workflows.resolve import is_baseline, resolve_settings
 
         given = {dotted: getattr(self, name) for name, dotted in PARAMETERS.items()}
         given = {dotted: value for dotted, value in given.items() if value is not None}
@@ -253,8 +247,6 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         self.settings_ = bundle.settings
 
     def _layers(self, X: SceneLike, probabilities: bool) -> Mapping[str, NDArray[Any]]:
-        from hsi.core.devices import resolve_device
-        from hsi.inference.predict import map_in_memory
 
         check_is_fitted(self)
         match = self._matched(open_any_scene(X, InputSettings()))
@@ -262,7 +254,6 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             return map_in_memory(self.bundle_, match, device=resolve_device(self.device), probabilities=probabilities)
 
     def _matched(self, scene: Scene) -> BandMatch:
-        from hsi.inference.model_file import match_scene
 
         try:
             return match_scene(self.bundle_, scene, device=self.device)
@@ -285,11 +276,11 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
 def _differences(settings: Settings) -> dict[str, Any]:
     """The settings, but for seed, device and split, that are not the defaults, by their dotted names."""
-    found = {}
+    changed = {}
     usual = Settings()
     for section in ("denoising", "reducer", "model", "training", "mapping"):
         values, others = getattr(settings, section), getattr(usual, section)
         for name in type(values).model_fields:
             if getattr(values, name) != getattr(others, name):
-                found[f"{section}.{name}"] = getattr(values, name)
-    return found
+                changed[f"{section}.{name}"] = getattr(values, name)
+    return changed

@@ -256,8 +256,6 @@ def _take_place(files: Path, out: Path, overwrite: bool) -> None:
 
 def check_free_file(path: Path, overwrite: bool) -> None:
     """Raise :class:`OutputError` unless a file may be written to ``path``."""
-    from hsi.errors import OutputError
-
     if path.is_dir():
         raise OutputError(f"{path}: is a folder; give --out the name of a file")
     if path.exists() and not overwrite:
