@@ -367,7 +367,7 @@ def evaluate(
     pixel that the map covers counts, so the labels must be ones that the map was not trained on. Nothing is printed.
 
     Args:
-        map: A class raster ``(H, W)`` of whole numbers, such as ``map.tif`` of a run.
+        map: A class raster ``(H, W)`` of integers, such as ``map.tif`` of a run.
         reference: A file's path, an array ``(H, W)`` on the map's grid, a ``DataArray``, or a :class:`LabelMap`.
         design: ``simple`` or ``stratified`` where the reference is a random sample of the map, drawn from all of it or
             by class: then accuracy and class areas of the map are estimated, with 95 % intervals (Olofsson et al. 2014,

@@ -355,7 +355,7 @@ class DenoisingSettings(Section):
 
 
 class Settings(Section):
-    """All that decides a run's result, apart from its inputs."""
+    """All that decides a run's result, except its inputs."""
 
     heading = "Training"
 

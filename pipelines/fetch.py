@@ -47,7 +47,7 @@ def command(name: str | None, folder: Path, mirror: str | None, overwrite: bool,
     height, width, bands = facts.shape
     say("scene", f"{facts.title}: {height} x {width} pixels, {bands} bands, {facts.sensor}, {facts.place}")
     say("labels", f"{sum(facts.counts.values()):,} pixels in {len(facts.classes)} classes")
-    say("kept" if was_there else "wrote", f"{path}{' (it holds this scene already)' if was_there else ''}")
+    say("present" if was_there else "wrote", f"{path}{' (it holds this scene already)' if was_there else ''}")
     say("cite", facts.citation)
     say("next", f"hsi classify {path}")
 

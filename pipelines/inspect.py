@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from hsi.core.scene import PixelSurvey, Scene
     from hsi.preprocessing.bands import BandSelection
 
-# what hsi classify does unless told otherwise, for the estimate of memory
+# what hsi classify does by default, for the estimate of memory
 COMPONENTS, WINDOW = 30, 25
 FEW_PIXELS = 5
 
@@ -105,7 +105,7 @@ def say_survey(bands: BandSelection, survey: PixelSurvey) -> None:
 
 
 def find_labels(scene: Scene, options: InputSettings) -> tuple[LabelMap | None, str]:
-    """The labels, or a remark on what is in the way; that is a failure only when something was said about labels."""
+    """The labels, or a remark on what is in the way; that is a failure only when labels were asked for."""
     from hsi.errors import HsiError
 
     try:
@@ -143,7 +143,7 @@ def say_memory(scene: Scene) -> None:
     """What the usual run would hold, and what cutting out all patches would take instead."""
     height, width, bands = scene.shape
     pixels, components = height * width, min(COMPONENTS, bands)
-    say("memory", f"{size_of(pixels * bands * 8)} as a whole cube of float64 (it is read in blocks)")
+    say("memory", f"{size_of(pixels * bands * 8)} as a cube of float64 (it is read in blocks)")
     say("", f"{size_of(pixels * components * 4)} as {components} components of float32")
     patches = size_of(pixels * components * 4 * WINDOW**2)
     say("", f"{patches} if every pixel's {WINDOW} x {WINDOW} patch were cut out (hsi does not)")

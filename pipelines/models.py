@@ -59,7 +59,7 @@ def command(components: int | None, window: int | None, classes: int) -> None:
             sizes = sizes_of(entry, components, window)
             sources = entry.source.replace("doi:", "").replace("arXiv:", "").replace(", ", "\n")
             if sizes != {"components": components or COMPONENTS, "window": window or WINDOW}:
-                sources += f"\n{told(entry, components)}, window {sizes['window']}"
+                sources += f"\n{describe_input(entry, components)}, window {sizes['window']}"
             table.add_row(name, *counted(name, sizes, classes, refused), parts(entry), sources)
     if len(refused) == table.row_count:
         raise refused[0]
@@ -100,7 +100,7 @@ def sizes_of(entry: ModelEntry, components: int | None, window: int | None) -> d
     return {"components": components or entry.components or usual, "window": window or entry.window or WINDOW}
 
 
-def told(entry: ModelEntry, components: int | None) -> str:
+def describe_input(entry: ModelEntry, components: int | None) -> str:
     """What a network takes as a pixel, in words."""
     if components:
         return f"{components} components"

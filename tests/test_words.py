@@ -4,13 +4,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from tests.conftest import ROOT
 
 REFUSED = {"told", "said", "kept", "keeping", "settle", "settled", "settles", "settling", "beside", "anew", "farm",
            "handed", "apart", "alike", "whole"}  # fmt: skip
 WORD = re.compile(r"looks at|[A-Z]?[a-z]+|[A-Z]+(?![a-z])")  # also those of kept_scene and KeptScene
+# keys of records and saved models, which older files have as well
+STORED = ('"kept"', '"kept_epoch"', "self.beside")
 SUFFIXES = {".py", ".md", ".html", ".js", ".css"}
 
 
@@ -24,6 +24,8 @@ def text_files() -> Iterator[Path]:
 def refused_words(text: str) -> Iterator[tuple[int, str]]:
     """Line numbers and the refused words in them."""
     for number, line in enumerate(text.splitlines(), 1):
+        for key in STORED:
+            line = line.replace(key, "")
         for word in WORD.findall(line):
             if word.lower() in REFUSED or word == "looks at":
                 yield number, word
@@ -40,5 +42,4 @@ def test_only_plain_words_are_used():
         for path in text_files()
         for number, word in refused_words(path.read_text(encoding="utf-8"))
     ]
-    if refused:  # until all are rewritten; then: assert not refused
-        pytest.xfail(f"{len(refused)} refused words, such as {refused[0]}")
+    assert not refused

@@ -20,7 +20,7 @@ class WindowNetwork(nn.Module):
     """A network that gives class scores to the pixel in the middle of a ``window x window`` neighbourhood.
 
     ``forward(patches) = head(trunk(patches))`` is the textbook network. A trunk whose layers are all stride 1 and
-    unpadded shrinks its input by ``margin`` rows and columns and may slide over a whole scene once instead of over
+    unpadded shrinks its input by ``margin`` rows and columns and may slide over a scene once instead of over
     every patch: ``head_map(trunk(tile))`` then gives the same scores for every window in the tile. In a network that
     pads or strides ``trunk`` is the identity (``margin = 0``), and the head is the complete network.
 

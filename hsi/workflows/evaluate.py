@@ -149,7 +149,7 @@ def read_map(path: Path) -> LabelMap:
         mapped = open_labels(path, open_scene(path))
     except (LabelError, SceneError) as error:
         reason = str(error).removeprefix(f"{path}: ")
-        raise LabelError(f"{path}: is no class map, which has one band of whole numbers: {reason}") from error
+        raise LabelError(f"{path}: is no class map, which has one band of integers: {reason}") from error
     reader = find_reader(path)
     names = reader.read_labels(path, reader.arrays(path)[0]).names
     known = dict(zip(mapped.table.ids, mapped.table.names, strict=True))

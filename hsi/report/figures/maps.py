@@ -1,4 +1,4 @@
-"""Maps as figures: classes, a picture, truth beside map, right and wrong, split, confidence."""
+"""Maps as figures: classes, a picture, truth and map, right and wrong, split, confidence."""
 
 from __future__ import annotations
 
