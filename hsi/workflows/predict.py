@@ -107,8 +107,7 @@ class PredictedMap:
 
     @cached_property
     def novelty(self) -> NDArray[Any]:
-        """The Mahalanobis distance to the nearest class of the training pixels ``(H, W)`` float32, NaN without data;
-        :class:`UsageError` unless asked for."""
+        """Distance to training pixels ``(H, W)`` float32, NaN without data; :class:`UsageError` unless asked for."""
         return self._bands("novelty").squeeze(axis=0)
 
     def _bands(self, name: str) -> NDArray[Any]:
@@ -312,16 +311,9 @@ def map_on_workers(
     scene = job.match.scene
     if scene.source is None:
         raise UsageError("workers read the scene from its file: give a path, or leave scheduler and workers out")
-    classifier = StripClassifier(
-        model=model.read_bytes(),
-        path=str(scene.source if is_remote(scene.source) else scene.source.absolute()),
-        variable=scene.variable,
-        shape=scene.shape,
-        resample=options.resample_bands,
-        options=job.options,
-        plan=job.plan,
-        device=options.device,
-    )
+    path = str(scene.source if is_remote(scene.source) else scene.source.absolute())
+    about_scene = (path, scene.variable, scene.shape, options.resample_bands)
+    classifier = StripClassifier(model.read_bytes(), *about_scene, job.options, job.plan, options.device)
     limit = options.cluster.block_timeout or BLOCK_SECONDS
     with options.cluster.connected() as client:
         threads = client.nthreads()
