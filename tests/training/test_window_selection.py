@@ -75,7 +75,7 @@ def test_no_class_outside_the_training_side_is_looked_at():
     assert survey(components, codes, train) == survey(components, shuffled, train)
 
 
-def test_too_few_pixels_to_tell_are_said():
+def test_too_few_pixels_are_reported():
     components, codes, _ = scene(field=12)
     train = np.zeros(codes.shape, bool)
     for code in range(3):
