@@ -23,10 +23,15 @@ def same_grid(shape: tuple[int, int], place: Georeference | None, like: Scene) -
     return difference(like.georeference, place, expected) is None
 
 
-def grid_mismatch(where: str, shape: tuple[int, int], place: Georeference, like: Scene) -> LabelError:
-    """The error that names both grids and, where it can help, ``align``."""
-    assert like.georeference is not None
-    theirs, ours = _grid(shape, place), _grid((like.height, like.width), like.georeference)
+def grid_mismatch(where: str, shape: tuple[int, int], place: Georeference | None, like: Scene) -> LabelError:
+    """The error for labels that do not lie pixel on pixel with the scene; it names both grids, or sizes if unplaced."""
+    expected = (like.height, like.width)
+    if place is None or like.georeference is None:
+        sizes = f"the labels are {shape[0]} x {shape[1]}, the scene {like.name} is {expected[0]} x {expected[1]} pixels"
+        if shape == expected[::-1]:
+            return LabelError(f"{where}: transposed: {sizes}; swap the rows and columns of the labels")
+        return LabelError(f"{where}: {sizes}; give the labels of this scene")
+    theirs, ours = _grid(shape, place), _grid(expected, like.georeference)
     hint = "warp the labels to the scene, or give labels that have a CRS"
     if place.crs and like.georeference.crs:
         hint = "align reprojects the labels to the scene's grid by nearest neighbour"

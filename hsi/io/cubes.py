@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hsi.core.scene import Block, Scene
 from hsi.errors import OutputError, UsageError
-from hsi.io.formats.envi import INTERLEAVES, header_fields
+from hsi.io.formats.envi import AXES, header_fields
 from hsi.io.geotiff import gdal_env, georeference_profile
 
 SUFFIXES = {".hdr": "ENVI", ".tif": "GTiff", ".tiff": "GTiff"}
@@ -66,7 +66,7 @@ def _layout(path: Path, scene: Scene) -> dict[str, Any]:
     size = {"height": height, "width": width, "count": bands, "dtype": scene.dtype.name, "nodata": scene.nodata}
     if path.suffix.lower() == ".hdr":
         interleave = scene.format.removeprefix("ENVI ").lower()
-        return {"driver": "ENVI", "interleave": interleave if interleave in INTERLEAVES else "bsq", **size}
+        return {"driver": "ENVI", "interleave": interleave if interleave in AXES else "bsq", **size}
     predictor = 3 if scene.dtype.kind == "f" else 2
     how = {"compress": "deflate", "predictor": predictor, "interleave": "band", "bigtiff": "if_safer"}
     return {"driver": "GTiff", "blockysize": STRIP, **how, **size}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hsi.core.labels import ClassTable
 from hsi.core.scene import Block, Georeference, Scene
 from hsi.errors import LabelError, SceneError, UsageError
 from hsi.io.formats._product import nanometres_per_unit
@@ -17,8 +18,6 @@ from hsi.version import install_hint
 
 if TYPE_CHECKING:
     import xarray
-
-    from hsi.core.labels import ClassTable
 
 ROWS = ("y", "row", "rows", "lat", "latitude", "northing", "line", "lines")
 COLUMNS = ("x", "column", "columns", "col", "lon", "longitude", "easting", "sample", "samples")

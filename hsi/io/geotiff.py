@@ -7,17 +7,22 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi.core.colours import Colour
+from hsi.core.colours import Colour, hex_colour
 from hsi.core.files import write_atomically
 from hsi.core.georeference import georeference_of
 from hsi.core.labels import ClassTable
 from hsi.core.scene import Block, Georeference
 from hsi.errors import LabelError, OutputError, SceneError, SceneFileError
+
+TILE = 256
+# name, type and usage of the columns of GDAL's raster attribute tables
+RAT_COLUMNS = (("Value", 0, 5), ("Class_name", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8))
+Write = Callable[[Block, NDArray[Any]], None]
 
 
 @contextmanager
@@ -30,46 +35,37 @@ def gdal_env() -> Iterator[None]:
         yield
 
 
-NO_DATA_NAME = "no data"
-# type and usage numbers of GDAL's raster attribute tables
-RAT_COLUMNS = (("Value", 0, 5), ("Class_name", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8))
-
-
 def _auxiliary_xml(table: ClassTable, nodata: int) -> str:
     """GDAL's "persistent auxiliary metadata": https://gdal.org/en/stable/drivers/raster/gtiff.html"""
-    root = ElementTree.Element("PAMDataset")
-    band = ElementTree.SubElement(root, "PAMRasterBand", band="1")
+    root = Element("PAMDataset")
+    band = SubElement(root, "PAMRasterBand", band="1")
     names = dict(zip(table.ids, map(printable_name, table.names), strict=True))
-    categories = ElementTree.SubElement(band, "CategoryNames")
+    categories = SubElement(band, "CategoryNames")
     for i in range(table.ids[-1] + 1):  # GDAL looks names up by their position
-        ElementTree.SubElement(categories, "Category").text = names.get(i, NO_DATA_NAME if i == nodata else "")
-    attributes = ElementTree.SubElement(band, "GDALRasterAttributeTable", tableType="thematic")
+        SubElement(categories, "Category").text = names.get(i, "no data" if i == nodata else "")
+    attributes = SubElement(band, "GDALRasterAttributeTable", tableType="thematic")
     for index, (name, kind, usage) in enumerate(RAT_COLUMNS):
-        field = ElementTree.SubElement(attributes, "FieldDefn", index=str(index))
+        field = SubElement(attributes, "FieldDefn", index=str(index))
         for tag, text in (("Name", name), ("Type", str(kind)), ("Usage", str(usage))):
-            ElementTree.SubElement(field, tag).text = text
+            SubElement(field, tag).text = text
     for index, (i, colour) in enumerate(zip(table.ids, table.colours, strict=True)):
-        row = ElementTree.SubElement(attributes, "Row", index=str(index))
+        row = SubElement(attributes, "Row", index=str(index))
         for cell in (i, names[i], *colour):
-            ElementTree.SubElement(row, "F").text = str(cell)
+            SubElement(row, "F").text = str(cell)
     return _serialise(root)
 
 
 def _qgis_style(table: ClassTable) -> str:
     """A QGIS 3 layer style: one colour and label per class."""
-    root = ElementTree.Element("qgis", version="3.22.0", styleCategories="Symbology")
-    pipe = ElementTree.SubElement(root, "pipe")
-    renderer = ElementTree.SubElement(
-        pipe, "rasterrenderer", type="paletted", band="1", opacity="1", alphaBand="-1", nodataColor=""
-    )
-    ElementTree.SubElement(renderer, "rasterTransparency")
-    palette = ElementTree.SubElement(renderer, "colorPalette")
-    for i, name, (red, green, blue) in zip(table.ids, table.names, table.colours, strict=True):
-        colour = f"#{red:02x}{green:02x}{blue:02x}"
-        ElementTree.SubElement(
-            palette, "paletteEntry", value=str(i), label=printable_name(name), color=colour, alpha="255"
-        )
-    ElementTree.SubElement(root, "blendMode").text = "0"
+    root = Element("qgis", version="3.22.0", styleCategories="Symbology")
+    facts = {"type": "paletted", "band": "1", "opacity": "1", "alphaBand": "-1", "nodataColor": ""}
+    renderer = SubElement(SubElement(root, "pipe"), "rasterrenderer", facts)
+    SubElement(renderer, "rasterTransparency")
+    palette = SubElement(renderer, "colorPalette")
+    for i, name, colour in zip(table.ids, table.names, table.colours, strict=True):
+        entry = {"value": str(i), "label": printable_name(name), "color": hex_colour(colour), "alpha": "255"}
+        SubElement(palette, "paletteEntry", entry)
+    SubElement(root, "blendMode").text = "0"
     return "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n" + _serialise(root)
 
 
@@ -78,14 +74,9 @@ def printable_name(name: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in name)
 
 
-def _serialise(root: ElementTree.Element) -> str:
-    ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode") + "\n"
-
-
-TILE = 256
-
-Write = Callable[[Block, NDArray[Any]], None]
+def _serialise(root: Element) -> str:
+    indent(root)
+    return tostring(root, encoding="unicode") + "\n"
 
 
 def class_dtype(table: ClassTable) -> np.dtype[Any]:

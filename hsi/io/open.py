@@ -11,7 +11,7 @@ import numpy as np
 
 from hsi.core.colours import default_colours
 from hsi.core.labels import ClassTable, LabelMap, label_map
-from hsi.core.scene import Georeference, Scene
+from hsi.core.scene import Scene
 from hsi.errors import LabelError, SceneFileError, UsageError
 from hsi.io.align import align_labels, grid_mismatch, places_to_align, same_grid
 from hsi.io.arrays import (
@@ -221,24 +221,13 @@ def _read_raster_labels(source: LabelSource, like: Scene, options: InputSettings
         places_to_align(path, place, like)
     fits = same_grid(shape, place, like)
     if not fits and not options.align:
-        raise _misfit(f"{path} ({name})" if name else str(path), shape, place, like)
+        raise grid_mismatch(f"{path} ({name})" if name else str(path), shape, place, like)
     values, background = _replace_nodata(content, options.background)
     table = _class_table(content)
     labels = label_map(
         values, background=background, table=table, source=path, variable=name or None, notes=source.notes
     )
     return labels if fits else align_labels(labels, table, place, like)
-
-
-def _misfit(where: str, shape: tuple[int, int], place: Georeference | None, like: Scene) -> LabelError:
-    """The error for labels that do not lie pixel on pixel with the scene."""
-    if place and like.georeference:
-        return grid_mismatch(where, shape, place, like)
-    expected = (like.height, like.width)
-    shapes = f"the labels are {shape[0]} x {shape[1]}, the scene {like.name} is {expected[0]} x {expected[1]} pixels"
-    if shape == expected[::-1]:
-        return LabelError(f"{where}: transposed: {shapes}; swap the rows and columns of the labels")
-    return LabelError(f"{where}: {shapes}; give the labels of this scene")
 
 
 def _replace_nodata(content: LabelContent, background: int | None) -> tuple[Array, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from hsi.core.colours import Colour
 from hsi.core.registry import Registry
-from hsi.core.scene import Georeference, Scene
+from hsi.core.scene import Georeference, Scene, scene_from_array
 from hsi.errors import HsiError, SceneFileError
 
 Array = NDArray[Any]
 
 # deflate compresses by a factor of 1032 at most; the rest is room for headers
 LARGEST_RATIO = 1100
+RENAME = "rename it to its real format, or save or download it again"
 FLOAT_KINDS = frozenset(("float16", "float32", "float64", "float128", "single", "double"))
 REAL_KINDS = FLOAT_KINDS | {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
 
@@ -107,7 +108,36 @@ class Reader(ABC):
         """One of :meth:`arrays` as labels ``(H, W)``, loaded."""
 
 
+class ArrayReader(Reader):
+    """A format that NumPy loads or maps; ``form`` is the ``format`` of its scenes."""
+
+    form: ClassVar[str]
+
+    @abstractmethod
+    def load(self, path: Path, array: ArrayInfo) -> Array:
+        """One of :meth:`arrays`, loaded or memory-mapped."""
+
+    def open(self, path: Path, array: ArrayInfo) -> Scene:
+        """The array as a scene."""
+        values = self.load(path, array)
+        return scene_from_array(values, path.stem, path, variable=array.name or None, format=self.form)
+
+    def read_labels(self, path: Path, array: ArrayInfo) -> LabelContent:
+        """The array as labels."""
+        return LabelContent(to_plane(np.array(self.load(path, array))))
+
+
 READERS: Registry[Reader] = Registry("file format", "hsi.io.formats")
+
+
+def register_reader(name: str) -> Callable[[type[Reader]], type[Reader]]:
+    """Class decorator that adds a reader to :data:`READERS`."""
+
+    def add(reader: type[Reader]) -> type[Reader]:
+        READERS.register(name)(reader())
+        return reader
+
+    return add
 
 
 def first_bytes(path: Path, count: int = 16) -> bytes:
@@ -117,6 +147,12 @@ def first_bytes(path: Path, count: int = 16) -> bytes:
             return file.read(count)
     except OSError:
         return b""
+
+
+def wrong_format(path: Path, title: str, expected: str, remedy: str = RENAME) -> SceneFileError:
+    """The error for a file that does not start as its format does."""
+    start = first_bytes(path, 8)
+    return SceneFileError(f"{path}: is not {title}: it starts with {start!r}, expected {expected}; {remedy}")
 
 
 def check_file(path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hsi.errors import LabelError, SceneFileError, UsageError, suggest_names
-from hsi.io.reader import convert_errors, first_bytes
+from hsi.io.reader import convert_errors, first_bytes, wrong_format
 from hsi.settings import InputSettings
 from hsi.version import install_hint
 
@@ -54,10 +54,7 @@ def read_layer(path: Path, options: InputSettings) -> Layer:
         raise UsageError(f"{path}: vector labels need geopandas: {install_hint('vector')} ({error})") from error
     title = _detect_format(path)
     if title is None:
-        raise SceneFileError(
-            f"{path}: is not a vector file: it starts with {first_bytes(path, 8)!r}, expected one of {VECTOR_FORMATS}; "
-            "rename it to its real format or export it again"
-        )
+        raise wrong_format(path, "a vector file", f"one of {VECTOR_FORMATS}")
     with convert_errors(path, title), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         _check_parts(path)

@@ -42,15 +42,6 @@ class Classes:
 
 
 @dataclass(frozen=True)
-class Shapes:
-    """Geometry of each feature ``(n,)`` in the scene's CRS, None for those that cannot be drawn."""
-
-    geometries: NDArray[Any]
-    usable: Mask
-    notes: list[str]
-
-
-@dataclass(frozen=True)
 class Canvas:
     """The pixels of a scene, and the rule by which a polygon gets them."""
 
@@ -116,16 +107,16 @@ def read_vector_labels(path: Path, like: Scene, options: InputSettings) -> Label
     layer = read_layer(path, options)
     classes = _assign_classes(layer, options.background)
     with convert_errors(path, "polygons and points"):
-        shapes = _project_shapes(layer, canvas.crs)
-    notes = [*layer.notes, *classes.notes, *shapes.notes]
-    wanted = classes.known & shapes.usable
+        geometries, usable, notes_on_shapes = _project_geometries(layer, canvas.crs)
+    notes = [*layer.notes, *classes.notes, *notes_on_shapes]
+    wanted = classes.known & usable
     if not wanted.any():
         raise LabelError(f"{path}: no feature has both a shape and a class: {'; '.join(notes)}")
-    if options.all_touched and not any(geometry.geom_type in AREAS for geometry in shapes.geometries[wanted]):
+    if options.all_touched and not any(geometry.geom_type in AREAS for geometry in geometries[wanted]):
         raise UsageError(f"{path}: holds points only: leave all_touched out, which is for polygons")
     with convert_errors(path, "polygons and points"):
-        inside, notes_on_place = _select_inside(path, shapes.geometries, wanted, canvas, like)
-        numbers, notes_on_pixels = _draw_features(shapes.geometries, inside, classes, canvas)
+        inside, notes_on_place = _select_inside(path, geometries, wanted, canvas, like)
+        numbers, notes_on_pixels = _draw_features(geometries, inside, classes, canvas)
     notes += [*notes_on_place, *notes_on_pixels, *_note_absent(classes, numbers)]
     if not numbers.any():
         raise LabelError(f"{path}: no pixel of the scene {like.name} gets a label: {'; '.join(notes)}")
@@ -209,10 +200,10 @@ def _count(features: Mask | int) -> str:
     return f"{count:,} feature{'' if count == 1 else 's'}"
 
 
-def _project_shapes(layer: Layer, crs: str) -> Shapes:
-    """The geometries in ``crs`` (WKT), two-dimensional and valid.
+def _project_geometries(layer: Layer, crs: str) -> tuple[NDArray[Any], Mask, list[str]]:
+    """The geometries ``(n,)`` in ``crs`` (WKT), two-dimensional and valid, which of them can be drawn, and notes.
 
-    Those that are empty or cannot be projected are left out, invalid polygons are repaired, and both are noted. Raises
+    Those that are empty or cannot be projected become None, invalid polygons are repaired, and both are noted. Raises
     :class:`LabelError` for lines, for a layer without CRS and when its CRS cannot be transformed to the scene's.
     """
     import shapely
@@ -258,7 +249,7 @@ def _project_shapes(layer: Layer, crs: str) -> Shapes:
         notes.append(f"{_count(hollow)} skipped: no area")
     usable &= ~hollow
     geometries[~usable] = None
-    return Shapes(geometries, usable, notes)
+    return geometries, usable, notes
 
 
 def _select_inside(

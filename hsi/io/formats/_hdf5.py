@@ -6,6 +6,7 @@ import math
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -106,53 +107,68 @@ def hdf5_scene(
     return Scene(path.stem, path, height, width, tuple(range(bands)), dtype, fetch, **facts)
 
 
-def get_dataset(path: Path, file: File, name: str, axes: int) -> Dataset:
-    """A dataset of that many axes and real numbers, stored in this file.
+@dataclass(frozen=True)
+class Hdf5Product:
+    """An open product, with checked reads that raise :class:`SceneFileError`."""
 
-    Raises :class:`SceneFileError` when it is missing or another kind of object, when its data lie in another file
-    (which a scene must not read unnoticed), and when what is stored cannot unpack to the size that it declares.
-    """
-    import h5py
+    path: Path
+    file: File
 
-    dataset = file.get(name)
-    if not isinstance(dataset, h5py.Dataset) or isinstance(file.get(name, getlink=True), h5py.ExternalLink):
-        raise SceneFileError(f"{path}: lacks the dataset '{name}'; download the product again")
-    if len(dataset.shape or ()) != axes or 0 in dataset.shape or dataset.dtype.kind not in "iuf":
-        raise SceneFileError(f"{path}: '{name}' is {dataset.shape} of {dataset.dtype}, expected {axes} axes of numbers")
-    if dataset.is_virtual or dataset.external or dataset.file.filename != file.filename:
-        raise SceneFileError(f"{path}: the data of '{name}' lie in another file; download the product again")
-    check_stored_size(path, dataset, ArrayInfo(name, dataset.shape, dataset.dtype.name))
-    return dataset
+    def dataset(self, name: str, axes: int) -> Dataset:
+        """A dataset of that many axes and real numbers, stored in this file.
+
+        Raises when it is missing or another kind of object, when its data lie in another file (which a scene must not
+        read unnoticed), and when what is stored cannot unpack to the size that it declares.
+        """
+        import h5py
+
+        data = self.file.get(name)
+        if not isinstance(data, h5py.Dataset) or isinstance(self.file.get(name, getlink=True), h5py.ExternalLink):
+            raise SceneFileError(f"{self.path}: lacks the dataset '{name}'; download the product again")
+        if len(data.shape or ()) != axes or 0 in data.shape or data.dtype.kind not in "iuf":
+            raise SceneFileError(
+                f"{self.path}: '{name}' is {data.shape} of {data.dtype}, expected {axes} axes of numbers"
+            )
+        if data.is_virtual or data.external or data.file.filename != self.file.filename:
+            raise SceneFileError(f"{self.path}: the data of '{name}' lie in another file; download the product again")
+        check_stored_size(self.path, data, ArrayInfo(name, data.shape, data.dtype.name))
+        return data
+
+    def numbers(self, values: Any, name: str, count: int) -> tuple[float, ...]:
+        """``count`` finite numbers of a dataset or attribute; raises when they are missing or others."""
+        if values is None:
+            raise SceneFileError(f"{self.path}: lacks '{name}'; download the product again")
+        shape = getattr(values, "shape", None)
+        if shape and math.prod(shape) > LARGEST_LIST:
+            raise SceneFileError(f"{self.path}: '{name}' has {math.prod(shape):,} values, expected {count}")
+        array: NDArray[np.float64] = np.asarray(values, np.float64).ravel()
+        if array.size != count or not np.all(np.isfinite(array)):
+            raise SceneFileError(f"{self.path}: '{name}' has {array.size} values, expected {count} finite numbers")
+        return tuple(array.tolist())
+
+    def attribute(self, name: str, count: int = 1) -> tuple[float, ...]:
+        """``count`` finite numbers of an attribute of the file."""
+        return self.numbers(self.file.attrs.get(name), name, count)
+
+    def lists(self, group: str, names: Mapping[str, str], count: int) -> dict[str, Any]:
+        """Those datasets of a group that exist, each of ``count`` numbers, under the keys of ``names``."""
+        return {
+            key: self.numbers(self.dataset(f"{group}/{name}", 1), name, count)
+            for key, name in names.items()
+            if f"{group}/{name}" in self.file
+        }
+
+
+@contextmanager
+def open_product(path: Path, title: str) -> Iterator[Hdf5Product]:
+    """The file as an :class:`Hdf5Product`; errors of HDF5 become :class:`SceneFileError` that names the file."""
+    with open_hdf5(path, title) as file:
+        yield Hdf5Product(path, file)
 
 
 def check_stored_size(path: Path, dataset: Dataset, array: ArrayInfo) -> None:
     """Raise :class:`SceneFileError` when the stored bytes of a dataset cannot unpack to ``array``."""
     check_declared_size(path, array, dataset.id.get_storage_size(), dataset.dtype.itemsize)
-
-
-def get_numbers(path: Path, values: Any, name: str, count: int) -> tuple[float, ...]:
-    """``count`` finite numbers of a dataset or attribute.
-
-    Raises :class:`SceneFileError` when they are missing, of another count, or not numbers.
-    """
-    if values is None:
-        raise SceneFileError(f"{path}: lacks '{name}'; download the product again")
-    shape = getattr(values, "shape", None)
-    if shape and math.prod(shape) > LARGEST_LIST:
-        raise SceneFileError(f"{path}: '{name}' has {math.prod(shape):,} values, expected {count}")
-    array: NDArray[np.float64] = np.asarray(values, np.float64).ravel()
-    if array.size != count or not np.all(np.isfinite(array)):
-        raise SceneFileError(f"{path}: '{name}' has {array.size} values, expected {count} finite numbers")
-    return tuple(array.tolist())
-
-
-def get_lists(path: Path, file: File, group: str, names: Mapping[str, str], count: int) -> dict[str, Any]:
-    """Those datasets of a group that exist, each of ``count`` numbers, under the keys of ``names``."""
-    return {
-        key: get_numbers(path, get_dataset(path, file, f"{group}/{name}", 1), name, count)
-        for key, name in names.items()
-        if f"{group}/{name}" in file
-    }
 
 
 def to_text(value: Any) -> str:

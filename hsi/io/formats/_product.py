@@ -17,7 +17,17 @@ from hsi.core.georeference import georeference_of
 from hsi.core.scene import Block, Georeference, Scene
 from hsi.errors import LabelError, SceneError, SceneFileError
 from hsi.io.geotiff import gdal_env
-from hsi.io.reader import READERS, Array, ArrayInfo, LabelContent, Reader, convert_errors, first_bytes, to_plane
+from hsi.io.reader import (
+    READERS,
+    Array,
+    ArrayInfo,
+    LabelContent,
+    Reader,
+    convert_errors,
+    first_bytes,
+    to_plane,
+    wrong_format,
+)
 
 # the length of one unit in nanometres; MICRO SIGN and GREEK SMALL LETTER MU both occur
 UNITS = {
@@ -194,10 +204,7 @@ def open_raster(path: Path) -> Iterator[Any]:
     """The file as a rasterio dataset; raises :class:`SceneFileError` unless it is a raster by its first bytes."""
     driver = raster_driver(path)
     if driver is None:
-        raise SceneFileError(
-            f"{path}: is not a raster: it starts with {first_bytes(path, 8)!r}, expected a TIFF, BigTIFF, JPEG 2000, "
-            "ERDAS or VRT signature; rename it to its real format or download it again"
-        )
+        raise wrong_format(path, "a raster", "a TIFF, BigTIFF, JPEG 2000, ERDAS or VRT signature")
     with open_dataset(path, str(path), driver, "a GDAL raster") as dataset:
         yield dataset
 

@@ -14,28 +14,18 @@ import numpy as np
 
 from hsi.core.scene import Block, Georeference, Scene
 from hsi.errors import SceneFileError
-from hsi.io.formats._hdf5 import (
-    File,
-    fill_value,
-    get_dataset,
-    get_lists,
-    get_numbers,
-    has_objects,
-    hdf5_scene,
-    open_hdf5,
-    to_text,
-)
+from hsi.io.formats._hdf5 import File, Hdf5Product, fill_value, has_objects, hdf5_scene, open_product, to_text
 from hsi.io.formats._product import ProductReader, grid_of_centres
-from hsi.io.reader import READERS, Array
+from hsi.io.reader import Array, register_reader
 
-TITLE = "AVIRIS-NG L2A"
 CUBE, GRID = "reflectance/reflectance", "transverse_mercator"
 
 
+@register_reader("aviris-ng")
 class AvirisNgReader(ProductReader):
     """Bands are stored first and come last in a scene."""
 
-    title = TITLE
+    title = "AVIRIS-NG L2A"
     suffixes = (".nc",)
 
     def recognises(self, path: Path) -> bool:
@@ -44,18 +34,14 @@ class AvirisNgReader(ProductReader):
 
     def open_product(self, path: Path) -> Scene:
         """Surface reflectance with wavelengths, FWHM and georeference."""
-        with open_hdf5(path, TITLE) as file:
-            cube = get_dataset(path, file, CUBE, 3)
+        with open_product(path, self.title) as product:
+            cube = product.dataset(CUBE, 3)
             bands, height, width = cube.shape
             dtype, nodata = cube.dtype.newbyteorder("="), fill_value(cube)
-            facts = get_lists(path, file, "reflectance", {"wavelengths": "wavelength", "fwhm": "fwhm"}, bands)
-            georeference = _georeference(path, file, height, width)
-        shape, form = (height, width, bands), f"{TITLE} (NetCDF-4)"
-        facts |= {"format": form, "nodata": nodata, "georeference": georeference}
-        return hdf5_scene(path, TITLE, shape, dtype, _read, **facts)
-
-
-READERS.register("aviris-ng")(AvirisNgReader())
+            facts = product.lists("reflectance", {"wavelengths": "wavelength", "fwhm": "fwhm"}, bands)
+            facts |= {"nodata": nodata, "georeference": _georeference(product, height, width)}
+        form = f"{self.title} (NetCDF-4)"
+        return hdf5_scene(path, self.title, (height, width, bands), dtype, _read, format=form, **facts)
 
 
 def _read(file: File, block: Block) -> Array:
@@ -63,14 +49,14 @@ def _read(file: File, block: Block) -> Array:
     return np.moveaxis(file[CUBE][:, rows, columns], 0, -1)
 
 
-def _georeference(path: Path, file: File, height: int, width: int) -> Georeference | None:
+def _georeference(product: Hdf5Product, height: int, width: int) -> Georeference | None:
     """From the first and last centres of columns and rows; None for a line of pixels."""
     if min(height, width) < 2:
         return None
-    x = get_numbers(path, get_dataset(path, file, "easting", 1), "easting", width)
-    y = get_numbers(path, get_dataset(path, file, "northing", 1), "northing", height)
+    x = product.numbers(product.dataset("easting", 1), "easting", width)
+    y = product.numbers(product.dataset("northing", 1), "northing", height)
     if x[0] == x[-1] or y[0] == y[-1]:
-        raise SceneFileError(f"{path}: its 'easting' or 'northing' is constant; download the product again")
-    attributes = file[GRID].attrs if GRID in file else {}
+        raise SceneFileError(f"{product.path}: its 'easting' or 'northing' is constant; download the product again")
+    attributes = product.file[GRID].attrs if GRID in product.file else {}
     crs = next((to_text(attributes[key]) for key in ("spatial_ref", "crs_wkt") if key in attributes), None)
     return grid_of_centres(crs, (height, width), (x[0], y[0]), (x[-1], y[-1]))

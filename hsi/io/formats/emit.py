@@ -22,21 +22,10 @@ from numpy.typing import NDArray
 
 from hsi.core.scene import Block, Georeference, Scene
 from hsi.errors import SceneFileError
-from hsi.io.formats._hdf5 import (
-    File,
-    fill_value,
-    get_dataset,
-    get_lists,
-    get_numbers,
-    has_objects,
-    hdf5_scene,
-    open_hdf5,
-    to_text,
-)
+from hsi.io.formats._hdf5 import File, Hdf5Product, fill_value, has_objects, hdf5_scene, open_product, to_text
 from hsi.io.formats._product import ProductReader
-from hsi.io.reader import READERS, Array
+from hsi.io.reader import Array, register_reader
 
-TITLE = "EMIT L2A"
 CUBE, GLT, BANDS = "reflectance", ("location/glt_x", "location/glt_y"), "sensor_band_parameters"
 NO_DATA = -9999.0
 LARGEST_PART = 128 * 2**20  # bytes of the swath in memory at once
@@ -53,10 +42,11 @@ class Swath:
     part: tuple[int, int]
 
 
+@register_reader("emit")
 class EmitReader(ProductReader):
     """Blocks of the grid, each gathered from the parts of the swath that it needs."""
 
-    title = TITLE
+    title = "EMIT L2A"
     suffixes = (".nc",)
 
     def recognises(self, path: Path) -> bool:
@@ -65,14 +55,14 @@ class EmitReader(ProductReader):
 
     def open_product(self, path: Path) -> Scene:
         """Surface reflectance with wavelengths, FWHM, bad bands and georeference."""
-        with open_hdf5(path, TITLE) as file:
-            swath = _read_swath(path, file)
+        with open_product(path, self.title) as product:
+            swath = _read_swath(product)
             *size, bands = swath.shape
-            gridded = GLT[0] in file
-            height, width = _check_lookup(path, file, swath) if gridded else size
+            gridded = GLT[0] in product.file
+            height, width = _check_lookup(product, swath) if gridded else size
             names = {"wavelengths": "wavelengths", "fwhm": "fwhm", "good": "good_wavelengths"}
-            facts = get_lists(path, file, BANDS, names, bands)
-            facts["georeference"] = _georeference(path, file) if gridded else None
+            facts = product.lists(BANDS, names, bands)
+            facts["georeference"] = _georeference(product) if gridded else None
         if "good" in facts:
             facts["good"] = tuple(value != 0 for value in facts["good"])
 
@@ -80,16 +70,13 @@ class EmitReader(ProductReader):
             values: Array = _gather(file, swath, block) if gridded else file[CUBE][block.slices]
             return values
 
-        form = f"{TITLE} ({'gridded by its look-up table' if gridded else 'swath without look-up table'})"
-        facts |= {"format": form, "nodata": swath.nodata}
-        return hdf5_scene(path, TITLE, (height, width, bands), swath.dtype, read, **facts)
+        kind = "gridded by its look-up table" if gridded else "swath without look-up table"
+        facts |= {"format": f"{self.title} ({kind})", "nodata": swath.nodata}
+        return hdf5_scene(path, self.title, (height, width, bands), swath.dtype, read, **facts)
 
 
-READERS.register("emit")(EmitReader())
-
-
-def _read_swath(path: Path, file: File) -> Swath:
-    cube = get_dataset(path, file, CUBE, 3)
+def _read_swath(product: Hdf5Product) -> Swath:
+    cube = product.dataset(CUBE, 3)
     _, columns, bands = cube.shape
     tall, wide = (cube.chunks or (ROWS, columns))[:2]
     pixel = bands * cube.dtype.itemsize
@@ -99,20 +86,20 @@ def _read_swath(path: Path, file: File) -> Swath:
     return Swath(cube.shape, cube.dtype.newbyteorder("="), NO_DATA if nodata is None else nodata, (tall, wide))
 
 
-def _check_lookup(path: Path, file: File, swath: Swath) -> tuple[int, int]:
+def _check_lookup(product: Hdf5Product, swath: Swath) -> tuple[int, int]:
     """Height and width of the grid; raises :class:`SceneFileError` for a table that points outside the swath."""
-    across, along = (get_dataset(path, file, name, 2) for name in GLT)
+    across, along = (product.dataset(name, 2) for name in GLT)
     if across.shape != along.shape or across.dtype.kind not in "iu" or along.dtype.kind not in "iu":
         raise SceneFileError(
-            f"{path}: its look-up tables are {across} and {along}, expected two of one shape and of integers"
+            f"{product.path}: its look-up tables are {across} and {along}, expected integers of one shape"
         )
     height, width = across.shape
     for row in range(0, height, ROWS):
-        rows, columns, _ = _pointers(file, Block(row, 0, min(ROWS, height - row), width))
+        rows, columns, _ = _pointers(product.file, Block(row, 0, min(ROWS, height - row), width))
         if rows.size and (rows.max() >= swath.shape[0] or columns.max() >= swath.shape[1]):
             raise SceneFileError(
-                f"{path}: its look-up table (GLT) points to row {rows.max() + 1}, column {columns.max() + 1} of a "
-                f"swath of {swath.shape[0]} x {swath.shape[1]} pixels; the file is damaged: download it again"
+                f"{product.path}: its look-up table (GLT) points to row {rows.max() + 1}, column {columns.max() + 1} "
+                f"of a swath of {swath.shape[0]} x {swath.shape[1]} pixels; the file is damaged: download it again"
             )
     return height, width
 
@@ -151,9 +138,10 @@ def _group_by_part(rows: NDArray[np.int64], columns: NDArray[np.int64], swath: S
         yield from np.split(order, np.flatnonzero(np.diff(part[order])) + 1)
 
 
-def _georeference(path: Path, file: File) -> Georeference | None:
-    if "geotransform" not in file.attrs:
+def _georeference(product: Hdf5Product) -> Georeference | None:
+    attributes = product.file.attrs
+    if "geotransform" not in attributes:
         return None
-    c, a, b, f, d, e = (value + 0.0 for value in get_numbers(path, file.attrs["geotransform"], "geotransform", 6))
-    crs = to_text(file.attrs["spatial_ref"]) if "spatial_ref" in file.attrs else None
+    c, a, b, f, d, e = (value + 0.0 for value in product.attribute("geotransform", 6))
+    crs = to_text(attributes["spatial_ref"]) if "spatial_ref" in attributes else None
     return Georeference(crs or None, (a, b, c, d, e, f))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,21 +11,10 @@ from hsi.core.scene import Scene
 from hsi.errors import SceneFileError
 from hsi.io.formats._checks import parse_xml, read_number
 from hsi.io.formats._product import SPARSE_RATIO, ProductReader, open_raster, scale_scene, stored_scene
-from hsi.io.reader import READERS, ArrayInfo, check_declared_size
+from hsi.io.reader import ArrayInfo, check_declared_size, register_reader
 
 NAME = re.compile(r"(?P<stem>.*?)-?(?P<role>METADATA|SPECTRAL_IMAGE(_COG)?)\.(?P<suffix>xml|tiff?)", re.IGNORECASE)
 BANDS = "specific/bandCharacterisation"
-
-
-@dataclass(frozen=True)
-class BandTags:
-    """The XML tags of a band and of its properties."""
-
-    band: str
-    wavelength: str
-    fwhm: str
-    gain: str
-    offset: str
 
 
 class GroundSegmentReader(ProductReader):
@@ -33,7 +22,9 @@ class GroundSegmentReader(ProductReader):
 
     suffixes = (".tif", ".xml")
     mission: ClassVar[str]
-    tags: ClassVar[BandTags]
+    # XML tags: of a band, and in it of its wavelength, FWHM, gain and offset
+    band_tag: ClassVar[str]
+    tags: ClassVar[tuple[str, str, str, str]]
 
     def recognises(self, path: Path) -> bool:
         """Whether it is the mission's Level 2A image or metadata, by its name and what the metadata describe."""
@@ -47,7 +38,7 @@ class GroundSegmentReader(ProductReader):
             root = parse_xml(metadata, self.title)
         except SceneFileError:
             return True  # by its name it is one; opening it raises the error
-        return root.find(f"{BANDS}/{self.tags.band}/{self.tags.fwhm}") is not None
+        return root.find(f"{BANDS}/{self.band_tag}/{self.tags[1]}") is not None
 
     def open_product(self, path: Path) -> Scene:
         """Surface reflectance, scaled by the gains and offsets of the metadata, with wavelengths and FWHM."""
@@ -56,15 +47,14 @@ class GroundSegmentReader(ProductReader):
         scene = stored_scene(image, lambda: open_raster(image), f"{self.title} (GeoTIFF)")
         array = ArrayInfo("", scene.shape, scene.dtype.name)
         check_declared_size(image, array, image.stat().st_size, scene.dtype.itemsize, SPARSE_RATIO)
-        bands = root.findall(f"{BANDS}/{self.tags.band}")
+        bands = root.findall(f"{BANDS}/{self.band_tag}")
         if len(bands) != len(scene.bands):
             raise SceneFileError(
                 f"{metadata}: describes {len(bands)} bands, but the image has {len(scene.bands)}: "
                 "they are not of one product; download it again"
             )
         centres, widths, gains, offsets = (
-            tuple(read_number(metadata, band, tag) for band in bands)
-            for tag in (self.tags.wavelength, self.tags.fwhm, self.tags.gain, self.tags.offset)
+            tuple(read_number(metadata, band, tag) for band in bands) for tag in self.tags
         )
         background = root.find("specific/backgroundValue")
         nodata = scene.nodata if background is None else read_number(metadata, root, "specific/backgroundValue")
@@ -97,23 +87,21 @@ def _find_part(path: Path, role: str, suffixes: tuple[str, ...]) -> Path | None:
     return None
 
 
+@register_reader("enmap")
 class EnmapReader(GroundSegmentReader):
     """``ENMAP*-SPECTRAL_IMAGE.TIF`` and ``ENMAP*-METADATA.XML``."""
 
     title = "EnMAP L2A"
     mission = "ENMAP"
-    tags = BandTags("bandID", "wavelengthCenterOfBand", "FWHMOfBand", "GainOfBand", "OffsetOfBand")
+    band_tag = "bandID"
+    tags = ("wavelengthCenterOfBand", "FWHMOfBand", "GainOfBand", "OffsetOfBand")
 
 
-READERS.register("enmap")(EnmapReader())
-
-
+@register_reader("desis")
 class DesisReader(GroundSegmentReader):
     """``DESIS-HSI-L2A*-SPECTRAL_IMAGE.tif`` and ``DESIS-HSI-L2A*-METADATA.xml``."""
 
     title = "DESIS L2A"
     mission = "DESIS"
-    tags = BandTags("band", "wavelengthCenterOfBand", "wavelengthWidthOfBand", "gainOfBand", "offsetOfBand")
-
-
-READERS.register("desis")(DesisReader())
+    band_tag = "band"
+    tags = ("wavelengthCenterOfBand", "wavelengthWidthOfBand", "gainOfBand", "offsetOfBand")

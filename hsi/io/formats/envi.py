@@ -18,7 +18,6 @@ from hsi.errors import SceneError, SceneFileError
 from hsi.io.formats._product import parse_good_bands, parse_wavelengths, scale_scene
 from hsi.io.geotiff import gdal_env
 from hsi.io.reader import (
-    READERS,
     Array,
     ArrayInfo,
     LabelContent,
@@ -27,10 +26,12 @@ from hsi.io.reader import (
     check_file,
     convert_errors,
     first_bytes,
+    register_reader,
     to_plane,
+    wrong_format,
 )
 
-INTERLEAVES = ("bsq", "bil", "bip")
+AXES = {"bsq": (2, 0, 1), "bil": (0, 2, 1), "bip": (0, 1, 2)}  # of (H, W, B), as they are stored
 LARGEST_HEADER = 16 * 2**20
 
 
@@ -43,13 +44,34 @@ class EnviFile:
     fields: Mapping[str, Any]
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
+    offset: int
 
-    @property
-    def nodata(self) -> float | None:
-        """The data ignore value."""
-        return _number(self.header, self.fields, "data ignore value")
+    def number(self, key: str) -> float | None:
+        """The number of a field, None without it; raises :class:`SceneFileError` for what is not a number."""
+        if key not in self.fields:
+            return None
+        try:
+            return float(self.fields[key])
+        except (TypeError, ValueError) as error:
+            raise SceneFileError(
+                f"{self.header}: '{key}' is '{self.fields[key]}', expected a number; correct or delete it"
+            ) from error
+
+    def texts(self, key: str) -> list[str]:
+        """The entries of a list; empty without it."""
+        value = self.fields.get(key, [])
+        texts = value if isinstance(value, list) else [value]
+        return [] if texts == [""] else [str(text) for text in texts]
+
+    def map(self) -> Array:
+        """The data file, memory-mapped as ``(H, W, B)``."""
+        axes = AXES[self.fields["interleave"]]
+        shape = tuple(self.shape[axis] for axis in axes)
+        with convert_errors(self.data, "an ENVI file"):
+            return np.memmap(self.data, self.dtype, "r", self.offset, shape).transpose(np.argsort(axes))
 
 
+@register_reader("envi")
 class EnviReader(Reader):
     """BSQ, BIL and BIP in either byte order; the user names the header or the data file."""
 
@@ -74,29 +96,26 @@ class EnviReader(Reader):
         """The raster, memory-mapped, with its bands, nodata value and georeference, divided by its scale factor."""
         envi = _inspect(path)
         bands, unit = envi.shape[2], envi.fields.get("wavelength units")
-        wavelengths, fwhm = _texts(envi.fields, "wavelength"), _texts(envi.fields, "fwhm")
+        wavelengths, fwhm = envi.texts("wavelength"), envi.texts("fwhm")
         scene = scene_from_array(
-            _map(envi),
+            envi.map(),
             envi.data.stem,
             path,
             format=f"ENVI {envi.fields['interleave'].upper()}",
-            nodata=envi.nodata,
+            nodata=envi.number("data ignore value"),
             georeference=_georeference(envi),
-            good=parse_good_bands(envi.header, _texts(envi.fields, "bbl"), bands),
+            good=parse_good_bands(envi.header, envi.texts("bbl"), bands),
             **parse_wavelengths(envi.header, bands, wavelengths, fwhm, None if unit is None else str(unit)),
         )
-        factor = _number(envi.header, envi.fields, "reflectance scale factor") or 1.0
+        factor = envi.number("reflectance scale factor") or 1.0
         return scale_scene(scene, [1 / factor] * bands, [0.0] * bands)
 
     def read_labels(self, path: Path, array: ArrayInfo) -> LabelContent:
         """The raster as labels, with the class names and colours of an ENVI classification."""
         envi = _inspect(path)
-        names = {i: name for i, name in enumerate(_texts(envi.fields, "class names")) if name}
-        values = to_plane(np.array(_map(envi)))
-        return LabelContent(values, names, _colours(envi), envi.nodata, _georeference(envi))
-
-
-READERS.register("envi")(EnviReader())
+        names = {i: name for i, name in enumerate(envi.texts("class names")) if name}
+        values, nodata = to_plane(np.array(envi.map())), envi.number("data ignore value")
+        return LabelContent(values, names, _colours(envi), nodata, _georeference(envi))
 
 
 def header_fields(path: Path) -> Mapping[str, Any]:
@@ -115,7 +134,7 @@ def _data_of(header: Path, interleave: str) -> Path:
     from spectral.io import envi
 
     stem = header.with_suffix("").name
-    suffixes = ["", *(f".{suffix}" for suffix in (*envi.KNOWN_EXTS, *INTERLEAVES, "rfl", "rdn"))]
+    suffixes = ["", *(f".{suffix}" for suffix in (*envi.KNOWN_EXTS, *AXES, "rfl", "rdn"))]
     wanted = [(stem + suffix).lower() for suffix in suffixes]
     files = {entry.name.lower(): entry for entry in header.parent.iterdir() if entry.is_file()}
     for name in wanted:
@@ -133,7 +152,7 @@ def _inspect(path: Path) -> EnviFile:
     check_file(header)
     fields = _read_header(header)
     interleave = str(fields["interleave"]).lower()
-    if interleave not in INTERLEAVES:
+    if interleave not in AXES:
         raise SceneFileError(f"{header}: interleave is '{interleave}', expected bsq, bil or bip; correct the header")
     if str(fields.get("file compression", "0")).strip() not in ("0", ""):
         raise SceneFileError(
@@ -142,18 +161,15 @@ def _inspect(path: Path) -> EnviFile:
     data = path if path != header else _data_of(header, interleave)
     shape = tuple(_count(header, fields, key) for key in ("lines", "samples", "bands"))
     dtype = _dtype(header, fields)
-    _check_length(header, data, fields, shape, dtype)
-    return EnviFile(header, data, {**fields, "interleave": interleave}, (shape[0], shape[1], shape[2]), dtype)
+    offset = _check_length(header, data, fields, shape, dtype)
+    return EnviFile(header, data, {**fields, "interleave": interleave}, (shape[0], shape[1], shape[2]), dtype, offset)
 
 
 def _read_header(header: Path) -> dict[str, Any]:
     from spectral.io import envi
 
     if header.stat().st_size > LARGEST_HEADER or not first_bytes(header).lstrip().startswith(b"ENVI"):
-        raise SceneFileError(
-            f"{header}: is not an ENVI header: it starts with {first_bytes(header, 8)!r}, expected 'ENVI'; "
-            "name the .hdr file that belongs to the data"
-        )
+        raise wrong_format(header, "an ENVI header", "'ENVI'", "name the .hdr file that belongs to the data")
     with convert_errors(header, "an ENVI header"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         fields: dict[str, Any] = envi.read_envi_header(str(header.absolute()))
@@ -185,7 +201,8 @@ def _dtype(header: Path, fields: Mapping[str, Any]) -> np.dtype[Any]:
 
 def _check_length(
     header: Path, data: Path, fields: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dtype[Any]
-) -> None:
+) -> int:
+    """The header offset; raises :class:`SceneFileError` unless the data file is as long as the header declares."""
     offset_text = str(fields.get("header offset", "0"))
     if not offset_text.isdecimal():
         raise SceneFileError(
@@ -202,16 +219,7 @@ def _check_length(
             f"{header.name} declares ({size} of {dtype.name}, header offset {offset_text}); "
             f"{cause} or the header is wrong"
         )
-
-
-def _map(envi: EnviFile) -> Array:
-    from spectral.io import envi as spectral_envi
-
-    with convert_errors(envi.data, "an ENVI file"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        image = spectral_envi.open(str(envi.header.absolute()), str(envi.data.absolute()))
-        cube: Array = image.open_memmap(interleave="bip", writable=False)
-        return cube
+    return int(offset_text[:20])
 
 
 def _georeference(envi: EnviFile) -> Georeference | None:
@@ -225,25 +233,8 @@ def _georeference(envi: EnviFile) -> Georeference | None:
         return georeference_of(dataset)
 
 
-def _texts(fields: Mapping[str, Any], key: str) -> list[str]:
-    value = fields.get(key, [])
-    texts = value if isinstance(value, list) else [value]
-    return [] if texts == [""] else [str(text) for text in texts]
-
-
-def _number(header: Path, fields: Mapping[str, Any], key: str) -> float | None:
-    if key not in fields:
-        return None
-    try:
-        return float(fields[key])
-    except (TypeError, ValueError) as error:
-        raise SceneFileError(
-            f"{header}: '{key}' is '{fields[key]}', expected a number; correct or delete it"
-        ) from error
-
-
 def _colours(envi: EnviFile) -> dict[int, Colour]:
-    texts = _texts(envi.fields, "class lookup")
+    texts = envi.texts("class lookup")
     try:
         levels = [min(255, max(0, round(float(text)))) for text in texts]
     except (ValueError, OverflowError) as error:

@@ -21,7 +21,7 @@ from hsi.io.formats._product import (
     raster_labels,
     scaled_scene,
 )
-from hsi.io.reader import READERS, ArrayInfo, LabelContent, Reader, array_kind, check_declared_size, first_bytes
+from hsi.io.reader import ArrayInfo, LabelContent, Reader, array_kind, check_declared_size, first_bytes, register_reader
 
 FORMATS = {"GTiff": "GeoTIFF", "HFA": "ERDAS Imagine", "LAN": "ERDAS LAN", "JP2OpenJPEG": "JPEG 2000"}
 PREFIXES = ("/vsicurl/", "/vsis3/", "/vsigs/", "/vsiaz/")
@@ -35,6 +35,7 @@ LARGEST_SIDE_FILE = 2**20
 NAME_USAGE, VALUE_USAGE = ("2",), ("0", "5")
 
 
+@register_reader("gdal")
 class RasterReader(Reader):
     """Bands are read together, a window at a time; the file is opened for each window."""
 
@@ -64,9 +65,6 @@ class RasterReader(Reader):
         """The raster's band as labels, with its palette, its category names and its nodata value."""
         with open_raster(path) as dataset:
             return raster_labels(dataset, names=_category_names(path), colours=_palette(dataset))
-
-
-READERS.register("gdal")(RasterReader())
 
 
 def is_remote(path: Path) -> bool:

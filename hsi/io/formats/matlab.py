@@ -6,31 +6,34 @@ from pathlib import Path
 
 import numpy as np
 
-from hsi.core.scene import Block, Scene, scene_from_array
+from hsi.core.scene import Block, Scene
 from hsi.errors import SceneFileError
 from hsi.io.formats._checks import MAT_TITLE, check_variable, list_variables
 from hsi.io.formats._hdf5 import HDF5_MAGIC, Dataset, File, check_heaps, check_stored_size, hdf5_scene, open_hdf5
 from hsi.io.reader import (
-    READERS,
     Array,
     ArrayInfo,
+    ArrayReader,
     LabelContent,
     Reader,
     array_kind,
     check_declared_size,
     convert_errors,
     first_bytes,
+    register_reader,
     to_plane,
+    wrong_format,
 )
 
 HDF5_TITLE = "a MATLAB v7.3 (HDF5) file"
 USER_BLOCK = 512
 
 
-class MatlabReader(Reader):
+@register_reader("matlab")
+class MatlabReader(ArrayReader):
     """Variables are listed from their headers; only the requested one is unpacked, and never an object."""
 
-    title = "MATLAB"
+    title, form = "MATLAB", "MATLAB v4 to v7"
     suffixes = (".mat",)
 
     def recognises(self, path: Path) -> bool:
@@ -50,15 +53,6 @@ class MatlabReader(Reader):
                 for name, shape, kind in whosmat(str(path), appendmat=False)
             )
 
-    def open(self, path: Path, array: ArrayInfo) -> Scene:
-        """The named variable as a scene in memory."""
-        cube = self._load(path, array)
-        return scene_from_array(cube, path.stem, path, variable=array.name, format="MATLAB v4 to v7")
-
-    def read_labels(self, path: Path, array: ArrayInfo) -> LabelContent:
-        """The named variable as labels."""
-        return LabelContent(to_plane(self._load(path, array)))
-
     def _check_version_4(self, path: Path) -> None:
         start = first_bytes(path, 128)
         if start.startswith(b"MATLAB"):
@@ -68,12 +62,10 @@ class MatlabReader(Reader):
             )
         # version 4 has no signature: its first number is the type, of which at least one byte is zero
         if len(start) < 20 or 0 not in start[:4] or start.startswith((b"II", b"MM", b"PK")):
-            raise SceneFileError(
-                f"{path}: is not a MATLAB file: it starts with {start[:8]!r}, expected a MATLAB v4 to v7.3 header; "
-                "rename it to its real format, or download it again if it should be one"
-            )
+            raise wrong_format(path, MAT_TITLE, "a MATLAB v4 to v7.3 header")
 
-    def _load(self, path: Path, array: ArrayInfo) -> Array:
+    def load(self, path: Path, array: ArrayInfo) -> Array:
+        """The variable of that name."""
         from scipy.io import loadmat
 
         # an element takes at least one byte before compression: MATLAB stores doubles without fraction as integers
@@ -89,9 +81,7 @@ class MatlabReader(Reader):
         return values
 
 
-READERS.register("matlab")(MatlabReader())
-
-
+@register_reader("matlab-hdf5")
 class MatlabHdf5Reader(Reader):
     """MATLAB writes axes in reverse, so a dataset (B, W, H) is the cube (H, W, B)."""
 
@@ -142,9 +132,6 @@ class MatlabHdf5Reader(Reader):
         with open_hdf5(path, HDF5_TITLE) as file:
             check_stored_size(path, file[array.name], array)
             return LabelContent(to_plane(np.asarray(file[array.name]).T))
-
-
-READERS.register("matlab-hdf5")(MatlabHdf5Reader())
 
 
 def _dataset_kind(dataset: Dataset) -> str:

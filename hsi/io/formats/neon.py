@@ -15,27 +15,18 @@ from pathlib import Path
 from hsi.core.georeference import epsg_wkt
 from hsi.core.scene import Block, Georeference, Scene
 from hsi.errors import SceneFileError
-from hsi.io.formats._hdf5 import (
-    File,
-    get_dataset,
-    get_lists,
-    get_numbers,
-    hdf5_scene,
-    matches_hdf5,
-    open_hdf5,
-    to_text,
-)
+from hsi.io.formats._hdf5 import File, Hdf5Product, hdf5_scene, matches_hdf5, open_product, to_text
 from hsi.io.formats._product import ProductReader, scale_scene
-from hsi.io.reader import READERS, Array
+from hsi.io.reader import Array, register_reader
 
-TITLE = "NEON AOP reflectance"
 CUBE, PLACE, BANDS = "Reflectance_Data", "Metadata/Coordinate_System", "Metadata/Spectral_Data"
 
 
+@register_reader("neon")
 class NeonReader(ProductReader):
     """One site's reflectance."""
 
-    title = TITLE
+    title = "NEON AOP reflectance"
     suffixes = (".h5",)
 
     def recognises(self, path: Path) -> bool:
@@ -44,23 +35,23 @@ class NeonReader(ProductReader):
 
     def open_product(self, path: Path) -> Scene:
         """Surface reflectance with wavelengths, FWHM, bad bands and georeference."""
-        with open_hdf5(path, TITLE) as file:
-            group = _find_group(file)
+        with open_product(path, self.title) as product:
+            group = _find_group(product.file)
             if group is None:
                 raise SceneFileError(f"{path}: lacks SITE/Reflectance/{CUBE}; download the product again")
             name = f"{group}/{CUBE}"
-            cube = get_dataset(path, file, name, 3)
+            cube = product.dataset(name, 3)
             shape, dtype = cube.shape, cube.dtype.newbyteorder("=")
             bands = shape[2]
-            facts = get_lists(path, file, f"{group}/{BANDS}", {"wavelengths": "Wavelength", "fwhm": "FWHM"}, bands)
+            facts = product.lists(f"{group}/{BANDS}", {"wavelengths": "Wavelength", "fwhm": "FWHM"}, bands)
             keys = ("Band_Window_1_Nanometers", "Band_Window_2_Nanometers")
-            attributes = file[group].attrs
-            windows = [get_numbers(path, attributes[key], key, 2) for key in keys if key in attributes]
+            attributes = product.file[group].attrs
+            windows = [product.numbers(attributes[key], key, 2) for key in keys if key in attributes]
             if windows:
                 facts["good"] = tuple(not any(a <= nm <= b for a, b in windows) for nm in facts["wavelengths"])
-            facts["georeference"] = _georeference(path, file, group)
+            facts["georeference"] = _georeference(product, f"{group}/{PLACE}")
             facts["nodata"], factor = (
-                get_numbers(path, cube.attrs[key], key, 1)[0] if key in cube.attrs else None
+                product.numbers(cube.attrs[key], key, 1)[0] if key in cube.attrs else None
                 for key in ("Data_Ignore_Value", "Scale_Factor")
             )
 
@@ -68,11 +59,8 @@ class NeonReader(ProductReader):
             values: Array = file[name][block.slices]
             return values
 
-        scene = hdf5_scene(path, TITLE, shape, dtype, read, format=f"{TITLE} (HDF5)", **facts)
+        scene = hdf5_scene(path, self.title, shape, dtype, read, format=f"{self.title} (HDF5)", **facts)
         return scale_scene(scene, [1 / (factor or 1.0)] * bands, [0.0] * bands)
-
-
-READERS.register("neon")(NeonReader())
 
 
 def _find_group(file: File) -> str | None:
@@ -84,14 +72,16 @@ def _find_group(file: File) -> str | None:
     return None
 
 
-def _georeference(path: Path, file: File, group: str) -> Georeference | None:
+def _georeference(product: Hdf5Product, group: str) -> Georeference | None:
     """From ENVI's map info: projection, reference pixel (column, row from 1), its map coordinates, and pixel sizes."""
-    if f"{group}/{PLACE}/Map_Info" not in file:
+    if f"{group}/Map_Info" not in product.file:
         return None
-    text = to_text(file[f"{group}/{PLACE}/Map_Info"])
-    column, row, x, y, width, height = get_numbers(path, text.split(",")[1:7], "Map_Info", 6)
+    text = to_text(product.file[f"{group}/Map_Info"])
+    column, row, x, y, width, height = product.numbers(text.split(",")[1:7], "Map_Info", 6)
     if "rotation" in text.lower():
-        raise SceneFileError(f"{path}: its 'Map_Info' is rotated, which NEON's grids are not; download it again")
-    code = file.get(f"{group}/{PLACE}/EPSG Code")
-    crs = None if code is None else epsg_wkt(int(get_numbers(path, [to_text(code)], "EPSG Code", 1)[0]))
+        raise SceneFileError(
+            f"{product.path}: its 'Map_Info' is rotated, which NEON's grids are not; download it again"
+        )
+    code = product.file.get(f"{group}/EPSG Code")
+    crs = None if code is None else epsg_wkt(int(product.numbers([to_text(code)], "EPSG Code", 1)[0]))
     return Georeference(crs, (width, 0.0, x - (column - 1) * width, 0.0, -height, y + (row - 1) * height))

@@ -11,13 +11,14 @@ from hsi.core.scene import Scene
 from hsi.errors import SceneFileError
 from hsi.io.formats._hdf5 import check_arrays, is_hdf5
 from hsi.io.formats._product import common_dtype, open_dataset, raster_labels, scaled_scene
-from hsi.io.reader import READERS, ArrayInfo, LabelContent, Reader, array_kind, first_bytes
+from hsi.io.reader import ArrayInfo, LabelContent, Reader, array_kind, first_bytes, register_reader, wrong_format
 
 TITLE = "a NetCDF or HDF5 file"
 CLASSIC = (b"CDF\x01", b"CDF\x02", b"CDF\x05")
 MOST_ARRAYS = 500
 
 
+@register_reader("subdatasets")
 class SubdatasetReader(Reader):
     """An array of three axes is a cube whose first axis is the bands, as GDAL reads it; its name is its path."""
 
@@ -50,9 +51,6 @@ class SubdatasetReader(Reader):
             return raster_labels(dataset)
 
 
-READERS.register("subdatasets")(SubdatasetReader())
-
-
 def _check(path: Path) -> None:
     """Raise :class:`SceneFileError` for what is no HDF5 or cannot hold what it declares."""
     import h5py
@@ -62,10 +60,9 @@ def _check(path: Path) -> None:
             f"{path}: is a NetCDF file of the classic format, which is not read: 'nccopy -k nc4 {path.name} new.nc' "
             "converts it"
         )
-    if h5py.is_hdf5(path):
-        check_arrays(path)
-    else:
-        raise SceneFileError(f"{path}: is not {TITLE}: it starts with {first_bytes(path, 8)!r}; rename or convert it")
+    if not h5py.is_hdf5(path):
+        raise wrong_format(path, TITLE, "an HDF5 signature")
+    check_arrays(path)
 
 
 def _driver(path: Path) -> str:

@@ -10,27 +10,27 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib import format as npy
 
-from hsi.core.scene import Scene, scene_from_array
 from hsi.errors import SceneFileError
 from hsi.io.reader import (
     LARGEST_RATIO,
-    READERS,
     Array,
     ArrayInfo,
-    LabelContent,
+    ArrayReader,
     Reader,
     array_kind,
     check_declared_size,
     convert_errors,
     first_bytes,
-    to_plane,
+    register_reader,
+    wrong_format,
 )
 
 
-class NpyReader(Reader):
+@register_reader("npy")
+class NpyReader(ArrayReader):
     """One array, memory-mapped so that only the requested windows are read."""
 
-    title = "NumPy"
+    title, form = "NumPy", "NumPy .npy"
     suffixes = (".npy",)
 
     def recognises(self, path: Path) -> bool:
@@ -56,24 +56,18 @@ class NpyReader(Reader):
                 )
         return (ArrayInfo("", shape, array_kind(dtype)),)
 
-    def open(self, path: Path, array: ArrayInfo) -> Scene:
-        """The array as a memory-mapped scene."""
-        return scene_from_array(self._map(path), path.stem, path, format="NumPy .npy")
-
-    def read_labels(self, path: Path, array: ArrayInfo) -> LabelContent:
-        """The array as labels."""
-        return LabelContent(to_plane(np.array(self._map(path))))
-
-    def _map(self, path: Path) -> Array:
+    def load(self, path: Path, array: ArrayInfo) -> Array:
+        """The array, memory-mapped."""
         with convert_errors(path, "a NumPy file"):
             values: Array = np.load(path, mmap_mode="r", allow_pickle=False)
             return values
 
 
-class NpzReader(Reader):
+@register_reader("npz")
+class NpzReader(ArrayReader):
     """Named arrays in a zip archive: the requested one is unpacked completely."""
 
-    title = "NumPy archive"
+    title, form = "NumPy archive", "NumPy .npz"
     suffixes = (".npz",)
 
     def recognises(self, path: Path) -> bool:
@@ -87,14 +81,6 @@ class NpzReader(Reader):
             members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
             return tuple(self._describe(path, archive, member) for member in members)
 
-    def open(self, path: Path, array: ArrayInfo) -> Scene:
-        """The named array as a scene in memory."""
-        return scene_from_array(self._load(path, array), path.stem, path, variable=array.name, format="NumPy .npz")
-
-    def read_labels(self, path: Path, array: ArrayInfo) -> LabelContent:
-        """The named array as labels."""
-        return LabelContent(to_plane(self._load(path, array)))
-
     def _describe(self, path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> ArrayInfo:
         with archive.open(member) as file:
             shape, dtype = _read_header(file)
@@ -105,14 +91,11 @@ class NpzReader(Reader):
             check_declared_size(path, array, stored, dtype.itemsize, ratio=1)
         return array
 
-    def _load(self, path: Path, array: ArrayInfo) -> Array:
+    def load(self, path: Path, array: ArrayInfo) -> Array:
+        """The member of that name."""
         with convert_errors(path, "a NumPy archive"), np.load(path, allow_pickle=False) as archive:
             values: Array = archive[array.name]
             return values
-
-
-READERS.register("npy")(NpyReader())
-READERS.register("npz")(NpzReader())
 
 
 def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -124,7 +107,4 @@ def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
 
 def _check_magic(reader: Reader, path: Path, expected: str) -> None:
     if not reader.recognises(path):
-        raise SceneFileError(
-            f"{path}: is not a {path.suffix} file: it starts with {first_bytes(path, 8)!r}, expected '{expected}'; "
-            "rename it to its real format or save it again"
-        )
+        raise wrong_format(path, f"a {path.suffix} file", f"'{expected}'")

@@ -21,11 +21,10 @@ from numpy.typing import NDArray
 from hsi.core.georeference import epsg_wkt
 from hsi.core.scene import Block, Georeference, Scene
 from hsi.errors import SceneFileError
-from hsi.io.formats._hdf5 import File, get_dataset, get_numbers, has_objects, hdf5_scene, open_hdf5
+from hsi.io.formats._hdf5 import File, Hdf5Product, has_objects, hdf5_scene, open_product
 from hsi.io.formats._product import ProductReader, grid_of_centres, scale_scene
-from hsi.io.reader import READERS, Array
+from hsi.io.reader import Array, register_reader
 
-TITLE = "PRISMA L2D"
 FIELDS = "HDFEOS/SWATHS/PRS_L2D_HCO/Data Fields"
 LARGEST_NUMBER = 65535
 
@@ -44,10 +43,11 @@ class Spectrometer:
     offset: float
 
 
+@register_reader("prisma")
 class PrismaReader(ProductReader):
     """Both cubes as one, the bands of each block joined and sorted when it is read."""
 
-    title = TITLE
+    title = "PRISMA L2D"
     suffixes = (".he5",)
 
     def recognises(self, path: Path) -> bool:
@@ -56,11 +56,11 @@ class PrismaReader(ProductReader):
 
     def open_product(self, path: Path) -> Scene:
         """Surface reflectance with wavelengths, FWHM and georeference."""
-        with open_hdf5(path, TITLE) as file:
-            vnir, swir = (_read_spectrometer(path, file, name) for name in ("Vnir", "Swir"))
+        with open_product(path, self.title) as product:
+            vnir, swir = (_read_spectrometer(product, name) for name in ("Vnir", "Swir"))
             if vnir.shape != swir.shape:
                 raise SceneFileError(f"{path}: its cubes have {vnir.shape} and {swir.shape} pixels; download it again")
-            georeference = _georeference(path, file, vnir.shape)
+            georeference = _georeference(product, vnir.shape)
         wavelengths = np.concatenate([vnir.wavelengths, swir.wavelengths])
         order = np.argsort(wavelengths, kind="stable")
         overlapping = np.arange(wavelengths.size) < len(vnir.bands)
@@ -68,8 +68,8 @@ class PrismaReader(ProductReader):
 
         shape, dtype = (*vnir.shape, order.size), np.result_type(vnir.dtype, swir.dtype)
         scene = hdf5_scene(
-            path, TITLE, shape, dtype, lambda file, block: _read(file, (vnir, swir), order, block),
-            format=f"{TITLE} (HDF-EOS5)",
+            path, self.title, shape, dtype, lambda file, block: _read(file, (vnir, swir), order, block),
+            format=f"{self.title} (HDF-EOS5)",
             wavelengths=tuple(wavelengths[order].tolist()),
             fwhm=tuple(np.concatenate([vnir.fwhm, swir.fwhm])[order].tolist()),
             good=tuple((~overlapping[order]).tolist()),
@@ -83,22 +83,15 @@ class PrismaReader(ProductReader):
         return scale_scene(scene, gains, offsets)
 
 
-READERS.register("prisma")(PrismaReader())
-
-
-def _read_spectrometer(path: Path, file: File, name: str) -> Spectrometer:
+def _read_spectrometer(product: Hdf5Product, name: str) -> Spectrometer:
     dataset = f"{FIELDS}/{name.upper()}_Cube"
-    cube = get_dataset(path, file, dataset, 3)
+    cube = product.dataset(dataset, 3)
     rows, count, columns = cube.shape
-    wavelengths, fwhm = (
-        np.array(get_numbers(path, file.attrs.get(key), key, count)) for key in (f"List_Cw_{name}", f"List_Fwhm_{name}")
-    )
-    (low,), (high,) = (
-        get_numbers(path, file.attrs.get(key), key, 1) for key in (f"L2Scale{name}Min", f"L2Scale{name}Max")
-    )
+    wavelengths, fwhm = (np.array(product.attribute(f"List_{key}_{name}", count)) for key in ("Cw", "Fwhm"))
+    (low,), (high,) = (product.attribute(f"L2Scale{name}{key}") for key in ("Min", "Max"))
     bands = np.flatnonzero(wavelengths > 0)
     if bands.size == 0:
-        raise SceneFileError(f"{path}: all wavelengths in 'List_Cw_{name}' are 0; download the product again")
+        raise SceneFileError(f"{product.path}: all wavelengths in 'List_Cw_{name}' are 0; download the product again")
     gain = (high - low) / LARGEST_NUMBER
     return Spectrometer(
         dataset, (rows, columns), cube.dtype.newbyteorder("="), bands, wavelengths[bands], fwhm[bands], gain, low
@@ -118,14 +111,13 @@ def _read(file: File, cubes: tuple[Spectrometer, Spectrometer], order: NDArray[n
     return values
 
 
-def _georeference(path: Path, file: File, shape: tuple[int, int]) -> Georeference | None:
+def _georeference(product: Hdf5Product, shape: tuple[int, int]) -> Georeference | None:
     """From the centres of the corner pixels; None for a file without them."""
     keys = ("ULcorner_easting", "ULcorner_northing", "LRcorner_easting", "LRcorner_northing")
     names = [f"Product_{key}" for key in keys]
-    if any(name not in file.attrs for name in names) or min(shape) < 2:
+    attributes = product.file.attrs
+    if any(name not in attributes for name in names) or min(shape) < 2:
         return None
-    left, top, right, bottom = (get_numbers(path, file.attrs[name], name, 1)[0] for name in names)
-    crs = None
-    if "Epsg_Code" in file.attrs:
-        crs = epsg_wkt(int(get_numbers(path, file.attrs["Epsg_Code"], "Epsg_Code", 1)[0]))
+    left, top, right, bottom = (product.attribute(name)[0] for name in names)
+    crs = epsg_wkt(int(product.attribute("Epsg_Code")[0])) if "Epsg_Code" in attributes else None
     return grid_of_centres(crs, shape, (left, top), (right, bottom))
