@@ -1,19 +1,24 @@
-"""``hsi inspect``: say what is in a file before anything is computed from it."""
+"""``hsi inspect``: what is in a file, before anything is computed from it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
+from rich.table import Table
 
-from hsi.preprocessing.bands import format_ranges
-from hsi.settings import LABEL_INPUTS, InputSettings
+from hsi.core.georeference import crs_name, pixel_size
+from hsi.core.labels import LabelMap
+from hsi.core.scene import PixelSurvey, Scene
+from hsi.errors import HsiError
+from hsi.preprocessing.bands import BandSelection, format_ranges
+from hsi.settings import LABEL_INPUTS, InputSettings, Settings
 from hsi.workflows.inputs import (
     bad_pixels,
     choose_input_bands,
+    estimate_memory,
     open_any_labels,
     open_any_scene,
     recognised,
@@ -24,15 +29,7 @@ from .cli_support.help import Command
 from .cli_support.options import input_options
 from .cli_support.terminal import say, say_wrapped, short_name, show
 
-if TYPE_CHECKING:
-    from hsi.core.labels import LabelMap
-    from hsi.core.scene import PixelSurvey, Scene
-    from hsi.preprocessing.bands import BandSelection
-
-# what hsi classify does by default, for the estimate of memory
-COMPONENTS, WINDOW = 30, 25
 FEW_PIXELS = 5
-
 EPILOG = """\b
 Examples:
   hsi inspect data/indian_pines.mat
@@ -45,108 +42,79 @@ Examples:
 @input_options
 def command(file: Path, inputs: InputSettings) -> None:
     """Say what is in FILE: shape, bands, classes, bad pixels, memory."""
-    scene = open_any_scene(file, inputs)
-    labels, remark = find_labels(scene, inputs)
-    scene, labels, known_as = recognised(scene, labels) if labels else (scene, None, None)
-    say_scene(scene, known_as)
+    scene, labels, remark, known_as = open_any_scene(file, inputs), None, "", None
+    try:
+        labels = open_any_labels(inputs.labels, scene, inputs)
+        scene, labels, known_as = recognised(scene, labels)
+    except HsiError as error:
+        if inputs.model_fields_set & LABEL_INPUTS:  # labels that were asked for have to be there
+            raise
+        remark = str(error)
+    show_scene(scene, known_as)
     bands = choose_input_bands(scene, inputs)
     scene = bands.apply(scene)
     survey = survey_input(scene, inputs)
-    say_survey(bands.without_useless(scene, survey), survey)
+    show_survey(bands.without_useless(scene, survey), survey)
     if labels:
-        say_labels(labels)
+        show_labels(labels)
     else:
         say_wrapped("labels", remark)
-    say_memory(scene)
+    for i, (form, count) in enumerate(estimate_memory(scene, Settings()).items()):
+        say_wrapped("" if i else "memory", f"{size_of(count)} {form}")
 
 
-def say_scene(scene: Scene, known_as: str | None) -> None:
-    """What the file says of itself, and the benchmark scene that its labels gave away."""
-    from hsi.core.georeference import crs_name, pixel_size
-
+def show_scene(scene: Scene, known_as: str | None) -> None:
+    """Print the facts in the file, and the benchmark scene that its labels show it to be."""
     height, width, bands = scene.shape
-    say("file", str(scene.source))
-    say("format", scene.format)
-    if scene.variable:
-        say("variable", scene.variable)
-    if known_as:
-        say("recognised", f"as {known_as}, by its ground truth: names, colours and wavelengths are known")
-    say("shape", f"{height} rows x {width} columns x {bands} bands, {scene.dtype}")
-    if scene.wavelengths:
-        say("wavelengths", f"{_span(scene.wavelengths)} nm")
-    else:
-        say("wavelengths", "not in the file")
-    if scene.fwhm:
-        say("FWHM", f"{_span(scene.fwhm)} nm")
-    if scene.good:
-        say("marked", f"{sum(scene.good)} bands good, {len(scene.good) - sum(scene.good)} bad by the file")
-    if scene.scale:
-        say("scale", f"stored numbers x {_span(scene.scale)}")
-    place = scene.georeference
-    if place is None:
-        say("place", "not georeferenced")
-    else:
-        say("CRS", crs_name(place.crs) if place.crs else "none given")
-        say("pixel size", pixel_size(place))
-    if scene.nodata is not None and not math.isnan(scene.nodata):
-        say("nodata", f"{scene.nodata:.10g}")
+    place, nodata = scene.georeference, scene.nodata
+    facts = {
+        "file": str(scene.source),
+        "format": scene.format,
+        "variable": scene.variable,
+        "recognised": known_as and f"as {known_as}, by its ground truth: names, colours and wavelengths are known",
+        "shape": f"{height} rows x {width} columns x {bands} bands, {scene.dtype}",
+        "wavelengths": f"{_span(scene.wavelengths)} nm" if scene.wavelengths else "not in the file",
+        "FWHM": scene.fwhm and f"{_span(scene.fwhm)} nm",
+        "marked": scene.good and f"{sum(scene.good)} bands good, {len(scene.good) - sum(scene.good)} bad by the file",
+        "scale": scene.scale and f"stored numbers x {_span(scene.scale)}",
+        "place": None if place else "not georeferenced",
+        "CRS": place and (crs_name(place.crs) if place.crs else "none given"),
+        "pixel size": place and pixel_size(place),
+        "nodata": None if nodata is None or math.isnan(nodata) else f"{nodata:.10g}",
+    }
+    for label, fact in facts.items():
+        if fact:
+            say(label, fact)
 
 
-def say_survey(bands: BandSelection, survey: PixelSurvey) -> None:
-    """What one pass over all pixels found."""
+def show_survey(bands: BandSelection, survey: PixelSurvey) -> None:
+    """Print the results of one pass over all pixels."""
     usable = survey.invalid < survey.valid.size
     say("values", f"{survey.minimum:.6g} to {survey.maximum:.6g}" if usable else "no pixel can be used")
-    total = f"{survey.valid.size:,}"
-    say_wrapped("bad pixels", bad_pixels(survey) if survey.invalid else f"none of {total}")
+    say_wrapped("bad pixels", bad_pixels(survey) if survey.invalid else f"none of {survey.valid.size:,}")
     for reason, numbers in bands.to_dict()["dropped"].items():
         say_wrapped("bad bands", f"{len(numbers)} {reason} (counted from 1): {format_ranges(numbers)}")
     if not bands.dropped:
         say("bad bands", "none")
 
 
-def find_labels(scene: Scene, options: InputSettings) -> tuple[LabelMap | None, str]:
-    """The labels, or a remark on what is in the way; that is a failure only when labels were asked for."""
-    from hsi.errors import HsiError
-
-    try:
-        return open_any_labels(options.labels, scene, options), ""
-    except HsiError as error:
-        if any(getattr(options, name) != getattr(InputSettings(), name) for name in LABEL_INPUTS):
-            raise
-        return None, str(error)
-
-
-def say_labels(labels: LabelMap) -> None:
-    """Where the labels are and how many pixels each class has."""
-    from rich.table import Table
-
+def show_labels(labels: LabelMap) -> None:
+    """Print the file of the labels and the pixels of each class."""
     counts = labels.counts
     labelled, total = sum(counts.values()), labels.values.size
-    named = f", variable {labels.variable}" if labels.variable else ""
-    say("labels", f"{labels.source}{named}")
+    say("labels", f"{labels.source}{f', variable {labels.variable}' if labels.variable else ''}")
     say("", f"{len(counts)} classes, {labelled:,} of {total:,} pixels labelled, background {labels.background}")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), width=72)
     table.add_column("id", justify="right", no_wrap=True)
     table.add_column("name", ratio=1, overflow="fold")
-    table.add_column("pixels", justify="right", no_wrap=True)
-    table.add_column("share", justify="right", no_wrap=True)
+    for heading in ("pixels", "share"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for number, name in zip(labels.table.ids, labels.table.names, strict=True):
         table.add_row(str(number), short_name(name), f"{counts[number]:,}", f"{counts[number] / labelled:.1%}")
     show(table)
-    few = [number for number, count in counts.items() if count < FEW_PIXELS]
+    few = format_ranges([number for number, count in counts.items() if count < FEW_PIXELS])
     if few:
-        text = f"ids with fewer than {FEW_PIXELS} pixels, too few to train and test on: {format_ranges(few)}"
-        say_wrapped("few pixels", text)
-
-
-def say_memory(scene: Scene) -> None:
-    """What the usual run would hold, and what cutting out all patches would take instead."""
-    height, width, bands = scene.shape
-    pixels, components = height * width, min(COMPONENTS, bands)
-    say("memory", f"{size_of(pixels * bands * 8)} as a cube of float64 (it is read in blocks)")
-    say("", f"{size_of(pixels * components * 4)} as {components} components of float32")
-    patches = size_of(pixels * components * 4 * WINDOW**2)
-    say("", f"{patches} if every pixel's {WINDOW} x {WINDOW} patch were cut out (hsi does not)")
+        say_wrapped("few pixels", f"ids with fewer than {FEW_PIXELS} pixels, too few to train and test on: {few}")
 
 
 def size_of(count: int) -> str:

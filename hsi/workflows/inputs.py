@@ -31,7 +31,8 @@ from hsi.preprocessing.bands import (
     select_bands,
 )
 from hsi.preprocessing.denoisers.denoiser import DenoisingResult
-from hsi.settings import InputSettings, Settings, input_settings
+from hsi.preprocessing.reducers import find_reducer
+from hsi.settings import SECOND_WINDOW, USUAL_WINDOW, InputSettings, Settings, input_settings
 from hsi.splits import Split, make_split, split_request
 
 if TYPE_CHECKING:
@@ -256,6 +257,21 @@ def bad_pixels(survey: PixelSurvey) -> str:
     listed = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items() if count)
     total = survey.valid.size
     return f"{survey.invalid:,} of {total:,} pixels ({survey.invalid / total:.1%}) cannot be used: {listed}"
+
+
+def estimate_memory(scene: Scene, settings: Settings) -> dict[str, int]:
+    """Bytes that a scene takes in several forms, by their description: with the reducer and the windows of the
+    settings, or the usual ones where these are open."""
+    (height, width, bands), reducer = scene.shape, find_reducer(settings.reducer)
+    usual = getattr(reducer, "usual_components", bands)  # identity takes all bands
+    components = min(settings.reducer.components or usual, bands)
+    windows = settings.model.windows or (USUAL_WINDOW, SECOND_WINDOW)
+    reduced, sides = height * width * components * 4, " and ".join(f"{side} x {side}" for side in windows)
+    return {
+        "as a cube of float64 (it is read in blocks)": height * width * bands * 8,
+        f"as {components} components of float32 ({reducer.name})": reduced,
+        f"if the {sides} windows of every pixel were cut out (hsi does not)": reduced * sum(n**2 for n in windows),
+    }
 
 
 def split_labels(inputs: Inputs, settings: Settings) -> Split:

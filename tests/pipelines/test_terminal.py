@@ -100,10 +100,10 @@ class TestTables:
         import numpy as np
 
         from hsi.core.labels import ClassTable, label_map
-        from pipelines.inspect import say_labels
+        from pipelines.inspect import show_labels
 
         table = ClassTable((1, 65_534), (LONG, "y" * 200), ((0, 0, 0), (1, 1, 1)))
-        say_labels(label_map(np.array([[1, 65_534, 0]]), table=table))
+        show_labels(label_map(np.array([[1, 65_534, 0]]), table=table))
         assert widest(capsys.readouterr().out) <= 80
 
 

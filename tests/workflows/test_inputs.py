@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import hsi
+from hsi.preprocessing.reducers.mnf import MNF
+from hsi.settings import SECOND_WINDOW, USUAL_WINDOW
+from hsi.workflows.inputs import estimate_memory
 from tests.conftest import SMALL, Run, Sample
 from tests.io.file_makers import tiff
 from tests.io.product_makers import neon
@@ -40,3 +45,20 @@ def test_bands_to_drop_reach_the_run(run: Run, scenes: dict[str, Path], tmp_path
     assert "240 outside the mask" in done.stderr
     bands = json.loads((tmp_path / "run" / "run.json").read_text())["bands"]["kept"]
     assert bands == list(range(4, 23))
+
+
+@pytest.mark.parametrize(
+    ("settings", "components", "windows"),
+    [
+        ({}, MNF.usual_components, (USUAL_WINDOW, SECOND_WINDOW)),
+        ({"reducer.name": "pca", "model.window": 11}, 24, (11,)),
+        ({"reducer.components": 7, "model.second_window": 13}, 7, (13,)),
+        ({"reducer.name": "identity"}, 24, (USUAL_WINDOW, SECOND_WINDOW)),
+    ],
+)
+def test_memory_is_estimated_by_the_settings(settings: dict[str, Any], components: int, windows: tuple, sample: Sample):
+    cube, reduced, patches = estimate_memory(hsi.open_scene(sample.cube), hsi.load_settings(None, settings)).items()
+    assert cube[1] == 36 * 40 * 24 * 8
+    assert reduced[1] == 36 * 40 * components * 4 and reduced[0].startswith(f"as {components} components")
+    assert patches[1] == reduced[1] * sum(side**2 for side in windows)
+    assert all(f"{side} x {side}" in patches[0] for side in windows)
