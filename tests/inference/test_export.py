@@ -85,28 +85,20 @@ def test_an_onnx_file_takes_raw_bands_and_has_metadata(shape, cube, tmp_path):
     exported = ExportedNetwork(saved, shape, "bands")
     assert export_network(exported, tmp_path / "m.onnx", "onnx", facts) < 1e-5
     session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
-    facts_in_file = json.loads(session.get_modelmeta().custom_metadata_map["hsi"])
-    assert (facts_in_file["window"], facts_in_file["classes"]["ids"], facts_in_file["bands"]["of"]) == (
-        11,
-        [1, 2, 3],
-        15,
-    )
-    assert facts_in_file["input"]["values"] == "bands"
+    metadata = json.loads(session.get_modelmeta().custom_metadata_map["hsi"])
+    assert (metadata["window"], metadata["bands"]["of"], metadata["input"]["values"]) == (11, 15, "bands")
+    assert metadata["classes"]["ids"] == [1, 2, 3]
     (given,) = session.get_inputs()
     assert given.name == "input" and given.shape[1] == 15
-    scene = np.zeros((1, 15, 30, 32), np.float32)
-    scene[0, :, 5:25, 5:27] = cube.transpose(2, 0, 1)  # half a window of zeros on each side
+    values = np.pad(cube.transpose(2, 0, 1)[None], ((0, 0), (0, 0), (5, 5), (5, 5)))  # half a window of zeros
+    components, network = torch.nn.functional.pad(components_of(cube, saved), (5, 5, 5, 5)), saved.model
     if shape == "tile":
-        (found,) = session.run(None, {"input": scene})
-        expected = exported.network.head_map(
-            exported.network.trunk(torch.nn.functional.pad(components_of(cube, saved), (5, 5, 5, 5)))
-        )
-        np.testing.assert_allclose(found, expected.softmax(1).detach(), atol=1e-5)
-        assert found.shape == (1, 3, 20, 22)
+        expected = network.head_map(network.trunk(components))
     else:
-        (found,) = session.run(None, {"input": scene[:, :, :11, :11]})
-        padded = torch.nn.functional.pad(components_of(cube, saved), (5, 5, 5, 5))[:, :, :11, :11]
-        np.testing.assert_allclose(found, saved.model(padded).softmax(1).detach(), atol=1e-5)
+        values, expected = values[:, :, :11, :11], network(components[:, :, :11, :11])
+    (probabilities,) = session.run(None, {"input": values})
+    assert probabilities.shape == ((1, 3, 20, 22) if shape == "tile" else (1, 3))
+    np.testing.assert_allclose(probabilities, expected.softmax(1).detach(), atol=1e-5)
 
 
 def components_of(cube, saved):
@@ -120,9 +112,9 @@ def test_torchscript_has_the_same_metadata(cube, tmp_path):
     files = {"hsi.json": ""}
     with pytest.warns(DeprecationWarning):
         torch.jit.load(str(tmp_path / "m.pt"), _extra_files=files)
-    facts_in_file = json.loads(files["hsi.json"])
-    assert facts_in_file["reducer"]["name"] == "mnf"
-    assert np.shape(facts_in_file["reducer"]["weights"]) == (15, 13)  # applied before, so they are in the metadata
+    metadata = json.loads(files["hsi.json"])
+    assert metadata["reducer"]["name"] == "mnf"
+    assert np.shape(metadata["reducer"]["weights"]) == (15, 13)  # applied before, so they are in the metadata
 
 
 def test_the_temperature_and_the_discriminant_are_inside(cube, tmp_path):
