@@ -574,5 +574,5 @@ class TestCalibration:
         monkeypatch.setattr("hsi.workflows.fit.fit_temperature", lambda scores, codes: None)
         done = run("train", scenes["tiff"], *QUICK, "--val", "10%", "--calibrate", "--out", "m.safetensors")
         assert done.code == 0, done.stderr
-        assert "validation pixels are right, so they tell no temperature" in done.stderr
+        assert "validation pixels are right, so no temperature can be fitted" in done.stderr
         assert load_model(tmp_path / "m.safetensors").temperature == 1
