@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 from hsi.version import __version__
 
 if TYPE_CHECKING:
-    from hsi.api import Classification, classify, denoise, evaluate, export, predict, train
+    from hsi.api import Classification, classify, predict, train
     from hsi.core.labels import ClassTable, LabelMap
     from hsi.core.scene import Scene
     from hsi.errors import HsiError
     from hsi.estimator import HybridSNClassifier
     from hsi.experiments.run import ComparisonResult, compare
     from hsi.settings import Settings, load_settings
-    from hsi.workflows.denoise import DenoisedScene
-    from hsi.workflows.evaluate import MapAccuracy
-    from hsi.workflows.export import ExportedModel
+    from hsi.workflows.denoise import DenoisedScene, denoise
+    from hsi.workflows.evaluate import MapAccuracy, evaluate
+    from hsi.workflows.export import ExportedModel, export
     from hsi.workflows.inputs import open_labels, open_scene
     from hsi.workflows.predict import PredictedMap
 
@@ -66,9 +66,9 @@ _HOMES = {
     "Settings": "settings",
     "classify": "api",
     "compare": "experiments.run",
-    "denoise": "api",
-    "evaluate": "api",
-    "export": "api",
+    "denoise": "workflows.denoise",
+    "evaluate": "workflows.evaluate",
+    "export": "workflows.export",
     "load_settings": "settings",
     "open_labels": "workflows.inputs",
     "open_scene": "workflows.inputs",

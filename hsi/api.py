@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,13 +22,10 @@ from hsi.io.dataarray import class_attributes, is_dataarray, make_dataarray, map
 from hsi.io.geotiff import nodata_value
 from hsi.report.sections import interval, percent
 from hsi.settings import (
-    LABEL_INPUTS,
-    DenoisingSettings,
     InputSettings,
     Settings,
     input_settings,
     load_settings,
-    validated,
 )
 from hsi.splits import Split
 from hsi.workflows.classify import Classified, run_classification, write_outputs
@@ -41,11 +38,6 @@ from hsi.workflows.train import train_model
 if TYPE_CHECKING:
     import xarray
 
-    from hsi.accuracy.area_estimation import Design
-    from hsi.inference.export import Format, Shape, Values
-    from hsi.workflows.denoise import DenoisedScene
-    from hsi.workflows.evaluate import MapAccuracy
-    from hsi.workflows.export import ExportedModel
     from hsi.workflows.inputs import LabelsLike, SceneLike
     from hsi.workflows.predict import PredictedMap
 
@@ -182,16 +174,8 @@ def train(
 
 def _reader(scene: SceneLike, labels: LabelsLike | None, reading: Mapping[str, Any]) -> Callable[[], Inputs]:
     """Reads the inputs of a run; raises ``TypeError`` at once for a name that is no input setting."""
-    options = _input_settings(reading, [name for name in InputSettings.model_fields if name != "labels"])
+    options = input_settings({*InputSettings.model_fields} - {"labels"}, **reading)
     return lambda: read_inputs(scene, labels, options)
-
-
-def _input_settings(reading: Mapping[str, Any], known: Iterable[str]) -> InputSettings:
-    """Keyword arguments that say how to read; raises ``TypeError`` for a name that is not ``known``."""
-    for name in reading:
-        if name not in known:
-            raise TypeError(f"got an unexpected keyword argument '{name}': known: {', '.join(known)}")
-    return input_settings(**reading)
 
 
 def predict(
@@ -287,169 +271,6 @@ def _settings(given: Mapping[str, Any], others: Mapping[str, Any], config: Path 
     if twice:
         raise UsageError(f"{', '.join(twice)}: given by its own name and in settings, too: leave one out")
     return load_settings(Path(config) if config is not None else None, {**others, **named})
-
-
-def denoise(
-    scene: SceneLike,
-    out: Path | str | None = None,
-    *,
-    method: str,
-    bands: str | None = None,
-    stack: int | None = None,
-    steps: int | None = None,
-    components: int | None = None,
-    strength: float | None = None,
-    seed: int = 0,
-    device: str | None = None,
-    max_memory: str | None = None,
-    overwrite: bool = False,
-    progress: bool | Callable[[str, int, int, str], None] | None = None,
-    **reading: Any,
-) -> DenoisedScene:
-    """Remove noise from a scene: the same size, bands and dtype, and how much it helped.
-
-    The same as ``hsi denoise``. Bands that are not chosen, those that the file marks as bad and pixels without data
-    stay as they are. Integers are rounded and clipped to their range. Nothing is printed.
-
-    Args:
-        scene: A file's path, an array ``(H, W, B)``, an ``xarray.DataArray``, or a :class:`Scene`.
-        out: The cube to write, ``.hdr`` (ENVI) or ``.tif``, with a record ``.json`` and a report ``.html``; without it
-            nothing is written and the cube is in memory.
-        method: ``dncnn``, a network that is trained on the scene's cleanest bands (Zhang et al. 2017,
-            doi:10.1109/TIP.2017.2662206); ``mnf``, the components of least signal over noise are left out (Green et al.
-            1988, doi:10.1109/36.3001); or ``tv``, total variation (Chambolle 2004,
-            doi:10.1023/B:JMIV.0000011325.36760.1e).
-        bands: Bands to clean, counted from 1: ``all``, ``noisiest:20``, or ``104-108,220``.
-        stack: ``dncnn``: neighbouring bands that are cleaned together, odd, 5 when left out.
-        steps: ``dncnn``: steps of its training, 800 when left out.
-        components: ``mnf``: components to reconstruct from, those with more signal than noise when left out.
-        strength: ``tv``: multiple of the estimated noise of each band, 0.5 when left out.
-        seed: Decides the training and the noise that the method is measured on.
-        device: ``dncnn``: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
-        max_memory: Most memory to use, such as ``"1GB"``; half of what is free when left out. A cube in memory comes on
-            top.
-        overwrite: Whether to replace a cube of that name.
-        progress: As for :func:`hsi.classify`.
-        **reading: How to read the scene: ``variable``, ``georef``, ``mask`` and ``keep_bad_bands``.
-
-    Raises:
-        UsageError: for a method that is not known, a parameter that has no effect on it, and too little memory.
-        SceneError: for a scene that cannot be read or has no usable pixel.
-        OutputError: for files that are there already or cannot be written.
-    """
-    from hsi.workflows import denoise as workflow
-
-    chosen = {"method": method, "bands": bands, "stack": stack, "steps": steps}
-    settings = validated(DenoisingSettings, {**chosen, "components": components, "strength": strength})
-    options = _input_settings(reading, ("variable", "georef", "mask", "keep_bad_bands"))
-    with report_to(reporter := reporter_for(progress)):
-        result = workflow.denoise(
-            scene, None if out is None else Path(out), settings, options, seed=seed, device=device,
-            max_memory=max_memory, overwrite=overwrite, command=["hsi.denoise"],
-        )  # fmt: skip
-    return replace(result, warnings=tuple(reporter.warnings))
-
-
-def evaluate(
-    map: Path | str,
-    reference: LabelsLike,
-    *,
-    design: Design | None = None,
-    confidence: Path | str | None = None,
-    out: Path | str | None = None,
-    overwrite: bool = False,
-    progress: bool | Callable[[str, int, int, str], None] | None = None,
-    **reading: Any,
-) -> MapAccuracy:
-    """Compare a class map with reference labels: accuracy per class, overall and average accuracy, and kappa.
-
-    The same as ``hsi evaluate``. Classes are matched by name, or by id where one side has no names. Every labelled
-    pixel that the map covers counts, so the labels must be ones that the map was not trained on. Nothing is printed.
-
-    Args:
-        map: A class raster ``(H, W)`` of integers, such as ``map.tif`` of a run.
-        reference: A file's path, an array ``(H, W)`` on the map's grid, a ``DataArray``, or a :class:`LabelMap`.
-        design: ``simple`` or ``stratified`` where the reference is a random sample of the map, drawn from all of it or
-            by class: then accuracy and class areas of the map are estimated, with 95 % intervals (Olofsson et al. 2014,
-            doi:10.1016/j.rse.2014.02.015).
-        confidence: A raster ``(H, W)`` of the map's confidence, 0 to 1, for its calibration; the one that was written
-            with the map when left out.
-        out: A folder for ``report.html``, the tables ``accuracy.json``, ``.csv``, ``.md`` and ``.tex``, and with a
-            confidence ``reliability.png``.
-        overwrite: Whether these files are replaced.
-        progress: As for :func:`hsi.classify`.
-        **reading: How to read the reference: ``label_variable``, ``background``, ``label_field``, ``label_layer``,
-            ``all_touched`` and ``align``.
-
-    Raises:
-        UsageError: for a design that is not known, or too few reference pixels of a class for it.
-        LabelError: for a map that holds no classes, and for a reference with classes that the map does not have.
-        SceneError: for a given confidence that does not fit the map.
-        SceneFileError: for a file that is missing or damaged.
-        OutputError: for files that are there already or cannot be written.
-    """
-    from hsi.workflows import evaluate as workflow
-
-    options = _input_settings(reading, LABEL_INPUTS - {"labels"})
-    with report_to(reporter := reporter_for(progress)):
-        result = workflow.evaluate(
-            Path(map), reference, options, design=design, confidence=None if confidence is None else Path(confidence),
-            out=None if out is None else Path(out), overwrite=overwrite, command=["hsi.evaluate"],
-        )  # fmt: skip
-    return replace(result, warnings=tuple(reporter.warnings))
-
-
-def export(
-    model: Path | str,
-    out: Path | str,
-    *,
-    format: Format,
-    input: Shape = "patch",
-    values: Values = "bands",
-    int8: bool = False,
-    check: SceneLike | None = None,
-    labels: LabelsLike | None = None,
-    overwrite: bool = False,
-    progress: bool | Callable[[str, int, int, str], None] | None = None,
-    **reading: Any,
-) -> ExportedModel:
-    """Write a saved model as a file that ONNX Runtime or LibTorch runs without hsi.
-
-    The same as ``hsi export``. Input is float32, with zeros around the scene and where there is no data: patches
-    ``(N, C, window, window)`` give probabilities ``(N, classes)`` of their middle pixels, a tile ``(1, C, h, w)`` gives
-    ``(1, classes, h - window + 1, w - window + 1)``; without the averages and the blending of :func:`hsi.predict`. The
-    file is compared with the model before it gets its name. Nothing is printed.
-
-    Args:
-        model: A model file, such as ``model.safetensors`` of a run.
-        out: The file to write: ``.onnx``, or ``.pt`` for TorchScript.
-        format: ``onnx`` or ``torchscript``.
-        input: ``patch`` for windows one by one, ``tile`` for tiles of any size whose windows share the convolutions.
-        values: ``bands``, with the reduction in the file, or ``components`` that were reduced before.
-        int8: ``onnx``: whether weights are 8-bit, for a quarter of the size.
-        check: A labelled scene to compare file and model on: a file's path, an array ``(H, W, B)``, a ``DataArray``, or
-            a :class:`Scene`.
-        labels: Its labels ``(H, W)``, as for :func:`hsi.classify`.
-        overwrite: Whether to replace a file of that name.
-        progress: As for :func:`hsi.classify`.
-        **reading: How to read ``check`` and ``labels``, as for :func:`hsi.classify`, but for the choice of bands.
-
-    Raises:
-        UsageError: for parameters that make no sense together, a missing package, and a model that no file can hold.
-        BundleError: for a file that is no saved model, or whose bands the scene does not have.
-        ExportError: for a file with other results than the model.
-        OutputError: for a file that is there already or cannot be written.
-        HsiError: for a scene or labels that cannot be used.
-    """
-    from hsi.workflows.export import export_model
-
-    options = _input_settings(reading, [name for name in InputSettings.model_fields if name != "labels"])
-    with report_to(reporter := reporter_for(progress)):
-        result = export_model(
-            Path(model), Path(out), format, input, values, int8=int8, check=check, labels=labels, reading=options,
-            overwrite=overwrite,
-        )  # fmt: skip
-    return replace(result, warnings=tuple(reporter.warnings))
 
 
 @dataclass(frozen=True, eq=False)

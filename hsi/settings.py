@@ -10,7 +10,7 @@ import difflib
 import re
 import reprlib
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
@@ -478,8 +478,14 @@ def parse_assignment(text: str) -> tuple[str, Any]:
         raise UsageError(f"{name}: the value {value[:80]!r} is not YAML") from None
 
 
-def input_settings(**given: Any) -> InputSettings:
-    """Input settings by name; None is the same as nothing. Raises :class:`ConfigError` for what does not fit."""
+def input_settings(known: Collection[str] = tuple(InputSettings.model_fields), /, **given: Any) -> InputSettings:
+    """Input settings by name; None is the same as nothing.
+
+    Raises ``TypeError`` for a name that is not ``known``, and :class:`ConfigError` for what does not fit.
+    """
+    for name in given:
+        if name not in known:
+            raise TypeError(f"got an unexpected keyword argument '{name}': known: {', '.join(sorted(known))}")
     return validated(InputSettings, {name: value for name, value in given.items() if value is not None})
 
 

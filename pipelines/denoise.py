@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from hsi.settings import LABEL_INPUTS, DenoisingSettings, InputSettings, validated
+from hsi.settings import LABEL_INPUTS, InputSettings
 
 from .cli_support.completion import COMPLETED
 from .cli_support.help import Command
@@ -44,16 +44,7 @@ Examples:
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides training and the noise it is judged by.")
 @partial(input_options, without={*LABEL_INPUTS, "drop_bands", "drop_wavelengths"})
-def command(
-    scene_path: Path,
-    out: Path,
-    overwrite: bool,
-    max_memory: str | None,
-    device: str | None,
-    seed: int,
-    inputs: InputSettings,
-    **options: Any,
-) -> None:
+def command(scene_path: Path, inputs: InputSettings, **options: Any) -> None:
     """Write SCENE with less noise: the same size, bands, wavelengths, place and kind of numbers.
 
     Bands that are not chosen, those that the file marks as bad and pixels without data stay as they are, to the bit.
@@ -62,17 +53,8 @@ def command(
     """
     from hsi.workflows.denoise import denoise
 
-    result = denoise(
-        scene_path,
-        out,
-        validated(DenoisingSettings, options),
-        inputs,
-        seed=seed,
-        device=device,
-        max_memory=max_memory,
-        overwrite=overwrite,
-        command=["hsi", *sys.argv[1:]],
-    )
+    reading, words = inputs.model_dump(exclude_unset=True), ["hsi", *sys.argv[1:]]
+    result = denoise(scene_path, command=words, **options, **reading)
     seconds, report = result.record["seconds"], result.files[-1]
     say("speed", f"learned in {seconds['learn']:.1f} s, written in {seconds['write']:.1f} s")
     say_files(result.files)

@@ -62,15 +62,9 @@ def command(
     if inputs.labels is None:
         raise UsageError("give the reference with --labels, for example --labels reference.gpkg --label-field class")
     result = evaluate(
-        map_path,
-        inputs.labels,
-        inputs,
-        design=design,
-        confidence=confidence,
-        out=out,
-        overwrite=overwrite,
-        command=["hsi", *sys.argv[1:]],
-    )
+        map_path, inputs.labels, design=design, confidence=confidence, out=out, overwrite=overwrite,
+        command=["hsi", *sys.argv[1:]], **inputs.model_dump(exclude_unset=True, exclude={"labels"}),
+    )  # fmt: skip
     show_accuracy(result.report)
     if design:
         show_estimate(result.report["estimate"])

@@ -66,20 +66,12 @@ def command(
     Window, bands and classes are in the file's metadata under "hsi". The file is compared with the model before it
     gets its name.
     """
-    from hsi.workflows.export import export_model
+    from hsi.workflows.export import export
 
-    result = export_model(
-        model_path,
-        out,
-        form,
-        shape,
-        values,
-        int8=int8,
-        check=check,
-        labels=inputs.labels,
-        reading=inputs,
-        overwrite=overwrite,
-    )
+    result = export(
+        model_path, out, format=form, input=shape, values=values, int8=int8, check=check, overwrite=overwrite,
+        **inputs.model_dump(exclude_unset=True),
+    )  # fmt: skip
     show_metadata(result.metadata, shape)
     say("size", ", ".join(f"{name} {size / 1e6:.2f} MB" for name, size in result.sizes.items()))
     if result.check:

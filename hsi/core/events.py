@@ -69,27 +69,38 @@ Report = Callable[[str, int, int, str], None]
 
 
 class Recorder(Reporter):
-    """Stores messages and warnings; ``report(stage, done, total, note)`` is called as the work advances."""
+    """Stores messages and warnings, and passes all on to the reporter before it, such as the command line's.
+
+    ``report(stage, done, total, note)`` is called instead as the work advances, where it is given.
+    """
 
     def __init__(self, report: Report | None = None) -> None:
-        self.report = report
+        self.report, self.outer = report, _REPORTER.get()
         self.messages: list[tuple[str, str]] = []
         self.warnings: list[str] = []
 
     def info(self, label: str, text: str) -> None:
         """Store a message."""
         self.messages.append((label, text))
+        self.outer.info(label, text)
+
+    def debug(self, label: str, text: str) -> None:
+        """Pass a message of minor interest on."""
+        self.outer.debug(label, text)
 
     def warning(self, text: str) -> None:
         """Store a warning."""
         self.warnings.append(text)
+        self.outer.warning(text)
 
     def progress(self, title: str, unit: str) -> AbstractContextManager[Advance]:
-        """Pass the progress of a stage on to ``report``."""
+        """Pass the progress of a stage on."""
+        report = self.report
+        if report is None:
+            return self.outer.progress(title, unit)
 
         def advance(done: int, total: int, note: str = "") -> None:
-            if self.report:
-                self.report(title, done, total, note)
+            report(title, done, total, note)
 
         return nullcontext(advance)
 

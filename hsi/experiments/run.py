@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -97,7 +96,7 @@ def compare(
         ComparisonError: when no run finished. Where some did, the result lists those that failed.
     """
     what = Path(what)
-    with events.report_to(events.reporter_for(progress)) if progress else nullcontext():
+    with events.report_to(events.reporter_for(progress)):
         experiment, where = _read_experiment(what, models, settings, config, reading)
         if seeds is not None:
             experiment = experiment.model_copy(update={"seeds": parse_seeds(seeds)})

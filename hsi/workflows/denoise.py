@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,14 +12,14 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
+from hsi.core import events
 from hsi.core.devices import resolve_device
-from hsi.core.events import info, progress, warning
 from hsi.core.installation import machine, versions
 from hsi.core.memory import MB, free_memory, parse_memory, resident_memory
-from hsi.core.scene import Block, PixelSurvey, Scene, scene_from_array
+from hsi.core.scene import Array, Block, PixelSurvey, Scene, scene_from_array
 from hsi.errors import UsageError
 from hsi.io import open_scene
-from hsi.io.cubes import STRIP, WriteCube, check_cube_name, cube_files, cube_writer
+from hsi.io.cubes import STRIP, check_cube_name, cube_files, cube_writer
 from hsi.io.formats.gdal import is_remote
 from hsi.preprocessing.bands import BandSelection, format_ranges
 from hsi.preprocessing.denoisers import DENOISERS, denoise_scene
@@ -39,7 +39,7 @@ from hsi.preprocessing.reducers.reducer import Summary
 from hsi.report.html import Report, write_report_page
 from hsi.report.html.denoising import denoising_section
 from hsi.report.html.provenance import denoising_provenance
-from hsi.settings import DenoisingSettings, InputSettings, ReducerSettings, Settings
+from hsi.settings import DenoisingSettings, InputSettings, ReducerSettings, Settings, input_settings, validated
 from hsi.workflows.inputs import Inputs, bad_pixels, check_usable, choose_input_bands, open_any_scene, survey_bands
 from hsi.workflows.provenance import StageTimer, hash_inputs, peak_memory
 from hsi.workflows.resolve import check_denoising, is_baseline
@@ -70,61 +70,96 @@ class DenoisedScene:
 
 def denoise(
     scene: SceneLike,
-    out: Path | None,
-    settings: DenoisingSettings,
-    reading: InputSettings,
+    out: Path | str | None = None,
     *,
-    seed: int,
-    device: str | None,
-    max_memory: str | None,
-    overwrite: bool,
-    command: Sequence[str],
+    method: str,
+    bands: str | None = None,
+    stack: int | None = None,
+    steps: int | None = None,
+    components: int | None = None,
+    strength: float | None = None,
+    seed: int = 0,
+    device: str | None = None,
+    max_memory: str | None = None,
+    overwrite: bool = False,
+    progress: bool | events.Report | None = None,
+    command: Sequence[str] = ("hsi.denoise",),
+    **reading: Any,
 ) -> DenoisedScene:
-    """Denoise a scene into the cube ``out`` with its record and report, or in memory; :func:`hsi.denoise` describes the
-    parameters and what is raised."""
+    """Remove noise from a scene: the same size, bands and dtype, and how much it helped.
+
+    The same as ``hsi denoise``. Bands that are not chosen, those that the file marks as bad and pixels without data
+    stay as they are. Integers are rounded and clipped to their range. Nothing is printed.
+
+    Args:
+        scene: A file's path, an array ``(H, W, B)``, an ``xarray.DataArray``, or a :class:`Scene`.
+        out: The cube to write, ``.hdr`` (ENVI) or ``.tif``, with a record ``.json`` and a report ``.html``; without it
+            nothing is written and the cube is in memory.
+        method: ``dncnn``, a network that is trained on the scene's cleanest bands (Zhang et al. 2017,
+            doi:10.1109/TIP.2017.2662206); ``mnf``, the components of least signal over noise are left out (Green et al.
+            1988, doi:10.1109/36.3001); or ``tv``, total variation (Chambolle 2004,
+            doi:10.1023/B:JMIV.0000011325.36760.1e).
+        bands: Bands to clean, counted from 1: ``all``, ``noisiest:20``, or ``104-108,220``.
+        stack: ``dncnn``: neighbouring bands that are cleaned together, odd, 5 when left out.
+        steps: ``dncnn``: steps of its training, 800 when left out.
+        components: ``mnf``: components to reconstruct from, those with more signal than noise when left out.
+        strength: ``tv``: multiple of the estimated noise of each band, 0.5 when left out.
+        seed: Decides the training and the noise that the method is measured on.
+        device: ``dncnn``: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+        max_memory: Most memory to use, such as ``"1GB"``; half of what is free when left out. A cube in memory comes on
+            top.
+        overwrite: Whether to replace a cube of that name.
+        progress: As for :func:`hsi.classify`.
+        command: What record and report name as the command that made them.
+        **reading: How to read the scene: ``variable``, ``georef``, ``mask`` and ``keep_bad_bands``.
+
+    Raises:
+        UsageError: for a method that is not known, a parameter that has no effect on it, and too little memory.
+        SceneError: for a scene that cannot be read or has no usable pixel.
+        OutputError: for files that are there already or cannot be written.
+    """
+    own = {"stack": stack, "steps": steps, "components": components, "strength": strength}
+    settings = validated(DenoisingSettings, {"method": method, "bands": bands, **own})
+    options = input_settings(("variable", "georef", "mask", "keep_bad_bands"), **reading)
     check_denoising(settings)
     if device is not None:
-        if not DENOISERS[str(settings.method)].trains:
-            raise UsageError(f"device has no effect on {settings.method}, which is computed on the CPU: leave it out")
+        if not DENOISERS[method].trains:
+            raise UsageError(f"device has no effect on {method}, which is computed on the CPU: leave it out")
         resolve_device(device)
-    if out is not None:
-        check_cube_name(out)
-        files = (*cube_files(out), out.with_suffix(".json"), out.with_suffix(".html"))
-        for path in files:
-            check_free_file(path, overwrite)
-    limit = parse_memory(max_memory) if max_memory else resident_memory() + free_memory() // 2
-    surveyed, timer = survey_noisy_scene(open_any_scene(scene, reading), reading), StageTimer()
-    stored = surveyed.scene
-    rows, budget = plan_rows(stored, limit)
+    path, files = None if out is None else Path(out), tuple[Path, ...]()
+    if path:
+        check_cube_name(path)
+        files = (*cube_files(path), path.with_suffix(".json"), path.with_suffix(".html"))
+        for file in files:
+            check_free_file(file, overwrite)
+    limit, timer = parse_memory(max_memory) if max_memory else resident_memory() + free_memory() // 2, StageTimer()
+    with events.report_to(recorder := events.reporter_for(progress)):
+        surveyed = survey_noisy_scene(open_any_scene(scene, options), options)
+        stored = surveyed.scene
+        rows, budget = plan_rows(stored, limit)
 
-    def fit() -> DenoisingResult:
-        with timer.stage("learn"):
-            return fit_denoising(surveyed.used, surveyed.survey.valid, settings, seed, device or "auto")
+        def fit() -> DenoisingResult:
+            with timer.stage("learn"):
+                return fit_denoising(surveyed.used, surveyed.survey.valid, settings, seed, device or "auto")
 
-    def clean(result: DenoisingResult, write: WriteCube) -> None:
-        with progress("write", "rows") as advance:
-            for row in range(0, stored.height, rows):
-                block = Block(row, 0, min(rows, stored.height - row), stored.width)
-                valid = surveyed.survey.valid
-                write(block, clean_stored(stored, surveyed.used, result.denoiser, block, valid, budget))
-                advance(row + block.height, stored.height)
-
-    if out is None:
-        cube, result = np.empty(stored.shape, stored.dtype), fit()
-        with timer.stage("write"):
-            clean(result, lambda block, values: cube.__setitem__(block.slices, values))
-        cleaned = scene_from_array(cube)
-        cleaned = replace(stored, source=None, format="array", bands=cleaned.bands, fetch=cleaned.fetch)
-        return DenoisedScene(cleaned, describe_denoising(surveyed, result, timer, command))
-    with unfinished_files(out, resume=False, overwrite=overwrite) as work:
-        result, draft = fit(), work.files / out.name
-        note = f"Denoised by hsi: {result.denoiser.describe()}"
-        with timer.stage("write"), rasterio.Env(GDAL_CACHEMAX=64 * MB), cube_writer(draft, stored, note) as write:
-            clean(result, write)
-        record = describe_denoising(surveyed, result, timer, command)
-        with timer.stage("report"):
-            write_denoising_report(draft, surveyed, result, record)
-    return DenoisedScene(open_scene(out), record, files)
+        if path is None:
+            result, cube = fit(), np.empty(stored.shape, stored.dtype)
+            with timer.stage("write"):
+                for block, values in clean_blocks(surveyed, result, rows, budget):
+                    cube[block.slices] = values
+            array = scene_from_array(cube)
+            cleaned = replace(stored, source=None, format=array.format, bands=array.bands, fetch=array.fetch)
+            record = describe_denoising(surveyed, result, timer, command)
+        else:
+            with unfinished_files(path, resume=False, overwrite=overwrite) as work:
+                result, draft = fit(), work.files / path.name
+                with timer.stage("write"):
+                    write_cube(draft, surveyed, result, rows, budget)
+                record = describe_denoising(surveyed, result, timer, command)
+                with timer.stage("report"):
+                    write_denoising_report(draft, surveyed, result, record)
+            cleaned = open_scene(path)
+    return DenoisedScene(cleaned, record, files, tuple(recorder.warnings))
 
 
 @dataclass(frozen=True)
@@ -140,13 +175,13 @@ class SurveyedScene:
 def survey_noisy_scene(scene: Scene, reading: InputSettings) -> SurveyedScene:
     """Find the bad bands and pixels of a scene, and report them. Raises :class:`SceneError` if no pixel is left."""
     (height, width, count), where = scene.shape, scene.source or scene.name
-    info("scene", f"{where} ({scene.format}): {height} x {width} pixels, {count} bands, {scene.dtype}")
+    events.info("scene", f"{where} ({scene.format}): {height} x {width} pixels, {count} bands, {scene.dtype}")
     bands, survey = survey_bands(scene, choose_input_bands(scene, reading), reading)
     if bands.dropped:
         reasons = ", ".join(f"{len(numbers)} {reason}" for reason, numbers in bands.dropped.items())
-        info("left", f"{count - len(bands.used)} bands as they are: {reasons}")
+        events.info("left", f"{count - len(bands.used)} bands as they are: {reasons}")
     if survey.invalid:
-        warning(bad_pixels(survey))
+        events.warning(bad_pixels(survey))
     check_usable(survey, where)
     return SurveyedScene(scene, bands.apply(scene), survey, bands)
 
@@ -164,6 +199,26 @@ def plan_rows(scene: Scene, limit: int) -> tuple[int, int]:
         least = (resident_memory() + LIBRARIES + 2 * max(STRIP * row, LEAST_BUDGET)) / MB + 1
         raise UsageError(f"max_memory is {limit / MB:,.0f} MB; this scene needs at least {least:,.0f} MB")
     return rows, budget
+
+
+def clean_blocks(
+    surveyed: SurveyedScene, result: DenoisingResult, rows: int, budget: int
+) -> Iterator[tuple[Block, Array]]:
+    """Blocks of the denoised scene, ``rows`` rows each, ``(h, w, B)`` in the dtype of the scene."""
+    scene, valid = surveyed.scene, surveyed.survey.valid
+    with events.progress("write", "rows") as advance:
+        for row in range(0, scene.height, rows):
+            block = Block(row, 0, min(rows, scene.height - row), scene.width)
+            yield block, clean_stored(scene, surveyed.used, result.denoiser, block, valid, budget)
+            advance(row + block.height, scene.height)
+
+
+def write_cube(path: Path, surveyed: SurveyedScene, result: DenoisingResult, rows: int, budget: int) -> None:
+    """Write the denoised scene; only selected bands of valid pixels differ from the scene."""
+    note = f"Denoised by hsi: {result.denoiser.describe()}"
+    with rasterio.Env(GDAL_CACHEMAX=64 * MB), cube_writer(path, surveyed.scene, note) as write:
+        for block, values in clean_blocks(surveyed, result, rows, budget):
+            write(block, values)
 
 
 def describe_denoising(
@@ -213,7 +268,7 @@ def denoise_inputs(inputs: Inputs, settings: Settings, timer: StageTimer, folder
         result = fit_denoising(inputs.scene, valid, settings.denoising, settings.seed, settings.device)
         check_components(result, settings)
         cleaned = denoise_scene(inputs.scene, result.denoiser, valid)
-        with progress("denoise", "rows") as advance:
+        with events.progress("denoise", "rows") as advance:
             scene = cache_scene(cleaned, folder, advance)
     return replace(inputs, scene=scene, denoising=result)
 
@@ -234,7 +289,9 @@ def check_components(result: DenoisingResult, settings: Settings) -> None:
             f"denoising.components {wanted} or more, or fewer reducer.components"
         )
     if reducer.name == "mnf":
-        warning("denoising with mnf leaves the components that the reducer mnf selects, and changes next to nothing")
+        events.warning(
+            "denoising with mnf leaves the components that the reducer mnf selects: it changes next to nothing"
+        )
 
 
 def fit_denoising(
@@ -252,7 +309,7 @@ def fit_denoising(
     denoiser.learn(summary)
     if denoiser.trains:
         train_denoiser(denoiser, scene, valid, summary, seed=seed, device=device)
-    with progress("measure", "levels") as advance:
+    with events.progress("measure", "levels") as advance:
         measured = measure_denoiser(denoiser, scene, valid, summary, seed, advance)
     result = DenoisingResult(denoiser, scene, known, valid, tuple(measured), seed)
     report_denoising(result)
@@ -263,20 +320,20 @@ def report_denoising(result: DenoisingResult) -> None:
     """Report the method, the bands and the quality before and after, a line for each kind of noise."""
     numbers, bands = result.numbers, len(result.before.bands)
     some = f"{len(numbers)} of {bands} bands: {format_ranges(numbers)}"
-    info("denoised", f"{result.denoiser.describe()}; {f'all {bands} bands' if len(numbers) == bands else some}")
+    events.info("denoised", f"{result.denoiser.describe()}; {f'all {bands} bands' if len(numbers) == bands else some}")
     if not result.measured:
-        warning("too few rows are valid or can be spared to measure on noise that is known: judge by the pictures")
+        events.warning("too few valid rows can be spared to measure on noise that is known: judge by the pictures")
     for i, one in enumerate(result.measured):
         noisy, cleaned = one.noisy, one.cleaned
         psnr, ssim = f"{noisy.psnr:.1f} to {cleaned.psnr:.1f} dB", f"{noisy.ssim:.3f} to {cleaned.ssim:.3f}"
         angle = f"{noisy.angle:.2f} to {cleaned.angle:.2f}°"
-        info("" if i else "held out", f"{one.noise}: PSNR {psnr}, SSIM {ssim}, angle {angle}")
+        events.info("" if i else "held out", f"{one.noise}: PSNR {psnr}, SSIM {ssim}, angle {angle}")
 
 
 def summarise_scene(scene: Scene, valid: NDArray[np.bool_]) -> Summary:
     """Moments of the valid pixels and of the differences between neighbours, in one pass of bounded memory."""
     settings = ReducerSettings(name="mnf")
-    with progress("noise", "rows") as advance:
+    with events.progress("noise", "rows") as advance:
         return find_reducer(settings)(settings).summary_of(valid_blocks(scene, valid, advance))
 
 
@@ -294,9 +351,9 @@ def train_denoiser(
     random, centres = np.random.default_rng(seed), least_noisy_bands(BandStatistics.of(summary))
     held_out = held_out_block(scene.height, scene.width)
     rows = held_out.row if held_out else scene.height
-    with progress("patches", "places") as advance:
+    with events.progress("patches", "places") as advance:
         examples = sample_patches(denoiser, scene, valid, centres, rows, random, advance)
     denoiser.network_ = build_network(denoiser.stack, seed)
-    with progress("train", "steps") as advance:
+    with events.progress("train", "steps") as advance:
         train_network(denoiser.network_, examples, denoiser.steps, resolve_device(device), random, advance)
     denoiser.on(device)

@@ -16,7 +16,7 @@ from hsi.accuracy.area_estimation import DESIGNS, Design, estimate_map
 from hsi.accuracy.calibration import measure_calibration
 from hsi.accuracy.metrics import ConfusionMatrix, confusion_matrix, measure_accuracy
 from hsi.accuracy.sample_checks import ReferencePixels, check_sampling
-from hsi.core.events import info, progress, warning
+from hsi.core import events
 from hsi.core.georeference import pixel_hectares
 from hsi.core.installation import versions
 from hsi.core.labels import ClassTable, LabelMap, codes_of, default_table, drop_class
@@ -30,7 +30,7 @@ from hsi.io.open import find_reader
 from hsi.report.figures import reliability_figure, write_figure
 from hsi.report.html import MapView, Provenance, Report, raster_colours, view_step, write_report_page
 from hsi.report.tables import FORMATS, write_tables
-from hsi.settings import InputSettings
+from hsi.settings import LABEL_INPUTS, InputSettings, input_settings
 from hsi.splits.split import TRAIN, VALIDATION
 from hsi.workflows.inputs import open_any_labels
 from hsi.workflows.outputs import REPORT, find_confidence, split_of_run
@@ -60,41 +60,64 @@ class MapAccuracy:
 
 
 def evaluate(
-    map_path: Path,
+    map: Path | str,
     reference: LabelsLike,
-    reading: InputSettings,
     *,
-    design: Design | None,
-    confidence: Path | None,
-    out: Path | None,
-    overwrite: bool,
-    command: Sequence[str],
+    design: Design | None = None,
+    confidence: Path | str | None = None,
+    out: Path | str | None = None,
+    overwrite: bool = False,
+    progress: bool | events.Report | None = None,
+    command: Sequence[str] = ("hsi.evaluate",),
+    **reading: Any,
 ) -> MapAccuracy:
-    """Compare a map with reference labels; :func:`hsi.evaluate` describes the parameters and what is raised."""
+    """Compare a class map with reference labels: accuracy per class, overall and average accuracy, and kappa.
+
+    The same as ``hsi evaluate``. Classes are matched by name, or by id where one side has no names. Every labelled
+    pixel that the map covers counts, so the labels must be ones that the map was not trained on. Nothing is printed.
+
+    Args:
+        map: A class raster ``(H, W)`` of integers, such as ``map.tif`` of a run.
+        reference: A file's path, an array ``(H, W)`` on the map's grid, a ``DataArray``, or a :class:`LabelMap`.
+        design: ``simple`` or ``stratified`` where the reference is a random sample of the map, drawn from all of it or
+            by class: then accuracy and class areas of the map are estimated, with 95 % intervals (Olofsson et al. 2014,
+            doi:10.1016/j.rse.2014.02.015).
+        confidence: A raster ``(H, W)`` of the map's confidence, 0 to 1, for its calibration; the one that was written
+            with the map when left out.
+        out: A folder for ``report.html``, the tables ``accuracy.json``, ``.csv``, ``.md`` and ``.tex``, and with a
+            confidence ``reliability.png``.
+        overwrite: Whether these files are replaced.
+        progress: As for :func:`hsi.classify`.
+        command: What the report names as the command that made it.
+        **reading: How to read the reference: ``label_variable``, ``background``, ``label_field``, ``label_layer``,
+            ``all_touched`` and ``align``.
+
+    Raises:
+        UsageError: for a design that is not known, or too few reference pixels of a class for it.
+        LabelError: for a map that holds no classes, and for a reference with classes that the map does not have.
+        SceneError: for a given confidence that does not fit the map.
+        SceneFileError: for a file that is missing or damaged.
+        OutputError: for files that are there already or cannot be written.
+    """
+    options = input_settings(LABEL_INPUTS - {"labels"}, **reading)
     if design is not None and design not in DESIGNS:
         raise UnknownNameError("design", design, DESIGNS)
-    if out:
+    map_path, folder = Path(map), None if out is None else Path(out)
+    if folder:
         for name in (*(f"accuracy.{suffix}" for suffix in FORMATS), FIGURE, REPORT):
-            check_free_file(out / name, overwrite)
-    pair = read_map_and_reference(map_path, reference, reading)
-    with progress("compare"):
-        report = measure_map(pair, count_training_pixels(pair, map_path))
-    if report["seen"]:
-        warning(describe_training_pixels(pair, report["seen"]))
-    with progress("calibration"):
+            check_free_file(folder / name, overwrite)
+    with events.report_to(recorder := events.reporter_for(progress)):
+        pair = read_map_and_reference(map_path, reference, options)
+        report = measure_map(pair, map_path)
         probabilities = read_confidence(pair, map_path, confidence)
         report["calibration"] = None if probabilities is None else measure_confidence(pair, probabilities)
-    if design:
-        report["estimate"] = estimate_accuracy(pair, design, report["seen"])
-    if out is None:
-        return MapAccuracy(report)
-    paths = write_tables(out, report)
-    (out / FIGURE).unlink(missing_ok=True)  # of an evaluation that is replaced
-    if report["calibration"]:
-        paths.append(out / FIGURE)
-        write_figure(out / FIGURE, reliability_figure(report["calibration"]))
-    write_evaluation_report(out / REPORT, pair, map_path, probabilities, report, command)
-    return MapAccuracy(report, (*paths, out / REPORT))
+        if design:
+            report["estimate"] = estimate_accuracy(pair, design, report["seen"])
+        files: tuple[Path, ...] = ()
+        if folder:
+            files = (*write_tables(folder, report), *write_reliability(folder, report["calibration"]), folder / REPORT)
+            write_evaluation_report(folder / REPORT, pair, map_path, probabilities, report, command)
+    return MapAccuracy(report, files, tuple(recorder.warnings))
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,13 +145,13 @@ class MapAndReference:
 
 def read_map_and_reference(map_path: Path, reference: LabelsLike, reading: InputSettings) -> MapAndReference:
     """The map and the reference on its grid."""
-    with progress("map"):
+    with events.progress("map"):
         mapped = read_map(map_path)
     grid = open_scene(map_path)
     labels = open_any_labels(reference, grid, reading)
-    info("map", f"{map_path}: {grid.height} x {grid.width} pixels, {len(mapped.table)} classes")
+    events.info("map", f"{map_path}: {grid.height} x {grid.width} pixels, {len(mapped.table)} classes")
     labelled = np.count_nonzero(labels.labelled)
-    info("reference", f"{name_of(labels)}: {len(labels.table)} classes, {labelled:,} labelled pixels")
+    events.info("reference", f"{name_of(labels)}: {len(labels.table)} classes, {labelled:,} labelled pixels")
     table = mapped.table if UNCLASSIFIED in labels.table.names else drop_class(mapped.table, UNCLASSIFIED)
     truth = np.array([*match_classes(table, labels), -1])[codes_of(labels.values, labels.table)]
     truth = np.where(labels.labelled, truth, -1)
@@ -182,26 +205,22 @@ def match_classes(table: ClassTable, reference: LabelMap) -> list[int]:
     )
 
 
-def measure_map(pair: MapAndReference, seen: int) -> dict[str, Any]:
-    """The accuracy report of a map by the reference labels where the map has data; warns of labels outside of it."""
+def measure_map(pair: MapAndReference, map_path: Path) -> dict[str, Any]:
+    """The accuracy report of a map by the reference labels where the map has data.
+
+    Warns of labels outside of it and of those that trained or validated the run of ``hsi classify`` that it is from.
+    """
     uncovered = int(np.count_nonzero((pair.truth >= 0) & ~pair.mapped.labelled))
     if uncovered:
-        warning(f"{uncovered:,} labelled pixels lie where the map has no data and are not counted")
-    return {
-        "model": str(pair.mapped.source),
-        "split": f"reference {name_of(pair.reference)}",
-        "seed": None,
-        **measure_accuracy(pair.confusion, pair.table, [0] * len(pair.table)),
-        "uncovered": uncovered,
-        "audit": None,
-        "seen": seen,
-    }
-
-
-def count_training_pixels(pair: MapAndReference, map_path: Path) -> int:
-    """Counted pixels that trained or validated the run of ``hsi classify`` that the map is from."""
-    codes = split_of_run(map_path, pair.truth.shape)
-    return 0 if codes is None else int(np.count_nonzero(pair.counted & np.isin(codes, (TRAIN, VALIDATION))))
+        events.warning(f"{uncovered:,} labelled pixels lie where the map has no data and are not counted")
+    with events.progress("compare"):
+        measures = measure_accuracy(pair.confusion, pair.table, [0] * len(pair.table))
+        codes = split_of_run(map_path, pair.truth.shape)
+    seen = 0 if codes is None else int(np.count_nonzero(pair.counted & np.isin(codes, (TRAIN, VALIDATION))))
+    if seen:
+        events.warning(describe_training_pixels(pair, seen))
+    about = {"model": str(pair.mapped.source), "split": f"reference {name_of(pair.reference)}", "seed": None}
+    return {**about, **measures, "uncovered": uncovered, "audit": None, "seen": seen}
 
 
 def describe_training_pixels(pair: MapAndReference, seen: int) -> str:
@@ -210,20 +229,21 @@ def describe_training_pixels(pair: MapAndReference, seen: int) -> str:
     return f"{seen:,} of the {total:,} labelled pixels trained or validated this map, which flatters it: leave them out"
 
 
-def read_confidence(pair: MapAndReference, map_path: Path, given: Path | None) -> NDArray[np.float32] | None:
+def read_confidence(pair: MapAndReference, map_path: Path, given: Path | str | None) -> NDArray[np.float32] | None:
     """The map's confidence ``(H, W)``, NaN where there is none; None without a file of it.
 
     Raises what is wrong with a confidence that was ``given``; the one next to the map is left out with a warning.
     """
-    path = given or find_confidence(map_path)
+    path = find_confidence(map_path) if given is None else Path(given)
     if path is None:
         return None
     try:
-        return open_confidence(path, pair.grid)
+        with events.progress("calibration"):
+            return open_confidence(path, pair.grid)
     except (SceneError, SceneFileError) as error:
-        if given:
+        if given is not None:
             raise
-        warning(f"no calibration: {error}")
+        events.warning(f"no calibration: {error}")
         return None
 
 
@@ -244,10 +264,19 @@ def estimate_accuracy(pair: MapAndReference, design: Design, seen: int) -> dict[
     estimate = estimate_map(pair.confusion.square, pixels.in_map, pair.table, design, area)
     doubts = check_sampling(pixels, design)
     for doubt in doubts:
-        warning(f"design {design}: {doubt}")
+        events.warning(f"design {design}: {doubt}")
     if seen:
         doubts.insert(0, describe_training_pixels(pair, seen))
     return estimate | {"doubts": doubts}
+
+
+def write_reliability(folder: Path, calibration: Mapping[str, Any] | None) -> list[Path]:
+    """Draw the figure of a calibration; without one, that of an evaluation that is replaced is removed."""
+    (folder / FIGURE).unlink(missing_ok=True)
+    if not calibration:
+        return []
+    write_figure(folder / FIGURE, reliability_figure(calibration))
+    return [folder / FIGURE]
 
 
 def write_evaluation_report(

@@ -8,13 +8,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, get_args
 
-from hsi.core.events import info, progress, warning
+from hsi.core import events
 from hsi.core.files import write_atomically
 from hsi.errors import UnknownNameError, UsageError
 from hsi.inference.export import (
     SUFFIXES,
     ExportedNetwork,
     Format,
+    Scores,
     Shape,
     Values,
     describe_export,
@@ -27,7 +28,7 @@ from hsi.inference.export_check import Check, check_files
 from hsi.inference.model_file import SavedModel, load_model
 from hsi.io.masks import open_mask
 from hsi.preprocessing.band_matching import match_bands
-from hsi.settings import InputSettings
+from hsi.settings import InputSettings, input_settings
 from hsi.workflows.inputs import open_any_labels, open_any_scene
 from hsi.workflows.predict import refuse_band_choices
 from hsi.workflows.provenance import hash_inputs
@@ -55,60 +56,89 @@ class ExportedModel:
     warnings: tuple[str, ...] = ()
 
 
-def export_model(
-    model: Path,
-    out: Path,
-    form: Format,
-    shape: Shape,
-    values: Values,
+def export(
+    model: Path | str,
+    out: Path | str,
     *,
-    int8: bool,
-    check: SceneLike | None,
-    labels: LabelsLike | None,
-    reading: InputSettings,
-    overwrite: bool,
+    format: Format,
+    input: Shape = "patch",
+    values: Values = "bands",
+    int8: bool = False,
+    check: SceneLike | None = None,
+    labels: LabelsLike | None = None,
+    overwrite: bool = False,
+    progress: bool | events.Report | None = None,
+    **reading: Any,
 ) -> ExportedModel:
-    """Export a model file; :func:`hsi.export` describes the parameters and what is raised."""
-    for kind, name, known in (("format", form, Format), ("input", shape, Shape), ("values", values, Values)):
+    """Write a saved model as a file that ONNX Runtime or LibTorch runs without hsi.
+
+    The same as ``hsi export``. Input is float32, with zeros around the scene and where there is no data: patches
+    ``(N, C, window, window)`` give probabilities ``(N, classes)`` of their middle pixels, a tile ``(1, C, h, w)`` gives
+    ``(1, classes, h - window + 1, w - window + 1)``; without the averages and the blending of :func:`hsi.predict`. The
+    file is compared with the model before it gets its name. Nothing is printed.
+
+    Args:
+        model: A model file, such as ``model.safetensors`` of a run.
+        out: The file to write: ``.onnx``, or ``.pt`` for TorchScript.
+        format: ``onnx`` or ``torchscript``.
+        input: ``patch`` for windows one by one, ``tile`` for tiles of any size whose windows share the convolutions.
+        values: ``bands``, with the reduction in the file, or ``components`` that were reduced before.
+        int8: ``onnx``: whether weights are 8-bit, for a quarter of the size.
+        check: A labelled scene to compare file and model on: a file's path, an array ``(H, W, B)``, a ``DataArray``, or
+            a :class:`Scene`.
+        labels: Its labels ``(H, W)``, as for :func:`hsi.classify`.
+        overwrite: Whether to replace a file of that name.
+        progress: As for :func:`hsi.classify`.
+        **reading: How to read ``check`` and ``labels``, as for :func:`hsi.classify`, but for the choice of bands.
+
+    Raises:
+        UsageError: for parameters that make no sense together, a missing package, and a model that no file can hold.
+        BundleError: for a file that is no saved model, or whose bands the scene does not have.
+        ExportError: for a file with other results than the model.
+        OutputError: for a file that is there already or cannot be written.
+        HsiError: for a scene or labels that cannot be used.
+    """
+    options, path = input_settings({*InputSettings.model_fields} - {"labels"}, **reading), Path(out)
+    for kind, name, known in (("format", format, Format), ("input", input, Shape), ("values", values, Values)):
         if name not in get_args(known):
             raise UnknownNameError(kind, name, get_args(known))
-    if int8 and form != "onnx":
+    if int8 and format != "onnx":
         raise UsageError("int8 is done by ONNX Runtime: choose the format onnx, or leave it out")
-    if out.suffix.lower() != SUFFIXES[form]:
-        raise UsageError(f"{out}: a file of {form} ends in {SUFFIXES[form]}")
-    if check is None and (labels is not None or reading.given):
+    if path.suffix.lower() != SUFFIXES[format]:
+        raise UsageError(f"{path}: a file of {format} ends in {SUFFIXES[format]}")
+    if check is None and (labels is not None or options.given):
         raise UsageError("labels and how to read a scene are for check: name a scene there, or leave them out")
-    refuse_band_choices(reading)
-    check_free_file(out, overwrite)
-    if form == "onnx":
+    refuse_band_choices(options)
+    check_free_file(path, overwrite)
+    if format == "onnx":
         need_onnx()
-    saved = load_model(model)
+    saved = load_model(Path(model))
     if saved.denoiser:
         raise UsageError(
             f"{model} cleans its scene with {saved.denoiser.name} first, which no exported file does: map with "
             "'hsi predict', or train it without --denoise"
         )
-    exported, metadata = ExportedNetwork(saved, shape, values), describe_export(saved, shape, values)
-    with TemporaryDirectory() as folder:
-        files = write_files(exported, out, form, metadata, Path(folder, "exact.onnx") if int8 else None)
-        sizes = {name: path.stat().st_size for name, path in files.items()}
-        checked = None
+    exported, metadata, checked = ExportedNetwork(saved, input, values), describe_export(saved, input, values), None
+    with events.report_to(recorder := events.reporter_for(progress)), TemporaryDirectory() as folder:
+        files = write_files(exported, path, format, metadata, Path(folder, "exact.onnx") if int8 else None)
+        sizes = {name: file.stat().st_size for name, file in files.items()}
         if check is not None:
-            checked = check_on_scene(exported, saved, files, form, check, labels, reading)
-    if int8 and check is None:
-        warning("8-bit weights cost some accuracy, which a check on a labelled scene measures")
-    return ExportedModel(out, metadata, sizes, checked)
+            runs = {name: run_file(file, format) for name, file in files.items()}
+            checked = check_on_scene(exported, saved, runs, check, labels, options)
+        elif int8:
+            events.warning("8-bit weights cost some accuracy, which a check on a labelled scene measures")
+    return ExportedModel(path, metadata, sizes, checked, tuple(recorder.warnings))
 
 
 def write_files(
     exported: ExportedNetwork, out: Path, form: Format, metadata: Mapping[str, Any], exact: Path | None
 ) -> dict[str, Path]:
     """Write ``out`` and return the files by name: with a path for the ``exact`` one, ``out`` has 8-bit weights."""
-    with progress("export", "steps") as advance, write_atomically(out) as part:
+    with events.progress("export", "steps") as advance, write_atomically(out) as part:
         advance(0, 2, "trace")
         difference = export_network(exported, exact or part, form, metadata)
         if exact is None:
-            info("same", f"as the saved network, to {difference:.1g} in a probability")
+            events.info("same", f"as the saved network, to {difference:.1g} in a probability")
             return {form: out}
         advance(1, 2, "int8")
         quantise(exact, part)
@@ -118,8 +148,7 @@ def write_files(
 def check_on_scene(
     exported: ExportedNetwork,
     saved: SavedModel,
-    files: Mapping[str, Path],
-    form: Format,
+    runs: Mapping[str, Scores],
     scene: SceneLike,
     labels: LabelsLike | None,
     reading: InputSettings,
@@ -131,7 +160,6 @@ def check_on_scene(
         truth = truth.masked(open_mask(reading.mask, opened))
     match = match_bands(saved.bands, opened)
     if set(hash_inputs(truth.source).values()) & set(saved.trained_on.values()):
-        warning("these labels trained the model: the difference between files counts, and not how high the accuracy is")
-    runs = {name: run_file(path, form) for name, path in files.items()}
-    with progress("check", "rows") as advance:
+        events.warning("these labels trained the model: only the differences between files count, not the accuracy")
+    with events.progress("check", "rows") as advance:
         return check_files(exported, saved.reducer, runs, match, truth, saved.table.ids, advance)
