@@ -11,7 +11,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -190,15 +189,6 @@ def test_what_is_only_parsed_exists():
         else:
             parse(words)
     assert used <= PARSED_ONLY.keys()
-
-
-def test_every_example_of_every_command_parses():
-    for name in COMMANDS:
-        examples = (cli.get_command(None, name).epilog or "").partition("Examples:\n")[2]
-        found = commands("\n".join(line.strip() for line in examples.replace("\\\n", " ").splitlines()))
-        assert found, f"hsi {name} --help has no example"
-        for words in found:
-            parse(list(takewhile(lambda word: ">" not in word, words)))
 
 
 def parse(words):

@@ -90,6 +90,7 @@ def test_a_map_and_a_training_pass_are_timed_and_agree():
         assert (spent.steps, spent.ratio) == (1, spent.conventional / spent.together)
 
 
+@pytest.mark.slow
 def test_every_part_is_measured_and_tabulated(monkeypatch, tmp_path):
     cube, labels, _ = make_scene(24, 20, bands=20, classes=3, field=8, seed=1)
     np.savez(tmp_path / "scene.npz", cube=cube, gt=labels)

@@ -13,7 +13,7 @@ CONTEXT = click.Context(cli)
 
 
 def examples_of(name):
-    """The examples of a command as lists of words, without ``hsi`` and without what a shell would do with output."""
+    """The examples of a command as lists of words, without ``hsi`` and without redirections of the shell."""
     command = cli if name == "hsi" else cli.get_command(CONTEXT, name)
     text = command.epilog.partition("Examples:")[2].replace("\\\n", " ")
     lines = [shlex.split(line) for line in text.splitlines() if line.strip()]
@@ -22,25 +22,23 @@ def examples_of(name):
 
 
 ALL = [(name, words) for name in ("hsi", *COMMANDS) for words in examples_of(name)]
+WITHOUT_SCENE = ("models", "completion", "doctor")
+QUICK = [words for _, words in ALL if words[0] in WITHOUT_SCENE or words[:2] == ["fetch", "--list"]]
+OF_SCENE = [words for name, words in ALL if name in ("inspect", "plot") and ("--figure" in words or len(words) == 2)]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_two(name):
-    found = examples_of(name)
-    assert len(found) >= 2
-    assert all(words[0] == name for words in found)
+    examples = examples_of(name)
+    assert len(examples) >= 2
+    assert all(words[0] == name for words in examples)
 
 
 @pytest.mark.parametrize(("name", "words"), ALL, ids=[" ".join(words) for _, words in ALL])
-def test_each_can_be_understood(name, words):
+def test_each_is_parsed(name, words):
     command = cli.get_command(CONTEXT, words[0])
     with command.make_context(words[0], words[1:]) as context:
         assert not context.args
-
-
-WITHOUT_SCENE = ("models", "completion", "doctor")
-QUICK = [words for _, words in ALL if words[0] in WITHOUT_SCENE or words[:2] == ["fetch", "--list"]]
-OF_SCENE = [words for name, words in ALL if name in ("inspect", "plot") and ("--figure" in words or len(words) == 2)]
 
 
 @pytest.mark.parametrize("words", QUICK, ids=" ".join)
@@ -50,16 +48,10 @@ def test_those_that_need_no_scene_run(words, tmp_path):
     assert done.stdout
 
 
-@pytest.fixture
-def demo(tmp_path, scenes, mat_run):
-    """A folder that has what the examples name: a scene and a run of it."""
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "indian_pines.mat").write_bytes(scenes["mat"].read_bytes())
-    shutil.copytree(mat_run.out, tmp_path / "runs" / "demo")
-    return tmp_path
-
-
 @pytest.mark.parametrize("words", OF_SCENE, ids=" ".join)
-def test_those_of_a_scene_run_on_one(words, demo):
-    done = run_here(*words, cwd=demo)
+def test_those_of_a_scene_run_on_one(words, tmp_path, scenes, mat_run):
+    (tmp_path / "data").mkdir()
+    shutil.copy(scenes["mat"], tmp_path / "data" / "indian_pines.mat")
+    shutil.copytree(mat_run.out, tmp_path / "runs" / "demo")
+    done = run_here(*words, cwd=tmp_path)
     assert (done.code, done.complaints) == (0, [])
