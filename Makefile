@@ -1,14 +1,14 @@
-# make demo   set up, fetch the sample scene, classify it
-# make test   set up, run the tests that are quick
-# make slow   the tests that start many processes: clusters, kills
-# make lint   ruff, mypy, import-linter
-# make fuzz   hostile files for every reader and loader; ARGS="--engine atheris" is led by coverage
-# make audit  look for known weaknesses of the pinned packages, from the network
-# make sbom   list what is installed, with versions and licences, in build/sbom.json
-# make docs   build the documentation into site/
-# make dist   build the wheel and the source archive in dist/ and check what PyPI would refuse
-# make structure  print sizes of folders, modules and help texts, import circles and lines of code
-# make bench  measure the engines on this machine; writes benchmarks/results/engines.json
+# make demo       set up, fetch the sample scene, classify it
+# make test       set up, run the quick tests
+# make slow       run the tests that start many processes: clusters, kills, benchmarks
+# make lint       run ruff, mypy and import-linter
+# make structure  print modules per folder, import circles, options and lines of code
+# make fuzz       read damaged and hostile files with every reader; ARGS="--engine atheris" is guided by coverage
+# make audit      search for known vulnerabilities of the pinned packages, over the network
+# make sbom       list the installed packages with versions and licences in build/sbom.json
+# make docs       build the documentation into site/
+# make dist       build wheel and source archive in dist/ and check them as PyPI does
+# make bench      measure the engines on this machine; writes benchmarks/results/engines.json
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin

@@ -89,7 +89,7 @@ def started(*arguments: object, cwd: Path, **environment: str) -> Iterator[subpr
         process.communicate()
 
 
-def run_apart(*arguments: object, cwd: Path, **environment: str) -> Finished:
+def run_in_subprocess(*arguments: object, cwd: Path, **environment: str) -> Finished:
     """``hsi ARGUMENTS`` in a process of its own, its output in pipes."""
     with started(*arguments, cwd=cwd, **environment) as process:
         out, err = process.communicate(timeout=120)
@@ -137,7 +137,7 @@ def sample() -> Sample:
 
 @pytest.fixture(scope="session")
 def scenes(tmp_path_factory: pytest.TempPathFactory, sample: Sample) -> dict[str, Path]:
-    """The sample as files, one folder for each format; labels are in the same file or beside it. Not to be changed."""
+    """The sample as files, one folder for each format; labels are in the same file or next to it. Not to be changed."""
     root = tmp_path_factory.mktemp("scenes")
 
     def folder(name: str) -> Path:

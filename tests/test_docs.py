@@ -46,13 +46,13 @@ SIDE, BANDS, NAMES = 40, 44, ("water", "wheat", "maize", "meadow")
 def blocks(path):
     """Pairs of a language and the text of a block, in the order of the page."""
     text = path.read_text(encoding="utf-8")
-    found = [(match.start(), match[1], match[2]) for match in FENCED.finditer(text)]
+    texts = [(match.start(), match[1], match[2]) for match in FENCED.finditer(text)]
     rest = FENCED.sub(lambda match: "\n" * match[0].count("\n"), text)
     for match in INDENTED.finditer(rest):
         block = "\n".join(line.removeprefix("    ") for line in match[0].splitlines())
         if block.split()[0] in PROGRAMS:
-            found.append((match.start(), "sh", block))
-    return [(language, block) for _, language, block in found]
+            texts.append((match.start(), "sh", block))
+    return [(language, block) for _, language, block in texts]
 
 
 def commands(block):

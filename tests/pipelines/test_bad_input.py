@@ -13,7 +13,7 @@ import torch
 
 from hsi.errors import SceneFileError
 from hsi.workflows import classify, inputs
-from tests.conftest import IDS, QUICK, SMALL, run_apart, started
+from tests.conftest import IDS, QUICK, SMALL, run_in_subprocess, started
 from tests.io import file_makers
 
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
@@ -385,7 +385,7 @@ class TestUnforeseen:
         assert run(*words, "--resume").code == 0
 
     def test_debug_shows_where_it_happened(self, tmp_path):
-        done = run_apart("inspect", "nothing.mat", "--debug", cwd=tmp_path)
+        done = run_in_subprocess("inspect", "nothing.mat", "--debug", cwd=tmp_path)
         assert done.code == 1
         assert "Traceback (most recent call last)" in done.stderr
         assert "SceneFileError: nothing.mat: no such file" in done.stderr

@@ -19,7 +19,7 @@ from hsi.inference.model_file import load_model
 from hsi.models import MODELS
 from hsi.report.figures import RUN_FIGURES
 from hsi.version import __version__
-from tests.conftest import IDS, QUICK, SMALL, run_apart, run_here
+from tests.conftest import IDS, QUICK, SMALL, run_here, run_in_subprocess
 from tests.io import file_makers
 
 PROMISED = {
@@ -282,7 +282,7 @@ class TestWhatIsShown:
             assert part in told
 
     def test_a_pipe_gets_plain_lines_and_a_table_of_80_columns(self, scenes, tmp_path):
-        done = run_apart("classify", scenes["tiff"], *QUICK, "--out", "run", cwd=tmp_path)
+        done = run_in_subprocess("classify", scenes["tiff"], *QUICK, "--out", "run", cwd=tmp_path)
         assert (done.code, done.stderr) == (0, "")
         assert not CONTROL.search(done.stdout)
         lines = done.stdout.splitlines()

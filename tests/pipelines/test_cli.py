@@ -9,7 +9,7 @@ import pytest
 
 from hsi.version import __version__
 from pipelines.cli import COMMANDS
-from tests.conftest import ROOT, run_apart
+from tests.conftest import ROOT, run_in_subprocess
 
 PARAMETERS = {
     "hybridsn": "5,122,176",
@@ -174,4 +174,4 @@ def test_a_warning_of_a_library_is_one_line(run, monkeypatch):
 
 
 def test_the_command_runs_as_a_module(tmp_path):
-    assert run_apart("--version", cwd=tmp_path).stdout == f"hsi, version {__version__}\n"
+    assert run_in_subprocess("--version", cwd=tmp_path).stdout == f"hsi, version {__version__}\n"

@@ -9,7 +9,7 @@ import yaml
 
 from hsi.experiments import run as run_module
 from hsi.experiments.results import MEASURES
-from tests.conftest import run_apart, run_here
+from tests.conftest import run_here, run_in_subprocess
 
 TABLES = {"report.html", *(f"comparison.{suffix}" for suffix in ("json", "csv", "md", "tex", "png", "pdf"))}
 ROWS = [
@@ -272,7 +272,7 @@ def test_an_interrupt_says_what_is_finished_and_the_command_goes_on(compare, exp
 
 
 def test_runs_are_processes_of_their_own(experiment, tmp_path):
-    done = run_apart("compare", experiment(rows=ROWS[:1], seeds=1), "--jobs", 2, cwd=tmp_path)
+    done = run_in_subprocess("compare", experiment(rows=ROWS[:1], seeds=1), "--jobs", 2, cwd=tmp_path)
     assert (done.code, done.stderr) == (0, "")
     assert "1 at a time, 1 threads each" in done.stdout and "\nfinished    nearest-random-seed0" in done.stdout
     out = tmp_path / "runs/compare/trial"

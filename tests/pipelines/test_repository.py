@@ -1,4 +1,4 @@
-"""What lies in the repository beside the code: configurations, pinned versions, and nothing of one machine."""
+"""The repository without the code: configurations, pinned versions, and no paths of one machine."""
 
 import configparser
 import re
@@ -68,16 +68,14 @@ def tracked():
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a git checkout")
-def test_no_file_knows_a_machine():
+def test_no_file_has_a_path_of_a_machine():
     paths = re.compile("|".join(rf"(?<![\w.>*-]){folder}/" for folder in ("/work", "/root", "/home/[a-z]", "/Users")))
-    found = []
-    for path in tracked():
-        if path.is_file() and path.stat().st_size < 2**21:
-            text = path.read_bytes().decode("utf-8", "ignore")
-            found += [
-                f"{path.relative_to(ROOT)}: {match[0]}" for match in paths.finditer(text) if path != Path(__file__)
-            ]
-    assert not found
+    small = (path for path in tracked() if path.is_file() and path.stat().st_size < 2**21 and path != Path(__file__))
+    assert not [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in small
+        for match in paths.finditer(path.read_bytes().decode("utf-8", "ignore"))
+    ]
 
 
 def test_importing_the_library_brings_neither_the_commands_nor_torch():
