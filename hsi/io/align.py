@@ -49,15 +49,17 @@ def places_to_align(path: Path, place: Georeference | None, like: Scene) -> tupl
     return theirs, ours
 
 
-def align_labels(labels: LabelMap, table: ClassTable | None, place: Georeference | None, like: Scene) -> LabelMap:
-    """Labels ``(h, w)`` with the georeference ``place``, reprojected by nearest neighbour to the scene's ``(H, W)``.
+def align_labels(
+    path: Path, labels: LabelMap, table: ClassTable | None, places: tuple[Georeference, Georeference], like: Scene
+) -> LabelMap:
+    """The labels ``(h, w)`` of a file, reprojected by nearest neighbour to the scene's ``(H, W)``.
 
+    ``places`` are those of :func:`places_to_align`.
     Each pixel of the scene gets the label at its centre, background where there is none. The classes are those that
-    still occur. Adds a note on how many labelled pixels there were and are. Raises :class:`UsageError` when the labels
-    or the scene have no CRS, :class:`LabelError` when no label falls on the scene.
+    still occur. Adds a note on how many labelled pixels there were and are. Raises :class:`LabelError` when no label
+    falls on the scene.
     """
-    path = labels.source or Path("labels")
-    theirs, ours = places_to_align(path, place, like)
+    theirs, ours = places
     with convert_errors(path, "a raster that can be reprojected"):
         values = _warp(labels.values, theirs, ours, (like.height, like.width), labels.background)
         scene = np.ones((like.height, like.width), np.uint8)
@@ -68,18 +70,14 @@ def align_labels(labels: LabelMap, table: ClassTable | None, place: Georeference
             f"{path}: none of its {labelled:,} labelled pixels falls on the scene {like.name}: the scene is "
             f"{_grid((like.height, like.width), ours)}, the labels are {_grid(labels.values.shape, theirs)}"
         )
-    note = (
+    notes = (
+        *labels.notes,
         f"reprojected to the scene's grid by nearest neighbour: {inside:,} of {labelled:,} labelled pixels lie in the "
         f"scene, {labelled - inside:,} outside; {np.count_nonzero(values != labels.background):,} pixels of the scene "
-        "are labelled"
+        "are labelled",
     )
     return label_map(
-        values,
-        background=labels.background,
-        table=table,
-        source=labels.source,
-        variable=labels.variable,
-        notes=(*labels.notes, note),
+        values, background=labels.background, table=table, source=path, variable=labels.variable, notes=notes
     )
 
 

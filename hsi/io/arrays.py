@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from hsi.errors import LabelError, SceneError, UsageError, suggest_names
-from hsi.io.reader import FLOAT_KINDS, Array, ArrayInfo, LabelContent, Reader
+from hsi.io.reader import FLOAT_KINDS, ArrayInfo, Reader
 
 SUFFIX = r"[_ ]?(?:gt|labels?|mask|map|set)?"
 TRAINING = re.compile(rf"(?:.*_)?(?:tr|train|training){SUFFIX}", re.IGNORECASE)
@@ -62,11 +62,7 @@ def find_label_array(
     Raises :class:`LabelError` when several fit.
     """
     planes = [array for array in arrays if array.is_plane and array.shape[:2] == shape]
-    fitting = [
-        array
-        for array in planes
-        if array.kind not in FLOAT_KINDS or _holds_integers(reader.read_labels(path, array).values)
-    ]
+    fitting = [plane for plane in planes if plane.kind not in FLOAT_KINDS or _holds_integers(reader, path, plane)]
     if len(fitting) > 1:
         listed = format_arrays(fitting)
         raise LabelError(
@@ -92,7 +88,8 @@ def format_arrays(arrays: Sequence[ArrayInfo], most: int = 12) -> str:
     return (listed + (f" and {len(arrays) - most} more" if len(arrays) > most else "")) or "no array"
 
 
-def _holds_integers(values: Array) -> bool:
+def _holds_integers(reader: Reader, path: Path, array: ArrayInfo) -> bool:
+    values = reader.read_labels(path, array).values
     if values.dtype.kind != "f":
         return values.dtype.kind in "iub"
     finite = values[~np.isnan(values)]
@@ -106,11 +103,3 @@ def find_training_and_test(planes: Sequence[ArrayInfo]) -> tuple[ArrayInfo, Arra
     """
     training, test = ([plane for plane in planes if kind.fullmatch(plane.name)] for kind in (TRAINING, TEST))
     return (training[0], test[0]) if len(training) == len(test) == 1 else None
-
-
-def read_training_and_test(reader: Reader, path: Path, pair: tuple[ArrayInfo, ArrayInfo]) -> LabelContent | None:
-    """Training and test labels ``(H, W)`` as one; None when a pixel is in both, so that they are no split."""
-    train, test = (np.nan_to_num(reader.read_labels(path, plane).values) for plane in pair)
-    if np.any((train != 0) & (test != 0)):
-        return None
-    return LabelContent(np.where(train != 0, train, test))

@@ -145,11 +145,8 @@ def recognise_scene(shape: tuple[int, int], labels: Mapping[int, int] | Array) -
     if not isinstance(labels, Mapping):
         labels = _counts(labels)
     counts = {i: n for i, n in labels.items() if i != 0 and n > 0}
-    for name in scene_names():
-        facts = scene_facts(name)
-        if tuple(shape) == facts.shape[:2] and counts == facts.counts:
-            return facts
-    return None
+    scenes = map(scene_facts, scene_names())
+    return next((facts for facts in scenes if tuple(shape) == facts.shape[:2] and counts == facts.counts), None)
 
 
 def fetch_scene(

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hsi.core.scene import Block, Scene
+from hsi.core.scene import Scene
 from hsi.errors import OutputError, UsageError
-from hsi.io.formats.envi import AXES, header_fields
-from hsi.io.geotiff import gdal_env, georeference_profile
+from hsi.io.formats.envi import AXES, inspect_envi
+from hsi.io.geotiff import Write, gdal_env, georeference_profile
 
 SUFFIXES = {".hdr": "ENVI", ".tif": "GTiff", ".tiff": "GTiff"}
 STRIP = 16  # rows that a GeoTIFF compresses together
@@ -22,7 +21,6 @@ FILE_FIELDS = (
     *("samples", "lines", "bands", "header offset", "file type", "data type", "interleave", "byte order"),
     *("file compression", "reflectance scale factor", "data gain values", "data offset values", "data ignore value"),
 )
-WriteCube = Callable[[Block, NDArray[Any]], None]
 
 
 def check_cube_name(path: Path) -> None:
@@ -37,7 +35,7 @@ def cube_files(path: Path) -> tuple[Path, ...]:
 
 
 @contextmanager
-def cube_writer(path: Path, scene: Scene, note: str) -> Iterator[WriteCube]:
+def cube_writer(path: Path, scene: Scene, note: str) -> Iterator[Write]:
     """Write a cube of the size, bands and dtype of ``scene``: yields ``write(block, (h, w, B) array)``.
 
     CRS and transform, wavelengths, FWHM, bad bands and the nodata value are copied, and for an ENVI scene all header
@@ -94,7 +92,7 @@ def _complete_header(path: Path, scene: Scene, note: str) -> None:
 
     written: dict[str, Any] = envi.read_envi_header(str(path))
     is_envi = scene.format.startswith("ENVI ")
-    known: Mapping[str, Any] = header_fields(scene.source) if is_envi and scene.source else _band_fields(scene)
+    known: Mapping[str, Any] = inspect_envi(scene.source).fields if is_envi and scene.source else _band_fields(scene)
     fields = {**written, **{key: value for key, value in known.items() if key not in FILE_FIELDS}}
     description = str(known.get("description", scene.name)).strip().rstrip(".")
     fields["description"] = f"{description}. {note}"

@@ -50,19 +50,13 @@ def scene_from_dataarray(array: xarray.DataArray) -> Scene:
 
     height, width, count = ordered.shape
     return Scene(
-        name=str(array.name or "scene"),
-        source=None,
-        height=height,
-        width=width,
-        bands=tuple(range(count)),
-        dtype=dtype,
-        fetch=fetch,
+        str(array.name or "scene"), None, height, width, tuple(range(count)), dtype, fetch,
         format="DataArray",
         wavelengths=_along_bands(array, bands, CENTRES),
         fwhm=_along_bands(array, bands, WIDTHS),
         nodata=_nodata(array),
         georeference=_georeference(array, rows, columns),
-    )
+    )  # fmt: skip
 
 
 def labels_from_dataarray(array: xarray.DataArray, like: xarray.DataArray | None = None) -> NDArray[Any]:
@@ -141,10 +135,10 @@ def _import(name: str) -> Any:
 
 def _axes(array: xarray.DataArray) -> tuple[str, str, str]:
     """The names of the rows', columns' and bands' axes."""
-    rows, columns, bands = (_axis(array, names) for names in (ROWS, COLUMNS, BANDS))
+    axes = {"rows": ROWS, "columns": COLUMNS, "bands": BANDS}
+    rows, columns, bands = (_axis(array, names) for names in axes.values())
     if rows is None or columns is None or bands is None or array.ndim != 3:
-        named = {"rows": ROWS, "columns": COLUMNS, "bands": BANDS}
-        wanted = ", ".join(f"{axis} ({', '.join(names[:4])}…)" for axis, names in named.items())
+        wanted = ", ".join(f"{axis} ({', '.join(names[:4])}…)" for axis, names in axes.items())
         raise SceneError(f"a scene has 3 axes called {wanted}, found {_describe(array)}: rename its dims")
     return rows, columns, bands
 

@@ -118,8 +118,10 @@ def class_map_writer(
             raster.write(ids.astype(class_dtype(table)), 1, window=block.slices)
 
         yield write
-    _write_text(path.with_name(path.name + ".aux.xml"), _auxiliary_xml(table, nodata))
-    _write_text(path.with_suffix(".qml"), _qgis_style(table))
+    names = {path.with_name(path.name + ".aux.xml"): _auxiliary_xml(table, nodata)}
+    for side_file, text in {**names, path.with_suffix(".qml"): _qgis_style(table)}.items():
+        with write_atomically(side_file) as part:
+            part.write_text(text, encoding="utf-8")
 
 
 def write_class_map(
@@ -289,11 +291,6 @@ def georeference_profile(path: Path, georeference: Georeference | None) -> dict[
     return profile
 
 
-def _write_text(path: Path, text: str) -> None:
-    with write_atomically(path) as part:
-        part.write_text(text, encoding="utf-8")
-
-
 def raster_colours(path: Path) -> dict[int, Colour]:
     """The colours by value of a raster's palette; empty where it has no palette or GDAL cannot read it.
 
@@ -301,7 +298,15 @@ def raster_colours(path: Path) -> dict[int, Colour]:
     """
     try:
         with _open_raster(path) as raster:
-            palette = raster.colormap(1)
-    except (SceneFileError, ValueError):
+            return {value: colour for value, colour in read_palette(raster).items() if any(colour)}
+    except SceneFileError:
         return {}
-    return {value: (red, green, blue) for value, (red, green, blue, _) in palette.items() if red or green or blue}
+
+
+def read_palette(raster: Any) -> dict[int, Colour]:
+    """The colours by value of the first band of a rasterio dataset; empty without a palette."""
+    try:
+        palette = raster.colormap(1)
+    except ValueError:
+        return {}
+    return {int(value): (int(red), int(green), int(blue)) for value, (red, green, blue, _) in palette.items()}

@@ -14,15 +14,7 @@ from hsi.core.labels import ClassTable, LabelMap, label_map
 from hsi.core.scene import Scene
 from hsi.errors import LabelError, SceneFileError, UsageError
 from hsi.io.align import align_labels, grid_mismatch, places_to_align, same_grid
-from hsi.io.arrays import (
-    find_label_array,
-    find_training_and_test,
-    format_arrays,
-    get_array,
-    read_training_and_test,
-    select_cube,
-    select_labels,
-)
+from hsi.io.arrays import find_label_array, find_training_and_test, format_arrays, get_array, select_cube, select_labels
 from hsi.io.formats._product import find_product
 from hsi.io.formats.gdal import is_remote, open_remote
 from hsi.io.reader import READERS, Array, ArrayInfo, LabelContent, Reader, check_file
@@ -139,9 +131,12 @@ def _join_training_and_test(
     """Training and test labels as one, when these are the only planes of the scene's shape and share no pixel."""
     planes = [array for array in arrays if array.is_plane and array.shape[:2] == shape]
     pair = find_training_and_test(planes) if len(planes) == 2 else None
-    content = read_training_and_test(reader, path, pair) if pair else None
-    if pair is None or content is None:
+    if pair is None:
         return None
+    train, test = (np.nan_to_num(reader.read_labels(path, plane).values) for plane in pair)
+    if np.any((train != 0) & (test != 0)):
+        return None
+    content = LabelContent(np.where(train != 0, train, test))
     note = f"{pair[0].name} and {pair[1].name} are taken together; --split given:{path} separates them"
     return LabelSource(path, f"{pair[0].name} + {pair[1].name}", lambda: content, (note,))
 
@@ -217,17 +212,16 @@ def _read_raster_labels(source: LabelSource, like: Scene, options: InputSettings
     options.check_raster(path)
     content = source.read()
     place, shape = content.georeference, (content.values.shape[0], content.values.shape[1])
-    if options.align:
-        places_to_align(path, place, like)
+    places = places_to_align(path, place, like) if options.align else None
     fits = same_grid(shape, place, like)
-    if not fits and not options.align:
+    if not fits and places is None:
         raise grid_mismatch(f"{path} ({name})" if name else str(path), shape, place, like)
     values, background = _replace_nodata(content, options.background)
     table = _class_table(content)
     labels = label_map(
         values, background=background, table=table, source=path, variable=name or None, notes=source.notes
     )
-    return labels if fits else align_labels(labels, table, place, like)
+    return labels if fits or places is None else align_labels(path, labels, table, places, like)
 
 
 def _replace_nodata(content: LabelContent, background: int | None) -> tuple[Array, int]:

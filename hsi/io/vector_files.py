@@ -59,7 +59,9 @@ def read_layer(path: Path, options: InputSettings) -> Layer:
         warnings.simplefilter("ignore")
         _check_parts(path)
         name = _select_layer(path, pyogrio.list_layers(path), options.label_layer)
-        fields = _field_types(pyogrio.read_info(path, layer=name))
+        info = pyogrio.read_info(path, layer=name)
+        types = zip(info["fields"], info["ogr_types"], info["ogr_subtypes"], strict=True)
+        fields = {str(key): SUBTYPES.get(sub) or TYPES.get(kind) or kind[3:].lower() for key, kind, sub in types}
         field = _select_field(path, fields, options.label_field)
         frame = pyogrio.read_dataframe(path, layer=name, columns=[field], on_invalid="ignore")
     if not len(frame):
@@ -110,12 +112,6 @@ def _select_layer(path: Path, layers: Any, wanted: str | None) -> str:
         hint = suggest_names(shorten(wanted), map(shorten, names))
         raise UsageError(f"{path}: no layer '{shorten(wanted)}' (label_layer): {hint}known: {listed}")
     return wanted
-
-
-def _field_types(info: dict[str, Any]) -> dict[str, str]:
-    """Fields of a layer and what they hold, in the order of the file."""
-    rows = zip(info["fields"], info["ogr_types"], info["ogr_subtypes"], strict=True)
-    return {str(name): SUBTYPES.get(subtype) or TYPES.get(kind) or kind[3:].lower() for name, kind, subtype in rows}
 
 
 def _select_field(path: Path, fields: dict[str, str], wanted: str | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -215,11 +215,9 @@ def _project_geometries(layer: Layer, crs: str) -> tuple[NDArray[Any], Mask, lis
             f"{layer.path}: has no CRS, so it cannot be placed on the scene: {hint}set it and save a new file, as "
             "ogr2ogr -a_srs EPSG:32633 new.gpkg old.shp does"
         )
-    series, notes = layer.frame.geometry, []
-    usable = ~(series.isna() | series.is_empty).to_numpy(bool)
-    if not usable.all():
-        notes.append(f"{_count(~usable)} skipped: no geometry")
-    wrong = [str(name) for name in series.geom_type.to_numpy(object)[usable] if name not in SHAPES]
+    series = layer.frame.geometry
+    present = ~(series.isna() | series.is_empty).to_numpy(bool)
+    wrong = [str(name) for name in series.geom_type.to_numpy(object)[present] if name not in SHAPES]
     if wrong:
         raise LabelError(
             f"{layer.path}: {_count(len(wrong))} of type {wrong[0]}; labels are polygons or points: "
@@ -234,21 +232,21 @@ def _project_geometries(layer: Layer, crs: str) -> tuple[NDArray[Any], Mask, lis
             f"{layer.path}: cannot be projected from {theirs} to the scene's {ours}: {reason}; "
             "save the file in the scene's CRS"
         ) from error
-    placed = np.isfinite(shapely.bounds(geometries)).all(axis=1)
-    if np.any(usable & ~placed):
-        notes.append(f"{_count(usable & ~placed)} skipped: no place in the scene's {crs_name(crs)}")
-    usable &= placed
-    invalid = usable & ~shapely.is_valid(geometries)
+    placed = present & np.isfinite(shapely.bounds(geometries)).all(axis=1)
+    invalid = placed & ~shapely.is_valid(geometries)
     for i in np.flatnonzero(invalid):
         parts = shapely.get_parts(shapely.make_valid(geometries[i]))
         geometries[i] = shapely.union_all([part for part in parts if part.geom_type in AREAS])
-    if invalid.any():
-        notes.append(f"{_count(invalid)} repaired: the outline was not valid (it crossed itself)")
-    hollow = usable & shapely.is_empty(geometries)
-    if hollow.any():
-        notes.append(f"{_count(hollow)} skipped: no area")
-    usable &= ~hollow
+    hollow = placed & shapely.is_empty(geometries)
+    usable = placed & ~hollow
     geometries[~usable] = None
+    cases = [
+        (~present, "skipped: no geometry"),
+        (present & ~placed, f"skipped: no place in the scene's {crs_name(crs)}"),
+        (invalid, "repaired: the outline was not valid (it crossed itself)"),
+        (hollow, "skipped: no area"),
+    ]
+    notes = [f"{_count(features)} {fate}" for features, fate in cases if features.any()]
     return geometries, usable, notes
 
 
@@ -264,19 +262,18 @@ def _select_inside(
     adjacent = shapely.touches(outline, geometries) & (shapely.get_dimensions(geometries) == 2)
     inside = wanted & shapely.intersects(outline, geometries) & ~adjacent
     if not inside.any():
+        features, scene = (_format_extent(shapely.total_bounds(shape)) for shape in (geometries[wanted], outline))
         raise LabelError(
-            f"{path}: its features miss the scene {like.name}: they reach {_format_extent(geometries[wanted])}, the "
-            f"scene {_format_extent(outline)} in {crs_name(canvas.crs)}; check the CRS of both, or name another file"
+            f"{path}: its features miss the scene {like.name}: they reach {features}, the scene {scene} in "
+            f"{crs_name(canvas.crs)}; check the CRS of both, or name another file"
         )
     outside, partly = wanted & ~inside, inside & ~shapely.covers(outline, geometries)
     cases = [(outside, "outside the scene, and skipped"), (partly, "partly outside the scene, and cut at its edge")]
     return inside, [f"{_count(features)} of {wanted.sum():,} {where}" for features, where in cases if features.any()]
 
 
-def _format_extent(geometries: Any) -> str:
-    import shapely
-
-    left, bottom, right, top = shapely.total_bounds(geometries)
+def _format_extent(bounds: Sequence[float]) -> str:
+    left, bottom, right, top = bounds
     return f"x {left:.8g} to {right:.8g} and y {bottom:.8g} to {top:.8g}"
 
 

@@ -7,7 +7,6 @@ import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -26,20 +25,10 @@ LOGICAL, COMPLEX = 0x0200, 0x0800
 LARGEST_XML = 64 * 2**20
 
 
-@dataclass(frozen=True)
-class Variable:
-    """What the header of a variable declares.
-
-    ``is_complete`` when it is an array of real numbers, stored in a known type and as many as the axes require.
-    """
-
-    info: ArrayInfo
-    is_complete: bool
-
-
-def list_variables(path: Path) -> list[Variable]:
+def list_variables(path: Path) -> list[tuple[ArrayInfo, bool]]:
     """The variables of a MATLAB 5 file whose headers can be parsed; only the beginning of each is read.
 
+    Each comes with whether it is an array of real numbers, stored in a known type and as many as the axes require.
     Raises :class:`SceneFileError` for a file that cannot be read or ends within the header of a variable.
     """
     with convert_errors(path, MAT_TITLE):
@@ -48,15 +37,14 @@ def list_variables(path: Path) -> list[Variable]:
 
 def check_variable(path: Path, name: str) -> None:
     """Raise :class:`SceneFileError` unless one variable has that name and it is a complete array of real numbers."""
-    variables = [variable for variable in list_variables(path) if variable.info.name == name]
-    if len(variables) != 1 or not variables[0].is_complete:
+    if [is_complete for array, is_complete in list_variables(path) if array.name == name] != [True]:
         raise SceneFileError(
             f"{path}: its variable '{name[:60]}' is there twice, or its numbers are not as many or not of a type as "
             "its header says; the file is damaged: copy it again"
         )
 
 
-def _variables(path: Path) -> Iterator[Variable]:
+def _variables(path: Path) -> Iterator[tuple[ArrayInfo, bool]]:
     with path.open("rb") as file:
         order = "<" if file.read(FILE_HEADER)[126:] == b"IM" else ">"
         while len(tag := file.read(8)) == 8:
@@ -95,12 +83,11 @@ class _Elements:
         return content
 
 
-def _parse_variable(elements: _Elements) -> Variable:
+def _parse_variable(elements: _Elements) -> tuple[ArrayInfo, bool]:
     (flags,) = struct.unpack_from(f"{elements.order}I", elements.read_content())
     code = flags & 0xFF
     if code == OPAQUE:  # it has no axes
-        name = elements.read_content().decode("latin-1")
-        return Variable(ArrayInfo(name, (), CLASSES[code]), is_complete=False)
+        return ArrayInfo(elements.read_content().decode("latin-1"), (), CLASSES[code]), False
     axes = elements.read_content()
     shape = struct.unpack(f"{elements.order}{len(axes) // 4}i", axes)
     name = elements.read_content().decode("latin-1")
@@ -108,7 +95,7 @@ def _parse_variable(elements: _Elements) -> Variable:
     stored, count = elements.read_tag() if code in NUMERIC_CLASSES else (0, 0)
     size = ITEM_SIZES.get(stored, 0)
     is_complete = size > 0 and min(shape) >= 0 and math.prod(shape) * size == count and not flags & COMPLEX
-    return Variable(ArrayInfo(name, shape, kind), is_complete)
+    return ArrayInfo(name, shape, kind), is_complete
 
 
 def parse_xml(path: Path, title: str, largest: int = LARGEST_XML) -> ElementTree.Element:

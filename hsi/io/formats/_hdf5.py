@@ -44,14 +44,12 @@ def open_hdf5(path: Path, title: str) -> Iterator[File]:
 
 def matches_hdf5(path: Path, test: Callable[[File], bool]) -> bool:
     """Whether it is an HDF5 file that can be opened and passes a test of its content."""
-    import h5py
-
     if not is_hdf5(path) or not has_valid_heaps(path):
         return False
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path, "an HDF5 file") as file:
             return test(file)
-    except Exception:  # h5py raises many kinds on damaged bytes
+    except SceneFileError:
         return False
 
 

@@ -227,16 +227,18 @@ def open_dataset(path: Path, name: str, driver: str, title: str, least: int = 1)
 Opener = Callable[[], AbstractContextManager[Any]]
 
 
-def stored_scene(path: Path, opener: Opener, form: str, variable: str | None = None) -> Scene:
-    """The raster as a scene of stored numbers with wavelengths, nodata value and georeference, read by window.
+def raster_scene(path: Path, opener: Opener, form: str, variable: str | None = None, scaled: bool = True) -> Scene:
+    """The raster as a scene with wavelengths, nodata value and georeference, read by window.
 
-    The file is opened for each window. Bands have the smallest dtype that holds them all.
+    The file is opened for each window. Bands have the smallest dtype that holds them all, or are in physical units
+    where the raster has GDAL's scale and offset and ``scaled`` is True.
     """
     with opener() as dataset:
         dtype, bands = common_dtype(dataset), dataset.count
         height, width = dataset.height, dataset.width
         facts = _band_facts(path, dataset)
         georeference, nodata = georeference_of(dataset), nodata_of(dataset)
+        scales, offsets = dataset.scales, dataset.offsets
 
     def fetch(block: Block) -> Array:
         from rasterio.windows import Window
@@ -246,17 +248,11 @@ def stored_scene(path: Path, opener: Opener, form: str, variable: str | None = N
             cube: Array = dataset.read(window=window, out_dtype=dtype)
         return np.moveaxis(cube, 0, -1)
 
-    return Scene(
+    scene = Scene(
         path.stem, path, height, width, tuple(range(bands)), dtype, fetch,
         variable=variable, format=form, nodata=nodata, georeference=georeference, **facts,
     )  # fmt: skip
-
-
-def scaled_scene(path: Path, opener: Opener, form: str, variable: str | None = None) -> Scene:
-    """As :func:`stored_scene`, in physical units where the raster has GDAL's scale and offset."""
-    with opener() as dataset:
-        scales, offsets = dataset.scales, dataset.offsets
-    return scale_scene(stored_scene(path, opener, form, variable), scales, offsets)
+    return scale_scene(scene, scales, offsets) if scaled else scene
 
 
 def raster_labels(dataset: Any, **facts: Any) -> LabelContent:

@@ -10,10 +10,12 @@ from typing import ClassVar
 from hsi.core.scene import Scene
 from hsi.errors import SceneFileError
 from hsi.io.formats._checks import parse_xml, read_number
-from hsi.io.formats._product import SPARSE_RATIO, ProductReader, open_raster, scale_scene, stored_scene
+from hsi.io.formats._product import SPARSE_RATIO, ProductReader, open_raster, raster_scene, scale_scene
 from hsi.io.reader import ArrayInfo, check_declared_size, register_reader
 
-NAME = re.compile(r"(?P<stem>.*?)-?(?P<role>METADATA|SPECTRAL_IMAGE(_COG)?)\.(?P<suffix>xml|tiff?)", re.IGNORECASE)
+NAME = re.compile(
+    r"(?P<stem>.*?)-?((?P<metadata>METADATA\.xml)|(?P<image>SPECTRAL_IMAGE(_COG)?\.tiff?))", re.IGNORECASE
+)
 BANDS = "specific/bandCharacterisation"
 
 
@@ -31,7 +33,7 @@ class GroundSegmentReader(ProductReader):
         name = path.name.upper()
         if NAME.fullmatch(name) is None or not name.startswith(self.mission) or "L2A" not in name:
             return False
-        metadata = _find_part(path, "METADATA", ("xml",))
+        metadata = _find_part(path, "metadata")
         if metadata is None:
             return False
         try:
@@ -44,7 +46,7 @@ class GroundSegmentReader(ProductReader):
         """Surface reflectance, scaled by the gains and offsets of the metadata, with wavelengths and FWHM."""
         image, metadata = self.files(path)
         root = parse_xml(metadata, self.title)
-        scene = stored_scene(image, lambda: open_raster(image), f"{self.title} (GeoTIFF)")
+        scene = raster_scene(image, lambda: open_raster(image), f"{self.title} (GeoTIFF)", scaled=False)
         array = ArrayInfo("", scene.shape, scene.dtype.name)
         check_declared_size(image, array, image.stat().st_size, scene.dtype.itemsize, SPARSE_RATIO)
         bands = root.findall(f"{BANDS}/{self.band_tag}")
@@ -63,26 +65,22 @@ class GroundSegmentReader(ProductReader):
 
     def files(self, path: Path) -> tuple[Path, Path]:
         """The image and its metadata; raises :class:`SceneFileError` when one is missing."""
-        metadata = _find_part(path, "METADATA", ("xml",))
-        image = _find_part(path, "SPECTRAL_IMAGE", ("tif", "tiff"))
+        metadata = _find_part(path, "metadata")
+        image = _find_part(path, "image")
         if metadata is None or image is None:
             missing = "*SPECTRAL_IMAGE.TIF" if metadata else "*METADATA.XML"
             raise SceneFileError(f"{path}: {self.title} needs a file {missing}, which is missing: add it to the folder")
         return image, metadata
 
 
-def _find_part(path: Path, role: str, suffixes: tuple[str, ...]) -> Path | None:
-    """The file of the same product with a role: the given one, else the first in its folder, in any case of letters."""
+def _find_part(path: Path, part: str) -> Path | None:
+    """The "metadata" or "image" of the product of ``path``: this file, else the first in its folder, in any case."""
     given = NAME.fullmatch(path.name)
-    if given is None:
-        return None
-    if given["role"].upper().startswith(role):
-        return path
+    if given is None or given[part]:
+        return path if given else None
     for entry in sorted(path.parent.iterdir()):
         match = NAME.fullmatch(entry.name)
-        if match is None or match["stem"].lower() != given["stem"].lower():
-            continue
-        if match["role"].upper().startswith(role) and match["suffix"].lower() in suffixes and entry.is_file():
+        if match and match[part] and match["stem"].lower() == given["stem"].lower() and entry.is_file():
             return entry
     return None
 

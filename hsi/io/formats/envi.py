@@ -84,17 +84,17 @@ class EnviReader(Reader):
 
     def files(self, path: Path) -> tuple[Path, ...]:
         """The header and the data."""
-        envi = _inspect(path)
+        envi = inspect_envi(path)
         return envi.header, envi.data
 
     def arrays(self, path: Path) -> tuple[ArrayInfo, ...]:
         """The one raster."""
-        envi = _inspect(path)
+        envi = inspect_envi(path)
         return (ArrayInfo("", envi.shape, array_kind(envi.dtype)),)
 
     def open(self, path: Path, array: ArrayInfo) -> Scene:
         """The raster, memory-mapped, with its bands, nodata value and georeference, divided by its scale factor."""
-        envi = _inspect(path)
+        envi = inspect_envi(path)
         bands, unit = envi.shape[2], envi.fields.get("wavelength units")
         wavelengths, fwhm = envi.texts("wavelength"), envi.texts("fwhm")
         scene = scene_from_array(
@@ -112,15 +112,10 @@ class EnviReader(Reader):
 
     def read_labels(self, path: Path, array: ArrayInfo) -> LabelContent:
         """The raster as labels, with the class names and colours of an ENVI classification."""
-        envi = _inspect(path)
+        envi = inspect_envi(path)
         names = {i: name for i, name in enumerate(envi.texts("class names")) if name}
         values, nodata = to_plane(np.array(envi.map())), envi.number("data ignore value")
         return LabelContent(values, names, _colours(envi), nodata, _georeference(envi))
-
-
-def header_fields(path: Path) -> Mapping[str, Any]:
-    """All fields of the header of a scene, lower-case keys; raises :class:`SceneFileError` for one that is wrong."""
-    return _inspect(path).fields
 
 
 def _headers_of(path: Path) -> list[Path]:
@@ -146,7 +141,7 @@ def _data_of(header: Path, interleave: str) -> Path:
     )
 
 
-def _inspect(path: Path) -> EnviFile:
+def inspect_envi(path: Path) -> EnviFile:
     """Read and check a header before anything is allocated; raises :class:`SceneFileError`."""
     header = path if path.suffix.lower() == ".hdr" else next((h for h in _headers_of(path) if h.is_file()), path)
     check_file(header)

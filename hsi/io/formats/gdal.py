@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
-from hsi.core.colours import Colour
 from hsi.core.scene import Scene
 from hsi.errors import SceneFileError
 from hsi.io.formats._checks import parse_xml
@@ -19,14 +17,13 @@ from hsi.io.formats._product import (
     open_raster,
     raster_driver,
     raster_labels,
-    scaled_scene,
+    raster_scene,
 )
+from hsi.io.geotiff import read_palette
 from hsi.io.reader import ArrayInfo, LabelContent, Reader, array_kind, check_declared_size, first_bytes, register_reader
 
 FORMATS = {"GTiff": "GeoTIFF", "HFA": "ERDAS Imagine", "LAN": "ERDAS LAN", "JP2OpenJPEG": "JPEG 2000"}
 PREFIXES = ("/vsicurl/", "/vsis3/", "/vsigs/", "/vsiaz/")
-# what is read by window, by the name's end; a virtual raster could name any other file
-REMOTE_DRIVERS = {".jp2": "JP2OpenJPEG"}
 REMOTE_TITLE = "a GeoTIFF or JPEG 2000 behind a network"
 ALLOWED_BANDS = (None, "VRTSourcedRasterBand")  # others run programs over their sources or read raw bytes of any file
 SOURCE_ELEMENTS = ("SourceFilename", "SourceDataset")
@@ -59,12 +56,12 @@ class RasterReader(Reader):
     def open(self, path: Path, array: ArrayInfo) -> Scene:
         """The raster with wavelengths, bad bands, nodata value and georeference, scaled if it has a scale."""
         driver = str(raster_driver(path))
-        return scaled_scene(path, lambda: open_raster(path), FORMATS.get(driver, driver))
+        return raster_scene(path, lambda: open_raster(path), FORMATS.get(driver, driver))
 
     def read_labels(self, path: Path, array: ArrayInfo) -> LabelContent:
         """The raster's band as labels, with its palette, its category names and its nodata value."""
         with open_raster(path) as dataset:
-            return raster_labels(dataset, names=_category_names(path), colours=_palette(dataset))
+            return raster_labels(dataset, names=_category_names(path), colours=read_palette(dataset))
 
 
 def is_remote(path: Path) -> bool:
@@ -83,8 +80,9 @@ def open_remote(path: Path) -> Scene:
     GDAL takes access keys and regions from the environment (``AWS_ACCESS_KEY_ID``, ``AWS_NO_SIGN_REQUEST``, …). Raises
     :class:`SceneFileError` when it cannot be reached or is no GeoTIFF or JPEG 2000.
     """
-    driver = REMOTE_DRIVERS.get(path.suffix.lower(), "GTiff")
-    return scaled_scene(path, lambda: open_dataset(path, remote_name(path), driver, REMOTE_TITLE), "remote raster")
+    # these are read by window, and name no other files as a virtual raster does
+    driver = "JP2OpenJPEG" if path.suffix.lower() == ".jp2" else "GTiff"
+    return raster_scene(path, lambda: open_dataset(path, remote_name(path), driver, REMOTE_TITLE), "remote raster")
 
 
 def _list_sources(path: Path) -> tuple[Path, ...]:
@@ -155,11 +153,3 @@ def _attribute_table(band: ElementTree.Element) -> dict[int, str]:
         if names and values and len(cells) == len(usages) and cells[values[-1]].isdecimal():
             name_by_id[int(cells[values[-1]][:9])] = cells[names[0]]
     return name_by_id
-
-
-def _palette(dataset: Any) -> dict[int, Colour]:
-    try:
-        entries = dataset.colormap(1)
-    except ValueError:  # a band without a palette
-        return {}
-    return {int(i): (int(colour[0]), int(colour[1]), int(colour[2])) for i, colour in entries.items()}

@@ -45,7 +45,7 @@ class MatlabReader(ArrayReader):
         from scipy.io import whosmat
 
         if self.recognises(path):
-            return tuple(variable.info for variable in list_variables(path))
+            return tuple(array for array, _ in list_variables(path))
         self._check_version_4(path)
         with convert_errors(path, MAT_TITLE):
             return tuple(

@@ -10,7 +10,7 @@ from typing import Any
 from hsi.core.scene import Scene
 from hsi.errors import SceneFileError
 from hsi.io.formats._hdf5 import check_arrays, is_hdf5
-from hsi.io.formats._product import common_dtype, open_dataset, raster_labels, scaled_scene
+from hsi.io.formats._product import common_dtype, open_dataset, raster_labels, raster_scene
 from hsi.io.reader import ArrayInfo, LabelContent, Reader, array_kind, first_bytes, register_reader, wrong_format
 
 TITLE = "a NetCDF or HDF5 file"
@@ -30,8 +30,17 @@ class SubdatasetReader(Reader):
         return path.suffix.lower() != ".mat" and (is_hdf5(path) or first_bytes(path, 4) in CLASSIC)
 
     def arrays(self, path: Path) -> tuple[ArrayInfo, ...]:
-        """Every array that GDAL lists, not loaded."""
-        _check(path)
+        """Every array that GDAL lists, not loaded; raises :class:`SceneFileError` for one that declares too much."""
+        import h5py
+
+        if first_bytes(path, 4) in CLASSIC:
+            raise SceneFileError(
+                f"{path}: is a NetCDF file of the classic format, which is not read: 'nccopy -k nc4 {path.name} "
+                "new.nc' converts it"
+            )
+        if not h5py.is_hdf5(path):
+            raise wrong_format(path, TITLE, "an HDF5 signature")
+        check_arrays(path)
         arrays = []
         for name in _names(path):
             with _array(path, name) as dataset:
@@ -43,26 +52,12 @@ class SubdatasetReader(Reader):
     def open(self, path: Path, array: ArrayInfo) -> Scene:
         """The named array as a scene, with the georeference that GDAL derives."""
         form = f"{_driver(path)} (bands first)"
-        return scaled_scene(path, lambda: _array(path, array.name), form, array.name or None)
+        return raster_scene(path, lambda: _array(path, array.name), form, array.name or None)
 
     def read_labels(self, path: Path, array: ArrayInfo) -> LabelContent:
         """The named array as labels."""
         with _array(path, array.name) as dataset:
             return raster_labels(dataset)
-
-
-def _check(path: Path) -> None:
-    """Raise :class:`SceneFileError` for what is no HDF5 or cannot hold what it declares."""
-    import h5py
-
-    if first_bytes(path, 4) in CLASSIC:
-        raise SceneFileError(
-            f"{path}: is a NetCDF file of the classic format, which is not read: 'nccopy -k nc4 {path.name} new.nc' "
-            "converts it"
-        )
-    if not h5py.is_hdf5(path):
-        raise wrong_format(path, TITLE, "an HDF5 signature")
-    check_arrays(path)
 
 
 def _driver(path: Path) -> str:
