@@ -14,7 +14,7 @@ from hsi.settings import LABEL_INPUTS, InputSettings
 from .cli_support.completion import COMPLETED
 from .cli_support.help import Command
 from .cli_support.options import input_options
-from .cli_support.terminal import say, say_files
+from .cli_support.terminal import say
 
 EPILOG = """\b
 Examples:
@@ -57,5 +57,5 @@ def command(scene_path: Path, inputs: InputSettings, **options: Any) -> None:
     result = denoise(scene_path, command=words, **options, **reading)
     seconds, report = result.record["seconds"], result.files[-1]
     say("speed", f"learned in {seconds['learn']:.1f} s, written in {seconds['write']:.1f} s")
-    say_files(result.files)
+    say("written", *map(str, result.files))
     say("open", f"{report} in a browser, or {result.scene.source} in QGIS")

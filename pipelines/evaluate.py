@@ -15,7 +15,7 @@ from .cli_support.completion import Choice
 from .cli_support.help import Command
 from .cli_support.options import label_options
 from .cli_support.results import show_accuracy, show_estimate
-from .cli_support.terminal import say, say_files
+from .cli_support.terminal import say
 
 EPILOG = """\b
 Examples:
@@ -69,5 +69,5 @@ def command(
     if design:
         show_estimate(result.report["estimate"])
     if result.files:
-        say_files(result.files)
+        say("written", *map(str, result.files))
         say("open", f"{result.files[-1]} in a browser")

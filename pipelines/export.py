@@ -12,7 +12,7 @@ from hsi.settings import InputSettings
 
 from .cli_support.help import Command
 from .cli_support.options import input_options
-from .cli_support.terminal import new_table, say, show
+from .cli_support.terminal import add_number_columns, new_table, say, show
 
 if TYPE_CHECKING:
     from hsi.inference.export import Format, Shape, Values
@@ -91,8 +91,7 @@ def show_check(check: Check) -> None:
     """Print the accuracy of the network and of each file."""
     table = new_table(f"on {check.pixels:,} labelled pixels")
     table.add_column("")
-    for heading in ("OA %", "same class %", "largest difference"):
-        table.add_column(heading, justify="right")
+    add_number_columns(table, "OA %", "same class %", "largest difference")
     table.add_row(NETWORK, f"{check.accuracy:.2%}".rstrip("%"), "", "")
     for name, file in check.files.items():
         shares = [f"{share:.2%}".rstrip("%") for share in (file.accuracy, file.agreement)]

@@ -27,7 +27,7 @@ from hsi.workflows.inputs import (
 
 from .cli_support.help import Command
 from .cli_support.options import input_options
-from .cli_support.terminal import say, say_wrapped, short_name, show
+from .cli_support.terminal import add_number_columns, say, say_wrapped, short_name, show
 
 FEW_PIXELS = 5
 EPILOG = """\b
@@ -105,10 +105,9 @@ def show_labels(labels: LabelMap) -> None:
     say("labels", f"{labels.source}{f', variable {labels.variable}' if labels.variable else ''}")
     say("", f"{len(counts)} classes, {labelled:,} of {total:,} pixels labelled, background {labels.background}")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), width=72)
-    table.add_column("id", justify="right", no_wrap=True)
+    add_number_columns(table, "id")
     table.add_column("name", ratio=1, overflow="fold")
-    for heading in ("pixels", "share"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    add_number_columns(table, "pixels", "share")
     for number, name in zip(labels.table.ids, labels.table.names, strict=True):
         table.add_row(str(number), short_name(name), f"{counts[number]:,}", f"{counts[number] / labelled:.1%}")
     show(table)

@@ -1,22 +1,16 @@
-"""``hsi models``: what --model takes."""
+"""``hsi models``: the networks and baselines that --model takes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
-from .cli_support.help import Command
-from .cli_support.terminal import new_table, progress, show
+from hsi.errors import UsageError
 
-if TYPE_CHECKING:
-    from hsi.errors import UsageError
-    from hsi.models import ModelEntry
+from .cli_support.help import Command
+from .cli_support.terminal import add_number_columns, new_table, progress, show
 
 AT_LEAST_ONE = click.IntRange(1)
-
-BANDS, COMPONENTS, WINDOW = 200, 30, 25  # counted for where neither the method nor anybody says
-
+BANDS, COMPONENTS, WINDOW = 200, 30, 25  # counted for where neither an option nor the method decides
 EPILOG = """\b
 Examples:
   hsi models
@@ -42,43 +36,40 @@ def command(components: int | None, window: int | None, classes: int) -> None:
     With each network come its weights, its multiply-adds a pixel (patch: every window goes through all of it; dense:
     the windows of a large scene share the trunk), batch norm (bn) and attention, and where it comes from.
     """
-    from hsi.models import MODELS
+    from hsi.models import MODELS, build_model, count_flops, count_parameters
 
-    usual = f"{components or COMPONENTS} components, window {window or WINDOW}, {classes} classes"
+    usual = {"components": components or COMPONENTS, "window": window or WINDOW}
+    at = f"at {usual['components']} components, window {usual['window']}, {classes} classes"
     otherwise = "" if components and window else ", or as a line says"
-    table = new_table(f"weights (parameters) and multiply-adds a pixel\nat {usual}{otherwise}")
+    table = new_table(f"weights (parameters) and multiply-adds a pixel\n{at}{otherwise}")
     table.add_column("model", no_wrap=True)
-    for heading in ("weights", "patch", "dense"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("with", no_wrap=True)
-    table.add_column("doi or arXiv", no_wrap=True)
+    add_number_columns(table, "weights", "patch", "dense")
+    for heading in ("with", "doi or arXiv"):
+        table.add_column(heading, no_wrap=True)
     refused: list[UsageError] = []
     with progress("count", "networks") as advance:
         for i, (name, entry) in enumerate(MODELS.items()):
             advance(i, len(MODELS.items()))
-            sizes = sizes_of(entry, components, window)
+            own = entry.components or (BANDS if entry.reducer == "identity" else COMPONENTS)
+            sizes = {"components": components or own, "window": window or entry.window or WINDOW}
+            try:
+                model = build_model(name, **sizes, classes=classes)
+                work = count_flops(model)
+                counts = (f"{count_parameters(model):,}", in_millions(work.patch), in_millions(work.dense))
+            except UsageError as error:  # a network that cannot take the sizes
+                refused.append(error)
+                counts = ("too small", "", "")
+            parts = ("bn" if entry.norm == "batch" else "", "" if entry.attention == "none" else entry.attention)
             sources = entry.source.replace("doi:", "").replace("arXiv:", "").replace(", ", "\n")
-            if sizes != {"components": components or COMPONENTS, "window": window or WINDOW}:
-                sources += f"\n{describe_input(entry, components)}, window {sizes['window']}"
-            table.add_row(name, *counted(name, sizes, classes, refused), parts(entry), sources)
+            if sizes != usual:
+                all_bands = entry.reducer == "identity" and not components
+                taken = f"all bands ({BANDS})" if all_bands else f"{sizes['components']} components"
+                sources += f"\n{taken}, window {sizes['window']}"
+            table.add_row(name, *counts, " ".join(filter(None, parts)) or "–", sources)
     if len(refused) == table.row_count:
         raise refused[0]
     show(table)
     show_baselines()
-
-
-def counted(name: str, sizes: dict[str, int], classes: int, refused: list[UsageError]) -> tuple[str, str, str]:
-    """Parameters and multiply-adds in both modes; a network that cannot take the sizes is ``refused``."""
-    from hsi.errors import UsageError
-    from hsi.models import build_model, count_flops, count_parameters
-
-    try:
-        model = build_model(name, **sizes, classes=classes)
-    except UsageError as error:
-        refused.append(error)
-        return "too small", "", ""
-    work = count_flops(model)
-    return f"{count_parameters(model):,}", in_millions(work.patch), in_millions(work.dense)
 
 
 def in_millions(count: int) -> str:
@@ -88,29 +79,8 @@ def in_millions(count: int) -> str:
     return f"{millions:.{digits}f}M".removeprefix("0")
 
 
-def parts(entry: ModelEntry) -> str:
-    """Batch norm and attention, as in the names of HybridSN's variants."""
-    found = ["bn"] if entry.norm == "batch" else []
-    return " ".join([*found, *([] if entry.attention == "none" else [entry.attention])]) or "–"
-
-
-def sizes_of(entry: ModelEntry, components: int | None, window: int | None) -> dict[str, int]:
-    """The sizes to count a network's parameters for: those asked for, else its own, else the usual ones."""
-    usual = BANDS if entry.reducer == "identity" else COMPONENTS
-    return {"components": components or entry.components or usual, "window": window or entry.window or WINDOW}
-
-
-def describe_input(entry: ModelEntry, components: int | None) -> str:
-    """What a network takes as a pixel, in words."""
-    if components:
-        return f"{components} components"
-    if entry.reducer == "identity":
-        return f"all bands ({BANDS})"
-    return f"{entry.components or COMPONENTS} components"
-
-
 def show_baselines() -> None:
-    """A table of the baselines: what they look at, their method and its source."""
+    """Print the baselines: their input, their method and its source."""
     from hsi.baselines import BASELINES
 
     table = new_table("\nbaselines from scikit-learn and spectral, for 'hsi classify'")

@@ -77,6 +77,5 @@ def command(run: Path, names: tuple[str, ...], kind: str, out: Path | None, over
         check_free_file(out / f"{name}.{kind}", overwrite)
     with progress("figures", "figures") as advance:
         paths = write_figures(out, ready, kind=kind, progress=advance)
-    for i, path in enumerate(paths):
-        say("" if i else "written", str(path))
+    say("written", *map(str, paths))
     say("open", str(paths[0] if len(paths) == 1 else out))

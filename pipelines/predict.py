@@ -99,6 +99,5 @@ def show_map(predicted: PredictedMap, out: Path) -> None:
     if summary.novel is not None:
         share = f"{summary.novel:,} pixels ({summary.novel / pixels:.1%})"
         say("novelty", f"{share} are farther from every class than 99.9 % of the training pixels")
-    for i, path in enumerate(predicted.files.values()):
-        say("" if i else "written", str(path))
+    say("written", *map(str, predicted.files.values()))
     say("open", f"{f'{report} in a browser, or ' if report else ''}{out} in QGIS")

@@ -18,7 +18,7 @@ class Advance(Protocol):
 class Reporter:
     """Receives messages and progress, and ignores them; the command line and :class:`Recorder` override it."""
 
-    def info(self, label: str, text: str) -> None:
+    def info(self, label: str, text: str, /) -> None:
         """A message: a label, then the fact."""
 
     def debug(self, label: str, text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -69,31 +70,17 @@ def split_names() -> list[str]:
     return [f"{name}:" if name == "given" else name for name in SPLITS if name != "all"]
 
 
-def reducer_names() -> list[str]:
-    """What --reducer takes."""
-    from hsi.preprocessing.reducers.reducer import REDUCERS
-
-    return list(REDUCERS)
-
-
-def denoiser_names() -> list[str]:
-    """What --method of ``hsi denoise`` and --denoise take."""
-    from hsi.preprocessing.denoisers import DENOISERS
-
-    return list(DENOISERS)
-
-
-def device_names() -> list[str]:
-    """What --device takes on some machine."""
-    return ["auto", "cpu", "cuda", "mps"]
+def registered(package: str, registry: str) -> Callable[[], list[str]]:
+    """The names in a registry of plug-ins, which is imported when they are asked for."""
+    return lambda: list(getattr(import_module(package), registry))
 
 
 COMPLETED: dict[str, Completer] = {
     "model.name": completes(model_names),
-    "denoising.method": completes(denoiser_names),
-    "reducer.name": completes(reducer_names),
+    "denoising.method": completes(registered("hsi.preprocessing.denoisers", "DENOISERS")),
+    "reducer.name": completes(registered("hsi.preprocessing.reducers", "REDUCERS")),
     "split.rule": completes(split_names),
-    "device": completes(device_names),
+    "device": completes(lambda: ("auto", "cpu", "cuda", "mps")),
 }
 
 

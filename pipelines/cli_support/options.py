@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -76,18 +75,6 @@ def resume_option(function: Function) -> Function:
     """Add ``--resume``, for commands that can continue interrupted work."""
     text = "Continue interrupted work of the same settings, if any."
     return click.option("--resume", is_flag=True, help=text)(function)
-
-
-def gathered(function: Function, choices: Iterable[Any], kind: Any, name: str) -> Function:
-    """Add options that arrive together, as a dataclass ``kind`` called ``name``."""
-
-    @functools.wraps(function)
-    def gather(**given: Any) -> Any:
-        return function(**{name: kind(**{field.name: given.pop(field.name) for field in fields(kind)})}, **given)
-
-    for choice in reversed(list(choices)):
-        gather = choice(gather)
-    return gather
 
 
 def setting_options(function: Function, without: Collection[str] = ()) -> Function:

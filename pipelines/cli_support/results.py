@@ -12,7 +12,7 @@ from hsi.accuracy.metrics import OVERALL_METRICS, Metric
 from hsi.report.sections import class_metrics, interval, reach
 from hsi.report.tables import calibration_in_words
 
-from .terminal import add_name_column, new_table, plain, say, short_name, show
+from .terminal import add_name_column, add_number_columns, class_table, new_table, plain, say, short_name, show
 
 if TYPE_CHECKING:
     from hsi.experiments.run import ComparisonResult
@@ -21,11 +21,8 @@ if TYPE_CHECKING:
 
 def show_accuracy(report: Mapping[str, Any]) -> None:
     """The metrics of the classes, then those of all pixels, what is wrong, the calibration and the audit."""
-    table = new_table("accuracy on test pixels in percent (PA producer's, UA user's accuracy)")
-    table.add_column("id", justify="right")
-    add_name_column(table)
-    for heading in ("train", "test", *(one.short or one.title for _, one in class_metrics())):
-        table.add_column(heading, justify="right", no_wrap=True)
+    title = "accuracy on test pixels in percent (PA producer's, UA user's accuracy)"
+    table = class_table(title, "train", "test", *(one.short or one.title for _, one in class_metrics()))
     for row in report["classes"]:
         values = [_value(one, row[key]).rstrip("%") for key, one in class_metrics()]
         table.add_row(str(row["id"]), short_name(row["name"]), f"{row['train']:,}", f"{row['test']:,}", *values)
@@ -48,11 +45,8 @@ def show_accuracy(report: Mapping[str, Any]) -> None:
 def show_estimate(estimate: dict[str, Any]) -> None:
     """Accuracy and area of each class and of the entire map, as estimated from a sample."""
     unit = {"hectares": "ha", "pixels": "pixels"}[estimate["unit"]]
-    table = new_table("estimated for the entire map, with half the 95 % interval")
-    table.add_column("id", justify="right")
-    add_name_column(table)
-    for heading in ("UA %", "PA %", f"mapped {unit}", f"estimated {unit}"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    title = "estimated for the entire map, with half the 95 % interval"
+    table = class_table(title, "UA %", "PA %", f"mapped {unit}", f"estimated {unit}")
     for row in estimate["classes"]:
         shares = [_with_reach(row[key], 100, 1) for key in ("users_accuracy", "producers_accuracy")]
         digits = 1 if row["mapped_area"] < 100 and unit == "ha" else 0
@@ -86,11 +80,7 @@ def _percent(fraction: float | None) -> str:
 
 def show_areas(areas: list[dict[str, Any]]) -> None:
     """Pixels, share and hectares of each class of a map."""
-    table = new_table()
-    table.add_column("id", justify="right")
-    add_name_column(table, 40)
-    for heading in ("pixels", "share", "hectares"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    table = class_table(None, "pixels", "share", "hectares", width=40)
     total = sum(row["pixels"] for row in areas) or 1
     for row in areas:
         hectares = "–" if row["hectares"] is None else f"{row['hectares']:,.2f}"
@@ -102,9 +92,7 @@ def show_areas(areas: list[dict[str, Any]]) -> None:
 def show_written(out: Path) -> None:
     """The paths of all that was written, and what to open."""
     files = sorted(path for path in out.rglob("*") if path.is_file())
-    say("written", f"{len(files)} files in {out}")
-    for path in files:
-        say("", str(path))
+    say("written", f"{len(files)} files in {out}", *map(str, files))
     say("open", f"{out / 'report.html'} in a browser, or {out / 'map.tif'} in QGIS")
 
 
@@ -124,12 +112,10 @@ def show_comparison(comparison: Comparison, files: Sequence[Path]) -> None:
     for split in comparison.splits:
         show_split(split)
         say("audit", audit_line(split))
-        for i, line in enumerate(split_notes(split)):
-            say("" if i else "tests", line)
+        say("tests", *split_notes(split))
     for line in (*sources(comparison), *comparison_notes(comparison)):
         say("note", line)
-    for i, path in enumerate(files):
-        say("" if i else "written", str(path))
+    say("written", *map(str, files))
     say("open", f"{files[-1]} in a browser, or look at {files[-1].with_name('comparison.png')}")
 
 
@@ -141,8 +127,7 @@ def show_split(split: SplitComparison) -> None:
     columns, title = main_table(split, "terminal"), split_title(split.name, split.rule)
     table = new_table(f"{escape(plain(title))}\nmean ± standard deviation in percent, seconds")
     add_name_column(table, 22, columns.headings[0])
-    for heading in columns.headings[1:]:
-        table.add_column(heading, justify="right", no_wrap=True)
+    add_number_columns(table, *columns.headings[1:])
     for i, (name, *texts) in enumerate(columns.rows):
         styles = ["bold" if (i, j) in columns.bold else "none" for j in range(1, len(texts) + 1)]
         cells = [f"[{style}]{text.replace(' ', '')}[/]" for style, text in zip(styles, texts, strict=True)]

@@ -8,11 +8,10 @@ from __future__ import annotations
 import os
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -78,36 +77,22 @@ def console(stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False, soft_wrap=True)
 
 
-def say(label: str, text: str) -> None:
-    """Print one line: a label, then the fact."""
-    if not chosen.quiet:
-        console().print(f"[bold]{label:<11}[/bold] ", end="")
-        console().print(plain(text), markup=False)
+def say(label: str, *lines: str) -> None:
+    """Print lines: the first behind a label, the others below it."""
+    for i, line in enumerate(() if chosen.quiet else lines):
+        console().print(f"[bold]{'' if i else label:<11}[/bold] ", end="")
+        console().print(plain(line), markup=False)
 
 
 def say_wrapped(label: str, text: str) -> None:
     """As :func:`say`, in lines that fit a terminal of 80 columns."""
-    lines = textwrap.wrap(" ".join(text.split()), TEXT_WIDTH, break_long_words=False, break_on_hyphens=False)
-    for i, line in enumerate(lines):
-        say("" if i else label, line)
+    say(label, *textwrap.wrap(" ".join(text.split()), TEXT_WIDTH, break_long_words=False, break_on_hyphens=False))
 
 
 def detail(label: str, text: str) -> None:
     """As :func:`say`, only with ``--verbose``."""
     if chosen.verbose:
         say(label, text)
-
-
-def say_files(paths: Iterable[Path]) -> None:
-    """Print the paths of the files that were written, one a line."""
-    for i, path in enumerate(paths):
-        say("" if i else "written", str(path))
-
-
-def show_text(text: str) -> None:
-    """Print lines as they are."""
-    if not chosen.quiet:
-        console().print(text, markup=False)
 
 
 def warn(text: str) -> None:
@@ -137,6 +122,21 @@ def new_table(title: str | None = None) -> Table:
 def add_name_column(table: Table, width: int = 26, heading: str = "class") -> None:
     """Add a column for names, the only one that gives way where the table would be too wide; long names are folded."""
     table.add_column(heading, overflow="fold", max_width=width)
+
+
+def add_number_columns(table: Table, *headings: str) -> None:
+    """Add columns for numbers, which are never folded."""
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+
+
+def class_table(title: str | None, *headings: str, width: int = 26) -> Table:
+    """A table of classes: id, name and columns for numbers."""
+    table = new_table(title)
+    add_number_columns(table, "id")
+    add_name_column(table, width)
+    add_number_columns(table, *headings)
+    return table
 
 
 def short_name(name: str) -> str:
