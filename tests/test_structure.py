@@ -3,6 +3,7 @@
 import pytest
 
 from tests import structure
+from tests.structure import MOST_LINES, MOST_MODULES
 
 
 def test_a_circle_is_found():
@@ -28,7 +29,10 @@ def test_all_measures_are_printed(capsys, monkeypatch):
     ]
 
 
-def test_folders_and_help_are_counted():
-    assert structure.count_modules()["hsi/preprocessing"] >= 2
+def test_folders_commands_and_help_are_short():
+    assert (
+        2 <= structure.count_modules()["hsi/preprocessing"] <= max(structure.count_modules().values()) <= MOST_MODULES
+    )
+    assert structure.count_lines(structure.longest_command()) <= MOST_LINES
     options, lines = structure.help_of_classify()
-    assert 20 < options < lines <= 90
+    assert 20 < options <= 42 and options < lines <= 90
