@@ -14,6 +14,8 @@ import scipy.io
 import spectral.io.envi
 
 NORTH_UP = rasterio.Affine(30, 0, 500_000, 0, -30, 4_000_000)
+UTM = {"crs": "EPSG:32633", "transform": NORTH_UP}
+MAP_INFO = ["UTM", "1", "1", "500000", "4000000", "30", "30", "33", "North", "WGS-84"]  # the same in ENVI's form
 
 
 def small_cube(dtype: Any = np.uint16, shape: tuple[int, int, int] = (11, 7, 5)) -> np.ndarray:
@@ -48,15 +50,8 @@ def envi(
 ) -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        spectral.io.envi.save_image(
-            str(path),
-            cube,
-            dtype=cube.dtype,
-            interleave=interleave,
-            byteorder=byte_order,
-            metadata=fields,
-            force=True,
-        )
+        facts = {"dtype": cube.dtype, "interleave": interleave, "byteorder": byte_order, "metadata": fields}
+        spectral.io.envi.save_image(str(path), cube, force=True, **facts)
     if offset:
         data = path.with_suffix(".img")
         data.write_bytes(b"\x07" * offset + data.read_bytes())
@@ -68,6 +63,13 @@ def edit(path: Path, old: str, new: str) -> Path:
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new))
+    return path
+
+
+def replaced(path: Path, old: bytes, new: bytes) -> Path:
+    raw = path.read_bytes()
+    assert old in raw and len(old) == len(new)
+    path.write_bytes(raw.replace(old, new))
     return path
 
 

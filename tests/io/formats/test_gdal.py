@@ -1,0 +1,212 @@
+"""Rasters by GDAL: metadata, class names, remote files, and virtual rasters that lead nowhere else."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import rasterio.shutil
+
+from hsi import open_labels
+from hsi.core.scene import Block, scene_from_array, survey_scene
+from hsi.errors import SceneFileError, UsageError
+from hsi.io import open_scene
+from hsi.io.formats.gdal import is_remote, remote_name
+from tests.io.file_makers import NORTH_UP, UTM, edit, envi, npy, small_cube, small_labels, tiff
+from tests.io.helpers import check_place, refuse_scene
+
+HUGE = 10**9
+ERDAS = [("HFA", "x.img", "ERDAS Imagine"), ("LAN", "x.lan", "ERDAS LAN")]
+
+
+class TestScene:
+    def test_georeference_and_nodata(self, tmp_path):
+        scene = open_scene(tiff(tmp_path / "cube.tif", small_cube("f4"), nodata=-9999, **UTM))
+        assert (scene.format, scene.nodata) == ("GeoTIFF", -9999)
+        check_place(scene, NORTH_UP, 32633)
+
+    @pytest.mark.filterwarnings("error")
+    def test_without_georeference_there_is_none_and_no_warning(self, tmp_path):
+        scene = open_scene(tiff(tmp_path / "cube.tif", small_cube()))
+        scene.read()
+        assert scene.georeference is None
+
+    @pytest.mark.parametrize("where", ["tags of each band", "GDAL's IMAGERY domain", "lists in the ENVI domain"])
+    def test_wavelengths_fwhm_and_bad_bands(self, where, tmp_path):
+        path = tiff(tmp_path / "cube.tif", small_cube(), **UTM)
+        assert open_scene(path).wavelengths is None
+        marks = (1, 0, 1, 1, 0)
+        with rasterio.open(path, "r+") as file:
+            for band, good in enumerate(marks, 1):
+                if where.startswith("tags"):
+                    units = {"wavelength_units": "Micrometers", "fwhm": 0.01}
+                    file.update_tags(band, wavelength=band / 10, bbl=good, **units)
+                elif where.startswith("GDAL"):
+                    file.update_tags(band, bbl=good)
+                    file.update_tags(band, ns="IMAGERY", CENTRAL_WAVELENGTH_UM=band / 10, FWHM_UM=0.01)
+            if where.startswith("lists"):
+                lists = {"wavelength": "{100, 200, 300, 400, 500}", "fwhm": "{10, 10, 10, 10, 10}"}
+                file.update_tags(ns="ENVI", bbl="{1, 0, 1, 1, 0}", wavelength_units="nanometers", **lists)
+        scene = open_scene(path)
+        assert scene.wavelengths == pytest.approx((100, 200, 300, 400, 500))
+        assert scene.fwhm == pytest.approx((10,) * 5)
+        assert scene.good == marks
+
+    def test_scale_and_offset(self, tmp_path):
+        path = tiff(tmp_path / "x.tif", small_cube("i2"), nodata=0)
+        with rasterio.open(path, "r+") as raster:
+            raster.scales, raster.offsets = [0.5, 1, 2, 1, 1], [0, 10, 0, 0, 0]
+        scene = open_scene(path)
+        expected = small_cube("f4") * [0.5, 1, 2, 1, 1] + [0, 10, 0, 0, 0]
+        np.testing.assert_array_equal(scene.read(), expected.astype("f4"))
+        assert scene.keep_bands([0, 2]).scale == (0.5, 2.0)
+
+    def test_a_scaled_nodata_value_of_zero_needs_every_band(self, tmp_path):
+        cube = small_cube("i2") + 1
+        cube[0, 0], cube[1, 1, 2] = 0, 0
+        path = tiff(tmp_path / "x.tif", cube, nodata=0)
+        with rasterio.open(path, "r+") as raster:
+            raster.scales = [0.5] * 5
+        survey = survey_scene(open_scene(path))
+        assert (survey.nodata, survey.not_finite, survey.zero, survey.valid[1, 1]) == (1, 0, 0, True)
+
+    def test_declared_sizes_are_checked_before_anything_is_allocated(self, tmp_path):
+        size = {"width": 300_000, "height": 300_000, "count": 4, "dtype": "float64"}
+        options = {"tiled": True, "blockxsize": 16384, "blockysize": 16384, "sparse_ok": True, "bigtiff": True}
+        rasterio.open(tmp_path / "huge.tif", "w", driver="GTiff", **size, **options, **UTM).close()
+        refuse_scene(tmp_path / "huge.tif", "2,880,000,000,000 bytes", "cannot hold it")
+
+    def test_a_file_of_another_format_named_tif(self, tmp_path):
+        refuse_scene(npy(tmp_path / "cube.npy", small_cube()).rename(tmp_path / "cube.tif"), "NUMPY", "TIFF")
+
+    @pytest.mark.parametrize(("driver", "name", "form"), ERDAS)
+    def test_erdas_files(self, driver, name, form, tmp_path):
+        path, size = tmp_path / name, {"height": 11, "width": 7, "count": 5, "dtype": "uint8"}
+        with rasterio.open(path, "w", driver=driver, transform=NORTH_UP, **size) as raster:
+            raster.write(np.moveaxis(small_cube("u1"), 2, 0))
+        scene = open_scene(path)
+        np.testing.assert_array_equal(scene.read(), small_cube("u1"))
+        assert scene.format == form
+
+
+class TestLabels:
+    def table(self, tmp_path, content="", **profile):
+        path = tiff(tmp_path / "gt.tif", small_labels(), **profile)
+        if profile:
+            with rasterio.open(path, "r+") as file:
+                file.write_colormap(1, {0: (9, 9, 9), 1: (255, 0, 0), 2: (0, 255, 0, 128)})
+        text = content if content.startswith(("<!", "<PAMDataset>", "\xff")) else f"<PAMDataset>{content}</PAMDataset>"
+        (tmp_path / "gt.tif.aux.xml").write_text(text, encoding="latin-1")
+        return open_labels(path, scene_from_array(small_cube()))
+
+    def test_palette_category_names_and_nodata(self, tmp_path):
+        names = "".join(f"<Category>{name}</Category>" for name in ("soil", "corn &amp; oats", ""))
+        band = f'<PAMRasterBand band="1"><CategoryNames>{names}</CategoryNames></PAMRasterBand>'
+        labels = self.table(tmp_path, band, nodata=3)
+        assert (labels.background, labels.table.ids) == (3, (0, 1, 2))
+        assert labels.table.names == ("soil", "corn & oats", "class 2")
+        assert labels.table.colours == ((9, 9, 9), (255, 0, 0), (0, 255, 0))
+
+    def test_names_from_an_attribute_table(self, tmp_path):
+        fields = "".join(f"<FieldDefn><Name>{n}</Name><Usage>{u}</Usage></FieldDefn>" for n, u in (("v", 5), ("n", 2)))
+        rows = "".join(f"<Row><F>{i}</F><F>{name}</F></Row>" for i, name in ((1, "corn"), (3, "woods")))
+        table = f"<GDALRasterAttributeTable>{fields}{rows}</GDALRasterAttributeTable>"
+        labels = self.table(tmp_path, f'<PAMRasterBand band="1">{table}</PAMRasterBand>')
+        assert labels.table.names == ("corn", "class 2", "woods")
+
+    @pytest.mark.parametrize(
+        "text",
+        ['<!DOCTYPE x [<!ENTITY a "aaaa">]><PAMDataset>&a;</PAMDataset>', "<PAMDataset>", "\xff\xfe",
+         f"<PAMDataset>{' ' * 2**20}</PAMDataset>"],
+    )  # fmt: skip
+    def test_a_side_file_that_is_not_safe_gives_no_names(self, text, tmp_path):
+        assert self.table(tmp_path, text).table.names == ("class 1", "class 2", "class 3")
+
+
+@pytest.fixture
+def virtual(tmp_path):
+    """A virtual raster of ``cube.tif``, in a folder of its own."""
+    folder = tmp_path / "inside"
+    folder.mkdir()
+    rasterio.shutil.copy(tiff(folder / "cube.tif", small_cube(), **UTM), folder / "cube.vrt", driver="VRT")
+    return folder / "cube.vrt"
+
+
+class TestVirtual:
+    def test_of_rasters_in_its_folder(self, virtual):
+        np.testing.assert_array_equal(open_scene(virtual).read(), small_cube())
+
+    def test_of_an_envi_file(self, tmp_path):
+        source = envi(tmp_path / "cube.hdr", small_cube()).with_suffix(".img")
+        rasterio.shutil.copy(source, tmp_path / "cube.vrt", driver="VRT")
+        np.testing.assert_array_equal(open_scene(tmp_path / "cube.vrt").read(), small_cube())
+
+    @pytest.mark.parametrize("name", ["../secret.tif", "/etc/passwd", "/vsicurl/http://127.0.0.1:9/a.tif", "\0", ""])
+    def test_sources_lie_in_its_folder(self, name, virtual, tmp_path):
+        tiff(tmp_path / "secret.tif", small_cube(), **UTM)
+        text = virtual.read_text().replace("cube.tif", name)
+        virtual.write_text(text.replace(str(virtual.parent), "") if name.startswith("/") else text)
+        refuse_scene(virtual)
+
+    def test_a_link_in_the_folder_leads_nowhere_else(self, virtual, tmp_path):
+        source = virtual.with_suffix(".tif").rename(tmp_path / "cube.tif")
+        virtual.with_suffix(".tif").symlink_to(source)
+        refuse_scene(virtual, "outside its folder")
+
+    def test_of_no_raster(self, virtual):
+        virtual.with_suffix(".tif").write_text("<VRTDataset/>")
+        refuse_scene(virtual, "no raster")
+
+    @pytest.mark.parametrize("kind", ["VRTRawRasterBand", "VRTDerivedRasterBand"])
+    def test_that_runs_programs_or_reads_raw_bytes(self, kind, virtual):
+        band = '<VRTRasterBand dataType="UInt16" band="1"'
+        refuse_scene(edit(virtual, band, f'{band} subClass="{kind}"'), kind, "gdal_translate")
+
+    def test_that_declares_too_much(self, virtual):
+        size = f'rasterXSize="{HUGE}" rasterYSize="{HUGE}"'
+        refuse_scene(edit(virtual, 'rasterXSize="7" rasterYSize="11"', size), "cannot hold it")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """A folder and the address under which its files are served."""
+    folder = tmp_path_factory.mktemp("served")
+    program = Path(__file__).with_name("range_server.py")
+    with subprocess.Popen([sys.executable, program, folder], stdout=subprocess.PIPE, text=True) as server:
+        yield folder, f"/vsicurl/http://127.0.0.1:{int(server.stdout.readline())}"
+        server.kill()
+
+
+class TestRemote:
+    def test_a_geotiff_over_http_is_the_file(self, served):
+        folder, address = served
+        cube = small_cube(shape=(70, 30, 5))
+        near, far = open_scene(tiff(folder / "scene.tif", cube, **UTM)), open_scene(Path(f"{address}/scene.tif"))
+        assert (far.shape, far.dtype, far.georeference) == (near.shape, near.dtype, near.georeference)
+        block = Block(11, 3, 40, 20)
+        assert np.array_equal(far.read(block), cube[block.slices])
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [("none.tif", None), ("text.tif", "no raster"), ("virtual.tif", '<VRTDataset rasterXSize="4"></VRTDataset>')],
+    )
+    def test_what_is_missing_or_no_raster(self, name, text, served):
+        folder, address = served
+        if text:
+            (folder / name).write_text(text)
+        with pytest.raises(SceneFileError, match=rf"{name}: cannot be read as a GeoTIFF or JPEG 2000"):
+            open_scene(f"{address}/{name}")
+
+    def test_a_variable_is_refused(self):
+        with pytest.raises(UsageError, match="leave variable=cube out"):
+            open_scene("/vsis3/bucket/scene.tif", "cube")
+
+    @pytest.mark.parametrize("name", ["/vsicurl/https://host/a/b.tif", "/vsis3/bucket/scene.tif"])
+    def test_names_survive_being_paths(self, name):
+        assert is_remote(Path(name)) and remote_name(Path(name)) == name
+
+    @pytest.mark.parametrize("name", ["scene.tif", "/data/vsicurl/scene.tif", "/vsizip/scene.zip/scene.tif"])
+    def test_other_paths_are_files(self, name):
+        assert not is_remote(Path(name))

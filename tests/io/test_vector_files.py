@@ -1,0 +1,198 @@
+"""Formats, layers and fields of vector files."""
+
+import copy
+import json
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hsi import open_labels
+from hsi.errors import HsiError, LabelError, SceneFileError, UsageError
+from hsi.io import open_scene
+from tests.io.file_makers import envi, npy, small_cube, small_labels, tiff
+from tests.io.helpers import FEW, damage, refuse_labels, refuse_scene, utm_scene
+from tests.io.vector_makers import FORMATS, drawn, geopandas, ground, noted, point, rectangle, shapely, vector
+
+SQUARES = [rectangle(1.3, 1.3, 4.7, 3.7), rectangle(6.3, 2.3, 9.7, 6.7)]
+SCENE = utm_scene()
+each = pytest.mark.parametrize("suffix", FORMATS)
+ODD = (None, True, -1, 10**30, 1e308, "", "NaN", "Polygon", "LineString", [], {}, [[]], [[[0, 0], [1, 1]]], [1e400, 0])
+
+
+def refuse(path, *words, error=UsageError, **options):
+    return refuse_labels(path, SCENE, path.name, *words, error=error, **options)
+
+
+def one_point(folder, suffix="gpkg", **fields):
+    return vector(folder / f"a.{suffix}", [point(1.5, 1.5)], **fields)
+
+
+class TestFormat:
+    def test_is_recognised_by_its_content_when_the_suffix_is_unknown(self, tmp_path):
+        for suffix in ("gpkg", "geojson"):
+            path = vector(tmp_path / f"a.{suffix}", SQUARES, cover=["a", "b"])
+            assert drawn(path.rename(tmp_path / f"{suffix}.data")).counts == {1: 12, 2: 20}
+
+    @each
+    def test_a_file_in_the_scene_s_folder(self, suffix, tmp_path):
+        scene = open_scene(
+            tiff(tmp_path / "cube.tif", small_cube(), crs="EPSG:32633", transform=(30, 0, 5e5, 0, -30, 4e6))
+        )
+        path = vector(tmp_path / f"cube_labels.{suffix}", SQUARES, n=[1, 2])
+        assert open_labels(None, scene).source == path
+        envi(tmp_path / "cube_labels.hdr", small_labels()[:, :, None])
+        refuse_labels(None, scene, "2 files could hold its labels")
+
+    def test_a_raster_of_the_same_stem_does_not_claim_the_file(self, tmp_path):
+        envi(tmp_path / "a.hdr", small_cube())
+        assert drawn(vector(tmp_path / "a.gpkg", SQUARES, n=[1, 2])).counts == {1: 12, 2: 20}
+
+    @each
+    def test_another_content_than_the_suffix_says(self, suffix, tmp_path):
+        path = tmp_path / f"a.{suffix}"
+        for content, words in (
+            (b"<html>no</html>", ["is not a vector file", "GeoPackage (.gpkg)"]),
+            (b"", ["is empty"]),
+        ):
+            path.write_bytes(content)
+            refuse(path, *words, error=SceneFileError)
+
+    def test_an_unknown_format_or_a_missing_file(self, tmp_path):
+        (tmp_path / "a.kml").write_text("<kml/>")
+        known = "GeoPackage (.gpkg), Shapefile (.shp), GeoJSON (.geojson)"
+        refuse(tmp_path / "a.kml", "expected one of", known, error=SceneFileError)
+        path = one_point(tmp_path, n=[1])
+        refuse(path.with_suffix(".gpk"), "no such file; did you mean a.gpkg", error=SceneFileError)
+
+    @pytest.mark.parametrize("missing", [".shx", ".dbf"])
+    def test_a_shapefile_in_parts(self, missing, tmp_path):
+        path = one_point(tmp_path, "shp", n=[1])
+        path.with_suffix(missing).unlink()
+        refuse(path, f"without its {missing}", error=SceneFileError)
+
+    @each
+    def test_lines(self, suffix, tmp_path):
+        path = vector(tmp_path / f"a.{suffix}", [shapely.LineString([ground(0, 0), ground(3, 3)])], n=[1])
+        refuse(path, "1 feature of type LineString", "polygons or points", error=LabelError)
+
+    def test_as_a_scene(self, tmp_path):
+        refuse_scene(one_point(tmp_path, n=[1]), "holds polygons or points, expected a cube; give it as the labels")
+
+    def test_without_geopandas(self, tmp_path, monkeypatch):
+        path = one_point(tmp_path, n=[1])
+        monkeypatch.setitem(sys.modules, "geopandas", None)
+        refuse(path, "[vector]")
+
+    @each
+    @given(data=st.data())
+    @FEW
+    def test_damaged_bytes_raise_nothing_but_our_own_errors(self, suffix, data, tmp_path):
+        path = tmp_path / f"whole.{suffix}"
+        if not path.exists():
+            vector(path, SQUARES, c=["oats", "beet"])
+        (tmp_path / "damaged").mkdir(exist_ok=True)
+        names = [".shp", ".shx", ".dbf", ".prj"] if suffix == "shp" else [f".{suffix}"]
+        damage(data, [path.with_suffix(name) for name in names], tmp_path / "damaged")
+        open_or_refuse(tmp_path / "damaged" / path.name)
+
+    @given(data=st.data())
+    @FEW
+    def test_geojson_of_an_odd_structure_raises_nothing_but_our_own_errors(self, data, tmp_path):
+        document = json.loads(vector(tmp_path / "a.geojson", SQUARES, crs="EPSG:4326", c=[1, 2]).read_text())
+        for _ in range(data.draw(st.integers(1, 3))):
+            node = document
+            while isinstance(node, dict | list) and node:
+                key = data.draw(st.sampled_from(sorted(node) if isinstance(node, dict) else range(len(node))))
+                if not isinstance(node[key], dict | list) or data.draw(st.integers(0, 3)) == 0:
+                    node[key] = copy.deepcopy(data.draw(st.sampled_from(ODD)))
+                    break
+                node = node[key]
+        (tmp_path / "odd.geojson").write_text(json.dumps(document))
+        open_or_refuse(tmp_path / "odd.geojson")
+
+
+def open_or_refuse(path):
+    try:
+        open_labels(path, SCENE)
+    except HsiError as error:
+        assert "\n" not in str(error)
+
+
+class TestFields:
+    def test_the_only_one_is_used_and_noted(self, tmp_path):
+        path = one_point(tmp_path, id=[1], area=[3.5], cover=["oats"])
+        labels = drawn(path)
+        assert labels.variable == "cover"
+        assert noted(labels, "classes are taken from the field 'cover'", "label_field names")
+        assert not drawn(path, field="cover").notes
+
+    def test_several_are_listed_with_their_types(self, tmp_path):
+        path = one_point(tmp_path, landcover=["oats"], code=[3], size=[1.5])
+        listed = "landcover (text), code (integer), size (real)"
+        refuse(path, "label_field=NAME", listed)
+        refuse(path, "no field 'Landcovr'", "did you mean landcover?", listed, field="Landcovr")
+        assert drawn(path, field="code").counts == {3: 1}
+
+    def test_many_long_names_are_shortened(self, tmp_path):
+        path = one_point(tmp_path, **{f"{'f' * 300}{i}": [i] for i in range(40)})
+        assert len(refuse(path, "and 28 more", field="q" * 400)) < 1600
+
+    @pytest.mark.parametrize(
+        ("properties", "field", "word"),
+        [
+            ({"b": True}, "b", "true or false"),
+            ({"d": "2020-01-02"}, "d", "date"),
+            ({"l": [1, 2]}, "l", "integerlist"),
+            ({"o": {"a": 1}}, "o", "JSON"),
+            ({"geometry": "oats"}, "geometry", "rename it"),
+            ({}, None, "no fields"),
+            ({"id": 4}, None, "id (integer)"),
+        ],
+    )
+    def test_one_that_cannot_be_a_class(self, properties, field, word, tmp_path):
+        feature = {"type": "Feature", "properties": properties, "geometry": {"type": "Point", "coordinates": [15, 36]}}
+        path = tmp_path / "a.geojson"
+        path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+        refuse(path, word, error=HsiError, field=field)
+
+
+class TestLayers:
+    def test_several_need_a_name(self, tmp_path):
+        for layer, row in (("training", 1), ("reference", 5)):
+            path = vector(tmp_path / "a.gpkg", [rectangle(row, 1, row + 2, 3)], layer=layer, n=[row])
+        refuse(path, "holds 2 layers: training, reference", "label_layer=NAME")
+        assert drawn(path, layer="reference").counts == {5: 4}
+        refuse(path, "no layer 'trainin'", "did you mean training?", "known: training, reference", layer="trainin")
+
+    def test_tables_without_geometries_do_not_count(self, tmp_path):
+        pyogrio = pytest.importorskip("pyogrio")
+        path, alone = vector(tmp_path / "a.gpkg", [rectangle(1, 1, 3, 3)], layer="training", n=[1]), tmp_path / "b.gpkg"
+        for file in (path, alone):
+            pyogrio.write_dataframe(geopandas.pd.DataFrame({"style": ["red"]}), file, layer="layer_styles")
+        assert drawn(path).counts == {1: 4}
+        refuse(alone, "no layer with geometries", error=LabelError)
+
+    def test_without_features(self, tmp_path):
+        refuse(vector(tmp_path / "a.gpkg", [], n=[]), "has no features", error=LabelError, field="n")
+
+
+def test_options_that_have_no_meaning(tmp_path):
+    path = one_point(tmp_path, n=[1])
+    refuse(path, "leave align out", align=True)
+    refuse(path, "leave label_variable out", variable="n")
+    refuse(path, "points only: leave all_touched out", all_touched=True)
+    words = ["holds a raster", "leave label_field and label_layer and all_touched out"]
+    refuse(npy(tmp_path / "gt.npy", small_labels()), *words, field="n", layer="x", all_touched=True)
+
+
+def test_rasters_are_read_without_geopandas(tmp_path):
+    path = npy(tmp_path / "gt.npy", small_labels())
+    code = (
+        "import sys, numpy; from hsi.io import open_labels; from hsi.core.scene import scene_from_array\n"
+        f"open_labels({str(path)!r}, scene_from_array(numpy.ones((11, 7, 2))))\n"
+        "sys.exit(bool({'torch', 'geopandas', 'pandas', 'shapely'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
