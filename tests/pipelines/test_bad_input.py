@@ -1,6 +1,5 @@
 """What goes wrong is said in one line that names the file and the way out, and leaves nothing behind."""
 
-import json
 import signal
 import time
 from pathlib import Path
@@ -8,12 +7,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import rasterio
 import scipy.io
 import torch
 
 from hsi.errors import SceneFileError
 from hsi.workflows import classify, inputs
-from tests.conftest import IDS, QUICK, SMALL, run_in_subprocess, started
+from tests.conftest import QUICK, SMALL, run_in_subprocess, started
 from tests.io import file_makers
 
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
@@ -66,29 +66,33 @@ def mat(tmp_path):
 
 
 class TestScenes:
-    def test_missing(self, tmp_path, mat, sample, refuse_file):
+    @pytest.mark.parametrize(
+        ("name", "says"),
+        [
+            ("scenes.mat", ("no such file", "did you mean scene.mat?")),
+            ("nowhere/scene.mat", ("no such file", "does not exist either")),
+            ("folder", ("is a folder", "name one file")),
+        ],
+    )
+    def test_no_file(self, name, says, tmp_path, mat, sample, refuse_file):
         mat("scene.mat", cube=sample.cube)
-        refuse_file(tmp_path / "scenes.mat", says=("no such file", "did you mean scene.mat?"))
+        (tmp_path / "folder").mkdir()
+        refuse_file(tmp_path / name, says=says)
 
-    def test_missing_folder(self, tmp_path, refuse_file):
-        refuse_file(tmp_path / "nowhere" / "scene.mat", says=("no such file", "does not exist either"))
-
-    def test_a_folder(self, tmp_path, refuse_file):
-        (tmp_path / "scene").mkdir()
-        refuse_file(tmp_path / "scene", says=("is a folder", "name one file"))
-
-    def test_empty(self, tmp_path, refuse_file):
-        (tmp_path / "scene.mat").touch()
-        refuse_file(tmp_path / "scene.mat", says=("is empty", "download it again"))
-
-    @pytest.mark.parametrize("start", [b"<!DOCTYPE html><html>", b"PK\x03\x04" * 40, b"%PDF-1.7\n" * 20])
-    def test_not_a_mat(self, start, tmp_path, refuse_file):
-        (tmp_path / "scene.mat").write_bytes(start)
-        refuse_file(tmp_path / "scene.mat", says=("is not a MATLAB file", "rename it"))
-
-    def test_a_format_nobody_knows(self, tmp_path, refuse_file):
-        (tmp_path / "scene.xyz").write_bytes(b"1 2 3\n" * 100)
-        refuse_file(tmp_path / "scene.xyz", says=("suffix '.xyz'", "expected one of", ".hdr"))
+    @pytest.mark.parametrize(
+        ("name", "content", "says"),
+        [
+            ("scene.mat", b"", ("is empty", "download it again")),
+            ("scene.mat", b"<!DOCTYPE html><html>", ("is not a MATLAB file", "rename it")),
+            ("scene.mat", b"PK\x03\x04" * 40, ("is not a MATLAB file", "rename it")),
+            ("scene.mat", b"%PDF-1.7\n" * 20, ("is not a MATLAB file", "rename it")),
+            ("scene.xyz", b"1 2 3\n" * 100, ("suffix '.xyz'", "expected one of", ".hdr")),
+        ],
+        ids=range(5),
+    )
+    def test_no_scene(self, name, content, says, tmp_path, refuse_file):
+        (tmp_path / name).write_bytes(content)
+        refuse_file(tmp_path / name, says=says)
 
     @pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
     def test_truncated(self, share, mat, sample, refuse_file):
@@ -107,118 +111,96 @@ class TestScenes:
     def test_hdf5_without_a_cube(self, tmp_path, sample, refuse_file):
         path = file_makers.mat73(tmp_path / "flat.mat", gt=sample.truth, one=np.arange(5.0))
         refuse_file(path, says=("expected a 3-D array", "gt (36 x 40, uint16)", "give the file that holds the cube"))
-
-    def test_hdf5_with_a_cube_of_text(self, tmp_path, refuse_file):
-        path = tmp_path / "text.mat"
-        with h5py.File(path, "w") as file:
+        with h5py.File(tmp_path / "text.mat", "w") as file:
             file["cube"] = np.full((4, 5, 6), b"x")
-        refuse_file(path, says=("expected a 3-D array",))
+        refuse_file(tmp_path / "text.mat", says=("expected a 3-D array",))
 
-    def test_two_cubes(self, mat, sample, refuse_file):
+    def test_which_variable(self, mat, sample, refuse_file):
         path = mat(raw=sample.cube, corrected=sample.cube, gt=sample.truth)
         refuse_file(path, code=USAGE, says=("2 cubes", "raw (36 x 40 x 24", "corrected", "variable=NAME"))
+        refuse_file(path, "--variable", "correct", code=USAGE, says=("did you mean corrected?",))
 
-    def test_a_variable_that_is_not_there(self, mat, sample, refuse_file):
-        path = mat(indian_pines=sample.cube, gt=sample.truth)
-        refuse_file(path, "--variable", "indian_pine", code=USAGE, says=("did you mean indian_pines?",))
-
-    def test_all_nan(self, tmp_path, sample, refuse_file):
-        path = file_makers.npy(tmp_path / "cube.npy", np.full(sample.cube.shape, np.nan))
+    @pytest.mark.parametrize(
+        ("change", "says", "warns"),
+        [
+            (
+                lambda cube, truth: cube * np.nan,
+                ("cube.npy", "no pixel can be used", "give another file"),
+                "1,440 of 1,440 pixels (100.0%) cannot be used: 1,440 NaN or infinite",
+            ),
+            (
+                lambda cube, truth: cube * 0 + 7,
+                ("cube.npy", "no usable band"),
+                "24 bands hold one value everywhere and are dropped: 1-24",
+            ),
+            (
+                lambda cube, truth: np.where((truth != 0)[:, :, None], np.nan, cube),
+                ("truth.npy", "none of its labelled pixels", "label others"),
+                "NaN or infinite",
+            ),
+        ],
+    )
+    def test_no_pixel_or_band_that_can_be_used(self, change, says, warns, tmp_path, sample, refused):
+        path = file_makers.npy(tmp_path / "cube.npy", change(sample.cube, sample.truth))
         labels = file_makers.npy(tmp_path / "truth.npy", sample.truth)
-        done = refuse_file(path, "--labels", labels, says=("no pixel can be used", "give another file"))
-        assert "1,440 of 1,440 pixels" in done.warnings[0]
-        assert "1,440 NaN or infinite" in done.warnings[0]
-
-    def test_all_constant(self, tmp_path, sample, refuse_file):
-        path = file_makers.npy(tmp_path / "cube.npy", np.full(sample.cube.shape, 7))
-        labels = file_makers.npy(tmp_path / "truth.npy", sample.truth)
-        done = refuse_file(path, "--labels", labels, says=("no usable band",))
-        assert done.warnings == ["warning: 24 bands hold one value everywhere and are dropped: 1-24"]
-
-    def test_pixels_without_a_number_under_every_label(self, tmp_path, sample, refuse_file):
-        cube = np.where((sample.truth != 0)[:, :, None], np.nan, sample.cube)
-        path = file_makers.npy(tmp_path / "cube.npy", cube)
-        labels = file_makers.npy(tmp_path / "truth.npy", sample.truth)
-        done = refuse_file(path, "--labels", labels, says=(str(labels), "none of its labelled pixels", "label others"))
-        assert "NaN or infinite" in done.warnings[0]
+        assert warns in refused(FAILURE, "classify", path, *QUICK, "--labels", labels, says=says).warnings[0]
 
 
 class TestLabels:
     def test_none_anywhere(self, tmp_path, sample, refuse_file):
         path = file_makers.npy(tmp_path / "cube.npy", sample.cube)
         refuse_file(path, says=("no labels found", "cube_gt.*", "labels=FILE"))
+        refuse_file(path, "--labels", f"{path}x", says=("no such file", "did you mean cube.npy"))
 
-    def test_missing_file(self, mat, sample, tmp_path, refused):
-        path = mat(cube=sample.cube)
-        missing = tmp_path / "cube_gt.mat"
-        refused(FAILURE, "classify", path, "--labels", missing, says=(str(missing), "no such file", "cube.mat"))
+    @pytest.mark.parametrize(
+        ("change", "says"),
+        [
+            (lambda truth: truth[:-1], ("(gt)", "the labels are 35 x 40", "36 x 40", "give the labels of this scene")),
+            (lambda truth: truth.T, ("transposed", "40 x 36", "swap the rows and columns")),
+            (lambda truth: truth + 0.5, ("integers", "0.5")),
+            (lambda truth: truth.astype(int) - 1, ("-1", "--background")),
+        ],
+    )
+    def test_of_another_shape_or_type(self, change, says, mat, sample, refused):
+        scene, labels = mat(cube=sample.cube), mat("truth.mat", gt=change(sample.truth))
+        refused(FAILURE, "classify", scene, *QUICK, "--labels", labels, says=(str(labels), *says))
 
-    def test_of_another_shape(self, mat, sample, refused):
-        scene, labels = mat(cube=sample.cube), mat("truth.mat", gt=sample.truth[:-1])
-        says = (f"{labels} (gt)", "the labels are 35 x 40", "36 x 40", "give the labels of this scene")
-        refused(FAILURE, "classify", scene, *QUICK, "--labels", labels, says=says)
-
-    def test_transposed(self, mat, sample, refused):
-        scene, labels = mat(cube=sample.cube), mat("truth.mat", gt=sample.truth.T)
-        says = (str(labels), "transposed", "40 x 36", "swap the rows and columns")
-        refused(FAILURE, "classify", scene, *QUICK, "--labels", labels, says=says)
-
-    def test_transposed_in_the_same_file(self, mat, sample, refuse_file):
-        refuse_file(mat(cube=sample.cube, gt=sample.truth.T), says=("gt (40 x 36, uint16) is transposed",))
-
-    def test_all_background(self, mat, sample, refuse_file):
-        path = mat(cube=sample.cube, gt=np.zeros_like(sample.truth))
-        refuse_file(path, says=("(gt)", "every pixel is background (0)"))
-
-    def test_fractions(self, mat, sample, refused):
-        labels = mat("truth.mat", gt=sample.truth + 0.5)
-        says = (str(labels), "integers", "0.5")
-        refused(FAILURE, "classify", mat(cube=sample.cube), *QUICK, "--labels", labels, says=says)
-
-    def test_negative_ids(self, mat, sample, refused):
-        labels = mat("truth.mat", gt=sample.truth.astype(int) - 1)
-        says = (str(labels), "-1", "--background")
-        refused(FAILURE, "classify", mat(cube=sample.cube), *QUICK, "--labels", labels, says=says)
-
-    def test_one_class(self, mat, sample, refuse_file):
-        path = mat(cube=sample.cube, gt=np.where(sample.truth == 3, 3, 0))
-        refuse_file(path, says=("2 or more classes", "class 3"))
-
-    def test_two_candidates(self, mat, sample, refuse_file):
-        path = mat(cube=sample.cube, first=sample.truth, second=sample.truth)
-        refuse_file(path, says=("first", "second", "label_variable=NAME"))
+    @pytest.mark.parametrize(
+        ("change", "says"),
+        [
+            (lambda truth: {"gt": truth.T}, ("gt (40 x 36, uint16) is transposed",)),
+            (lambda truth: {"gt": truth * 0}, ("(gt)", "every pixel is background (0)")),
+            (lambda truth: {"gt": np.where(truth == 3, 3, 0)}, ("2 or more classes", "class 3")),
+            (lambda truth: {"first": truth, "second": truth}, ("first", "second", "label_variable=NAME")),
+        ],
+    )
+    def test_in_the_same_file(self, change, says, mat, sample, refuse_file):
+        refuse_file(mat(cube=sample.cube, **change(sample.truth)), says=says)
 
     def test_a_cube_given_as_labels(self, mat, sample, refuse_file):
         path = mat(cube=sample.cube, gt=sample.truth)
         refuse_file(path, "--label-variable", "cube", says=("label_variable", "it holds gt"), code=USAGE)
 
     def test_a_scene_elsewhere(self, scenes, sample, tmp_path, refused):
-        import rasterio
-
         far = {"crs": "EPSG:32616", "transform": rasterio.Affine(20, 0, 600_000, 0, -20, 4_480_000)}
         labels = file_makers.tiff(tmp_path / "far.tif", sample.truth, **far)
         refused(FAILURE, "classify", scenes["tiff"], *QUICK, "--labels", labels, says=(str(labels), "grid"))
 
 
-class TestGeoref:
-    @pytest.mark.parametrize(
-        ("content", "says"),
-        [(None, "no such file"), (b"nothing", "raster")],
-    )
-    def test_no_raster(self, content, says, scenes, tmp_path, refused):
-        path = tmp_path / "reference.tif"
-        if content:
-            path.write_bytes(content)
-        refused(FAILURE, "classify", scenes["mat"], *QUICK, "--georef", path, says=(str(path), says))
-
-    def test_of_another_size(self, scenes, tmp_path, refused):
-        path = file_makers.tiff(tmp_path / "other.tif", np.zeros((5, 6), np.uint8), transform=file_makers.NORTH_UP)
-        says = (str(path), "5 x 6", "36 x 40")
-        refused(FAILURE, "classify", scenes["mat"], *QUICK, "--georef", path, says=says)
-
-    def test_without_a_place(self, scenes, sample, tmp_path, refused):
-        path = file_makers.tiff(tmp_path / "plain.tif", sample.truth)
-        refused(FAILURE, "classify", scenes["mat"], *QUICK, "--georef", path, says=(str(path), "no transform"))
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("none.tif", ("no such file",)),
+        ("text.tif", ("raster",)),
+        ("other.tif", ("5 x 6", "36 x 40")),
+        ("plain.tif", ("no transform",)),
+    ],
+)
+def test_a_georeference_that_cannot_be_taken(name, says, scenes, sample, tmp_path, refused):
+    (tmp_path / "text.tif").write_bytes(b"nothing")
+    file_makers.tiff(tmp_path / "other.tif", np.zeros((5, 6), np.uint8), transform=file_makers.NORTH_UP)
+    file_makers.tiff(tmp_path / "plain.tif", sample.truth)
+    refused(FAILURE, "classify", scenes["mat"], *QUICK, "--georef", tmp_path / name, says=(name, *says))
 
 
 class TestSettings:
@@ -284,79 +266,60 @@ class TestSettings:
         refused(FAILURE, "classify", scenes["mat"], *SMALL, *options, says=("the loss is ", "try a lower rate"))
 
 
-class TestConfigs:
-    @pytest.mark.parametrize(
-        ("text", "says"),
-        [
-            ("modle: {name: hybridsn}", ("unknown setting 'modle'", "did you mean model?")),
-            ("training: {epoch: 3}", ("unknown setting 'training.epoch'", "did you mean epochs?")),
-            ("training: {lr_schedule: cosin}", ("training.lr_schedule", "did you mean cosine?")),
-            ("model: {window: 12}", ("must be odd",)),
-            ("seed: [1, 2", ("is not YAML",)),
-            ("seed: !!python/object/apply:os.system ['touch hacked']", ("is not YAML",)),
-            ("- 1\n- 2\n", ("expected settings such as 'seed: 0'", "list")),
-            ("model: 3", ("model", "3")),
-            ("3: 4", ("3",)),
-            ("\x00\x01", ("is not YAML",)),
-            ("a: &a [*a]", ("'a'",)),
-            ("[" * 1500, ("is not YAML",)),
-        ],
-        ids=range(12),
-    )
-    def test_text_that_is_no_configuration(self, text, says, scenes, tmp_path, refused):
-        path = tmp_path / "mine.yaml"
-        path.write_text(text)
-        refused(USAGE, "classify", scenes["mat"], "--config", path, says=(str(path), *says))
-
-    def test_bytes_that_are_no_text(self, scenes, tmp_path, refused):
-        path = tmp_path / "mine.yaml"
-        path.write_bytes(b"seed: \xff\xfe\x80")
-        refused(USAGE, "classify", scenes["mat"], "--config", path, says=(str(path),))
-
-    def test_larger_than_a_configuration(self, scenes, tmp_path, refused):
-        path = tmp_path / "huge.yaml"
-        with path.open("wb") as file:
-            file.truncate(50 * 2**20)
-        refused(USAGE, "classify", scenes["mat"], "--config", path, says=(str(path), "larger than"))
-
-    def test_missing(self, scenes, tmp_path, refused):
-        path = tmp_path / "none.yaml"
-        refused(USAGE, "classify", scenes["mat"], "--config", path, says=(str(path), "no such"))
-
-    def test_a_value_that_grows_when_it_is_shown(self, scenes, tmp_path, refused):
-        path = tmp_path / "laughs.yaml"
-        value = "[x, x, x, x, x, x, x, x]"
-        for i in range(4):  # each level is eight times the one inside
-            value = f"[&a{i} {value}{f', *a{i}' * 7}]"
-        path.write_text(f"seed: {value}\n")
-        refused(USAGE, "classify", scenes["mat"], "--config", path, says=(str(path),))
+def billions(levels=4):
+    """YAML whose value is eight times as long for each level when it is shown."""
+    value = "[x, x, x, x, x, x, x, x]"
+    for i in range(levels):
+        value = f"[&a{i} {value}{f', *a{i}' * 7}]"
+    return f"seed: {value}\n"
 
 
-class TestOutputs:
-    def test_below_a_file(self, scenes, tmp_path, refused):
-        (tmp_path / "taken").write_text("mine")
-        out = tmp_path / "taken" / "run"
-        refused(FAILURE, "classify", scenes["mat"], *QUICK, "--out", out, says=(str(out), "choose another --out"))
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, ("no such",)),
+        (b"modle: {name: hybridsn}", ("unknown setting 'modle'", "did you mean model?")),
+        (b"training: {epoch: 3}", ("unknown setting 'training.epoch'", "did you mean epochs?")),
+        (b"training: {lr_schedule: cosin}", ("training.lr_schedule", "did you mean cosine?")),
+        (b"model: {window: 12}", ("must be odd",)),
+        (b"seed: [1, 2", ("is not YAML",)),
+        (b"seed: !!python/object/apply:os.system ['touch hacked']", ("is not YAML",)),
+        (b"- 1\n- 2\n", ("expected settings such as 'seed: 0'", "list")),
+        (b"model: 3", ("model", "3")),
+        (b"3: 4", ("3",)),
+        (b"\x00\x01", ("is not YAML",)),
+        (b"a: &a [*a]", ("'a'",)),
+        (b"[" * 1500, ("is not YAML",)),
+        (b"seed: \xff\xfe\x80", ()),
+        (b" " * (2**20 + 1), ("larger than",)),
+        (billions().encode(), ()),
+    ],
+    ids=range(16),
+)
+def test_a_configuration_that_cannot_be_used(content, says, scenes, tmp_path, refused):
+    path = tmp_path / "mine.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    refused(USAGE, "classify", scenes["mat"], "--config", path, says=(str(path), *says))
 
-    def test_the_default_place_below_a_file(self, scenes, tmp_path, refused):
-        (tmp_path / "runs").write_text("mine")
-        says = ("runs/scene/hybridsn-bn-seed0", "choose another --out")
-        refused(FAILURE, "classify", scenes["mat"], *QUICK, says=says)
 
-    def test_a_file(self, scenes, tmp_path, refused):
-        (tmp_path / "taken").write_text("mine")
-        for overwrite in ((), ("--overwrite",)):
-            says = ("taken", "is a file", "choose another --out")
-            refused(FAILURE, "classify", scenes["mat"], *QUICK, "--out", "taken", *overwrite, says=says)
-
-    def test_a_name_that_is_too_long(self, scenes, refused):
-        refused(
-            FAILURE, "classify", scenes["mat"], *QUICK, "--out", "x" * 300, says=("too long", "choose another --out")
-        )
-
-    def test_the_folder_one_is_in(self, scenes, refused):
-        refused(FAILURE, "classify", scenes["mat"], *QUICK, "--out", ".", says=("is where you are",))
-        refused(FAILURE, "classify", scenes["mat"], *QUICK, "--out", "..", "--overwrite", says=("is where you are",))
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--out", "taken/run"), ("taken/run", "choose another --out")),
+        ((), ("runs/scene/hybridsn-bn-seed0", "choose another --out")),
+        (("--out", "taken"), ("taken", "is a file", "choose another --out")),
+        (("--out", "taken", "--overwrite"), ("taken", "is a file", "choose another --out")),
+        (("--out", "x" * 300), ("too long", "choose another --out")),
+        (("--out", "."), ("is where you are",)),
+        (("--out", "..", "--overwrite"), ("is where you are",)),
+    ],
+    ids=range(7),
+)
+def test_an_output_that_cannot_be_written(options, says, scenes, tmp_path, refused):
+    for name in ("taken", "runs"):
+        (tmp_path / name).write_text("mine")
+    refused(FAILURE, "classify", scenes["mat"], *QUICK, *options, says=says)
 
 
 class TestUnforeseen:
@@ -414,61 +377,6 @@ def test_an_interrupt_while_training_leaves_a_checkpoint_alone(scenes, tmp_path)
     told = f"the work so far is stored next to {out}: the same command with --resume continues it"
     assert complained.strip() == f"error: interrupted: {told}"
     assert [path.name for path in (tmp_path / out.parent).iterdir()] == [f".{out.name}.partial"]
-
-
-class TestHostileNames:
-    NAMES = ("[red]x[/red]", "<b>&amp;", "\x1b[31mred\x07", "5$ \\frac{")
-
-    @staticmethod
-    def write(tmp_path, sample, names):
-        cube = file_makers.envi(tmp_path / "cube.hdr", sample.cube)
-        truth = np.searchsorted(IDS, sample.truth).astype(np.uint8)[:, :, None]
-        path = file_makers.envi(tmp_path / "cube_gt.hdr", truth)
-        listed = ", ".join(("none", *names))
-        path.write_text(path.read_text() + f"classes = 5\nclass names = {{ {listed} }}\n")
-        return cube
-
-    @pytest.fixture
-    def scene(self, tmp_path, sample):
-        return self.write(tmp_path, sample, self.NAMES)
-
-    def test_names_that_look_like_formulas(self, tmp_path, sample, run):
-        names = ("$\\frac{$", "$x$", "a $ b", "c")
-        done = run("classify", self.write(tmp_path, sample, names), *QUICK, "--out", "run")
-        assert (done.code, done.complaints) == (0, [])
-        report = json.loads((tmp_path / "run" / "accuracy.json").read_text())
-        assert tuple(row["name"] for row in report["classes"]) == names
-
-    def test_names_are_printed_as_they_are_and_escaped_in_files(self, scene, run, tmp_path):
-        done = run("classify", scene, *QUICK, "--train", 3, "--out", "run")
-        assert (done.code, done.complaints) == (0, [])
-        for text in (done.stdout, done.stderr):
-            assert "[red]x[/red]" in text
-            assert "<b>&amp;" in text
-            assert "?[31mred?" in text
-            assert "\x1b" not in text
-        out = tmp_path / "run"
-        report = json.loads((out / "accuracy.json").read_text())
-        assert tuple(row["name"] for row in report["classes"]) == self.NAMES
-        assert "&lt;b\\>&amp;amp;" in (out / "accuracy.md").read_text()
-        assert r"5\$ \textbackslash{}frac\{" in (out / "accuracy.tex").read_text()
-        assert "&lt;b&gt;&amp;amp;" in (out / "map.qml").read_text()
-        assert "&lt;b&gt;&amp;amp;" in (out / "map.tif.aux.xml").read_text()
-
-    def test_inspect_prints_them_as_they_are(self, scene, run):
-        done = run("inspect", scene)
-        assert (done.code, done.stderr) == (0, "")
-        assert "[red]x[/red]" in done.stdout
-        assert "?[31mred?" in done.stdout
-
-    def test_file_names_too(self, tmp_path, sample, run):
-        name = "[bold]\x1b[31m\nfield\udcff.npy"
-        file_makers.npy(tmp_path / name, sample.cube)
-        for command in ("inspect", "classify"):
-            done = run(command, name, *(QUICK if command == "classify" else ()))
-            assert "[bold]?[31m field?.npy" in done.stdout + done.stderr
-            assert "\x1b" not in done.stdout + done.stderr
-        assert len(done.complaints) == 1
 
 
 @pytest.mark.parametrize("command", ["inspect", "classify", "fetch"])

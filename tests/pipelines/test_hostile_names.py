@@ -11,6 +11,7 @@ import pytest
 import shapely
 
 from hsi.core.synthetic import synthetic_georeference
+from tests.conftest import IDS, QUICK
 from tests.io import file_makers
 
 NAMES = (
@@ -116,13 +117,45 @@ def test_of_a_map_that_is_evaluated(files, run, tmp_path):
     assert "<script" not in (tmp_path / "drawn" / "map.svg").read_text()
 
 
-def test_layers_and_fields_are_told_by_their_names_alone(files, run):
+def test_layers_and_fields_are_known_by_their_names_alone(files, run):
     scene, labels = files
-    options = ("--labels", labels, "--label-field", FIELD)
-    wrong = run("inspect", scene, *options, "--label-layer", "x' OR '1'='1")
+    layer, field = ("--label-layer", LAYER), ("--label-field", FIELD)
+    wrong = run("inspect", scene, "--labels", labels, *field, "--label-layer", "x' OR '1'='1")
     assert wrong.code == 2 and "no layer" in wrong.stderr
-    wrong = run("inspect", scene, "--labels", labels, "--label-layer", LAYER, "--label-field", "class' OR '1'='1")
+    wrong = run("inspect", scene, "--labels", labels, *layer, "--label-field", "class' OR '1'='1")
     assert wrong.code == 2 and "no field" in wrong.stderr
-    done = run("inspect", scene, *options)
+    done = run("inspect", scene, "--labels", labels, *field)
     assert done.code == 0, done.stderr
     assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    "names", [("[red]x[/red]", "<b>&amp;", "\x1b[31mred\x07", "5$ \\frac{"), ("$\\frac{$", "$x$", "a $ b", "c")]
+)
+def test_of_an_envi_header_printed_as_they_are_and_escaped_in_files(names, sample, run, tmp_path):
+    scene = file_makers.envi(tmp_path / "cube.hdr", sample.cube)
+    ids = np.searchsorted(IDS, sample.truth).astype(np.uint8)[:, :, None]
+    header = file_makers.envi(tmp_path / "cube_gt.hdr", ids)
+    header.write_text(header.read_text() + f"classes = 5\nclass names = {{ {', '.join(('none', *names))} }}\n")
+    inspected, done = run("inspect", scene), run("classify", scene, *QUICK, "--train", 3, "--out", "run")
+    assert (inspected.code, inspected.stderr, done.code, done.complaints) == (0, "", 0, [])
+    for text in (inspected.stdout, done.stdout, done.stderr):
+        assert all(name.replace("\x1b", "?").replace("\x07", "?") in text for name in names)
+        assert "\x1b" not in text
+    out = tmp_path / "run"
+    report = json.loads((out / "accuracy.json").read_text())
+    assert tuple(row["name"] for row in report["classes"]) == names
+    if "<b>&amp;" in names:
+        assert "&lt;b\\>&amp;amp;" in (out / "accuracy.md").read_text()
+        assert r"5\$ \textbackslash{}frac\{" in (out / "accuracy.tex").read_text()
+        assert all("&lt;b&gt;&amp;amp;" in (out / name).read_text() for name in ("map.qml", "map.tif.aux.xml"))
+
+
+def test_of_files(tmp_path, sample, run):
+    name = "[bold]\x1b[31m\nfield\udcff.npy"
+    file_makers.npy(tmp_path / name, sample.cube)
+    for words in (("inspect", name), ("classify", name, *QUICK)):
+        done = run(*words)
+        assert "[bold]?[31m field?.npy" in done.stdout + done.stderr
+        assert "\x1b" not in done.stdout + done.stderr
+    assert len(done.complaints) == 1
