@@ -24,6 +24,11 @@ IDS = np.array([0, 3, 7, 200, 300], np.uint16)  # background and four classes wh
 CENTRES = np.linspace(450, 2400, 24)
 SMALL = ("--device", "cpu", "--components", "13", "--window", "11")  # the smallest network
 QUICK = (*SMALL, "--epochs", "2")
+# of the run of the GeoTIFF scene, which has validation pixels
+TIFF_OPTIONS = (
+    *(*SMALL, "--epochs", 6, "--train", "20", "--val", "10%", "--lr-schedule", "constant", "--seed", 5),
+    *("--set", "mapping.spectral=none"),
+)
 
 
 @dataclass(frozen=True)
@@ -177,18 +182,4 @@ def mat_run(tmp_path_factory: pytest.TempPathFactory, scenes: dict[str, Path]) -
 def tiff_run(tmp_path_factory: pytest.TempPathFactory, scenes: dict[str, Path]) -> Made:
     """A complete run of the GeoTIFF scene with validation pixels. Not to be changed."""
     out = tmp_path_factory.mktemp("tiff-run") / "run"
-    options = (
-        "--train",
-        "20",
-        "--val",
-        "10%",
-        "--lr-schedule",
-        "constant",
-        "--seed",
-        5,
-        "--set",
-        "mapping.spectral=none",
-    )
-    return Made(
-        out, run_here("classify", scenes["tiff"], *SMALL, "--epochs", 6, *options, "--out", out, cwd=out.parent)
-    )
+    return Made(out, run_here("classify", scenes["tiff"], *TIFF_OPTIONS, "--out", out, cwd=out.parent))

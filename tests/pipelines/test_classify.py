@@ -19,7 +19,7 @@ from hsi.inference.model_file import load_model
 from hsi.models import MODELS
 from hsi.report.figures import RUN_FIGURES
 from hsi.version import __version__
-from tests.conftest import IDS, QUICK, SMALL, run_here, run_in_subprocess
+from tests.conftest import IDS, QUICK, SMALL, TIFF_OPTIONS, run_here, run_in_subprocess
 from tests.io import file_makers
 
 PROMISED = {
@@ -508,21 +508,7 @@ def test_indian_pines(indian_pines):
 def calibrated(tmp_path_factory, scenes):
     """The run of the GeoTIFF scene again, calibrated: its folder and how the command ended."""
     out = tmp_path_factory.mktemp("calibrated") / "run"
-    options = (
-        "--train",
-        "20",
-        "--val",
-        "10%",
-        "--lr-schedule",
-        "constant",
-        "--seed",
-        5,
-        "--set",
-        "mapping.spectral=none",
-    )
-    done = run_here(
-        "classify", scenes["tiff"], *SMALL, "--epochs", 6, *options, "--calibrate", "--out", out, cwd=out.parent
-    )
+    done = run_here("classify", scenes["tiff"], *TIFF_OPTIONS, "--calibrate", "--out", out, cwd=out.parent)
     assert done.code == 0, done.stderr
     return out, done
 
