@@ -28,13 +28,24 @@ def parse_crs(text: str | None) -> Any:
 
 
 def georeference_of(dataset: Any) -> Georeference | None:
-    """The CRS and transform of an open rasterio dataset, None when it has neither."""
+    """The CRS and transform of an open rasterio dataset; None without a transform, whatever its CRS."""
     transform = dataset.transform
-    if dataset.crs is None and transform.is_identity:
+    if transform.is_identity:
         return None
     wkt = dataset.crs.to_wkt() if dataset.crs else None
     a, b, c, d, e, f = (value + 0.0 for value in transform[:6])  # no -0.0
     return Georeference(wkt or None, (a, b, c, d, e, f))
+
+
+def explain_no_place(dataset: Any) -> str:
+    """What an open rasterio dataset has in place of a transform, in words; empty with a transform, and for nothing."""
+    if not dataset.transform.is_identity:
+        return ""
+    if dataset.gcps[0]:
+        return f"{len(dataset.gcps[0])} ground control points and no grid, which gdalwarp makes of them"
+    if dataset.rpcs:
+        return "rational polynomial coefficients (RPC) and no grid, which gdalwarp makes of them"
+    return f"the CRS {crs_name(dataset.crs.to_wkt())} and no transform from pixels to it" if dataset.crs else ""
 
 
 def difference(scene: Georeference, labels: Georeference, shape: tuple[int, int]) -> str | None:

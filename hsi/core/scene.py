@@ -50,6 +50,8 @@ class Scene:
     Wavelengths and FWHM (nanometres), ``good`` (False where the file marks a band as bad) and ``scale`` have an entry
     per *selected* band. ``scale`` is given when values are in physical units, float32, instead of as stored: the factor
     that each band was multiplied by. ``nodata`` is the value for "no data", NaN where the file's value was replaced.
+    ``hiding`` names the alpha band or mask of the file whose hidden pixels are read as 0 in all bands, ``unplaced``
+    says what the file has in place of a georeference; both are empty for most files.
     """
 
     name: str
@@ -67,6 +69,8 @@ class Scene:
     scale: tuple[float, ...] | None = None
     nodata: float | None = None
     georeference: Georeference | None = None
+    hiding: str = ""
+    unplaced: str = ""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -193,7 +197,8 @@ class PixelSurvey:
     """The result of one pass over a scene. Counts are of pixels; band positions are in the scene's ``bands``.
 
     ``valid`` is the ``(H, W)`` bool mask of usable pixels; ``dead`` bands have no valid number, ``constant`` ones a
-    single value. ``masked`` pixels lie outside the given mask and are in no other count.
+    single value. ``masked`` pixels lie outside the given mask and are in no other count;
+    ``zero`` are zero in all bands, as those are that the scene's ``hiding`` hides.
     """
 
     valid: NDArray[np.bool_]
@@ -205,6 +210,7 @@ class PixelSurvey:
     dead: tuple[int, ...]
     constant: tuple[int, ...]
     masked: int = 0
+    hiding: str = ""
 
     @property
     def useless(self) -> tuple[int, ...]:
@@ -259,6 +265,7 @@ def survey_scene(
         dead=tuple(np.flatnonzero(dead).tolist()),
         constant=tuple(np.flatnonzero(~dead & (low == high)).tolist()),
         masked=int(np.count_nonzero(~inside)),
+        hiding=scene.hiding,
     )
 
 

@@ -117,13 +117,13 @@ def class_attributes(table: ClassTable, nodata: int) -> dict[str, Any]:
 
 
 def _georeference(array: xarray.DataArray, rows: str, columns: str) -> Georeference | None:
-    """CRS and transform by rioxarray; None where the array has none. Raises :class:`UsageError` without rioxarray."""
+    """CRS and transform by rioxarray; None without a transform. Raises :class:`UsageError` without rioxarray."""
     if "spatial_ref" not in array.coords and "grid_mapping" not in {**array.attrs, **array.encoding}:
         return None
     _import("rioxarray")
     accessor = array.rio.set_spatial_dims(columns, rows).rio
-    crs = accessor.crs
-    return Georeference(crs.to_wkt() if crs else None, tuple(accessor.transform(recalc=True))[:6])
+    crs, transform = accessor.crs, accessor.transform(recalc=True)
+    return None if transform.is_identity else Georeference(crs.to_wkt() if crs else None, tuple(transform)[:6])
 
 
 def _import(name: str) -> Any:

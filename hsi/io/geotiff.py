@@ -219,9 +219,8 @@ def read_georeference(path: Path, shape: tuple[int, int] | None = None) -> Geore
     size.
     """
     with _open_raster(path) as raster:
-        height, width = raster.shape
-        transform, georeference = raster.transform, georeference_of(raster)
-    if georeference is None or transform.is_identity:
+        (height, width), georeference = raster.shape, georeference_of(raster)
+    if georeference is None:
         raise SceneError(f"{path}: has no transform from pixels to map coordinates, so it cannot place the map")
     if shape is not None and (height, width) != tuple(shape):
         raise SceneError(
@@ -275,12 +274,12 @@ def _new_raster(
 
 
 def georeference_profile(path: Path, georeference: Georeference | None) -> dict[str, Any]:
-    """CRS and transform as arguments of rasterio; empty without georeference."""
+    """CRS and transform as arguments of rasterio; empty without georeference, which an identity transform is not."""
     import rasterio
     from affine import Affine
     from rasterio.errors import CRSError
 
-    if georeference is None:
+    if georeference is None or Affine(*georeference.transform).is_identity:
         return {}
     profile: dict[str, Any] = {"transform": Affine(*georeference.transform)}
     if georeference.crs is not None:

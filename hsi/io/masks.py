@@ -41,8 +41,7 @@ def open_confidence(path: Path, like: Scene) -> NDArray[np.float32]:
     """
     content = _read_plane(path, like, "confidence", "confidence")
     values = content.values.astype(np.float32)
-    if content.nodata is not None:
-        values[content.values == content.nodata] = np.nan
+    values[_void_pixels(content)] = np.nan
     wrong = values[(values < 0) | (values > 1 + ROUNDING)]
     if wrong.size:
         raise SceneError(f"{path}: confidence is a probability from 0 to 1, found {wrong[0]:g}; give the map's own")
@@ -134,10 +133,14 @@ def _read_on_grid(reader: Reader, path: Path, plane: ArrayInfo, like: Scene, kin
 
 
 def _marked_pixels(content: LabelContent) -> NDArray[np.bool_]:
-    """Where the values are neither 0 nor NaN nor nodata."""
-    marked: NDArray[np.bool_] = content.values != 0
+    """Where the values are neither 0 nor NaN nor nodata, nor hidden."""
+    marked: NDArray[np.bool_] = (content.values != 0) & ~_void_pixels(content)
     if content.values.dtype.kind == "f":
         marked &= ~np.isnan(content.values)
-    if content.nodata is not None:
-        marked &= content.values != content.nodata
     return marked
+
+
+def _void_pixels(content: LabelContent) -> NDArray[np.bool_]:
+    """Where the values are nodata or hidden."""
+    void = np.zeros(content.values.shape, bool) if content.hidden is None else content.hidden
+    return void if content.nodata is None else void | (content.values == content.nodata)

@@ -225,19 +225,20 @@ def _read_raster_labels(source: LabelSource, like: Scene, options: InputSettings
 
 
 def _replace_nodata(content: LabelContent, background: int | None) -> tuple[Array, int]:
-    """Values in which nodata has become background, and the background."""
+    """Values in which nodata and hidden pixels have become background, and the background."""
     nodata, dtype = content.nodata, content.values.dtype
     if dtype.kind in "iu" and nodata is not None and not np.iinfo(dtype).min <= nodata <= np.iinfo(dtype).max:
         nodata = None  # a tag that no pixel can hold
-    if nodata is None:
-        return content.values, 0 if background is None else background
-    is_integer = np.isfinite(nodata) and float(nodata).is_integer()
+    is_integer = nodata is not None and np.isfinite(nodata) and float(nodata).is_integer()
     if background is None:
-        background = int(nodata) if is_integer else 0
-    if not is_integer or int(nodata) == background:
+        background = int(nodata) if nodata is not None and is_integer else 0
+    void = np.zeros(content.values.shape, bool) if content.hidden is None else content.hidden
+    if nodata is not None and is_integer and int(nodata) != background:
+        void = void | (content.values == nodata)
+    if not void.any():
         return content.values, background
     try:
-        return np.where(content.values == nodata, np.asarray(background, dtype), content.values), background
+        return np.where(void, np.asarray(background, dtype), content.values), background
     except OverflowError as error:
         raise UsageError(f"background={background} does not fit labels of dtype {dtype}") from error
 

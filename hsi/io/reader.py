@@ -58,13 +58,17 @@ class ArrayInfo:
 
 @dataclass(frozen=True)
 class LabelContent:
-    """Labels as a file holds them: values ``(H, W)``, and the file's class names, colours, nodata value and place."""
+    """Labels as a file holds them: values ``(H, W)``, and the file's class names, colours, nodata value and place.
+
+    Pixels of ``hidden`` ``(H, W)`` bool, by an alpha band or a mask of the file, have no label.
+    """
 
     values: Array
     names: Mapping[int, str] = field(default_factory=dict)
     colours: Mapping[int, Colour] = field(default_factory=dict)
     nodata: float | None = None
     georeference: Georeference | None = None
+    hidden: NDArray[np.bool_] | None = None
 
 
 class Reader(ABC):

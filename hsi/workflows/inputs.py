@@ -95,6 +95,11 @@ def open_any_scene(scene: SceneLike, options: InputSettings, wavelengths: Sequen
     if options.georef:
         check_file(options.georef)
         opened = replace(opened, georeference=read_georeference(options.georef, (opened.height, opened.width)))
+    elif opened.unplaced:
+        warning(
+            f"{opened.source or opened.name}: is not georeferenced: it has {opened.unplaced}; --georef takes the place "
+            "from a raster of the same pixels"
+        )
     if wavelengths is None:
         return opened
     if len(wavelengths) != len(opened.bands):
@@ -252,7 +257,8 @@ def say_dropped(bands: BandSelection, survey: PixelSurvey) -> None:
 
 def bad_pixels(survey: PixelSurvey) -> str:
     """How many pixels are left out, and why."""
-    kinds = {"NaN or infinite": survey.not_finite, "nodata": survey.nodata, "zero in all bands": survey.zero}
+    zero = f"hidden by the {survey.hiding} or zero in all bands" if survey.hiding else "zero in all bands"
+    kinds = {"NaN or infinite": survey.not_finite, "nodata": survey.nodata, zero: survey.zero}
     kinds["outside the mask"] = survey.masked
     listed = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items() if count)
     total = survey.valid.size

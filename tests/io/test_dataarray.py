@@ -56,6 +56,9 @@ class TestScene:
     def test_a_part_of_a_scene_lies_where_it_lies(self, cube):
         assert hsi.open_scene(cube[:, 5:, 3:]).georeference.transform == (20, 0, 500_060, 0, -20, 4_479_900)
 
+    def test_a_crs_without_coordinates_is_no_place(self, cube):
+        assert hsi.open_scene(cube.drop_vars(("x", "y"))).georeference is None
+
     def test_a_raster_opens_as_the_file_does(self, scenes):
         import rioxarray
 

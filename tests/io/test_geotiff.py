@@ -10,7 +10,7 @@ import rasterio
 from hsi.core.labels import ClassTable
 from hsi.core.scene import Georeference
 from hsi.errors import LabelError, OutputError, SceneError, SceneFileError
-from hsi.io.geotiff import raster_colours, read_georeference, write_band, write_class_map
+from hsi.io.geotiff import gdal_env, raster_colours, read_georeference, write_band, write_class_map
 
 TABLE = ClassTable((1, 2, 5), ('<b>&"', "Corn", "Grün\x07 & trees"), ((10, 20, 30), (200, 100, 0), (0, 255, 0)))
 PLACE = Georeference(rasterio.crs.CRS.from_epsg(32616).to_wkt(), (20.0, 0.0, 500000.0, 0.0, -20.0, 4480000.0))
@@ -183,6 +183,13 @@ def test_references_that_say_nothing_are_refused(tmp_path):
         read_georeference(tmp_path / "ref.tif")
     with pytest.raises(SceneFileError, match=r"missing\.tif"):
         read_georeference(tmp_path / "missing.tif")
+
+
+def test_no_file_has_a_crs_and_no_place(tmp_path):
+    nowhere = Georeference(PLACE.crs, (1, 0, 0, 0, 1, 0))
+    write_band(tmp_path / "a.tif", np.zeros((3, 3), np.uint8), georeference=nowhere)
+    with gdal_env(), rasterio.open(tmp_path / "a.tif") as raster:
+        assert raster.crs is None
 
 
 def test_a_raster_without_a_palette_has_no_colours(tmp_path):

@@ -32,6 +32,13 @@ def two(tmp_path: Path, train: np.ndarray, test: np.ndarray) -> str:
     return ",".join(map(str, files))
 
 
+def test_what_a_mask_of_its_own_hides_is_not_marked(tmp_path, scene):
+    path = file_makers.tiff(tmp_path / "clear.tif", np.ones(SHAPE, "u1"))
+    with rasterio.open(path, "r+") as raster:
+        raster.write_mask(np.where(PARTS == 1, 0, 255).astype("u1"))
+    np.testing.assert_array_equal(open_mask(path, scene), PARTS != 1)
+
+
 @pytest.mark.parametrize("kind", ["tif", "npy", "mat", "hdr"])
 def test_one_raster_of_codes(kind, tmp_path, scene):
     path = tmp_path / f"split.{kind}"

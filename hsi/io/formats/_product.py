@@ -6,14 +6,15 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi.core.georeference import georeference_of
+from hsi.core.events import warning
+from hsi.core.georeference import explain_no_place, georeference_of
 from hsi.core.scene import Block, Georeference, Scene
 from hsi.errors import LabelError, SceneError, SceneFileError
 from hsi.io.geotiff import gdal_env
@@ -52,6 +53,8 @@ DRIVERS = {
 }
 # tiles that were never written and constant areas shrink far more than deflate alone
 SPARSE_RATIO = 100_000
+SAMPLED_ROWS = 16  # to see whether a band holds alpha
+ALPHA_SHARE = 0.9  # of its values are 0 or the largest; the others are soft edges
 
 
 def nanometres_per_unit(unit: str | None, values: Sequence[float]) -> float | None:
@@ -182,6 +185,8 @@ def scale_scene(scene: Scene, gains: Sequence[float], offsets: Sequence[float]) 
         if nodata is not None:
             void = stored == nodata
             values[void.all(axis=2) if nodata == 0 else void] = np.nan
+        if offset.any():
+            values[~stored.any(axis=2)] = np.nan  # zero in all bands is no data
         return values
 
     return replace(
@@ -227,59 +232,132 @@ def open_dataset(path: Path, name: str, driver: str, title: str, least: int = 1)
 Opener = Callable[[], AbstractContextManager[Any]]
 
 
+@dataclass(frozen=True)
+class RasterBands:
+    """Which bands of a raster hold data, from 1, and what hides pixels: an ``alpha`` band, or the masks of bands.
+
+    The mask of ``masked`` bands is an internal mask, a ``.msk`` file or one of the driver's, other than nodata values.
+    ``mistaken`` is a band that is marked as alpha and is not, where there is no alpha band.
+    """
+
+    data: tuple[int, ...]
+    alpha: int | None = None
+    masked: tuple[int, ...] = ()
+    mistaken: int | None = None
+
+    @property
+    def hiding(self) -> str:
+        """What hides pixels, for a message; empty where nothing does."""
+        named = [f"alpha band {self.alpha}"] if self.alpha else []
+        return " and ".join([*named, *(["mask"] if self.masked else [])])
+
+    def hidden(self, dataset: Any, window: Any = None) -> NDArray[np.bool_] | None:
+        """The hidden pixels ``(h, w)`` of a window of the open raster; None where nothing hides pixels."""
+        planes = [dataset.read(self.alpha, window=window)] if self.alpha else []
+        planes += [dataset.read_masks(band, window=window) for band in self.masked]
+        return np.any([plane == 0 for plane in planes], axis=0) if planes else None
+
+
+def bands_of(dataset: Any) -> RasterBands:
+    """The bands of an open raster by their purpose.
+
+    An alpha band is named by its colour interpretation. GDAL's GeoTIFFs name the second of many bands where the last
+    one is meant, and the fourth of any four bands of uint8, so that the values decide: nearly all are 0 or the largest.
+    """
+    from rasterio.enums import ColorInterp, MaskFlags
+
+    named = [band for band, use in zip(dataset.indexes, dataset.colorinterp, strict=True) if use == ColorInterp.alpha]
+    candidates = dict.fromkeys([*named, dataset.count] if named and dataset.count > 1 else [])
+    alpha = next((band for band in candidates if _is_opaque_or_clear(dataset, band)), None)
+    data = tuple(band for band in dataset.indexes if band != alpha)
+    flags = [dataset.mask_flag_enums[band - 1] for band in data]
+    # the mask of an alpha band is that band, and nodata values are compared band by band
+    own = [
+        band
+        for band, flag in zip(data, flags, strict=True)
+        if not {MaskFlags.all_valid, MaskFlags.alpha} & {*flag} and flag != [MaskFlags.nodata]
+    ]
+    masked = tuple(own[:1] if own and MaskFlags.per_dataset in flags[0] else own)
+    return RasterBands(data, alpha, masked, named[0] if named and alpha is None and dataset.count > 1 else None)
+
+
+def _is_opaque_or_clear(dataset: Any, band: int) -> bool:
+    """Whether the values of a band are those of an alpha band, judged by some of its rows."""
+    rows = np.unique(np.linspace(0, dataset.height - 1, SAMPLED_ROWS).astype(int)).tolist()
+    values = np.stack([dataset.read(band, window=((row, row + 1), (0, dataset.width))) for row in rows])
+    return bool(np.mean((values == 0) | (values == values.max())) > ALPHA_SHARE)
+
+
 def raster_scene(path: Path, opener: Opener, form: str, variable: str | None = None, scaled: bool = True) -> Scene:
     """The raster as a scene with wavelengths, nodata value and georeference, read by window.
 
     The file is opened for each window. Bands have the smallest dtype that holds them all, or are in physical units
-    where the raster has GDAL's scale and offset and ``scaled`` is True.
+    where the raster has GDAL's scale and offset and ``scaled`` is True. Pixels that an alpha band or a mask hides are 0
+    in all bands, which is no data. Where bands have different nodata values, values are float and no data is NaN.
     """
     with opener() as dataset:
-        dtype, bands = common_dtype(dataset), dataset.count
-        height, width = dataset.height, dataset.width
-        facts = _band_facts(path, dataset)
-        georeference, nodata = georeference_of(dataset), nodata_of(dataset)
-        scales, offsets = dataset.scales, dataset.offsets
+        bands = bands_of(dataset)
+        if bands.mistaken:
+            warning(f"{path}: band {bands.mistaken} is marked as alpha and holds other values: it is used as a band")
+        stored, height, width = common_dtype(dataset, bands), dataset.height, dataset.width
+        facts = _band_facts(path, dataset, bands.data)
+        facts |= {"georeference": georeference_of(dataset), "unplaced": explain_no_place(dataset)}
+        own = [dataset.nodatavals[band - 1] for band in bands.data]
+        gains, offsets = ([values[band - 1] for band in bands.data] for values in (dataset.scales, dataset.offsets))
+    one = len({repr(value) for value in own}) == 1
+    limits = np.array([np.nan if value is None else value for value in own])
+    dtype = stored if one else np.result_type(stored, np.float32)
 
     def fetch(block: Block) -> Array:
         from rasterio.windows import Window
 
         window = Window(block.column, block.row, block.width, block.height)  # type: ignore[call-arg, unused-ignore]
         with opener() as dataset:
-            cube: Array = dataset.read(window=window, out_dtype=dtype)
-        return np.moveaxis(cube, 0, -1)
+            cube: Array = np.moveaxis(dataset.read(bands.data, window=window, out_dtype=stored), 0, -1)
+            hidden = bands.hidden(dataset, window)
+        if not one:
+            void = cube == limits
+            void &= (limits != 0) | void.all(axis=2, keepdims=True)  # single zeros are common in absorption bands
+            cube = np.where(void, np.asarray(np.nan, dtype), cube.astype(dtype))
+        if hidden is not None:
+            cube[hidden] = 0
+        return cube
 
+    nodata = float("nan") if not one else None if own[0] is None else float(own[0])
     scene = Scene(
-        path.stem, path, height, width, tuple(range(bands)), dtype, fetch,
-        variable=variable, format=form, nodata=nodata, georeference=georeference, **facts,
+        path.stem, path, height, width, tuple(range(len(bands.data))), dtype, fetch,
+        variable=variable, format=form, nodata=nodata, hiding=bands.hiding, **facts,
     )  # fmt: skip
-    return scale_scene(scene, scales, offsets) if scaled else scene
+    return scale_scene(scene, gains, offsets) if scaled else scene
 
 
 def raster_labels(dataset: Any, **facts: Any) -> LabelContent:
-    """The only band of a raster as labels, with its nodata value and georeference."""
-    values = to_plane(np.moveaxis(dataset.read(), 0, -1))
-    return LabelContent(values, nodata=nodata_of(dataset), georeference=georeference_of(dataset), **facts)
+    """The only data band of a raster as labels, with its nodata value, its georeference and what hides its pixels."""
+    bands = bands_of(dataset)
+    values = to_plane(np.moveaxis(dataset.read(bands.data), 0, -1))
+    nodata = dataset.nodatavals[bands.data[0] - 1]
+    place = georeference_of(dataset)
+    return LabelContent(
+        values, nodata=None if nodata is None else float(nodata), georeference=place, hidden=bands.hidden(dataset),
+        **facts,
+    )  # fmt: skip
 
 
-def common_dtype(dataset: Any) -> np.dtype[Any]:
-    """The smallest dtype that holds every band."""
-    return np.result_type(*(np.dtype(name) for name in set(dataset.dtypes)))
+def common_dtype(dataset: Any, bands: RasterBands | None = None) -> np.dtype[Any]:
+    """The smallest dtype that holds every band of data."""
+    indexes = (bands or bands_of(dataset)).data
+    return np.result_type(*{np.dtype(dataset.dtypes[band - 1]) for band in indexes})
 
 
-def nodata_of(dataset: Any) -> float | None:
-    """The nodata value of the first band."""
-    return None if dataset.nodata is None else float(dataset.nodata)
-
-
-def _band_facts(path: Path, dataset: Any) -> dict[str, Any]:
+def _band_facts(path: Path, dataset: Any, bands: Sequence[int]) -> dict[str, Any]:
     """Wavelengths, FWHM and bad bands from GDAL's IMAGERY domain, each band's tags, or the ENVI domain's lists."""
-    plain = [{key.lower(): value for key, value in dataset.tags(band).items()} for band in dataset.indexes]
+    plain = [{key.lower(): value for key, value in dataset.tags(band).items()} for band in bands]
     lists = {
         key.lower(): [part.strip() for part in value.strip().strip("{}").split(",")]  # ENVI's {a, b}
         for key, value in dataset.tags(ns="ENVI").items()
     }
-    good = parse_good_bands(path, _collect(plain, "bbl") or lists.get("bbl", []), dataset.count)
-    imagery = [dataset.tags(band, ns="IMAGERY") for band in dataset.indexes]
+    good = parse_good_bands(path, _collect(plain, "bbl") or lists.get("bbl", []), len(bands))
+    imagery = [dataset.tags(band, ns="IMAGERY") for band in bands]
     centres, widths, unit = _collect(imagery, "CENTRAL_WAVELENGTH_UM"), _collect(imagery, "FWHM_UM"), "um"
     if not centres:
         centres, widths = _collect(plain, "wavelength"), _collect(plain, "fwhm")
@@ -290,7 +368,7 @@ def _band_facts(path: Path, dataset: Any) -> dict[str, Any]:
         unit = " ".join(lists.get("wavelength_units", []))
     if not centres:
         return {"good": good}
-    return {"good": good, **parse_wavelengths(path, dataset.count, centres, widths, unit)}
+    return {"good": good, **parse_wavelengths(path, len(bands), centres, widths, unit)}
 
 
 def _collect(tags: list[dict[str, str]], key: str) -> list[str]:

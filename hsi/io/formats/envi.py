@@ -96,7 +96,7 @@ class EnviReader(Reader):
         """The raster, memory-mapped, with its bands, nodata value and georeference, divided by its scale factor."""
         envi = inspect_envi(path)
         bands, unit = envi.shape[2], envi.fields.get("wavelength units")
-        wavelengths, fwhm = envi.texts("wavelength"), envi.texts("fwhm")
+        wavelengths, fwhm, crs = (envi.texts(key) for key in ("wavelength", "fwhm", "coordinate system string"))
         scene = scene_from_array(
             envi.map(),
             envi.data.stem,
@@ -104,6 +104,7 @@ class EnviReader(Reader):
             format=f"ENVI {envi.fields['interleave'].upper()}",
             nodata=envi.number("data ignore value"),
             georeference=_georeference(envi),
+            unplaced="" if "map info" in envi.fields or not crs else "a CRS and no 'map info'",
             good=parse_good_bands(envi.header, envi.texts("bbl"), bands),
             **parse_wavelengths(envi.header, bands, wavelengths, fwhm, None if unit is None else str(unit)),
         )

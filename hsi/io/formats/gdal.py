@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from xml.etree import ElementTree
+from xml.etree.ElementTree import SubElement
 
 from hsi.core.scene import Scene
 from hsi.errors import SceneFileError
@@ -12,6 +13,8 @@ from hsi.io.formats._checks import parse_xml
 from hsi.io.formats._product import (
     SPARSE_RATIO,
     VIRTUAL,
+    Opener,
+    bands_of,
     common_dtype,
     open_dataset,
     open_raster,
@@ -19,8 +22,17 @@ from hsi.io.formats._product import (
     raster_labels,
     raster_scene,
 )
-from hsi.io.geotiff import read_palette
-from hsi.io.reader import ArrayInfo, LabelContent, Reader, array_kind, check_declared_size, first_bytes, register_reader
+from hsi.io.geotiff import gdal_env, read_palette
+from hsi.io.reader import (
+    ArrayInfo,
+    LabelContent,
+    Reader,
+    array_kind,
+    check_declared_size,
+    convert_errors,
+    first_bytes,
+    register_reader,
+)
 
 FORMATS = {"GTiff": "GeoTIFF", "HFA": "ERDAS Imagine", "LAN": "ERDAS LAN", "JP2OpenJPEG": "JPEG 2000"}
 PREFIXES = ("/vsicurl/", "/vsis3/", "/vsigs/", "/vsiaz/")
@@ -46,9 +58,10 @@ class RasterReader(Reader):
     def arrays(self, path: Path) -> tuple[ArrayInfo, ...]:
         """The one raster; raises :class:`SceneFileError` when the file is too small for the size that it declares."""
         files = _list_sources(path) if raster_driver(path) == VIRTUAL else (path,)
-        with open_raster(path) as dataset:
-            dtype = common_dtype(dataset)
-            array = ArrayInfo("", (dataset.height, dataset.width, dataset.count), array_kind(dtype))
+        with _opener(path)() as dataset:
+            bands = bands_of(dataset)
+            dtype = common_dtype(dataset, bands)
+            array = ArrayInfo("", (dataset.height, dataset.width, len(bands.data)), array_kind(dtype))
             stored = sum(file.stat().st_size for file in files)
             check_declared_size(path, array, stored, dtype.itemsize, SPARSE_RATIO)
             return (array,)
@@ -56,11 +69,11 @@ class RasterReader(Reader):
     def open(self, path: Path, array: ArrayInfo) -> Scene:
         """The raster with wavelengths, bad bands, nodata value and georeference, scaled if it has a scale."""
         driver = str(raster_driver(path))
-        return raster_scene(path, lambda: open_raster(path), FORMATS.get(driver, driver))
+        return raster_scene(path, _opener(path), FORMATS.get(driver, driver))
 
     def read_labels(self, path: Path, array: ArrayInfo) -> LabelContent:
         """The raster's band as labels, with its palette, its category names and its nodata value."""
-        with open_raster(path) as dataset:
+        with _opener(path)() as dataset:
             return raster_labels(dataset, names=_category_names(path), colours=read_palette(dataset))
 
 
@@ -83,6 +96,48 @@ def open_remote(path: Path) -> Scene:
     # these are read by window, and name no other files as a virtual raster does
     driver = "JP2OpenJPEG" if path.suffix.lower() == ".jp2" else "GTiff"
     return raster_scene(path, lambda: open_dataset(path, remote_name(path), driver, REMOTE_TITLE), "remote raster")
+
+
+def _opener(path: Path) -> Opener:
+    """Opens the file; of a virtual raster a copy in memory in which what its sources mark as no data is no data."""
+    if raster_driver(path) != VIRTUAL:
+        return lambda: open_raster(path)
+    root, marks, changed = (
+        parse_xml(path, "a virtual raster"),
+        dict[tuple[Path, int], tuple[bool, float | None]](),
+        False,
+    )
+    for named in (element for name in SOURCE_ELEMENTS for element in root.iter(name)):
+        named.text, named.attrib["relativeToVRT"] = str(_resolve_source(path, named)), "0"
+    for band in root.findall("VRTRasterBand"):
+        nodata = list[float]()
+        for source in band:
+            file, number = source.findtext("SourceFilename"), source.findtext("SourceBand", "1")
+            if source.tag not in ("SimpleSource", "ComplexSource") or file is None or not number.isdecimal():
+                continue
+            key = Path(file), int(number)
+            if key not in marks:
+                marks[key] = _read_marks(path, *key)
+            is_marked, value = marks[key]
+            if is_marked and source.find("NODATA") is None and source.find("UseMaskBand") is None:
+                source.tag, changed = "ComplexSource", True  # a simple one copies what its file marks as no data
+                SubElement(source, "UseMaskBand").text = "true"
+            nodata += [] if value is None else [value]
+        if band.find("NoDataValue") is None and nodata:
+            SubElement(band, "NoDataValue").text, changed = repr(next(filter(None, nodata), 0)), True
+    text = ElementTree.tostring(root, encoding="unicode")
+    return (lambda: open_dataset(path, text, VIRTUAL, "a virtual raster")) if changed else (lambda: open_raster(path))
+
+
+def _read_marks(path: Path, file: Path, number: int) -> tuple[bool, float | None]:
+    """Whether a band of a source of a virtual raster has a mask or a nodata value, and this value."""
+    import rasterio
+    from rasterio.enums import MaskFlags
+
+    driver = raster_driver(file) or "ENVI"  # as in :func:`_list_sources`
+    with convert_errors(path, "a virtual raster"), gdal_env(), rasterio.open(file, driver=driver) as dataset:
+        flags, value = dataset.mask_flag_enums[number - 1], dataset.nodatavals[number - 1]
+        return MaskFlags.all_valid not in flags, value
 
 
 def _list_sources(path: Path) -> tuple[Path, ...]:

@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 import rasterio
 import rasterio.shutil
+from rasterio.control import GroundControlPoint
+from rasterio.enums import ColorInterp
 
+import hsi
 from hsi import open_labels
-from hsi.core.scene import Block, scene_from_array, survey_scene
+from hsi.core.events import Recorder, report_to
+from hsi.core.scene import Block, scene_from_array, survey_scene, usable_pixels
 from hsi.errors import SceneFileError, UsageError
 from hsi.io import open_scene
 from hsi.io.formats.gdal import is_remote, remote_name
@@ -89,6 +93,135 @@ class TestScene:
         scene = open_scene(path)
         np.testing.assert_array_equal(scene.read(), small_cube("u1"))
         assert scene.format == form
+
+
+LEFT = np.broadcast_to(np.arange(7) < 3, (11, 7))  # what is hidden below
+
+
+def write_hidden(path: Path, cube: np.ndarray, how: str) -> Path:
+    """A raster whose pixels of ``LEFT`` are hidden, with values like any others."""
+    if "alpha" in how:
+        top = np.iinfo(cube.dtype).max if cube.dtype.kind == "u" else 255
+        shown = np.where(LEFT, 0, top).astype(cube.dtype)
+        style = {"photometric": "RGB"} if how == "RGBA" else {"photometric": "MINISBLACK"}
+        tiff(path, np.dstack([cube, shown]), **UTM, **style, **({} if how == "alpha named" else {"alpha": "YES"}))
+        if how == "alpha named":
+            with rasterio.open(path, "r+") as raster:
+                raster.colorinterp = [*raster.colorinterp[:-1], ColorInterp.alpha]
+        return path
+    tiff(path, cube, **UTM)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=how != "msk"), rasterio.open(path, "r+") as raster:
+        raster.write_mask(np.where(LEFT, 0, 255).astype("u1"))
+    if how == "COG":
+        rasterio.shutil.copy(path, path.with_name("cog.tif"), driver="COG", blocksize=128, overviews="IGNORE_EXISTING")
+        return path.with_name("cog.tif")
+    return path
+
+
+class TestHidden:
+    """Pixels that an alpha band or a mask hides are no data."""
+
+    @pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
+    @pytest.mark.parametrize("how", ["alpha named", "alpha by GDAL", "internal", "msk", "COG"])
+    def test_in_a_scene(self, how, dtype, tmp_path):
+        scene = open_scene(write_hidden(tmp_path / "cube.tif", small_cube(dtype) + 1, how))
+        survey = survey_scene(scene)
+        np.testing.assert_array_equal(survey.valid, ~LEFT)
+        assert scene.shape == (11, 7, 5)
+        assert survey.hiding == ("alpha band 6" if "alpha" in how else "mask")
+        np.testing.assert_array_equal(scene.read()[~LEFT], (small_cube(dtype) + 1)[~LEFT])
+        block = Block(2, 1, 3, 4)  # of a scene with fewer bands
+        np.testing.assert_array_equal(usable_pixels(scene.keep_bands([1, 3]).read(block), None), ~LEFT[block.slices])
+
+    def test_rgb_and_alpha(self, tmp_path):
+        scene = open_scene(write_hidden(tmp_path / "cube.tif", small_cube("u1", (11, 7, 3)) + 1, "RGB alpha"))
+        assert (len(scene.bands), survey_scene(scene).invalid) == (3, LEFT.sum())
+
+    def test_the_fourth_band_of_uint8_is_no_alpha_by_its_values(self, tmp_path):
+        path, recorder = tiff(tmp_path / "nir.tif", small_cube("u1", (11, 7, 4)) + 1, **UTM), Recorder()
+        with report_to(recorder):
+            scene = open_scene(path)
+        assert (len(scene.bands), survey_scene(scene).invalid) == (4, 0)
+        assert "band 4 is marked as alpha and holds other values" in recorder.warnings[0]
+
+    @pytest.mark.parametrize("how", ["alpha named", "internal", "msk"])
+    @pytest.mark.parametrize("background", [None, 3])
+    def test_in_labels_is_unlabelled(self, how, background, tmp_path):
+        path = write_hidden(tmp_path / "gt.tif", small_labels(), how)
+        labels = open_labels(path, scene_from_array(small_cube()), background=background)
+        assert not labels.labelled[LEFT].any()
+        shown = small_labels() != (background or 0)
+        np.testing.assert_array_equal(labels.labelled, shown & ~LEFT)
+
+    def test_scaled_with_an_offset(self, tmp_path):
+        path = write_hidden(tmp_path / "cube.tif", small_cube() + 1, "internal")
+        with rasterio.open(path, "r+") as raster:
+            raster.scales, raster.offsets = [0.5] * 5, [10.0] * 5
+        np.testing.assert_array_equal(survey_scene(open_scene(path)).valid, ~LEFT)
+
+
+class TestNodata:
+    def test_of_each_band(self, tmp_path):
+        cube = small_cube("i2") + 1
+        cube[0, 0, 0], cube[1, 1, 1], cube[2, 2, 2] = -1, -2, -1  # -1 is a number in the third band
+        path = virtual_raster(tmp_path / "x.vrt", {"a.tif": cube}, nodata=[-1, -2, None, None, None])
+        scene = open_scene(path)
+        assert np.argwhere(~survey_scene(scene).valid).tolist() == [[0, 0], [1, 1]]
+        assert (scene.dtype, scene.read()[2, 2, 2]) == (np.float32, -1)
+
+    @pytest.mark.parametrize("declared", [None, -9999])
+    @pytest.mark.parametrize("others", [-5, 0])
+    def test_of_each_source_of_a_virtual_raster(self, declared, others, tmp_path):
+        left, right = small_cube("i2") + 1, small_cube("i2") + 1
+        left[0], left[3, 3, 3], right[1] = -9999, -9999, others
+        files = {"a.tif": left, "b.tif": right}
+        path = virtual_raster(tmp_path / "x.vrt", files, {"a.tif": -9999, "b.tif": others}, [declared] * 5)
+        expected = np.zeros((11, 14), bool)
+        expected[0, :7], expected[3, 3], expected[1, 7:] = True, True, True
+        np.testing.assert_array_equal(~survey_scene(open_scene(path)).valid, expected)
+
+    def test_masks_of_the_sources_of_a_virtual_raster(self, tmp_path):
+        path = virtual_raster(tmp_path / "x.vrt", {"a.tif": small_cube() + 1, "b.tif": small_cube() + 1})
+        write_hidden(tmp_path / "b.tif", small_cube() + 1, "internal")
+        np.testing.assert_array_equal(~survey_scene(open_scene(path)).valid, np.hstack([np.zeros_like(LEFT), LEFT]))
+
+
+def virtual_raster(path: Path, files: dict, own: dict | None = None, nodata: list | None = None) -> Path:
+    """Cubes of 11 x 7 x 5 in ``files`` side by side, as a tool writes them that copies pixels whatever they mean."""
+    bands = ""
+    for band in range(1, 6):
+        sources = "".join(
+            f'<SimpleSource><SourceFilename relativeToVRT="1">{name}</SourceFilename><SourceBand>{band}</SourceBand>'
+            f'<SrcRect xOff="0" yOff="0" xSize="7" ySize="11"/><DstRect xOff="{7 * i}" yOff="0" xSize="7" ySize="11"/>'
+            "</SimpleSource>"
+            for i, name in enumerate(files)
+        )
+        value = nodata[band - 1] if nodata else None
+        declared = "" if value is None else f"<NoDataValue>{value}</NoDataValue>"
+        bands += f'<VRTRasterBand dataType="Int16" band="{band}">{declared}{sources}</VRTRasterBand>'
+    for name, cube in files.items():
+        tiff(path.with_name(name), cube, nodata=(own or {}).get(name), **UTM)
+    path.write_text(f'<VRTDataset rasterXSize="{7 * len(files)}" rasterYSize="11">{bands}</VRTDataset>')
+    return path
+
+
+class TestPlace:
+    @pytest.mark.parametrize("kind", ["CRS", "GCPs"])
+    def test_a_crs_alone_is_none_and_is_said(self, kind, tmp_path):
+        path, recorder = tiff(tmp_path / "cube.tif", small_cube()), Recorder()
+        with rasterio.open(path, "r+") as raster:
+            corners = [GroundControlPoint(row, col, 5e5 + col, 4e6 - row) for row, col in ((0, 0), (0, 7), (11, 0))]
+            raster.crs = "EPSG:32633"
+            if kind == "GCPs":
+                raster.gcps = corners, raster.crs
+        with report_to(recorder):
+            scene = hsi.open_scene(path)
+        assert scene.georeference is None
+        assert "not georeferenced" in recorder.warnings[0] and "--georef" in recorder.warnings[0]
+        assert ("gdalwarp" in recorder.warnings[0]) == (kind == "GCPs")
+        with report_to(placed := Recorder()):
+            hsi.open_scene(path, georef=tiff(tmp_path / "place.tif", small_labels(), **UTM))
+        assert not placed.warnings
 
 
 class TestLabels:
