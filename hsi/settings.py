@@ -57,7 +57,16 @@ class InputSettings(Section):
         None, "Label that means unlabelled.", option="--background", shown="0, or the file's"
     )
     label_field: str | None = setting(None, "Field with the class.", option="--label-field", shown="the only one")
-    label_layer: str | None = setting(None, "Layer of a GeoPackage.", option="--label-layer", shown="the only one")
+    label_layer: str | None = setting(
+        None, "Layer of a GeoPackage, file in a ZIP.", option="--label-layer", shown="the only one"
+    )
+    label_name_field: str | None = setting(
+        None, "Field with the names of classes whose ids are in --label-field.", option="--label-name-field"
+    )
+    label_crs: str | None = setting(
+        None, "CRS of vector labels that name none: EPSG:32633.", option="--label-crs", shown="the file's",
+        metavar="CRS",
+    )  # fmt: skip
     all_touched: bool = setting(False, "Label all pixels a polygon touches, not only centres.", option="--all-touched")
     align: bool = setting(False, "Reproject labels on another grid, nearest neighbour.", option="--align")
     variable: str | None = setting(None, "Array of the file that is the cube.", option="--variable")
@@ -78,7 +87,7 @@ class InputSettings(Section):
 
     def check_raster(self, path: Path) -> None:
         """Raise :class:`UsageError` for a setting that only vector labels have, where ``path`` holds a raster."""
-        self._refuse(("label_field", "label_layer", "all_touched"), f"{path}: holds a raster", "vector files")
+        self._refuse(VECTOR_INPUTS, f"{path}: holds a raster", "vector files")
 
     def check_vector(self, path: Path) -> None:
         """Raise :class:`UsageError` for a setting that only raster labels have, where ``path`` holds vectors."""
@@ -96,7 +105,8 @@ class InputSettings(Section):
             raise UsageError(f"{where}: leave {' and '.join(given)} out, for {meant_for} only")
 
 
-LABEL_INPUTS = {"labels", "label_variable", "background", "label_field", "label_layer", "all_touched", "align"}
+VECTOR_INPUTS = ("label_field", "label_name_field", "label_layer", "label_crs", "all_touched")
+LABEL_INPUTS = {"labels", "label_variable", "background", "align", *VECTOR_INPUTS}
 SCENE_INPUTS = {*InputSettings.model_fields} - LABEL_INPUTS
 
 

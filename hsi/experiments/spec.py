@@ -20,6 +20,11 @@ from hsi.version import __version__
 
 LARGEST_SEED = 2**32 - 1
 OF_NETWORKS = ("device", "reducer", "training", "mapping")  # settings that a baseline mostly has no use for
+# of the input, in every key; others only where they are given, so that runs from before they were added keep their keys
+FIRST_OPTIONS = frozenset(
+    {"label_variable", "background", "label_field", "label_layer", "all_touched", "align"}
+    | {"variable", "drop_bands", "drop_wavelengths", "keep_bad_bands"}
+)
 Name = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[^\x00-\x1f,]*\w[^\x00-\x1f,]*$")]
 Values = Mapping[str, Any]
 
@@ -266,7 +271,9 @@ def merged(*layers: Values) -> dict[str, Any]:
 def run_key(settings: Settings, scene: SceneInput, contents: Iterable[str]) -> str:
     """Eight hexadecimal digits for all that decides a run: settings, how the scene is read, the SHA-256 of every input
     file and this version. Where the files lie plays no part."""
-    read = scene.model_dump(mode="json", exclude={"path", "labels", "georef", "mask"})
+    fields = SceneInput.model_fields.items()
+    later = {name for name, field in fields if name not in FIRST_OPTIONS and getattr(scene, name) == field.default}
+    read = scene.model_dump(mode="json", exclude={"path", "labels", "georef", "mask", *later})
     # a choice that changes nothing on a CPU; runs from before there was one keep their keys
     values = settings.model_dump(mode="json", exclude=None if settings.deterministic else {"deterministic"})
     known = {"settings": values, "read": read, "files": sorted(contents), "hsi": __version__}

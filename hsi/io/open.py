@@ -18,7 +18,7 @@ from hsi.io.arrays import find_label_array, find_training_and_test, format_array
 from hsi.io.formats._product import find_product
 from hsi.io.formats.gdal import is_remote, open_remote
 from hsi.io.reader import READERS, Array, ArrayInfo, LabelContent, Reader, check_file
-from hsi.io.vector_files import VECTOR_FORMATS, is_vector
+from hsi.io.vector_files import TABLES, VECTOR_FORMATS, is_vector
 from hsi.io.vector_labels import read_vector_labels
 from hsi.settings import InputSettings
 
@@ -64,9 +64,9 @@ def open_labels(path: Path | str | None, like: Scene, options: InputSettings | N
     like ``TR`` and ``TE`` that share no pixel are joined. Of the ``options`` only those of labels are used;
     ``background`` is 0 unless the file names a nodata value; pixels of the nodata value never have a class.
 
-    A GeoPackage, Shapefile or GeoJSON is drawn onto the scene, see :func:`read_vector_labels`. With ``align`` a class
-    raster on another grid is reprojected to the scene's by nearest neighbour. The ``notes`` of the result list what
-    was left out.
+    Polygons and points of a vector file are drawn onto the scene, see :func:`read_vector_labels`. With ``align`` a
+    class raster on another grid is reprojected to the scene's by nearest neighbour. The ``notes`` of the result list
+    what was left out.
 
     Raises :class:`LabelError` when there are none, several, or they do not fit the scene's pixels or its place on the
     ground, :class:`SceneFileError` for a damaged file and :class:`UsageError` for a wrong array, field or
@@ -76,7 +76,7 @@ def open_labels(path: Path | str | None, like: Scene, options: InputSettings | N
     source = _find_labels(like, options.label_variable) if path is None else Path(path)
     if isinstance(source, Path):
         check_file(source)
-        if is_vector(source):
+        if is_vector(source) or source.suffix.lower() == ".zip":
             return read_vector_labels(source, like, options)
         source = _select_source(source, like, options.label_variable)
     return _read_raster_labels(source, like, options)
@@ -191,6 +191,8 @@ def _label_files(source: Path) -> list[Path]:
     label_files = []
     for name in _label_names(source):
         files = [entry for entry in sorted(source.parent.iterdir()) if _has_name(entry, name) and entry.is_file()]
+        # a table next to a scene may hold anything
+        files = [f for f in files if f.suffix.lower() not in TABLES]
         files = [f for f in files if is_vector(f) or any(reader.accepts(f) for _, reader in READERS.items())]
         if any(entry.suffix.lower() == ".hdr" for entry in files):
             # an ENVI header stands for its data file

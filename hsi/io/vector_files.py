@@ -2,31 +2,54 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import warnings
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from hsi.core.colours import Colour
+from hsi.core.georeference import crs_name
+from hsi.core.scene import Scene
 from hsi.errors import LabelError, SceneFileError, UsageError, suggest_names
 from hsi.io.reader import convert_errors, first_bytes, wrong_format
+from hsi.io.vectors.archives import holds_vectors, is_archive, unpack_vectors
+from hsi.io.vectors.coordinates import infer_numbers, read_coordinates
+from hsi.io.vectors.envi_roi import TEXT_START, XML_START, read_roi_text, read_roi_xml
+from hsi.io.vectors.features import Features
+from hsi.io.vectors.xml_files import check_xml
 from hsi.settings import InputSettings
 from hsi.version import install_hint
 
-VECTOR_FORMATS = "GeoPackage (.gpkg), Shapefile (.shp), GeoJSON (.geojson)"
-SQLITE, SHAPE = b"SQLite format 3\x00", b"\x00\x00\x27\x0a"
+VECTOR_FORMATS = (
+    "GeoPackage (.gpkg), Shapefile (.shp, .zip), GeoJSON (.geojson), FlatGeobuf (.fgb), KML (.kml, .kmz), "
+    "points in a table (.csv), ENVI regions of interest (.xml, .txt)"
+)
+SQLITE, SHAPE, FLATGEOBUF = b"SQLite format 3\x00", b"\x00\x00\x27\x0a", b"fgb\x03fgb"
+TABLES = (".csv", ".tsv")
+A_KML, A_TABLE, ROI_TEXT, ROI_XML = "KML", "a table", "ENVI regions as text", "ENVI regions as XML"
 # number the features of a file, and are no classes
 ID_FIELDS = frozenset({"id", "fid", "ogc_fid", "gid", "objectid", "featureid", "feature_id", "uuid"})
 TYPES = {"OFTString": "text", "OFTInteger": "integer", "OFTInteger64": "integer", "OFTReal": "real"}
 SUBTYPES = {"OFSTJSON": "JSON", "OFSTUUID": "UUID", "OFSTBoolean": "true or false"}
 USABLE = ("text", "integer", "real")
 MOST_NAMES = 12
+# of every feature of a KML file, whatever its author wrote
+KML_FIELDS = frozenset(
+    {"description", "timestamp", "begin", "end", "altitudemode", "tessellate", "extrude", "visibility", "draworder"}
+    | {"icon", "snippet"}
+)
 
 
 @dataclass(frozen=True)
 class Layer:
     """The features of a layer: a ``frame`` (GeoDataFrame) with the class field and the geometries.
 
-    ``kind`` of the field is "text", "integer" or "real"; ``notes`` name a field that was not given.
+    ``kind`` of the field is "text", "integer" or "real"; ``notes`` name a field that was not given. Coordinates are
+    (column, row) from the upper left corner of the scene where they are ``in_pixels``. ``colours`` are by class name,
+    and ``name_field`` is the column of the classes' names where ``field`` has their ids.
     """
 
     path: Path
@@ -34,40 +57,145 @@ class Layer:
     field: str
     kind: str
     notes: tuple[str, ...] = ()
+    in_pixels: bool = False
+    colours: Mapping[str, Colour] = dataclasses.field(default_factory=dict)
+    name_field: str | None = None
 
 
 def is_vector(path: Path) -> bool:
     """Whether a file is one of the known vector formats, by its name or its first bytes."""
-    return path.suffix.lower() in (".gpkg", ".shp", ".geojson") or _detect_format(path) is not None
+    named = path.suffix.lower() in (".gpkg", ".shp", ".geojson", ".fgb", ".kml", ".kmz", *TABLES)
+    if named or not path.is_file():
+        return named
+    return _detect_format(path) is not None or (is_archive(first_bytes(path)) and holds_vectors(path))
 
 
-def read_layer(path: Path, options: InputSettings) -> Layer:
+def read_layer(path: Path, options: InputSettings, like: Scene | None = None) -> Layer:
     """The layer and class field that ``options`` name, or the only ones of the file.
 
-    Raises :class:`SceneFileError` for a damaged file, :class:`UsageError` for a wrong layer or field or when one has
-    to be named, and when geopandas is not installed, :class:`LabelError` for a file without features or fields.
+    The pixels and the CRS of the scene ``like`` are those of coordinates in a table or in ENVI's regions of interest
+    that do not name a CRS. Raises :class:`SceneFileError` for a damaged file, :class:`UsageError` for a wrong layer,
+    field or CRS or when one has to be named, and when geopandas is not installed, :class:`LabelError` for a file
+    without features or fields.
     """
     try:
         import geopandas  # noqa: F401
-        import pyogrio
+        import pyogrio  # noqa: F401
     except ImportError as error:
         raise UsageError(f"{path}: vector labels need geopandas: {install_hint('vector')} ({error})") from error
-    title = _detect_format(path)
-    if title is None:
-        raise wrong_format(path, "a vector file", f"one of {VECTOR_FORMATS}")
-    with convert_errors(path, title), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        _check_parts(path)
-        name = _select_layer(path, pyogrio.list_layers(path), options.label_layer)
-        info = pyogrio.read_info(path, layer=name)
-        types = zip(info["fields"], info["ogr_types"], info["ogr_subtypes"], strict=True)
-        fields = {str(key): SUBTYPES.get(sub) or TYPES.get(kind) or kind[3:].lower() for key, kind, sub in types}
-        field = _select_field(path, fields, options.label_field)
-        frame = pyogrio.read_dataframe(path, layer=name, columns=[field], on_invalid="ignore")
+    crs = parse_crs(options.label_crs)
+    with _unpacked(path, options.label_layer) as (file, name):
+        title = _detect_format(file)
+        if title is None:
+            raise wrong_format(path, "a vector file", f"one of {VECTOR_FORMATS}")
+        with convert_errors(path, title), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            read = _read_text(path, title, like, crs)
+            if read is None:
+                layer = _read_with_gdal(path, file, title, options.model_copy(update={"label_layer": name}))
+            else:
+                layer = _layer_from_features(path, read, options)
+    return _with_crs(layer, crs)
+
+
+def parse_crs(text: str | None) -> str | None:
+    """A CRS such as ``EPSG:32633`` or ``32633`` as WKT; raises :class:`UsageError` for what is none."""
+    if text is None:
+        return None
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    try:
+        return str(CRS.from_user_input(f"EPSG:{text}" if text.strip().isdigit() else text.strip()).to_wkt())
+    except CRSError:
+        raise UsageError(f"label_crs: '{text[:60]}' is no known CRS: write it as EPSG:32633") from None
+
+
+@contextlib.contextmanager
+def _unpacked(path: Path, layer: str | None) -> Iterator[tuple[Path, str | None]]:
+    """The file to read and the layer in it: those of an archive, or ``path`` itself."""
+    if not is_archive(first_bytes(path)):
+        yield path, layer
+        return
+    with contextlib.ExitStack() as stack:
+        with convert_errors(path, "an archive"):
+            unpacked = stack.enter_context(unpack_vectors(path, layer))
+        yield unpacked
+
+
+def _read_with_gdal(path: Path, file: Path, title: str, options: InputSettings) -> Layer:
+    """A layer of ``file`` in a format that GDAL reads; messages name ``path``."""
+    import pyogrio
+
+    _check_parts(path, file)
+    if title == A_KML:
+        check_xml(path, file)
+    name = _select_layer(path, pyogrio.list_layers(file), options.label_layer)
+    info = pyogrio.read_info(file, layer=name)
+    types = zip(info["fields"], info["ogr_types"], info["ogr_subtypes"], strict=True)
+    fields = {str(key): SUBTYPES.get(sub) or TYPES.get(kind) or kind[3:].lower() for key, kind, sub in types}
+    if title == A_KML and options.label_field is None:
+        fields = {key: kind for key, kind in fields.items() if key.lower() not in KML_FIELDS}
+    field, named = _select_fields(path, fields, options)
+    frame = pyogrio.read_dataframe(file, layer=name, columns=[field, *named], on_invalid="ignore")
     if not len(frame):
         raise LabelError(f"{path}: layer '{shorten(name)}' has no features; draw some or name another file")
-    note = f"classes are taken from the field '{shorten(field)}' (label_field names another)"
-    return Layer(path, frame, field, fields[field], (note,) if options.label_field is None else ())
+    if title == A_KML and fields[field] == "text":  # its fields have no types
+        values = infer_numbers([str(value).strip() if value else None for value in frame[field].fillna("")])
+        fields[field] = _kind_of(values)
+        frame[field] = values
+    return Layer(path, frame, field, fields[field], _note_field(field, options), name_field=next(iter(named), None))
+
+
+def _read_text(path: Path, title: str, like: Scene | None, crs: str | None) -> Features | None:
+    """The features of a file in a format that GDAL does not read; None for the others."""
+    shape = (like.height, like.width) if like else (0, 0)
+    if title == A_TABLE:
+        place = like.georeference if like else None
+        return read_coordinates(path, shape, place.crs if place else None, crs)
+    if title == ROI_TEXT:
+        return read_roi_text(path, shape)
+    return read_roi_xml(path) if title == ROI_XML else None
+
+
+def _layer_from_features(path: Path, read: Features, options: InputSettings) -> Layer:
+    import geopandas
+
+    if options.label_layer is not None:
+        raise UsageError(f"{path}: has no layers: leave label_layer out")
+    if not read.geometries:
+        raise LabelError(f"{path}: has no features; draw some or name another file")
+    kinds = {name: _kind_of(values) for name, values in read.fields.items()}
+    field, named = _select_fields(path, kinds, options)
+    columns = {name: read.fields[name] for name in (field, *named)}
+    frame = geopandas.GeoDataFrame(columns, geometry=read.geometries, crs=read.crs)
+    one = len(read.fields) == 1
+    notes = (*(() if one else _note_field(field, options)), *read.notes)
+    return Layer(path, frame, field, kinds[field], notes, read.in_pixels, read.colours, next(iter(named), None))
+
+
+def _kind_of(values: list[Any]) -> str:
+    kinds = {type(value) for value in values} - {type(None)}
+    return "integer" if kinds == {int} else "real" if kinds and kinds <= {int, float} else "text"
+
+
+def _note_field(name: str, options: InputSettings) -> tuple[str, ...]:
+    note = f"classes are taken from the field '{shorten(name)}' (label_field names another)"
+    return (note,) if options.label_field is None else ()
+
+
+def _with_crs(layer: Layer, crs: str | None) -> Layer:
+    """The layer in the CRS that was given for it, with a note where its file has another."""
+    if crs is None:
+        return layer
+    if layer.in_pixels:
+        raise UsageError(f"{layer.path}: holds pixel coordinates, which have no CRS: leave label_crs out")
+    own = layer.frame.crs
+    frame = layer.frame.set_crs(crs, allow_override=True)
+    if own is None or own == frame.crs:
+        return replace(layer, frame=frame)
+    note = f"its coordinates are taken as {crs_name(crs)} (label_crs); the file says {crs_name(own.to_wkt())}"
+    return replace(layer, frame=frame, notes=(*layer.notes, note))
 
 
 def shorten(name: str, most: int = 60) -> str:
@@ -85,15 +213,22 @@ def _detect_format(path: Path) -> str | None:
     if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
         named = path.suffix.lower() == ".geojson" or b'"FeatureCollection"' in start
         return "GeoJSON" if named else None
-    return None
+    if start.startswith(FLATGEOBUF):
+        return "FlatGeobuf"
+    if start.startswith(TEXT_START):
+        return ROI_TEXT
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith(b"<"):
+        return ROI_XML if XML_START in text else A_KML if b"<kml" in text else None
+    return A_TABLE if path.suffix.lower() in TABLES and b"\x00" not in start.removeprefix(b"\xff\xfe")[:1] else None
 
 
-def _check_parts(path: Path) -> None:
+def _check_parts(path: Path, file: Path) -> None:
     """Raise :class:`SceneFileError` for a Shapefile without its index or its attributes."""
-    if path.suffix.lower() != ".shp":
+    if file.suffix.lower() != ".shp":
         return
-    files = {entry.name.lower() for entry in path.parent.iterdir()}
-    missing = [suffix for suffix in (".shx", ".dbf") if f"{path.stem}{suffix}".lower() not in files]
+    files = {entry.name.lower() for entry in file.parent.iterdir()}
+    missing = [suffix for suffix in (".shx", ".dbf") if f"{file.stem}{suffix}".lower() not in files]
     if missing:
         raise SceneFileError(f"{path}: is a Shapefile without its {' and '.join(missing)}; put all its files together")
 
@@ -114,7 +249,27 @@ def _select_layer(path: Path, layers: Any, wanted: str | None) -> str:
     return wanted
 
 
-def _select_field(path: Path, fields: dict[str, str], wanted: str | None) -> str:
+def _select_fields(path: Path, fields: dict[str, str], options: InputSettings) -> tuple[str, list[str]]:
+    """The field of the classes, and in a list that of their names where one is given.
+
+    Raises :class:`UsageError` for names of classes that are text, and so have names.
+    """
+    wanted, known = options.label_name_field, fields
+    if wanted is not None and options.label_field is None:
+        known = {name: kind for name, kind in fields.items() if name != wanted} or fields
+    field = _select_field(path, known, options.label_field)
+    if wanted is None:
+        return field, []
+    named = _select_field(path, fields, wanted, "label_name_field")
+    if fields[field] == "text" or named == field:
+        raise UsageError(
+            f"{path}: label_name_field names the classes whose ids are in label_field, but '{shorten(field)}' holds "
+            f"{fields[field]}: name a field of integers with label_field, or leave label_name_field out"
+        )
+    return field, [named]
+
+
+def _select_field(path: Path, fields: dict[str, str], wanted: str | None, setting: str = "label_field") -> str:
     """The field of the classes; raises :class:`UsageError` for one that cannot be and when one has to be named."""
     several = [f"{shorten(name)} ({kind})" for name, kind in fields.items()]
     more = len(several) - MOST_NAMES
@@ -128,11 +283,11 @@ def _select_field(path: Path, fields: dict[str, str], wanted: str | None) -> str
         wanted = likely[0]
     if wanted not in fields:
         hint = suggest_names(shorten(wanted), map(shorten, fields))
-        raise UsageError(f"{path}: no field '{shorten(wanted)}' (label_field): {hint}it has {listed}")
+        raise UsageError(f"{path}: no field '{shorten(wanted)}' ({setting}): {hint}it has {listed}")
     if fields[wanted] not in USABLE:
         raise UsageError(
             f"{path}: field '{shorten(wanted)}' holds {fields[wanted]}, but a class is text or an integer; "
-            "name another label_field"
+            f"name another {setting}"
         )
     if wanted == "geometry":
         raise UsageError(f"{path}: a field called 'geometry' conflicts with the geometries: rename it in the file")

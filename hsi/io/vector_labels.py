@@ -103,8 +103,8 @@ def read_vector_labels(path: Path, like: Scene, options: InputSettings) -> Label
     :class:`SceneFileError` for a damaged file.
     """
     options.check_vector(path)
-    canvas = _make_canvas(path, like, options.all_touched)
-    layer = read_layer(path, options)
+    layer = read_layer(path, options, like)
+    canvas = _make_canvas(layer, like, options.all_touched)
     classes = _assign_classes(layer, options.background)
     with convert_errors(path, "polygons and points"):
         geometries, usable, notes_on_shapes = _project_geometries(layer, canvas.crs)
@@ -120,11 +120,13 @@ def read_vector_labels(path: Path, like: Scene, options: InputSettings) -> Label
     notes += [*notes_on_place, *notes_on_pixels, *_note_absent(classes, numbers)]
     if not numbers.any():
         raise LabelError(f"{path}: no pixel of the scene {like.name} gets a label: {'; '.join(notes)}")
-    names = classes.names  # numbers are named after themselves
+    names = classes.names  # numbers without a field of names are named after themselves
+    colours = zip(names.values(), default_colours(len(names)), strict=True)
+    chosen = tuple(layer.colours.get(name, colour) for name, colour in colours)
     return label_map(
         np.where(numbers > 0, np.append(0, classes.ids)[numbers], options.background or 0),
         background=options.background or 0,
-        table=ClassTable(tuple(names), tuple(names.values()), default_colours(len(names))) if names else None,
+        table=ClassTable(tuple(names), tuple(names.values()), chosen) if names else None,
         source=path,
         variable=layer.field,
         polygons=numbers,
@@ -132,13 +134,15 @@ def read_vector_labels(path: Path, like: Scene, options: InputSettings) -> Label
     )
 
 
-def _make_canvas(path: Path, like: Scene, all_touched: bool) -> Canvas:
-    place = like.georeference
+def _make_canvas(layer: Layer, like: Scene, all_touched: bool) -> Canvas:
+    path, place = layer.path, like.georeference
+    if layer.in_pixels:
+        return Canvas((like.height, like.width), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), "", all_touched)
     if place is None or not place.crs:
         lacks = "no CRS" if place else "no place on the ground"
         raise LabelError(
             f"{path}: the scene {like.name} has {lacks}, so polygons and points cannot be drawn on it; give "
-            "georef=FILE, a raster of the same pixels that has a CRS and transform"
+            "georef=FILE, a raster of the same pixels that has a CRS and transform, or a table (.csv) of row and column"
         )
     a, b, _, d, e, _ = place.transform
     if a * e == b * d:
@@ -187,7 +191,28 @@ def _number_classes(layer: Layer, values: NDArray[np.float64], background: int) 
     if skipped.any():
         means = f"class {background}, which means unlabelled (background names another number)"
         notes.append(f"{_count(skipped)} skipped: {means}")
-    return Classes(np.where(labelled, values, 0).astype(np.int64), labelled, {}, notes)
+    ids = np.where(labelled, values, 0).astype(np.int64)
+    return Classes(ids, labelled, _name_classes(layer, ids, labelled), notes)
+
+
+def _name_classes(layer: Layer, ids: NDArray[np.int64], labelled: Mask) -> dict[int, str]:
+    """The names of classes by id, from the field of names; raises :class:`LabelError` where an id has several."""
+    if layer.name_field is None:
+        return {}
+    texts = layer.frame[layer.name_field]
+    names: dict[int, dict[str, int]] = {int(i): {} for i in np.unique(ids[labelled])}
+    for i, text in zip(ids[labelled].tolist(), texts[labelled], strict=True):
+        name = "" if text is None or text != text else str(text).strip()[:LONGEST_NAME]
+        if name:
+            names[i][name] = names[i].get(name, 0) + 1
+    for i, counts in names.items():
+        if len(counts) > 1:
+            listed = ", ".join(f"'{shorten(name)}' ({_count(count)})" for name, count in counts.items())
+            raise LabelError(
+                f"{layer.path}: class {i} has {len(counts)} names in '{shorten(layer.name_field)}': {listed[:400]}; "
+                "give it one name, or leave label_name_field out"
+            )
+    return {i: next(iter(counts), f"class {i}") for i, counts in names.items()}
 
 
 def _note_missing(layer: Layer, known: Mask) -> list[str]:
@@ -209,11 +234,11 @@ def _project_geometries(layer: Layer, crs: str) -> tuple[NDArray[Any], Mask, lis
     import shapely
     from pyproj.exceptions import ProjError
 
-    if layer.frame.crs is None:
-        hint = "its .prj is missing; " if layer.path.suffix.lower() == ".shp" else ""
+    if layer.frame.crs is None and not layer.in_pixels:
+        hint = "its .prj is missing; " if layer.path.suffix.lower() in (".shp", ".zip") else ""
         raise LabelError(
-            f"{layer.path}: has no CRS, so it cannot be placed on the scene: {hint}set it and save a new file, as "
-            "ogr2ogr -a_srs EPSG:32633 new.gpkg old.shp does"
+            f"{layer.path}: has no CRS, so it cannot be placed on the scene, which is in {crs_name(crs)}: {hint}name "
+            f"its CRS with label_crs, such as --label-crs {_short_crs(crs)} if it is the scene's"
         )
     series = layer.frame.geometry
     present = ~(series.isna() | series.is_empty).to_numpy(bool)
@@ -224,7 +249,8 @@ def _project_geometries(layer: Layer, crs: str) -> tuple[NDArray[Any], Mask, lis
             "buffer lines to polygons, or take them out of the layer"
         )
     try:
-        geometries = shapely.force_2d(series.to_crs(crs).to_numpy(object))
+        projected = series if layer.in_pixels else series.to_crs(crs)
+        geometries = shapely.force_2d(projected.to_numpy(object))
     except ProjError as error:
         reason = " ".join(str(error).split())[:120]
         theirs, ours = crs_name(layer.frame.crs.to_wkt()), crs_name(crs)
@@ -250,6 +276,14 @@ def _project_geometries(layer: Layer, crs: str) -> tuple[NDArray[Any], Mask, lis
     return geometries, usable, notes
 
 
+def _short_crs(crs: str) -> str:
+    """The code of a CRS (WKT), such as ``EPSG:32633``, or what stands for one."""
+    from pyproj import CRS
+
+    code = CRS.from_wkt(crs).to_authority()
+    return ":".join(code) if code else "EPSG:32633"
+
+
 def _select_inside(
     path: Path, geometries: NDArray[Any], wanted: Mask, canvas: Canvas, like: Scene
 ) -> tuple[Mask, list[str]]:
@@ -263,9 +297,10 @@ def _select_inside(
     inside = wanted & shapely.intersects(outline, geometries) & ~adjacent
     if not inside.any():
         features, scene = (_format_extent(shapely.total_bounds(shape)) for shape in (geometries[wanted], outline))
+        named = crs_name(canvas.crs) if canvas.crs else "pixels"
         raise LabelError(
             f"{path}: its features miss the scene {like.name}: they reach {features}, the scene {scene} in "
-            f"{crs_name(canvas.crs)}; check the CRS of both, or name another file"
+            f"{named}; check the CRS of both (label_crs names that of the features), or name another file"
         )
     outside, partly = wanted & ~inside, inside & ~shapely.covers(outline, geometries)
     cases = [(outside, "outside the scene, and skipped"), (partly, "partly outside the scene, and cut at its edge")]

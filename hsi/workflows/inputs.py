@@ -115,18 +115,21 @@ def open_labels(
     background: int | None = None,
     field: str | None = None,
     layer: str | None = None,
+    name_field: str | None = None,
+    crs: str | None = None,
     all_touched: bool = False,
     align: bool = False,
 ) -> LabelMap:
     """Labels ``(H, W)`` of the scene ``like``: a class raster, polygons, an array, a ``DataArray``, or a label map.
 
     Without ``labels`` they are looked for in the scene's own file and next to it. ``background`` is what means
-    unlabelled: 0, or what the file says. ``variable`` and ``align`` are for rasters; ``field``, ``layer`` and
-    ``all_touched`` for polygons (see :func:`hsi.io.open_labels`). Raises :class:`LabelError` for labels that are
-    missing or do not fit the scene, :class:`SceneFileError` for a damaged file and :class:`UsageError` for an option
-    that has no meaning for these labels.
+    unlabelled: 0, or what the file says. ``variable`` and ``align`` are for rasters; ``field``, ``layer``,
+    ``name_field``, ``crs`` and ``all_touched`` for polygons and points (see :func:`hsi.io.open_labels`). Raises
+    :class:`LabelError` for labels that are missing or do not fit the scene, :class:`SceneFileError` for a damaged file
+    and :class:`UsageError` for an option that has no meaning for these labels.
     """
-    of_files = {"label_variable": variable, "label_field": field, "label_layer": layer}
+    of_files = {"label_variable": variable, "label_field": field, "label_layer": layer, "label_name_field": name_field}
+    of_files["label_crs"] = crs
     options = input_settings(**of_files, background=background, all_touched=all_touched, align=align)
     return open_any_labels(labels, like, options)
 

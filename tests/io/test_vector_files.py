@@ -4,6 +4,7 @@ import copy
 import json
 import subprocess
 import sys
+import zipfile
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from hsi import open_labels
 from hsi.errors import HsiError, LabelError, SceneFileError, UsageError
-from hsi.io import open_scene
+from hsi.io import files_of, open_scene
 from tests.io.file_makers import envi, npy, small_cube, small_labels, tiff
 from tests.io.helpers import FEW, damage, refuse_labels, refuse_scene, utm_scene
 from tests.io.vector_makers import FORMATS, drawn, geopandas, ground, noted, point, rectangle, shapely, vector
@@ -22,8 +23,8 @@ each = pytest.mark.parametrize("suffix", FORMATS)
 ODD = (None, True, -1, 10**30, 1e308, "", "NaN", "Polygon", "LineString", [], {}, [[]], [[[0, 0], [1, 1]]], [1e400, 0])
 
 
-def refuse(path, *words, error=UsageError, **options):
-    return refuse_labels(path, SCENE, path.name, *words, error=error, **options)
+def refuse(path, *words, error=UsageError, name=None, **options):
+    return refuse_labels(path, SCENE, name or path.name, *words, error=error, **options)
 
 
 def one_point(folder, suffix="gpkg", **fields):
@@ -61,9 +62,9 @@ class TestFormat:
             refuse(path, *words, error=SceneFileError)
 
     def test_an_unknown_format_or_a_missing_file(self, tmp_path):
-        (tmp_path / "a.kml").write_text("<kml/>")
-        known = "GeoPackage (.gpkg), Shapefile (.shp), GeoJSON (.geojson)"
-        refuse(tmp_path / "a.kml", "expected one of", known, error=SceneFileError)
+        (tmp_path / "a.gml").write_text("<gml/>")
+        known = "GeoPackage (.gpkg), Shapefile (.shp, .zip), GeoJSON (.geojson)"
+        refuse(tmp_path / "a.gml", "expected one of", known, error=SceneFileError)
         path = one_point(tmp_path, n=[1])
         refuse(path.with_suffix(".gpk"), "no such file; did you mean a.gpkg", error=SceneFileError)
 
@@ -119,6 +120,69 @@ def open_or_refuse(path):
         open_labels(path, SCENE)
     except HsiError as error:
         assert "\n" not in str(error)
+
+
+def write_kml(folder):
+    """The squares as oats and beet in the way of Google Earth."""
+    frame = geopandas.GeoDataFrame({"Name": ["oats", "beet"]}, geometry=SQUARES, crs="EPSG:32633")
+    frame.to_crs(4326).to_file(folder / "a.kml", driver="KML", engine="pyogrio")
+    return folder / "a.kml"
+
+
+class TestKml:
+    def test_placemarks_have_the_class_of_their_name(self, tmp_path):
+        labels = drawn(write_kml(tmp_path))
+        assert (labels.counts, labels.table.names) == ({1: 20, 2: 12}, ("beet", "oats"))
+        assert noted(labels, "taken from the field 'Name'")
+
+    def test_a_kmz(self, tmp_path):
+        with zipfile.ZipFile(tmp_path / "a.kmz", "w") as archive:
+            archive.write(write_kml(tmp_path), "doc.kml")
+        assert drawn(tmp_path / "a.kmz").counts == {1: 20, 2: 12}
+        assert files_of(tmp_path / "a.kmz") == (tmp_path / "a.kmz",)
+
+    def test_entities_are_refused(self, tmp_path):
+        path = write_kml(tmp_path)
+        entity = '<!DOCTYPE kml [<!ENTITY oats SYSTEM "file:///etc/passwd">]>\n<kml'
+        path.write_text(path.read_text().replace("<kml", entity, 1).replace(">oats<", ">&oats;<"))
+        refuse(path, "has a document type (DOCTYPE)", error=SceneFileError)
+
+    def test_numbers_in_fields_without_types_are_ids(self, tmp_path):
+        path = write_kml(tmp_path)
+        for name, code in (("oats", 7), ("beet", 3)):
+            path.write_text(path.read_text().replace(f"<name>{name}<", f"<name>{code}<"))
+        assert drawn(path).counts == {3: 20, 7: 12}
+
+
+class TestCrs:
+    def test_one_is_given_to_a_file_without(self, tmp_path):
+        path = vector(tmp_path / "a.shp", SQUARES, crs=None, n=[1, 2])
+        refuse(path, "the scene, which is in EPSG:32633", ".prj is missing", "--label-crs EPSG:32633", error=LabelError)
+        for text in ("EPSG:32633", "32633", "+proj=utm +zone=33 +datum=WGS84"):
+            assert drawn(path, crs=text).counts == {1: 12, 2: 20}
+        refuse(path, "label_crs: 'north' is no known CRS: write it as EPSG:32633", crs="north", name="label_crs")
+
+    def test_one_in_place_of_the_file_s_is_noted(self, tmp_path):
+        path = vector(tmp_path / "a.gpkg", SQUARES, n=[1, 2])
+        assert not noted(drawn(path, crs="EPSG:32633"), "label_crs")
+        shifted = vector(tmp_path / "b.gpkg", [rectangle(0, 0, 9, 5)], crs="EPSG:25833", n=[1])
+        assert noted(drawn(shifted, crs="EPSG:32633"), "taken as EPSG:32633", "(label_crs); the file says EPSG:25833")
+        refuse(path, "features miss the scene", "label_crs", crs="EPSG:3857", error=LabelError)
+
+
+class TestNames:
+    def test_ids_and_names_of_two_fields(self, tmp_path):
+        path = vector(tmp_path / "a.gpkg", SQUARES, code=[7, 3], name=["oats", None])
+        labels = drawn(path, field="code", name_field="name")
+        assert dict(zip(labels.table.ids, labels.table.names, strict=True)) == {3: "class 3", 7: "oats"}
+        assert drawn(path, name_field="name").table == labels.table
+
+    def test_an_id_has_one_name_and_a_text_is_its_own(self, tmp_path):
+        path = vector(tmp_path / "a.gpkg", SQUARES, code=[3, 3], name=["oats", "Oats"])
+        several = "class 3 has 2 names in 'name': 'oats' (1 feature), 'Oats' (1 feature)"
+        refuse(path, several, field="code", name_field="name", error=LabelError)
+        refuse(path, "'name' holds text", field="name", name_field="code")
+        refuse(path, "no field 'nam' (label_name_field): did you mean name?", field="code", name_field="nam")
 
 
 class TestFields:

@@ -132,7 +132,7 @@ class TestPlaces:
     @pytest.mark.parametrize(("suffix", "words"), [("gpkg", []), ("shp", [".prj is missing"])])
     def test_a_file_without_crs_names_the_remedy(self, suffix, words, tmp_path):
         path = vector(tmp_path / f"a.{suffix}", [rectangle(0, 0, 2, 2)], crs=None, n=[1])
-        refuse_labels(path, utm_scene(), "has no CRS", "ogr2ogr -a_srs", *words)
+        refuse_labels(path, utm_scene(), "has no CRS", "--label-crs EPSG:32633", *words)
 
 
 class TestClasses:

@@ -1,0 +1,1 @@
+"""Vector labels outside GDAL's formats: archives, tables of coordinates and ENVI's regions of interest."""
