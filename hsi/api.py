@@ -75,6 +75,7 @@ def classify(
     config: Path | str | None = None,
     out: Path | str | None = None,
     overwrite: bool = False,
+    vector: Path | str | None = None,
     probabilities: bool = False,
     progress: bool | Callable[[str, int, int, str], None] | None = None,
     **reading: Any,
@@ -101,6 +102,7 @@ def classify(
         config: A YAML file of settings, over which the others win.
         out: A folder to write the run to; :meth:`Classification.save` can do so later.
         overwrite: Whether an earlier run in ``out`` is replaced.
+        vector: A GeoPackage or GeoJSON to write the areas of the map to, as polygons; needs geopandas.
         probabilities: Whether the probability of every class is returned.
         progress: True for a bar for each stage, or a function that is called with the stage, what is done of it, its
             total and a note.
@@ -125,6 +127,7 @@ def classify(
         folder = Path(temporary, "run") if out is None else Path(out)
         classified, timer = run_classification(
             read, wanted, folder, COMMAND, overwrite=overwrite, probabilities=probabilities,
+            polygons=None if vector is None else Path(vector),
             checkpoint_seconds=None, complete=out is not None,
         )  # fmt: skip
         files = {path.name: path.read_bytes() for path in folder.iterdir()} if out is None else {}
@@ -188,6 +191,8 @@ def predict(
     probabilities: bool = False,
     novelty: bool = False,
     smooth: str | None = None,
+    min_area: str | None = None,
+    vector: Path | str | None = None,
     symmetries: bool | None = None,
     blend: bool | None = None,
     engine: str = "auto",
@@ -223,6 +228,10 @@ def predict(
         probabilities: Whether to make the probability of every class.
         novelty: Whether to make the distance of each pixel from the training pixels.
         smooth: Majority filter of the map, such as ``majority:3`` for squares of 3 x 3 pixels.
+        min_area: Smallest area of a class, such as ``0.5ha``, ``5000m2`` or ``12px``; smaller ones join their largest
+            neighbour.
+        vector: A GeoPackage or GeoJSON to write the areas of the map to, as polygons with class, hectares and mean
+            confidence; needs geopandas.
         symmetries: Whether to average over the square's eight symmetries, at eight times the cost; as the model's
             settings say when left out.
         blend: Whether to average over neighbours with similar spectra, likewise.
@@ -256,6 +265,7 @@ def predict(
     from hsi.workflows import predict as workflow
 
     given = dict(locals())
+    given["vector"] = None if vector is None else Path(vector)
     cluster = ClusterOptions(scheduler, workers, block_timeout)
     named = {field.name: given[field.name] for field in fields(workflow.PredictOptions) if field.name in given}
     reading = input_settings(variable=variable, georef=georef, mask=mask)

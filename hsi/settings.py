@@ -321,6 +321,11 @@ class MappingSettings(Section):
         None, "Linear classifier of the pixel's own components to average with: none, discriminant or logistic.",
         why="uses no surroundings: a discriminant for small fields, a logistic regression for other ground",
     )  # fmt: skip
+    min_area: str | None = setting(
+        None, "Smallest area of a class: 0.5ha, 5000m2 or 12px; others join their largest neighbour.",
+        option="--min-area", shown="none", metavar="AREA",
+        why="a map shows what the classifier found, unless a legend asks for a minimum mapping unit",
+    )  # fmt: skip
     calibrate: bool = setting(
         False, "Fit the temperature of probabilities on --val pixels.", option="--calibrate",
         why="needs validation pixels, which would be lost to training or the test",

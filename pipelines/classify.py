@@ -12,7 +12,7 @@ import click
 from hsi.settings import InputSettings, RunSettings, load_settings
 
 from .cli_support.help import Command
-from .cli_support.options import input_options, resume_option, setting_options
+from .cli_support.options import VECTOR, input_options, resume_option, setting_options
 from .cli_support.results import show_accuracy, show_written
 
 EPILOG = """\b
@@ -32,6 +32,7 @@ Examples:
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="[default: runs/SCENE/MODEL-SPLIT-seedN]")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier run in that folder.")
 @click.option("--figures/--no-figures", default=True, help="Draw the figures; 'hsi plot' can later.")
+@click.option("--vector", type=click.Path(path_type=Path), metavar="FILE", help=VECTOR)
 @resume_option
 @setting_options
 def command(
@@ -43,6 +44,7 @@ def command(
     out: Path | None,
     overwrite: bool,
     figures: bool,
+    vector: Path | None,
     resume: bool,
 ) -> None:
     """Train on labelled pixels of SCENE, map all of it, and report accuracy on the pixels left for testing.
@@ -57,8 +59,8 @@ def command(
     out = out or Path("runs") / scene_path.stem / run_name(settings)
     classified, _ = run_classification(
         lambda: read_inputs(scene_path, inputs.labels, inputs), settings, out, ["hsi", *sys.argv[1:]],
-        asked=requested(settings, inputs), overwrite=overwrite, resume=resume, figures=figures,
+        asked=requested(settings, inputs), overwrite=overwrite, resume=resume, figures=figures, polygons=vector,
         checkpoint_seconds=run_settings.checkpoint_seconds,
     )  # fmt: skip
     show_accuracy(classified.accuracy)
-    show_written(out)
+    show_written(out, vector)

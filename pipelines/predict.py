@@ -13,7 +13,7 @@ from hsi.settings import InputSettings
 
 from .cli_support.completion import Choice
 from .cli_support.help import Command
-from .cli_support.options import scene_options
+from .cli_support.options import VECTOR, scene_options
 from .cli_support.results import show_areas
 from .cli_support.terminal import say
 
@@ -45,6 +45,8 @@ Examples:
 @click.option("--reject", type=float, help='Below this confidence a pixel is "unclassified".')
 @click.option("--novelty", is_flag=True, help="Also write the distance of each pixel from the training pixels.")
 @click.option("--smooth", help="Majority filter of the map, such as majority:3. [default: none]")
+@click.option("--min-area", metavar="AREA", help="Smallest area of a class: 0.5ha, 5000m2 or 12px. [default: none]")
+@click.option("--vector", type=click.Path(path_type=Path), metavar="FILE", help=VECTOR)
 @click.option("--no-report", is_flag=True, help="Write no report of the map, which reads the scene once more.")
 @click.option("--cog", is_flag=True, help="Write cloud-optimised GeoTIFFs.")
 @click.option(

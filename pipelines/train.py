@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ Examples:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The model file to write.")
 @click.option("--overwrite", is_flag=True, help="Replace a model file of that name.")
 @resume_option
-@setting_options
+@partial(setting_options, without=("mapping.min_area",))
 def command(
     scene_path: Path,
     inputs: InputSettings,

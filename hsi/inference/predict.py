@@ -20,11 +20,11 @@ from hsi.core.memory import MemoryModel, MemoryPlan, free_memory, plan_memory, r
 from hsi.core.scene import Block, Scene
 from hsi.errors import TrainingError
 from hsi.inference.blending import blend
-from hsi.inference.map_files import MapOptions, MapSummary, MapWriter, map_table, map_writer
+from hsi.inference.map_files import UNCLASSIFIED, MapOptions, MapSummary, MapWriter, map_table, map_writer
 from hsi.inference.model_file import SavedModel
 from hsi.inference.resume import StripCache
 from hsi.inference.scores import PATCHES, padded_scores
-from hsi.inference.smoothing import majority
+from hsi.inference.smoothing import majority, sieve
 from hsi.inference.strips import Strip, component_strips, strip_blocks
 from hsi.io.geotiff import TILE, class_dtype, gdal_env, nodata_value, read_classes
 from hsi.models import choose_engine
@@ -174,6 +174,21 @@ def smooth_map(path: Path | None, size: int, scene: Scene, summary: MapSummary) 
             writer.add(block, {"map": majority(ids, size, ignore=nodata)[row - top : row - top + block.height]})
     smoothed = writer.summary()
     return replace(smoothed, novel=summary.novel, layers={**summary.layers, **smoothed.layers})
+
+
+def sieve_map(path: Path | None, pixels: int, scene: Scene, summary: MapSummary, in_memory: bool = True) -> MapSummary:
+    """Replace the map at ``path``, or the one in memory, by one without areas of fewer than ``pixels`` pixels of a
+    class; returns the new counts.
+
+    Areas of unclassified pixels remain. The map is in memory at once.
+    """
+    table, size = summary.table, (scene.height, scene.width)
+    ids = summary.layers["map"] if path is None or "map" in summary.layers else read_classes(path)
+    rejected = [number for number, name in zip(table.ids, table.names, strict=True) if name == UNCLASSIFIED]
+    with map_writer({"map": path} if path else {}, table, scene, in_memory=in_memory) as writer:
+        writer.add(Block(0, 0, *size), {"map": sieve(ids, pixels, [nodata_value(table), *rejected])})
+    sieved = writer.summary()
+    return replace(sieved, novel=summary.novel, layers={**summary.layers, **sieved.layers})
 
 
 def map_in_memory(

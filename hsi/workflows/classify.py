@@ -15,7 +15,10 @@ from hsi.accuracy.metrics import confusion_matrix, measure_accuracy
 from hsi.core.events import progress
 from hsi.core.labels import LabelMap, codes_of
 from hsi.inference.map_files import MapSummary
+from hsi.inference.map_polygons import check_polygon_file, write_polygons
 from hsi.inference.model_file import save_model
+from hsi.inference.predict import sieve_map
+from hsi.inference.smoothing import min_area_pixels, parse_min_area
 from hsi.settings import LABEL_INPUTS, SCENE_INPUTS, InputSettings, Settings
 from hsi.splits import Split
 from hsi.workflows.denoise import denoise_inputs
@@ -25,7 +28,7 @@ from hsi.workflows.outputs import areas_of, run_record, write_report, write_run_
 from hsi.workflows.provenance import StageTimer
 from hsi.workflows.resolve import check_names, report_settings, resolve_settings
 from hsi.workflows.resume import CHECKPOINT_SECONDS, CheckpointPolicy
-from hsi.workflows.run_folder import check_free, run_folder
+from hsi.workflows.run_folder import check_free, check_free_file, run_folder
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +56,15 @@ def classify(
     ``map.tif``, ``confidence.tif`` and, where asked for, ``probabilities.tif`` are written as the scene is mapped. With
     ``checkpoints`` an interrupted training or map is continued. ``settings`` are resolved (:func:`resolve_settings`).
     """
+    scene, least = inputs.scene, settings.mapping.min_area
+    pixels = min_area_pixels(least, scene.georeference, scene.height, scene.width) if least else 1
     inputs = denoise_inputs(inputs, settings, timer, folder)
     split = split_labels(inputs, settings)
     model = fit(inputs, settings, split, timer, checkpoints)
     with timer.stage("map"):
         mapped = model.map_scene(inputs, folder, probabilities, checkpoints)
+        if pixels > 1:
+            mapped = sieve_map(folder / "map.tif", pixels, scene, mapped)
     with timer.stage("assess"), progress("assess"):
         accuracy = assess(inputs.labels, split, mapped, model.settings)
     return Classified(inputs, split, model, mapped, accuracy)
@@ -71,7 +78,7 @@ def assess(labels: LabelMap, split: Split, mapped: MapSummary, settings: Setting
     training = [part.train for part in split.counts(labels).values()]
     audit = audit_split(split.train, test, truth, max(settings.model.windows), predicted) if test.any() else None
     calibration = None
-    if "confidence" in mapped.layers:
+    if "confidence" in mapped.layers and not settings.mapping.min_area:  # else it is not that of the mapped class
         calibration = measure_calibration(mapped.layers["confidence"][0][test], (ids == labels.values)[test])
     return {
         "model": settings.model.name,
@@ -121,17 +128,24 @@ def run_classification(
     overwrite: bool = False,
     resume: bool = False,
     figures: bool = True,
+    polygons: Path | None = None,
     probabilities: bool = False,
     complete: bool = True,
     checkpoint_seconds: float | None = CHECKPOINT_SECONDS,
 ) -> tuple[Classified, StageTimer]:
     """Classify what ``read`` returns and write a complete run to the folder ``out``, which appears when it is done.
 
+    The areas of the map also go to the vector file ``polygons``.
     Unless it is to be ``complete``, only the map is written (:func:`write_outputs` writes the rest). With
     ``checkpoint_seconds`` None nothing is stored to resume from. Raises :class:`UsageError` for settings that make
     no sense, before anything is read, :class:`OutputError` where ``out`` is taken, and what the stages raise.
     """
     check_free(out, overwrite, resume)
+    if polygons:
+        check_free_file(polygons, overwrite, "vector")
+        check_polygon_file(polygons)
+    if settings.mapping.min_area:
+        parse_min_area(settings.mapping.min_area)
     timer = StageTimer()
     with timer.stage("import"):
         settings = resolve_settings(settings)
@@ -144,6 +158,11 @@ def run_classification(
         classified = classify(inputs, settings, work.files, timer, checkpoints, probabilities)
         if complete:
             write_outputs(work.files, classified, timer, command, asked, figures)
+    if polygons:
+        layers = classified.mapped.layers
+        confidence = layers["confidence"][0] if "confidence" in layers else None
+        place = classified.inputs.scene.georeference
+        write_polygons(polygons, layers["map"], classified.mapped.table, place, confidence)
     return classified, timer
 
 

@@ -149,7 +149,8 @@ def find_confidence(map_path: Path) -> Path | None:
     layer, smooth = layer_path(map_path, "confidence"), None
     path = layer if layer.is_file() else file_of_run(map_path, "confidence.tif")
     with suppress(OSError, ValueError, RecursionError, AttributeError):  # a map of another program has no record
-        smooth = json.loads(map_path.with_suffix(".json").read_text(encoding="utf-8")).get("smooth")
+        record = json.loads(map_path.with_suffix(".json").read_text(encoding="utf-8"))
+        smooth = record.get("smooth") or record.get("min_area")
     if path and smooth:
         info("confidence", f"not compared: the map was smoothed ({smooth}), which its confidence does not include")
         return None

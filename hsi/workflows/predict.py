@@ -23,10 +23,11 @@ from hsi.core.labels import codes_of
 from hsi.core.memory import free_memory, parse_memory, resident_memory
 from hsi.errors import ResumeError, UsageError
 from hsi.inference.map_files import MapOptions, MapSummary, layer_files
+from hsi.inference.map_polygons import check_polygon_file, write_polygons
 from hsi.inference.model_file import SavedModel, load_model, match_scene
-from hsi.inference.predict import MapJob, map_scene, plan_map, read_bands, smooth_map
+from hsi.inference.predict import MapJob, map_scene, plan_map, read_bands, sieve_map, smooth_map
 from hsi.inference.resume import StripCache, read_facts
-from hsi.inference.smoothing import parse_smoothing
+from hsi.inference.smoothing import min_area_pixels, parse_min_area, parse_smoothing
 from hsi.io import files_of
 from hsi.io.formats.gdal import is_remote, remote_name
 from hsi.io.geotiff import make_cog, nodata_value, read_classes
@@ -57,6 +58,8 @@ class PredictOptions:
     probabilities: bool = False
     novelty: bool = False
     smooth: str | None = None
+    min_area: str | None = None
+    vector: Path | None = None
     symmetries: bool | None = None
     blend: bool | None = None
     engine: str = "auto"
@@ -137,18 +140,28 @@ def predict(
         for path in files.values():
             check_free_file(path, options.overwrite or (options.resume and was_placing(out)))
         check_unfinished(out, out, options.resume, options.overwrite)
+    if options.vector:
+        check_free_file(options.vector, options.overwrite, "vector")
+        check_polygon_file(options.vector)
     refuse_band_choices(reading)
+    if options.min_area:
+        parse_min_area(options.min_area)
     size = parse_smoothing(options.smooth) if options.smooth else None
     options.cluster.check()
     limit = parse_memory(options.max_memory) if options.max_memory else options.cluster.usual_memory()
     job, timer = open_job(model, scene, options, wanted, reading, limit), StageTimer()
+    opened = job.match.scene
+    least, place = options.min_area, opened.georeference
+    pixels = min_area_pixels(least, place, opened.height, opened.width) if least else 1
     hashes = hash_files([model])
-    about = {"command": list(command), "model": str(model), "sha256": hashes, "smooth": options.smooth}
+    about: dict[str, Any] = {"command": list(command), "model": str(model), "sha256": hashes, "smooth": options.smooth}
+    about |= {"min_area": least, "vector": str(options.vector) if options.vector else None}
     if out is None:
         report_job(job, limit)
         with timer.stage("map"), progress("map", "rows") as advance:
             summary = map_scene({}, job, progress=advance, in_memory=True)
-        summary = smooth_map(None, size, job.match.scene, summary) if size else summary
+        summary = smooth_map(None, size, opened, summary) if size else summary
+        summary = sieve_map(None, pixels, opened, summary) if pixels > 1 else summary
         record = about | map_record(job, summary, timer)
     else:
         with unfinished_files(out, resume=options.resume, overwrite=options.overwrite) as work:
@@ -166,7 +179,8 @@ def predict(
                 else:
                     summary = map_scene(layers, job, progress=advance, strips=strips)
             with timer.stage("finish"), progress("finish"), rasterio.Env(GDAL_CACHEMAX=job.plan.cache):
-                summary = smooth_map(drafts["map"], size, job.match.scene, summary) if size else summary
+                summary = smooth_map(drafts["map"], size, opened, summary) if size else summary
+                summary = sieve_map(drafts["map"], pixels, opened, summary, False) if pixels > 1 else summary
                 for path in layers.values() if options.cog else ():
                     make_cog(path)
             record = about | map_record(job, summary, timer)
@@ -178,7 +192,11 @@ def predict(
             older = map_files(out, MapOptions(probabilities=True, novelty=True), report=True)
             for name in older.keys() - {"map", "record"} if out.exists() else ():  # wrong with another map
                 older[name].unlink(missing_ok=True)
-    if summary.without_data == job.match.scene.height * job.match.scene.width:
+    if options.vector:
+        layers_of = PredictedMap(summary, record, files)
+        write_polygons(options.vector, layers_of.classes, summary.table, place, layers_of.confidence)
+        files = {**files, "vector": options.vector}
+    if summary.without_data == opened.height * opened.width:
         warning("nothing is on the map: every pixel lacks data in a band of the model; 'hsi inspect' says more")
     return PredictedMap(summary, record, files)
 

@@ -22,7 +22,7 @@ from hsi.splits import Split, check_request, split_request
 from hsi.training.window_selection import SMALL_WINDOW, advise_window
 from hsi.workflows.inputs import given_files
 
-OF_EVERY_MODEL = ("model.name", "model.window")
+OF_EVERY_MODEL = ("mapping.min_area", "model.name", "model.window")
 
 
 def resolve_settings(settings: Settings) -> Settings:

@@ -254,12 +254,12 @@ def _take_place(files: Path, out: Path, overwrite: bool) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def check_free_file(path: Path, overwrite: bool) -> None:
-    """Raise :class:`OutputError` unless a file may be written to ``path``."""
+def check_free_file(path: Path, overwrite: bool, option: str = "out") -> None:
+    """Raise :class:`OutputError` unless a file may be written to ``path``, which ``option`` names."""
     if path.is_dir():
-        raise OutputError(f"{path}: is a folder; give --out the name of a file")
+        raise OutputError(f"{path}: is a folder; give --{option} the name of a file")
     if path.exists() and not overwrite:
-        raise OutputError(f"{path}: exists already: choose another --out, or replace it with --overwrite")
+        raise OutputError(f"{path}: exists already: choose another --{option}, or replace it with --overwrite")
     folder = next(folder for folder in path.absolute().parents if folder.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise OutputError(f"{path}: cannot be written: {folder} is no folder to write into: choose another --out")
+        raise OutputError(f"{path}: cannot be written: {folder} is no folder to write into: choose another --{option}")

@@ -18,12 +18,24 @@ HEADINGS = {
     "Model": (),
     "Training": (),
     "Mapping": (
-        *("max_memory", "reject", "smooth", "symmetries", "blend", "resample_bands", "engine"),
+        *("max_memory", "reject", "smooth", "min_area", "symmetries", "blend", "resample_bands", "engine"),
         *("device", "probabilities", "novelty"),
     ),
     "Workers": ("scheduler", "workers", "block_timeout"),
     "Export": ("form", "shape", "values", "int8", "check"),
-    "Output": ("out", "overwrite", "resume", "folder", "figures", "no_report", "cog", "names", "kind", "as_json"),
+    "Output": (
+        "out",
+        "overwrite",
+        "resume",
+        "folder",
+        "figures",
+        "no_report",
+        "cog",
+        "names",
+        "kind",
+        "as_json",
+        "vector",
+    ),
     GENERAL: ("quiet", "verbose", "debug"),
 }
 

@@ -25,6 +25,7 @@ from hsi.settings import (
 from .completion import COMPLETED, complete_assignment, completes
 
 METAVARS = {int: "N", float: "X", str: "TEXT", Path: "FILE"}
+VECTOR = "Also write the map's areas as polygons: .gpkg or .geojson."
 RUN = "run."  # prefix of the settings that have no effect on the result
 Function = Callable[..., Any]
 

@@ -89,10 +89,12 @@ def show_areas(areas: list[dict[str, Any]]) -> None:
     show(table)
 
 
-def show_written(out: Path) -> None:
+def show_written(out: Path, vector: Path | None = None) -> None:
     """The paths of all that was written, and what to open."""
     files = sorted(path for path in out.rglob("*") if path.is_file())
     say("written", f"{len(files)} files in {out}", *map(str, files))
+    if vector:
+        say("polygons", str(vector))
     say("open", f"{out / 'report.html'} in a browser, or {out / 'map.tif'} in QGIS")
 
 

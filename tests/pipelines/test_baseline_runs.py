@@ -1,5 +1,6 @@
 """``hsi classify`` with a baseline: a run like any other, without what a baseline does not have."""
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
@@ -141,3 +142,14 @@ def test_models_lists_every_baseline(run):
         assert entry.title in rows[name]
         assert entry.source.removeprefix("doi:") in rows[name]
     assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_the_accuracy_is_that_of_the_map_without_small_areas(classify, tmp_path):
+    done = classify("--model", "gml", "--train", "20", "--min-area", "30px", "--vector", "areas.gpkg")
+    assert done.code == 0 and "areas.gpkg" in done.stdout
+    ids, split = band(tmp_path / "run" / "map.tif"), band(tmp_path / "run" / "split.tif")
+    frame = geopandas.read_file(tmp_path / "areas.gpkg")
+    assert frame["pixels"].min() >= 30 and frame["pixels"].sum() == np.sum(ids != 0)
+    right = (ids == band(tmp_path / "run" / "ground_truth.tif"))[split == 3].mean()
+    report = content(tmp_path / "run" / "accuracy.json")
+    assert report["overall_accuracy"] == right and report["calibration"] is None

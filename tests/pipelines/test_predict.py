@@ -8,6 +8,7 @@ import sys
 import time
 import warnings
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
@@ -105,6 +106,20 @@ class TestOptions:
         record = json.loads((tmp_path / "smooth.json").read_text())
         assert record["smooth"] == "majority:3"
         assert [row["pixels"] for row in record["areas"]] == [np.sum(smooth == row["id"]) for row in record["areas"]]
+
+    def test_smallest_area_and_polygons(self, model, scenes, predict, run, tmp_path):
+        done = predict(model, scenes["tiff"], "--min-area", "0.5ha", "--vector", "map.gpkg")
+        assert "map.gpkg" in done.stdout
+        frame = geopandas.read_file(tmp_path / "map.gpkg")
+        ids, confidence = read(tmp_path / "map.tif", 1), read(tmp_path / "map_confidence.tif", 1)
+        assert frame["pixels"].min() >= 13 and frame["pixels"].sum() == np.sum(ids != 0)
+        total = (frame["confidence"] * frame["pixels"]).sum() / frame["pixels"].sum()
+        assert total == pytest.approx(np.nanmean(confidence), rel=1e-5)
+        record = json.loads((tmp_path / "map.json").read_text())
+        assert [row["pixels"] for row in record["areas"]] == [np.sum(ids == row["id"]) for row in record["areas"]]
+        assert (record["min_area"], record["vector"]) == ("0.5ha", "map.gpkg")
+        again = run("predict", model, scenes["tiff"], "--out", "other.tif", "--vector", "map.gpkg")
+        assert again.code == FAILURE and "choose another --vector" in again.stderr
 
     def test_georef(self, tmp_path, mat_run, scenes, predict):
         predict(mat_run.out / "model.safetensors", scenes["mat"], "--georef", scenes["tiff"])

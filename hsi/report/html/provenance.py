@@ -64,6 +64,7 @@ def map_provenance(record: Mapping[str, Any]) -> Provenance:
             "model": record["model"],
             "temperature": record["temperature"],
             "smooth": record["smooth"],
+            "smallest area": record["min_area"],
             **record["options"],
         },
         "Data": {"scene": record["scene"], "bands": record["bands"], "pixels without data": record["without_data"]},
