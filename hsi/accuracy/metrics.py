@@ -193,14 +193,24 @@ CLASS_METRICS = {
 }
 
 
-def measure_accuracy(confusion: ConfusionMatrix, table: ClassTable, training: Sequence[int]) -> dict[str, Any]:
+def measure_overall(confusion: ConfusionMatrix) -> dict[str, Any]:
+    """The metrics of all pixels by name, plain values for JSON, and their ``intervals``."""
+    intervals = {key: one.interval(confusion) for key, one in OVERALL_METRICS.items() if one.with_interval}
+    return {
+        **{key: one.value(confusion) for key, one in OVERALL_METRICS.items()},
+        "intervals": {"method": "Wilson", "level": CONFIDENCE_LEVEL, **intervals},
+    }
+
+
+def measure_accuracy(confusion: ConfusionMatrix, table: ClassTable, training: Sequence[int | None]) -> dict[str, Any]:
     """The accuracy report of a confusion matrix, plain values for JSON: fractions, and None where undefined.
 
-    ``training`` holds the training pixels of each class of ``table``. The report has the overall metrics by name, for
-    each of ``classes`` its ``id``, ``name``, pixels (``train``, ``test``, ``unclassified``) and metrics with their
-    ``_interval``, the ``confusion_matrix`` with the truth in rows, ``absent_classes`` (names of those without a test
-    pixel, which the average leaves out) and the ``intervals`` of overall metrics. Raises :class:`LabelError` when
-    matrix, table and training counts are not of the same number of classes.
+    ``training`` holds the training pixels of each class of ``table``, None where they are not known. The report has the
+    overall metrics by name, for each of ``classes`` its ``id``, ``name``, pixels (``train``, ``test``,
+    ``unclassified``) and metrics with their ``_interval``, the ``confusion_matrix`` with the truth in rows,
+    ``absent_classes`` (names of those without a test pixel, which the average leaves out) and the ``intervals`` of
+    overall metrics. Raises :class:`LabelError` when matrix, table and training counts are not of the same number of
+    classes.
     """
     if not len(confusion.counts) == len(table) == len(training):
         sizes = f"{len(confusion.counts)}, {len(table)} and {len(training)}"
@@ -210,18 +220,19 @@ def measure_accuracy(confusion: ConfusionMatrix, table: ClassTable, training: Se
     for i, name, train, *pixels in zip(table.ids, table.names, training, *(c.tolist() for c in columns), strict=True):
         hits, truth, predicted, unclassified = pixels
         counts = ClassCounts(hits, truth, predicted, confusion.total)
-        entry = {"id": i, "name": name, "train": int(train), "test": truth, "unclassified": unclassified}
+        entry = {"id": i, "name": name, "train": train, "test": truth, "unclassified": unclassified}
         for key, one in CLASS_METRICS.items():
             entry |= {
                 key: one.value(counts),
                 **({f"{key}_interval": one.interval(counts)} if one.with_interval else {}),
             }
         classes.append(entry)
-    intervals = {key: one.interval(confusion) for key, one in OVERALL_METRICS.items() if one.with_interval}
+    overall = measure_overall(confusion)
+    intervals = overall.pop("intervals")
     return {
-        **{key: one.value(confusion) for key, one in OVERALL_METRICS.items()},
+        **overall,
         "classes": classes,
         "confusion_matrix": confusion.counts.tolist(),
         "absent_classes": [entry["name"] for entry in classes if not entry["test"]],
-        "intervals": {"method": "Wilson", "level": CONFIDENCE_LEVEL, **intervals},
+        "intervals": intervals,
     }

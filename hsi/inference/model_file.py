@@ -15,9 +15,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from hsi.core.labels import LARGEST_ID, ClassTable
-from hsi.core.scene import Scene
+from hsi.core.scene import Georeference, Scene
 from hsi.errors import BundleError, UsageError
 from hsi.inference.novelty import NoveltyDetector
+from hsi.inference.training_pixels import TrainingPixels
 from hsi.models import SpectralEnsemble, WindowNetwork, build_networks
 from hsi.preprocessing.band_matching import BandList, BandMatch, match_bands
 from hsi.preprocessing.denoisers import Denoiser, denoise_scene, denoiser_state, restore_denoiser
@@ -36,7 +37,8 @@ class SavedModel:
 
     ``bands`` are those that the reducer was fitted on; ``novelty`` measures the distance to the training pixels;
     ``trained_on`` are SHA-256 sums of the inputs. Scores are divided by ``temperature`` before the softmax, which
-    changes no class. ``denoiser`` is applied to a scene first.
+    changes no class. ``denoiser`` is applied to a scene first. ``training`` are the pixels that trained or validated
+    it, None in files of earlier versions.
     """
 
     model: WindowNetwork
@@ -48,6 +50,7 @@ class SavedModel:
     trained_on: Mapping[str, str]
     temperature: float = 1.0
     denoiser: Denoiser | None = None
+    training: TrainingPixels | None = None
 
 
 def match_scene(
@@ -82,6 +85,8 @@ def save_model(path: Path, saved: SavedModel) -> None:
     tensors = {f"model.{name}": value.detach().cpu().contiguous() for name, value in saved.model.state_dict().items()}
     arrays = {f"reducer.{name}": value for name, value in saved.reducer.state().items()}
     arrays |= {f"familiar.{name}": value for name, value in saved.novelty.state().items()}
+    if saved.training:
+        arrays |= {"training.runs": saved.training.runs, "training.spectra": saved.training.spectra}
     if saved.denoiser:
         arrays |= {f"denoiser.{name}": value for name, value in denoiser_state(saved.denoiser).items()}
     tensors |= {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in arrays.items()}
@@ -95,6 +100,9 @@ def save_model(path: Path, saved: SavedModel) -> None:
         "trained_on": dict(saved.trained_on),
         "temperature": saved.temperature,
     }
+    if saved.training:
+        place = saved.training.georeference
+        facts["training"] = {"shape": saved.training.shape, "georeference": asdict(place) if place else None}
     part = path.with_name(path.name + ".partial")
     save_file(tensors, part, metadata={"hsi": json.dumps(facts)})
     part.replace(path)
@@ -164,6 +172,20 @@ class Bands(Record):
         return self
 
 
+class Place(Record):
+    """The place of the scene that the model was trained on."""
+
+    crs: str | None
+    transform: tuple[float, float, float, float, float, float]
+
+
+class TrainingScene(Record):
+    """Rows, columns and place of the scene that the model was trained on."""
+
+    shape: tuple[int, int]
+    georeference: Place | None
+
+
 class Description(Record):
     """The metadata of the file."""
 
@@ -173,6 +195,7 @@ class Description(Record):
     bands: Bands
     trained_on: dict[str, str]
     temperature: float = 1.0
+    training: TrainingScene | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -206,7 +229,18 @@ def _assemble(description: Description, tensors: dict[str, torch.Tensor]) -> Sav
         trained_on=description.trained_on,
         temperature=description.temperature,
         denoiser=denoiser,
+        training=_training(description.training, _arrays(tensors, "training."), size),
     )
+
+
+def _training(scene: TrainingScene | None, arrays: Mapping[str, Any], bands: int) -> TrainingPixels | None:
+    if scene is None:
+        return None
+    runs, spectra = arrays["runs"], arrays["spectra"]
+    if runs.dtype != np.int64 or spectra.dtype != np.float32 or spectra.ndim != 2 or spectra.shape[1] != bands:
+        raise ValueError("the training pixels are of another number of bands")
+    place = scene.georeference
+    return TrainingPixels(scene.shape, Georeference(place.crs, place.transform) if place else None, runs, spectra)
 
 
 def _load_network(description: Description, weights: dict[str, torch.Tensor]) -> WindowNetwork:

@@ -100,6 +100,20 @@ class BandsRecord(Record):
     used: tuple[Annotated[int, Field(ge=1, le=10**6)], ...] = Field(alias="kept")
 
 
+class PixelsRecord(Record):
+    """Pixels of a map: how many, and their runs in words (:mod:`hsi.inference.training_pixels`)."""
+
+    pixels: Count
+    runs: str
+
+
+class MapRecord(Record):
+    """What is read of the JSON file of a map: the files that trained its model by SHA-256, and where on the map."""
+
+    trained_on: dict[str, str] = {}
+    training_pixels: PixelsRecord | None = None
+
+
 class RunRecord(Record):
     """What is read of a ``run.json`` to draw or repeat its run; ``asked`` is None where it cannot be repeated."""
 

@@ -40,18 +40,34 @@ def class_metrics() -> list[tuple[str, Metric]]:
 
 def class_table(report: Report) -> Table:
     """The metrics of each class."""
-    columns = [("", "Id"), ("", "Class"), ("", "Training"), ("", "Test")]
+    trained = has_training(report)
+    columns = [("", "Id"), ("", "Class"), *([("", "Training")] if trained else []), ("", measured_on(report))]
     for _, one in class_metrics():
         columns += (
             [(one.title, "%"), (one.title, "95 % interval")] if one.with_interval else [("", _heading(one, " (%)"))]
         )
     rows = []
     for entry in report["classes"]:
-        cells = [str(entry["id"]), entry["name"], str(entry["train"]), str(entry["test"])]
+        cells = [str(entry["id"]), entry["name"], *([str(entry["train"])] if trained else []), str(entry["test"])]
         for key, one in class_metrics():
             cells += [percent(entry[key]), *([interval(entry[f"{key}_interval"])] if one.with_interval else [])]
         rows.append(tuple(cells))
     return Table(tuple(columns), "rl" + "r" * (len(columns) - 2), tuple(rows))
+
+
+def has_training(report: Report) -> bool:
+    """Whether training pixels of the classes are known, as they are of a run and not of a map that is evaluated."""
+    return any(entry["train"] for entry in report["classes"])
+
+
+def measured_on(report: Report) -> str:
+    """The pixels that were counted, for a heading: "Test", "Reference", or "Training" where all of them trained."""
+    return str(report.get("measured_on", "test")).capitalize()
+
+
+def subset_name(name: str) -> str:
+    """Such as "without unclassified pixels", from a key of ``subsets`` of a report."""
+    return f"{name.replace('_', ' ')} pixels"
 
 
 def _heading(one: Metric, unit: str = "") -> str:
@@ -66,6 +82,10 @@ def summary_table(report: Report) -> Table:
         (_heading(one), percent(report[key]), interval(intervals[key]) if one.with_interval else "")
         for key, one in OVERALL_METRICS.items()
     ]
+    for key, subset in (report.get("subsets") or {}).items():
+        bounds = interval(subset["intervals"]["overall_accuracy"])
+        named = f"Overall accuracy {subset_name(key)} ({subset['pixels']} pixels)"
+        rows.append((named, percent(subset["overall_accuracy"]), bounds))
     if report.get("calibration"):
         rows.append(("Expected calibration error", percent(report["calibration"]["error"]), ""))
     if report.get("estimate"):

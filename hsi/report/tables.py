@@ -3,7 +3,8 @@
 A *report* is what :func:`hsi.accuracy.metrics.measure_accuracy` gives, and where known also ``model``,
 ``split`` (the rule in words), ``split_notes`` (what the split left out or could not do), ``seed``, ``audit``
 (``LeakageAudit.to_dict()`` of :mod:`hsi.accuracy.leakage`), ``areas`` (pixels and hectares of the classes on the map),
-``calibration`` (of :func:`hsi.accuracy.calibration.measure_calibration`) and ``estimate`` (of
+``calibration`` (of :func:`hsi.accuracy.calibration.measure_calibration`), ``measured_on`` (what the counted pixels are:
+test, reference or training), ``subsets`` (the overall metrics without some of the pixels, by name) and ``estimate`` (of
 :func:`hsi.accuracy.area_estimation.estimate_map`, with ``doubts``, a list of lines).
 """
 
@@ -27,8 +28,10 @@ from hsi.report.sections import (
     audit_table,
     class_table,
     estimate_table,
+    measured_on,
     percent,
     reliability_table,
+    subset_name,
     summary_table,
 )
 
@@ -91,6 +94,11 @@ def _accuracy_rows(report: Report) -> Iterator[Mapping[str, Any]]:
     for key in OVERALL_METRICS:
         low, high = report["intervals"].get(key) or (None, None)
         yield {"row": key, "value": report[key], "low": low, "high": high}
+    for name, subset in (report.get("subsets") or {}).items():
+        for key in OVERALL_METRICS:
+            low, high = subset["intervals"].get(key) or (None, None)
+            row = {"row": f"{key}_{name}", "value": subset[key], "low": low, "high": high}
+            yield row | {"pixels": subset["pixels"]}
     for entry in report.get("areas", ()):
         yield {"row": "area", **entry}
 
@@ -138,8 +146,9 @@ def to_latex(report: Report) -> str:
     The bins of the calibration are left to the reliability diagram.
     """
     classes, summary = class_table(report), summary_table(report)
-    rest = ("",) * (len(classes.columns) - 6)
-    summed = [("", name, "", "", value, interval, *rest) for name, value, interval in summary.rows]
+    first = next(place for place, (group, _) in enumerate(classes.columns) if group)  # the first accuracy
+    before, after = ("",) * (first - 2), ("",) * (len(classes.columns) - first - 2)
+    summed = [("", name, *before, value, interval, *after) for name, value, interval in summary.rows]
     lines = [
         "% needs \\usepackage{booktabs}",
         r"\begin{table}",
@@ -179,10 +188,12 @@ def notes(report: Report) -> list[str]:
     ]
     lines += [f"Split: {note}." for note in report.get("split_notes", ())]
     if report["absent_classes"]:
-        lines.append(f"No test pixels, so not in the average accuracy: {', '.join(report['absent_classes'])}.")
+        pixels = measured_on(report).lower()
+        lines.append(f"No {pixels} pixels, so not in the average accuracy: {', '.join(report['absent_classes'])}.")
+    lines += [f"{line}." for line in subsets_in_words(report)]
     unclassified = sum(entry["unclassified"] for entry in report["classes"])
     if unclassified:
-        lines.append(f"Unclassified test pixels, counted as wrong: {unclassified}.")
+        lines.append(f"Unclassified {measured_on(report).lower()} pixels, counted as wrong: {unclassified}.")
     if report["intervals"]["overall_accuracy"]:
         lines.append("The intervals of accuracies take pixels for independent draws, which neighbours are not.")
     if report.get("calibration"):
@@ -191,6 +202,17 @@ def notes(report: Report) -> list[str]:
         lines += [f"{line}." for line in estimate_in_words(report["estimate"])]
     if report.get("audit") is not None:
         lines.append(f"Leakage audit: {report['audit']['in_words']}.")
+    return lines
+
+
+def subsets_in_words(report: Report) -> list[str]:
+    """What an accuracy is worth that training or unclassified pixels have a part in, a line each."""
+    total, lines = sum(entry["test"] for entry in report["classes"]), []
+    if report.get("measured_on") == "training":
+        lines.append(f"All {total:,} labelled pixels trained or validated this map: a training accuracy and no test")
+    for name, subset in (report.get("subsets") or {}).items():
+        share = f"{subset['pixels']:,} of {total:,} pixels"
+        lines.append(f"{subset_name(name).capitalize()}, OA is {percent(subset['overall_accuracy'])} % on {share}")
     return lines
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,26 +15,28 @@ from numpy.typing import NDArray
 
 from hsi.accuracy.area_estimation import DESIGNS, Design, estimate_map
 from hsi.accuracy.calibration import measure_calibration
-from hsi.accuracy.metrics import ConfusionMatrix, confusion_matrix, measure_accuracy
+from hsi.accuracy.metrics import ConfusionMatrix, confusion_matrix, measure_accuracy, measure_overall
 from hsi.accuracy.sample_checks import ReferencePixels, check_sampling
 from hsi.core import events
 from hsi.core.georeference import pixel_hectares
 from hsi.core.installation import versions
 from hsi.core.labels import ClassTable, LabelMap, codes_of, default_table, drop_class
 from hsi.core.scene import Scene
-from hsi.errors import LabelError, SceneError, SceneFileError, UnknownNameError
+from hsi.errors import HsiError, LabelError, SceneError, SceneFileError, UnknownNameError
 from hsi.inference.map_files import UNCLASSIFIED
+from hsi.inference.training_pixels import runs_to_mask, text_to_runs
 from hsi.io import files_of, open_labels, open_scene
 from hsi.io.geotiff import printable_name
 from hsi.io.masks import open_confidence
 from hsi.io.open import find_reader
 from hsi.report.figures import reliability_figure, write_figure
 from hsi.report.html import MapView, Provenance, Report, raster_colours, view_step, write_report_page
+from hsi.report.records import MapRecord, RunRecord, read_record
 from hsi.report.tables import FORMATS, write_tables
 from hsi.settings import LABEL_INPUTS, InputSettings, input_settings
 from hsi.splits.split import TRAIN, VALIDATION
 from hsi.workflows.inputs import open_any_labels
-from hsi.workflows.outputs import REPORT, find_confidence, split_of_run
+from hsi.workflows.outputs import REPORT, file_of_run, find_confidence, split_of_run
 from hsi.workflows.provenance import hash_files
 from hsi.workflows.run_folder import check_free_file
 
@@ -50,8 +53,10 @@ class MapAccuracy:
 
     ``report`` is what ``accuracy.json`` holds: ``overall_accuracy``, ``average_accuracy`` and ``kappa`` (fractions, or
     None), their ``intervals``, a mapping for each of ``classes``, the ``confusion_matrix`` (rows are the reference),
-    the ``calibration`` of the confidence, the pixels ``uncovered`` by the map and those ``seen`` in its training, and
-    with a design the ``estimate`` for the map. ``files`` are the paths of what was written, the report last.
+    the ``calibration`` of the confidence, the pixels ``uncovered`` by the map and those ``seen`` in its training
+    (``measured_on`` is "training" where all were), the overall metrics of ``subsets`` without these and without
+    unclassified pixels, and with a design the ``estimate`` for the map. ``files`` are the paths of what was written,
+    the report last.
     """
 
     report: Mapping[str, Any]
@@ -74,7 +79,8 @@ def evaluate(
     """Compare a class map with reference labels: accuracy per class, overall and average accuracy, and kappa.
 
     The same as ``hsi evaluate``. Classes are matched by name, or by id where one side has no names. Every labelled
-    pixel that the map covers counts, so the labels must be ones that the map was not trained on. Nothing is printed.
+    pixel that the map covers counts, so the labels should be ones that the map was not trained on: there is a warning
+    of those that were, by the record next to the map, and an accuracy without them. Nothing is printed.
 
     Args:
         map: A class raster ``(H, W)`` of integers, such as ``map.tif`` of a run.
@@ -208,25 +214,90 @@ def match_classes(table: ClassTable, reference: LabelMap) -> list[int]:
 def measure_map(pair: MapAndReference, map_path: Path) -> dict[str, Any]:
     """The accuracy report of a map by the reference labels where the map has data.
 
-    Warns of labels outside of it and of those that trained or validated the run of ``hsi classify`` that it is from.
+    Warns of labels outside of it and of those that trained or validated the map.
     """
     uncovered = int(np.count_nonzero((pair.truth >= 0) & ~pair.mapped.labelled))
     if uncovered:
         events.warning(f"{uncovered:,} labelled pixels lie where the map has no data and are not counted")
     with events.progress("compare"):
-        measures = measure_accuracy(pair.confusion, pair.table, [0] * len(pair.table))
-        codes = split_of_run(map_path, pair.truth.shape)
-    seen = 0 if codes is None else int(np.count_nonzero(pair.counted & np.isin(codes, (TRAIN, VALIDATION))))
+        measures = measure_accuracy(pair.confusion, pair.table, [None] * len(pair.table))
+    training = read_training(map_path, pair)
+    used = np.zeros_like(pair.counted) if training.pixels is None else pair.counted & training.pixels
+    seen, total = int(np.count_nonzero(used)), int(np.count_nonzero(pair.counted))
     if seen:
         events.warning(describe_training_pixels(pair, seen))
-    about = {"model": str(pair.mapped.source), "split": f"reference {name_of(pair.reference)}", "seed": None}
-    return {**about, **measures, "uncovered": uncovered, "audit": None, "seen": seen}
+    elif training.pixels is None and is_trained_on(pair.reference, training):
+        events.warning(
+            f"{name_of(pair.reference)}: the model of this map was trained with this file; which pixels of the map "
+            "that concerns is not recorded, so the accuracy may be one of training: evaluate with other labels"
+        )
+    parts = {"without_training": ~used if 0 < seen < total else None}
+    parts["without_unclassified"] = pair.predicted >= 0 if np.any(pair.predicted[pair.counted] < 0) else None
+    return {
+        "model": str(pair.mapped.source),
+        "split": f"reference {name_of(pair.reference)}",
+        "seed": None,
+        **measures,
+        "uncovered": uncovered,
+        "audit": None,
+        "seen": seen,
+        "measured_on": "training" if 0 < seen == total else "reference",
+        "subsets": {name: measure_part(pair, part) for name, part in parts.items() if part is not None},
+    }
+
+
+def measure_part(pair: MapAndReference, part: NDArray[np.bool_]) -> dict[str, Any]:
+    """The overall metrics of the counted pixels in ``part`` ``(H, W)``, and their number."""
+    where = pair.counted & part
+    confusion = confusion_matrix(pair.truth[where], pair.predicted[where], len(pair.table))
+    return {"pixels": confusion.total, **measure_overall(confusion)}
+
+
+@dataclass(frozen=True, eq=False)
+class MapTraining:
+    """What the files next to a map say of its training: the ``pixels`` ``(H, W)`` that trained or validated it, None
+    where that is not known, and the SHA-256 of the files that its model was trained on."""
+
+    pixels: NDArray[np.bool_] | None
+    sha256: frozenset[str]
+
+
+def read_training(map_path: Path, pair: MapAndReference) -> MapTraining:
+    """The training of a map of ``hsi classify`` or ``hsi predict``; a map of another program has no record of it."""
+    shape, pixels, sha256 = (pair.grid.height, pair.grid.width), None, dict[str, str]()
+    if run := file_of_run(map_path, "run.json"):
+        codes = split_of_run(map_path, shape)
+        pixels = None if codes is None else np.isin(codes, (TRAIN, VALIDATION))
+        with suppress(HsiError):
+            sha256 = read_record(run, RunRecord).inputs.sha256
+        return MapTraining(pixels, frozenset(sha256.values()))
+    with suppress(HsiError, ValueError):
+        record = read_record(map_path.with_suffix(".json"), MapRecord)
+        sha256, seen = record.trained_on, record.training_pixels
+        pixels = runs_to_mask(text_to_runs(seen.runs, shape), shape) if seen else None
+    return MapTraining(pixels, frozenset(sha256.values()))
+
+
+def is_trained_on(reference: LabelMap, training: MapTraining) -> bool:
+    """Whether the file of the reference is one of those that the model was trained on."""
+    source = reference.source
+    if not training.sha256 or source is None or not source.is_file():
+        return False
+    return not training.sha256.isdisjoint(hash_files([source]).values())
 
 
 def describe_training_pixels(pair: MapAndReference, seen: int) -> str:
     """What it means that a map was made with some of the pixels that it is compared with."""
     total = np.count_nonzero(pair.counted)
-    return f"{seen:,} of the {total:,} labelled pixels trained or validated this map, which flatters it: leave them out"
+    if seen == total:
+        return (
+            f"all {total:,} labelled pixels trained or validated this map: this is its training accuracy and no test: "
+            "evaluate with labels that the model has not seen"
+        )
+    return (
+        f"{seen:,} of the {total:,} labelled pixels trained or validated this map, which flatters it: the accuracy "
+        "without them is given, too"
+    )
 
 
 def read_confidence(pair: MapAndReference, map_path: Path, given: Path | str | None) -> NDArray[np.float32] | None:

@@ -33,6 +33,7 @@ from hsi.inference.map_files import MapOptions, MapSummary, map_writer
 from hsi.inference.model_file import SavedModel
 from hsi.inference.novelty import fit_novelty
 from hsi.inference.scores import pixel_scores
+from hsi.inference.training_pixels import training_pixels
 from hsi.io.geotiff import class_dtype, nodata_value
 from hsi.models import (
     WindowNetwork,
@@ -182,6 +183,7 @@ def fit_network(
         trained_on=trained_on,
         temperature=temperature.value if temperature else 1.0,
         denoiser=inputs.denoising.denoiser if inputs.denoising else None,
+        training=training_pixels(scene, split.train | split.validation),
     )
     return NetworkClassifier(settings, trained_on, saved, trained, temperature, resumed_from)
 

@@ -28,6 +28,7 @@ from hsi.inference.model_file import SavedModel, load_model, match_scene
 from hsi.inference.predict import MapJob, map_scene, plan_map, read_bands, sieve_map, smooth_map
 from hsi.inference.resume import StripCache, read_facts
 from hsi.inference.smoothing import min_area_pixels, parse_min_area, parse_smoothing
+from hsi.inference.training_pixels import runs_to_text
 from hsi.io import files_of
 from hsi.io.formats.gdal import is_remote, remote_name
 from hsi.io.geotiff import make_cog, nodata_value, read_classes
@@ -367,6 +368,7 @@ def map_record(job: MapJob, summary: MapSummary, timer: StageTimer) -> dict[str,
         "scene": str(job.match.scene.source or job.match.scene.name),
         "bands": job.match.note,
         "trained_on": dict(job.saved.trained_on),
+        "training_pixels": find_training_pixels(job),
         "options": vars(job.options),
         "temperature": job.saved.temperature,
         "device": str(job.device),
@@ -379,6 +381,13 @@ def map_record(job: MapJob, summary: MapSummary, timer: StageTimer) -> dict[str,
         "seconds": timer.seconds,
         "peak_memory_bytes": peak_memory(),
     }
+
+
+def find_training_pixels(job: MapJob) -> dict[str, Any] | None:
+    """The pixels of the map that trained or validated its model, for its record; None where they are not known."""
+    training = job.saved.training
+    runs = training.runs_on(job.match.scene) if training else None
+    return None if runs is None else {"pixels": int(runs[1::2].sum()), "runs": runs_to_text(runs)}
 
 
 def write_map_report(files: Mapping[str, Path], job: MapJob, summary: MapSummary, record: Mapping[str, Any]) -> None:

@@ -9,10 +9,20 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from hsi.accuracy.metrics import OVERALL_METRICS, Metric
-from hsi.report.sections import class_metrics, interval, reach
-from hsi.report.tables import calibration_in_words
+from hsi.report.sections import class_metrics, has_training, interval, measured_on, reach
+from hsi.report.tables import calibration_in_words, subsets_in_words
 
-from .terminal import add_name_column, add_number_columns, class_table, new_table, plain, say, short_name, show
+from .terminal import (
+    add_name_column,
+    add_number_columns,
+    class_table,
+    new_table,
+    plain,
+    say,
+    say_wrapped,
+    short_name,
+    show,
+)
 
 if TYPE_CHECKING:
     from hsi.experiments.run import ComparisonResult
@@ -21,14 +31,17 @@ if TYPE_CHECKING:
 
 def show_accuracy(report: Mapping[str, Any]) -> None:
     """The metrics of the classes, then those of all pixels, what is wrong, the calibration and the audit."""
-    title = "accuracy on test pixels in percent (PA producer's, UA user's accuracy)"
-    table = class_table(title, "train", "test", *(one.short or one.title for _, one in class_metrics()))
+    counted, trained = measured_on(report).lower(), has_training(report)
+    title = f"accuracy on {counted} pixels in percent (PA producer's, UA user's accuracy)"
+    counts = ("train", "test") if trained else ("pixels",)
+    table = class_table(title, *counts, *(one.short or one.title for _, one in class_metrics()))
     for row in report["classes"]:
         values = [_value(one, row[key]).rstrip("%") for key, one in class_metrics()]
-        table.add_row(str(row["id"]), short_name(row["name"]), f"{row['train']:,}", f"{row['test']:,}", *values)
+        pixels = [f"{row[name]:,}" for name in (("train", "test") if trained else ("test",))]
+        table.add_row(str(row["id"]), short_name(row["name"]), *pixels, *values)
     show(table)
     if report["absent_classes"]:
-        say("absent", f"no test pixel, left out of AA: {', '.join(report['absent_classes'])}")
+        say("absent", f"no {counted} pixel, left out of AA: {', '.join(report['absent_classes'])}")
     right: list[str] = []
     wrong: list[str] = []
     for key, one in OVERALL_METRICS.items():
@@ -36,6 +49,8 @@ def show_accuracy(report: Mapping[str, Any]) -> None:
         (wrong if one.is_error else right).append(f"{one.short or one.title} {_value(one, report[key])}{bounds}")
     say("accuracy", "  ".join(right))
     say("wrong", ", ".join(wrong))
+    for line in subsets_in_words(report):
+        say_wrapped("", line)
     if report.get("calibration"):
         say("confidence", calibration_in_words(report["calibration"]))
     if report["audit"]:

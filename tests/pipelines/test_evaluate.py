@@ -28,8 +28,8 @@ def test_tables_and_files_are_those_of_python(maps, run, tmp_path):
     mapped, truth = maps
     done = run("evaluate", mapped, "--labels", truth, "--design", "simple", "--out", "accuracy")
     assert (done.code, done.complaints) == (0, [])
-    shown = done.stdout.partition("accuracy on test pixels")[2].partition("confidence ")[0]
-    assert "IoU" in shown
+    shown = done.stdout.partition("accuracy on reference pixels")[2].partition("confidence ")[0]
+    assert "IoU" in shown and "train" not in shown
     estimated = done.stdout.partition("estimated for the entire map")[2].partition("entire map ")[0]
     assert max(map(len, (shown + estimated).splitlines())) <= 80
     result = hsi.evaluate(mapped, truth, design="simple", out=tmp_path / "python")

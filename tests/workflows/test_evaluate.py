@@ -290,6 +290,12 @@ class TestCalibration:
         words = f"{report['seen']:,} of the {np.count_nonzero(split):,} labelled pixels trained or validated this map"
         assert words in result.warnings[0] and words in report["estimate"]["doubts"][0]
 
+        counted = pair_of(tiff_run, scenes)
+        test = counted["split"] == 3
+        subset = report["subsets"]["without_training"]
+        assert (report["measured_on"], subset["pixels"]) == ("reference", np.count_nonzero(test))
+        assert subset["overall_accuracy"] == pytest.approx(np.mean(counted["ids"][test] == counted["truth"][test]))
+
     @pytest.mark.parametrize("record", ['{"smooth": "majority:3"}', "[]", "{", "null", "3"])
     def test_that_of_a_smoothed_map_is_not_used(self, record, pair, write_map, confident, tmp_path):
         confident()
@@ -309,6 +315,82 @@ class TestCalibration:
         assert "no calibration: " in result.warnings[0] and says in result.warnings[0]
         with pytest.raises(SceneError, match=f"map_confidence.tif: .*{says}"):
             hsi.evaluate(path, pair[1], confidence=tmp_path / "map_confidence.tif")
+
+
+def pair_of(run, scenes):
+    """Split, map and truth ``(H, W)`` of the GeoTIFF run."""
+    truth = rasterio.open(scenes["tiff"].with_name("scene_gt.tif")).read(1)
+    return {"truth": truth} | {
+        name: rasterio.open(run.out / file).read(1) for name, file in (("split", "split.tif"), ("ids", "map.tif"))
+    }
+
+
+@pytest.fixture(scope="module")
+def predicted(tiff_run, scenes, tmp_path_factory):
+    out = tmp_path_factory.mktemp("predicted") / "map.tif"
+    hsi.predict(tiff_run.out / "model.safetensors", scenes["tiff"], out, report=False)
+    return out
+
+
+class TestTrainedLabels:
+    """Labels that trained the model of a map, in whatever file they come."""
+
+    @pytest.mark.parametrize("form", ["raster", "array", "polygons", "finer", "crop"])
+    def test_pixels_that_trained_are_counted_and_an_accuracy_without_them_is_given(
+        self, form, predicted, tiff_run, scenes, tmp_path
+    ):
+        parts = pair_of(tiff_run, scenes)
+        truth, seen = parts["truth"].astype(np.uint16), np.isin(parts["split"], (1, 2))
+        place = rasterio.open(predicted).transform
+        grid = {"crs": rasterio.open(predicted).crs, "transform": place}
+        options = {}
+        if form == "raster":
+            reference = scenes["tiff"].with_name("scene_gt.tif")
+        elif form == "array":
+            reference = truth
+        elif form == "finer":
+            half = {**grid, "transform": rasterio.Affine(place.a / 2, 0, place.c, 0, place.e / 2, place.f)}
+            fine = np.kron(truth, np.ones((2, 2), np.uint16))
+            reference, options = file_makers.tiff(tmp_path / "fine.tif", fine, **half), {"align": True}
+        elif form == "crop":
+            reference, options = file_makers.tiff(tmp_path / "crop.tif", truth[:20], **grid), {"align": True}
+            truth[20:] = 0
+        else:
+            geometries = rasterio.features.shapes(truth.astype(np.int32), truth > 0, transform=place)
+            members = [(shape["type"], shape["coordinates"], int(value)) for shape, value in geometries]
+            (tmp_path / "labels.geojson").write_text(features(members).replace("32616", str(grid["crs"].to_epsg())))
+            reference, options = tmp_path / "labels.geojson", {"label_field": "class"}
+        result = hsi.evaluate(predicted, reference, **options)
+        trained = np.count_nonzero(seen & (truth > 0))
+        assert result.report["seen"] == trained
+        assert f"{trained:,} of the {np.count_nonzero(truth):,} labelled pixels trained" in result.warnings[-1]
+        assert result.report["subsets"]["without_training"]["pixels"] == np.count_nonzero(truth) - trained
+
+    def test_where_all_trained_it_is_a_training_accuracy(self, predicted, tiff_run, scenes, tmp_path):
+        parts = pair_of(tiff_run, scenes)
+        reference = np.where(np.isin(parts["split"], (1, 2)), parts["truth"], 0).astype(np.uint16)
+        result = hsi.evaluate(predicted, reference, out=tmp_path / "accuracy")
+        assert result.report["measured_on"] == "training" and not result.report["subsets"]
+        assert "this is its training accuracy and no test" in result.warnings[0]
+        markdown = (tmp_path / "accuracy" / "accuracy.md").read_text()
+        assert "a training accuracy and no test" in markdown and "| Id | Class | Training |" in markdown
+        assert "Overall accuracy (training)" in (tmp_path / "accuracy" / "report.html").read_text()
+
+    def test_pixels_that_only_tested_raise_no_warning(self, predicted, tiff_run, scenes):
+        parts = pair_of(tiff_run, scenes)
+        result = hsi.evaluate(predicted, np.where(parts["split"] == 3, parts["truth"], 0).astype(np.uint16))
+        assert (result.warnings, result.report["seen"]) == ((), 0)
+
+    @pytest.mark.parametrize("pixels", [None, {"pixels": 3, "runs": "damaged"}])
+    def test_the_same_file_is_known_by_its_hash(self, pixels, predicted, scenes, tmp_path):
+        record = json.loads(predicted.with_suffix(".json").read_text()) | {"training_pixels": pixels}
+        for suffix in (".tif", ".tif.aux.xml"):
+            (tmp_path / f"map{suffix}").write_bytes(predicted.with_name(f"map{suffix}").read_bytes())
+        (tmp_path / "map.json").write_text(json.dumps(record))
+        copy = tmp_path / "renamed.tif"
+        copy.write_bytes(scenes["tiff"].with_name("scene_gt.tif").read_bytes())
+        result = hsi.evaluate(tmp_path / "map.tif", copy)
+        assert "renamed.tif: the model of this map was trained with this file" in result.warnings[0]
 
 
 class TestRefusals:
