@@ -114,6 +114,27 @@ def codes_of(ids: NDArray[Any], table: ClassTable) -> NDArray[np.int64]:
     return np.where(known[codes] == ids, codes, -1)
 
 
+def decode_one_hot(values: NDArray[Any], where: str) -> tuple[NDArray[np.int32], str]:
+    """Class ids ``(H, W)`` of one-hot labels ``(H, W, K)``: 1 to K by the layer that is not 0, and 0 where all are; and
+    a note that says so.
+
+    Raises :class:`LabelError` unless all values are 0 and one other number, which at most one layer of a pixel has.
+    """
+    hot = (values != 0) & ~np.isnan(values) if values.dtype.kind == "f" else values != 0
+    layers, most = values.shape[2], int(hot.sum(axis=2).max(initial=0))
+    if most != 1 or np.unique(values[hot]).size > 1:
+        raise LabelError(
+            f"{where}: labels are a 2-D array of integers, found {' x '.join(map(str, values.shape))} ({values.dtype}) "
+            "that is not one-hot, 0 but for one 1 in each pixel; of probabilities, save the number of the largest, "
+            "array.argmax(axis=2) + 1"
+        )
+    ids = np.where(hot.any(axis=2), hot.argmax(axis=2) + 1, 0).astype(np.int32)
+    note = f"one-hot labels of {layers} layers are read as classes 1 to {layers}"
+    if not ids.all():
+        return ids, f"{note}, and pixels that are 0 in all layers as unlabelled"
+    return ids, f"{note}; every pixel has one: if the first layer means unlabelled, add --background 1"
+
+
 def label_map(
     values: NDArray[Any],
     *,
@@ -148,8 +169,8 @@ def label_map(
     if ids[0] < 0 or ids[-1] > LARGEST_ID:
         wrong = ids[0] if ids[0] < 0 else ids[-1]
         raise LabelError(
-            f"{where}: class ids go from 0 to {LARGEST_ID}, found {wrong:g}; "
-            "--background names the value that means unlabelled"
+            f"{where}: class ids go from 0 to {LARGEST_ID}, found {wrong:g}; if it means unlabelled, add --background "
+            f"{wrong:g}; else give the class another number"
         )
     classes = default_table(ids.tolist())
     if table is not None:

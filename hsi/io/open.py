@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import glob
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from hsi.core.colours import default_colours
-from hsi.core.labels import ClassTable, LabelMap, label_map
+from hsi.core.labels import ClassTable, LabelMap, decode_one_hot, label_map
 from hsi.core.scene import Scene
 from hsi.errors import LabelError, SceneFileError, UsageError
 from hsi.io.align import align_labels, grid_mismatch, places_to_align, same_grid
 from hsi.io.arrays import find_label_array, find_training_and_test, format_arrays, get_array, select_cube, select_labels
 from hsi.io.formats._product import find_product
 from hsi.io.formats.gdal import is_remote, open_remote
-from hsi.io.reader import READERS, Array, ArrayInfo, LabelContent, Reader, check_file
+from hsi.io.label_checks import note_fill_values, note_similar_names
+from hsi.io.reader import READERS, REAL_KINDS, Array, ArrayInfo, ArrayReader, LabelContent, Reader, check_file
 from hsi.io.vector_files import TABLES, VECTOR_FORMATS, is_vector
 from hsi.io.vector_labels import read_vector_labels
 from hsi.settings import InputSettings
 
+LARGEST_ONE_HOT = 1 << 28  # values of one-hot labels, which are read at once
 SHAPEFILE_PARTS = (".dbf", ".shx", ".prj", ".cpg")
 
 
@@ -114,8 +117,15 @@ def _select_source(path: Path, like: Scene, variable: str | None) -> LabelSource
     arrays, shape = reader.arrays(path), (like.height, like.width)
     if variable is None:
         joined = _join_training_and_test(reader, path, arrays, shape)
-        return joined or _array_source(reader, path, select_labels(reader, path, arrays, shape))
+        if joined:
+            return joined
+        layered = [array for array in arrays if _has_layers(array, shape)]
+        if len(layered) == 1 and not any(array.is_plane for array in arrays):
+            return _one_hot_source(reader, path, layered[0], shape)
+        return _array_source(reader, path, select_labels(reader, path, arrays, shape))
     array = get_array(path, arrays, variable, "label_variable")
+    if _has_layers(array, shape):
+        return _one_hot_source(reader, path, array, shape)
     if not array.is_plane:
         raise LabelError(f"{path}: labels are a 2-D array of integers, found {array}; name another variable")
     return _array_source(reader, path, array)
@@ -123,6 +133,27 @@ def _select_source(path: Path, like: Scene, variable: str | None) -> LabelSource
 
 def _array_source(reader: Reader, path: Path, array: ArrayInfo) -> LabelSource:
     return LabelSource(path, array.name, lambda: reader.read_labels(path, array))
+
+
+def _has_layers(array: ArrayInfo, shape: tuple[int, int]) -> bool:
+    """Whether an array may be one-hot labels of a scene of this ``shape``, whose layers are its first or last axis."""
+    if len(array.shape) != 3 or array.kind not in REAL_KINDS | {"logical"}:
+        return False
+    return math.prod(array.shape) <= LARGEST_ONE_HOT and any(n > 1 for n in _layer_axes(array.shape, shape).values())
+
+
+def _layer_axes(array: tuple[int, ...], shape: tuple[int, int]) -> dict[int, int]:
+    """Axes of a 3-D array that may be layers, and their lengths; the last comes first."""
+    return {axis: array[axis] for axis in (2, 0) if tuple(np.delete(array, axis)) == shape}
+
+
+def _one_hot_source(reader: Reader, path: Path, array: ArrayInfo, shape: tuple[int, int]) -> LabelSource:
+    opened = None if isinstance(reader, ArrayReader) else reader.open(path, array)
+    values = reader.load(path, array) if isinstance(reader, ArrayReader) else opened.read() if opened else None
+    values = np.moveaxis(np.asarray(values), next(iter(_layer_axes(array.shape, shape))), 2)
+    ids, note = decode_one_hot(values, f"{path}{f' ({array.name})' if array.name else ''}")
+    content = LabelContent(ids, georeference=opened.georeference if opened else None)
+    return LabelSource(path, array.name, lambda: content, (note,))
 
 
 def _join_training_and_test(
@@ -223,6 +254,9 @@ def _read_raster_labels(source: LabelSource, like: Scene, options: InputSettings
     labels = label_map(
         values, background=background, table=table, source=path, variable=name or None, notes=source.notes
     )
+    counts = {content.names[i]: count for i, count in labels.counts.items() if content.names.get(i)}
+    found = [*note_fill_values(labels, content.names, options.background), *note_similar_names(counts, "pixels")]
+    labels = replace(labels, notes=(*labels.notes, *found))
     return labels if fits or places is None else align_labels(path, labels, table, places, like)
 
 

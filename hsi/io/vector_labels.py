@@ -15,6 +15,7 @@ from hsi.core.georeference import crs_name
 from hsi.core.labels import LARGEST_ID, ClassTable, LabelMap, label_map
 from hsi.core.scene import Scene
 from hsi.errors import LabelError, UsageError
+from hsi.io.label_checks import note_similar_names
 from hsi.io.reader import convert_errors
 from hsi.io.vector_files import Layer, read_layer, shorten
 from hsi.settings import InputSettings
@@ -174,7 +175,9 @@ def _assign_classes(layer: Layer, background: int | None) -> Classes:
         )
     codes = {name: i for i, name in enumerate(names, 1)}
     ids = np.array([codes.get(text, 0) for text in texts], np.int64)
-    return Classes(ids, ids > 0, dict(enumerate(names, 1)), _note_missing(layer, ids > 0))
+    counts = dict(zip(names, np.bincount(ids, minlength=len(names) + 1)[1:].tolist(), strict=True))
+    notes = [*_note_missing(layer, ids > 0), *note_similar_names(counts, "features")]
+    return Classes(ids, ids > 0, dict(enumerate(names, 1)), notes)
 
 
 def _number_classes(layer: Layer, values: NDArray[np.float64], background: int) -> Classes:

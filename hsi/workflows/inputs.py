@@ -12,12 +12,13 @@ from numpy.typing import ArrayLike
 
 from hsi import io
 from hsi.core.events import info, progress, warning
-from hsi.core.labels import LabelMap, label_map
+from hsi.core.labels import LabelMap, decode_one_hot, label_map
 from hsi.core.scene import PixelSurvey, Scene, scene_from_array, survey_scene
 from hsi.errors import LabelError, SceneError, UsageError
 from hsi.io.benchmark_scenes import recognise_scene
 from hsi.io.dataarray import is_dataarray, labels_from_dataarray, scene_from_dataarray
 from hsi.io.geotiff import read_georeference
+from hsi.io.label_checks import note_fill_values
 from hsi.io.masks import open_mask, open_split, split_files
 from hsi.io.reader import check_file
 from hsi.preprocessing.band_matching import BandList
@@ -156,7 +157,12 @@ def open_any_labels(
     else:
         array: Any = labels
         values = labels_from_dataarray(array, like) if is_dataarray(array) else np.asarray(array)
+        if values.ndim == 3 and values.shape[:2] == (scene.height, scene.width) and values.dtype.kind in "iufb":
+            values, note = decode_one_hot(values, "labels")
+            warning(f"labels: {note}")
         read = label_map(values, background=background or 0)
+        for note in note_fill_values(read, {}, background):
+            warning(f"labels: {note}")
     if read.values.shape != (scene.height, scene.width):
         shapes = f"the labels are {read.values.shape}, the scene {scene.name} is {(scene.height, scene.width)} pixels"
         raise LabelError(f"labels: {shapes}: give the labels of this scene")

@@ -60,7 +60,7 @@ class TestLabelMap:
         [
             (np.array([[0.5, 1.0]]), "integers, found such as 0.5"),
             (np.array([[np.inf, 1.0]]), "such as infinity"),
-            (np.array([[-3, 1]]), "found -3; --background names"),
+            (np.array([[-3, 1]]), "found -3; if it means unlabelled, add --background -3"),
             (np.array([[70000, 1]]), "found 70000"),
             (np.zeros((2, 2), int), r"every pixel is background \(0\)"),
             (np.zeros((2, 2, 2), int), r"2 axes \(rows, columns\), found shape \(2, 2, 2\)"),

@@ -73,7 +73,7 @@ class TestLabels:
     @pytest.mark.parametrize(
         ("arrays", "words"),
         [
-            ({"cube": small_cube()}, ["2-D array of integers, found cube (11 x 7 x 5, uint16)"]),
+            ({"cube": small_cube()}, ["2-D array of integers, found 11 x 7 x 5 (uint16) that is not one-hot"]),
             (
                 {"a": small_labels(shape=(3, 4)), "b": small_labels(shape=(5, 6))},
                 ["none of its 2-D arrays", "11 x 7 pixels", "a (3 x 4, uint8)", "b (5 x 6, uint8)"],
