@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 
 from hsi.core.colours import Colour
+from hsi.core.events import warning
 from hsi.core.georeference import georeference_of
 from hsi.core.scene import Georeference, Scene, scene_from_array
 from hsi.errors import SceneError, SceneFileError
-from hsi.io.formats._product import parse_good_bands, parse_wavelengths, scale_scene
+from hsi.io.envi_header import EnviHeader, headers_of, is_envi_header, read_envi_header
+from hsi.io.formats._product import parse_good_bands, parse_wavelengths, raster_driver, scale_scene
 from hsi.io.geotiff import gdal_env
 from hsi.io.reader import (
     Array,
@@ -25,47 +27,33 @@ from hsi.io.reader import (
     array_kind,
     check_file,
     convert_errors,
-    first_bytes,
     register_reader,
     to_plane,
-    wrong_format,
 )
 
 AXES = {"bsq": (2, 0, 1), "bil": (0, 2, 1), "bip": (0, 1, 2)}  # of (H, W, B), as they are stored
-LARGEST_HEADER = 16 * 2**20
 
 
 @dataclass(frozen=True)
 class EnviFile:
-    """A header whose sizes agree with its data file; ``fields`` are as in the header, lower case."""
+    """A header whose sizes agree with its data file; ``spare`` bytes of the data file lie behind the image."""
 
-    header: Path
+    header: EnviHeader
     data: Path
-    fields: Mapping[str, Any]
+    interleave: str
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
     offset: int
+    spare: int
 
-    def number(self, key: str) -> float | None:
-        """The number of a field, None without it; raises :class:`SceneFileError` for what is not a number."""
-        if key not in self.fields:
-            return None
-        try:
-            return float(self.fields[key])
-        except (TypeError, ValueError) as error:
-            raise SceneFileError(
-                f"{self.header}: '{key}' is '{self.fields[key]}', expected a number; correct or delete it"
-            ) from error
-
-    def texts(self, key: str) -> list[str]:
-        """The entries of a list; empty without it."""
-        value = self.fields.get(key, [])
-        texts = value if isinstance(value, list) else [value]
-        return [] if texts == [""] else [str(text) for text in texts]
+    @property
+    def fields(self) -> Mapping[str, str | list[str]]:
+        """The fields of the header, lower case."""
+        return self.header.fields
 
     def map(self) -> Array:
         """The data file, memory-mapped as ``(H, W, B)``."""
-        axes = AXES[self.fields["interleave"]]
+        axes = AXES[self.interleave]
         shape = tuple(self.shape[axis] for axis in axes)
         with convert_errors(self.data, "an ENVI file"):
             return np.memmap(self.data, self.dtype, "r", self.offset, shape).transpose(np.argsort(axes))
@@ -79,13 +67,15 @@ class EnviReader(Reader):
     suffixes = (".hdr",)
 
     def recognises(self, path: Path) -> bool:
-        """Whether it is an ENVI header or the data file of one."""
-        return any(first_bytes(header).lstrip().startswith(b"ENVI") for header in (path, *_headers_of(path)))
+        """Whether it is an ENVI header, or the data file of one that is no raster with a signature of its own."""
+        if is_envi_header(path):
+            return True
+        return raster_driver(path) is None and any(is_envi_header(header) for header in headers_of(path))
 
     def files(self, path: Path) -> tuple[Path, ...]:
         """The header and the data."""
         envi = inspect_envi(path)
-        return envi.header, envi.data
+        return envi.header.path, envi.data
 
     def arrays(self, path: Path) -> tuple[ArrayInfo, ...]:
         """The one raster."""
@@ -95,146 +85,146 @@ class EnviReader(Reader):
     def open(self, path: Path, array: ArrayInfo) -> Scene:
         """The raster, memory-mapped, with its bands, nodata value and georeference, divided by its scale factor."""
         envi = inspect_envi(path)
-        bands, unit = envi.shape[2], envi.fields.get("wavelength units")
-        wavelengths, fwhm, crs = (envi.texts(key) for key in ("wavelength", "fwhm", "coordinate system string"))
+        _report_guesses(envi)
+        bands, header = envi.shape[2], envi.header
+        wavelengths, fwhm, unit = (header.texts(key) for key in ("wavelength", "fwhm", "wavelength units"))
+        crs = header.text("coordinate system string")
         scene = scene_from_array(
             envi.map(),
             envi.data.stem,
             path,
-            format=f"ENVI {envi.fields['interleave'].upper()}",
-            nodata=envi.number("data ignore value"),
-            georeference=_georeference(envi),
-            unplaced="" if "map info" in envi.fields or not crs else "a CRS and no 'map info'",
-            good=parse_good_bands(envi.header, envi.texts("bbl"), bands),
-            **parse_wavelengths(envi.header, bands, wavelengths, fwhm, None if unit is None else str(unit)),
+            format=f"ENVI {envi.interleave.upper()}",
+            nodata=header.number("data ignore value"),
+            georeference=_georeference(header),
+            unplaced="" if "map info" in header.fields or not crs else "a CRS and no 'map info'",
+            good=parse_good_bands(header.path, header.texts("bbl"), bands),
+            **parse_wavelengths(header.path, bands, wavelengths, fwhm, " ".join(unit) or None),
         )
-        factor = envi.number("reflectance scale factor") or 1.0
+        factor = header.number("reflectance scale factor") or 1.0
         return scale_scene(scene, [1 / factor] * bands, [0.0] * bands)
 
     def read_labels(self, path: Path, array: ArrayInfo) -> LabelContent:
         """The raster as labels, with the class names and colours of an ENVI classification."""
         envi = inspect_envi(path)
-        names = {i: name for i, name in enumerate(envi.texts("class names")) if name}
-        values, nodata = to_plane(np.array(envi.map())), envi.number("data ignore value")
-        return LabelContent(values, names, _colours(envi), nodata, _georeference(envi))
+        _report_guesses(envi)
+        header = envi.header
+        names = {i: name for i, name in enumerate(header.texts("class names")) if name}
+        values, nodata = to_plane(np.array(envi.map())), header.number("data ignore value")
+        return LabelContent(values, names, _colours(header), nodata, _georeference(header))
 
 
-def _headers_of(path: Path) -> list[Path]:
-    """Headers that the data file ``path`` may have."""
-    names = [path.with_name(path.name + suffix) for suffix in (".hdr", ".HDR")]
-    return names + [path.with_suffix(suffix) for suffix in (".hdr", ".HDR") if path.suffix]
+def _report_guesses(envi: EnviFile) -> None:
+    """Warn of what the header leaves open, and of bytes that it does not describe."""
+    name = envi.header.path
+    if "byte order" not in envi.fields and envi.dtype.itemsize > 1:
+        warning(f"{name}: has no 'byte order': 0 (little-endian) is assumed; add it if the values look like noise")
+    if "data type" not in envi.fields:
+        warning(f"{name}: has no 'data type': 1 (one byte a value) is assumed, which fits the size of the data")
+    if "interleave" not in envi.fields and min(envi.shape[2], envi.shape[0] * envi.shape[1]) > 1:
+        warning(f"{name}: has no 'interleave': {envi.interleave} is assumed; add it if the image looks torn")
+    if envi.spare:
+        warning(
+            f"{envi.data}: has {envi.spare:,} bytes more than {name.name} describes, which are left out; if the image "
+            "is shifted or noise, its data type, bands or header offset are wrong"
+        )
 
 
-def _data_of(header: Path, interleave: str) -> Path:
-    """The data file of a header; raises :class:`SceneFileError` with the names that were tried."""
+def _data_of(header: EnviHeader, interleave: str, size: int) -> Path:
+    """The data file of a header; raises :class:`SceneFileError` with the names that were tried.
+
+    A file of another suffix is taken where it alone has the name and ``size`` bytes or more.
+    """
     from spectral.io import envi
 
-    stem = header.with_suffix("").name
+    stem = header.path.with_suffix("").name
     suffixes = ["", *(f".{suffix}" for suffix in (*envi.KNOWN_EXTS, *AXES, "rfl", "rdn"))]
-    wanted = [(stem + suffix).lower() for suffix in suffixes]
-    files = {entry.name.lower(): entry for entry in header.parent.iterdir() if entry.is_file()}
-    for name in wanted:
-        if name in files:
-            return files[name]
+    for folder in dict.fromkeys((header.path.parent, header.path.resolve().parent)):
+        files = {entry.name.lower(): entry for entry in folder.iterdir() if entry.is_file()}
+        for name in ((stem + suffix).lower() for suffix in suffixes):
+            if name in files:
+                return files[name]
+        others = [file for name, file in files.items() if file.stem == stem and file.suffix.lower() != ".hdr"]
+        others = [file for file in others if file.stat().st_size >= size]
+        if len(others) == 1:
+            return others[0]
     raise SceneFileError(
-        f"{header}: its data file is missing: neither {stem} nor {stem}.img, .dat, .raw, .bin or .{interleave} is in "
-        "the folder of the header; put it there or name it instead of the header"
+        f"{header.path}: its data file is missing: neither {stem} nor {stem}.img, .dat, .raw, .bin or .{interleave} is "
+        "in the folder of the header; put it there or name it instead of the header"
     )
 
 
 def inspect_envi(path: Path) -> EnviFile:
     """Read and check a header before anything is allocated; raises :class:`SceneFileError`."""
-    header = path if path.suffix.lower() == ".hdr" else next((h for h in _headers_of(path) if h.is_file()), path)
-    check_file(header)
-    fields = _read_header(header)
-    interleave = str(fields["interleave"]).lower()
-    if interleave not in AXES:
-        raise SceneFileError(f"{header}: interleave is '{interleave}', expected bsq, bil or bip; correct the header")
-    if str(fields.get("file compression", "0")).strip() not in ("0", ""):
+    named = path if path.suffix.lower() == ".hdr" else next(iter(headers_of(path)), path)
+    check_file(named)
+    header = read_envi_header(named)
+    if "spectral library" in header.text("file type").lower():
+        raise SceneError(f"{named}: is a spectral library, expected an image; give the header of the cube")
+    if header.text("file compression") not in ("0", ""):
         raise SceneFileError(
-            f"{header}: the data file is compressed, which cannot be read by window; save it uncompressed"
+            f"{named}: the data file is compressed, which cannot be read by window; save it uncompressed"
         )
-    data = path if path != header else _data_of(header, interleave)
-    shape = tuple(_count(header, fields, key) for key in ("lines", "samples", "bands"))
-    dtype = _dtype(header, fields)
-    offset = _check_length(header, data, fields, shape, dtype)
-    return EnviFile(header, data, {**fields, "interleave": interleave}, (shape[0], shape[1], shape[2]), dtype, offset)
+    if any(set(header.texts(f"{part} frame offsets")) - {"0"} for part in ("major", "minor")):
+        raise SceneFileError(f"{named}: has frame offsets, which are not read; save it without")
+    shape = (header.count("lines"), header.count("samples"), header.count("bands"))
+    dtype, offset = _dtype(header), header.count("header offset", 0, "0")
+    size = offset + math.prod(shape) * dtype.itemsize
+    data = path if path != named else _data_of(header, header.text("interleave").lower(), size)
+    # as GDAL does: by the suffix where the header has none
+    interleave = (header.text("interleave") or data.suffix[1:]).lower()
+    if interleave not in AXES and "interleave" in header.fields:
+        raise SceneFileError(f"{named}: interleave is '{interleave}', expected bsq, bil or bip; correct the header")
+    interleave = interleave if interleave in AXES else "bsq"
+    check_file(data)
+    spare = data.stat().st_size - size
+    if spare < 0:
+        sizes = " x ".join(f"{count} {name}" for count, name in zip(shape, ("lines", "samples", "bands"), strict=True))
+        raise SceneFileError(
+            f"{data}: has {size + spare:,} bytes, {-spare:,} fewer than the {size:,} that {named.name} declares "
+            f"({sizes} of {dtype.name}, header offset {offset}); the data file is truncated or the header is wrong"
+        )
+    if spare and "data type" not in header.fields:
+        raise SceneFileError(f"{named}: 'data type' is missing, and one byte a value does not fit {data}; add it")
+    return EnviFile(header, data, interleave, shape, dtype, offset, spare)
 
 
-def _read_header(header: Path) -> dict[str, Any]:
+def _dtype(header: EnviHeader) -> np.dtype[Any]:
     from spectral.io import envi
 
-    if header.stat().st_size > LARGEST_HEADER or not first_bytes(header).lstrip().startswith(b"ENVI"):
-        raise wrong_format(header, "an ENVI header", "'ENVI'", "name the .hdr file that belongs to the data")
-    with convert_errors(header, "an ENVI header"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        fields: dict[str, Any] = envi.read_envi_header(str(header.absolute()))
-        envi.check_compatibility(fields)
-    if "spectral library" in str(fields.get("file type", "")).lower():
-        raise SceneError(f"{header}: is a spectral library, expected an image; give the header of the cube")
-    return fields
-
-
-def _count(header: Path, fields: Mapping[str, Any], key: str) -> int:
-    text = str(fields[key])
-    if not text.isdecimal() or int(text[:20]) == 0:
-        raise SceneFileError(f"{header}: '{key}' is '{text[:40]}', expected a number from 1; correct the header")
-    return int(text[:20])
-
-
-def _dtype(header: Path, fields: Mapping[str, Any]) -> np.dtype[Any]:
-    from spectral.io import envi
-
-    code, order = str(fields["data type"]), str(fields["byte order"])
-    if code not in envi.envi_to_dtype:
+    code, order = header.count("data type", 0, "1"), header.count("byte order", 0, "0")
+    if str(code) not in envi.envi_to_dtype:
         known = ", ".join(f"{code} ({np.dtype(char).name})" for code, char in envi.envi_to_dtype.items())
-        raise SceneFileError(f"{header}: data type is '{code}', expected one of {known}; correct the header")
-    if order not in ("0", "1"):
-        raise SceneFileError(f"{header}: byte order is '{order}', expected 0 (little) or 1 (big); correct the header")
-    dtype: np.dtype[Any] = np.dtype(envi.envi_to_dtype[code])
-    return dtype.newbyteorder("<" if order == "0" else ">")
-
-
-def _check_length(
-    header: Path, data: Path, fields: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dtype[Any]
-) -> int:
-    """The header offset; raises :class:`SceneFileError` unless the data file is as long as the header declares."""
-    offset_text = str(fields.get("header offset", "0"))
-    if not offset_text.isdecimal():
+        raise SceneFileError(f"{header.path}: data type is '{code}', expected one of {known}; correct the header")
+    if order not in (0, 1):
         raise SceneFileError(
-            f"{header}: 'header offset' is '{offset_text[:40]}', expected a number; correct the header"
+            f"{header.path}: byte order is '{order}', expected 0 (little) or 1 (big); correct the header"
         )
-    size = " x ".join(f"{count} {name}" for count, name in zip(shape, ("lines", "samples", "bands"), strict=True))
-    expected = int(offset_text[:20]) + math.prod(shape) * dtype.itemsize
-    actual = data.stat().st_size
-    if actual != expected:
-        relation = "fewer" if actual < expected else "more"
-        cause = "the data file is truncated" if actual < expected else "the header belongs to another file"
-        raise SceneFileError(
-            f"{data}: has {actual:,} bytes, {abs(actual - expected):,} {relation} than the {expected:,} that "
-            f"{header.name} declares ({size} of {dtype.name}, header offset {offset_text}); "
-            f"{cause} or the header is wrong"
-        )
-    return int(offset_text[:20])
+    dtype: np.dtype[Any] = np.dtype(envi.envi_to_dtype[str(code)])
+    return dtype.newbyteorder("<" if order == 0 else ">")
 
 
-def _georeference(envi: EnviFile) -> Georeference | None:
-    """The georeference that GDAL derives from ``map info`` and ``coordinate system string``."""
+def _georeference(header: EnviHeader) -> Georeference | None:
+    """The georeference that GDAL derives from ``map info`` and ``coordinate system string``, of a copy in memory."""
     import rasterio
 
-    if "map info" not in envi.fields:
+    if "map info" not in header.fields:
         return None
-    errors = convert_errors(envi.header, "an ENVI header with 'map info'")
-    with errors, gdal_env(), rasterio.open(envi.data, driver="ENVI") as dataset:
+    keys = ("map info", "projection info", "coordinate system string")
+    places = [f"{key} = {{{header.text(key)}}}" for key in keys if key in header.fields]
+    size = ["ENVI", "samples = 1", "lines = 1", "bands = 1", "data type = 1", "interleave = bsq"]
+    text, folder = "\n".join([*size, *places, ""]), uuid4().hex
+    errors = convert_errors(header.path, "an ENVI header with 'map info'")
+    files = rasterio.MemoryFile(text.encode(), folder, "x.hdr"), rasterio.MemoryFile(bytes(8), folder, "x.img")
+    with errors, gdal_env(), files[0], files[1], files[1].open(driver="ENVI") as dataset:
         return georeference_of(dataset)
 
 
-def _colours(envi: EnviFile) -> dict[int, Colour]:
-    texts = envi.texts("class lookup")
+def _colours(header: EnviHeader) -> dict[int, Colour]:
+    texts = header.texts("class lookup")
     try:
         levels = [min(255, max(0, round(float(text)))) for text in texts]
     except (ValueError, OverflowError) as error:
         raise SceneFileError(
-            f"{envi.header}: 'class lookup' holds what is not a colour ({error}); delete it"
+            f"{header.path}: 'class lookup' holds what is not a colour ({error}); delete it"
         ) from error
     return {i: (levels[3 * i], levels[3 * i + 1], levels[3 * i + 2]) for i in range(len(levels) // 3)}

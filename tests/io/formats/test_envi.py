@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hsi import open_labels
+from hsi.core.events import Recorder, report_to
 from hsi.core.scene import Block, scene_from_array, survey_scene
 from hsi.errors import SceneError, SceneFileError
 from hsi.io import open_scene
@@ -19,6 +20,12 @@ CENTRES, MICROMETRES = [400, 500, 600, 700, 800], [0.4, 0.5, 0.6, 0.7, 0.8]
 @pytest.fixture
 def header(tmp_path):
     return envi(tmp_path / "cube.hdr", small_cube())
+
+
+def open_recorded(path):
+    """A scene and the warnings of opening it."""
+    with report_to(recorder := Recorder()):
+        return open_scene(path), recorder.warnings
 
 
 def scene_with(tmp_path, cube=None, **fields):
@@ -47,10 +54,47 @@ class TestData:
         for path in (header.rename(tmp_path / "cube.img.hdr"), tmp_path / "cube.img"):
             np.testing.assert_array_equal(open_scene(path).read(), small_cube())
 
-    @pytest.mark.parametrize(("change", "words"), [(-10, "10 fewer"), (4, "4 more")])
-    def test_a_data_file_of_another_length_says_by_how_much(self, change, words, header):
-        os.truncate(header.with_suffix(".img"), 770 + change)
-        refuse_scene(header, words, "770", "11 lines x 7 samples x 5 bands of uint16")
+    def test_a_data_file_that_is_too_short_says_by_how_much(self, header):
+        os.truncate(header.with_suffix(".img"), 760)
+        refuse_scene(header, "10 fewer", "770", "11 lines x 7 samples x 5 bands of uint16")
+
+    def test_trailing_bytes_are_left_out_with_a_warning(self, header):
+        os.truncate(header.with_suffix(".img"), 774)
+        scene, warnings = open_recorded(header)
+        np.testing.assert_array_equal(scene.read(), small_cube())
+        assert len(warnings) == 1 and "has 4 bytes more than cube.hdr describes" in warnings[0]
+
+    @pytest.mark.parametrize("linked", ["data", "header", "both", "both, and the data are named"])
+    def test_behind_links(self, linked, header, tmp_path):
+        folder = tmp_path / "links"
+        folder.mkdir()
+        link, named = folder / "cube.hdr", folder / "cube.img"
+        if linked == "data":
+            header.rename(link)
+        else:
+            link.symlink_to(header)
+        if linked != "header":
+            named.symlink_to(header.with_suffix(".img"))
+        np.testing.assert_array_equal(open_scene(named if "named" in linked else link).read(), small_cube())
+
+    def test_a_linked_data_file_whose_header_lies_with_the_original(self, header, tmp_path):
+        link = tmp_path / "other.img"
+        link.symlink_to(header.with_suffix(".img"))
+        np.testing.assert_array_equal(open_scene(link).read(), small_cube())
+
+    @pytest.mark.parametrize("names", ["cube.HDR cube.IMG", "CUBE.HDR cube.img", "cube.IMG.Hdr cube.IMG"])
+    def test_any_case_of_letters(self, names, header, tmp_path):
+        head, data = names.split()
+        header.with_suffix(".img").rename(tmp_path / data)
+        header.rename(tmp_path / head)
+        for name in (head, data):
+            np.testing.assert_array_equal(open_scene(tmp_path / name).read(), small_cube())
+
+    def test_an_only_data_file_of_another_suffix(self, header, tmp_path):
+        header.with_suffix(".img").rename(tmp_path / "cube.envi")
+        (tmp_path / "cube.png").write_bytes(b"preview")
+        for name in ("cube.hdr", "cube.envi"):
+            np.testing.assert_array_equal(open_scene(tmp_path / name).read(), small_cube())
 
     def test_a_missing_data_file_says_what_was_searched(self, header):
         header.with_suffix(".img").unlink()
@@ -76,8 +120,12 @@ class TestHeader:
             ("byte order = 0", "byte order = 7", ["'7'"]),
             ("lines = 11", "lines = many", ["'lines' is 'many'"]),
             ("lines = 11", "lines = 0", ["'lines' is '0'"]),
+            ("lines = 11", "lines = 11.5", ["'lines' is '11.5'"]),
+            ("lines = 11", "lines = {11, 12}", ["'lines' is '11, 12'"]),
+            ("lines = 11", "lines =", ["'lines' is missing"]),
+            ("lines = 11", "lines = 11\ndescription = {open", ["'description' has no end"]),
             ("lines = 11", "lines = 99999999999", ["99999999999 lines"]),
-            ("bands = 5", "", ["bands"]),
+            ("bands = 5", "", ["'bands' is missing"]),
             ("header offset = 0", "header offset = -4", ["'-4'"]),
             ("data type = 12", "data type = 12\nfile compression = 1", ["compressed"]),
             ("data type = 12", "data type = 12\nmajor frame offsets = {1, 1}", ["frame offsets"]),
@@ -87,9 +135,52 @@ class TestHeader:
     def test_one_that_cannot_be_right_names_the_field(self, old, new, words, header):
         refuse_scene(edit(header, old, new), *words)
 
-    def test_in_another_encoding(self, header):
-        header.write_bytes(header.read_bytes() + "description = {Köln}\n".encode("latin-1"))
-        refuse_scene(header, "an ENVI header")
+    @pytest.mark.parametrize("encoding", ["latin-1", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+    def test_in_any_encoding(self, encoding, tmp_path):
+        values = {"wavelength": MICROMETRES, "wavelength units": "µm", "map info": MAP_INFO}
+        header = envi(tmp_path / "cube.hdr", small_cube(), **values)
+        header.write_bytes(header.read_text(encoding="utf-8").encode(encoding))
+        for path in (header, header.with_suffix(".img")):
+            scene, warnings = open_recorded(path)
+            assert (scene.wavelengths, warnings) == (pytest.approx(CENTRES), [])
+            check_place(scene, NORTH_UP, 32633)
+            np.testing.assert_array_equal(scene.read(), small_cube())
+
+    @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+    def test_the_spellings_that_envi_and_gdal_accept(self, end, tmp_path, recwarn, capfd):
+        lines = [
+            *("", "\t ENVI ", "; a comment = 3", "Samples = {7}", "  LINES\t=\t11.0", "bands = 5 ; as read"),
+            *("data_type = 12", "interleave = BIP", "byte order = 0", "header offset =", "reflectance scale factor ="),
+            *("data ignore value = {}", "wavelength = {400,", "; the second", "500,600", ",700,800,}", "map info = {}"),
+            *("class names =", "description = {one", "a = b}", "no field"),
+        ]
+        small_cube().tofile(tmp_path / "cube.img")
+        (tmp_path / "cube.hdr").write_bytes(end.join(lines).encode())
+        scene, warnings = open_recorded(tmp_path / "cube.hdr")
+        np.testing.assert_array_equal(scene.read(), small_cube())
+        assert (scene.wavelengths, scene.nodata, scene.scale) == (pytest.approx(CENTRES), None, None)
+        assert scene.georeference is None and warnings == [] and not len(recwarn)
+        assert capfd.readouterr().err == ""
+
+    def test_no_byte_order_is_little_endian(self, header):
+        scene, warnings = open_recorded(edit(header, "byte order = 0", ""))
+        np.testing.assert_array_equal(scene.read(), small_cube())
+        assert len(warnings) == 1 and "'byte order': 0 (little-endian) is assumed" in warnings[0]
+
+    @pytest.mark.parametrize("interleave", ["bsq", "bil"])
+    def test_no_interleave_is_that_of_the_suffix_or_bsq(self, interleave, tmp_path):
+        header = edit(envi(tmp_path / "x.hdr", small_cube(), interleave), f"interleave = {interleave}", "")
+        if interleave != "bsq":
+            (tmp_path / "x.img").rename(tmp_path / f"x.{interleave}")
+        scene, warnings = open_recorded(header)
+        np.testing.assert_array_equal(scene.read(), small_cube())
+        assert f"{interleave} is assumed" in warnings[0]
+
+    def test_no_data_type_is_bytes_where_that_fits(self, header, tmp_path):
+        refuse_scene(edit(header, "data type = 12", ""), "'data type' is missing")
+        scene, warnings = open_recorded(edit(envi(tmp_path / "x.hdr", small_cube("u1")), "data type = 1\n", "\n"))
+        np.testing.assert_array_equal(scene.read(), small_cube("u1"))
+        assert "'data type'" in warnings[0]
 
     def test_of_a_spectral_library(self, header):
         refuse_scene(edit(header, "ENVI Standard", "ENVI Spectral Library"), "spectral library", error=SceneError)
@@ -112,7 +203,7 @@ class TestHeader:
     def test_a_unit_that_is_no_length_gives_no_wavelengths(self, unit, tmp_path):
         assert scene_with(tmp_path, wavelength=[1, 2, 3, 4, 5], wavelength_units=unit).wavelengths is None
 
-    @pytest.mark.parametrize("values", [[1, 2, 3], ["x"] * 5, [-1] * 5])
+    @pytest.mark.parametrize("values", [[1, 2, 3], ["x"] * 5, [-1] * 5, [1, 2, "", 4, 5]])
     def test_a_wavelength_list_that_does_not_fit(self, values, tmp_path):
         path = envi(tmp_path / "cube.hdr", small_cube(), wavelength=values)
         refuse_scene(path, "'wavelength'", "correct", error=SceneError)
