@@ -106,7 +106,7 @@ def classify(
         probabilities: Whether the probability of every class is returned.
         progress: True for a bar for each stage, or a function that is called with the stage, what is done of it, its
             total and a note.
-        **reading: How to read scene and labels: ``variable``, ``georef``, ``mask``, ``drop_bands``,
+        **reading: How to read scene and labels: ``variable``, ``axes``, ``georef``, ``mask``, ``drop_bands``,
             ``drop_wavelengths``, ``keep_bad_bands``, ``label_variable``, ``background``, ``label_field``,
             ``label_layer``, ``label_name_field``, ``label_crs``, ``all_touched`` and ``align``, as the options of the
             command.
@@ -200,6 +200,7 @@ def predict(
     max_memory: str | None = None,
     resample_bands: bool = False,
     variable: str | None = None,
+    axes: str | None = None,
     georef: Path | str | None = None,
     mask: Path | str | None = None,
     cog: bool = False,
@@ -241,6 +242,7 @@ def predict(
             in memory come on top.
         resample_bands: Whether to interpolate the model's bands where the scene has others.
         variable: The array of the scene's file that is the cube.
+        axes: The order of the axes of an array or of the scene's file, such as ``BHW``.
         georef: A raster to take CRS and transform from.
         mask: A raster of the scene's size; only its non-zero pixels are mapped.
         cog: Whether to write cloud-optimised GeoTIFFs.
@@ -268,7 +270,7 @@ def predict(
     given["vector"] = None if vector is None else Path(vector)
     cluster = ClusterOptions(scheduler, workers, block_timeout)
     named = {field.name: given[field.name] for field in fields(workflow.PredictOptions) if field.name in given}
-    reading = input_settings(variable=variable, georef=georef, mask=mask)
+    reading = input_settings(variable=variable, axes=axes, georef=georef, mask=mask)
     place, listener = None if out is None else Path(out), reporter_for(progress)
     with report_to(listener):
         options = workflow.PredictOptions(**named, cluster=cluster)

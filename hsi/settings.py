@@ -70,6 +70,9 @@ class InputSettings(Section):
     all_touched: bool = setting(False, "Label all pixels a polygon touches, not only centres.", option="--all-touched")
     align: bool = setting(False, "Reproject labels on another grid, nearest neighbour.", option="--align")
     variable: str | None = setting(None, "Array of the file that is the cube.", option="--variable")
+    axes: str | None = setting(
+        None, "Order of the cube's axes, such as BHW.", option="--axes", metavar="HWB", shown="by names and lengths"
+    )
     georef: Path | None = setting(None, "Raster to take CRS and transform from.", option="--georef")
     mask: Path | None = setting(None, "Raster whose non-zero pixels are used.", option="--mask")
     drop_bands: str | None = setting(

@@ -46,6 +46,7 @@ class StripClassifier(WorkerPlugin):  # type: ignore[misc]
     model: bytes
     path: str
     variable: str | None
+    axes: str | None
     shape: tuple[int, int, int]
     resample: bool
     options: MapOptions
@@ -88,7 +89,8 @@ class StripClassifier(WorkerPlugin):  # type: ignore[misc]
             path.write_bytes(self.model)
             saved = load_model(path)
         try:
-            match = match_scene(saved, open_scene(self.path, self.variable), self.resample, device=self.device)
+            scene = open_scene(self.path, self.variable, self.axes)
+            match = match_scene(saved, scene, self.resample, device=self.device)
         except HsiError as error:
             raise ClusterError(f"{here} cannot use the scene, which has to be in shared storage: {error}") from None
         if match.scene.shape != self.shape:

@@ -47,6 +47,7 @@ class Scene:
     """A cube ``(H, W, B)`` of any real dtype that is read lazily.
 
     ``fetch(block)`` reads ``(h, w, all bands of the file)``; ``bands`` are the selected bands of the file, from 0.
+    ``axes`` is the order of the array in the file, such as BHW, where its format leaves that open.
     Wavelengths and FWHM (nanometres), ``good`` (False where the file marks a band as bad) and ``scale`` have an entry
     per *selected* band. ``scale`` is given when values are in physical units, float32, instead of as stored: the factor
     that each band was multiplied by. ``nodata`` is the value for "no data", NaN where the file's value was replaced.
@@ -62,6 +63,7 @@ class Scene:
     dtype: np.dtype[Any]
     fetch: Callable[[Block], Array] = field(compare=False)
     variable: str | None = None
+    axes: str | None = None
     format: str = "array"
     wavelengths: tuple[float, ...] | None = None
     fwhm: tuple[float, ...] | None = None

@@ -27,6 +27,7 @@ def select_cube(path: Path, arrays: Sequence[ArrayInfo], variable: str | None) -
             raise SceneError(f"{path}: a scene has 3 axes (rows, columns, bands) of real numbers, found {array}")
         return array
     cubes = [array for array in arrays if array.is_cube]
+    cubes = [array for array in cubes if not array.is_plane] or cubes
     if not cubes:
         expected = "expected a 3-D array (rows, columns, bands) of real numbers"
         raise SceneError(f"{path}: {expected}, found {format_arrays(arrays)}; give the file that holds the cube")
@@ -61,7 +62,7 @@ def find_label_array(
 
     Raises :class:`LabelError` when several fit.
     """
-    planes = [array for array in arrays if array.is_plane and array.shape[:2] == shape]
+    planes = [array for array in arrays if array.is_plane and array.plane == shape]
     fitting = [plane for plane in planes if plane.kind not in FLOAT_KINDS or _holds_integers(reader, path, plane)]
     if len(fitting) > 1:
         listed = format_arrays(fitting)

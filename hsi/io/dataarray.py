@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,16 +13,12 @@ from numpy.typing import NDArray
 from hsi.core.labels import ClassTable
 from hsi.core.scene import Block, Georeference, Scene
 from hsi.errors import LabelError, SceneError, UsageError
-from hsi.io.formats._product import nanometres_per_unit
+from hsi.io.axes import BANDS, COLUMNS, ROWS, WIDTHS, is_centres, letter_of
+from hsi.io.formats._product import to_nanometres
 from hsi.version import install_hint
 
 if TYPE_CHECKING:
     import xarray
-
-ROWS = ("y", "row", "rows", "lat", "latitude", "northing", "line", "lines")
-COLUMNS = ("x", "column", "columns", "col", "lon", "longitude", "easting", "sample", "samples")
-BANDS = ("band", "bands", "wavelength", "wavelengths", "wl", "lambda", "channel", "channels", "spectral")
-CENTRES, WIDTHS = ("wavelength", "wavelengths", "wl", "lambda"), ("fwhm",)
 
 
 def is_dataarray(value: object) -> bool:
@@ -49,11 +45,14 @@ def scene_from_dataarray(array: xarray.DataArray) -> Scene:
         return np.asarray(ordered[down, across].values, dtype)
 
     height, width, count = ordered.shape
+    centres, unit = _along_bands(array, bands, is_centres)
+    widths, width_unit = _along_bands(array, bands, lambda name: bool(WIDTHS.search(name)))
+    wavelengths, fwhm = to_nanometres(centres, widths, unit, width_unit)
     return Scene(
         str(array.name or "scene"), None, height, width, tuple(range(count)), dtype, fetch,
         format="DataArray",
-        wavelengths=_along_bands(array, bands, CENTRES),
-        fwhm=_along_bands(array, bands, WIDTHS),
+        wavelengths=wavelengths,
+        fwhm=fwhm,
         nodata=_nodata(array),
         georeference=_georeference(array, rows, columns),
     )  # fmt: skip
@@ -64,7 +63,7 @@ def labels_from_dataarray(array: xarray.DataArray, like: xarray.DataArray | None
 
     Raises :class:`LabelError` where it has other axes, or coordinates that are not those of the scene ``like``.
     """
-    rows, columns = _axis(array, ROWS), _axis(array, COLUMNS)
+    rows, columns = _axis(array, "H"), _axis(array, "W")
     extra = [dim for dim in array.dims if dim not in (rows, columns)]
     if rows is None or columns is None or any(array.sizes[dim] != 1 for dim in extra):
         raise LabelError(f"labels have 2 axes (rows, columns), found {_describe(array)}")
@@ -135,30 +134,28 @@ def _import(name: str) -> Any:
 
 def _axes(array: xarray.DataArray) -> tuple[str, str, str]:
     """The names of the rows', columns' and bands' axes."""
-    axes = {"rows": ROWS, "columns": COLUMNS, "bands": BANDS}
-    rows, columns, bands = (_axis(array, names) for names in axes.values())
+    rows, columns, bands = (_axis(array, letter) for letter in "HWB")
     if rows is None or columns is None or bands is None or array.ndim != 3:
+        axes = {"rows": ROWS, "columns": COLUMNS, "bands": BANDS}
         wanted = ", ".join(f"{axis} ({', '.join(names[:4])}…)" for axis, names in axes.items())
         raise SceneError(f"a scene has 3 axes called {wanted}, found {_describe(array)}: rename its dims")
     return rows, columns, bands
 
 
-def _axis(array: xarray.DataArray, names: Sequence[str]) -> str | None:
-    return next((str(dim) for dim in array.dims if str(dim).lower() in names), None)
+def _axis(array: xarray.DataArray, letter: str) -> str | None:
+    return next((str(dim) for dim in array.dims if letter_of(str(dim)) == letter), None)
 
 
 def _describe(array: xarray.DataArray) -> str:
     return f"{', '.join(f'{dim}: {size}' for dim, size in array.sizes.items())} of {array.dtype}"
 
 
-def _along_bands(array: xarray.DataArray, bands: str, names: Sequence[str]) -> tuple[float, ...] | None:
-    """A coordinate of one of these names along the bands, in nanometres; None where none is a length."""
+def _along_bands(array: xarray.DataArray, bands: str, wanted: Callable[[str], bool]) -> tuple[list[float], str | None]:
+    """The numbers and the unit of a coordinate along the bands whose name is ``wanted``; empty without one."""
     for name, coordinate in array.coords.items():
-        if str(name).lower() in names and coordinate.dims == (bands,) and coordinate.dtype.kind in "iuf":
-            values = [float(value) for value in coordinate.values]
-            scale = nanometres_per_unit(coordinate.attrs.get("units"), values)
-            return None if scale is None else tuple(value * scale for value in values)
-    return None
+        if wanted(str(name).lower()) and coordinate.dims == (bands,) and coordinate.dtype.kind in "iuf":
+            return [float(value) for value in coordinate.values], coordinate.attrs.get("units")
+    return [], None
 
 
 def _nodata(array: xarray.DataArray) -> float | None:

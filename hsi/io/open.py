@@ -5,21 +5,35 @@ from __future__ import annotations
 import glob
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from hsi.core.colours import default_colours
 from hsi.core.labels import ClassTable, LabelMap, decode_one_hot, label_map
 from hsi.core.scene import Scene
-from hsi.errors import LabelError, SceneFileError, UsageError
+from hsi.errors import HsiError, LabelError, SceneFileError, UsageError
 from hsi.io.align import align_labels, grid_mismatch, places_to_align, same_grid
 from hsi.io.arrays import find_label_array, find_training_and_test, format_arrays, get_array, select_cube, select_labels
-from hsi.io.formats._product import find_product
+from hsi.io.axes import GOOD, WIDTHS, Axes, find_axes, is_centres, letter_of, parse_axes
+from hsi.io.formats._product import find_product, to_nanometres
 from hsi.io.formats.gdal import is_remote, open_remote
 from hsi.io.label_checks import note_fill_values, note_similar_names
-from hsi.io.reader import READERS, REAL_KINDS, Array, ArrayInfo, ArrayReader, LabelContent, Reader, check_file
+from hsi.io.reader import (
+    READERS,
+    REAL_KINDS,
+    Array,
+    ArrayInfo,
+    ArrayReader,
+    ArraysReader,
+    LabelContent,
+    Reader,
+    arrange_axes,
+    check_file,
+)
 from hsi.io.vector_files import TABLES, VECTOR_FORMATS, is_vector
 from hsi.io.vector_labels import read_vector_labels
 from hsi.settings import InputSettings
@@ -38,25 +52,110 @@ class LabelSource:
     notes: tuple[str, ...] = ()
 
 
-def open_scene(path: Path | str, variable: str | None = None) -> Scene:
+def open_scene(
+    path: Path | str, variable: str | None = None, axes: str | None = None, labels: Path | tuple[int, int] | None = None
+) -> Scene:
     """The cube in a file as a :class:`Scene` ``(H, W, B)``; formats that allow it are read by window later.
 
     ``path`` may be the folder of a product, or GDAL's name for a raster behind a network. ``variable`` names one of
-    several cubes in a file. Raises :class:`SceneFileError` for a file that is missing, damaged or of no known format,
-    :class:`SceneError` when it holds no cube of real numbers, and :class:`UsageError` for a wrong ``variable`` or when
-    several cubes need one.
+    several cubes in a file. ``axes`` is the order of its axes, such as ``BHW``, for formats that leave it open; without
+    it names and lengths in the file decide, and the size of its ``labels``, a file or (rows, columns). Raises
+    :class:`SceneFileError` for a file that is missing, damaged or of no known format, :class:`SceneError` when it
+    holds no cube of real numbers, and :class:`UsageError` for a wrong ``variable`` or ``axes``, when several cubes
+    need one, and where nothing says which axis is the bands.
     """
     path = Path(path)
     if is_remote(path):
         if variable is not None:
             raise UsageError(f"{path}: a raster behind a network holds one cube: leave variable={variable} out")
+        _refuse_axes(path, axes, "a raster behind a network")
         return open_remote(path)
     path = find_product(path)
     check_file(path)
     if is_vector(path):
         raise SceneFileError(f"{path}: holds polygons or points, expected a cube; give it as the labels of a scene")
     reader = find_reader(path)
-    return reader.open(path, select_cube(path, reader.arrays(path), variable))
+    arrays = reader.arrays(path)
+    array = select_cube(path, arrays, variable)
+    if isinstance(reader, ArraysReader):
+        return _open_array(reader, path, arrays, array, axes, labels)
+    _refuse_axes(path, axes, reader.title)
+    return reader.open(path, array)
+
+
+def _refuse_axes(path: Path, axes: str | None, title: str) -> None:
+    if axes is not None:
+        raise UsageError(f"{path}: is {title}, which says where its rows, columns and bands are: leave --axes out")
+
+
+def _open_array(
+    reader: ArraysReader,
+    path: Path,
+    arrays: Sequence[ArrayInfo],
+    cube: ArrayInfo,
+    given: str | None,
+    labels: Path | tuple[int, int] | None,
+) -> Scene:
+    """A cube with the order of its axes, and with the wavelengths, widths and good bands that lie along its bands."""
+    vectors = [array for array in arrays if array.is_vector and array.name]
+    found = Axes(parse_axes(given), "as given") if given else _find_axes(reader, path, arrays, cube, labels)
+    scene = reader.open(path, replace(cube, axes=found.order))
+    how = "" if found.order == reader.usual_axes else f", axes {found.order} {found.reason}"
+    facts = _read_band_facts(reader, path, vectors, scene)
+    return replace(scene, axes=found.order, format=f"{scene.format}{how}", **facts)
+
+
+def _find_axes(
+    reader: ArraysReader,
+    path: Path,
+    arrays: Sequence[ArrayInfo],
+    cube: ArrayInfo,
+    labels: Path | tuple[int, int] | None,
+) -> Axes:
+    """The order of a cube's axes by what else is in the file, and by its labels; raises :class:`UsageError`."""
+    vectors = [(array.name, math.prod(array.shape)) for array in arrays if array.is_vector and array.name]
+    lengths = {side: {length for name, length in vectors if letter_of(name) == side} for side in "HW"}
+    lengths["B"] = {length for name, length in vectors if is_centres(name) or WIDTHS.search(name.lower())}
+    inside = {array.plane for array in arrays if array.is_plane and array != cube and 1 not in array.plane}
+    names, planes = cube.axes or "???", [_label_sizes(path, labels), inside]
+    found = find_axes(cube.shape, names=names, lengths=lengths, planes=planes, usual=reader.usual_axes)
+    if found is None:
+        raise UsageError(
+            f"{path}: nothing says which axis of {cube} holds the bands: give --axes HWB for rows, columns, bands, "
+            "--axes BHW for bands first, or another order"
+        )
+    return found
+
+
+def _label_sizes(path: Path, labels: Path | tuple[int, int] | None) -> set[tuple[int, int]]:
+    """The (rows, columns) of the rasters that may be the labels of a scene: those given, or files in its folder."""
+    if isinstance(labels, tuple):
+        return {labels}
+    sizes = set()
+    for file in [labels] if labels else _label_files(path):
+        with suppress(HsiError):  # it is reported when the labels are opened
+            if not is_vector(file):
+                sizes |= {array.plane for array in find_reader(file).arrays(file) if array.is_plane}
+    return sizes
+
+
+def _read_band_facts(reader: ArraysReader, path: Path, vectors: Sequence[ArrayInfo], scene: Scene) -> dict[str, Any]:
+    """Wavelengths, FWHM and good bands from the arrays of these names along the bands, those of its group first."""
+    group = (scene.variable or "").rpartition("/")[0]
+    along = [vector for vector in vectors if math.prod(vector.shape) == len(scene.bands)]
+    along.sort(key=lambda vector: vector.name.rpartition("/")[0] != group)
+
+    def read(wanted: Callable[[str], object]) -> tuple[list[float], str | None]:
+        one = next((vector for vector in along if wanted(vector.name.rpartition("/")[2].lower())), None)
+        if one is None:
+            return [], None
+        values, unit = reader.read_vector(path, one)
+        return [float(value) for value in values] if np.all(np.isfinite(values)) else [], unit
+
+    (centres, unit), (widths, width_unit), (good, _) = read(is_centres), read(WIDTHS.search), read(GOOD.search)
+    wavelengths, fwhm = to_nanometres(centres, widths, unit, width_unit)
+    facts = {"wavelengths": wavelengths, "fwhm": fwhm, "good": tuple(value != 0 for value in good) or None}
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def open_labels(path: Path | str | None, like: Scene, options: InputSettings | None = None) -> LabelMap:
@@ -114,7 +213,7 @@ def find_reader(path: Path, other_formats: str = "") -> Reader:
 
 def _select_source(path: Path, like: Scene, variable: str | None) -> LabelSource:
     reader = find_reader(path, f"; {VECTOR_FORMATS}")
-    arrays, shape = reader.arrays(path), (like.height, like.width)
+    arrays, shape = _arrays_like(reader, path, like), (like.height, like.width)
     if variable is None:
         joined = _join_training_and_test(reader, path, arrays, shape)
         if joined:
@@ -129,6 +228,13 @@ def _select_source(path: Path, like: Scene, variable: str | None) -> LabelSource
     if not array.is_plane:
         raise LabelError(f"{path}: labels are a 2-D array of integers, found {array}; name another variable")
     return _array_source(reader, path, array)
+
+
+def _arrays_like(reader: Reader, path: Path, like: Scene) -> list[ArrayInfo]:
+    """The arrays in a file; if a scene of the same file has columns before rows, so have planes that do not say it."""
+    turned = like.axes is not None and like.axes.index("W") < like.axes.index("H") and path == like.source
+    arrays = reader.arrays(path)
+    return [replace(one, axes="WH") if turned and set(one.axes) <= {"?"} else one for one in arrays]
 
 
 def _array_source(reader: Reader, path: Path, array: ArrayInfo) -> LabelSource:
@@ -148,9 +254,12 @@ def _layer_axes(array: tuple[int, ...], shape: tuple[int, int]) -> dict[int, int
 
 
 def _one_hot_source(reader: Reader, path: Path, array: ArrayInfo, shape: tuple[int, int]) -> LabelSource:
+    axis = next(iter(_layer_axes(array.shape, shape)))
+    if isinstance(reader, ArraysReader):
+        array, axis = replace(array, axes="HWB" if axis == 2 else "BHW"), 2
     opened = None if isinstance(reader, ArrayReader) else reader.open(path, array)
-    values = reader.load(path, array) if isinstance(reader, ArrayReader) else opened.read() if opened else None
-    values = np.moveaxis(np.asarray(values), next(iter(_layer_axes(array.shape, shape))), 2)
+    values = arrange_axes(reader.load(path, array), array.axes) if isinstance(reader, ArrayReader) else None
+    values = np.moveaxis(opened.read() if opened else np.asarray(values), axis, 2)
     ids, note = decode_one_hot(values, f"{path}{f' ({array.name})' if array.name else ''}")
     content = LabelContent(ids, georeference=opened.georeference if opened else None)
     return LabelSource(path, array.name, lambda: content, (note,))
@@ -160,7 +269,7 @@ def _join_training_and_test(
     reader: Reader, path: Path, arrays: Sequence[ArrayInfo], shape: tuple[int, int]
 ) -> LabelSource | None:
     """Training and test labels as one, when these are the only planes of the scene's shape and share no pixel."""
-    planes = [array for array in arrays if array.is_plane and array.shape[:2] == shape]
+    planes = [array for array in arrays if array.is_plane and array.plane == shape]
     pair = find_training_and_test(planes) if len(planes) == 2 else None
     if pair is None:
         return None
@@ -178,7 +287,7 @@ def _find_labels(like: Scene, variable: str | None) -> LabelSource | Path:
         raise LabelError(f"no labels found: {like.name} is not from a file; give labels=FILE")
     path, shape = like.source, (like.height, like.width)
     reader = find_reader(path)
-    others = [array for array in reader.arrays(path) if array.name != (like.variable or "")]
+    others = [array for array in _arrays_like(reader, path, like) if array.name != (like.variable or "")]
     if variable is None:
         joined = _join_training_and_test(reader, path, others, shape)
         if joined:
@@ -198,7 +307,7 @@ def _find_labels(like: Scene, variable: str | None) -> LabelSource | Path:
     if variable is not None and others:
         get_array(path, others, variable, "label_variable")
     size = f"{like.height} x {like.width}"
-    transposed = [array for array in others if array.is_plane and array.shape[:2] == shape[::-1]]
+    transposed = [array for array in others if array.is_plane and array.plane == shape[::-1]]
     hint = f" (it also holds {format_arrays(others)}; the scene is {size})" if others else ""
     if transposed:
         hint = f" ({transposed[0]} is transposed: the scene is {size})"

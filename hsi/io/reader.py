@@ -32,13 +32,15 @@ REAL_KINDS = FLOAT_KINDS | {f"{kind}{bits}" for kind in ("int", "uint") for bits
 class ArrayInfo:
     """An array inside a file, not loaded.
 
-    ``name`` is empty where the file holds one array only, ``shape`` is in the order (rows, columns, bands), and
-    ``kind`` is a dtype name such as "uint16", or "logical", "char", "complex", "cell".
+    ``name`` is empty where the file holds one array only, and ``kind`` is a dtype name such as "uint16", or "logical",
+    "char", "complex", "cell". ``shape`` is in the order (rows, columns, bands) unless ``axes`` has another: a letter
+    for each axis, H, W or B, and ? where the file does not say it.
     """
 
     name: str
     shape: tuple[int, ...]
     kind: str
+    axes: str = ""
 
     @property
     def is_cube(self) -> bool:
@@ -47,9 +49,25 @@ class ArrayInfo:
 
     @property
     def is_plane(self) -> bool:
-        """Two axes (or a third of length 1) of real numbers or truth values, as labels have."""
-        flat = len(self.shape) == 2 or (len(self.shape) == 3 and self.shape[2] == 1)
+        """Two axes (or a first or third of length 1) of real numbers or truth values, as labels have."""
+        flat = len(self.shape) == 2 or (len(self.shape) == 3 and 1 in (self.shape[0], self.shape[2]))
         return flat and 0 not in self.shape and self.kind in REAL_KINDS | {"logical"}
+
+    @property
+    def plane(self) -> tuple[int, int]:
+        """Rows and columns of a plane."""
+        sides = self.shape if len(self.shape) == 2 else self.shape[:2] if self.shape[2] == 1 else self.shape[1:]
+        return (sides[1], sides[0]) if self.is_turned else (sides[0], sides[1])
+
+    @property
+    def is_turned(self) -> bool:
+        """Whether the file says that columns come before rows."""
+        return 0 <= self.axes.find("W") < self.axes.find("H")
+
+    @property
+    def is_vector(self) -> bool:
+        """One axis (or others of length 1) of real numbers or truth values."""
+        return max(self.shape, default=0) == math.prod(self.shape) > 1 and self.kind in REAL_KINDS | {"logical"}
 
     def __str__(self) -> str:
         shape = " x ".join(str(n) for n in self.shape) or "scalar"
@@ -112,10 +130,21 @@ class Reader(ABC):
         """One of :meth:`arrays` as labels ``(H, W)``, loaded."""
 
 
-class ArrayReader(Reader):
+class ArraysReader(Reader):
+    """A format of arrays whose axes can come in any order; ``usual_axes`` is that of a cube where nothing says it."""
+
+    usual_axes: ClassVar[str] = ""
+
+    @abstractmethod
+    def read_vector(self, path: Path, array: ArrayInfo) -> tuple[Array, str | None]:
+        """One of :meth:`arrays` along one axis, and the unit of its numbers."""
+
+
+class ArrayReader(ArraysReader):
     """A format that NumPy loads or maps; ``form`` is the ``format`` of its scenes."""
 
     form: ClassVar[str]
+    usual_axes = "HWB"
 
     @abstractmethod
     def load(self, path: Path, array: ArrayInfo) -> Array:
@@ -123,12 +152,16 @@ class ArrayReader(Reader):
 
     def open(self, path: Path, array: ArrayInfo) -> Scene:
         """The array as a scene."""
-        values = self.load(path, array)
+        values = arrange_axes(self.load(path, array), array.axes)
         return scene_from_array(values, path.stem, path, variable=array.name or None, format=self.form)
+
+    def read_vector(self, path: Path, array: ArrayInfo) -> tuple[Array, str | None]:
+        """The numbers; these formats have no units."""
+        return np.ravel(self.load(path, array)), None
 
     def read_labels(self, path: Path, array: ArrayInfo) -> LabelContent:
         """The array as labels."""
-        return LabelContent(to_plane(np.array(self.load(path, array))))
+        return LabelContent(to_plane(np.array(self.load(path, array)), array.is_turned))
 
 
 READERS: Registry[Reader] = Registry("file format", "hsi.io.formats")
@@ -218,9 +251,17 @@ def check_declared_size(path: Path, array: ArrayInfo, stored: int, itemsize: int
         )
 
 
-def to_plane(values: Array) -> Array:
-    """``(H, W)`` of ``(H, W)`` or ``(H, W, 1)``, in native byte order."""
-    values = values[:, :, 0] if values.ndim == 3 else values
+def arrange_axes(values: Array, axes: str) -> Array:
+    """``(H, W, B)`` of a cube whose axes have that order."""
+    return values if axes in ("", "HWB") else values.transpose([axes.index(axis) for axis in "HWB"])
+
+
+def to_plane(values: Array, is_turned: bool = False) -> Array:
+    """``(H, W)`` of ``(H, W)``, or ``(W, H)`` if ``is_turned``, with a third axis of length 1 first or last or without,
+    in native byte order."""
+    if values.ndim == 3:
+        values = values[:, :, 0] if values.shape[2] == 1 else values[0]
+    values = values.T if is_turned else values
     return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 

@@ -88,6 +88,7 @@ class InputsRecord(Record):
 
     scene: str
     variable: str | None = None
+    axes: str | None = None
     sha256: dict[str, str] = {}
     title: str | None = None
     recognised_as: str | None = None

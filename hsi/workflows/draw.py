@@ -103,7 +103,7 @@ def _open_scene_of(folder: Path, record: RunRecord) -> Scene:
     hashes = hash_files(files_of(path))
     if any(record.inputs.sha256.get(name) != value for name, value in hashes.items()):
         raise UsageError(f"{path}: has changed since {folder} was made from it, so it cannot be drawn for that run")
-    scene = open_scene(path, record.inputs.variable)
+    scene = open_scene(path, record.inputs.variable, record.inputs.axes)
     positions = {band: position for position, band in enumerate(scene.bands)}
     used = [number - 1 for number in record.bands.used]
     if not set(used) <= positions.keys():

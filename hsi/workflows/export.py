@@ -154,7 +154,7 @@ def check_on_scene(
     reading: InputSettings,
 ) -> Check:
     """Run model and files on the labelled pixels of a scene; warns of labels that trained the model."""
-    opened = open_any_scene(scene, reading)
+    opened = open_any_scene(scene, reading, labels=labels)
     truth = open_any_labels(labels, opened, reading)
     if reading.mask:
         truth = truth.masked(open_mask(reading.mask, opened))

@@ -8,19 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from hsi import io
 from hsi.core.events import info, progress, warning
 from hsi.core.labels import LabelMap, decode_one_hot, label_map
 from hsi.core.scene import PixelSurvey, Scene, scene_from_array, survey_scene
 from hsi.errors import LabelError, SceneError, UsageError
+from hsi.io.axes import find_axes, parse_axes
 from hsi.io.benchmark_scenes import recognise_scene
 from hsi.io.dataarray import is_dataarray, labels_from_dataarray, scene_from_dataarray
 from hsi.io.geotiff import read_georeference
 from hsi.io.label_checks import note_fill_values
 from hsi.io.masks import open_mask, open_split, split_files
-from hsi.io.reader import check_file
+from hsi.io.reader import arrange_axes, check_file
 from hsi.preprocessing.band_matching import BandList
 from hsi.preprocessing.bands import (
     CONSTANT,
@@ -68,31 +69,42 @@ def open_scene(
     scene: SceneLike,
     *,
     variable: str | None = None,
+    axes: str | None = None,
     georef: Path | str | None = None,
     wavelengths: Sequence[float] | None = None,
 ) -> Scene:
     """A cube ``(H, W, B)`` as a :class:`Scene`: a file, an array, a ``DataArray`` (axes in any order) or a scene.
 
-    ``variable`` names one of several cubes in a file, ``georef`` a raster that lies where the scene lies, and
+    ``variable`` names one of several cubes in a file, ``axes`` is the order of the axes of an array or file, such as
+    ``BHW`` where bands come first, ``georef`` a raster that lies where the scene lies, and
     ``wavelengths`` the nanometres of the bands where the scene does not say them. Raises :class:`SceneFileError` for a
     file that is missing, damaged or of no known format, :class:`SceneError` for what is no cube of real numbers, and
-    :class:`UsageError` for a wrong ``variable``, for wavelengths of another number than the bands and for a
-    ``variable`` of what is no file.
+    :class:`UsageError` for a wrong ``variable``, for wavelengths of another number than the bands, for a ``variable``
+    of what is no file, and where nothing says which axis of a file holds the bands.
     """
-    return open_any_scene(scene, input_settings(variable=variable, georef=georef), wavelengths)
+    return open_any_scene(scene, input_settings(variable=variable, axes=axes, georef=georef), wavelengths)
 
 
-def open_any_scene(scene: SceneLike, options: InputSettings, wavelengths: Sequence[float] | None = None) -> Scene:
-    """:func:`open_scene` with all settings of a scene."""
+def open_any_scene(
+    scene: SceneLike,
+    options: InputSettings,
+    wavelengths: Sequence[float] | None = None,
+    labels: LabelsLike | None = None,
+) -> Scene:
+    """:func:`open_scene` with all settings of a scene; the size of its ``labels`` tells bands from rows."""
+    labels = options.labels if labels is None else labels
     if isinstance(scene, (str, Path)):
-        opened = io.open_scene(scene, options.variable)
+        size = Path(labels) if isinstance(labels, (str, Path)) else _size_of_labels(labels)
+        opened = io.open_scene(scene, options.variable, options.axes, size)
     elif options.variable is not None:
         raise UsageError(f"variable='{options.variable}' names a cube in a file, and this scene is no file's path")
-    elif isinstance(scene, Scene):
-        opened = scene
+    elif isinstance(scene, Scene) or is_dataarray(scene):
+        if options.axes is not None:
+            raise UsageError(f"axes='{options.axes}' is for arrays and files, and this scene has names for its axes")
+        known: Any = scene
+        opened = scene if isinstance(scene, Scene) else scene_from_dataarray(known)
     else:
-        array: Any = scene
-        opened = scene_from_dataarray(array) if is_dataarray(array) else scene_from_array(np.asanyarray(array))
+        opened = _scene_of_array(np.asanyarray(scene), options.axes, _size_of_labels(labels))
     if options.georef:
         check_file(options.georef)
         opened = replace(opened, georeference=read_georeference(options.georef, (opened.height, opened.width)))
@@ -106,6 +118,24 @@ def open_any_scene(scene: SceneLike, options: InputSettings, wavelengths: Sequen
     if len(wavelengths) != len(opened.bands):
         raise UsageError(f"{len(wavelengths)} wavelengths are given for {len(opened.bands)} bands: one for each")
     return replace(opened, wavelengths=tuple(float(value) for value in wavelengths))
+
+
+def _scene_of_array(cube: NDArray[Any], axes: str | None, labels: tuple[int, int] | None) -> Scene:
+    """An array in memory as a scene: ``(H, W, B)``, unless ``axes`` or the size of its labels say otherwise."""
+    if cube.ndim != 3:
+        return scene_from_array(cube)  # raises
+    found = find_axes(cube.shape, planes=[{labels} if labels else ()], usual="HWB")
+    order = parse_axes(axes) if axes else found.order if found else "HWB"
+    form = "array" if order == "HWB" else f"array, axes {order}"
+    return scene_from_array(arrange_axes(cube, order), axes=order, format=form)
+
+
+def _size_of_labels(labels: Any) -> tuple[int, int] | None:
+    """Rows and columns of labels in memory; None for others."""
+    if labels is None or isinstance(labels, (str, Path)) or is_dataarray(labels):
+        return None
+    shape = labels.values.shape if isinstance(labels, LabelMap) else np.shape(labels)
+    return (shape[0], shape[1]) if len(shape) == 2 else None
 
 
 def open_labels(
@@ -204,7 +234,7 @@ def read_inputs(scene: SceneLike, labels: LabelsLike | None, options: InputSetti
 
     Raises :class:`SceneError` when no pixel can be used and :class:`LabelError` when no labelled one can.
     """
-    opened = open_any_scene(scene, options)
+    opened = open_any_scene(scene, options, labels=labels)
     like: Any = scene if is_dataarray(scene) else None
     return prepare_inputs(opened, open_any_labels(labels, opened, options, like), options)
 

@@ -109,6 +109,7 @@ def run_record(classified: Classified, timer: StageTimer, command: Sequence[str]
         "inputs": {
             "scene": str(scene.source or scene.name),
             "variable": scene.variable,
+            "axes": scene.axes,
             "labels": str(labels.source or "an array"),
             "label_variable": labels.variable,
             "sha256": dict(classified.model.trained_on),

@@ -314,6 +314,7 @@ def map_facts(job: MapJob, hashes: Mapping[str, str]) -> dict[str, Any]:
         "model": sorted(hashes.values()),
         "scene": files,
         "variable": scene.variable,
+        "axes": scene.axes,
         "bands": job.match.note,
         "options": vars(job.options),
         "mask": None if job.usable is None else hash_array(job.usable),
@@ -331,7 +332,7 @@ def map_on_workers(
     if scene.source is None:
         raise UsageError("workers read the scene from its file: give a path, or leave scheduler and workers out")
     path = str(scene.source if is_remote(scene.source) else scene.source.absolute())
-    about_scene = (path, scene.variable, scene.shape, options.resample_bands)
+    about_scene = (path, scene.variable, scene.axes, scene.shape, options.resample_bands)
     classifier = StripClassifier(model.read_bytes(), *about_scene, job.options, job.plan, options.device)
     limit = options.cluster.block_timeout or BLOCK_SECONDS
     with options.cluster.connected() as client:

@@ -45,7 +45,7 @@ def undisturbed(job, tmp_path_factory):
 @pytest.fixture
 def classifier(work, job):
     return StripClassifier(
-        work.model.read_bytes(), str(work.scene), None, job.match.scene.shape, False, OPTIONS, PLAN, "cpu"
+        work.model.read_bytes(), str(work.scene), None, None, job.match.scene.shape, False, OPTIONS, PLAN, "cpu"
     )
 
 

@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 
 from hsi.core.scene import Block, Scene
 from hsi.errors import SceneFileError
-from hsi.io.reader import Array, ArrayInfo, check_declared_size, convert_errors, first_bytes
+from hsi.io.reader import Array, ArrayInfo, arrange_axes, check_declared_size, convert_errors, first_bytes
 
 # h5py, which has no types, is imported only when a file is opened
 File = Any
 Dataset = Any
 
-MOST_BANDS = 2**16  # that GDAL lists in reasonable time
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 HEAP, SCANNED = b"GCOL\x01\x00\x00\x00", 16 * 2**20
 LARGEST_LIST = 100_000
@@ -171,23 +170,30 @@ def check_stored_size(path: Path, dataset: Dataset, array: ArrayInfo) -> None:
 
 def to_text(value: Any) -> str:
     """An attribute or scalar dataset as text; bytes are decoded."""
-    value = value[()] if hasattr(value, "shape") else value
+    value = value[()] if hasattr(value, "shape") and not isinstance(value, np.generic) else value
     value = value.flat[0] if isinstance(value, np.ndarray) and value.size else value
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def fill_value(dataset: Dataset) -> float | None:
-    """NetCDF's ``_FillValue``."""
-    values = np.asarray(dataset.attrs.get("_FillValue", []), np.float64).ravel()
-    return float(values[0]) if values.size else None
+    """NetCDF's ``_FillValue``, or the older ``missing_value``."""
+    for key in ("_FillValue", "missing_value"):
+        values = np.asarray(dataset.attrs.get(key, []), np.float64).ravel()
+        if values.size:
+            return float(values[0])
+    return None
+
+
+def read_axes(dataset: Dataset, axes: str, block: Block) -> Array:
+    """``(h, w, B)`` of a dataset whose axes have that order, such as ``BHW``; a dot is an axis of length 1."""
+    rows, columns = block.slices
+    parts = {"H": rows, "W": columns, "B": slice(None), ".": 0}
+    return arrange_axes(dataset[tuple(parts[axis] for axis in axes)], axes.replace(".", ""))
 
 
 def check_arrays(path: Path) -> None:
-    """Raise :class:`SceneFileError` when GDAL must not list the arrays of an HDF5 file.
-
-    GDAL follows links into other files and creates a record for each band, so no array may lie in another file,
-    declare more than is stored, or have very many bands.
-    """
+    """Raise :class:`SceneFileError` where an array of an HDF5 file lies in another file or declares more than is
+    stored."""
     import h5py
 
     def check_array(name: str, item: object) -> None:
@@ -195,12 +201,6 @@ def check_arrays(path: Path) -> None:
             return
         if item.is_virtual or item.external:
             raise _external_data(path, name)
-        bands = math.prod(item.shape[:-2])
-        if len(item.shape) > 2 and bands > MOST_BANDS:
-            raise SceneFileError(
-                f"{path}: its array '{name[:60]}' has {bands:,} bands, more than {MOST_BANDS:,}: the file is damaged, "
-                "or its bands do not come first: convert it to ENVI or GeoTIFF"
-            )
         if math.prod(item.shape) * item.dtype.itemsize > LARGEST_UNWRITTEN:
             check_stored_size(path, item, ArrayInfo(name, item.shape, item.dtype.name))
 

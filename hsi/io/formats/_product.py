@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -32,13 +33,21 @@ from hsi.io.reader import (
 
 # the length of one unit in nanometres; MICRO SIGN and GREEK SMALL LETTER MU both occur
 UNITS = {
-    **dict.fromkeys(("nm", "nanometer", "nanometers", "nanometre", "nanometres"), 1.0),
-    **dict.fromkeys(("um", "\u00b5m", "\u03bcm", "micron", "microns"), 1000.0),
-    **dict.fromkeys(("micrometer", "micrometers", "micrometre", "micrometres"), 1000.0),
-    **dict.fromkeys(("mm", "millimeters", "millimetres"), 1e6),
-    **dict.fromkeys(("m", "meters", "metres"), 1e9),
+    **dict.fromkeys(("nm", "nanometer", "nanometre"), 1.0),
+    **dict.fromkeys(("um", "\u00b5m", "\u03bcm", "micron", "micrometer", "micrometre"), 1e3),
+    **dict.fromkeys(("mm", "millimeter", "millimetre"), 1e6),
+    **dict.fromkeys(("cm", "centimeter", "centimetre"), 1e7),
+    **dict.fromkeys(("m", "meter", "metre"), 1e9),
+    **dict.fromkeys(("angstrom", "\u00e5ngstr\u00f6m"), 0.1),
 }
-UNKNOWN_UNITS = ("", "unknown", "none")
+# the wavelength in nanometres of one wave per unit of length
+WAVENUMBERS = {
+    **dict.fromkeys(("cm-1", "cm^-1", "cm**-1", "1/cm", "cm\u207b\u00b9", "wavenumber", "reciprocal centimeter"), 1e7),
+    **dict.fromkeys(("m-1", "m^-1", "m**-1", "1/m"), 1e9),
+}
+NO_LENGTHS = ("index", "indice", "band", "band number", "channel", "hz", "mhz", "ghz", "thz", "ev")
+PLAUSIBLE = ((0.3, 20.0, 1e3), (200.0, 20_000.0, 1.0), (2e-7, 2e-5, 1e9))  # micrometres, nanometres, metres
+LONGEST = 1e6  # nanometres
 VIRTUAL = "VRT"
 DRIVERS = {
     b"II*\x00": "GTiff",
@@ -57,15 +66,54 @@ SAMPLED_ROWS = 16  # to see whether a band holds alpha
 ALPHA_SHARE = 0.9  # of its values are 0 or the largest; the others are soft edges
 
 
-def nanometres_per_unit(unit: str | None, values: Sequence[float]) -> float | None:
-    """The length of one unit of wavelength, or None for what is no length (wavenumbers, GHz, an index).
+def is_spectral_unit(unit: str | None) -> bool:
+    """Whether a unit is one of wavenumbers, or of wavelengths and not of places."""
+    name = _known_unit(unit)
+    return name in WAVENUMBERS or UNITS.get(name, math.inf) <= UNITS["um"]
 
-    Where the unit is unknown, ``values`` below 100 can only be micrometres.
+
+def to_nanometres(
+    centres: Sequence[float], widths: Sequence[float] = (), unit: str | None = None, width_unit: str | None = None
+) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
+    """Wavelengths and FWHM of bands in nanometres; None for each that is missing or no length (GHz, an index).
+
+    Wavenumbers are converted. Where the unit is unknown, or would make waves of a millimetre, the magnitude of the
+    ``centres`` decides: 0.3 to 20 are micrometres and 200 to 20,000 nanometres. Integers that count the bands are no
+    wavelengths in any unit. The widths have the unit of the centres unless they have a ``width_unit``.
     """
-    name = (unit or "").strip().lower()
-    if name in UNKNOWN_UNITS:
-        return 1000.0 if values and max(values) < 100 else 1.0
-    return UNITS.get(name)
+    name, known = _known_unit(unit), [value for value in centres if value > 0]
+    if not known:
+        scale = UNITS.get(name) if name == _known_unit(width_unit or unit) else None
+        return None, tuple(value * scale for value in widths) or None if scale else None
+    if len(centres) > 2 and list(centres) in [list(range(first, first + len(centres))) for first in (0, 1)]:
+        return None, None
+    if name in WAVENUMBERS:
+        one = WAVENUMBERS[name]
+        lengths = tuple(one / value if value else 0.0 for value in centres)
+        spread = zip(centres, widths, strict=True) if widths else ()
+        return lengths, tuple(one * width / value**2 if value else 0.0 for value, width in spread) or None
+    scale = UNITS.get(name)
+    if name not in NO_LENGTHS and (scale is None or max(known) * scale >= LONGEST):
+        scale = _scale_by_magnitude(known)
+    if scale is None:
+        return None, None
+    of_widths = UNITS.get(_known_unit(width_unit), scale)
+    return tuple(value * scale for value in centres), tuple(value * of_widths for value in widths) or None
+
+
+def _scale_by_magnitude(centres: Sequence[float]) -> float | None:
+    """The length of one unit in nanometres; None where wavelengths of bands are never such numbers."""
+    counted = all(float(value).is_integer() for value in centres) and max(centres) <= PLAUSIBLE[0][1]
+    fitting = (scale for low, high, scale in PLAUSIBLE if low <= min(centres) and max(centres) <= high)
+    return None if counted and len(centres) > 2 else next(fitting, None)
+
+
+def _known_unit(unit: str | None) -> str:
+    """The unit as it is listed here: ``nm`` of ``Wavelength (nm)``, ``micrometer`` of ``Micrometers``; else itself."""
+    text = (unit or "").strip().lower()
+    names = [text, re.sub(r"[(\[].*", "", text), *re.findall(r"[(\[]([^)\]]*)[)\]]", text)]
+    names = [form for name in names for form in (name.strip(), name.strip().removesuffix("s"))]
+    return next((name for name in names if name in UNITS or name in WAVENUMBERS or name in NO_LENGTHS), text)
 
 
 def parse_wavelengths(
@@ -77,13 +125,7 @@ def parse_wavelengths(
     """
     centres = _parse_numbers(path, "wavelength", wavelengths, bands)
     widths = _parse_numbers(path, "fwhm", fwhm, bands)
-    scale = nanometres_per_unit(unit, centres or widths)
-    if scale is None:
-        return {"wavelengths": None, "fwhm": None}
-    return {
-        "wavelengths": tuple(value * scale for value in centres) or None,
-        "fwhm": tuple(value * scale for value in widths) or None,
-    }
+    return dict(zip(("wavelengths", "fwhm"), to_nanometres(centres, widths, unit), strict=True))
 
 
 def parse_good_bands(path: Path, multipliers: Sequence[str], bands: int) -> tuple[bool, ...] | None:

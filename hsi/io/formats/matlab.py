@@ -6,16 +6,24 @@ from pathlib import Path
 
 import numpy as np
 
-from hsi.core.scene import Block, Scene
+from hsi.core.scene import Scene
 from hsi.errors import SceneFileError
 from hsi.io.formats._checks import MAT_TITLE, check_variable, list_variables
-from hsi.io.formats._hdf5 import HDF5_MAGIC, Dataset, File, check_heaps, check_stored_size, hdf5_scene, open_hdf5
+from hsi.io.formats._hdf5 import (
+    HDF5_MAGIC,
+    Dataset,
+    check_heaps,
+    check_stored_size,
+    hdf5_scene,
+    open_hdf5,
+    read_axes,
+)
 from hsi.io.reader import (
     Array,
     ArrayInfo,
     ArrayReader,
+    ArraysReader,
     LabelContent,
-    Reader,
     array_kind,
     check_declared_size,
     convert_errors,
@@ -82,11 +90,12 @@ class MatlabReader(ArrayReader):
 
 
 @register_reader("matlab-hdf5")
-class MatlabHdf5Reader(Reader):
+class MatlabHdf5Reader(ArraysReader):
     """MATLAB writes axes in reverse, so a dataset (B, W, H) is the cube (H, W, B)."""
 
     title = "MATLAB v7.3"
     suffixes = (".mat",)
+    usual_axes = "HWB"
 
     def recognises(self, path: Path) -> bool:
         """Whether HDF5's signature follows MATLAB's user block or starts a ``.mat``, or the header says 7.3."""
@@ -114,24 +123,28 @@ class MatlabHdf5Reader(Reader):
 
     def open(self, path: Path, array: ArrayInfo) -> Scene:
         """The named dataset as a scene that opens the file for each window."""
+        axes = array.axes or self.usual_axes
         with open_hdf5(path, HDF5_TITLE) as file:
             check_stored_size(path, file[array.name], array)
             dtype = file[array.name].dtype.newbyteorder("=")
-
-        def read(file: File, block: Block) -> Array:
-            rows, columns = block.slices
-            values: Array = file[array.name][:, columns, rows]
-            return values.T
-
-        height, width, bands = array.shape
+        height, width, bands = (array.shape[axes.index(axis)] for axis in "HWB")
         facts = {"variable": array.name, "format": "MATLAB v7.3 (HDF5)"}
-        return hdf5_scene(path, HDF5_TITLE, (height, width, bands), dtype, read, **facts)
+        return hdf5_scene(
+            path, HDF5_TITLE, (height, width, bands), dtype,
+            lambda file, block: read_axes(file[array.name], axes[::-1], block), **facts,
+        )  # fmt: skip
+
+    def read_vector(self, path: Path, array: ArrayInfo) -> tuple[Array, str | None]:
+        """The numbers; these files have no units."""
+        with open_hdf5(path, HDF5_TITLE) as file:
+            check_stored_size(path, file[array.name], array)
+            return np.ravel(file[array.name][()]), None
 
     def read_labels(self, path: Path, array: ArrayInfo) -> LabelContent:
         """The named dataset as labels."""
         with open_hdf5(path, HDF5_TITLE) as file:
             check_stored_size(path, file[array.name], array)
-            return LabelContent(to_plane(np.asarray(file[array.name]).T))
+            return LabelContent(to_plane(np.asarray(file[array.name]).T, array.is_turned))
 
 
 def _dataset_kind(dataset: Dataset) -> str:

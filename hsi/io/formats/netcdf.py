@@ -1,26 +1,64 @@
-"""NetCDF and HDF5 files that are no known product: their arrays as GDAL lists them, one selected by name."""
+"""NetCDF-4 and HDF5 files that are no known product: the array of a name, its axes, bands and place as the file says.
+
+Axes are named by dimension scales, as NetCDF-4 and xarray write them, or by labels of dimensions. Places follow the CF
+conventions (https://cfconventions.org): coordinates are centres of pixels, and ``grid_mapping`` names the variable with
+the CRS.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hsi.core.scene import Scene
+import numpy as np
+from numpy.typing import NDArray
+
+from hsi.core.georeference import epsg_wkt, parse_crs
+from hsi.core.scene import Block, Georeference, Scene
 from hsi.errors import SceneFileError
-from hsi.io.formats._hdf5 import check_arrays, is_hdf5
-from hsi.io.formats._product import common_dtype, open_dataset, raster_labels, raster_scene
-from hsi.io.reader import ArrayInfo, LabelContent, Reader, array_kind, first_bytes, register_reader, wrong_format
+from hsi.io.axes import letter_of
+from hsi.io.formats._hdf5 import (
+    Dataset,
+    File,
+    check_arrays,
+    check_stored_size,
+    fill_value,
+    hdf5_scene,
+    is_hdf5,
+    open_hdf5,
+    read_axes,
+    to_text,
+)
+from hsi.io.formats._product import grid_of_centres, is_spectral_unit, scale_scene
+from hsi.io.reader import (
+    Array,
+    ArrayInfo,
+    ArraysReader,
+    LabelContent,
+    array_kind,
+    first_bytes,
+    register_reader,
+    to_plane,
+    wrong_format,
+)
 
 TITLE = "a NetCDF or HDF5 file"
 CLASSIC = (b"CDF\x01", b"CDF\x02", b"CDF\x05")
 MOST_ARRAYS = 500
+MOST_BANDS = 2**16
+LONGEST_AXIS = 2**20
+NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable"
+CRS_KEYS = ("crs_wkt", "spatial_ref", "crs", "proj4")
+LATITUDE, LONGITUDE = ("degrees_north", "degree_north", "degrees_n"), ("degrees_east", "degree_east", "degrees_e")
+OFF_GRID = 0.1  # share of a pixel by which coordinates may leave an even grid: float32 has no more digits
+COUNTED_FROM = (0.0, 0.5, 1.0)  # first coordinates of what only counts pixels
 
 
 @register_reader("subdatasets")
-class SubdatasetReader(Reader):
-    """An array of three axes is a cube whose first axis is the bands, as GDAL reads it; its name is its path."""
+class SubdatasetReader(ArraysReader):
+    """An array of three axes is a cube; its name is its path."""
 
     title = "NetCDF and HDF5"
     suffixes = (".nc", ".nc4", ".h5", ".hdf5", ".he5")
@@ -30,7 +68,7 @@ class SubdatasetReader(Reader):
         return path.suffix.lower() != ".mat" and (is_hdf5(path) or first_bytes(path, 4) in CLASSIC)
 
     def arrays(self, path: Path) -> tuple[ArrayInfo, ...]:
-        """Every array that GDAL lists, not loaded; raises :class:`SceneFileError` for one that declares too much."""
+        """Every array, not loaded, without axes of length 1 beyond three; raises for one that declares too much."""
         import h5py
 
         if first_bytes(path, 4) in CLASSIC:
@@ -40,60 +78,202 @@ class SubdatasetReader(Reader):
             )
         if not h5py.is_hdf5(path):
             raise wrong_format(path, TITLE, "an HDF5 signature")
+        arrays: list[ArrayInfo] = []
+
+        def add_array(name: str, item: object) -> bool | None:
+            if isinstance(item, h5py.Dataset) and item.shape and not _only_names(item):
+                keep = _long_axes(item)
+                axes = "".join(_letter(item, axis) or "?" for axis in keep)
+                arrays.append(ArrayInfo(name, tuple(item.shape[axis] for axis in keep), array_kind(item.dtype), axes))
+            return True if len(arrays) == MOST_ARRAYS else None
+
         check_arrays(path)
-        arrays = []
-        for name in _names(path):
-            with _array(path, name) as dataset:
-                bands = () if dataset.count == 1 else (dataset.count,)
-                kind = array_kind(common_dtype(dataset))
-                arrays.append(ArrayInfo(name, (dataset.height, dataset.width, *bands), kind))
+        with open_hdf5(path, TITLE) as file:
+            file.visititems(add_array)
         return tuple(arrays)
 
     def open(self, path: Path, array: ArrayInfo) -> Scene:
-        """The named array as a scene, with the georeference that GDAL derives."""
-        form = f"{_driver(path)} (bands first)"
-        return raster_scene(path, lambda: _array(path, array.name), form, array.name or None)
+        """The named array as a scene that opens the file for each window, in physical units where it has a scale."""
+        with open_hdf5(path, TITLE) as file:
+            data = file[array.name]
+            check_stored_size(path, data, array)
+            axes = _stored_axes(data, array.axes)
+            height, width, bands = (data.shape[axes.index(axis)] for axis in "HWB")
+            if bands > MOST_BANDS:
+                raise SceneFileError(f"{path}: {array} has {bands:,} bands, more than {MOST_BANDS:,}: another --axes?")
+            unsigned = data.dtype.kind == "i" and to_text(data.attrs.get("_Unsigned", "")).lower() == "true"
+            dtype = np.dtype(f"u{data.dtype.itemsize}") if unsigned else data.dtype.newbyteorder("=")
+            nodata, place = fill_value(data), _georeference(file, data, axes)
+            gain, offset = (_number(data, key, usual) for key, usual in (("scale_factor", 1.0), ("add_offset", 0.0)))
+        if unsigned and nodata is not None and nodata < 0:
+            nodata += 2.0 ** (8 * dtype.itemsize)
+
+        def read(file: File, block: Block) -> Array:
+            values = read_axes(file[array.name], axes, block)
+            return values.view(values.dtype.str.replace("i", "u")) if unsigned else values
+
+        scene = hdf5_scene(
+            path, TITLE, (height, width, bands), dtype, read,
+            format="NetCDF" if path.suffix.lower() in (".nc", ".nc4") else "HDF5",
+            variable=array.name,
+            nodata=nodata,
+            georeference=place,
+        )  # fmt: skip
+        return scale_scene(scene, [gain] * bands, [offset] * bands)
+
+    def read_vector(self, path: Path, array: ArrayInfo) -> tuple[Array, str | None]:
+        """The numbers and their ``units``."""
+        with open_hdf5(path, TITLE) as file:
+            data = file[array.name]
+            check_stored_size(path, data, array)
+            return np.ravel(data[()]), to_text(data.attrs["units"]) if "units" in data.attrs else None
 
     def read_labels(self, path: Path, array: ArrayInfo) -> LabelContent:
         """The named array as labels."""
-        with _array(path, array.name) as dataset:
-            return raster_labels(dataset)
+        with open_hdf5(path, TITLE) as file:
+            data = file[array.name]
+            check_stored_size(path, data, array)
+            values = to_plane(data[()].reshape(array.shape), array.is_turned)
+            place = _georeference(file, data, _plane_axes(data, array))
+            return LabelContent(values, nodata=fill_value(data), georeference=place)
 
 
-def _driver(path: Path) -> str:
-    return "netCDF" if path.suffix.lower() in (".nc", ".nc4") else "HDF5"
+def _long_axes(data: Dataset) -> list[int]:
+    """The axes of an array, those of length 1 left out where there are more than three."""
+    axes = list(range(len(data.shape)))
+    return axes if len(axes) <= 3 else [axis for axis in axes if data.shape[axis] != 1]
 
 
-def _names(path: Path) -> list[str]:
-    """The names of the arrays; one empty name where GDAL opens the file as a single raster.
+def _stored_axes(data: Dataset, order: str) -> str:
+    """The letter of each axis as it is stored, a dot for one that is left out."""
+    letters = ["."] * len(data.shape)
+    for axis, letter in zip(_long_axes(data), order, strict=True):
+        letters[axis] = letter
+    return "".join(letters)
 
-    Raises :class:`SceneFileError` where this GDAL lacks the driver or the file is damaged.
+
+def _plane_axes(data: Dataset, array: ArrayInfo) -> str:
+    """The stored axes of labels: rows and columns, in this order unless the file says otherwise."""
+    letters = iter("WH" if array.is_turned else "HW")
+    sides = [axis for axis, size in enumerate(data.shape) if size != 1]
+    return (
+        "".join(next(letters) if axis in sides else "." for axis in range(len(data.shape))) if len(sides) == 2 else ""
+    )
+
+
+def _only_names(scale: Dataset) -> bool:
+    """Whether a dimension scale has no coordinates."""
+    return to_text(scale.attrs.get("NAME", "")).startswith(NO_VARIABLE)
+
+
+def _scales(data: Dataset, axis: int) -> Iterator[Dataset]:
+    """The dimension scales of an axis: coordinates, or only the name of a dimension."""
+    with suppress(KeyError, ValueError, RuntimeError):
+        yield from data.dims[axis].values()
+
+
+def _letter(data: Dataset, axis: int) -> str:
+    """``H``, ``W`` or ``B`` by the label, the scales, and what these say of themselves; else empty."""
+    scales = list(_scales(data, axis))
+    known = (_letter_of_coordinate(scale) or letter_of(scale.name or "") for scale in scales)
+    return next(filter(None, (letter_of(data.dims[axis].label), *known)), "")
+
+
+def _letter_of_coordinate(data: Dataset) -> str:
+    axis, name, unit = (to_text(data.attrs.get(key, "")).lower() for key in ("axis", "standard_name", "units"))
+    if axis == "y" or unit in LATITUDE or name in ("latitude", "projection_y_coordinate"):
+        return "H"
+    if axis == "x" or unit in LONGITUDE or name in ("longitude", "projection_x_coordinate"):
+        return "W"
+    return "B" if "wavelength" in name or is_spectral_unit(unit) else ""
+
+
+def _number(data: Dataset, key: str, usual: float) -> float:
+    values = np.asarray(data.attrs.get(key, usual), np.float64).ravel()
+    return float(values[0]) if values.size else usual
+
+
+def _georeference(file: File, data: Dataset, axes: str) -> Georeference | None:
+    """From even coordinates along rows and columns, else from GDAL's ``GeoTransform`` with the CRS.
+
+    None without either: a CRS alone is no place.
     """
-    import rasterio
+    if not {"H", "W"} <= set(axes):
+        return None
+    mapping = _grid_mapping(file, data)
+    down, across = (_coordinate(file, data, axes.index(letter), letter) for letter in "HW")
+    if down is not None and across is not None:
+        x, y = _centres(across), _centres(down)
+        if x is None or y is None:
+            return None
+        if not (_counts_pixels(x) and _counts_pixels(y)):
+            degrees = all(_is_angle(axis) for axis in (down, across))
+            crs = _crs(file, mapping) or (epsg_wkt(4326) if degrees else None)
+            return grid_of_centres(crs, (y.size, x.size), (x[0], y[0]), (x[-1], y[-1]))
+    numbers = to_text(mapping.attrs.get("GeoTransform", "")).split() if mapping is not None else []
+    with suppress(ValueError):
+        c, a, b, f, d, e = (float(number) + 0.0 for number in numbers)
+        return Georeference(_crs(file, mapping), (a, b, c, d, e, f))
+    return None
 
-    driver = _driver(path)
-    with rasterio.Env() as environment:
-        if driver not in environment.drivers():
-            raise SceneFileError(f"{path}: GDAL was built without its {driver} driver; convert the file to GeoTIFF")
-    with open_dataset(path, str(path), driver, TITLE, least=0) as dataset:
-        parts = [name.split(str(path), 1)[-1].lstrip('":/') for name in dataset.subdatasets]
-        return parts[:MOST_ARRAYS] or ([""] if dataset.count else [])
+
+def _coordinate(file: File, data: Dataset, axis: int, letter: str) -> Dataset | None:
+    """The coordinates along an axis: its scale, else an array of the usual name in the same group or at the top."""
+    import h5py
+
+    found = list(_scales(data, axis))
+    for group in (data.parent, file):
+        found += [item for name, item in group.items() if letter_of(name) == letter and isinstance(item, h5py.Dataset)]
+    fitting = (item for item in found if item.shape == (data.shape[axis],) and item.dtype.kind in "iuf")
+    stored = (item for item in fitting if not item.is_virtual and not item.external)
+    return next((item for item in stored if not _only_names(item)), None)
 
 
-@contextmanager
-def _array(path: Path, name: str) -> Iterator[Any]:
-    """One array as a rasterio dataset, its rows in stored order unless it has coordinates."""
-    import rasterio
+def _centres(coordinate: Dataset) -> NDArray[np.float64] | None:
+    """Coordinates of pixel centres in even steps; None where they are not even or there is only one."""
+    if not 1 < coordinate.shape[0] <= LONGEST_AXIS:
+        return None
+    values = np.asarray(coordinate[()], np.float64)
+    values = values * _number(coordinate, "scale_factor", 1.0) + _number(coordinate, "add_offset", 0.0)
+    even = np.linspace(values[0], values[-1], values.size)
+    step = abs(even[1] - even[0])
+    return values if 0 < step < np.inf and np.all(np.abs(values - even) <= OFF_GRID * step) else None
 
-    driver = _driver(path)
-    if driver == "netCDF":
-        part = f'NETCDF:"{path}":/{name}' if name else str(path)
-    else:
-        driver, part = ("HDF5Image", f'HDF5:"{path}"://{name}') if name else (driver, str(path))
-    with open_dataset(path, part, driver, TITLE) as dataset:
-        reversed_rows = driver == "netCDF" and dataset.transform.is_identity
-        if not reversed_rows:
-            yield dataset
-    if reversed_rows:  # GDAL takes rows without coordinates to be stored bottom up
-        with rasterio.Env(GDAL_NETCDF_BOTTOMUP="NO"), open_dataset(path, part, driver, TITLE) as dataset:
-            yield dataset
+
+def _counts_pixels(values: NDArray[np.float64]) -> bool:
+    return values[0] in COUNTED_FROM and bool(np.all(np.diff(values) == 1))
+
+
+def _is_angle(coordinate: Dataset) -> bool:
+    name, unit = (coordinate.name or "").rpartition("/")[2].lower(), to_text(coordinate.attrs.get("units", "")).lower()
+    return unit in (*LATITUDE, *LONGITUDE) or (not unit and name.startswith(("lat", "lon")))
+
+
+def _grid_mapping(file: File, data: Dataset) -> Any:
+    """The variable that ``grid_mapping`` names, else one that holds a CRS; None without."""
+    named = to_text(data.attrs.get("grid_mapping", "")).split(":")[0].strip()
+    for group in (data.parent, file):
+        if named and named in group:
+            return group[named]
+    for group in (data.parent, file):
+        for item in group.values():
+            if item is not data and any(key in item.attrs for key in ("grid_mapping_name", *CRS_KEYS[:2])):
+                return item
+    return None
+
+
+def _crs(file: File, mapping: Any) -> str | None:
+    """The CRS as WKT from the grid mapping, in WKT or in the parameters of the CF conventions, or from the file."""
+    for attributes in (() if mapping is None else (mapping.attrs,)) + (file.attrs,):
+        for key in CRS_KEYS:
+            crs = parse_crs(to_text(attributes[key])) if key in attributes else None
+            if crs is not None:
+                return str(crs.to_wkt())
+    if mapping is None or "grid_mapping_name" not in mapping.attrs:
+        return None
+    with suppress(Exception):  # pyproj is optional, and raises many errors
+        from pyproj import CRS
+
+        parameters = {key: value.item() if hasattr(value, "item") else value for key, value in mapping.attrs.items()}
+        return str(CRS.from_cf({k: to_text(v) if isinstance(v, bytes) else v for k, v in parameters.items()}).to_wkt())
+    return None
