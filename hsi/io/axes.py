@@ -51,15 +51,21 @@ def parse_axes(text: str) -> str:
     return order
 
 
+def last_name(name: str, lower: bool = True) -> str:
+    """The last part of an array's name: without the group, structure or array that it belongs to."""
+    last = re.split(r"[/.@]", name)[-1]
+    return last.lower() if lower else last
+
+
 def letter_of(name: str) -> str:
     """``H``, ``W`` or ``B`` for the usual name of an axis, such as ``cross_track`` or ``Bands``; else empty."""
-    word = re.sub(r"[^a-z]", "", name.rpartition("/")[2].lower())
+    word = re.sub(r"[^a-z]", "", last_name(name))
     return LETTERS.get(word) or LETTERS.get(word.removesuffix("s"), "")
 
 
 def is_centres(name: str) -> bool:
     """Whether an array has the name of the wavelengths of bands."""
-    last = name.rpartition("/")[2].lower()
+    last = last_name(name)
     return bool(CENTRES.search(last)) and not NO_CENTRES.search(last)
 
 

@@ -18,7 +18,7 @@ from hsi.core.scene import Scene
 from hsi.errors import HsiError, LabelError, SceneFileError, UsageError
 from hsi.io.align import align_labels, grid_mismatch, places_to_align, same_grid
 from hsi.io.arrays import find_label_array, find_training_and_test, format_arrays, get_array, select_cube, select_labels
-from hsi.io.axes import GOOD, WIDTHS, Axes, find_axes, is_centres, letter_of, parse_axes
+from hsi.io.axes import GOOD, WIDTHS, Axes, find_axes, is_centres, last_name, letter_of, parse_axes
 from hsi.io.formats._product import find_product, to_nanometres
 from hsi.io.formats.gdal import is_remote, open_remote
 from hsi.io.label_checks import note_fill_values, note_similar_names
@@ -115,7 +115,7 @@ def _find_axes(
     """The order of a cube's axes by what else is in the file, and by its labels; raises :class:`UsageError`."""
     vectors = [(array.name, math.prod(array.shape)) for array in arrays if array.is_vector and array.name]
     lengths = {side: {length for name, length in vectors if letter_of(name) == side} for side in "HW"}
-    lengths["B"] = {length for name, length in vectors if is_centres(name) or WIDTHS.search(name.lower())}
+    lengths["B"] = {length for name, length in vectors if is_centres(name) or WIDTHS.search(last_name(name))}
     inside = {array.plane for array in arrays if array.is_plane and array != cube and 1 not in array.plane}
     names, planes = cube.axes or "???", [_label_sizes(path, labels), inside]
     found = find_axes(cube.shape, names=names, lengths=lengths, planes=planes, usual=reader.usual_axes)
@@ -141,12 +141,12 @@ def _label_sizes(path: Path, labels: Path | tuple[int, int] | None) -> set[tuple
 
 def _read_band_facts(reader: ArraysReader, path: Path, vectors: Sequence[ArrayInfo], scene: Scene) -> dict[str, Any]:
     """Wavelengths, FWHM and good bands from the arrays of these names along the bands, those of its group first."""
-    group = (scene.variable or "").rpartition("/")[0]
+    group = (scene.variable or "").removesuffix(last_name(scene.variable or "", lower=False))
     along = [vector for vector in vectors if math.prod(vector.shape) == len(scene.bands)]
-    along.sort(key=lambda vector: vector.name.rpartition("/")[0] != group)
+    along.sort(key=lambda vector: not (group and vector.name.startswith(group)))
 
     def read(wanted: Callable[[str], object]) -> tuple[list[float], str | None]:
-        one = next((vector for vector in along if wanted(vector.name.rpartition("/")[2].lower())), None)
+        one = next((vector for vector in along if wanted(last_name(vector.name))), None)
         if one is None:
             return [], None
         values, unit = reader.read_vector(path, one)

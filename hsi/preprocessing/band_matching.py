@@ -79,9 +79,11 @@ def _by_position(trained: BandList, scene: Scene, resample: bool) -> BandMatch:
     if resample:
         raise UsageError(f"--resample-bands needs wavelengths on both sides, and {lacking} has none")
     if len(scene.bands) != trained.of:
+        turned = scene.axes is not None and trained.of in (scene.height, scene.width)
+        hint = f"; it is read as {scene.axes}: --axes gives another order of its axes" if turned else ""
         raise BundleError(
             f"{where}: has {len(scene.bands)} bands, the model was trained on a file of {trained.of}, "
-            f"and {lacking} has no wavelengths to match them by"
+            f"and {lacking} has no wavelengths to match them by{hint}"
         )
     taken = scene.keep_bands(trained.bands)
     return BandMatch(taken, None, f"{len(trained.bands)} bands by position, because {lacking} has no wavelengths")

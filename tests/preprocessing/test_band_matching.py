@@ -50,6 +50,11 @@ class TestByWavelength:
 
 
 class TestByPosition:
+    def test_a_cube_with_another_order_of_axes_is_named(self):
+        turned = scene_from_array(np.ones((30, 4, 6)), axes="HWB")
+        with pytest.raises(BundleError, match="read as HWB: --axes gives"):
+            match_bands(BandList(tuple(range(30)), 30, None, None), turned)
+
     @pytest.mark.parametrize("side", ["model", "scene"])
     def test_without_wavelengths_positions_count(self, side):
         trained = BandList((1, 4), 30, None if side == "model" else (420.0, 480.0), None)

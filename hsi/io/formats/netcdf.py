@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from hsi.core.georeference import epsg_wkt, parse_crs
 from hsi.core.scene import Block, Georeference, Scene
 from hsi.errors import SceneFileError
-from hsi.io.axes import letter_of
+from hsi.io.axes import GOOD, WIDTHS, is_centres, letter_of
 from hsi.io.formats._hdf5 import (
     Dataset,
     File,
@@ -32,6 +32,7 @@ from hsi.io.formats._hdf5 import (
     to_text,
 )
 from hsi.io.formats._product import grid_of_centres, is_spectral_unit, scale_scene
+from hsi.io.geotiff import gdal_env
 from hsi.io.reader import (
     Array,
     ArrayInfo,
@@ -50,6 +51,7 @@ MOST_ARRAYS = 500
 MOST_BANDS = 2**16
 LONGEST_AXIS = 2**20
 NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable"
+ATTRIBUTE = "@"  # between the name of an array and that of its attribute
 CRS_KEYS = ("crs_wkt", "spatial_ref", "crs", "proj4")
 LATITUDE, LONGITUDE = ("degrees_north", "degree_north", "degrees_n"), ("degrees_east", "degree_east", "degrees_e")
 OFF_GRID = 0.1  # share of a pixel by which coordinates may leave an even grid: float32 has no more digits
@@ -85,10 +87,13 @@ class SubdatasetReader(ArraysReader):
                 keep = _long_axes(item)
                 axes = "".join(_letter(item, axis) or "?" for axis in keep)
                 arrays.append(ArrayInfo(name, tuple(item.shape[axis] for axis in keep), array_kind(item.dtype), axes))
-            return True if len(arrays) == MOST_ARRAYS else None
+                if len(keep) == 3:
+                    arrays.extend(_vectors_in_attributes(item, name))
+            return True if len(arrays) >= MOST_ARRAYS else None
 
         check_arrays(path)
         with open_hdf5(path, TITLE) as file:
+            arrays.extend(_vectors_in_attributes(file, ""))
             file.visititems(add_array)
         return tuple(arrays)
 
@@ -123,7 +128,13 @@ class SubdatasetReader(ArraysReader):
 
     def read_vector(self, path: Path, array: ArrayInfo) -> tuple[Array, str | None]:
         """The numbers and their ``units``."""
+        name, at, key = array.name.rpartition(ATTRIBUTE)
         with open_hdf5(path, TITLE) as file:
+            if at:
+                attributes = file[name or "/"].attrs
+                units = (f"{key}_units", f"{key}_unit", f"{key.removesuffix('s')}_units", "units")
+                unit = next((to_text(attributes[one]) for one in units if one in attributes), None)
+                return np.ravel(attributes[key]), unit
             data = file[array.name]
             check_stored_size(path, data, array)
             return np.ravel(data[()]), to_text(data.attrs["units"]) if "units" in data.attrs else None
@@ -159,6 +170,14 @@ def _plane_axes(data: Dataset, array: ArrayInfo) -> str:
     return (
         "".join(next(letters) if axis in sides else "." for axis in range(len(data.shape))) if len(sides) == 2 else ""
     )
+
+
+def _vectors_in_attributes(item: Any, name: str) -> Iterator[ArrayInfo]:
+    """Wavelengths, FWHM and good bands that are attributes of an array or of the file."""
+    for key, values in item.attrs.items():
+        wanted = is_centres(key) or WIDTHS.search(key.lower()) or GOOD.search(key.lower())
+        if wanted and np.ndim(values) == 1 and np.size(values) > 1:
+            yield ArrayInfo(f"{name}{ATTRIBUTE}{key}", np.shape(values), array_kind(np.asarray(values).dtype))
 
 
 def _only_names(scale: Dataset) -> bool:
@@ -266,9 +285,10 @@ def _crs(file: File, mapping: Any) -> str | None:
     """The CRS as WKT from the grid mapping, in WKT or in the parameters of the CF conventions, or from the file."""
     for attributes in (() if mapping is None else (mapping.attrs,)) + (file.attrs,):
         for key in CRS_KEYS:
-            crs = parse_crs(to_text(attributes[key])) if key in attributes else None
-            if crs is not None:
-                return str(crs.to_wkt())
+            with gdal_env():
+                crs = parse_crs(to_text(attributes[key])) if key in attributes else None
+                if crs is not None:
+                    return str(crs.to_wkt())
     if mapping is None or "grid_mapping_name" not in mapping.attrs:
         return None
     with suppress(Exception):  # pyproj is optional, and raises many errors

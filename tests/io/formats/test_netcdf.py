@@ -80,6 +80,14 @@ class TestAxes:
         scene = open_scene(hdf5(tmp_path / "x.h5", cube=small_cube("f4").transpose(order), **extra))
         np.testing.assert_array_equal(scene.read(), small_cube("f4"))
 
+    @pytest.mark.parametrize("where", ["cube", "/"])
+    def test_wavelengths_can_be_attributes(self, where, tmp_path):
+        path = hdf5(tmp_path / "x.h5", cube=small_cube())
+        with h5py.File(path, "a") as file:
+            file[where].attrs.update(wavelengths=np.arange(0.4, 0.9, 0.1), wavelength_units="um")
+        scene = open_scene(path)
+        assert (scene.axes, scene.wavelengths) == ("HWB", pytest.approx([400, 500, 600, 700, 800]))
+
     def test_labels_in_another_file_decide(self, tmp_path):
         path = hdf5(tmp_path / "x.h5", cube=small_cube())
         for name in ("other.npy", "x_gt.npy"):
