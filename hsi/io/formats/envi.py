@@ -16,7 +16,7 @@ from hsi.core.events import warning
 from hsi.core.georeference import georeference_of
 from hsi.core.scene import Georeference, Scene, scene_from_array
 from hsi.errors import SceneError, SceneFileError
-from hsi.io.envi_header import EnviHeader, headers_of, is_envi_header, read_envi_header
+from hsi.io.formats._envi_header import EnviHeader, headers_of, is_envi_header, read_envi_header
 from hsi.io.formats._product import parse_good_bands, parse_wavelengths, raster_driver, scale_scene
 from hsi.io.geotiff import gdal_env
 from hsi.io.reader import (
