@@ -33,6 +33,7 @@ from hsi.io.reader import (
     Reader,
     arrange_axes,
     check_file,
+    describe_content,
 )
 from hsi.io.vector_files import TABLES, VECTOR_FORMATS, is_vector
 from hsi.io.vector_labels import read_vector_labels
@@ -204,6 +205,8 @@ def find_reader(path: Path, other_formats: str = "") -> Reader:
     if not accepting:
         known = ", ".join(sorted({suffix for _, reader in READERS.items() for suffix in reader.suffixes}))
         suffix = f"suffix '{path.suffix}'" if path.suffix else "a name without suffix"
+        content = describe_content(path)
+        suffix += f" and {content}" if content else ""
         raise SceneFileError(
             f"{path}: not a known format: found {suffix}, expected one of: {known}{other_formats}; "
             "a raw ENVI data file needs its .hdr in the same folder"

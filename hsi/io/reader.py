@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +25,39 @@ Array = NDArray[Any]
 # deflate compresses by a factor of 1032 at most; the rest is room for headers
 LARGEST_RATIO = 1100
 RENAME = "rename it to its real format, or save or download it again"
+# what stands in the place of a file that was not fetched
+GIT_LFS, GIT_ANNEX, WEB_PAGE = b"version https://git-lfs", b"/annex/objects/", (b"<!doctype html", b"<html")
+SIGNATURES = {
+    **dict.fromkeys((b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+"), "a TIFF"),
+    b"\x89HDF\r\n": "HDF5, which NetCDF-4 and MATLAB v7.3 are too",
+    b"CDF": "NetCDF of the classic format",
+    b"\x93NUMPY": "a NumPy array (.npy)",
+    b"MATLAB": "a MATLAB file (.mat)",
+    b"PK\x03\x04": "a zip archive, which .npz is too: unpack another one",
+    **dict.fromkeys((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!"), "a compressed archive: unpack it"),
+    b"\x89PNG": "a PNG image",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"GIF8": "a GIF image",
+    b"%PDF": "a PDF",
+    b"SQLite format": "a GeoPackage or another SQLite file",
+    b"\x80\x04": "a Python pickle, which is never read",
+}
+TIFF_START = 4
+COPY = "compare its size with the original and copy it again"
+UNPACK = "save it uncompressed where it was written, such as 'gdal_translate -co COMPRESS=NONE'"
+UNKNOWN = "if other programs open it, save it from there as GeoTIFF or ENVI; else copy it again"
+CUT_OFF = re.compile(r"eof = (\d+).*stored_eof = (\d+)")  # HDF5
+DAMAGED = (
+    "crc",
+    "corrupt",
+    "data check",
+    "decompress",
+    "invalid block",
+    "invalid distance",
+    "invalid code",
+    "invalid stored",
+)
+ENDS_EARLY = ("not a zip file", "could not read bytes", "cut off", "incomplete or truncated", "end of file")
 FLOAT_KINDS = frozenset(("float16", "float32", "float64", "float128", "single", "double"))
 REAL_KINDS = FLOAT_KINDS | {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
 
@@ -188,27 +222,56 @@ def first_bytes(path: Path, count: int = 16) -> bytes:
 
 def wrong_format(path: Path, title: str, expected: str, remedy: str = RENAME) -> SceneFileError:
     """The error for a file that does not start as its format does."""
-    start = first_bytes(path, 8)
-    return SceneFileError(f"{path}: is not {title}: it starts with {start!r}, expected {expected}; {remedy}")
+    start, content = first_bytes(path, 8), describe_content(path)
+    found = f" ({content})" if content else ""
+    return SceneFileError(f"{path}: is not {title}: it starts with {start!r}{found}, expected {expected}; {remedy}")
+
+
+def describe_content(path: Path) -> str:
+    """What a file is by its first bytes, for a message; empty where they tell nothing."""
+    start = first_bytes(path, 512)
+    named = next((name for signature, name in SIGNATURES.items() if start.startswith(signature)), "")
+    if named or not start:
+        return named
+    if not any(start):
+        return "only zeros: perhaps a download that did not finish"
+    return "text" if all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in start) else ""
 
 
 def check_file(path: Path) -> None:
-    """Raise :class:`SceneFileError` unless the path is a file that can be read and is not empty."""
+    """Raise :class:`SceneFileError` unless the path is a file that can be read, is not empty and no stand-in for one.
+
+    Git LFS and git-annex leave a line of text in the place of a file that was not fetched, and a browser may have
+    saved the page of an error or a login.
+    """
     try:
         if path.is_dir():
             names = sorted(entry.name for entry in path.iterdir() if entry.is_file())[:5]
             inside = f"it holds {', '.join(names)}" if names else "it holds no file"
             raise SceneFileError(f"{path}: is a folder, expected a file: {inside}; name one file")
+        if path.is_symlink() and not path.exists():
+            raise SceneFileError(f"{path}: is a link to {path.readlink()}, which does not exist; copy the file there")
         if not path.exists():
             raise SceneFileError(f"{path}: no such file{_near_files(path)}")
+        if not path.is_file():
+            raise SceneFileError(f"{path}: is a device or a pipe, which cannot be read by window; save it as a file")
         with path.open("rb") as file:
-            start = file.read(1)
+            start = file.read(512)
     except HsiError:
         raise
     except OSError as error:
         raise SceneFileError(f"{path}: cannot be read: {error.strerror or error}; check its permissions") from error
     if not start:
         raise SceneFileError(f"{path}: is empty (0 bytes), expected a scene or labels; copy or download it again")
+    if start.startswith(GIT_LFS):
+        raise SceneFileError(f"{path}: is the pointer of Git LFS and not the file itself: 'git lfs pull' fetches it")
+    if start.startswith(GIT_ANNEX):
+        raise SceneFileError(f"{path}: is the pointer of git-annex and not the file itself: 'git annex get' fetches it")
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if text.startswith(WEB_PAGE) or (text.startswith(b"<?xml") and (b"<html" in text or b"<error>" in text)):
+        raise SceneFileError(
+            f"{path}: is a web page and not the file, perhaps of an error or a login; download it again in a browser"
+        )
 
 
 def _near_files(path: Path) -> str:
@@ -223,7 +286,10 @@ def _near_files(path: Path) -> str:
 
 @contextmanager
 def convert_errors(path: Path, title: str) -> Iterator[None]:
-    """Convert any exception of a library that reads the file into a :class:`SceneFileError` that names the file."""
+    """Convert any exception of a library that reads the file into a :class:`SceneFileError` that names the file.
+
+    It says what is wrong: permissions, a missing part of the file, damage, or a compression that is not supported.
+    """
     try:
         yield
     except HsiError:
@@ -234,11 +300,32 @@ def convert_errors(path: Path, title: str) -> Iterator[None]:
             "cut it to a smaller area or convert it to ENVI or GeoTIFF, which are read by window"
         ) from error
     except Exception as error:
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
-        raise SceneFileError(
-            f"{path}: cannot be read as {title}: {reason}; it is truncated, damaged or of another format: "
-            "compare its size with the original and copy it again"
-        ) from error
+        raise SceneFileError(f"{path}: cannot be read as {title}: {_explain(path, error)}") from error
+
+
+def _explain(path: Path, error: BaseException) -> str:
+    """What an exception of a library means, and what to do; the reason is that of the first exception of its chain."""
+    first = error
+    while first.__cause__ is not None:
+        first = first.__cause__
+    reason = " ".join(str(first).split()).replace(f"{path}: ", "")[:160] or type(first).__name__
+    lowered, size = reason.lower(), path.stat().st_size if path.is_file() else 0
+    if isinstance(first, PermissionError) or "permission denied" in lowered:
+        return "permission denied; check the permissions of the file and its folder"
+    if isinstance(first, OSError) and first.errno is not None and first.strerror:
+        return f"{first.strerror}; check the disk or the network drive that holds it"
+    if match := CUT_OFF.search(reason):
+        return f"it is cut off: {int(match[2]) - int(match[1]):,} of {int(match[2]):,} bytes are missing; {COPY}"
+    if "codec" in lowered:
+        return f"{reason}: this GDAL lacks its compression; {UNPACK}"
+    start = first_bytes(path, TIFF_START)
+    if "tiff" in lowered and ("directory" in lowered or "header" in lowered) and start in SIGNATURES:
+        return f"it is cut off or damaged within its directory, and has {size:,} bytes ({reason}); {COPY}"
+    if any(word in lowered for word in ENDS_EARLY) or isinstance(first, EOFError):
+        return f"its end is missing, and it has {size:,} bytes ({reason}); {COPY}"
+    if any(word in lowered for word in DAMAGED):
+        return f"its compressed data are damaged ({reason}); {COPY}"
+    return f"{reason}; {UNKNOWN}"
 
 
 def check_declared_size(path: Path, array: ArrayInfo, stored: int, itemsize: int, ratio: int = LARGEST_RATIO) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from hsi.errors import SceneFileError
-from hsi.io.reader import ArrayInfo, check_file, convert_errors
+from hsi.io.reader import COPY, ArrayInfo, check_file, convert_errors
 
 MAT_TITLE = "a MATLAB file"
 FILE_HEADER, BEGINNING = 128, 2**16
@@ -42,6 +42,18 @@ def check_variable(path: Path, name: str) -> None:
             f"{path}: its variable '{name[:60]}' is there twice, or its numbers are not as many or not of a type as "
             "its header says; the file is damaged: copy it again"
         )
+
+
+def check_end(path: Path) -> None:
+    """Raise :class:`SceneFileError` where the last variable of a MATLAB 5 file reaches beyond the end of the file."""
+    with path.open("rb") as file:
+        order = "<" if file.read(FILE_HEADER)[126:] == b"IM" else ">"
+        size, end = path.stat().st_size, FILE_HEADER
+        while len(tag := file.read(8)) == 8 and end < size:
+            end = file.tell() + int(struct.unpack(f"{order}II", tag)[1])
+            file.seek(min(end, size))
+    if end > size:
+        raise SceneFileError(f"{path}: is cut off: at least {end - size:,} bytes are missing; {COPY}")
 
 
 def _variables(path: Path) -> Iterator[tuple[ArrayInfo, bool]]:

@@ -23,6 +23,8 @@ Dataset = Any
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 HEAP, SCANNED = b"GCOL\x01\x00\x00\x00", 16 * 2**20
+FILTERS = {4: "szip", 307: "bzip2", 32000: "LZF", 32001: "Blosc", 32004: "LZ4", 32008: "Bitshuffle", 32013: "ZFP"}
+FILTERS |= {32015: "Zstandard", 32017: "SZ", 32026: "Blosc 2"}
 LARGEST_LIST = 100_000
 LARGEST_UNWRITTEN = 64 * 2**20  # bytes of a declared array without data, as some products contain
 
@@ -164,8 +166,17 @@ def open_product(path: Path, title: str) -> Iterator[Hdf5Product]:
 
 
 def check_stored_size(path: Path, dataset: Dataset, array: ArrayInfo) -> None:
-    """Raise :class:`SceneFileError` when the stored bytes of a dataset cannot unpack to ``array``."""
+    """Raise :class:`SceneFileError` when the stored bytes of a dataset cannot unpack to ``array``, or by no filter."""
+    import h5py
+
     check_declared_size(path, array, dataset.id.get_storage_size(), dataset.dtype.itemsize)
+    steps = dataset.id.get_create_plist()
+    for number in (steps.get_filter(step)[0] for step in range(steps.get_nfilters())):
+        if not h5py.h5z.filter_avail(number):
+            raise SceneFileError(
+                f"{path}: '{array.name[:60]}' is compressed by the HDF5 filter {FILTERS.get(number, number)}, which "
+                f"HDF5 lacks here; where it is installed, 'h5repack -f GZIP=4 {path.name} new{path.suffix}' converts it"
+            )
 
 
 def to_text(value: Any) -> str:
@@ -202,7 +213,8 @@ def check_arrays(path: Path) -> None:
         if item.is_virtual or item.external:
             raise _external_data(path, name)
         if math.prod(item.shape) * item.dtype.itemsize > LARGEST_UNWRITTEN:
-            check_stored_size(path, item, ArrayInfo(name, item.shape, item.dtype.name))
+            declared = ArrayInfo(name, item.shape, item.dtype.name)
+            check_declared_size(path, declared, item.id.get_storage_size(), item.dtype.itemsize)
 
     def external_link(name: str, link: object) -> str | None:
         return name if isinstance(link, h5py.ExternalLink) else None

@@ -20,6 +20,7 @@ from hsi.core.scene import Block, Georeference, Scene
 from hsi.errors import LabelError, SceneError, SceneFileError
 from hsi.io.geotiff import gdal_env
 from hsi.io.reader import (
+    COPY,
     READERS,
     Array,
     ArrayInfo,
@@ -62,6 +63,7 @@ DRIVERS = {
 }
 # tiles that were never written and constant areas shrink far more than deflate alone
 SPARSE_RATIO = 100_000
+MOST_BLOCKS = 100_000
 SAMPLED_ROWS = 16  # to see whether a band holds alpha
 ALPHA_SHARE = 0.9  # of its values are 0 or the largest; the others are soft edges
 
@@ -263,11 +265,35 @@ def open_dataset(path: Path, name: str, driver: str, title: str, least: int = 1)
     Only ``driver`` is tried. Raises :class:`SceneFileError` that names ``path``.
     """
     import rasterio
+    from rasterio.errors import RasterioError
 
+    with rasterio.Env() as environment:
+        if driver not in environment.drivers():
+            raise SceneFileError(f"{path}: GDAL was built without its {driver} driver; convert the file to GeoTIFF")
     with convert_errors(path, title), gdal_env(), rasterio.open(name, driver=driver) as dataset:
         if dataset.count < least:
             raise SceneFileError(f"{path}: holds no band, expected a raster; name one of its parts")
-        yield dataset
+        try:
+            yield dataset
+        except RasterioError as error:
+            missing = _missing_bytes(path, dataset)
+            if not missing:
+                raise
+            raise SceneFileError(f"{path}: is cut off: at least {missing:,} bytes are missing; {COPY}") from error
+
+
+def _missing_bytes(path: Path, dataset: Any) -> int:
+    """How far the tiles or strips of a GeoTIFF reach beyond the end of its file."""
+    if dataset.driver != "GTiff" or not path.is_file():
+        return 0
+    last, (rows, columns) = 0, dataset.block_shapes[0]
+    across, down = -(-dataset.width // columns), -(-dataset.height // rows)
+    for band in dataset.indexes if dataset.interleaving.value == "BAND" else (1,):
+        for place in range(min(across * down, MOST_BLOCKS)):
+            block = f"{place % across}_{place // across}"
+            offset, size = (dataset.get_tag_item(f"BLOCK_{what}_{block}", "TIFF", band) for what in ("OFFSET", "SIZE"))
+            last = max(last, int(offset or 0) + int(size or 0))
+    return max(0, last - path.stat().st_size)
 
 
 # opens one raster for as long as a block is read

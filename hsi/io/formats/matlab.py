@@ -8,7 +8,7 @@ import numpy as np
 
 from hsi.core.scene import Scene
 from hsi.errors import SceneFileError
-from hsi.io.formats._checks import MAT_TITLE, check_variable, list_variables
+from hsi.io.formats._checks import MAT_TITLE, check_end, check_variable, list_variables
 from hsi.io.formats._hdf5 import (
     HDF5_MAGIC,
     Dataset,
@@ -27,6 +27,7 @@ from hsi.io.reader import (
     array_kind,
     check_declared_size,
     convert_errors,
+    describe_content,
     first_bytes,
     register_reader,
     to_plane,
@@ -69,7 +70,7 @@ class MatlabReader(ArrayReader):
                 "a version and byte order: compare its size with the original and copy it again"
             )
         # version 4 has no signature: its first number is the type, of which at least one byte is zero
-        if len(start) < 20 or 0 not in start[:4] or start.startswith((b"II", b"MM", b"PK")):
+        if len(start) < 20 or 0 not in start[:4] or describe_content(path):
             raise wrong_format(path, MAT_TITLE, "a MATLAB v4 to v7.3 header")
 
     def load(self, path: Path, array: ArrayInfo) -> Array:
@@ -81,7 +82,12 @@ class MatlabReader(ArrayReader):
         if self.recognises(path):
             check_variable(path, array.name)
         with convert_errors(path, MAT_TITLE):
-            values: Array = loadmat(str(path), appendmat=False, variable_names=[array.name])[array.name]
+            try:
+                values: Array = loadmat(str(path), appendmat=False, variable_names=[array.name])[array.name]
+            except Exception:
+                if self.recognises(path):
+                    check_end(path)
+                raise
         if values.shape != array.shape:
             raise SceneFileError(
                 f"{path}: {array} came out with shape {values.shape}; the file is damaged: copy it again"
