@@ -106,7 +106,7 @@ class TestWhichFile:
         ("suffix", "content", "words"),
         [
             *((suffix, "", ["is empty (0 bytes)"]) for suffix in ("mat", "npy", "npz", "hdr", "tif", "xyz")),
-            *((suffix, "<!DOCTYPE html>", ["<!DOCTYP"]) for suffix in ("mat", "npy", "npz", "hdr", "tif")),
+            *((suffix, "plain text", ["b'plain te' (text)"]) for suffix in ("mat", "npy", "npz", "hdr", "tif")),
             ("docx", "words", ["found suffix '.docx'", ".mat", ".npy", ".npz", ".hdr", ".tif"]),
             ("img", "\0" * 100, ["needs its .hdr in the same folder"]),
         ],

@@ -55,7 +55,7 @@ class TestFormat:
     def test_another_content_than_the_suffix_says(self, suffix, tmp_path):
         path = tmp_path / f"a.{suffix}"
         for content, words in (
-            (b"<html>no</html>", ["is not a vector file", "GeoPackage (.gpkg)"]),
+            (b"no vectors", ["is not a vector file", "GeoPackage (.gpkg)"]),
             (b"", ["is empty"]),
         ):
             path.write_bytes(content)

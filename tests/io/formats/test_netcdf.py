@@ -172,8 +172,8 @@ def test_what_is_no_cube_or_no_such_file(tmp_path):
     cut = hdf5(tmp_path / "x.nc", one=CUBE)
     os.truncate(cut, 700)
     refuse_scene(cut, "is cut off")
-    (tmp_path / "page.nc").write_bytes(b"<html>" * 100)
-    refuse_scene(tmp_path / "page.nc", "is not a NetCDF or HDF5 file", "<html>")
+    (tmp_path / "page.nc").write_bytes(b"one,two\n" * 100)
+    refuse_scene(tmp_path / "page.nc", "is not a NetCDF or HDF5 file", "(text)")
     (tmp_path / "old.nc").write_bytes(b"CDF\x01" + struct.pack(">3I", 0, 10, 2**31 - 1) + bytes(200))
     refuse_scene(tmp_path / "old.nc", "classic format", "nccopy -k nc4 old.nc")
 
