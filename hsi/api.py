@@ -18,7 +18,7 @@ from hsi.core.labels import ClassTable, LabelMap
 from hsi.core.scene import Scene
 from hsi.errors import UsageError
 from hsi.inference.model_file import SavedModel
-from hsi.io.dataarray import class_attributes, is_dataarray, make_dataarray, map_like
+from hsi.io.dataarray import class_attributes, crop_dataarray, is_dataarray, make_dataarray, map_like
 from hsi.io.geotiff import nodata_value
 from hsi.report.sections import interval, percent
 from hsi.settings import (
@@ -106,10 +106,10 @@ def classify(
         probabilities: Whether the probability of every class is returned.
         progress: True for a bar for each stage, or a function that is called with the stage, what is done of it, its
             total and a note.
-        **reading: How to read scene and labels: ``variable``, ``axes``, ``georef``, ``mask``, ``drop_bands``,
-            ``drop_wavelengths``, ``keep_bad_bands``, ``label_variable``, ``background``, ``label_field``,
-            ``label_layer``, ``label_name_field``, ``label_crs``, ``all_touched`` and ``align``, as the options of the
-            command.
+        **reading: How to read scene and labels: ``variable``, ``axes``, ``georef``, ``aoi``, ``mask``, ``mask_out``,
+            ``drop_bands``, ``drop_wavelengths``, ``keep_bad_bands``, ``label_variable``, ``background``,
+            ``label_field``, ``label_layer``, ``label_name_field``, ``label_crs``, ``all_touched`` and ``align``, as the
+            options of the command.
 
     Raises:
         UsageError: for settings that make no sense or a name that is not known (its message names what is).
@@ -131,6 +131,8 @@ def classify(
             checkpoint_seconds=None, complete=out is not None,
         )  # fmt: skip
         files = {path.name: path.read_bytes() for path in folder.iterdir()} if out is None else {}
+    area = classified.inputs.scene.area
+    array = crop_dataarray(array, area.window) if area and array is not None else array
     return Classification(classified, timer, reporter, None if out is None else folder, files, array)
 
 
@@ -202,7 +204,9 @@ def predict(
     variable: str | None = None,
     axes: str | None = None,
     georef: Path | str | None = None,
+    aoi: Path | str | None = None,
     mask: Path | str | None = None,
+    mask_out: Path | str | None = None,
     cog: bool = False,
     report: bool = True,
     scheduler: str | None = None,
@@ -244,7 +248,9 @@ def predict(
         variable: The array of the scene's file that is the cube.
         axes: The order of the axes of an array or of the scene's file, such as ``BHW``.
         georef: A raster to take CRS and transform from.
-        mask: A raster of the scene's size; only its non-zero pixels are mapped.
+        aoi: Polygons, or a raster whose non-zero pixels are the area to map; the map is cropped to it.
+        mask: A raster of the scene's size whose non-zero pixels are mapped, or polygons.
+        mask_out: A raster or polygons of pixels to leave out; ``"qa.tif:bits=3,4"`` are those where a bit is set.
         cog: Whether to write cloud-optimised GeoTIFFs.
         report: Whether to write the report, for which the scene is read once more.
         scheduler: Address of a Dask scheduler on whose workers to work, such as ``tcp://host:8786``.
@@ -270,7 +276,7 @@ def predict(
     given["vector"] = None if vector is None else Path(vector)
     cluster = ClusterOptions(scheduler, workers, block_timeout)
     named = {field.name: given[field.name] for field in fields(workflow.PredictOptions) if field.name in given}
-    reading = input_settings(variable=variable, axes=axes, georef=georef, mask=mask)
+    reading = input_settings(variable=variable, axes=axes, georef=georef, aoi=aoi, mask=mask, mask_out=mask_out)
     place, listener = None if out is None else Path(out), reporter_for(progress)
     with report_to(listener):
         options = workflow.PredictOptions(**named, cluster=cluster)

@@ -74,7 +74,11 @@ class InputSettings(Section):
         None, "Order of the cube's axes, such as BHW.", option="--axes", metavar="HWB", shown="by names and lengths"
     )
     georef: Path | None = setting(None, "Raster to take CRS and transform from.", option="--georef")
-    mask: Path | None = setting(None, "Raster whose non-zero pixels are used.", option="--mask")
+    aoi: Path | None = setting(None, "Area of interest: polygons, or a raster.", option="--aoi")
+    mask: Path | None = setting(None, "Raster or polygons of the pixels to use.", option="--mask")
+    mask_out: Path | None = setting(
+        None, "Raster or polygons of pixels to leave out; of bits: qa.tif:bits=3,4.", option="--mask-out"
+    )
     drop_bands: str | None = setting(
         None, "Bands to leave out, from 1: 104-108,220.", option="--drop-bands", metavar="BANDS"
     )

@@ -103,6 +103,7 @@ def workspace(tmp_path_factory):
     file_makers.tiff(folder / "scene.tif", cube, **grid)
     file_makers.tiff(folder / "labels.tif", labels, **grid)
     file_makers.tiff(folder / "mask.tif", (labels != 1).astype(np.uint8), **grid)
+    file_makers.tiff(folder / "qa.tif", np.where(labels == 1, 8, 0).astype(np.uint16), **grid)
     shutil.copy(folder / "labels.tif", folder / "place.tif")
     write_features(folder, labels, grid)
     (folder / "configs").symlink_to(ROOT / "configs")
@@ -129,6 +130,7 @@ def write_features(folder, labels, grid):
     for name, field in (("training", "landcover"), ("reference", "class")):
         frame = geopandas.GeoDataFrame({field: names}, geometry=list(polygons), crs=grid["crs"])
         frame.to_file(folder / f"{name}.gpkg")
+    geopandas.GeoDataFrame(geometry=[polygons[0].buffer(200)], crs=grid["crs"]).to_file(folder / "district.gpkg")
     pixels = np.argwhere(labels > 0)[::5]
     points = [Point(*(grid["transform"] @ (column + 0.5, row + 0.5))) for row, column in pixels]
     classes = [NAMES[labels[row, column] - 1] for row, column in pixels]

@@ -21,7 +21,7 @@ from hsi.cluster.tasks import TaskQueue
 from hsi.core.devices import resolve_device, retain_freed_memory
 from hsi.core.events import Advance
 from hsi.core.memory import MemoryPlan
-from hsi.core.scene import Block
+from hsi.core.scene import Block, crop_scene
 from hsi.errors import ClusterError, HsiError, SceneError
 from hsi.inference.map_files import MapOptions, MapSummary
 from hsi.inference.model_file import load_model, match_scene
@@ -37,7 +37,8 @@ TAKE_SECONDS, DROP_SECONDS = 300, 10  # for all workers to take the model, with 
 @dataclass
 class StripClassifier(WorkerPlugin):  # type: ignore[misc]
     """All that a worker needs to classify any strip of a scene: the bytes of the model's file, the scene's ``path``,
-    absolute or behind a network, and ``shape`` ``(H, W, bands)``, and how the map is made.
+    absolute or behind a network, the ``window`` of it that is mapped, whose ``shape`` is ``(H, W, bands)``, and how the
+    map is made.
 
     A plug-in of Dask's is sent to each worker once, and to those that come later. Scene and model are opened with the
     first strip, so that an error belongs to a strip and reaches the client.
@@ -52,6 +53,7 @@ class StripClassifier(WorkerPlugin):  # type: ignore[misc]
     options: MapOptions
     plan: MemoryPlan
     device: str
+    window: Block | None = None
     job: MapJob | None = field(default=None, init=False, repr=False)
     idempotent = True
 
@@ -90,6 +92,7 @@ class StripClassifier(WorkerPlugin):  # type: ignore[misc]
             saved = load_model(path)
         try:
             scene = open_scene(self.path, self.variable, self.axes)
+            scene = crop_scene(scene, self.window) if self.window else scene
             match = match_scene(saved, scene, self.resample, device=self.device)
         except HsiError as error:
             raise ClusterError(f"{here} cannot use the scene, which has to be in shared storage: {error}") from None

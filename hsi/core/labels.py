@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hsi.core import notebook as markup
 from hsi.core.colours import Colour, default_colours
+from hsi.core.scene import Block
 from hsi.errors import LabelError
 
 LARGEST_ID = 65534
@@ -44,9 +45,12 @@ class ClassTable:
 
 def drop_class(table: ClassTable, name: str) -> ClassTable:
     """The table without the class of that name."""
-    others = [i for i, known in enumerate(table.names) if known != name]
+    return _select_classes(table, [i for i, known in enumerate(table.names) if known != name])
+
+
+def _select_classes(table: ClassTable, positions: Sequence[int]) -> ClassTable:
     columns = (table.ids, table.names, table.colours)
-    return ClassTable(*(tuple(column[i] for i in others) for column in columns))  # type: ignore[arg-type]
+    return ClassTable(*(tuple(column[i] for i in positions) for column in columns))  # type: ignore[arg-type]
 
 
 def default_table(ids: Sequence[int]) -> ClassTable:
@@ -100,6 +104,19 @@ class LabelMap:
         classes = markup.render_classes(("id", "class", "pixels"), rows, table.colours)
         picture = markup.render_picture(markup.colour_classes(self.values, table.ids, table.colours), "labels")
         return markup.render_properties("Labels", properties) + classes + picture
+
+    def within(self, inside: NDArray[np.bool_], window: Block | None = None) -> LabelMap:
+        """The labels ``inside`` ``(h, w)`` an area, of a window of the scene where given, and their classes.
+
+        Raises :class:`LabelError` without any.
+        """
+        here = window.slices if window else (slice(None), slice(None))
+        polygons = None if self.polygons is None else self.polygons[here]
+        part = replace(self, values=self.values[here], polygons=polygons).masked(inside)
+        present = [position for position, count in enumerate(part.counts.values()) if count]
+        if not present:
+            raise LabelError(f"{self.source or 'labels'}: no labelled pixel lies in the area of interest; label others")
+        return replace(part, table=_select_classes(self.table, present))
 
     def masked(self, keep: NDArray[np.bool_]) -> LabelMap:
         """The same labels with background outside ``keep``; the class table is unchanged."""

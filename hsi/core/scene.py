@@ -52,7 +52,8 @@ class Scene:
     per *selected* band. ``scale`` is given when values are in physical units, float32, instead of as stored: the factor
     that each band was multiplied by. ``nodata`` is the value for "no data", NaN where the file's value was replaced.
     ``hiding`` names the alpha band or mask of the file whose hidden pixels are read as 0 in all bands, ``unplaced``
-    says what the file has in place of a georeference; both are empty for most files.
+    says what the file has in place of a georeference; both are empty for most files. ``area`` is what the scene is of a
+    larger one.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Scene:
     georeference: Georeference | None = None
     hiding: str = ""
     unplaced: str = ""
+    area: Area | None = field(default=None, compare=False)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -159,6 +161,40 @@ class Scene:
             good=pick(self.good),
             scale=pick(self.scale),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Area:
+    """What a scene is of a ``full`` one: its ``window``, and the pixels ``inside`` ``(h, w)``; others lack data."""
+
+    full: Scene
+    window: Block
+    inside: NDArray[np.bool_]
+
+
+def crop_scene(scene: Scene, window: Block, inside: NDArray[np.bool_] | None = None) -> Scene:
+    """A window of a scene, with its place on the ground, as a scene ``(h, w, B)``.
+
+    Pixels that are not ``inside`` ``(h, w)`` hold nodata, or NaN or 0 where there is no nodata value.
+    """
+    inside = np.ones((window.height, window.width), bool) if inside is None else inside
+    nodata, place = scene.nodata, scene.georeference
+    if scene.dtype.kind != "f":
+        limits = np.iinfo(scene.dtype)
+        nodata = 0 if nodata is None or not limits.min <= nodata <= limits.max else nodata
+    empty = np.asarray(np.nan if nodata is None else nodata, scene.dtype)
+
+    def fetch(block: Block) -> Array:
+        cube = scene.fetch(replace(block, row=block.row + window.row, column=block.column + window.column))
+        here = inside[block.slices][:, :, None]
+        return cube if here.all() else np.where(here, cube, empty)
+
+    if place:
+        a, b, c, d, e, f = place.transform
+        corner = a * window.column + b * window.row + c, d * window.column + e * window.row + f
+        place = Georeference(place.crs, (a, b, corner[0], d, e, corner[1]))
+    part: dict[str, Any] = {"height": window.height, "width": window.width, "fetch": fetch, "georeference": place}
+    return replace(scene, **part, area=Area(scene, window, inside))
 
 
 def scene_from_array(cube: Array, name: str = "scene", source: Path | None = None, **facts: Any) -> Scene:

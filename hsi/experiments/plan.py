@@ -16,7 +16,7 @@ from hsi.experiments.jobs import Job
 from hsi.experiments.results import FinishedRun, read_finished
 from hsi.experiments.spec import Experiment, PlannedRun, SceneInput, plan_runs, run_key
 from hsi.settings import InputSettings, Settings, declarations
-from hsi.workflows.inputs import given_files, open_any_labels, open_any_scene
+from hsi.workflows.inputs import given_files, mask_files, open_any_labels, open_any_scene
 from hsi.workflows.provenance import hash_files, hash_inputs
 from hsi.workflows.resolve import check_names, resolve_settings
 from hsi.workflows.run_folder import hidden_folder
@@ -92,7 +92,7 @@ def make_plan(experiment: Experiment, where: str, out: Path) -> Plan:
     scene = experiment.scene
     opened = open_any_scene(scene.path, scene)
     labels = open_any_labels(scene.labels, opened, scene)
-    hashes = hash_inputs(opened.source, labels.source, scene.georef, scene.mask)
+    hashes = hash_inputs(opened.source, labels.source, scene.georef, *mask_files(scene))
     given = {files: hash_files(files) for files in {given_files(settings) for settings in resolved}}
     runs = tuple(
         PlacedRun(run, run_key(settings, scene, [*hashes.values(), *given[given_files(settings)].values()]), out)

@@ -31,7 +31,7 @@ def grid_mismatch(where: str, shape: tuple[int, int], place: Georeference | None
         if shape == expected[::-1]:
             return LabelError(f"{where}: transposed: {sizes}; swap the rows and columns of the labels")
         return LabelError(f"{where}: {sizes}; give the labels of this scene")
-    theirs, ours = _grid(shape, place), _grid(expected, like.georeference)
+    theirs, ours = describe_grid(shape, place), describe_grid(expected, like.georeference)
     hint = "warp the labels to the scene, or give labels that have a CRS"
     if place.crs and like.georeference.crs:
         hint = "align reprojects the labels to the scene's grid by nearest neighbour"
@@ -68,7 +68,8 @@ def align_labels(
     if not np.any(values != labels.background):
         raise LabelError(
             f"{path}: none of its {labelled:,} labelled pixels falls on the scene {like.name}: the scene is "
-            f"{_grid((like.height, like.width), ours)}, the labels are {_grid(labels.values.shape, theirs)}"
+            f"{describe_grid((like.height, like.width), ours)}, "
+            f"the labels are {describe_grid(labels.values.shape, theirs)}"
         )
     notes = (
         *labels.notes,
@@ -81,6 +82,14 @@ def align_labels(
     )
 
 
+def align_plane(
+    path: Path, values: NDArray[Any], places: tuple[Georeference, Georeference], shape: tuple[int, int]
+) -> NDArray[Any]:
+    """Values ``(h, w)`` of a file, reprojected from the first to the second place, of that ``shape``; 0 outside."""
+    with convert_errors(path, "a raster that can be reprojected"):
+        return _warp(values, *places, shape, 0)
+
+
 def _require_crs(name: str, place: Georeference | None, remedy: str) -> Georeference:
     if place is None or not place.crs:
         lacks = "no CRS" if place else "no place on the ground"
@@ -88,7 +97,8 @@ def _require_crs(name: str, place: Georeference | None, remedy: str) -> Georefer
     return place
 
 
-def _grid(shape: tuple[int, int], place: Georeference) -> str:
+def describe_grid(shape: tuple[int, ...], place: Georeference) -> str:
+    """Size, pixels, CRS and corner of a grid, in words."""
     crs = crs_name(place.crs) if place.crs else "no CRS"
     corner = f"upper left corner at ({place.transform[2]:.10g}, {place.transform[5]:.10g})"
     return f"{shape[0]} x {shape[1]} pixels of {pixel_size(place)} in {crs} with its {corner}"

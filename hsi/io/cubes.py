@@ -21,6 +21,7 @@ FILE_FIELDS = (
     *("samples", "lines", "bands", "header offset", "file type", "data type", "interleave", "byte order"),
     *("file compression", "reflectance scale factor", "data gain values", "data offset values", "data ignore value"),
 )
+PLACE_FIELDS = ("map info", "coordinate system string", "projection info", "geo points", "x start", "y start")
 
 
 def check_cube_name(path: Path) -> None:
@@ -93,7 +94,8 @@ def _complete_header(path: Path, scene: Scene, note: str) -> None:
     written: dict[str, Any] = envi.read_envi_header(str(path))
     is_envi = scene.format.startswith("ENVI ")
     known: Mapping[str, Any] = inspect_envi(scene.source).fields if is_envi and scene.source else _band_fields(scene)
-    fields = {**written, **{key: value for key, value in known.items() if key not in FILE_FIELDS}}
+    moved = PLACE_FIELDS if scene.area else ()
+    fields = {**written, **{key: value for key, value in known.items() if key not in (*FILE_FIELDS, *moved)}}
     description = str(known.get("description", scene.name)).strip().rstrip(".")
     fields["description"] = f"{description}. {note}"
     if scene.nodata is not None:

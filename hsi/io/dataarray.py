@@ -58,6 +58,13 @@ def scene_from_dataarray(array: xarray.DataArray) -> Scene:
     )  # fmt: skip
 
 
+def crop_dataarray(array: xarray.DataArray, window: Block) -> xarray.DataArray:
+    """The window of an array that is a scene."""
+    rows, columns, _ = _axes(array)
+    down, across = window.slices
+    return array.isel({rows: down, columns: across})
+
+
 def labels_from_dataarray(array: xarray.DataArray, like: xarray.DataArray | None = None) -> NDArray[Any]:
     """Class values ``(H, W)`` of a ``DataArray``, a band axis of length 1 left out.
 

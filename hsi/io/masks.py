@@ -1,36 +1,148 @@
-"""Masks and split rasters: single bands on the grid of a scene."""
+"""Masks, areas of interest and split rasters: which pixels of a scene are used, and for what."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hsi.core.events import info, warning
 from hsi.core.georeference import difference
-from hsi.core.scene import Scene
+from hsi.core.scene import Block, Scene, crop_scene
 from hsi.errors import SceneError, SplitError, UsageError
+from hsi.io.align import align_plane, describe_grid, same_grid
 from hsi.io.arrays import find_training_and_test, format_arrays
 from hsi.io.open import find_reader
-from hsi.io.reader import ArrayInfo, LabelContent, Reader, check_file
+from hsi.io.reader import ArrayInfo, LabelContent, Reader, check_file, crop_labels
+from hsi.io.vector_files import is_vector
+from hsi.io.vector_labels import describe_extents, draw_polygons
+from hsi.settings import InputSettings
 
+Mask = NDArray[np.bool_]
+HALF = 0.5
+AREA = "the area of interest"
+LARGEST_BITS = 64
 ROUNDING = 1e-6  # above a probability of 1
 SPLIT = "--split given:TRAIN,TEST"
 HOW = "give one raster of codes, or a training and a test raster with a comma between: given:train.tif,test.tif"
 
 
-def open_mask(path: Path | str, like: Scene, setting: str = "mask") -> NDArray[np.bool_]:
-    """``(H, W)`` bool of a raster of one band: True where it is neither 0 nor NaN nor its nodata value.
+def open_masks(options: InputSettings, like: Scene) -> Mask | None:
+    """The pixels ``(H, W)`` that the masks and the area of interest leave of a scene; None where there are none.
 
-    ``setting`` is what named the file. Raises :class:`SceneFileError` for a file that cannot be read and
-    :class:`SceneError` when it holds no single plane or lies on another grid than the scene.
+    Reports the share that the masks leave, and warns where that is less than half. Raises what :func:`open_mask` does.
     """
-    path = Path(path)
-    marked = _marked_pixels(_read_plane(path, like, "mask", setting))
-    if not marked.any():
+    use = None if like.area is None else like.area.inside
+    if options.mask is None and options.mask_out is None:
+        return use
+    masks = np.ones((like.height, like.width), bool)
+    if options.mask:
+        masks &= open_mask(options.mask, like)
+    if options.mask_out:
+        masks &= ~open_mask(options.mask_out, like, "mask_out")
+    share = float(masks.mean() if use is None else masks[use].mean())
+    info("mask", f"{share:.1%} of the pixels are used")
+    if share == 0:
+        named = " and ".join(str(path) for path in (options.mask, options.mask_out) if path)
+        raise SceneError(f"{named}: no pixel is left to use; give other masks")
+    if share < HALF:
+        hint = "--mask names the pixels to use, --mask-out those to leave out, such as clouds"
+        warning(f"the masks leave {share:.1%} of the pixels: {hint}")
+    return masks if use is None else masks & use
+
+
+def apply_area(path: Path, scene: Scene) -> Scene:
+    """The part of a scene around its area of interest, in which pixels outside the area lack data.
+
+    The area is polygons, or a raster that marks it as a mask does, on the scene's grid or on any other one of known
+    place, from which it is reprojected by nearest neighbour. Raises :class:`SceneError` for an area that does not meet
+    the scene, with the extents of both, and what :func:`open_mask` raises.
+    """
+    check_file(path)
+    drawn = draw_polygons(path, scene, AREA) if is_vector(path) else _marked_area(path, scene)
+    if drawn is None:
+        where = describe_extents(path, scene) if is_vector(path) else "it has no pixel there"
+        raise SceneError(f"{path}: {AREA} misses the scene {scene.name}: {where}; check the CRS of both")
+    window, inside = drawn
+    if not inside.any():
+        raise SceneError(f"{path}: {AREA} contains no centre of a pixel of the scene {scene.name}; draw it larger")
+    rows, columns = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
+    inside = inside[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    window = Block(window.row + int(rows[0]), window.column + int(columns[0]), *inside.shape)
+    last = window.row + window.height, window.column + window.width
+    place = f"rows {window.row + 1} to {last[0]} of {scene.height}, columns {window.column + 1} to {last[1]} of "
+    info("area", f"{path}: {place}{scene.width}, {np.count_nonzero(inside):,} pixels")
+    return crop_scene(scene, window, inside)
+
+
+def _marked_area(path: Path, scene: Scene) -> tuple[Block, Mask]:
+    """The scene as a window, and its pixels ``(H, W)`` that a raster marks."""
+    content = _read_content(path, AREA, "aoi")
+    frame, place, ours = Block(0, 0, scene.height, scene.width), content.georeference, scene.georeference
+    marked = _marked_pixels(content)
+    if not same_grid(marked.shape, place, scene) and place and ours and place.crs and ours.crs:
+        inside = align_plane(path, marked.astype(np.uint8), (place, ours), (scene.height, scene.width)) > 0
+        if marked.any() and not inside.any():
+            grids = f"it is {describe_grid(marked.shape, place)}, the scene {describe_grid(scene.shape[:2], ours)}"
+            raise SceneError(f"{path}: {AREA} misses the scene {scene.name}: {grids}")
+        return frame, inside
+    _check_grid(path, content, scene, AREA)
+    return frame, marked
+
+
+def mask_file(path: Path) -> tuple[Path, tuple[int, ...]]:
+    """The file of a mask, and the bits after it, as in ``qa.tif:bits=3,4``; a file of that very name is itself.
+
+    Raises :class:`UsageError` for what is no list of bits.
+    """
+    name, sign, listed = str(path).rpartition(":bits=")
+    if not sign or path.exists():
+        return path, ()
+    words = [word.strip() for word in listed.split(",")]
+    if not all(word.isdecimal() and int(word) < LARGEST_BITS for word in words):
+        raise UsageError(f"{path}: bits are numbers from 0, the lowest, such as bits=3,4")
+    return Path(name), tuple(int(word) for word in words)
+
+
+def open_mask(path: Path | str, like: Scene, setting: str = "mask") -> Mask:
+    """``(H, W)`` bool of a raster of one band, or of polygons: True where they mark a pixel of the scene.
+
+    A raster marks where it is neither 0 nor NaN nor its nodata value; with ``:bits=3,4`` after its name, where one of
+    these bits is set. Polygons mark pixels whose centres they contain. ``setting`` is what named the file. Raises
+    :class:`SceneFileError` for a file that cannot be read, :class:`SceneError` when it holds no single plane, lies on
+    another grid than the scene or, as a mask of what to use, leaves no pixel, and :class:`UsageError` for bits of what
+    has no bits.
+    """
+    path, bits = mask_file(Path(path))
+    check_file(path)
+    leaves_out = setting == "mask_out"
+    if is_vector(path):
+        marked = np.zeros((like.height, like.width), bool)
+        drawn = draw_polygons(path, like, "a mask")
+        if drawn:
+            marked[drawn[0].slices] = drawn[1]
+        elif not leaves_out:
+            raise SceneError(f"{path}: the mask misses the scene {like.name}: {describe_extents(path, like)}")
+        return marked
+    content = _read_plane(path, like, "mask", setting)
+    marked = _set_bits(path, content.values, bits) if bits else _marked_pixels(content)
+    if not marked.any() and not leaves_out:
         raise SceneError(f"{path}: the mask leaves no pixel: every value is 0 or nodata; give another {setting}")
     return marked
+
+
+def _set_bits(path: Path, values: NDArray[Any], bits: Sequence[int]) -> Mask:
+    """Where one of the bits is set; raises :class:`UsageError` for fractions and for bits that the dtype lacks."""
+    if values.dtype.kind not in "iu":
+        raise UsageError(f"{path}: bits are those of integers, and it holds {values.dtype}: leave bits out")
+    size = 8 * values.dtype.itemsize
+    if max(bits) >= size:
+        raise UsageError(f"{path}: has no bit {max(bits)}: {values.dtype} has the bits 0 to {size - 1}")
+    unsigned = values.view(f"u{values.dtype.itemsize}")
+    return np.asarray(unsigned & unsigned.dtype.type(sum(1 << bit for bit in {*bits})) != 0)
 
 
 def open_confidence(path: Path, like: Scene) -> NDArray[np.float32]:
@@ -104,18 +216,39 @@ def _join_masks(where: str, train: NDArray[np.bool_], test: NDArray[np.bool_]) -
 
 def _read_plane(path: Path, like: Scene, kind: str, setting: str) -> LabelContent:
     """The only plane of a file, a ``kind`` that ``setting`` named, on the grid of a scene."""
+    return _crop_to(path, _read_content(path, kind, setting), like, kind)
+
+
+def _read_content(path: Path, kind: str, setting: str) -> LabelContent:
+    """The only plane of a file, a ``kind`` that ``setting`` named."""
     reader = find_reader(path)
     arrays = reader.arrays(path)
     planes = [array for array in arrays if array.is_plane]
     if len(planes) != 1:
         what, listed = "a mask" if kind == "mask" else kind, format_arrays(arrays)
         raise SceneError(f"{path}: {what} is one plane (rows, columns), found {listed}; give another {setting}")
-    return _read_on_grid(reader, path, planes[0], like, kind)
+    return reader.read_labels(path, planes[0])
 
 
 def _read_on_grid(reader: Reader, path: Path, plane: ArrayInfo, like: Scene, kind: str) -> LabelContent:
     """A plane of the scene's pixels; raises :class:`SceneError` when it, a ``kind``, lies on another grid."""
-    content = reader.read_labels(path, plane)
+    return _crop_to(path, reader.read_labels(path, plane), like, kind)
+
+
+def _crop_to(path: Path, content: LabelContent, like: Scene, kind: str) -> LabelContent:
+    """The content on the scene's grid; for a scene that is part of another, it may have all pixels of that one."""
+    if like.area:
+        try:
+            _check_grid(path, content, like.area.full, kind)
+            return crop_labels(content, like.area.window)
+        except SceneError:
+            if content.values.shape != (like.height, like.width):
+                raise
+    _check_grid(path, content, like, kind)
+    return content
+
+
+def _check_grid(path: Path, content: LabelContent, like: Scene, kind: str) -> None:
     expected, shape = (like.height, like.width), content.values.shape
     if shape != expected:
         raise SceneError(
@@ -129,7 +262,6 @@ def _read_on_grid(reader: Reader, path: Path, plane: ArrayInfo, like: Scene, kin
             raise SceneError(
                 f"{path}: not on the grid of the scene {like.name}: {mismatch}; warp the {kind} to the scene"
             )
-    return content
 
 
 def _marked_pixels(content: LabelContent) -> NDArray[np.bool_]:

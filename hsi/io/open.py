@@ -33,6 +33,7 @@ from hsi.io.reader import (
     Reader,
     arrange_axes,
     check_file,
+    crop_labels,
     describe_content,
 )
 from hsi.io.vector_files import TABLES, VECTOR_FORMATS, is_vector
@@ -175,13 +176,13 @@ def open_labels(path: Path | str | None, like: Scene, options: InputSettings | N
     ground, :class:`SceneFileError` for a damaged file and :class:`UsageError` for a wrong array, field or
     layer and for an option that has no meaning for these labels.
     """
-    options = options or InputSettings()
-    source = _find_labels(like, options.label_variable) if path is None else Path(path)
+    options, full = options or InputSettings(), like.area.full if like.area else like
+    source = _find_labels(full, options.label_variable) if path is None else Path(path)
     if isinstance(source, Path):
         check_file(source)
         if is_vector(source) or source.suffix.lower() == ".zip":
             return read_vector_labels(source, like, options)
-        source = _select_source(source, like, options.label_variable)
+        source = _select_source(source, full, options.label_variable)
     return _read_raster_labels(source, like, options)
 
 
@@ -356,6 +357,8 @@ def _read_raster_labels(source: LabelSource, like: Scene, options: InputSettings
     path, name = source.path, source.name
     options.check_raster(path)
     content = source.read()
+    if like.area and same_grid(content.values.shape, content.georeference, like.area.full):
+        content = crop_labels(content, like.area.window)
     place, shape = content.georeference, (content.values.shape[0], content.values.shape[1])
     places = places_to_align(path, place, like) if options.align else None
     fits = same_grid(shape, place, like)

@@ -8,7 +8,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hsi.core.colours import Colour
 from hsi.core.registry import Registry
-from hsi.core.scene import Georeference, Scene, scene_from_array
+from hsi.core.scene import Block, Georeference, Scene, scene_from_array
 from hsi.errors import HsiError, SceneFileError
 
 Array = NDArray[Any]
@@ -121,6 +121,12 @@ class LabelContent:
     nodata: float | None = None
     georeference: Georeference | None = None
     hidden: NDArray[np.bool_] | None = None
+
+
+def crop_labels(content: LabelContent, window: Block) -> LabelContent:
+    """The labels of a window of a scene, without their place."""
+    hidden = None if content.hidden is None else content.hidden[window.slices]
+    return replace(content, values=content.values[window.slices], hidden=hidden, georeference=None)
 
 
 class Reader(ABC):

@@ -78,23 +78,13 @@ def read_layer(path: Path, options: InputSettings, like: Scene | None = None) ->
     field or CRS or when one has to be named, and when geopandas is not installed, :class:`LabelError` for a file
     without features or fields.
     """
-    try:
-        import geopandas  # noqa: F401
-        import pyogrio  # noqa: F401
-    except ImportError as error:
-        raise UsageError(f"{path}: vector labels need geopandas: {install_hint('vector')} ({error})") from error
     crs = parse_crs(options.label_crs)
-    with _unpacked(path, options.label_layer) as (file, name):
-        title = _detect_format(file)
-        if title is None:
-            raise wrong_format(path, "a vector file", f"one of {VECTOR_FORMATS}")
-        with convert_errors(path, title), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            read = _read_text(path, title, like, crs)
-            if read is None:
-                layer = _read_with_gdal(path, file, title, options.model_copy(update={"label_layer": name}))
-            else:
-                layer = _layer_from_features(path, read, options)
+    with _opened(path, options.label_layer) as (file, name, title):
+        read = _read_text(path, title, like, crs)
+        if read is None:
+            layer = _read_with_gdal(path, file, title, options.model_copy(update={"label_layer": name}))
+        else:
+            layer = _layer_from_features(path, read, options)
     return _with_crs(layer, crs)
 
 
@@ -159,8 +149,6 @@ def _read_text(path: Path, title: str, like: Scene | None, crs: str | None) -> F
 
 
 def _layer_from_features(path: Path, read: Features, options: InputSettings) -> Layer:
-    import geopandas
-
     if options.label_layer is not None:
         raise UsageError(f"{path}: has no layers: leave label_layer out")
     if not read.geometries:
@@ -168,7 +156,7 @@ def _layer_from_features(path: Path, read: Features, options: InputSettings) -> 
     kinds = {name: _kind_of(values) for name, values in read.fields.items()}
     field, named = _select_fields(path, kinds, options)
     columns = {name: read.fields[name] for name in (field, *named)}
-    frame = geopandas.GeoDataFrame(columns, geometry=read.geometries, crs=read.crs)
+    frame = _frame(read, columns)
     one = len(read.fields) == 1
     notes = (*(() if one else _note_field(field, options)), *read.notes)
     return Layer(path, frame, field, kinds[field], notes, read.in_pixels, read.colours, next(iter(named), None))
@@ -196,6 +184,52 @@ def _with_crs(layer: Layer, crs: str | None) -> Layer:
         return replace(layer, frame=frame)
     note = f"its coordinates are taken as {crs_name(crs)} (label_crs); the file says {crs_name(own.to_wkt())}"
     return replace(layer, frame=frame, notes=(*layer.notes, note))
+
+
+def read_shapes(path: Path, like: Scene) -> Layer:
+    """The shapes of the only layer of a file, without fields; raises as :func:`read_layer` does."""
+    with _opened(path, None) as (file, name, title):
+        read = _read_text(path, title, like, None)
+        frame = _read_shapes_with_gdal(path, file, title, name) if read is None else _frame(read, {})
+    if not len(frame):
+        raise SceneFileError(f"{path}: holds no shape; draw some or name another file")
+    return Layer(path, frame, "", "", in_pixels=read is not None and read.in_pixels)
+
+
+def _read_shapes_with_gdal(path: Path, file: Path, title: str, name: str | None) -> Any:
+    import pyogrio
+
+    _check_parts(path, file)
+    if title == A_KML:
+        check_xml(path, file)
+    names = [name] if name else [str(layer) for layer, kind in pyogrio.list_layers(file) if kind is not None]
+    if len(names) != 1:
+        listed = ", ".join(map(shorten, names[:MOST_NAMES])) or "none"
+        raise SceneFileError(f"{path}: holds {len(names)} layers with shapes: {listed}; save one to its own file")
+    return pyogrio.read_dataframe(file, layer=names[0], columns=[], on_invalid="ignore")
+
+
+def _frame(read: Features, columns: Mapping[str, Any]) -> Any:
+    import geopandas
+
+    return geopandas.GeoDataFrame(columns, geometry=read.geometries, crs=read.crs)
+
+
+@contextlib.contextmanager
+def _opened(path: Path, layer: str | None) -> Iterator[tuple[Path, str | None, str]]:
+    """The file to read, the layer in it and the title of its format; raises for another file."""
+    try:
+        import geopandas  # noqa: F401
+        import pyogrio  # noqa: F401
+    except ImportError as error:
+        raise UsageError(f"{path}: vector files need geopandas: {install_hint('vector')} ({error})") from error
+    with _unpacked(path, layer) as (file, name):
+        title = _detect_format(file)
+        if title is None:
+            raise wrong_format(path, "a vector file", f"one of {VECTOR_FORMATS}")
+        with convert_errors(path, title), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield file, name, title
 
 
 def shorten(name: str, most: int = 60) -> str:

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi.core.colours import default_colours
+from hsi.core.events import warning
 from hsi.core.georeference import crs_name
 from hsi.core.labels import LARGEST_ID, ClassTable, LabelMap, label_map
-from hsi.core.scene import Scene
-from hsi.errors import LabelError, UsageError
+from hsi.core.scene import Block, Scene
+from hsi.errors import LabelError, SceneError, UsageError
 from hsi.io.label_checks import note_similar_names
 from hsi.io.reader import convert_errors
-from hsi.io.vector_files import Layer, read_layer, shorten
+from hsi.io.vector_files import Layer, read_layer, read_shapes, shorten
 from hsi.settings import InputSettings
 
 Mask = NDArray[np.bool_]
@@ -68,19 +69,26 @@ class Canvas:
 
     def gives_a_pixel(self, geometry: Any) -> bool:
         """Whether the geometry would get any pixel if it were the only one; only the pixels around it are drawn."""
+        window = self.window_of(np.array([geometry], object))
+        return window is not None and bool(self.draw_on(window, np.array([geometry], object)).any())
+
+    def window_of(self, geometries: NDArray[Any]) -> Block | None:
+        """The pixels of the scene around the geometries; None where there are none."""
         import shapely
         from affine import Affine
 
-        a, b, c, d, e, f = self.transform
-        to_columns, to_rows = np.array((~Affine(a, b, c, d, e, f))[:6]).reshape(2, 3)
-        columns, rows = (shapely.get_coordinates(geometry) @ line[:2] + line[2] for line in (to_columns, to_rows))
+        to_columns, to_rows = np.array((~Affine(*self.transform))[:6]).reshape(2, 3)
+        columns, rows = (shapely.get_coordinates(geometries) @ line[:2] + line[2] for line in (to_columns, to_rows))
         left, top = (max(0, int(np.floor(axis.min()))) for axis in (columns, rows))
         right, bottom = min(self.shape[1], int(columns.max()) + 1), min(self.shape[0], int(rows.max()) + 1)
-        if right <= left or bottom <= top:
-            return False
-        corner = a * left + b * top + c, d * left + e * top + f
-        window = replace(self, shape=(bottom - top, right - left), transform=(a, b, corner[0], d, e, corner[1]))
-        return bool(window.draw(np.array([geometry], object), np.ones(1, np.int32)).any())
+        return Block(top, left, bottom - top, right - left) if right > left and bottom > top else None
+
+    def draw_on(self, window: Block, geometries: NDArray[Any]) -> Mask:
+        """The pixels ``(h, w)`` of a window that the geometries get."""
+        a, b, c, d, e, f = self.transform
+        corner = a * window.column + b * window.row + c, d * window.column + e * window.row + f
+        part = replace(self, shape=(window.height, window.width), transform=(a, b, corner[0], d, e, corner[1]))
+        return part.draw(geometries, np.ones(len(geometries), np.int32)) > 0
 
     @property
     def outline(self) -> Any:
@@ -104,7 +112,7 @@ def read_vector_labels(path: Path, like: Scene, options: InputSettings) -> Label
     :class:`SceneFileError` for a damaged file.
     """
     options.check_vector(path)
-    layer = read_layer(path, options, like)
+    layer = read_layer(path, options, like.area.full if like.area else like)
     canvas = _make_canvas(layer, like, options.all_touched)
     classes = _assign_classes(layer, options.background)
     with convert_errors(path, "polygons and points"):
@@ -135,10 +143,44 @@ def read_vector_labels(path: Path, like: Scene, options: InputSettings) -> Label
     )
 
 
+def draw_polygons(path: Path, like: Scene, kind: str) -> tuple[Block, Mask] | None:
+    """The window of a scene around the polygons of a file, and its pixels ``(h, w)`` whose centres lie in one.
+
+    None where no polygon reaches into the scene. ``kind`` is what the polygons are, for a message. Raises
+    :class:`LabelError` where scene or file have no CRS, :class:`SceneError` for other shapes than polygons,
+    :class:`SceneFileError` for a damaged file and :class:`UsageError` without geopandas.
+    """
+    layer = read_shapes(path, like.area.full if like.area else like)
+    canvas = _make_canvas(layer, like, all_touched=False)
+    others = {str(name) for name in layer.frame.geom_type if name} - {*AREAS}
+    if others:
+        raise SceneError(f"{path}: holds shapes of type {', '.join(sorted(others))}; {kind} is polygons: buffer them")
+    with convert_errors(path, "polygons"):
+        geometries, usable, notes = _project_geometries(layer, canvas.crs)
+        window = canvas.window_of(geometries[usable]) if usable.any() else None
+        pixels = canvas.draw_on(window, geometries[usable]) if window else np.zeros((0, 0), bool)
+    for note in notes:
+        warning(f"{path}: {note}")
+    return (window, pixels) if window else None
+
+
+def describe_extents(path: Path, like: Scene) -> str:
+    """Where the polygons of a file and a scene lie in the scene's CRS."""
+    import shapely
+
+    layer = read_shapes(path, like.area.full if like.area else like)
+    canvas = _make_canvas(layer, like, all_touched=False)
+    geometries, usable, _ = _project_geometries(layer, canvas.crs)
+    theirs, ours = (_format_extent(shapely.total_bounds(shape)) for shape in (geometries[usable], canvas.outline))
+    return f"it reaches {theirs}, the scene {ours}{f' in {crs_name(canvas.crs)}' if canvas.crs else ''}"
+
+
 def _make_canvas(layer: Layer, like: Scene, all_touched: bool) -> Canvas:
     path, place = layer.path, like.georeference
     if layer.in_pixels:
-        return Canvas((like.height, like.width), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), "", all_touched)
+        corner = like.area.window if like.area else Block(0, 0, like.height, like.width)
+        transform = (1.0, 0.0, float(corner.column), 0.0, 1.0, float(corner.row))
+        return Canvas((like.height, like.width), transform, "", all_touched)
     if place is None or not place.crs:
         lacks = "no CRS" if place else "no place on the ground"
         raise LabelError(

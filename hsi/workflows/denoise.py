@@ -111,7 +111,8 @@ def denoise(
         overwrite: Whether to replace a cube of that name.
         progress: As for :func:`hsi.classify`.
         command: What record and report name as the command that made them.
-        **reading: How to read the scene: ``variable``, ``axes``, ``georef``, ``mask`` and ``keep_bad_bands``.
+        **reading: How to read the scene: ``variable``, ``axes``, ``georef``, ``aoi``, ``mask``, ``mask_out`` and
+            ``keep_bad_bands``.
 
     Raises:
         UsageError: for a method that is not known, a parameter that has no effect on it, and too little memory.
@@ -120,7 +121,7 @@ def denoise(
     """
     own = {"stack": stack, "steps": steps, "components": components, "strength": strength}
     settings = validated(DenoisingSettings, {"method": method, "bands": bands, **own})
-    options = input_settings(("variable", "axes", "georef", "mask", "keep_bad_bands"), **reading)
+    options = input_settings(("variable", "axes", "georef", "aoi", "mask", "mask_out", "keep_bad_bands"), **reading)
     check_denoising(settings)
     if device is not None:
         if not DENOISERS[method].trains:

@@ -26,7 +26,7 @@ from hsi.inference.export import (
 )
 from hsi.inference.export_check import Check, check_files
 from hsi.inference.model_file import SavedModel, load_model
-from hsi.io.masks import open_mask
+from hsi.io.masks import open_masks
 from hsi.preprocessing.band_matching import match_bands
 from hsi.settings import InputSettings, input_settings
 from hsi.workflows.inputs import open_any_labels, open_any_scene
@@ -156,8 +156,8 @@ def check_on_scene(
     """Run model and files on the labelled pixels of a scene; warns of labels that trained the model."""
     opened = open_any_scene(scene, reading, labels=labels)
     truth = open_any_labels(labels, opened, reading)
-    if reading.mask:
-        truth = truth.masked(open_mask(reading.mask, opened))
+    use = open_masks(reading, opened)
+    truth = truth if use is None else truth.masked(use)
     match = match_bands(saved.bands, opened)
     if set(hash_inputs(truth.source).values()) & set(saved.trained_on.values()):
         events.warning("these labels trained the model: only the differences between files count, not the accuracy")

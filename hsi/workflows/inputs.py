@@ -20,7 +20,7 @@ from hsi.io.benchmark_scenes import recognise_scene
 from hsi.io.dataarray import is_dataarray, labels_from_dataarray, scene_from_dataarray
 from hsi.io.geotiff import read_georeference
 from hsi.io.label_checks import note_fill_values
-from hsi.io.masks import open_mask, open_split, split_files
+from hsi.io.masks import apply_area, mask_file, open_masks, open_split, split_files
 from hsi.io.reader import arrange_axes, check_file
 from hsi.preprocessing.band_matching import BandList
 from hsi.preprocessing.bands import (
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 class Inputs:
     """What was read: the scene without its useless bands, its survey, and its labels on valid pixels.
 
-    Where the scene was denoised, ``denoising`` tells how.
+    ``masks`` are the files of masks and of the area of interest. Where the scene was denoised, ``denoising`` tells how.
     """
 
     scene: Scene
@@ -58,6 +58,7 @@ class Inputs:
     file_bands: int
     bands: BandSelection
     denoising: DenoisingResult | None = None
+    masks: tuple[Path, ...] = ()
 
     @property
     def band_list(self) -> BandList:
@@ -113,11 +114,11 @@ def open_any_scene(
             f"{opened.source or opened.name}: is not georeferenced: it has {opened.unplaced}; --georef takes the place "
             "from a raster of the same pixels"
         )
-    if wavelengths is None:
-        return opened
-    if len(wavelengths) != len(opened.bands):
-        raise UsageError(f"{len(wavelengths)} wavelengths are given for {len(opened.bands)} bands: one for each")
-    return replace(opened, wavelengths=tuple(float(value) for value in wavelengths))
+    if wavelengths is not None:
+        if len(wavelengths) != len(opened.bands):
+            raise UsageError(f"{len(wavelengths)} wavelengths are given for {len(opened.bands)} bands: one for each")
+        opened = replace(opened, wavelengths=tuple(float(value) for value in wavelengths))
+    return apply_area(options.aoi, opened) if options.aoi else opened
 
 
 def _scene_of_array(cube: NDArray[Any], axes: str | None, labels: tuple[int, int] | None) -> Scene:
@@ -177,7 +178,7 @@ def open_any_labels(
             read = io.open_labels(labels, scene, options)
         for note in read.notes:
             warning(f"labels: {note}")
-        return read
+        return read.within(scene.area.inside) if scene.area else read
     options.check_in_memory()
     background = options.background
     if isinstance(labels, LabelMap):
@@ -193,10 +194,12 @@ def open_any_labels(
         read = label_map(values, background=background or 0)
         for note in note_fill_values(read, {}, background):
             warning(f"labels: {note}")
+    if scene.area and read.values.shape == (scene.area.full.height, scene.area.full.width):
+        read = read.within(scene.area.inside, scene.area.window)
     if read.values.shape != (scene.height, scene.width):
         shapes = f"the labels are {read.values.shape}, the scene {scene.name} is {(scene.height, scene.width)} pixels"
         raise LabelError(f"labels: {shapes}: give the labels of this scene")
-    return read
+    return read.within(scene.area.inside) if scene.area else read
 
 
 def choose_input_bands(scene: Scene, options: InputSettings) -> BandSelection:
@@ -211,7 +214,7 @@ def choose_input_bands(scene: Scene, options: InputSettings) -> BandSelection:
 
 def survey_input(scene: Scene, options: InputSettings) -> PixelSurvey:
     """One pass over the scene's pixels, those outside ``--mask`` left out."""
-    mask = open_mask(options.mask, scene) if options.mask else None
+    mask = open_masks(options, scene)
     with progress("survey", "rows") as advance:
         return survey_scene(scene, advance, mask)
 
@@ -254,7 +257,7 @@ def prepare_inputs(scene: Scene, labels: LabelMap, options: InputSettings) -> In
         raise LabelError(
             f"{labels.source or 'labels'}: none of its labelled pixels can be used in {where}: label others"
         )
-    return Inputs(scene, survey, labels, known_as, file_bands, bands)
+    return Inputs(scene, survey, labels, known_as, file_bands, bands, masks=mask_files(options))
 
 
 def recognised(scene: Scene, labels: LabelMap) -> tuple[Scene, LabelMap, str | None]:
@@ -298,7 +301,7 @@ def bad_pixels(survey: PixelSurvey) -> str:
     """How many pixels are left out, and why."""
     zero = f"hidden by the {survey.hiding} or zero in all bands" if survey.hiding else "zero in all bands"
     kinds = {"NaN or infinite": survey.not_finite, "nodata": survey.nodata, zero: survey.zero}
-    kinds["outside the mask"] = survey.masked
+    kinds["masked"] = survey.masked
     listed = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items() if count)
     total = survey.valid.size
     return f"{survey.invalid:,} of {total:,} pixels ({survey.invalid / total:.1%}) cannot be used: {listed}"
@@ -333,6 +336,11 @@ def split_labels(inputs: Inputs, settings: Settings) -> Split:
     for text in split.warnings:
         warning(text)
     return split
+
+
+def mask_files(options: InputSettings) -> tuple[Path, ...]:
+    """The files of the masks and of the area of interest."""
+    return tuple(mask_file(path)[0] for path in (options.aoi, options.mask, options.mask_out) if path)
 
 
 def given_files(settings: Settings) -> tuple[Path, ...]:

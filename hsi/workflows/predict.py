@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,7 @@ from hsi.inference.training_pixels import runs_to_text
 from hsi.io import files_of
 from hsi.io.formats.gdal import is_remote, remote_name
 from hsi.io.geotiff import make_cog, nodata_value, read_classes
-from hsi.io.masks import open_mask
+from hsi.io.masks import open_masks
 from hsi.models import WindowNetwork, choose_engine
 from hsi.preprocessing.band_matching import BandMatch
 from hsi.report.html import MapView, Report, read_subsampled, sampled_class_spectra, view_step, write_report_page
@@ -223,9 +223,11 @@ def open_job(
         blend=bool(stored.blend) if options.blend is None else options.blend,
     )
     opened = open_any_scene(scene, reading)
-    usable = open_mask(reading.mask, opened) if reading.mask else None
+    usable = open_masks(reading, opened)
     if usable is not None and saved.denoiser and options.cluster.given:
-        raise UsageError("a mask on workers has no effect on how the model cleans bands: leave one of the two out")
+        raise UsageError(
+            "a mask or area on workers has no effect on how the model cleans bands: leave one of the two out"
+        )
     match = match_scene(saved, opened, options.resample_bands, usable=usable, device=options.device)
     if options.resample_bands and not saved.reducer.tolerates_resampling:
         warning(
@@ -318,6 +320,7 @@ def map_facts(job: MapJob, hashes: Mapping[str, str]) -> dict[str, Any]:
         "bands": job.match.note,
         "options": vars(job.options),
         "mask": None if job.usable is None else hash_array(job.usable),
+        "window": None if scene.area is None else list(astuple(scene.area.window)),
         "device": job.device.type,
     }
 
@@ -333,7 +336,8 @@ def map_on_workers(
         raise UsageError("workers read the scene from its file: give a path, or leave scheduler and workers out")
     path = str(scene.source if is_remote(scene.source) else scene.source.absolute())
     about_scene = (path, scene.variable, scene.axes, scene.shape, options.resample_bands)
-    classifier = StripClassifier(model.read_bytes(), *about_scene, job.options, job.plan, options.device)
+    window = scene.area and scene.area.window
+    classifier = StripClassifier(model.read_bytes(), *about_scene, job.options, job.plan, options.device, window)
     limit = options.cluster.block_timeout or BLOCK_SECONDS
     with options.cluster.connected() as client:
         threads = client.nthreads()

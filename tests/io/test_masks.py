@@ -10,12 +10,16 @@ import rasterio
 import scipy.io
 
 from hsi import open_labels
-from hsi.core.scene import scene_from_array
+from hsi.core.events import Recorder, report_to
+from hsi.core.scene import Block, scene_from_array, survey_scene
 from hsi.errors import LabelError, SceneError, SceneFileError, SplitError, UsageError
 from hsi.io import open_scene
-from hsi.io.masks import open_mask, open_split, split_files
+from hsi.io.masks import apply_area, mask_file, open_mask, open_masks, open_split, split_files
+from hsi.settings import input_settings
+from hsi.workflows.inputs import open_any_labels
 from tests.io import file_makers
 from tests.io.file_makers import NORTH_UP, small_cube
+from tests.io.helpers import utm_scene
 
 SHAPE = (11, 7)
 PARTS = np.random.default_rng(4).integers(0, 4, SHAPE).astype(np.uint8)
@@ -130,6 +134,175 @@ def test_a_split_of_another_place_is_refused(tmp_path):
     path = file_makers.tiff(tmp_path / "split.tif", PARTS, **moved)
     with pytest.raises(SceneError, match="not on the grid of the scene"):
         open_split(str(path), scene)
+
+
+@pytest.fixture
+def placed():
+    return utm_scene()
+
+
+def vectors():
+    """The makers of vector files, where geopandas is there."""
+    return pytest.importorskip("tests.io.vector_makers")
+
+
+class TestMaskOut:
+    def open(self, scene, **options):
+        with report_to(recorder := Recorder()):
+            use = open_masks(input_settings(**options), scene)
+        return use, dict(recorder.messages).get("mask"), recorder.warnings
+
+    def test_the_share_is_said_and_little_is_warned_of(self, tmp_path, scene):
+        clouds = np.zeros(SHAPE, "u1")
+        clouds[0, :3] = 1
+        path = file_makers.npy(tmp_path / "clouds.npy", clouds)
+        use, text, warnings = self.open(scene, mask=path)
+        assert (use.sum(), text) == (3, "3.9% of the pixels are used")
+        assert "--mask-out those to leave out" in warnings[0]
+        use, text, warnings = self.open(scene, mask_out=path)
+        assert (use.sum(), text, warnings) == (74, "96.1% of the pixels are used", [])
+        assert self.open(scene)[0] is None
+
+    @pytest.mark.parametrize("dtype", ["u2", "i2", "u4"])
+    def test_bits_of_quality(self, dtype, tmp_path, scene):
+        flags = np.zeros(SHAPE, dtype)
+        flags.flat[:4] = [1 << 3, 1 << 4, (1 << 3) + 1, 7]
+        path = file_makers.tiff(tmp_path / "qa.tif", flags, nodata=8)  # a nodata value has bits like any other
+        use, *_ = self.open(scene, mask_out=f"{path}:bits=3,4")
+        assert np.flatnonzero(~use).tolist() == [0, 1, 2]
+        assert self.open(scene, mask_out=f"{path}:bits=0")[0].sum() == 75
+        top = 8 * flags.itemsize - 1
+        assert self.open(scene, mask_out=f"{path}:bits={top}")[0].all()
+        with pytest.raises(UsageError, match=f"has no bit {top + 1}: {flags.dtype} has the bits 0 to {top}"):
+            self.open(scene, mask_out=f"{path}:bits={top + 1}")
+
+    def test_the_highest_bit_of_signed_numbers(self, tmp_path, scene):
+        path = file_makers.npy(tmp_path / "qa.npy", np.where(PARTS == 1, -1, 0).astype("i2"))
+        np.testing.assert_array_equal(self.open(scene, mask_out=f"{path}:bits=15")[0], PARTS != 1)
+
+    @pytest.mark.parametrize(("bits", "dtype", "says"), [("3", "f4", "holds float32"), ("a", "u1", "bits are numbers")])
+    def test_bits_of_what_has_none(self, bits, dtype, says, tmp_path, scene):
+        path = file_makers.npy(tmp_path / "qa.npy", PARTS.astype(dtype))
+        with pytest.raises(UsageError, match=says):
+            self.open(scene, mask_out=f"{path}:bits={bits}")
+
+    def test_colons_in_names(self, tmp_path, scene):
+        path = file_makers.npy(tmp_path / "2024-05-01T10:30:bits=1.npy", PARTS > 1)
+        np.testing.assert_array_equal(self.open(scene, mask_out=path)[0], PARTS <= 1)
+        assert mask_file(Path("C:/masks/qa.tif")) == (Path("C:/masks/qa.tif"), ())
+        assert mask_file(Path("C:/masks/qa.tif:bits=3, 4")) == (Path("C:/masks/qa.tif"), (3, 4))
+
+    def test_no_pixel_left(self, tmp_path, scene):
+        path = file_makers.npy(tmp_path / "all.npy", np.ones(SHAPE))
+        with pytest.raises(SceneError, match=r"all\.npy: no pixel is left to use"):
+            self.open(scene, mask_out=path)
+
+    @pytest.mark.parametrize("crs", ["EPSG:32633", "EPSG:4326"])
+    def test_polygons(self, crs, tmp_path, placed):
+        makers = vectors()
+        path = makers.vector(
+            tmp_path / "m.gpkg", [makers.rectangle(2, 1, 5, 4), makers.rectangle(9, 5, 20, 9)], crs=crs
+        )
+        expected = np.zeros(SHAPE, bool)
+        expected[2:5, 1:4], expected[9:, 5:] = True, True
+        np.testing.assert_array_equal(self.open(placed, mask=path)[0], expected)
+        np.testing.assert_array_equal(self.open(placed, mask_out=path)[0], ~expected)
+
+    def test_polygons_elsewhere(self, tmp_path, placed):
+        makers = vectors()
+        path = makers.vector(tmp_path / "far.geojson", [makers.rectangle(50, 50, 60, 60)])
+        assert self.open(placed, mask_out=path)[0].all()
+        with pytest.raises(SceneError, match=r"the mask misses the scene scene: it reaches x .*, the scene x "):
+            self.open(placed, mask=path)
+        points = makers.vector(tmp_path / "points.gpkg", [makers.point(2.5, 2.5)])
+        with pytest.raises(SceneError, match="holds shapes of type Point; a mask is polygons"):
+            self.open(placed, mask=points)
+
+
+class TestArea:
+    """Rows 3 to 7 and columns 2 to 5, without one corner, of 11 x 7."""
+
+    INSIDE = np.ones((5, 4), bool)
+    INSIDE[0, 0] = False
+
+    def write(self, kind, tmp_path):
+        marked = np.zeros(SHAPE, "u1")
+        marked[2:7, 1:5] = self.INSIDE
+        if kind == "raster":
+            return file_makers.tiff(tmp_path / "aoi.tif", marked, **{**PLACE, "crs": "EPSG:32633"})
+        if kind == "array":
+            return file_makers.npy(tmp_path / "aoi.npy", marked)
+        if kind == "finer raster":
+            fine = np.kron(np.pad(marked, 2), np.ones((3, 3), "u1"))
+            there = rasterio.Affine(10, 0, NORTH_UP.c - 60, 0, -10, NORTH_UP.f + 60)
+            return file_makers.tiff(tmp_path / "aoi.tif", fine, crs="EPSG:32633", transform=there)
+        makers = vectors()
+        shape = makers.area((2, 2), (2, 5), (7, 5), (7, 1), (3, 1), (3, 2))
+        return makers.vector(tmp_path / "aoi.gpkg", [shape], crs="EPSG:4326")
+
+    @pytest.mark.parametrize("kind", ["raster", "array", "finer raster", "polygons"])
+    def test_it_crops_and_masks(self, kind, tmp_path, placed):
+        scene, block = apply_area(self.write(kind, tmp_path), placed), Block(0, 1, 2, 2)
+        assert scene.shape == (5, 4, 5)
+        assert scene.georeference.transform == (30, 0, NORTH_UP.c + 30, 0, -30, NORTH_UP.f - 60)
+        full = np.where(self.INSIDE[:, :, None], small_cube()[2:7, 1:5], 0)
+        np.testing.assert_array_equal(scene.read(), full)
+        np.testing.assert_array_equal(scene.keep_bands([1, 3]).read(block), full[block.slices][..., [1, 3]])
+        np.testing.assert_array_equal(open_masks(input_settings(), scene), self.INSIDE)
+
+    @pytest.mark.parametrize("cut", [False, True])
+    def test_labels_masks_and_splits_of_the_scene_or_of_the_area(self, cut, tmp_path, placed):
+        scene = apply_area(self.write("raster", tmp_path), placed)
+        window = (slice(2, 7), slice(1, 5))
+        values = PARTS[window] if cut else PARTS
+        path = file_makers.npy(tmp_path / "parts.npy", values)
+        np.testing.assert_array_equal(open_split(str(path), scene), PARTS[window])
+        np.testing.assert_array_equal(open_mask(path, scene), PARTS[window] > 0)
+        expected = np.where(self.INSIDE, PARTS[window], 0)
+        for labels in (path, values):
+            np.testing.assert_array_equal(open_any_labels(labels, scene, input_settings()).values, expected)
+
+    def test_georeferenced_labels_of_the_scene_of_the_area_and_of_elsewhere(self, tmp_path, placed):
+        scene = apply_area(self.write("raster", tmp_path), placed)
+        crs = {"crs": "EPSG:32633"}
+        part = rasterio.Affine(*scene.georeference.transform)
+        for values, there in ((PARTS, NORTH_UP), (PARTS[2:7, 1:5], part)):
+            path = file_makers.tiff(tmp_path / "gt.tif", values, transform=there, **crs)
+            np.testing.assert_array_equal(open_labels(path, scene).values, PARTS[2:7, 1:5])
+            np.testing.assert_array_equal(open_mask(path, scene), PARTS[2:7, 1:5] > 0)
+        path = file_makers.tiff(tmp_path / "gt.tif", PARTS[2:7, 1:5], transform=NORTH_UP, **crs)
+        with pytest.raises(LabelError, match="not on the grid of the scene"):
+            open_labels(path, scene)
+        with pytest.raises(SceneError, match=r"mask is 5 x 4, the scene .*|not on the grid"):
+            open_mask(path, scene)
+
+    def test_classes_outside_are_none(self, tmp_path, placed):
+        labels = np.zeros(SHAPE, int)
+        labels[2, 1], labels[4, 3], labels[10, 6] = 1, 2, 3  # outside the polygon, inside, outside the window
+        scene = apply_area(self.write("raster", tmp_path), placed)
+        assert open_any_labels(labels, scene, input_settings()).table.ids == (2,)
+        with pytest.raises(LabelError, match="no labelled pixel lies in the area of interest"):
+            open_any_labels(labels * (labels == 3), scene, input_settings())
+
+    def test_elsewhere_or_too_small(self, tmp_path, placed):
+        makers = vectors()
+        far = makers.vector(tmp_path / "far.gpkg", [makers.rectangle(50, 50, 60, 60)])
+        with pytest.raises(SceneError, match=r"misses the scene scene: it reaches x .*, the scene x .* in EPSG"):
+            apply_area(far, placed)
+        small = makers.vector(tmp_path / "small.gpkg", [makers.rectangle(2.6, 2.6, 2.9, 2.9)])
+        with pytest.raises(SceneError, match="contains no centre of a pixel"):
+            apply_area(small, placed)
+        there = rasterio.Affine(30, 0, NORTH_UP.c + 9000, 0, -30, NORTH_UP.f)
+        raster = file_makers.tiff(tmp_path / "far.tif", np.ones(SHAPE, "u1"), crs="EPSG:32633", transform=there)
+        with pytest.raises(SceneError, match=r"misses the scene scene: it is 11 x 7 .*, the scene 11 x 7 pixels"):
+            apply_area(raster, placed)
+
+    def test_without_data_is_nodata_or_nan(self, tmp_path):
+        path = self.write("array", tmp_path)
+        for dtype, nodata, empty in (("i2", -5, -5), ("u2", -9999, 0), ("f4", None, np.nan)):
+            scene = apply_area(path, scene_from_array(small_cube(dtype), nodata=nodata))
+            np.testing.assert_array_equal(scene.read()[0, 0], np.full(5, empty, dtype))
+            np.testing.assert_array_equal(survey_scene(scene).valid, self.INSIDE)
 
 
 class TestMask:

@@ -164,10 +164,10 @@ def test_runs_of_numbers_are_shortened():
 def test_bands_and_pixels_that_are_to_be_left_out(inspect, run, tmp_path):
     fields = {"wavelength": [400, 500, 600, 700, 800], "bbl": [1, 1, 1, 1, 0]}
     path = envi(tmp_path / "x.hdr", small_cube() + 1, **fields)
-    mask = npy(tmp_path / "mask.npy", np.eye(11, 7))
+    mask = npy(tmp_path / "mask.npy", 1 - np.eye(11, 7))
     facts, _ = inspect(path, "--drop-bands", "1", "--drop-wavelengths", "450-550", "--mask", mask)
     assert facts["bad bands"].count("counted from 1") == 3
-    assert facts["bad pixels"] == "70 of 77 pixels (90.9%) cannot be used: 70 outside the mask"
+    assert facts["bad pixels"] == "7 of 77 pixels (9.1%) cannot be used: 7 masked"
     assert "marked bad" not in inspect(path, "--keep-bad-bands")[0]["bad bands"]
     assert run("inspect", path, "--drop-bands", "one").code == 2
     wrong = npy(tmp_path / "wrong.npy", np.ones((3, 3)))

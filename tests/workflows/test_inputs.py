@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 
 import hsi
 from hsi.preprocessing.reducers.mnf import MNF
 from hsi.settings import SECOND_WINDOW, USUAL_WINDOW
 from hsi.workflows.inputs import estimate_memory
 from tests.conftest import SMALL, Run, Sample
-from tests.io.file_makers import tiff
+from tests.io.file_makers import envi, npy, tiff
 from tests.io.product_makers import neon
 
 HERE = {"crs": "EPSG:32618", "transform": (1, 0, 368_000, 0, -1, 4_307_000)}
@@ -42,7 +43,7 @@ def test_bands_to_drop_reach_the_run(run: Run, scenes: dict[str, Path], tmp_path
     assert done.code == 0, done.stderr
     assert "3 bands named with --drop-bands: 1-3" in done.stdout
     assert "bands within --drop-wavelengths: 23-24" in done.stdout
-    assert "240 outside the mask" in done.stderr
+    assert "240 masked" in done.stderr
     bands = json.loads((tmp_path / "run" / "run.json").read_text())["bands"]["kept"]
     assert bands == list(range(4, 23))
 
@@ -62,3 +63,49 @@ def test_memory_is_estimated_by_the_settings(settings: dict[str, Any], component
     assert reduced[1] == 36 * 40 * components * 4 and reduced[0].startswith(f"as {components} components")
     assert patches[1] == reduced[1] * sum(side**2 for side in windows)
     assert all(f"{side} x {side}" in patches[0] for side in windows)
+
+
+class TestArea:
+    """A run on an area of interest is a run on the scene cut to it."""
+
+    @pytest.fixture
+    def area(self, sample: Sample, tmp_path: Path) -> Path:
+        marked = np.zeros(sample.truth.shape, np.uint8)
+        marked[4:34, 6:36] = 1
+        marked[4:8, 6:9] = 0
+        return npy(tmp_path / "aoi.npy", marked)
+
+    @pytest.mark.usefixtures("no_figures")
+    def test_map_model_and_record(self, area: Path, scenes: dict[str, Path], sample: Sample, run: Run, tmp_path: Path):
+        done = run("classify", scenes["tiff"], *SMALL, "--epochs", 1, "--aoi", area, "--out", "run")
+        assert done.code == 0, done.stderr
+        assert "rows 5 to 34 of 36, columns 7 to 36 of 40, 888 pixels" in done.stdout
+        cut, truth = sample.cube[4:34, 6:36].copy(), sample.truth[4:34, 6:36].copy()
+        cut[:4, :3], truth[:4, :3] = 0, 0
+        grid = {"crs": "EPSG:32616", "transform": rasterio.Affine(20, 0, 500_120, 0, -20, 4_479_920)}
+        scene, labels = tiff(tmp_path / "cut.tif", cut, **grid), tiff(tmp_path / "cut_gt.tif", truth, **grid)
+        assert run("classify", scene, "--labels", labels, *SMALL, "--epochs", 1, "--out", "cut").code == 0
+        maps = [tmp_path / name / "map.tif" for name in ("run", "cut")]
+        one, other = (rasterio.open(path) for path in maps)
+        np.testing.assert_array_equal(one.read(), other.read())
+        assert (one.transform, one.crs) == (other.transform, other.crs) and not one.read(1)[:4, :3].any()
+        record = json.loads((tmp_path / "run" / "run.json").read_text())
+        assert str(area) in record["inputs"]["sha256"] and record["asked"]["scene"]["aoi"] == str(area)
+        model = tmp_path / "run" / "model.safetensors"
+        for out, options in (("a.tif", ()), ("b.tif", ("--resume",))):
+            assert run("predict", model, scenes["tiff"], "--aoi", area, *options, "--out", out).code == 0
+            np.testing.assert_array_equal(rasterio.open(tmp_path / out).read(), one.read())
+
+    def test_arrays_of_xarray_are_cropped_with_their_coordinates(self, area: Path, sample: Sample):
+        xarray = pytest.importorskip("xarray")
+        coordinates = {"y": np.arange(36) * -20.0, "x": np.arange(40) * 20.0}
+        array = xarray.DataArray(sample.cube, coordinates, ("y", "x", "band"))
+        found = hsi.classify(array, sample.truth, model="gml", train=20, aoi=area).to_xarray()
+        assert (float(found.y[0]), float(found.x[0]), found.classes.shape) == (-80, 120, (30, 30))
+
+    def test_a_denoised_cube_lies_at_its_place(self, area: Path, sample: Sample, tmp_path: Path):
+        place = ["UTM", "1", "1", "500000", "4480000", "20", "20", "16", "North", "WGS-84"]
+        path = envi(tmp_path / "x.hdr", sample.cube, **{"map info": place})
+        done = hsi.denoise(path, tmp_path / "clean.hdr", method="mnf", components=5, aoi=area)
+        assert done.scene.georeference.transform == (20, 0, 500_120, 0, -20, 4_479_920)
+        assert not done.scene.read()[:4, :3].any()
