@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hsi.core import notebook
 from hsi.core.events import Recorder, report_to, reporter_for
+from hsi.core.files import Manifest
 from hsi.core.labels import ClassTable, LabelMap
 from hsi.core.scene import Scene
 from hsi.errors import UsageError
@@ -29,7 +30,7 @@ from hsi.settings import (
 )
 from hsi.splits import Split
 from hsi.workflows.classify import Classified, run_classification, write_outputs
-from hsi.workflows.inputs import Inputs, read_inputs
+from hsi.workflows.inputs import Inputs, input_files, read_inputs
 from hsi.workflows.provenance import StageTimer
 from hsi.workflows.resolve import is_baseline
 from hsi.workflows.run_folder import run_folder
@@ -118,7 +119,7 @@ def classify(
     """
     given = {name: value for name, value in locals().items() if name in SETTINGS and value is not None}
     wanted = _settings(given, settings or {}, config)
-    read = _reader(scene, labels, reading)
+    read = _Reader(scene, labels, reading)
     if probabilities and is_baseline(wanted):
         raise UsageError(f"{wanted.model.name} is a baseline, which gives no probabilities: leave them out")
     reporter = reporter_for(progress)
@@ -128,7 +129,7 @@ def classify(
         classified, timer = run_classification(
             read, wanted, folder, COMMAND, overwrite=overwrite, probabilities=probabilities,
             polygons=None if vector is None else Path(vector),
-            checkpoint_seconds=None, complete=out is not None,
+            checkpoint_seconds=None, complete=out is not None, sources=read.sources,
         )  # fmt: skip
         files = {path.name: path.read_bytes() for path in folder.iterdir()} if out is None else {}
     area = classified.inputs.scene.area
@@ -172,16 +173,23 @@ def train(
         HsiError: as for :func:`hsi.classify`; :class:`OutputError` where ``out`` is taken or cannot be written.
     """
     wanted = _settings({}, settings or {}, config)
-    read = _reader(scene, labels, reading)
+    read = _Reader(scene, labels, reading)
     with report_to(reporter_for(progress)):
-        trained, _ = train_model(read, wanted, Path(out), overwrite=overwrite, resume=resume)
+        trained, _ = train_model(read, wanted, Path(out), overwrite=overwrite, resume=resume, sources=read.sources)
     return trained.saved
 
 
-def _reader(scene: SceneLike, labels: LabelsLike | None, reading: Mapping[str, Any]) -> Callable[[], Inputs]:
-    """Reads the inputs of a run; raises ``TypeError`` at once for a name that is no input setting."""
-    options = input_settings({*InputSettings.model_fields} - {"labels"}, **reading)
-    return lambda: read_inputs(scene, labels, options)
+class _Reader:
+    """Reads the inputs of a run, which are in the files ``sources``; raises ``TypeError`` at once for a name that is no
+    input setting."""
+
+    def __init__(self, scene: SceneLike, labels: LabelsLike | None, reading: Mapping[str, Any]) -> None:
+        self.scene, self.labels = scene, labels
+        self.options = input_settings({*InputSettings.model_fields} - {"labels"}, **reading)
+        self.sources = input_files(scene, self.options, labels)
+
+    def __call__(self) -> Inputs:
+        return read_inputs(self.scene, self.labels, self.options)
 
 
 def predict(
@@ -392,7 +400,9 @@ class Classification:
         out = Path(out)
         with run_folder(out, overwrite) as work:
             if self.folder is not None:
-                shutil.copytree(self.folder, work.files, dirs_exist_ok=True)
+                for name in Manifest.of_folder(self.folder).files:
+                    (work.files / name).parent.mkdir(exist_ok=True)
+                    shutil.copyfile(self.folder / name, work.files / name)
             else:
                 for name, content in self.files.items():
                     (work.files / name).write_bytes(content)

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from hsi.core.devices import resolve_device
 from hsi.core.events import report_to, reporter_for
-from hsi.core.files import write_atomically
+from hsi.core.files import write_output
 from hsi.core.labels import LabelMap
 from hsi.core.scene import Scene
 from hsi.errors import BundleError, LabelError, UsageError
@@ -29,7 +29,6 @@ from hsi.workflows.fit import fit_network
 from hsi.workflows.inputs import open_any_labels, open_any_scene, prepare_inputs, split_labels
 from hsi.workflows.provenance import StageTimer
 from hsi.workflows.resolve import check_names, is_baseline, resolve_settings
-from hsi.workflows.run_folder import check_free_file
 
 if TYPE_CHECKING:
     from hsi.workflows.inputs import LabelsLike, SceneLike
@@ -190,8 +189,7 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         Raises :class:`OutputError` where the file exists (unless ``overwrite``) or cannot be written.
         """
         check_is_fitted(self)
-        check_free_file(Path(path), overwrite)
-        with write_atomically(Path(path)) as part:
+        with write_output(Path(path), overwrite) as part:
             save_model(part, self.bundle_)
         return Path(path)
 

@@ -53,14 +53,14 @@ def command(
     a sibling *_gt file.
     """
     from hsi.workflows.classify import requested, run_classification, run_name
-    from hsi.workflows.inputs import read_inputs
+    from hsi.workflows.inputs import input_files, read_inputs
 
     settings = load_settings(config, overrides)
     out = out or Path("runs") / scene_path.stem / run_name(settings)
     classified, _ = run_classification(
         lambda: read_inputs(scene_path, inputs.labels, inputs), settings, out, ["hsi", *sys.argv[1:]],
         asked=requested(settings, inputs), overwrite=overwrite, resume=resume, figures=figures, polygons=vector,
-        checkpoint_seconds=run_settings.checkpoint_seconds,
+        checkpoint_seconds=run_settings.checkpoint_seconds, sources=input_files(scene_path, inputs),
     )  # fmt: skip
     show_accuracy(classified.accuracy)
     show_written(out, vector)

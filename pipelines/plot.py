@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ from click.shell_completion import CompletionItem
 from hsi.errors import UsageError
 from hsi.experiments.figures import COMPARISON_FIGURES, read_comparison_figures
 from hsi.report.figures import FORMATS, RUN_FIGURES, drawings, write_figures
-from hsi.workflows.run_folder import check_free_file
+from hsi.workflows.run_folder import check_new_files, new_files
 
 from .cli_support.completion import Choice
 from .cli_support.help import Command
@@ -60,8 +61,15 @@ def command(run: Path, names: tuple[str, ...], kind: str, out: Path | None, over
     strange = [name for name in names if name not in figures]
     if strange:
         raise UsageError(f"--figure {strange[0]}: {run} is {kind_of_run}; it has {', '.join(figures)}")
-    for name in names:
-        check_free_file(out / f"{name}.{kind}", overwrite)
+    # figures of a run are listed in its record, wherever in its folder they are
+    root = run if out.resolve().is_relative_to(run.resolve()) else out
+    inside = out.resolve().relative_to(root.resolve())
+
+    def check_free(names: Iterable[str]) -> None:
+        files = [(inside / f"{name}.{kind}").as_posix() for name in names]
+        check_new_files(root, "figures", files, overwrite=overwrite)
+
+    check_free(names)
     if figures is COMPARISON_FIGURES:
         ready = drawings(figures, read_comparison_figures(run))
     else:
@@ -73,9 +81,9 @@ def command(run: Path, names: tuple[str, ...], kind: str, out: Path | None, over
         what = f"--figure {absent[0]}, {figures[absent[0]].shows}"
         raise UsageError(f"{what}: {run} has nothing to draw it from; it has {', '.join(ready)}")
     ready = {name: draw for name, draw in ready.items() if not names or name in names}
-    for name in ready:
-        check_free_file(out / f"{name}.{kind}", overwrite)
-    with progress("figures", "figures") as advance:
-        paths = write_figures(out, ready, kind=kind, progress=advance)
+    check_free(ready)
+    with progress("figures", "figures") as advance, new_files(root, "figures", overwrite=overwrite) as work:
+        drafts = write_figures(work.files / inside, ready, kind=kind, progress=advance)
+    paths = [out / draft.name for draft in drafts]
     say("written", *map(str, paths))
     say("open", str(paths[0] if len(paths) == 1 else out))

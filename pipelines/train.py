@@ -45,13 +45,13 @@ def command(
     All labelled pixels train unless --train or --split says otherwise; what they leave is used for nothing. To know
     how good a model is, use 'hsi classify', or 'hsi evaluate' its map against other labels.
     """
-    from hsi.workflows.inputs import read_inputs
+    from hsi.workflows.inputs import input_files, read_inputs
     from hsi.workflows.train import train_model
 
     settings = load_settings(config, overrides)
     trained, timer = train_model(
         lambda: read_inputs(scene_path, inputs.labels, inputs), settings, out, overwrite=overwrite, resume=resume,
-        checkpoint_seconds=run_settings.checkpoint_seconds,
+        checkpoint_seconds=run_settings.checkpoint_seconds, sources=input_files(scene_path, inputs),
     )  # fmt: skip
     last = trained.trained.history[trained.trained.epoch - 1]
     seconds, accuracy = timer.seconds["train"], f"accuracy on training pixels {last.accuracy:.2%}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 import scipy.io
 
+from hsi.core.files import MANIFEST
 from hsi.core.synthetic import make_scene, synthetic_georeference
 from tests.io import file_makers
 
@@ -51,6 +53,18 @@ class Finished:
 
 
 Run = Callable[..., Finished]
+
+
+def names_in(folder: Path) -> set[str]:
+    """The names in a folder without records of what was written; work folders without their random parts."""
+    names = {path.name for path in folder.iterdir()}
+    return {re.sub(r"\.[0-9a-f]{16}\.partial$", ".partial", name) for name in names if not name.endswith(MANIFEST)}
+
+
+def work_folder(folder: Path) -> Path:
+    """The only work folder in a folder."""
+    (found,) = folder.glob(".*.partial")
+    return found
 
 
 def run_here(*arguments: object, cwd: Path, encoding: str = "utf-8") -> Finished:

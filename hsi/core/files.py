@@ -1,14 +1,23 @@
-"""The folder of the configurations, and files that are written atomically."""
+"""The folder of the configurations, files that are written atomically, and the record of files that hsi wrote."""
 
 from __future__ import annotations
 
+import hashlib
+import itertools
+import json
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+from typing import Any
 
+from hsi.core.events import progress
 from hsi.errors import ConfigError, HsiError, OutputError
+
+HASHED_AT_ONCE = 2**22  # bytes
+MANIFEST = ".hsi-manifest.json"
+KIND = "files that hsi wrote, with their SHA-256"
 
 
 def config_dir() -> Path:
@@ -30,22 +39,81 @@ def cache_folder() -> Path:
     return platformdirs.user_cache_path("hsi")
 
 
+def hash_files(paths: Iterable[Path]) -> dict[str, str]:
+    """SHA-256 of each file, by its path, with a progress bar; the same file is read once."""
+    files = list(dict.fromkeys(paths))
+    total, done, sums = sum(path.stat().st_size for path in files), 0, {}
+    with progress("hash", "MB") as advance:
+        for path in files:
+            found = hashlib.sha256()
+            with path.open("rb") as file:
+                while part := file.read(HASHED_AT_ONCE):
+                    found.update(part)
+                    done += len(part)
+                    advance(done // 10**6, total // 10**6, path.name)
+            sums[str(path)] = found.hexdigest()
+    return sums
+
+
 @contextmanager
 def write_atomically(path: Path, durable: bool = False) -> Iterator[Path]:
     """A temporary path next to ``path`` that replaces it when the block ends, and is removed if the block raises.
 
-    Missing folders are made. With ``durable`` the file is on disk when this returns, even if the machine then stops.
-    Raises :class:`OutputError` naming ``path`` when it cannot be written.
+    For files of hsi's own folders; see :func:`write_output` for files of the user's. Missing folders are made. With
+    ``durable`` the file is on disk when this returns, even if the machine then stops. Raises :class:`OutputError`
+    naming ``path`` when it cannot be written.
     """
-    part = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.part{path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _temporary(path) as part:
         yield part
         if durable:
             _sync(part)
         os.replace(part, path)  # noqa: PTH105 - atomic on every system
         if durable and os.name == "posix":
             _sync(path.parent)
+
+
+@contextmanager
+def write_output(path: Path, overwrite: bool, option: str = "out") -> Iterator[Path]:
+    """A temporary path for a file that is listed in its :class:`Manifest` and put in place when the block ends.
+
+    Raises :class:`OutputError` as :meth:`Manifest.check` does, before the block.
+    """
+    manifest = Manifest.of_file(path, option)
+    manifest.check([path.name], overwrite)
+    with _temporary(path) as part:
+        yield part
+        manifest.place({path.name: part}, overwrite)
+
+
+def write_new(path: Path, text: str = "") -> Path:
+    """Write a file, as NAME-2, NAME-3, … where there is one of that name and other contents; returns its path.
+
+    Raises :class:`OutputError` when it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for number in itertools.count(1):
+            numbered = path.with_stem(f"{path.stem}-{number}") if number > 1 else path
+            try:
+                with numbered.open("x", encoding="utf-8") as file:
+                    file.write(text)
+                return numbered
+            except FileExistsError:
+                if numbered.is_file() and not numbered.is_symlink() and numbered.read_bytes() == text.encode():
+                    return numbered
+        raise AssertionError
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    """A new file next to ``path``, removed at the end if it is still there."""
+    part = path.with_name(f".{path.stem}.{secrets.token_hex(8)}.part{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.touch(exist_ok=False)
+        yield part
     except HsiError:
         raise
     except OSError as error:
@@ -62,3 +130,182 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def remove_files(folder: Path, *patterns: str) -> None:
+    """Remove the files of these patterns from a work folder of hsi, and the folder unless something else is in it.
+
+    Links are removed and not followed.
+    """
+    if folder.is_symlink():
+        return
+    for pattern in patterns:
+        for path in sorted(folder.glob(pattern), reverse=True):  # what is in a folder comes before it
+            with suppress(OSError):
+                path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+    with suppress(OSError):
+        folder.rmdir()
+
+
+class Manifest:
+    """The files that hsi wrote for one result, with the SHA-256 of each, in a hidden file next to them.
+
+    Only these files are ever replaced or removed, and only while they hold what was written. ``files`` are the sums by
+    paths relative to ``root``, "/" between their parts; ``earlier`` are those of the result that is being replaced,
+    None unless files are taking their places. ``last`` is the file that makes a result of several ones complete,
+    ``option`` the one that names the result.
+    """
+
+    def __init__(self, root: Path, path: Path, last: str = "", option: str = "out") -> None:
+        self.root, self.path, self.last, self.option = root, path, last, option
+        self.files: dict[str, str] = {}
+        self.earlier: dict[str, list[str]] | None = None
+        self.foreign = False
+        self._read()
+
+    @classmethod
+    def of_folder(cls, folder: Path, last: str = "") -> Manifest:
+        """That of a folder of results."""
+        return cls(folder, folder / MANIFEST, last)
+
+    @classmethod
+    def of_file(cls, path: Path, option: str = "out") -> Manifest:
+        """That of a file and the files that belong to it."""
+        return cls(path.parent, path.with_name(f".{path.name}{MANIFEST}"), path.name, option)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a command ended while files took their places."""
+        return self.earlier is not None
+
+    def owns(self, name: str) -> bool:
+        """Whether the file of that name is there and holds what hsi wrote; never for a link, or a file behind one."""
+        known = {self.files.get(name), *(self.earlier or {}).get(name, ())} - {None}
+        path, parts = self.root / name, [name, *map(str, PurePosixPath(name).parents)][:-1]
+        if not known or any((self.root / part).is_symlink() for part in parts) or not path.is_file():
+            return False
+        return hash_files([path])[str(path)] in known
+
+    def check(self, names: Iterable[str], overwrite: bool) -> None:
+        """Raise :class:`OutputError` unless files of these names may be written.
+
+        What is there is replaced with ``overwrite`` alone, and only if hsi wrote it and nothing has changed it.
+        """
+        if self.foreign:
+            raise OutputError(f"{self.path}: is no record of hsi, so it is left alone: choose another --{self.option}")
+        for name in names:
+            path = self.root / name
+            if path.is_dir() and not path.is_symlink():
+                raise OutputError(f"{path}: is a folder; give --{self.option} the name of a file")
+            if os.path.lexists(path):
+                self._check_replaceable(name, overwrite)
+            folder = next(folder for folder in path.absolute().parents if os.path.lexists(folder))
+            if not folder.is_dir() or not os.access(folder, os.W_OK):
+                raise OutputError(
+                    f"{path}: cannot be written: {folder} is no folder to write into: choose another --{self.option}"
+                )
+
+    def _check_replaceable(self, name: str, overwrite: bool) -> None:
+        listed = name in {*self.files, *(self.earlier or ())}
+        path = self.root / name
+        if listed and not overwrite:
+            raise OutputError(f"{path}: exists already: choose another --{self.option}, or replace it with --overwrite")
+        if not listed or not self.owns(name):
+            why = "has changed since hsi wrote it" if listed else "exists already and is no file that hsi wrote there"
+            raise OutputError(f"{path}: {why}, so it is left alone: move it, or choose another --{self.option}")
+
+    def place(self, drafts: Mapping[str, Path], overwrite: bool, stale: Collection[str] | None = ()) -> None:
+        """Move complete files to the places of their names, and remove ``stale`` ones (None: all earlier ones).
+
+        The record is written first, so that :meth:`finish` can go on after an interrupt. Raises :class:`OutputError`
+        before anything is moved, see :meth:`check`, and when a file cannot be moved.
+        """
+        self._read()  # other commands may have written meanwhile
+        self.check(drafts, overwrite)
+        sums = hash_files(drafts.values())
+        names = {*self.files, *(self.earlier or ())}
+        self.earlier = {
+            name: [*([self.files[name]] if name in self.files else []), *(self.earlier or {}).get(name, ())]
+            for name in sorted(names)
+        }
+        remaining = {name: known for name, known in self.files.items() if stale is not None and name not in stale}
+        self.files = remaining | {name: sums[str(path)] for name, path in drafts.items()}
+        self.store(self.path)
+        self.finish(drafts)
+
+    def list_only(self, drafts: Mapping[str, Path]) -> None:
+        """List files of a folder that is moved as such."""
+        sums = hash_files(drafts.values())
+        self.files, self.earlier = {name: sums[str(path)] for name, path in drafts.items()}, None
+
+    def finish(self, drafts: Mapping[str, Path]) -> None:
+        """Move the files that are not in their places yet, the last one after all others."""
+        assert self.earlier is not None
+        if self.last in drafts and len(self.files) > 1 and self.owns(self.last):  # what is incomplete lacks it
+            (self.root / self.last).unlink()
+        for name in sorted(drafts, key=lambda name: name == self.last):
+            self._move(drafts[name], name)
+        for name in sorted(self.earlier.keys() - self.files.keys()):
+            if self.owns(name):
+                (self.root / name).unlink()
+                with suppress(OSError):  # something else is in it
+                    (self.root / name).parent.rmdir() if "/" in name else None
+        self.earlier = None
+        self.store(self.path)
+
+    def _move(self, draft: Path, name: str) -> None:
+        path = self.root / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if self.owns(name):
+                draft.replace(path)
+                return
+            if path.parent.resolve() != self.root.resolve() / PurePosixPath(name).parent:
+                raise FileExistsError
+            try:
+                os.link(draft, path)  # unlike renaming never replaces what has appeared there
+            except FileExistsError:
+                raise
+            except OSError:  # a file system without hard links
+                if os.path.lexists(path):
+                    raise FileExistsError from None
+                draft.rename(path)
+            draft.unlink(missing_ok=True)
+        except FileExistsError:
+            self.check([name], overwrite=True)
+            raise OutputError(f"{path}: is in the way of a result: move it, and give --overwrite") from None
+        except OSError as error:
+            raise OutputError(f"{path}: cannot be put in place ({error.strerror or error})") from error
+
+    def _read(self) -> None:
+        self.files, self.earlier, self.foreign = {}, None, os.path.lexists(self.path)
+        if not self.foreign or self.path.is_symlink():
+            return
+        with suppress(OSError, ValueError, RecursionError):
+            text = self.path.read_text(encoding="utf-8")
+            stored = json.loads(text)
+            if _is_record(stored) and text == _record_text(**stored):
+                self.files, self.earlier, self.foreign = stored["files"], stored["earlier"], False
+
+    def store(self, path: Path) -> None:
+        """Write the record to ``path``, where it will lie."""
+        with write_atomically(path, durable=True) as part:
+            part.write_text(_record_text(KIND, self.files, self.earlier), encoding="utf-8")
+
+
+def _record_text(hsi: str, files: Mapping[str, str], earlier: Mapping[str, list[str]] | None) -> str:
+    return json.dumps({"hsi": hsi, "files": files, "earlier": earlier}, indent=2) + "\n"
+
+
+def _is_record(stored: Any) -> bool:
+    """Whether a JSON value is a record, whose names do not lead out of its folder."""
+    if not isinstance(stored, dict) or stored.keys() != {"hsi", "files", "earlier"} or stored["hsi"] != KIND:
+        return False
+    files, earlier = stored["files"], {} if stored["earlier"] is None else stored["earlier"]
+    return (
+        isinstance(files, dict)
+        and isinstance(earlier, dict)
+        and all(isinstance(known, str) for known in files.values())
+        and all(isinstance(known, list) and all(isinstance(one, str) for one in known) for known in earlier.values())
+        and not any(PurePosixPath(name).is_absolute() or ".." in name.split("/") for name in (*files, *earlier))
+    )

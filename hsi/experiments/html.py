@@ -12,8 +12,11 @@ from hsi.report.html.provenance import comparison_provenance
 from hsi.workflows.outputs import REPORT
 
 
-def write_comparison_report(path: Path, comparison: Comparison) -> None:
-    """Write tables, box plot and a link to every run; ``comparison.png`` lies in the same folder."""
+def write_comparison_report(path: Path, comparison: Comparison, folder: Path) -> None:
+    """Write tables, box plot and a link to every run; ``comparison.png`` lies in the same folder.
+
+    ``folder`` is that of the comparison, where the page will lie.
+    """
     splits = [
         PageSection(
             heading=split_title(split.name, split.rule),
@@ -39,6 +42,6 @@ def write_comparison_report(path: Path, comparison: Comparison) -> None:
         lead=f"{len(comparison.finished)} runs of {len(comparison.splits[0].rows)} rows",
         provenance=comparison_provenance(comparison.about, machine_texts(comparison)),
         sections=(plot, *splits),
-        files=[*files, *(p.relative_to(path.parent).as_posix() for p in runs if p.is_file())],
+        files=[*files, *(p.relative_to(folder).as_posix() for p in runs if p.is_file())],
     )
     write_report_page(path, page)

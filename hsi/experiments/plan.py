@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from numpy.typing import NDArray
 
-from hsi.core.files import write_atomically
+from hsi.core.files import write_new
 from hsi.errors import ConfigError, UsageError
 from hsi.experiments.jobs import Job
 from hsi.experiments.results import FinishedRun, read_finished
@@ -19,7 +19,7 @@ from hsi.settings import InputSettings, Settings, declarations
 from hsi.workflows.inputs import given_files, mask_files, open_any_labels, open_any_scene
 from hsi.workflows.provenance import hash_files, hash_inputs
 from hsi.workflows.resolve import check_names, resolve_settings
-from hsi.workflows.run_folder import hidden_folder
+from hsi.workflows.run_folder import find_work
 
 
 @dataclass(frozen=True)
@@ -46,18 +46,17 @@ class PlacedRun:
 
     def job(self, scene: SceneInput, figures: bool) -> Job:
         """The command that makes it, with or without figures; its settings file is written."""
-        config = self.out / "configs" / f"{self.name}.yaml"
-        with write_atomically(config) as part:
-            part.write_text(yaml.safe_dump(self.planned.values, sort_keys=False), encoding="utf-8")
+        values = yaml.safe_dump(self.planned.values, sort_keys=False)
+        config = write_new(self.out / "configs" / f"{self.name}.yaml", values)
         arguments = ["classify", str(scene.path), *reading_arguments(scene), "--config", str(config)]
         arguments += [] if figures else ["--no-figures"]
         arguments += ["--out", str(self.folder)]
-        begun = hidden_folder(self.folder).exists()
+        begun = find_work(self.folder.resolve()) is not None
         arguments += ["--resume"] if begun else []
         # a folder without results is damaged, and what was begun may be of other versions
         arguments += ["--overwrite"] if begun or self.folder.exists() else []
         any_gpu = self.planned.settings.device in ("auto", "cuda")
-        return Job(self.name, tuple(arguments), self.out / "logs" / f"{self.name}.log", any_gpu)
+        return Job(self.name, tuple(arguments), write_new(self.out / "logs" / f"{self.name}.log"), any_gpu)
 
 
 @dataclass(frozen=True, eq=False)

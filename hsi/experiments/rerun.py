@@ -9,12 +9,12 @@ from typing import Any
 
 from hsi.core.events import info, warning
 from hsi.core.installation import machine, versions
-from hsi.errors import ComparisonError, UsageError
+from hsi.errors import ComparisonError, OutputError, UsageError
 from hsi.report.compare_runs import compare_runs
 from hsi.report.records import RunRecord, read_record
 from hsi.settings import LABEL_INPUTS, SCENE_INPUTS, InputSettings, Settings, validated
 from hsi.workflows.classify import run_classification
-from hsi.workflows.inputs import Inputs, given_files, read_inputs
+from hsi.workflows.inputs import Inputs, given_files, input_files, read_inputs
 from hsi.workflows.provenance import hash_inputs
 from hsi.workflows.resume import differing, listed
 
@@ -46,6 +46,8 @@ def rerun(
     what :func:`read_run` raises.
     """
     recorded = read_run(run)
+    if out.resolve() == run.resolve():
+        raise OutputError(f"{out}: is the run that its repetition is compared with: choose another --out")
     changed: list[str] = []
 
     def read() -> Inputs:
@@ -54,7 +56,11 @@ def rerun(
         changed.extend(find_changes(recorded, inputs))
         return inputs
 
-    run_classification(read, recorded.settings, out, command, asked=recorded.asked, overwrite=overwrite, resume=resume)
+    named = (scene or Path(recorded.record.inputs.scene), recorded.inputs, labels or recorded.inputs.labels)
+    run_classification(
+        read, recorded.settings, out, command, asked=recorded.asked, overwrite=overwrite, resume=resume,
+        sources=input_files(*named),
+    )  # fmt: skip
     agreements = compare_runs(run, out)
     for agreement in agreements:
         info("same" if agreement.same else "differs", f"{agreement.part}: {agreement.words}")

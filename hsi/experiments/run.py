@@ -12,7 +12,7 @@ from hsi.core import events
 from hsi.core.events import info, warning
 from hsi.core.installation import versions
 from hsi.errors import ComparisonError, OutputError, SceneFileError, UsageError
-from hsi.experiments.figures import write_comparison_figures
+from hsi.experiments.figures import COMPARISON_FIGURES, write_comparison_figures
 from hsi.experiments.html import write_comparison_report
 from hsi.experiments.jobs import Job, last_line, run_jobs, run_jobs_on, threads_each, visible_gpus
 from hsi.experiments.plan import PlacedRun, Plan, make_plan
@@ -26,11 +26,17 @@ from hsi.experiments.spec import (
     scene_experiment,
 )
 from hsi.experiments.summary import Comparison, compare_split
-from hsi.experiments.tables import write_comparison
+from hsi.experiments.tables import FORMATS, write_comparison
 from hsi.report.records import read_json
 from hsi.settings import settings_values
 from hsi.workflows.outputs import REPORT
+from hsi.workflows.run_folder import check_new_files, new_files
 
+FILES = (
+    *(f"comparison.{suffix}" for suffix in FORMATS),
+    *(f"{name}.{suffix}" for name in COMPARISON_FIGURES for suffix in ("png", "pdf")),
+    REPORT,
+)
 YAML = (".yaml", ".yml")
 
 
@@ -112,8 +118,10 @@ def compare(
             return ComparisonResult(plan.runs, finished)
         failed = run_missing(plan, finished, jobs, scheduler, figures)
         tables = summarise(plan, failed, command)
-        files = [*write_comparison(folder, tables), *write_comparison_figures(folder, tables), folder / REPORT]
-        write_comparison_report(folder / REPORT, tables)
+        with new_files(folder, "comparison", overwrite=True, stale=FILES) as work:
+            drafts = [*write_comparison(work.files, tables), *write_comparison_figures(work.files, tables)]
+            write_comparison_report(work.files / REPORT, tables, folder)
+        files = [*(folder / draft.name for draft in drafts), folder / REPORT]
         finished = tuple(run for run in plan.runs if run.finished())
         return ComparisonResult(plan.runs, finished, failed, tables, tuple(files))
 
@@ -151,6 +159,7 @@ def check_folder(out: Path, title: str) -> None:
         raise OutputError(f"{out}: holds files that are no comparison, so nothing is written: choose another folder")
     if (out / "run.json").exists():
         raise OutputError(f"{out}: is the folder of a single run: choose another one")
+    check_new_files(out, "comparison", FILES, overwrite=True)
     try:
         before = read_json(out / "comparison.json").get("title", title)
     except SceneFileError:

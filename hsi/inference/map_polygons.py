@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hsi.core.colours import hex_colour
 from hsi.core.events import progress
-from hsi.core.files import write_atomically
+from hsi.core.files import write_output
 from hsi.core.georeference import pixel_hectares
 from hsi.core.labels import ClassTable
 from hsi.core.scene import Georeference
@@ -49,6 +49,7 @@ def write_polygons(
     table: ClassTable,
     georeference: Georeference | None,
     confidence: NDArray[np.float32] | None = None,
+    overwrite: bool = False,
 ) -> int:
     """Write the connected areas of each class of ``ids`` ``(H, W)`` as polygons, and return their number.
 
@@ -86,7 +87,7 @@ def write_polygons(
             if done % 1000 == 0 or done == count:
                 advance(done, count)
     frame = GeoDataFrame(columns, geometry=outlines, crs=crs)
-    with write_atomically(path) as part, warnings.catch_warnings():
+    with write_output(path, overwrite, "vector") as part, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "'crs' was not provided")  # of a map without a place
         try:
             how = {"RFC7946": "YES"} if geojson else {}

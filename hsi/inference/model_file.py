@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from pydantic import Field, model_validator
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_safetensors
 
+from hsi.core.files import write_atomically
 from hsi.core.labels import LARGEST_ID, ClassTable
 from hsi.core.scene import Georeference, Scene
 from hsi.errors import BundleError, UsageError
@@ -103,9 +104,9 @@ def save_model(path: Path, saved: SavedModel) -> None:
     if saved.training:
         place = saved.training.georeference
         facts["training"] = {"shape": saved.training.shape, "georeference": asdict(place) if place else None}
-    part = path.with_name(path.name + ".partial")
-    save_file(tensors, part, metadata={"hsi": json.dumps(facts)})
-    part.replace(path)
+    content = to_safetensors(tensors, metadata={"hsi": json.dumps(facts)})
+    with write_atomically(path) as part:
+        part.write_bytes(content)  # the library's own function makes files that no one else can read
 
 
 def load_model(path: Path) -> SavedModel:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi.core.files import write_atomically
+from hsi.core.files import remove_files, write_atomically
 from hsi.core.scene import Block
 from hsi.errors import OutputError, ResumeError
 
@@ -36,7 +35,7 @@ class StripCache:
         known = read_facts(folder)
         wanted = json.loads(json.dumps(dict(facts)))
         if known is None:
-            shutil.rmtree(folder, ignore_errors=True)
+            clear_strips(folder)
             with write_atomically(folder / FACTS, durable=True) as part:
                 part.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
         elif known != wanted:
@@ -64,13 +63,18 @@ class StripCache:
         return layers
 
     def remove(self) -> None:
-        """Remove the folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove the strips, and the folder unless something else is in it."""
+        clear_strips(self.folder)
 
     def _path(self, block: Block) -> Path:
         if not self.folder.is_dir():
             raise OutputError(f"{self.folder}: was removed while the map was made")
         return self.folder / STRIP.format(block.row)
+
+
+def clear_strips(folder: Path) -> None:
+    """Remove the strips in a folder, and the folder unless something else is in it."""
+    remove_files(folder, FACTS, "rows-*.npz", ".map.*.part.json", ".rows-*.part.npz")
 
 
 def read_facts(folder: Path) -> dict[str, Any] | None:

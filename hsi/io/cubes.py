@@ -47,6 +47,8 @@ def cube_writer(path: Path, scene: Scene, note: str) -> Iterator[Write]:
     from rasterio.errors import RasterioError
 
     data = cube_files(path)[-1]
+    extra = data.with_name(data.name + ".aux.xml")
+    known = extra.exists()
     try:
         layout = {**_layout(path, scene), **georeference_profile(path, scene.georeference)}
         with gdal_env(), rasterio.open(data, "w", **layout) as raster:
@@ -55,7 +57,8 @@ def cube_writer(path: Path, scene: Scene, note: str) -> Iterator[Write]:
             yield lambda block, values: raster.write(np.moveaxis(values, -1, 0), window=block.slices)
     except RasterioError as error:
         raise OutputError(f"{path}: cannot be written ({error})") from error
-    data.with_name(data.name + ".aux.xml").unlink(missing_ok=True)
+    if not known:
+        extra.unlink(missing_ok=True)  # what GDAL writes repeats the header
     if path.suffix.lower() == ".hdr":
         _complete_header(path, scene, note)
 

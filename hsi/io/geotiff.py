@@ -89,6 +89,11 @@ def nodata_value(table: ClassTable) -> int:
     return int(np.iinfo(class_dtype(table)).max) if 0 in table.ids else 0
 
 
+def side_files(path: Path) -> tuple[Path, Path]:
+    """The files of class names and of QGIS's style that belong to a class map."""
+    return path.with_name(path.name + ".aux.xml"), path.with_suffix(".qml")
+
+
 @contextmanager
 def class_map_writer(
     path: Path, shape: tuple[int, int], table: ClassTable, *, georeference: Georeference | None, description: str = ""
@@ -118,8 +123,8 @@ def class_map_writer(
             raster.write(ids.astype(class_dtype(table)), 1, window=block.slices)
 
         yield write
-    names = {path.with_name(path.name + ".aux.xml"): _auxiliary_xml(table, nodata)}
-    for side_file, text in {**names, path.with_suffix(".qml"): _qgis_style(table)}.items():
+    texts = (_auxiliary_xml(table, nodata), _qgis_style(table))
+    for side_file, text in zip(side_files(path), texts, strict=True):
         with write_atomically(side_file) as part:
             part.write_text(text, encoding="utf-8")
 
@@ -159,7 +164,6 @@ def band_writer(
         raise OutputError(f"{path}: bands are float32 or uint8, found {dtype}")
     with _new_raster(path, shape, dtype, georeference, nodata, descriptions) as raster:
         yield lambda block, values: raster.write(values, window=block.slices)
-    path.with_name(path.name + ".aux.xml").unlink(missing_ok=True)  # statistics of an earlier file of that name
 
 
 def write_band(

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from pydantic import BaseModel, Field, FiniteFloat, NonNegativeFloat, NonNegativeInt, TypeAdapter
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
 from hsi.core.files import write_atomically
@@ -206,11 +206,9 @@ def _is_plain(value: object) -> bool:
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Replace the file at ``path`` by a checkpoint, atomically. Raises :class:`OutputError`."""
+    content = to_safetensors(dict(checkpoint.tensors), metadata={"hsi": json.dumps(dict(checkpoint.facts))})
     with write_atomically(path, durable=True) as part:
-        try:
-            save_file(dict(checkpoint.tensors), part, metadata={"hsi": json.dumps(dict(checkpoint.facts))})
-        except SafetensorError as error:
-            raise OSError(str(error)) from error
+        part.write_bytes(content)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

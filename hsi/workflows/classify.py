@@ -23,12 +23,12 @@ from hsi.settings import LABEL_INPUTS, SCENE_INPUTS, InputSettings, Settings
 from hsi.splits import Split
 from hsi.workflows.denoise import denoise_inputs
 from hsi.workflows.fit import Classifier, fit, repeatable
-from hsi.workflows.inputs import Inputs, split_labels
+from hsi.workflows.inputs import Inputs, given_files, split_labels
 from hsi.workflows.outputs import areas_of, run_record, write_report, write_run_report
 from hsi.workflows.provenance import StageTimer
 from hsi.workflows.resolve import check_names, report_settings, resolve_settings
 from hsi.workflows.resume import CHECKPOINT_SECONDS, CheckpointPolicy
-from hsi.workflows.run_folder import check_free, check_free_file, run_folder
+from hsi.workflows.run_folder import check_free, check_free_files, run_folder
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,17 +132,20 @@ def run_classification(
     probabilities: bool = False,
     complete: bool = True,
     checkpoint_seconds: float | None = CHECKPOINT_SECONDS,
+    sources: Sequence[Path | None] = (),
 ) -> tuple[Classified, StageTimer]:
     """Classify what ``read`` returns and write a complete run to the folder ``out``, which appears when it is done.
 
     The areas of the map also go to the vector file ``polygons``.
     Unless it is to be ``complete``, only the map is written (:func:`write_outputs` writes the rest). With
     ``checkpoint_seconds`` None nothing is stored to resume from. Raises :class:`UsageError` for settings that make
-    no sense, before anything is read, :class:`OutputError` where ``out`` is taken, and what the stages raise.
+    no sense, before anything is read, :class:`OutputError` where ``out`` is taken or would replace one of the
+    ``sources`` that are read, and what the stages raise.
     """
-    check_free(out, overwrite, resume)
+    given = [*sources, *given_files(settings)]
+    check_free(out, overwrite, resume, given)
     if polygons:
-        check_free_file(polygons, overwrite, "vector")
+        check_free_files(polygons, [polygons], overwrite=overwrite, inputs=given, option="vector")
         check_polygon_file(polygons)
     if settings.mapping.min_area:
         parse_min_area(settings.mapping.min_area)
@@ -162,7 +165,7 @@ def run_classification(
         layers = classified.mapped.layers
         confidence = layers["confidence"][0] if "confidence" in layers else None
         place = classified.inputs.scene.georeference
-        write_polygons(polygons, layers["map"], classified.mapped.table, place, confidence)
+        write_polygons(polygons, layers["map"], classified.mapped.table, place, confidence, overwrite)
     return classified, timer
 
 

@@ -40,10 +40,18 @@ from hsi.report.html import Report, write_report_page
 from hsi.report.html.denoising import denoising_section
 from hsi.report.html.provenance import denoising_provenance
 from hsi.settings import DenoisingSettings, InputSettings, ReducerSettings, Settings, input_settings, validated
-from hsi.workflows.inputs import Inputs, bad_pixels, check_usable, choose_input_bands, open_any_scene, survey_bands
+from hsi.workflows.inputs import (
+    Inputs,
+    bad_pixels,
+    check_usable,
+    choose_input_bands,
+    input_files,
+    open_any_scene,
+    survey_bands,
+)
 from hsi.workflows.provenance import StageTimer, hash_inputs, peak_memory
 from hsi.workflows.resolve import check_denoising, is_baseline
-from hsi.workflows.run_folder import check_free_file, unfinished_files
+from hsi.workflows.run_folder import check_free_files, unfinished_files
 
 if TYPE_CHECKING:
     from hsi.workflows.inputs import SceneLike
@@ -131,8 +139,7 @@ def denoise(
     if path:
         check_cube_name(path)
         files = (*cube_files(path), path.with_suffix(".json"), path.with_suffix(".html"))
-        for file in files:
-            check_free_file(file, overwrite)
+        check_free_files(path, files, overwrite=overwrite, inputs=input_files(scene, options))
     limit, timer = parse_memory(max_memory) if max_memory else resident_memory() + free_memory() // 2, StageTimer()
     with events.report_to(recorder := events.reporter_for(progress)):
         surveyed = survey_noisy_scene(open_any_scene(scene, options), options)
@@ -152,7 +159,7 @@ def denoise(
             cleaned = replace(stored, source=None, format=array.format, bands=array.bands, fetch=array.fetch)
             record = describe_denoising(surveyed, result, timer, command)
         else:
-            with unfinished_files(path, resume=False, overwrite=overwrite) as work:
+            with unfinished_files(path, resume=None, overwrite=overwrite) as work:
                 result, draft = fit(), work.files / path.name
                 with timer.stage("write"):
                     write_cube(draft, surveyed, result, rows, budget)

@@ -35,10 +35,10 @@ from hsi.report.records import MapRecord, RunRecord, read_record
 from hsi.report.tables import FORMATS, write_tables
 from hsi.settings import LABEL_INPUTS, InputSettings, input_settings
 from hsi.splits.split import TRAIN, VALIDATION
-from hsi.workflows.inputs import open_any_labels
+from hsi.workflows.inputs import input_files, open_any_labels
 from hsi.workflows.outputs import REPORT, file_of_run, find_confidence, split_of_run
 from hsi.workflows.provenance import hash_files
-from hsi.workflows.run_folder import check_free_file
+from hsi.workflows.run_folder import check_new_files, new_files
 
 if TYPE_CHECKING:
     from hsi.workflows.inputs import LabelsLike
@@ -110,8 +110,9 @@ def evaluate(
         raise UnknownNameError("design", design, DESIGNS)
     map_path, folder = Path(map), None if out is None else Path(out)
     if folder:
-        for name in (*(f"accuracy.{suffix}" for suffix in FORMATS), FIGURE, REPORT):
-            check_free_file(folder / name, overwrite)
+        names = (*(f"accuracy.{suffix}" for suffix in FORMATS), FIGURE, REPORT)
+        given = [map_path, Path(confidence) if confidence else None, *input_files(reference, options)]
+        check_new_files(folder, "accuracy", names, overwrite=overwrite, inputs=given)
     with events.report_to(recorder := events.reporter_for(progress)):
         pair = read_map_and_reference(map_path, reference, options)
         report = measure_map(pair, map_path)
@@ -121,8 +122,10 @@ def evaluate(
             report["estimate"] = estimate_accuracy(pair, design, report["seen"])
         files: tuple[Path, ...] = ()
         if folder:
-            files = (*write_tables(folder, report), *write_reliability(folder, report["calibration"]), folder / REPORT)
-            write_evaluation_report(folder / REPORT, pair, map_path, probabilities, report, command)
+            with new_files(folder, "accuracy", overwrite=overwrite, stale=[FIGURE]) as work:
+                drafts = [*write_tables(work.files, report), *write_reliability(work.files, report["calibration"])]
+                write_evaluation_report(work.files / REPORT, pair, map_path, probabilities, report, command)
+            files = (*(folder / draft.name for draft in drafts), folder / REPORT)
     return MapAccuracy(report, files, tuple(recorder.warnings))
 
 
@@ -342,8 +345,7 @@ def estimate_accuracy(pair: MapAndReference, design: Design, seen: int) -> dict[
 
 
 def write_reliability(folder: Path, calibration: Mapping[str, Any] | None) -> list[Path]:
-    """Draw the figure of a calibration; without one, that of an evaluation that is replaced is removed."""
-    (folder / FIGURE).unlink(missing_ok=True)
+    """Draw the figure of a calibration, where there is one."""
     if not calibration:
         return []
     write_figure(folder / FIGURE, reliability_figure(calibration))

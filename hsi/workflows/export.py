@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, get_args
 
 from hsi.core import events
-from hsi.core.files import write_atomically
+from hsi.core.files import write_output
 from hsi.errors import UnknownNameError, UsageError
 from hsi.inference.export import (
     SUFFIXES,
@@ -29,10 +29,10 @@ from hsi.inference.model_file import SavedModel, load_model
 from hsi.io.masks import open_masks
 from hsi.preprocessing.band_matching import match_bands
 from hsi.settings import InputSettings, input_settings
-from hsi.workflows.inputs import open_any_labels, open_any_scene
+from hsi.workflows.inputs import input_files, open_any_labels, open_any_scene
 from hsi.workflows.predict import refuse_band_choices
 from hsi.workflows.provenance import hash_inputs
-from hsi.workflows.run_folder import check_free_file
+from hsi.workflows.run_folder import check_free_files
 
 if TYPE_CHECKING:
     from hsi.workflows.inputs import LabelsLike, SceneLike
@@ -109,7 +109,7 @@ def export(
     if check is None and (labels is not None or options.given):
         raise UsageError("labels and how to read a scene are for check: name a scene there, or leave them out")
     refuse_band_choices(options)
-    check_free_file(path, overwrite)
+    check_free_files(path, [path], overwrite=overwrite, inputs=[Path(model), *input_files(check, options, labels)])
     if format == "onnx":
         need_onnx()
     saved = load_model(Path(model))
@@ -120,7 +120,8 @@ def export(
         )
     exported, metadata, checked = ExportedNetwork(saved, input, values), describe_export(saved, input, values), None
     with events.report_to(recorder := events.reporter_for(progress)), TemporaryDirectory() as folder:
-        files = write_files(exported, path, format, metadata, Path(folder, "exact.onnx") if int8 else None)
+        exact = Path(folder, "exact.onnx") if int8 else None
+        files = write_files(exported, path, format, metadata, exact, overwrite)
         sizes = {name: file.stat().st_size for name, file in files.items()}
         if check is not None:
             runs = {name: run_file(file, format) for name, file in files.items()}
@@ -131,10 +132,15 @@ def export(
 
 
 def write_files(
-    exported: ExportedNetwork, out: Path, form: Format, metadata: Mapping[str, Any], exact: Path | None
+    exported: ExportedNetwork,
+    out: Path,
+    form: Format,
+    metadata: Mapping[str, Any],
+    exact: Path | None,
+    overwrite: bool = False,
 ) -> dict[str, Path]:
     """Write ``out`` and return the files by name: with a path for the ``exact`` one, ``out`` has 8-bit weights."""
-    with events.progress("export", "steps") as advance, write_atomically(out) as part:
+    with events.progress("export", "steps") as advance, write_output(out, overwrite) as part:
         advance(0, 2, "trace")
         difference = export_network(exported, exact or part, form, metadata)
         if exact is None:

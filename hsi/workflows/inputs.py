@@ -343,6 +343,13 @@ def mask_files(options: InputSettings) -> tuple[Path, ...]:
     return tuple(mask_file(path)[0] for path in (options.aoi, options.mask, options.mask_out) if path)
 
 
+def input_files(scene: object, reading: InputSettings, labels: object = None) -> list[Path]:
+    """The files that are named as scene, labels and in the settings of how to read them."""
+    named = [scene, labels, *(getattr(reading, name) for name in InputSettings.model_fields)]
+    paths = (Path(one) for one in (scene, labels) if isinstance(one, str))
+    return [*(one for one in named if isinstance(one, Path)), *paths, *mask_files(reading)]
+
+
 def given_files(settings: Settings) -> tuple[Path, ...]:
     """The files that a given split is in; none for any other split."""
     return split_files(settings.split.given) if settings.split.given else ()

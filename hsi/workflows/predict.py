@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
 from functools import cached_property, partial
@@ -26,23 +25,23 @@ from hsi.inference.map_files import MapOptions, MapSummary, layer_files
 from hsi.inference.map_polygons import check_polygon_file, write_polygons
 from hsi.inference.model_file import SavedModel, load_model, match_scene
 from hsi.inference.predict import MapJob, map_scene, plan_map, read_bands, sieve_map, smooth_map
-from hsi.inference.resume import StripCache, read_facts
+from hsi.inference.resume import StripCache, clear_strips, read_facts
 from hsi.inference.smoothing import min_area_pixels, parse_min_area, parse_smoothing
 from hsi.inference.training_pixels import runs_to_text
 from hsi.io import files_of
 from hsi.io.formats.gdal import is_remote, remote_name
-from hsi.io.geotiff import make_cog, nodata_value, read_classes
+from hsi.io.geotiff import make_cog, nodata_value, read_classes, side_files
 from hsi.io.masks import open_masks
 from hsi.models import WindowNetwork, choose_engine
 from hsi.preprocessing.band_matching import BandMatch
 from hsi.report.html import MapView, Report, read_subsampled, sampled_class_spectra, view_step, write_report_page
 from hsi.report.html.provenance import map_provenance
 from hsi.settings import InputSettings
-from hsi.workflows.inputs import Inputs, open_any_scene
+from hsi.workflows.inputs import Inputs, input_files, open_any_scene
 from hsi.workflows.outputs import areas_of, files_below, map_files, sample_scene, spectra_notes
 from hsi.workflows.provenance import HASHED_AT_ONCE, StageTimer, hash_files, peak_memory
 from hsi.workflows.resume import hash_array
-from hsi.workflows.run_folder import check_free_file, check_unfinished, unfinished_files, was_placing
+from hsi.workflows.run_folder import check_free_files, unfinished_files
 
 if TYPE_CHECKING:
     from hsi.workflows.inputs import SceneLike
@@ -132,17 +131,17 @@ def predict(
     :func:`hsi.predict` describes the options, the result and what is raised."""
     wanted = MapOptions(options.reject, options.probabilities, options.novelty, options.engine)
     files = map_files(out, wanted, options.report) if out is not None else {}
+    given = [model, *input_files(scene, reading)]
     if out is None:
         if options.cluster.given:
             raise UsageError("workers map into a file: give out, or leave scheduler and workers out")
     else:
         if out.suffix.lower() not in (".tif", ".tiff"):
             raise UsageError(f"{out}: a map is a GeoTIFF: give out a name that ends in .tif")
-        for path in files.values():
-            check_free_file(path, options.overwrite or (options.resume and was_placing(out)))
-        check_unfinished(out, out, options.resume, options.overwrite)
+        names = [*files.values(), *side_files(out)]
+        check_free_files(out, names, overwrite=options.overwrite, resume=options.resume, inputs=given)
     if options.vector:
-        check_free_file(options.vector, options.overwrite, "vector")
+        check_free_files(options.vector, [options.vector], overwrite=options.overwrite, inputs=given, option="vector")
         check_polygon_file(options.vector)
     refuse_band_choices(reading)
     if options.min_area:
@@ -190,12 +189,9 @@ def predict(
                     write_map_report(drafts, job, summary, record)
                 record["peak_memory_bytes"] = peak_memory()
             drafts["record"].write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-            older = map_files(out, MapOptions(probabilities=True, novelty=True), report=True)
-            for name in older.keys() - {"map", "record"} if out.exists() else ():  # wrong with another map
-                older[name].unlink(missing_ok=True)
     if options.vector:
         layers_of = PredictedMap(summary, record, files)
-        write_polygons(options.vector, layers_of.classes, summary.table, place, layers_of.confidence)
+        write_polygons(options.vector, layers_of.classes, summary.table, place, layers_of.confidence, options.overwrite)
         files = {**files, "vector": options.vector}
     if summary.without_data == opened.height * opened.width:
         warning("nothing is on the map: every pixel lacks data in a band of the model; 'hsi inspect' says more")
@@ -255,7 +251,7 @@ def map_inputs(
 
         def restart(error: ResumeError) -> None:
             warning(f"the map starts from the beginning: {error}")
-            shutil.rmtree(folder, ignore_errors=True)
+            clear_strips(folder)
 
         job, strips = begin_map(job, folder, facts, restart)
     with progress("map", "rows") as advance:

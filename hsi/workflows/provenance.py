@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import resource
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hsi.core.events import debug, progress
-
-HASHED_AT_ONCE = 2**22  # bytes
+from hsi.core.events import debug
+from hsi.core.files import HASHED_AT_ONCE as HASHED_AT_ONCE
+from hsi.core.files import hash_files as hash_files
 
 
 class StageTimer:
@@ -34,22 +33,6 @@ class StageTimer:
             self.seconds[name] = round(self.seconds.get(name, 0.0) + took, 3)
             self.cpu_seconds[name] = round(self.cpu_seconds.get(name, 0.0) + worked, 3)
         debug("stage", f"{name}: {took:.2f} s, peak memory so far {peak_memory() / 10**9:.2f} GB")
-
-
-def hash_files(paths: Iterable[Path]) -> dict[str, str]:
-    """SHA-256 of each file, by its path, with a progress bar; the same file is read once."""
-    files = list(dict.fromkeys(paths))
-    total, done, sums = sum(path.stat().st_size for path in files), 0, {}
-    with progress("hash", "MB") as advance:
-        for path in files:
-            found = hashlib.sha256()
-            with path.open("rb") as file:
-                while part := file.read(HASHED_AT_ONCE):
-                    found.update(part)
-                    done += len(part)
-                    advance(done // 10**6, total // 10**6, path.name)
-            sums[str(path)] = found.hexdigest()
-    return sums
 
 
 def hash_inputs(*sources: Path | None) -> dict[str, str]:

@@ -1,20 +1,24 @@
-"""A run's folder: written under a temporary name and renamed when complete, never on top of something else."""
+"""Results are written in a work folder and take their places when complete; nothing but earlier results is replaced."""
 
 from __future__ import annotations
 
 import errno
 import glob
+import json
 import os
-import shutil
-from collections.abc import Iterator
+import secrets
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from hsi.core.events import warning
+from hsi.core.files import MANIFEST, Manifest, remove_files
 from hsi.errors import HsiError, OutputError, ResumeError
+from hsi.inference.resume import clear_strips
 
-PLACING = "placing"  # a file that says that results are taking their places
+MARK = "run.json"  # every complete run has one
+MARKER = "hsi-work.json"  # every work folder has one
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -30,6 +34,8 @@ class WorkDirectory:
     shown: Path
     resume: bool = False
     overwrite: bool = False
+    replaces: bool = False  # whether earlier files may be replaced
+    complete: bool = False  # whether all files are written
 
     @property
     def files(self) -> Path:
@@ -51,13 +57,40 @@ class WorkDirectory:
         """Whether there is anything to resume from."""
         return self.checkpoint.is_file() or any(self.strips.glob("rows-*.npz"))
 
+    def drafts(self) -> dict[str, Path]:
+        """The files of the result by their paths in its folder."""
+        found = [path for path in self.files.rglob("*") if path.is_file() and not path.is_symlink()]
+        names = {path.relative_to(self.files).as_posix(): path for path in found}
+        return {name: path for name, path in names.items() if name != MANIFEST}  # that of a folder moved as such
+
+    def begin(self) -> None:
+        """Prepare the folder: what earlier work left is resumed from or removed."""
+        if any(folder.is_symlink() for folder in (self.files, self.strips)):
+            raise OutputError(
+                f"{self.folder}: is not as hsi left it, so it is not used: remove it, or choose another --out"
+            )
+        if self.resume and self.resumable:
+            remove_files(self.files, "**/*")
+            self.files.mkdir(exist_ok=True)
+            return
+        if self.resumable:
+            warning(f"{self.out}: the files of an interrupted run are discarded; --resume would have continued it")
+        self.discard()
+
     def discard(self) -> None:
         """Remove all that earlier work left."""
-        self.checkpoint.unlink(missing_ok=True)
-        for folder in (self.strips, self.files):
-            shutil.rmtree(folder, ignore_errors=True)
-        (self.folder / PLACING).unlink(missing_ok=True)
-        self.files.mkdir()
+        self._empty()
+        self.files.mkdir(exist_ok=True)
+
+    def remove(self) -> None:
+        """Remove all that hsi wrote into the folder, and the folder unless something else is in it."""
+        self._empty()
+        remove_files(self.folder, MARKER)
+
+    def _empty(self) -> None:
+        remove_files(self.files, "**/*")
+        clear_strips(self.strips)
+        remove_files(self.folder, self.checkpoint.name, ".checkpoint.*.part.safetensors")
 
     def restart(self, error: ResumeError) -> None:
         """Start from the beginning because of an error of resuming, where ``overwrite`` allows it; else raise it."""
@@ -68,43 +101,107 @@ class WorkDirectory:
         self.discard()
 
 
-def hidden_folder(place: Path) -> Path:
-    """Where the work for a result at ``place`` is under way."""
-    return place.with_name(f".{place.name}.partial")
+def find_work(place: Path) -> Path | None:
+    """The work folder of an interrupted or running command for a result at ``place``.
+
+    It is recognised by the file in it that names both; other folders and links of such names are not touched.
+    """
+    with suppress(OSError):
+        for folder in sorted(place.parent.glob(f".{glob.escape(place.name)}.*.partial")):
+            marker = folder / MARKER
+            if folder.is_symlink() or marker.is_symlink() or not marker.is_file():
+                continue
+            with suppress(OSError, ValueError):
+                if marker.read_text("utf-8") == _marker(folder, place):
+                    return folder
+    return None
 
 
-def was_placing(place: Path) -> bool:
-    """Whether work was interrupted while its files took their places, so that some of them are there."""
-    return (hidden_folder(place) / PLACING).exists()
+def _marker(folder: Path, place: Path) -> str:
+    about = {"hsi": "unfinished work", "folder": folder.name, "for": place.name}
+    return json.dumps(about, indent=2) + "\n"
 
 
-def check_unfinished(out: Path, place: Path, resume: bool, overwrite: bool) -> None:
-    """Raise :class:`OutputError` where interrupted work for ``out`` would be lost unless someone says so."""
-    if resume or overwrite:
-        return
-    resumable = False
-    with suppress(OSError):  # reported when the folder is made
-        resumable = WorkDirectory(out, hidden_folder(place), out).resumable
-    if resumable:
-        raise OutputError(f"{out}: an interrupted run can be continued with --resume, or replaced with --overwrite")
+@dataclass(frozen=True)
+class Target:
+    """What is written: ``out`` as it was given, its ``place`` without links, and the folder ``shown`` in messages of
+    files; ``manifest`` lists what was written there before."""
+
+    out: Path
+    place: Path
+    shown: Path
+    manifest: Manifest
+
+    @classmethod
+    def of_run(cls, out: Path) -> Target:
+        """A folder of its own; a link is followed, so that what it points to is replaced."""
+        place = out.resolve()
+        return cls(out, place, out, Manifest.of_folder(place, MARK))
+
+    @classmethod
+    def of_file(cls, out: Path, option: str = "out") -> Target:
+        """A file, and files next to it."""
+        place = out.parent.resolve() / out.name
+        return cls(out, place, out.parent, Manifest.of_file(place, option))
+
+    @classmethod
+    def of_files(cls, folder: Path, name: str) -> Target:
+        """Files in a folder that may hold others; ``name`` is what the work folder in it is called."""
+        place = folder.resolve()
+        return cls(folder, place / name, folder, Manifest.of_folder(place))
+
+    @property
+    def was_placing(self) -> bool:
+        """Whether work was interrupted while its files took their places, so that some of them are there."""
+        return self.manifest.interrupted and find_work(self.place) is not None
+
+    def check_unfinished(self, resume: bool | None, overwrite: bool) -> None:
+        """Raise :class:`OutputError` where interrupted work would be lost unless someone says so.
+
+        ``resume`` is None for commands that have no such option.
+        """
+        if resume or overwrite:
+            return
+        folder = find_work(self.place)
+        if folder and (self.manifest.interrupted or WorkDirectory(self.out, folder, self.out).resumable):
+            how = "" if resume is None else "continued with --resume, or "
+            raise OutputError(f"{self.out}: an interrupted run can be {how}replaced with --overwrite")
+
+    def check_inputs(self, names: Iterable[str], inputs: Iterable[Path | None]) -> None:
+        """Raise :class:`OutputError` for an input that is one of the files to be replaced."""
+        from hsi.io import files_of
+
+        replaced = {(self.manifest.root / name).resolve() for name in names}
+        for given in inputs if replaced else ():
+            files = [given] if given else []
+            with suppress(HsiError, OSError):  # reported when it is read
+                files += files_of(given) if given else ()
+            read = next((file for file in files if file.resolve() in replaced), None)
+            if read:
+                option = self.manifest.option
+                raise OutputError(f"{read}: is read, and the result would replace it: choose another --{option}")
 
 
 @contextmanager
-def unfinished(out: Path, place: Path, shown: Path, *, resume: bool, overwrite: bool) -> Iterator[WorkDirectory]:
-    """Work for ``out``, which will lie at ``place``; the block puts the files there as its last act.
+def unfinished(target: Target, *, resume: bool | None, overwrite: bool) -> Iterator[WorkDirectory]:
+    """Work for a target; the block puts the files there as its last act.
 
-    What an earlier run left is resumed with ``resume`` and discarded without. When the block fails, the folder stays if
-    there is anything in it to resume from, which a note of the error says, and is removed otherwise.
-    Raises :class:`OutputError` for what cannot be written, or is being written by another process.
+    What an earlier command left is resumed with ``resume`` and discarded without; files that were taking their places
+    do so first. When the block fails, the folder stays if there is anything in it to resume from, which a note of the
+    error says, and is removed otherwise. Raises :class:`OutputError` for what cannot be written, or is being written
+    by another process.
     """
-    check_unfinished(out, place, resume, overwrite)
-    work = WorkDirectory(out, hidden_folder(place), shown, resume, overwrite)
-    made = [folder for folder in work.folder.parents if not folder.exists()]
-    with _locked(work):
+    target.check_unfinished(resume, overwrite)
+    made = [folder for folder in target.place.parents if not folder.exists()]
+    with _claimed(target) as folder:
+        work = WorkDirectory(target.out, folder, target.shown, bool(resume), overwrite, replaces=overwrite)
         try:
-            _begin(work)
+            if target.manifest.interrupted:
+                target.manifest.finish(work.drafts())
+                work.replaces = True
+            work.begin()
             yield work
-            shutil.rmtree(work.folder, ignore_errors=True)
+            work.remove()
             made = []
         except BaseException as error:
             explained = _explained(error, work)
@@ -112,21 +209,11 @@ def unfinished(out: Path, place: Path, shown: Path, *, resume: bool, overwrite: 
                 raise
             raise explained from error
         finally:
-            if not work.resumable:
-                shutil.rmtree(work.folder, ignore_errors=True)
+            if not (work.resumable or work.complete or target.manifest.interrupted):
+                work.remove()
                 for parent in made:  # innermost first
                     with suppress(OSError):  # something else is in it
                         parent.rmdir()
-
-
-def _begin(work: WorkDirectory) -> None:
-    if work.resume and work.resumable:
-        shutil.rmtree(work.files, ignore_errors=True)
-        work.files.mkdir()
-        return
-    if work.resumable:
-        warning(f"{work.out}: the files of an interrupted run are discarded; --resume would have continued it")
-    work.discard()
 
 
 def _explained(error: BaseException, work: WorkDirectory) -> BaseException:
@@ -139,127 +226,158 @@ def _explained(error: BaseException, work: WorkDirectory) -> BaseException:
         error = OutputError(f"{work.out}: cannot be written ({error.strerror or error})")
     elif isinstance(error, OutputError):
         error = OutputError(str(error).replace(str(work.files), str(work.shown)))
-    if work.resumable and not isinstance(error, ResumeError) and not getattr(error, "__notes__", None):
+    if work.complete and isinstance(error, OutputError):
+        error.add_note(f"the finished files are in {work.files}")
+    elif work.resumable and not isinstance(error, ResumeError) and not getattr(error, "__notes__", None):
         error.add_note(f"the work so far is stored next to {work.out}: the same command with --resume continues it")
     return error
 
 
 @contextmanager
-def _locked(work: WorkDirectory) -> Iterator[None]:
-    """Make the folder and hold it; the lock ends with the process."""
+def _claimed(target: Target) -> Iterator[Path]:
+    """The work folder, found or made, which no other process has; the lock ends with the process."""
+    busy = OutputError(f"{target.out}: is being written by another process: choose another --out")
     try:
-        work.folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(work.folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        folder = find_work(target.place) or _make_work(target.place)
+        handle = os.open(folder / MARKER, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
+    except FileNotFoundError:
+        raise busy from None  # it ended just now
     except OSError as error:
-        raise OutputError(f"{work.out}: cannot be written: {error.strerror}: choose another --out") from None
+        raise OutputError(f"{target.out}: cannot be written: {error.strerror}: choose another --out") from None
     try:
-        _lock(handle, work)
-        yield
+        if not _lock(handle):
+            raise busy
+        yield folder
     finally:
         os.close(handle)
 
 
-def _lock(handle: int, work: WorkDirectory) -> None:
+def _make_work(place: Path) -> Path:
+    folder = place.with_name(f".{place.name}.{secrets.token_hex(8)}.partial")
+    folder.mkdir(parents=True)
+    (folder / MARKER).write_text(_marker(folder, place), encoding="utf-8")
+    return folder
+
+
+def _lock(handle: int) -> bool:
+    """Whether this process alone has the file, which has not been removed meanwhile."""
     try:
         import fcntl
     except ImportError:  # not on Windows, where two commands with one --out are not detected
-        return
+        return True
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise OutputError(f"{work.out}: is being written by another process: choose another --out") from None
+        return False
     except OSError:  # a file system without locks
-        return
+        return True
+    return os.fstat(handle).st_nlink > 0
 
 
 @contextmanager
-def unfinished_files(out: Path, *, resume: bool, overwrite: bool) -> Iterator[WorkDirectory]:
-    """Work for the file ``out`` and files next to it: all that is in ``files`` moves there when the block ends well.
+def unfinished_files(out: Path, *, resume: bool | None, overwrite: bool) -> Iterator[WorkDirectory]:
+    """Work for the file ``out`` and files next to it: all that is in ``files`` moves there when the block ends well,
+    and files that an earlier result had in addition are removed.
 
     Raises :class:`OutputError` as :func:`unfinished` does, and when the files cannot be moved.
     """
-    place = out.parent.resolve() / out.name
-    with unfinished(out, place, out.parent, resume=resume, overwrite=overwrite) as work:
+    target = Target.of_file(out)
+    with unfinished(target, resume=resume, overwrite=overwrite) as work:
         yield work
-        (work.folder / PLACING).touch()
-        for path in sorted(work.files.iterdir(), key=lambda path: path.name == out.name):  # the file itself comes last
-            path.replace(place.parent / path.name)
+        work.complete = True
+        target.manifest.place(work.drafts(), work.replaces, stale=None)
 
 
-MARK = "run.json"  # every complete run has one
+@contextmanager
+def new_files(folder: Path, name: str, *, overwrite: bool, stale: Collection[str] = ()) -> Iterator[WorkDirectory]:
+    """Work for files in a folder that may hold others, such as tables and figures; ``stale`` ones are removed.
+
+    Raises :class:`OutputError` as :func:`unfinished_files` does.
+    """
+    target = Target.of_files(folder, name)
+    with unfinished(target, resume=None, overwrite=overwrite) as work:
+        yield work
+        work.complete = True
+        target.manifest.place(work.drafts(), work.replaces, stale)
 
 
-def check_free(out: Path, overwrite: bool, resume: bool = True) -> None:
+def check_free_files(
+    out: Path,
+    files: Iterable[Path],
+    *,
+    overwrite: bool,
+    resume: bool | None = None,
+    inputs: Iterable[Path | None] = (),
+    option: str = "out",
+) -> None:
+    """Raise :class:`OutputError` unless the file ``out`` and the ``files`` next to it may be written.
+
+    None of them may be one of the ``inputs``.
+    """
+    target, names = Target.of_file(out, option), [file.name for file in files]
+    target.check_unfinished(resume, overwrite)
+    target.check_inputs(names, inputs)
+    target.manifest.check(names, overwrite or bool(resume and target.was_placing))
+
+
+def check_new_files(
+    folder: Path, name: str, files: Iterable[str], *, overwrite: bool, inputs: Iterable[Path | None] = ()
+) -> None:
+    """Raise :class:`OutputError` unless :func:`new_files` may write ``files``, none of which are ``inputs``."""
+    target, names = Target.of_files(folder, name), list(files)
+    target.check_inputs(names, inputs)
+    target.manifest.check(names, overwrite)
+
+
+def check_free(out: Path, overwrite: bool, resume: bool = True, inputs: Iterable[Path | None] = ()) -> None:
     """Raise :class:`OutputError` unless a run may be written to ``out``.
 
-    With ``overwrite`` an earlier run is replaced; a folder that holds something else is never touched. Unless
-    ``resume``, there must be no interrupted run either.
+    With ``overwrite`` the files of an earlier run are replaced, unless they have changed or are among the ``inputs``;
+    other files in that folder stay. Unless ``resume``, there must be no interrupted run either.
     """
     try:
         there = out.exists()
     except OSError as error:  # such as a name that is too long
         raise OutputError(f"{out}: cannot be written: {error.strerror}: choose another --out") from None
-    check_unfinished(out, out.resolve(), resume, overwrite)
+    target = Target.of_run(out)
+    target.check_unfinished(resume, overwrite)
     if not there:
         return
-    if out.resolve() in (Path.cwd(), *Path.cwd().parents):
+    if target.place in (Path.cwd(), *Path.cwd().parents):
         raise OutputError(f"{out}: is where you are, and a run takes the place of its folder: choose another --out")
     if not out.is_dir():
         raise OutputError(f"{out}: is a file; a run needs a folder: choose another --out")
     if not any(out.iterdir()):
         return
-    if not (out / MARK).is_file():
-        raise OutputError(f"{out}: holds files that are no run of hsi, so it is left alone: choose another --out")
-    if not overwrite:
+    manifest = target.manifest
+    if MARK not in manifest.files:
+        lacks = "files that are no run of hsi" if not (out / MARK).exists() else "no record of the files that hsi wrote"
+        raise OutputError(f"{out}: holds {lacks}, so it is left alone: choose another --out")
+    if not (overwrite or (resume and target.was_placing)):
         raise OutputError(f"{out}: holds a finished run: choose another --out, or replace it with --overwrite")
+    target.check_inputs(manifest.files, inputs)
+    manifest.check([name for name in manifest.files if os.path.lexists(target.place / name)], overwrite=True)
 
 
 @contextmanager
 def run_folder(out: Path, overwrite: bool, resume: bool = False) -> Iterator[WorkDirectory]:
-    """Work on a run; its ``files`` become ``out`` when the block ends well.
+    """Work on a run; its ``files`` become ``out`` when the block ends well, or replace those of an earlier run there.
 
     Raises :class:`OutputError` when ``out`` is taken or cannot be written.
     """
-    check_free(out, overwrite)
-    place = out.resolve()  # a link is followed, so that what it points to is replaced
-    with unfinished(out, place, out, resume=resume, overwrite=overwrite) as work:
-        _put_back(place)
-        check_free(out, overwrite)
+    check_free(out, overwrite, resume)
+    target = Target.of_run(out)
+    with unfinished(target, resume=resume, overwrite=overwrite) as work:
         yield work
-        _take_place(work.files, out, overwrite)
-
-
-def _put_back(place: Path) -> None:
-    """Put an earlier run back that was to be replaced when the process was killed between two renames."""
-    for old in place.parent.glob(f".{glob.escape(place.name)}.old-*"):
-        if place.exists():
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            old.rename(place)
-
-
-def _take_place(files: Path, out: Path, overwrite: bool) -> None:
-    check_free(out, overwrite)  # another run may have finished meanwhile
-    place = out.resolve()
-    old = place.with_name(f".{place.name}.old-{os.getpid()}")
-    try:
-        if place.exists():
-            place.rename(old)
-        files.rename(place)
-    except OSError as error:
-        raise OutputError(f"{out}: the finished run cannot be put in place: {error.strerror}") from None
-    finally:
-        if old.exists() and not place.exists():  # an interrupt may have come between the two
-            old.rename(place)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def check_free_file(path: Path, overwrite: bool, option: str = "out") -> None:
-    """Raise :class:`OutputError` unless a file may be written to ``path``, which ``option`` names."""
-    if path.is_dir():
-        raise OutputError(f"{path}: is a folder; give --{option} the name of a file")
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path}: exists already: choose another --{option}, or replace it with --overwrite")
-    folder = next(folder for folder in path.absolute().parents if folder.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise OutputError(f"{path}: cannot be written: {folder} is no folder to write into: choose another --{option}")
+        work.complete = True
+        check_free(out, work.replaces)  # another run may have finished meanwhile
+        drafts, manifest = work.drafts(), target.manifest
+        if target.place.is_dir() and any(target.place.iterdir()):
+            manifest.place(drafts, work.replaces, stale=None)
+            return
+        manifest.list_only(drafts)
+        manifest.store(work.files / MANIFEST)
+        try:
+            work.files.rename(target.place)
+        except OSError as error:
+            raise OutputError(f"{out}: the finished run cannot be put in place: {error.strerror}") from None

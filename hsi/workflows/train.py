@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hsi.core.files import write_atomically
 from hsi.errors import UsageError
 from hsi.inference.model_file import save_model
 from hsi.settings import Settings
 from hsi.workflows.denoise import denoise_inputs
 from hsi.workflows.fit import NetworkClassifier, fit_network, repeatable
-from hsi.workflows.inputs import Inputs, split_labels
+from hsi.workflows.inputs import Inputs, given_files, split_labels
 from hsi.workflows.provenance import StageTimer
 from hsi.workflows.resolve import check_names, is_baseline, resolve_settings, updated
 from hsi.workflows.resume import CHECKPOINT_SECONDS, CheckpointPolicy
-from hsi.workflows.run_folder import check_free_file, check_unfinished, unfinished_files
+from hsi.workflows.run_folder import check_free_files, unfinished_files
 
 
 def train_model(
@@ -26,17 +25,17 @@ def train_model(
     overwrite: bool = False,
     resume: bool = False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    sources: Sequence[Path | None] = (),
 ) -> tuple[NetworkClassifier, StageTimer]:
     """Train on what ``read`` returns and save the model in the file ``out``.
 
     All labelled pixels train unless ``settings`` say otherwise. Raises :class:`UsageError` for a baseline and for other
-    settings that make no sense, before anything is read, :class:`OutputError` where ``out`` is taken, and what reading
-    and training raise.
+    settings that make no sense, before anything is read, :class:`OutputError` where ``out`` is taken or one of the
+    ``sources`` that are read, and what reading and training raise.
     """
     if not settings.split.model_fields_set & {"train", "rule"}:
         settings = updated(settings, split={"rule": "all"})
-    check_free_file(out, overwrite)
-    check_unfinished(out, out, resume, overwrite)
+    check_free_files(out, [out], overwrite=overwrite, resume=resume, inputs=[*sources, *given_files(settings)])
     if is_baseline(settings):
         raise UsageError(
             f"{settings.model.name} is a baseline and not saved: a saved scikit-learn model is a pickle, which can "
@@ -49,6 +48,5 @@ def train_model(
         inputs = denoise_inputs(inputs, settings, timer, work.files)
         checkpoints = CheckpointPolicy(work, checkpoint_seconds)
         trained = fit_network(inputs, settings, split_labels(inputs, settings), timer, checkpoints)
-        with write_atomically(work.files / out.name) as part:
-            save_model(part, trained.saved)
+        save_model(work.files / out.name, trained.saved)
     return trained, timer

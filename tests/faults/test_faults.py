@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import psutil
@@ -28,8 +27,8 @@ from hsi.preprocessing.band_matching import BandMatch
 from hsi.report.compare_runs import compare_runs
 from hsi.training.trainer import Trainer
 from hsi.workflows import fit, inputs
-from hsi.workflows.run_folder import unfinished
-from tests.conftest import ROOT, SMALL, run_here
+from hsi.workflows.run_folder import run_folder
+from tests.conftest import ROOT, SMALL, names_in, run_here, work_folder
 from tests.models.model_makers import random_cube, random_model
 
 SETTLED = ("--set", "mapping.spectral=discriminant", "--set", "training.context_dropout=1", "--no-blend")
@@ -62,10 +61,6 @@ def at_epoch(monkeypatch):
         monkeypatch.setattr(fit, "epoch_note", note)
 
     return arrange
-
-
-def names_in(folder):
-    return {path.name for path in folder.iterdir()}
 
 
 def error_of(done):
@@ -170,7 +165,7 @@ class TestResuming:
         assert restarted.code == 0 and "starts from the beginning: it was made with other" in restarted.stderr
 
     def test_a_damaged_checkpoint(self, stopped, run, tmp_path):
-        path = tmp_path / ".run.partial" / "checkpoint.safetensors"
+        path = work_folder(tmp_path) / "checkpoint.safetensors"
         path.write_bytes(path.read_bytes()[:-100])
         assert "the checkpoint cannot be read" in error_of(run(*stopped, "--resume"))
 
@@ -179,7 +174,7 @@ class TestResuming:
         assert done.code == 0 and "resumed     nothing" in done.stdout
 
     def test_two_processes_do_not_write_the_same_run(self, run, scenes, tmp_path):
-        with unfinished(Path("run"), tmp_path / "run", Path("run"), resume=False, overwrite=False):
+        with run_folder(tmp_path / "run", overwrite=False):
             error = error_of(run("classify", scenes["mat"], *SHORT, "--out", "run"))
         assert "run: is being written by another process" in error
 
@@ -196,7 +191,7 @@ def test_a_lost_loss_keeps_the_last_good_checkpoint(run, scenes, tmp_path, monke
     error = error_of(run("classify", scenes["mat"], *SHORT, "--out", "run"))
     assert "the loss is nan in step 4 of 5 (epoch 4 of 5) at learning rate " in error
     assert "try a lower rate" in error and "the last good checkpoint, of step 3, is in" in error
-    assert (tmp_path / ".run.partial" / "checkpoint.safetensors").is_file()
+    assert (work_folder(tmp_path) / "checkpoint.safetensors").is_file()
 
 
 @contextlib.contextmanager

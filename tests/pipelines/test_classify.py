@@ -14,6 +14,7 @@ import rasterio
 import scipy.io
 from sklearn.metrics import cohen_kappa_score, confusion_matrix
 
+from hsi.core.files import MANIFEST
 from hsi.core.synthetic import make_scene, synthetic_georeference
 from hsi.inference.model_file import load_model
 from hsi.models import MODELS
@@ -51,7 +52,7 @@ def content(path):
 
 
 def files_in(folder):
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {MANIFEST}
 
 
 def with_class_names(folder, sample, names):

@@ -10,7 +10,7 @@ import hsi
 from hsi.inference.model_file import load_model
 from hsi.io import open_scene
 from hsi.workflows import outputs
-from tests.conftest import CENTRES, QUICK, run_here
+from tests.conftest import CENTRES, QUICK, names_in, run_here
 from tests.io import file_makers
 
 METHODS = {"dncnn": ("--stack", 3, "--steps", 3), "mnf": (), "tv": ()}
@@ -34,7 +34,7 @@ def scene(tmp_path_factory, sample):
 def test_a_cube_a_record_and_a_report(method, scene, run, tmp_path):
     done = run("denoise", scene, "--method", method, *METHODS[method], "--out", "clean.hdr")
     assert done.code == 0, done.stderr
-    assert {path.name for path in tmp_path.iterdir()} == {f"clean.{kind}" for kind in ("hdr", "img", "json", "html")}
+    assert names_in(tmp_path) == {f"clean.{kind}" for kind in ("hdr", "img", "json", "html")}
     before, after = open_scene(scene), open_scene(tmp_path / "clean.hdr")
     assert (after.wavelengths, after.good, after.dtype) == (before.wavelengths, before.good, before.dtype)
     assert after.georeference == before.georeference and after.format == "ENVI BIL"
@@ -113,7 +113,13 @@ class TestRefusals:
         (tmp_path / name).write_text("mine")
         done = run("denoise", scene, "--method", "mnf", "--out", "clean.hdr")
         assert done.code == 1 and name in done.stderr and (tmp_path / name).read_text() == "mine"
-        assert run("denoise", scene, "--method", "mnf", "--out", "clean.hdr", "--overwrite").code == 0
+        (tmp_path / name).unlink()
+        for code, *option in ((0,), (1,), (0, "--overwrite")):
+            assert run("denoise", scene, "--method", "mnf", "--out", "clean.hdr", *option).code == code
+        (tmp_path / name).write_text("mine")
+        done = run("denoise", scene, "--method", "mnf", "--out", "clean.hdr", "--overwrite")
+        assert done.code == 1 and f"{name}: has changed since hsi wrote it" in done.stderr
+        assert (tmp_path / name).read_text() == "mine"
 
 
 @pytest.fixture(scope="module")

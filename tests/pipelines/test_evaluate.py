@@ -7,6 +7,7 @@ import hsi
 from hsi.core.labels import default_table
 from hsi.core.synthetic import synthetic_georeference
 from hsi.io.geotiff import write_class_map
+from tests.conftest import names_in
 from tests.io import file_makers
 
 
@@ -39,7 +40,7 @@ def test_tables_and_files_are_those_of_python(maps, run, tmp_path):
     for path in result.files[:-1]:  # the report names the command
         assert path.read_bytes() == (tmp_path / "accuracy" / path.name).read_bytes(), path.name
         assert f"accuracy/{path.name}" in done.stdout
-    assert {path.name for path in result.files} == {path.name for path in (tmp_path / "accuracy").iterdir()}
+    assert {path.name for path in result.files} == names_in(tmp_path / "accuracy")
     report = result.report
     assert f"OA {report['overall_accuracy']:.2%}" in done.stdout
     assert f"expected calibration error {report['calibration']['error'] * 100:.2f} %" in done.stdout
@@ -58,7 +59,7 @@ def test_without_out_nothing_is_written(maps, run, tmp_path):
 @pytest.mark.parametrize(
     ("options", "code", "says"),
     [
-        (("--labels", "truth.tif", "--out", "."), 1, "--overwrite"),
+        (("--labels", "truth.tif", "--out", "."), 1, "report.html: exists already and is no file that hsi wrote there"),
         (("--labels", "truth.tif", "--design", "systematic"), 2, "simple"),
         (("--labels", "truth.tif", "--confidence", "truth.tif"), 1, "truth.tif: confidence is a probability"),
         ((), 2, "--labels reference.gpkg"),

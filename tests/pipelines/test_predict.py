@@ -17,7 +17,7 @@ from hsi.core.scene import scene_from_array
 from hsi.core.synthetic import make_scene, synthetic_georeference
 from hsi.inference.model_file import save_model
 from hsi.inference.smoothing import majority
-from tests.conftest import ROOT, SMALL, run_here, started
+from tests.conftest import ROOT, SMALL, names_in, run_here, started
 from tests.io import file_makers
 from tests.models.model_makers import random_cube, random_model
 
@@ -30,10 +30,6 @@ def read(path, band=None):
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
         with rasterio.open(path) as raster:
             return raster.read(band)
-
-
-def names_in(folder):
-    return {path.name for path in folder.iterdir()}
 
 
 @pytest.fixture
@@ -296,7 +292,7 @@ def test_an_interrupt_before_anything_is_mapped_leaves_nothing(tmp_path):
     np.lib.format.open_memmap(tmp_path / "scene.npy", "w+", np.float32, (4000, 500, 13))[:] = 1
     save_model(tmp_path / "m.safetensors", random_model(scene_from_array(random_cube(20, 20, 13))))
     words = ("predict", "m.safetensors", "scene.npy", "--device", "cpu", "--out", "sub/map.tif")
-    begun = "sub/.map.tif.partial/files/.map_confidence*"
+    begun = "sub/.map.tif.*.partial/files/.map_confidence*"
     with started(*words, cwd=tmp_path) as process:
         deadline = time.monotonic() + 60
         while not list(tmp_path.glob(begun)) and time.monotonic() < deadline:

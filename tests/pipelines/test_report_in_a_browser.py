@@ -14,6 +14,7 @@ import rasterio.warp
 import scipy.io
 
 from hsi.core.colours import PAGE_SPLIT, RIGHT, WRONG
+from hsi.core.files import MANIFEST
 from tests.conftest import IDS, run_here
 from tests.pipelines.test_compare import in_this_process
 
@@ -311,7 +312,7 @@ class TestTheRest:
         assert record["versions"]["torch"] in text and "hsi classify" in text
         links = report.page.locator(".files a").evaluate_all("all => all.map((link) => link.getAttribute('href'))")
         there = {path.relative_to(tiff_run.out).as_posix() for path in tiff_run.out.rglob("*") if path.is_file()}
-        assert set(links) == there - {"report.html"}
+        assert set(links) == there - {"report.html", MANIFEST}
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_light_and_dark_follow_the_system_until_chosen(self, opened, tiff_run, scheme):

@@ -8,7 +8,7 @@ import rasterio
 
 from hsi.inference.model_file import load_model
 from hsi.workflows import train as train_workflow
-from tests.conftest import QUICK
+from tests.conftest import QUICK, names_in
 from tests.io import file_makers
 
 
@@ -22,10 +22,6 @@ def train(run):
         return done
 
     return work
-
-
-def names_in(folder):
-    return {path.name for path in folder.iterdir()}
 
 
 def sizes(told):
