@@ -12,8 +12,7 @@ Colour = tuple[int, int, int]  # RGB, 0 to 255
 Floats = NDArray[np.float64]
 
 RIGHT, WRONG = (44, 108, 176), (240, 126, 20)  # blue and orange differ for every kind of colour vision
-TRAINING, VALIDATION, TEST = WRONG, (110, 60, 130), RIGHT  # of a split in figures
-PAGE_SPLIT = ((0, 114, 178), (230, 159, 0), (160, 160, 160))  # training, validation and test in report.html
+TRAINING, VALIDATION, TEST = WRONG, (110, 60, 130), RIGHT  # of a split
 EMPTY = (236, 236, 236)  # nothing labelled, tested or measured
 UNCLASSIFIED_GREY = (128, 128, 128)  # the class of pixels that a map declines to name
 INK, FAINT, GRID = "#222222", "#8a8a8a", "#e6e6e6"  # letters, lines and grids of figures

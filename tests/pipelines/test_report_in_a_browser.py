@@ -13,7 +13,7 @@ import rasterio
 import rasterio.warp
 import scipy.io
 
-from hsi.core.colours import PAGE_SPLIT, RIGHT, WRONG
+from hsi.core.colours import RIGHT, TRAINING, WRONG
 from hsi.core.files import MANIFEST
 from tests.conftest import IDS, run_here
 from tests.pipelines.test_compare import in_this_process
@@ -149,7 +149,7 @@ class TestTheMap:
         text = report.page.locator("#layer-key").inner_text()
         assert f"wrong: {np.count_nonzero(wrong & tested):,} " in text
         report.layer("split")
-        assert report.colour(*np.argwhere(arrays["split"] == 1)[0]) == list(PAGE_SPLIT[0])
+        assert report.colour(*np.argwhere(arrays["split"] == 1)[0]) == list(TRAINING)
 
     def test_opacity_shows_what_lies_below(self, report):
         above = report.colour(20, 20)
@@ -166,7 +166,7 @@ class TestTheMap:
         by_id = {entry["id"]: entry["colour"] for entry in classes}
         left, right = (20, 6), next(p for p in np.argwhere(arrays["split"] == 1).tolist() if p[1] > 25)
         assert report.colour(*left) == by_id[arrays["map"][left]]
-        assert report.colour(*right) == list(PAGE_SPLIT[0])
+        assert report.colour(*right) == list(TRAINING)
         handle = report.page.locator("#swipe-handle")
         box = handle.bounding_box()
         report.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 40)
@@ -231,7 +231,7 @@ class TestTheMap:
         report.page.mouse.move(x + 60, y + 30, steps=4)
         report.page.mouse.up()
         assert report.cell("pixel") in ("18, 20", "–")
-        assert report.page.locator("#spectrum-text").inner_text().startswith("Click a pixel")
+        assert report.page.locator("#spectrum-text").inner_text().startswith("Click or tap")
         report.page.mouse.move(x + 61, y + 30)
         assert report.cell("pixel") == "18, 20"
 
@@ -287,17 +287,23 @@ class TestSpectra:
             assert seen.page.locator("#spectrum-chart path.line.first").get_attribute("d").count("M") == 3
 
 
+def luminance(colour):
+    """Relative luminance of a colour of sRGB, 0 to 255 (WCAG 2.1)."""
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in np.array(colour) / 255]
+    return float(np.dot([0.2126, 0.7152, 0.0722], linear))
+
+
 class TestTheRest:
     def test_tables_are_sorted_by_their_headings(self, report):
         table = report.page.locator("#accuracy-table")
         rows = report.page.locator("#accuracy-table tbody tr")
         before = rows.all_inner_texts()
         table.get_by_role("button", name="Test").click()
-        counts = [int(row.split("\t")[3].replace(",", "")) for row in rows.all_inner_texts()]
+        counts = [int(row.split("\t")[-1].replace(",", "")) for row in rows.all_inner_texts()]
         assert counts == sorted(counts, reverse=True)
         assert table.locator("th[aria-sort]").get_attribute("aria-sort") == "descending"
         table.get_by_role("button", name="Test").click()
-        counts = [int(row.split("\t")[3].replace(",", "")) for row in rows.all_inner_texts()]
+        counts = [int(row.split("\t")[-1].replace(",", "")) for row in rows.all_inner_texts()]
         assert counts == sorted(counts)
         table.get_by_role("button", name="Id").click()
         assert rows.all_inner_texts() == before
@@ -326,6 +332,53 @@ class TestTheRest:
     def test_a_phone_need_not_scroll_sideways(self, opened, tiff_run):
         with opened(tiff_run.out / "report.html", viewport={"width": 420, "height": 900}) as seen:
             assert seen.page.evaluate("document.documentElement.scrollWidth") == 420
+
+    def test_a_phone_shows_classes_with_their_accuracies_and_help_for_fingers(self, opened, tiff_run):
+        phone = {"viewport": {"width": 420, "height": 900}, "has_touch": True, "is_mobile": True}
+        with opened(tiff_run.out / "report.html", **phone) as seen:
+            box = seen.page.locator("#accuracy .scroll")
+            edge = box.bounding_box()["x"] + box.bounding_box()["width"]
+            for name in ("Producer", "User"):
+                heading = seen.page.locator("#accuracy-table th", has_text=name).bounding_box()
+                assert heading["x"] + heading["width"] <= edge
+            assert box.evaluate("one => one.classList.contains('more')")
+            box.evaluate("one => one.scrollLeft = 9999")
+            assert seen.page.locator("#accuracy-table td.name").first.bounding_box()["x"] < 30
+            seen.page.wait_for_function("!document.querySelector('#accuracy .scroll').classList.contains('more')")
+            assert seen.page.locator(".by-touch").is_visible() and not seen.page.locator("#keys").is_visible()
+
+    def test_a_wide_screen_shows_read_out_and_spectrum_next_to_the_map(self, opened, tiff_run):
+        with opened(tiff_run.out / "report.html", viewport={"width": 1280, "height": 900}) as seen:
+            seen.page.locator(".contents a", has_text="Map").click()
+            seen.click(12, 20)
+            seen.page.wait_for_selector("#spectrum-chart svg")
+            right = seen.page.locator("#canvas").bounding_box()
+            for part in ("#readout", "#spectrum-chart"):
+                box = seen.page.locator(part).bounding_box()
+                assert box["x"] > right["x"] + right["width"] and box["y"] >= 0 and box["y"] + box["height"] <= 900
+
+    def test_contents_totals_and_print(self, report, tiff_run):
+        anchors = report.page.locator(".contents a").evaluate_all("all => all.map((one) => one.getAttribute('href'))")
+        assert {"#map", "#accuracy", "#confusion", "#made"} < set(anchors)
+        assert all(report.page.locator(anchor).count() == 1 for anchor in anchors)
+        matrix = np.array(json.loads((tiff_run.out / "accuracy.json").read_text())["confusion_matrix"])
+        totals = report.page.locator(".matrix tfoot td").all_inner_texts()
+        assert [int(text) for text in totals] == [*matrix.sum(axis=0), matrix.sum()]
+        report.page.emulate_media(media="print")
+        swatch = report.page.locator(".matrix .swatch").first
+        assert swatch.evaluate("one => getComputedStyle(one).printColorAdjust") == "exact"
+        assert not report.page.locator(".contents").is_visible()
+
+    def test_letters_on_pressed_buttons_contrast(self, report):
+        for name in ("#swipe", "#palette"):
+            button = report.page.locator(name)
+            button.click()
+            paper, ink = (
+                [int(part) for part in re.findall(r"\d+", button.evaluate(f"one => getComputedStyle(one).{style}"))]
+                for style in ("backgroundColor", "color")
+            )
+            light, dark = sorted((luminance(paper), luminance(ink)), reverse=True)
+            assert (light + 0.05) / (dark + 0.05) >= 4.5  # WCAG 2.1, 1.4.3
 
     def test_without_a_place_none_is_shown(self, opened, mat_run):
         with opened(mat_run.out / "report.html") as seen:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from hsi.accuracy.metrics import OVERALL_METRICS, Metric
-from hsi.core.colours import PAGE_SPLIT, RIGHT, WRONG, Colour
+from hsi.core.colours import RIGHT, TEST, TRAINING, VALIDATION, WRONG, Colour
 from hsi.core.files import write_atomically
 from hsi.report.html.charts import reliability_chart, share_chart, training_charts
 from hsi.report.html.encoding import embedded_json, png_url
@@ -87,7 +87,7 @@ def render_report(report: Report) -> str:
 
     Text from files is escaped, and the content security policy of the page allows its own script only and no requests.
     """
-    constants = {"RIGHT": RIGHT, "WRONG": WRONG, "SPLIT": (None, *PAGE_SPLIT)}
+    constants = {"RIGHT": RIGHT, "WRONG": WRONG, "SPLIT": (None, TRAINING, VALIDATION, TEST)}
     parts = [f"const {name} = {json.dumps(value)};" for name, value in constants.items()]
     script = "\n".join([*parts, *(_static(f"{name}.js") for name in SCRIPTS)])
     script = f'"use strict";\n(() => {{\n{script}}})();\n'
@@ -108,9 +108,27 @@ def render_report(report: Report) -> str:
         class_metrics=class_metrics(),
         overall_metrics=OVERALL_METRICS,
         charts=training_charts(report.history),
+        contents=list_contents(report),
         version=__version__,
     )  # fmt: skip
     return page
+
+
+def list_contents(report: Report) -> list[tuple[str, str]]:
+    """Anchor and heading of the sections that the page has."""
+    accuracy = report.accuracy or {}
+    sections = {
+        "map": ("Map", report.view),
+        "accuracy": ("Accuracy", accuracy),
+        "confusion": ("Confusion matrix", accuracy),
+        "audit": ("Leakage audit", accuracy.get("audit")),
+        "estimate": ("Entire map", accuracy.get("estimate")),
+        "calibration": ("Calibration", accuracy.get("calibration")),
+        "training": ("Training", report.history),
+        "areas": ("Areas", report.areas),
+        "made": ("How it was made", True),
+    }
+    return [(name, heading) for name, (heading, present) in sections.items() if present]
 
 
 def _static(name: str) -> str:
@@ -147,6 +165,7 @@ def _environment() -> Environment:
         "estimate_in_words": estimate_in_words,
         "png_url": png_url,
         "confusion_rows": confusion_rows,
+        "column_totals": column_totals,
         "ordinal": ordinal,
     }
     return environment
@@ -166,6 +185,11 @@ def confusion_rows(accuracy: Mapping[str, Any]) -> list[dict[str, Any]]:
         missed = {"count": entry["unclassified"], "share": entry["unclassified"] / total if total else None}
         rows.append({"id": entry["id"], "name": entry["name"], "cells": cells, "missed": missed, "total": total})
     return rows
+
+
+def column_totals(accuracy: Mapping[str, Any]) -> list[int]:
+    """Pixels that the map gives to each class, the sums of the confusion matrix's columns."""
+    return [sum(column) for column in zip(*accuracy["confusion_matrix"], strict=True)]
 
 
 def ordinal(count: int) -> str:

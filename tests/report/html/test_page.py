@@ -63,7 +63,7 @@ def test_accuracy_without_a_test_pixel_is_no_number():
     none = np.array([], int)
     page = a_page(accuracy=measure_accuracy(confusion_matrix(none, none, 2), a_view().table, [4, 0]))
     assert re.search(r"<span>Overall accuracy</span><b>–</b><em>95 % interval –</em>", page)
-    assert page.count('<td class="r" data-value="-1">–</td>') == 8
+    assert page.count('<td class="r" data-value="-1">–<') == 8
 
 
 def test_rows_of_the_confusion_matrix_count_what_is_unclassified():

@@ -38,7 +38,7 @@ function showKey(box, layers, name) {
   const parts = {
     picture: () => ["Red, green and blue from three bands, each stretched from its 2nd to its 98th percentile"],
     truth: () => ["Colours as in the list of classes"],
-    map: () => ["Colours as in the list of classes"],
+    map: () => ["Colours as in the list of classes; hatched where there is none"],
     confidence: () => [confidenceKey()],
     errors: () => errorsKey(layers, entry),
     split: () => SPLIT.flatMap((colour, i) => (colour && layers.arrays.split.includes(i) ? [entry(colour, SPLIT_NAMES[i])] : [])),

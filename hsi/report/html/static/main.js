@@ -39,15 +39,18 @@ async function startViewer(data) {
   addScaleBar(viewer, data.place?.metres && data.place.metres * data.step);
   listenToPointers(viewer);
   listenToKeys(viewer);
+  return viewer;
 }
 
 async function start() {
-  addThemeToggle();
+  let viewer = null;
+  addThemeToggle(() => viewer?.draw());
   document.querySelectorAll("table.sortable").forEach(makeSortable);
+  document.querySelectorAll(".scroll").forEach(showWidth);
   const data = byId("data");
   if (data) {
     try {
-      await startViewer(JSON.parse(data.textContent));
+      viewer = await startViewer(JSON.parse(data.textContent));
     } catch (error) {
       const problem = byId("map-problem");
       problem.textContent = `The map cannot be shown by this browser (${error.message}): a newer one can; the tables below work without it.`;

@@ -15,13 +15,14 @@ function remember(key, value) {
   }
 }
 
-function addThemeToggle() {
+function addThemeToggle(onChange) {
   const [button, system] = [byId("theme"), matchMedia("(prefers-color-scheme: dark)")];
   let chosen = remembered("theme");
   const show = () => {
     const dark = chosen ? chosen === "dark" : system.matches;
     document.documentElement.dataset.theme = dark ? "dark" : "light";
     button.setAttribute("aria-pressed", String(dark));
+    onChange();
   };
   button.addEventListener("click", () => {
     chosen = document.documentElement.dataset.theme === "dark" ? "light" : "dark";

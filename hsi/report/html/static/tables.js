@@ -13,6 +13,13 @@ function makeSortable(table) {
   });
 }
 
+/* A table that is wider than its box fades out on the side where it goes on. */
+function showWidth(box) {
+  const show = () => box.classList.toggle("more", box.scrollWidth - box.clientWidth - box.scrollLeft > 2);
+  box.addEventListener("scroll", show, { passive: true });
+  new ResizeObserver(show).observe(box);
+}
+
 function sortRows(body, place, sign) {
   const value = (row) => row.cells[place].dataset.value;
   const numbers = [...body.rows].every((row) => value(row) !== "" && !Number.isNaN(Number(value(row))));

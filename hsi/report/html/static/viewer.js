@@ -105,15 +105,37 @@ class Viewer {
   }
 
   paint() {
+    this.canvas.style.touchAction = this.fitted ? "pan-y" : "none"; // a page is scrolled past a map that is all seen
     const context = this.canvas.getContext("2d");
     const ratio = this.canvas.width / (this.width || 1);
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, this.canvas.width, this.canvas.height);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.paintEmpty(context);
     this.paintLayer(context, this.bottom, 1, null);
     this.paintLayer(context, this.top, this.opacity, this.swipe);
     this.outline(context, this.picked, 3);
     this.outline(context, this.cursor, 1.5);
+  }
+
+  /* Hatched, so that pixels without data differ from every class and from the space around the scene. */
+  paintEmpty(context) {
+    const [paper, line] = ["--empty", "--empty-line"].map((name) => getComputedStyle(this.canvas).getPropertyValue(name));
+    context.save();
+    context.beginPath();
+    context.rect(this.x, this.y, this.columns * this.scale, this.rows * this.scale);
+    context.clip();
+    context.fillStyle = paper;
+    context.fillRect(0, 0, this.width, this.height);
+    context.strokeStyle = line;
+    context.lineWidth = 1;
+    context.beginPath();
+    for (let x = -this.height; x < this.width; x += 8) {
+      context.moveTo(x, this.height);
+      context.lineTo(x + this.height, 0);
+    }
+    context.stroke();
+    context.restore();
   }
 
   paintLayer(context, name, opacity, swipe) {
