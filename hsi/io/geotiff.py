@@ -23,6 +23,15 @@ TILE = 256
 # name, type and usage of the columns of GDAL's raster attribute tables
 RAT_COLUMNS = (("Value", 0, 5), ("Class_name", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8))
 Write = Callable[[Block, NDArray[Any]], None]
+# GDAL's formats of one file, or of files next to it; the others run programs, query services or unpack databases
+RASTER_DRIVERS = (
+    *("AAIGrid", "BIGGIF", "BMP", "BSB", "BT", "BYN", "CEOS", "DOQ1", "DOQ2", "DTED", "EHdr", "ELAS", "ERS", "GFF"),
+    *("GIF", "GRASSASCIIGrid", "GRIB", "GS7BG", "GSAG", "GSBG", "GSC", "GTX", "GTiff", "GXF", "HF2", "HFA", "IRIS"),
+    *("ISCE", "ISG", "ISIS2", "ISIS3", "JDEM", "JP2OpenJPEG", "JPEG", "KRO", "LAN", "LCP", "MFF", "NITF", "NTv2"),
+    *("NWT_GRC", "NWT_GRD", "PAux", "PCIDSK", "PCRaster", "PDS", "PNG", "PNM", "RMF", "ROI_PAC", "RRASTER", "RST"),
+    *("SAGA", "SGI", "SIGDEM", "SRTMHGT", "TGA", "Terragen", "USGSDEM", "VICAR", "WEBP", "XPM", "XYZ", "ZMap"),
+)
+OTHER_DRIVERS = ("ENVI", "VRT", "netCDF", "HDF5", "HDF5Image")  # whose files have readers of their own
 
 
 @contextmanager
@@ -33,6 +42,22 @@ def gdal_env() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         yield
+
+
+@contextmanager
+def open_by(path: Path, drivers: Sequence[str]) -> Iterator[Any]:
+    """A file as a rasterio dataset by the first of GDAL's ``drivers`` that opens it; those that GDAL lacks are skipped.
+
+    Raises rasterio's errors.
+    """
+    import rasterio
+    from rasterio._path import _parse_path
+    from rasterio.io import DatasetReader
+
+    with rasterio.Env() as environment, gdal_env():
+        known = [driver for driver in drivers if driver in environment.drivers()]
+        with DatasetReader(_parse_path(str(path)), driver=known) as dataset:  # rasterio.open takes one driver only
+            yield dataset
 
 
 def _auxiliary_xml(table: ClassTable, nodata: int) -> str:
@@ -237,11 +262,10 @@ def read_georeference(path: Path, shape: tuple[int, int] | None = None) -> Geore
 @contextmanager
 def _open_raster(path: Path, driver: str | None = None) -> Iterator[Any]:
     """A raster to read; raises :class:`SceneFileError` when it cannot be opened."""
-    import rasterio
     from rasterio.errors import RasterioError
 
     try:
-        with gdal_env(), rasterio.open(path, driver=driver) as raster:
+        with open_by(path, (driver,) if driver else RASTER_DRIVERS + OTHER_DRIVERS) as raster:
             yield raster
     except RasterioError as error:
         raise SceneFileError(f"{path}: cannot be read as a raster ({error})") from error

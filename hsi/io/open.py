@@ -203,6 +203,7 @@ def find_reader(path: Path, other_formats: str = "") -> Reader:
     """
     check_file(path)
     accepting = [reader for _, reader in READERS.items() if reader.accepts(path)]
+    accepting = accepting or [reader for _, reader in READERS.items() if reader.identifies(path)]
     if not accepting:
         known = ", ".join(sorted({suffix for _, reader in READERS.items() for suffix in reader.suffixes}))
         suffix = f"suffix '{path.suffix}'" if path.suffix else "a name without suffix"
@@ -337,7 +338,7 @@ def _label_files(source: Path) -> list[Path]:
         files = [entry for entry in sorted(source.parent.iterdir()) if _has_name(entry, name) and entry.is_file()]
         # a table next to a scene may hold anything
         files = [f for f in files if f.suffix.lower() not in TABLES]
-        files = [f for f in files if is_vector(f) or any(reader.accepts(f) for _, reader in READERS.items())]
+        files = [f for f in files if is_vector(f) or any(r.accepts(f) or r.identifies(f) for _, r in READERS.items())]
         if any(entry.suffix.lower() == ".hdr" for entry in files):
             # an ENVI header stands for its data file
             files = [f for f in files if is_vector(f) or any(reader.has_suffix(f) for _, reader in READERS.items())]

@@ -153,6 +153,10 @@ class Reader(ABC):
         """Whether this reader would open the file, going by its name or its content."""
         return self.has_suffix(path) or self.recognises(path)
 
+    def identifies(self, path: Path) -> bool:
+        """Whether this reader can open a file that no reader accepts, which is tried out."""
+        return False
+
     def files(self, path: Path) -> tuple[Path, ...]:
         """All files of what ``path`` names, for a record of the inputs."""
         return (path,)

@@ -16,6 +16,7 @@ Fields = dict[str, str | list[str]]
 TITLE = "an ENVI header"
 LARGEST_HEADER = 16 * 2**20
 BEGINNING = 512
+LARGEST_ESRI = 4096
 MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 ALIASES = {"wavelengths": "wavelength", "wavelength unit": "wavelength units"}
 COUNT = re.compile(r"\+?([0-9]{1,18})(\.0*)?")
@@ -61,6 +62,12 @@ class EnviHeader:
 def is_envi_header(path: Path) -> bool:
     """Whether a file starts with ``ENVI``, after blank lines and in any encoding of :func:`read_envi_header`."""
     return _decode(first_bytes(path, BEGINNING)).lstrip().startswith("ENVI")
+
+
+def is_esri_header(path: Path) -> bool:
+    """Whether a file is the header of ESRI's .bil, .bip, .bsq and .flt, which GDAL reads with their data."""
+    words = _decode(first_bytes(path, LARGEST_ESRI)).lower().split()
+    return path.suffix.lower() == ".hdr" and {"nrows", "ncols"} <= {*words}
 
 
 def headers_of(data: Path) -> list[Path]:

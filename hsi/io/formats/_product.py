@@ -18,7 +18,7 @@ from hsi.core.events import warning
 from hsi.core.georeference import explain_no_place, georeference_of
 from hsi.core.scene import Block, Georeference, Scene
 from hsi.errors import LabelError, SceneError, SceneFileError
-from hsi.io.geotiff import gdal_env
+from hsi.io.geotiff import RASTER_DRIVERS, gdal_env, open_by
 from hsi.io.reader import (
     COPY,
     READERS,
@@ -59,10 +59,20 @@ DRIVERS = {
     b"HEAD74": "LAN",
     b"HEADER": "LAN",
     b"\x00\x00\x00\x0cjP  ": "JP2OpenJPEG",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+    b"NITF0": "NITF",
+    b"NSIF0": "NITF",
+    b"PCIDSK  ": "PCIDSK",
     b"<VRTDataset": VIRTUAL,
 }
 # tiles that were never written and constant areas shrink far more than deflate alone
 SPARSE_RATIO = 100_000
+LARGEST_TEXT = 2**20
+REFERRING = (b"/vsi", b"translated")  # the type of an ER Mapper file that GDAL opens with any driver
+UNCOMPRESSED = ("EHdr", "ERS", "ISCE", "PAux", "ROI_PAC", "RST", "SAGA")
 MOST_BLOCKS = 100_000
 SAMPLED_ROWS = 16  # to see whether a band holds alpha
 ALPHA_SHARE = 0.9  # of its values are 0 or the largest; the others are soft edges
@@ -248,14 +258,52 @@ def raster_driver(path: Path) -> str | None:
     return next((driver for magic, driver in DRIVERS.items() if start.startswith(magic)), None)
 
 
+def identify_driver(path: Path) -> str | None:
+    """The GDAL driver of a file by its first bytes, or the one of :data:`RASTER_DRIVERS` that opens it; else None.
+
+    Files that name others in GDAL's virtual file systems, or leave it to GDAL how to open them, are not opened.
+    """
+    from rasterio.errors import RasterioError
+
+    if driver := raster_driver(path):
+        return driver
+    if any(word in first_bytes(path, LARGEST_TEXT).lower() for word in REFERRING):
+        return None
+    try:
+        with open_by(path, RASTER_DRIVERS) as dataset:
+            return str(dataset.driver)
+    except RasterioError:
+        return None
+
+
 @contextmanager
 def open_raster(path: Path) -> Iterator[Any]:
-    """The file as a rasterio dataset; raises :class:`SceneFileError` unless it is a raster by its first bytes."""
-    driver = raster_driver(path)
+    """The file as a rasterio dataset; raises :class:`SceneFileError` unless it is a raster and lies in one folder."""
+    driver = identify_driver(path)
     if driver is None:
-        raise wrong_format(path, "a raster", "a TIFF, BigTIFF, JPEG 2000, ERDAS or VRT signature")
+        raise wrong_format(path, "a raster", "a TIFF, BigTIFF, JPEG 2000, ERDAS, PNG, NITF, PCIDSK or VRT signature")
     with open_dataset(path, str(path), driver, "a GDAL raster") as dataset:
+        if driver != VIRTUAL:  # its sources have been checked
+            _check_files(path, dataset)
         yield dataset
+
+
+def _check_files(path: Path, dataset: Any) -> None:
+    """Raise :class:`SceneFileError` for a raster that names files elsewhere, or whose pixels are not all stored."""
+    files = [Path(name) for name in dataset.files]
+    folders = (path.parent.resolve(), path.resolve().parent)
+    for file in files:
+        if not any(file.resolve().is_relative_to(folder) for folder in folders) and file != path:
+            raise SceneFileError(
+                f"{path}: names the file '{str(file)[:80]}', which lies outside its folder: put all its files into one "
+                "folder, or make a GeoTIFF of it"
+            )
+    if dataset.driver in UNCOMPRESSED and not dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS"):
+        stored = max((file.stat().st_size for file in files if file.is_file()), default=0)
+        itemsizes = [np.dtype(dtype).itemsize for dtype in dataset.dtypes]
+        missing = dataset.height * dataset.width * sum(itemsizes) - stored
+        if missing > 0:
+            raise SceneFileError(f"{path}: is cut off: {missing:,} bytes of its pixels are missing; {COPY}")
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from hsi.core.events import warning
 from hsi.core.georeference import georeference_of
 from hsi.core.scene import Georeference, Scene, scene_from_array
 from hsi.errors import SceneError, SceneFileError
-from hsi.io.formats._envi_header import EnviHeader, headers_of, is_envi_header, read_envi_header
+from hsi.io.formats._envi_header import EnviHeader, headers_of, is_envi_header, is_esri_header, read_envi_header
 from hsi.io.formats._product import parse_good_bands, parse_wavelengths, raster_driver, scale_scene
 from hsi.io.geotiff import gdal_env
 from hsi.io.reader import (
@@ -27,10 +27,12 @@ from hsi.io.reader import (
     array_kind,
     check_file,
     convert_errors,
+    first_bytes,
     register_reader,
     to_plane,
 )
 
+MFF = b"IMAGE_FILE_FORMA"
 AXES = {"bsq": (2, 0, 1), "bil": (0, 2, 1), "bip": (0, 1, 2)}  # of (H, W, B), as they are stored
 
 
@@ -71,6 +73,10 @@ class EnviReader(Reader):
         if is_envi_header(path):
             return True
         return raster_driver(path) is None and any(is_envi_header(header) for header in headers_of(path))
+
+    def accepts(self, path: Path) -> bool:
+        """By name or content, but no header of ESRI's or of Vexcel's MFF."""
+        return super().accepts(path) and not is_esri_header(path) and not first_bytes(path).startswith(MFF)
 
     def files(self, path: Path) -> tuple[Path, ...]:
         """The header and the data."""

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import SubElement
 
+from hsi.core.events import info, warning
 from hsi.core.scene import Scene
-from hsi.errors import SceneFileError
+from hsi.errors import HsiError, SceneFileError
 from hsi.io.formats._checks import parse_xml
+from hsi.io.formats._envi_header import headers_of, is_envi_header, is_esri_header, read_envi_header
 from hsi.io.formats._product import (
     SPARSE_RATIO,
     VIRTUAL,
     Opener,
     bands_of,
     common_dtype,
+    identify_driver,
     open_dataset,
     open_raster,
+    parse_good_bands,
+    parse_wavelengths,
     raster_driver,
     raster_labels,
     raster_scene,
@@ -35,6 +41,9 @@ from hsi.io.reader import (
 )
 
 FORMATS = {"GTiff": "GeoTIFF", "HFA": "ERDAS Imagine", "LAN": "ERDAS LAN", "JP2OpenJPEG": "JPEG 2000"}
+FORMATS |= {"EHdr": "ESRI BIL, BIP or BSQ", "ERS": "ER Mapper", "RST": "Idrisi", "PAux": "PCI raw"}
+OF_ONE_FILE = ("GTiff", "JP2OpenJPEG", "LAN", VIRTUAL)
+ESRI_DATA = (".bil", ".bip", ".bsq", ".flt", ".img", ".raw", ".dat", ".dem", "")
 PREFIXES = ("/vsicurl/", "/vsis3/", "/vsigs/", "/vsiaz/")
 REMOTE_TITLE = "a GeoTIFF or JPEG 2000 behind a network"
 ALLOWED_BANDS = (None, "VRTSourcedRasterBand")  # others run programs over their sources or read raw bytes of any file
@@ -52,12 +61,28 @@ class RasterReader(Reader):
     suffixes = (".tif", ".tiff", ".jp2", ".lan", ".vrt")
 
     def recognises(self, path: Path) -> bool:
-        """Whether it starts as TIFF, BigTIFF, JPEG 2000, ERDAS LAN, ERDAS Imagine or virtual rasters do."""
-        return raster_driver(path) is not None
+        """Whether it starts as rasters of :data:`DRIVERS` do, or belongs to a header of ESRI's."""
+        if raster_driver(path) is not None or is_esri_header(path):
+            return True
+        return path.suffix.lower() in ESRI_DATA and any(is_esri_header(header) for header in headers_of(path))
+
+    def identifies(self, path: Path) -> bool:
+        """Whether one of GDAL's other formats opens it."""
+        return identify_driver(path) is not None
+
+    def files(self, path: Path) -> tuple[Path, ...]:
+        """The file, an ENVI header of its name, and what GDAL reads next to it where a format has several files."""
+        path = _data_of(path)
+        files = [path, *filter(is_envi_header, headers_of(path))]
+        if raster_driver(path) not in OF_ONE_FILE:
+            with open_raster(path) as dataset:
+                files += [file for file in map(Path, dataset.files) if file.is_file()]
+        return tuple(dict.fromkeys(files))
 
     def arrays(self, path: Path) -> tuple[ArrayInfo, ...]:
         """The one raster; raises :class:`SceneFileError` when the file is too small for the size that it declares."""
-        files = _list_sources(path) if raster_driver(path) == VIRTUAL else (path,)
+        path = _data_of(path)
+        files = _list_sources(path) if raster_driver(path) == VIRTUAL else self.files(path)
         with _opener(path)() as dataset:
             bands = bands_of(dataset)
             dtype = common_dtype(dataset, bands)
@@ -67,14 +92,50 @@ class RasterReader(Reader):
             return (array,)
 
     def open(self, path: Path, array: ArrayInfo) -> Scene:
-        """The raster with wavelengths, bad bands, nodata value and georeference, scaled if it has a scale."""
-        driver = str(raster_driver(path))
-        return raster_scene(path, _opener(path), FORMATS.get(driver, driver))
+        """The raster with wavelengths, bad bands, nodata value and georeference, scaled if it has a scale.
+
+        Wavelengths, their widths and bad bands that it lacks come from an ENVI header of its name.
+        """
+        data = _data_of(path)
+        driver = str(identify_driver(data))
+        scene = raster_scene(data, _opener(data), FORMATS.get(driver, driver))
+        return _add_envi_bands(replace(scene, source=path))
 
     def read_labels(self, path: Path, array: ArrayInfo) -> LabelContent:
         """The raster's band as labels, with its palette, its category names and its nodata value."""
+        path = _data_of(path)
         with _opener(path)() as dataset:
             return raster_labels(dataset, names=_category_names(path), colours=read_palette(dataset))
+
+
+def _data_of(path: Path) -> Path:
+    """The data file of a header of ESRI's, else the path itself; raises :class:`SceneFileError` without one."""
+    if not is_esri_header(path):
+        return path
+    names = {entry.name.lower(): entry for entry in path.parent.iterdir() if entry.is_file()}
+    data = next((names[name] for name in (f"{path.stem}{end}".lower() for end in ESRI_DATA) if name in names), None)
+    if data is None:
+        raise SceneFileError(f"{path}: is a header of ESRI's without its data: {path.stem}.bil, .bip, .bsq or .flt")
+    return data
+
+
+def _add_envi_bands(scene: Scene) -> Scene:
+    """The scene with wavelengths, widths and bad bands of an ENVI header of its name, where it has none."""
+    path, bands = scene.source, len(scene.bands)
+    header = next(filter(is_envi_header, headers_of(path) if path else ()), None)
+    if header is None or scene.wavelengths is not None:
+        return scene
+    try:
+        fields = read_envi_header(header)
+        centres, widths = fields.texts("wavelength"), fields.texts("fwhm")
+        facts = parse_wavelengths(header, bands, centres, widths, fields.text("wavelength units") or None)
+        good = parse_good_bands(header, fields.texts("bbl"), bands)
+    except HsiError as error:
+        warning(f"{error}: no wavelengths are taken from it")
+        return scene
+    if facts["wavelengths"]:
+        info("wavelengths", f"from {header.name}")
+    return replace(scene, good=scene.good or good, wavelengths=facts["wavelengths"], fwhm=facts["fwhm"])
 
 
 def is_remote(path: Path) -> bool:

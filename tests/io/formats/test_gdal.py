@@ -1,5 +1,6 @@
 """Rasters by GDAL: metadata, class names, remote files, and virtual rasters that lead nowhere else."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,9 @@ from hsi.core.scene import Block, scene_from_array, survey_scene, usable_pixels
 from hsi.errors import SceneFileError, UsageError
 from hsi.io import open_scene
 from hsi.io.formats.gdal import is_remote, remote_name
-from tests.io.file_makers import NORTH_UP, UTM, edit, envi, npy, small_cube, small_labels, tiff
+from hsi.io.geotiff import RASTER_DRIVERS
+from hsi.io.open import files_of
+from tests.io.file_makers import NORTH_UP, UTM, edit, envi, npy, replaced, small_cube, small_labels, tiff
 from tests.io.helpers import check_place, refuse_scene
 
 HUGE = 10**9
@@ -93,6 +96,150 @@ class TestScene:
         scene = open_scene(path)
         np.testing.assert_array_equal(scene.read(), small_cube("u1"))
         assert scene.format == form
+
+
+def write_raster(path: Path, driver: str, cube: np.ndarray, **options) -> Path:
+    """A cube in any format of GDAL's, by way of a GeoTIFF, and without the side file that holds what a format lacks."""
+    path.parent.mkdir(exist_ok=True)
+    rasterio.shutil.copy(tiff(path.parent.parent / "made.tif", cube, **UTM), path, driver=driver, **options)
+    path.with_name(path.name + ".aux.xml").unlink(missing_ok=True)
+    return path
+
+
+OTHERS = (
+    "EHdr x.bil, PCIDSK x.pix, NITF x.ntf, HFA x.img, ERS x.ers, PAux x.raw, ISCE x.slc, ISIS2 x.cub, ISIS3 x.cub, "
+    "VICAR x.vic, ELAS x, KRO x.kro, SGI x.sgi, GRIB x.grb2, RRASTER x.grd, MFF x.hdr, PNG x.png, BMP x.bmp, "
+    "PNM x.ppm, RST x.rst, RMF x.rsw"
+)
+PLANES = (
+    "AAIGrid x.asc, GIF x.gif, SAGA x.sdat, GSBG x.grd, GSAG x.grd, GS7BG x.grd, XYZ x.xyz, ZMap x.dat, BMP x.bmp, "
+    "PNG x.png, EHdr x.bil, PCIDSK x.pix, NITF x.ntf"
+)
+
+
+class TestOtherFormats:
+    @pytest.mark.parametrize(("driver", "name"), map(str.split, OTHERS.split(", ")))
+    def test_a_cube(self, driver, name, tmp_path):
+        cube = small_cube("u1", (11, 7, 3 if driver in ("PNG", "BMP", "PNM", "RST", "RMF") else 5)) + 1
+        path = write_raster(tmp_path / "sub" / name, driver, cube)
+        scene = open_scene(path)
+        np.testing.assert_array_equal(scene.read(), cube)
+        np.testing.assert_array_equal(scene.read(Block(2, 1, 5, 3)), cube[2:7, 1:4])
+        assert path in files_of(path)
+
+    @pytest.mark.parametrize(("driver", "name"), map(str.split, PLANES.split(", ")))
+    def test_labels(self, driver, name, tmp_path):
+        path = write_raster(tmp_path / "sub" / name, driver, small_labels())
+        np.testing.assert_array_equal(open_labels(path, scene_from_array(small_cube())).values, small_labels())
+
+    @pytest.mark.parametrize("name", ["x.bil", "X.BSQ", "x.flt", "x"])
+    def test_a_header_of_esri_belongs_to_its_data(self, name, tmp_path):
+        cube = small_cube("f4")
+        made = write_raster(tmp_path / "sub" / "x.bil", "EHdr", cube)
+        data, header = made.rename(made.with_name(name)), made.with_name(Path(name).stem + ".hdr")
+        made.with_suffix(".hdr").rename(header)
+        for path in (data, header):
+            np.testing.assert_array_equal(open_scene(path).read(), cube)
+            assert {data, header} <= {*files_of(path)}
+        check_place(open_scene(header), NORTH_UP, 32633)
+        data.unlink()
+        refuse_scene(header, "a header of ESRI's without its data")
+
+    @pytest.mark.parametrize(("driver", "name"), [("EHdr", "x.bil"), ("ERS", "x.ers"), ("PAux", "x.raw")])
+    def test_a_file_that_is_too_short_says_by_how_much(self, driver, name, tmp_path):
+        path = write_raster(tmp_path / "sub" / name, driver, small_cube())
+        data = path.with_suffix("") if driver == "ERS" else path
+        os.truncate(data, data.stat().st_size - 30)
+        refuse_scene(path, "is cut off: 30 bytes of its pixels are missing")
+
+    def test_an_img_is_what_its_content_says(self, tmp_path):
+        header = envi(tmp_path / "x.hdr", small_cube("u1"))
+        assert open_scene(tmp_path / "x.img").format == "ENVI BSQ"
+        write_raster(tmp_path / "sub" / "x.img", "HFA", small_cube("u1") + 1).rename(tmp_path / "x.img")
+        assert header.is_file() and open_scene(tmp_path / "x.img").format == "ERDAS Imagine"
+
+    def test_envi_data_without_a_suffix(self, tmp_path):
+        header = envi(tmp_path / "x.hdr", small_cube("u1"))
+        header.with_suffix(".img").rename(tmp_path / "x")
+        np.testing.assert_array_equal(open_scene(tmp_path / "x").read(), small_cube("u1"))
+
+    @pytest.mark.parametrize("name", ["x.tif", "x.img"])
+    @pytest.mark.parametrize("header", ["{stem}.hdr", "{name}.hdr"])
+    def test_wavelengths_of_an_envi_header(self, name, header, tmp_path):
+        path = write_raster(tmp_path / "sub" / name, "GTiff" if name == "x.tif" else "HFA", small_cube("u1"))
+        header = path.with_name(header.format(stem=path.stem, name=name))
+        start = "ENVI\nsamples = 7\nlines = 11\nbands = 5\nwavelength units = um\n"
+        header.write_text(
+            start + "wavelength = {0.4, 0.5, 0.6, 0.7, 0.8}\nfwhm = {.01,.01,.01,.01,.01}\nbbl = {1,0,1,1,1}"
+        )
+        with report_to(recorder := Recorder()):
+            scene = open_scene(path)
+        assert (scene.wavelengths, scene.fwhm) == (pytest.approx((400, 500, 600, 700, 800)), pytest.approx((10,) * 5))
+        assert scene.good == (True, False, True, True, True)
+        assert ("wavelengths", f"from {header.name}") in recorder.messages
+        assert header in files_of(path)
+        header.write_text(start + "wavelength = {0.4, 0.5}")
+        with report_to(recorder := Recorder()):
+            assert open_scene(path).wavelengths is None
+        assert "lists 2 values for 5 bands" in recorder.warnings[0]
+
+    def test_wavelengths_of_the_file_come_first(self, tmp_path):
+        path = tiff(tmp_path / "x.tif", small_cube())
+        with rasterio.open(path, "r+") as file:
+            file.update_tags(ns="ENVI", wavelength="{410, 510, 610, 710, 810}", wavelength_units="nm")
+        path.with_suffix(".hdr").write_text("ENVI\nwavelength = {400, 500, 600, 700, 800}")
+        assert open_scene(path).wavelengths == (410, 510, 610, 710, 810)
+
+
+class TestReferences:
+    """Files of formats that name others: only those of their own folder are read, and nothing is fetched."""
+
+    def test_a_pcidsk_file_of_pixels_elsewhere(self, tmp_path):
+        path = write_raster(tmp_path / "sub" / "x.pix", "PCIDSK", small_cube("u1"), INTERLEAVING="FILE")
+        np.testing.assert_array_equal(open_scene(path).read(), small_cube("u1"))
+        assert path.with_name("x.001") in files_of(path)
+        (tmp_path / "secret").write_bytes(bytes(range(77)))
+        replaced(path, b"x.001    ", b"../secret")
+        refuse_scene(path, "secret', which lies outside its folder")
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [
+            ("RasterInfo Begin", 'DataFile = "/vsicurl/http://127.0.0.1:9/a"\nRasterInfo Begin'),
+            ("RasterInfo Begin", 'DataFile = "../secret"\nRasterInfo Begin'),
+            ("ERStorage", "Translated"),
+        ],
+    )
+    def test_an_er_mapper_header_that_leads_elsewhere(self, old, new, tmp_path):
+        path = write_raster(tmp_path / "sub" / "x.ers", "ERS", small_cube("u1"))
+        path.with_suffix("").rename(tmp_path / "secret")
+        refuse_scene(edit(path, old, new))
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("x.xml", "<GDAL_WMS><Service name='TMS'><ServerUrl>http://127.0.0.1:9/</ServerUrl></Service></GDAL_WMS>"),
+            ("x.mrf", "<MRF_META><CachedSource><Source>secret.tif</Source></CachedSource></MRF_META>"),
+            ("x.dat", "WCS_GDAL"),
+            ("x.json", '{"type": "FeatureCollection", "stac_version": "1.0.0"}'),
+            ("x.txt", "http://127.0.0.1:9/a.tif"),
+        ],
+    )
+    def test_descriptions_of_services_are_not_opened(self, name, text, tmp_path):
+        (tmp_path / name).write_text(text)
+        refuse_scene(tmp_path / name)
+        assert not {*RASTER_DRIVERS} & {
+            "VRT",
+            "WMS",
+            "WCS",
+            "WMTS",
+            "HTTP",
+            "MRF",
+            "GTI",
+            "STACTA",
+            "STACIT",
+            "PLMOSAIC",
+        }
 
 
 LEFT = np.broadcast_to(np.arange(7) < 3, (11, 7))  # what is hidden below
