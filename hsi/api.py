@@ -109,8 +109,8 @@ def classify(
             total and a note.
         **reading: How to read scene and labels: ``variable``, ``axes``, ``georef``, ``aoi``, ``mask``, ``mask_out``,
             ``drop_bands``, ``drop_wavelengths``, ``keep_bad_bands``, ``label_variable``, ``background``,
-            ``label_field``, ``label_layer``, ``label_name_field``, ``label_crs``, ``all_touched`` and ``align``, as the
-            options of the command.
+            ``label_field``, ``label_layer``, ``label_name_field``, ``label_crs``, ``classes``, ``all_touched`` and
+            ``align``, as the options of the command.
 
     Raises:
         UsageError: for settings that make no sense or a name that is not known (its message names what is).

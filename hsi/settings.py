@@ -67,6 +67,10 @@ class InputSettings(Section):
         None, "CRS of vector labels that name none: EPSG:32633.", option="--label-crs", shown="the file's",
         metavar="CRS",
     )  # fmt: skip
+    classes: Path | None = setting(
+        None, "Ids, names and colours of classes: .qml, .sld, .csv, map, model.", option="--classes",
+        shown="the labels'",
+    )  # fmt: skip
     all_touched: bool = setting(False, "Label all pixels a polygon touches, not only centres.", option="--all-touched")
     align: bool = setting(False, "Reproject labels on another grid, nearest neighbour.", option="--align")
     variable: str | None = setting(None, "Array of the file that is the cube.", option="--variable")
@@ -103,7 +107,7 @@ class InputSettings(Section):
 
     def check_in_memory(self) -> None:
         """Raise :class:`UsageError` for a setting that only labels in files have."""
-        names = sorted(LABEL_INPUTS - {"labels", "background"})
+        names = sorted(LABEL_INPUTS - {"labels", "background", "classes"})
         self._refuse(names, "the labels are in memory", "labels in files")
 
     def _refuse(self, names: Iterable[str], where: str, meant_for: str) -> None:
@@ -113,7 +117,7 @@ class InputSettings(Section):
 
 
 VECTOR_INPUTS = ("label_field", "label_name_field", "label_layer", "label_crs", "all_touched")
-LABEL_INPUTS = {"labels", "label_variable", "background", "align", *VECTOR_INPUTS}
+LABEL_INPUTS = {"labels", "label_variable", "background", "classes", "align", *VECTOR_INPUTS}
 SCENE_INPUTS = {*InputSettings.model_fields} - LABEL_INPUTS
 
 

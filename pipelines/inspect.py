@@ -45,7 +45,7 @@ def command(file: Path, inputs: InputSettings) -> None:
     scene, labels, remark, known_as = open_any_scene(file, inputs), None, "", None
     try:
         labels = open_any_labels(inputs.labels, scene, inputs)
-        scene, labels, known_as = recognised(scene, labels)
+        scene, labels, known_as = recognised(scene, labels, inputs)
     except HsiError as error:
         if inputs.model_fields_set & LABEL_INPUTS:  # labels that were asked for have to be there
             raise

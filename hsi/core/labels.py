@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi.core import notebook as markup
-from hsi.core.colours import Colour, default_colours
+from hsi.core.class_colours import name_colours
+from hsi.core.colours import Colour
 from hsi.core.scene import Block
 from hsi.errors import LabelError
 
@@ -56,7 +57,8 @@ def _select_classes(table: ClassTable, positions: Sequence[int]) -> ClassTable:
 def default_table(ids: Sequence[int]) -> ClassTable:
     """Classes named ``class 1``, ``class 2``, … after their ids."""
     ids = sorted(int(i) for i in ids)
-    return ClassTable(tuple(ids), tuple(f"class {i}" for i in ids), default_colours(len(ids)))
+    names = tuple(f"class {i}" for i in ids)
+    return ClassTable(tuple(ids), names, name_colours(names))
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from hsi.core.scene import Block, Georeference
 from hsi.errors import LabelError, OutputError, SceneError, SceneFileError
 
 TILE = 256
+NAMES_TAG = "CLASS_NAMES"  # metadata item: a JSON object of names by class id
+LONGEST_NAMES = 1 << 24  # characters
 # name, type and usage of the columns of GDAL's raster attribute tables
 RAT_COLUMNS = (("Value", 0, 5), ("Class_name", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8))
 Write = Callable[[Block, NDArray[Any]], None]
@@ -104,6 +107,16 @@ def _serialise(root: Element) -> str:
     return tostring(root, encoding="unicode") + "\n"
 
 
+def names_in_tags(tags: Mapping[str, str]) -> dict[int, str]:
+    """Names by class id from the metadata of a map; empty where there are none or another program changed them."""
+    text = tags.get(NAMES_TAG, "")
+    try:
+        names = json.loads(text) if len(text) <= LONGEST_NAMES else {}
+        return {int(i): name for i, name in names.items() if isinstance(name, str) and name}
+    except (ValueError, AttributeError, RecursionError):
+        return {}
+
+
 def class_dtype(table: ClassTable) -> np.dtype[Any]:
     """uint8 when every id of the table is at most 254, else uint16."""
     return np.dtype(np.uint8 if table.ids[-1] <= 254 else np.uint16)
@@ -127,7 +140,8 @@ def class_map_writer(
 
     Yields ``write(block, ids)``; pixels without data hold :func:`nodata_value`. The map has no georeference when
     ``georeference`` is None. ``<path>.aux.xml`` has GDAL's category names and raster attribute table, the ``.qml`` file
-    QGIS's style. The file gets its name when the context ends without error.
+    QGIS's style; the metadata item :data:`NAMES_TAG` of the GeoTIFF has the names, too, for copies without side files.
+    The file gets its name when the context ends without error.
 
     Raises :class:`LabelError` for an id outside the table, :class:`OutputError` when a file cannot be written.
     """
@@ -138,6 +152,8 @@ def class_map_writer(
     known = [*table.ids, nodata]
     with _new_raster(path, (1, *shape), class_dtype(table), georeference, nodata, [description]) as raster:
         raster.write_colormap(1, palette)
+        tag = {i: printable_name(name) for i, name in zip(table.ids, table.names, strict=True)}
+        raster.update_tags(**{NAMES_TAG: json.dumps(tag, ensure_ascii=False)})
 
         def write(block: Block, ids: NDArray[Any]) -> None:
             unknown = np.setdiff1d(ids, known)

@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from hsi.core.colours import default_colours
+from hsi.core.class_colours import name_colours
 from hsi.core.labels import ClassTable, LabelMap, decode_one_hot, label_map
 from hsi.core.scene import Scene
 from hsi.errors import HsiError, LabelError, SceneFileError, UsageError
 from hsi.io.align import align_labels, grid_mismatch, places_to_align, same_grid
 from hsi.io.arrays import find_label_array, find_training_and_test, format_arrays, get_array, select_cube, select_labels
 from hsi.io.axes import GOOD, WIDTHS, Axes, find_axes, is_centres, last_name, letter_of, parse_axes
+from hsi.io.class_files import ClassFile, apply_class_file, read_class_file
 from hsi.io.formats._product import find_product, to_nanometres
 from hsi.io.formats.gdal import is_remote, open_remote
 from hsi.io.label_checks import note_fill_values, note_similar_names
@@ -178,12 +179,24 @@ def open_labels(path: Path | str | None, like: Scene, options: InputSettings | N
     """
     options, full = options or InputSettings(), like.area.full if like.area else like
     source = _find_labels(full, options.label_variable) if path is None else Path(path)
+    classes = open_classes(options.classes) if options.classes else None
     if isinstance(source, Path):
         check_file(source)
         if is_vector(source) or source.suffix.lower() == ".zip":
-            return read_vector_labels(source, like, options)
+            return read_vector_labels(source, like, options, classes)
         source = _select_source(source, full, options.label_variable)
-    return _read_raster_labels(source, like, options)
+    labels = _read_raster_labels(source, like, options)
+    return apply_class_file(labels, classes) if classes else labels
+
+
+def open_classes(path: Path) -> ClassFile:
+    """The ids, names and colours of the classes in a file, see :func:`hsi.io.class_files.read_class_file`."""
+
+    def read_raster(path: Path) -> LabelContent:
+        reader = find_reader(path, "; or .qml, .sld, .csv, .safetensors")
+        return reader.read_labels(path, reader.arrays(path)[0])
+
+    return read_class_file(Path(path), read_raster)
 
 
 def files_of(path: Path) -> tuple[Path, ...]:
@@ -399,9 +412,6 @@ def _class_table(content: LabelContent) -> ClassTable | None:
     ids = sorted(i for i in {*content.names, *content.colours} if i >= 0)
     if not ids:
         return None
-    fallback = dict(zip(ids, default_colours(len(ids)), strict=True))
-    return ClassTable(
-        tuple(ids),
-        tuple(content.names.get(i) or f"class {i}" for i in ids),
-        tuple(content.colours.get(i, fallback[i]) for i in ids),
-    )
+    names = tuple(content.names.get(i) or f"class {i}" for i in ids)
+    own = {place: content.colours[i] for place, i in enumerate(ids) if i in content.colours}
+    return ClassTable(tuple(ids), names, name_colours(names, own))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi.core.colours import default_colours
+from hsi.core.class_colours import name_colours
 from hsi.core.events import warning
 from hsi.core.georeference import crs_name
 from hsi.core.labels import LARGEST_ID, ClassTable, LabelMap, label_map
 from hsi.core.scene import Block, Scene
 from hsi.errors import LabelError, SceneError, UsageError
+from hsi.io.class_files import ClassFile, apply_class_file
 from hsi.io.label_checks import note_similar_names
 from hsi.io.reader import convert_errors
 from hsi.io.vector_files import Layer, read_layer, read_shapes, shorten
@@ -100,12 +102,13 @@ class Canvas:
         return shapely.Polygon([(a * x + b * y + c, d * x + e * y + f) for x, y in corners])
 
 
-def read_vector_labels(path: Path, like: Scene, options: InputSettings) -> LabelMap:
+def read_vector_labels(path: Path, like: Scene, options: InputSettings, known: ClassFile | None = None) -> LabelMap:
     """Polygons and points of a vector file as labels ``(H, W)`` of a scene, with the number of each pixel's feature.
 
     Features are numbered from 1 in the order of the file. A polygon labels the pixels whose centre it contains, with
     ``options.all_touched`` those that it touches; a point labels its pixel. Pixels under features of different classes
-    have no label; under several of one class they belong to the last. ``notes`` list what was left out.
+    have no label; under several of one class they belong to the last. Classes have the ids, names and colours of those
+    that are ``known``. ``notes`` list what was left out.
 
     Raises :class:`LabelError` when the scene or the file has no CRS, for lines, fractions and other classes that are no
     ids, and when no pixel is labelled; :class:`UsageError` for a wrong layer, field or option, or without geopandas;
@@ -114,7 +117,7 @@ def read_vector_labels(path: Path, like: Scene, options: InputSettings) -> Label
     options.check_vector(path)
     layer = read_layer(path, options, like.area.full if like.area else like)
     canvas = _make_canvas(layer, like, options.all_touched)
-    classes = _assign_classes(layer, options.background)
+    classes = _assign_classes(layer, options.background, known)
     with convert_errors(path, "polygons and points"):
         geometries, usable, notes_on_shapes = _project_geometries(layer, canvas.crs)
     notes = [*layer.notes, *classes.notes, *notes_on_shapes]
@@ -130,17 +133,19 @@ def read_vector_labels(path: Path, like: Scene, options: InputSettings) -> Label
     if not numbers.any():
         raise LabelError(f"{path}: no pixel of the scene {like.name} gets a label: {'; '.join(notes)}")
     names = classes.names  # numbers without a field of names are named after themselves
-    colours = zip(names.values(), default_colours(len(names)), strict=True)
-    chosen = tuple(layer.colours.get(name, colour) for name, colour in colours)
-    return label_map(
-        np.where(numbers > 0, np.append(0, classes.ids)[numbers], options.background or 0),
-        background=options.background or 0,
+    unlabelled = -1 if 0 in names and layer.kind == "text" else options.background or 0
+    own = {place: layer.colours[name] for place, name in enumerate(names.values()) if name in layer.colours}
+    chosen = name_colours(tuple(names.values()), own)
+    labels = label_map(
+        np.where(numbers > 0, np.append(0, classes.ids)[numbers], unlabelled),
+        background=unlabelled,
         table=ClassTable(tuple(names), tuple(names.values()), chosen) if names else None,
         source=path,
         variable=layer.field,
         polygons=numbers,
         notes=tuple(notes),
     )
+    return apply_class_file(labels, known) if known else labels
 
 
 def draw_polygons(path: Path, like: Scene, kind: str) -> tuple[Block, Mask] | None:
@@ -193,20 +198,20 @@ def _make_canvas(layer: Layer, like: Scene, all_touched: bool) -> Canvas:
     return Canvas((like.height, like.width), place.transform, place.crs, all_touched)
 
 
-def _assign_classes(layer: Layer, background: int | None) -> Classes:
-    """The classes of a layer: integers are class ids, texts become 1 to n in sorted order.
+def _assign_classes(layer: Layer, background: int | None, known: ClassFile | None) -> Classes:
+    """The classes of a layer: integers are class ids, texts have those of the class file, or 1 to n in sorted order.
 
     Texts are stripped of white space at their ends, and blank ones are no class. Features of the class ``background``
     (0 unless given) count as unlabelled, like the pixels of a raster. Raises :class:`LabelError` for fractions, ids out
     of range and very long texts, :class:`UsageError` for a background of text classes.
     """
     values, field = layer.frame[layer.field], f"field '{shorten(layer.field)}'"
-    known = values.notna().to_numpy(bool)
+    present = values.notna().to_numpy(bool)
     if layer.kind != "text":
         return _number_classes(layer, values.to_numpy(np.float64, na_value=np.nan), background or 0)
     if background is not None:
         raise UsageError(f"{layer.path}: {field} is text, so no class is number {background}: leave background out")
-    texts = [str(value).strip() if ok else "" for value, ok in zip(values, known, strict=True)]
+    texts = [str(value).strip() if ok else "" for value, ok in zip(values, present, strict=True)]
     names = sorted(set(texts) - {""})
     longest = max(map(len, names), default=0)
     if len(names) > LARGEST_ID or longest > LONGEST_NAME:
@@ -215,11 +220,13 @@ def _assign_classes(layer: Layer, background: int | None) -> Classes:
             f"{layer.path}: {field} has {excess}; up to {LARGEST_ID:,} classes with names of up to "
             f"{LONGEST_NAME} characters are possible: name the class field with label_field=NAME"
         )
-    codes = {name: i for i, name in enumerate(names, 1)}
-    ids = np.array([codes.get(text, 0) for text in texts], np.int64)
-    counts = dict(zip(names, np.bincount(ids, minlength=len(names) + 1)[1:].tolist(), strict=True))
-    notes = [*_note_missing(layer, ids > 0), *note_similar_names(counts, "features")]
-    return Classes(ids, ids > 0, dict(enumerate(names, 1)), notes)
+    codes = known.number(names) if known else {name: i for i, name in enumerate(names, 1)}
+    ids = np.array([codes.get(text, -1) for text in texts], np.int64)
+    by_id = {i: name for name, i in sorted(codes.items(), key=lambda item: item[1])}
+    occurring = Counter(texts)
+    counts = {name: occurring[name] for name in sorted(by_id.values())}
+    notes = [*_note_missing(layer, ids >= 0), *note_similar_names(counts, "features")]
+    return Classes(ids, ids >= 0, by_id, notes)
 
 
 def _number_classes(layer: Layer, values: NDArray[np.float64], background: int) -> Classes:

@@ -96,7 +96,7 @@ def evaluate(
         progress: As for :func:`hsi.classify`.
         command: What the report names as the command that made it.
         **reading: How to read the reference: ``label_variable``, ``background``, ``label_field``, ``label_layer``,
-            ``all_touched`` and ``align``.
+            ``label_name_field``, ``label_crs``, ``classes``, ``all_touched`` and ``align``.
 
     Raises:
         UsageError: for a design that is not known, or too few reference pixels of a class for it.

@@ -17,10 +17,12 @@ from hsi.core.scene import PixelSurvey, Scene, scene_from_array, survey_scene
 from hsi.errors import LabelError, SceneError, UsageError
 from hsi.io.axes import find_axes, parse_axes
 from hsi.io.benchmark_scenes import recognise_scene
+from hsi.io.class_files import apply_class_file
 from hsi.io.dataarray import is_dataarray, labels_from_dataarray, scene_from_dataarray
 from hsi.io.geotiff import read_georeference
 from hsi.io.label_checks import note_fill_values
 from hsi.io.masks import apply_area, mask_file, open_masks, open_split, split_files
+from hsi.io.open import open_classes
 from hsi.io.reader import arrange_axes, check_file
 from hsi.preprocessing.band_matching import BandList
 from hsi.preprocessing.bands import (
@@ -149,20 +151,23 @@ def open_labels(
     layer: str | None = None,
     name_field: str | None = None,
     crs: str | None = None,
+    classes: Path | str | None = None,
     all_touched: bool = False,
     align: bool = False,
 ) -> LabelMap:
     """Labels ``(H, W)`` of the scene ``like``: a class raster, polygons, an array, a ``DataArray``, or a label map.
 
     Without ``labels`` they are looked for in the scene's own file and next to it. ``background`` is what means
-    unlabelled: 0, or what the file says. ``variable`` and ``align`` are for rasters; ``field``, ``layer``,
+    unlabelled: 0, or what the file says. ``classes`` is a file of their ids, names and colours: a QML or SLD style, a
+    CSV table, an earlier map or a saved model. ``variable`` and ``align`` are for rasters; ``field``, ``layer``,
     ``name_field``, ``crs`` and ``all_touched`` for polygons and points (see :func:`hsi.io.open_labels`). Raises
     :class:`LabelError` for labels that are missing or do not fit the scene, :class:`SceneFileError` for a damaged file
     and :class:`UsageError` for an option that has no meaning for these labels.
     """
     of_files = {"label_variable": variable, "label_field": field, "label_layer": layer, "label_name_field": name_field}
     of_files["label_crs"] = crs
-    options = input_settings(**of_files, background=background, all_touched=all_touched, align=align)
+    common = {"background": background, "classes": classes, "all_touched": all_touched, "align": align}
+    options = input_settings(**of_files, **common)
     return open_any_labels(labels, like, options)
 
 
@@ -176,8 +181,7 @@ def open_any_labels(
     if labels is None or isinstance(labels, (str, Path)):
         with progress("labels"):
             read = io.open_labels(labels, scene, options)
-        for note in read.notes:
-            warning(f"labels: {note}")
+        _report_notes(read.notes)
         return read.within(scene.area.inside) if scene.area else read
     options.check_in_memory()
     background = options.background
@@ -199,7 +203,17 @@ def open_any_labels(
     if read.values.shape != (scene.height, scene.width):
         shapes = f"the labels are {read.values.shape}, the scene {scene.name} is {(scene.height, scene.width)} pixels"
         raise LabelError(f"labels: {shapes}: give the labels of this scene")
-    return read.within(scene.area.inside) if scene.area else read
+    read = read.within(scene.area.inside) if scene.area else read
+    if options.classes is None:
+        return read
+    named = apply_class_file(read, open_classes(options.classes))
+    _report_notes(named.notes[len(read.notes) :])
+    return named
+
+
+def _report_notes(notes: Sequence[str]) -> None:
+    for note in notes:
+        warning(f"labels: {note}")
 
 
 def choose_input_bands(scene: Scene, options: InputSettings) -> BandSelection:
@@ -245,7 +259,7 @@ def read_inputs(scene: SceneLike, labels: LabelsLike | None, options: InputSetti
 def prepare_inputs(scene: Scene, labels: LabelMap, options: InputSettings) -> Inputs:
     """Look for bad pixels and bands of an open scene, and say what was found; raises as :func:`read_inputs` does."""
     file_bands, where = len(scene.bands), scene.source or scene.name
-    scene, labels, known_as = recognised(scene, labels)
+    scene, labels, known_as = recognised(scene, labels, options)
     bands = choose_input_bands(scene, options)
     say_inputs(scene, labels, known_as)
     bands, survey = survey_bands(scene, bands, options)
@@ -260,10 +274,11 @@ def prepare_inputs(scene: Scene, labels: LabelMap, options: InputSettings) -> In
     return Inputs(scene, survey, labels, known_as, file_bands, bands, masks=mask_files(options))
 
 
-def recognised(scene: Scene, labels: LabelMap) -> tuple[Scene, LabelMap, str | None]:
+def recognised(scene: Scene, labels: LabelMap, options: InputSettings) -> tuple[Scene, LabelMap, str | None]:
     """A benchmark scene with its class names and colours, its wavelengths when the file lacks them, and its title.
 
-    It is known by its ground truth, never by the file's name; any other scene comes back as it is, with None.
+    It is known by its ground truth, never by the file's name; any other scene comes back as it is, with None. Names and
+    colours of a class file stay.
     """
     height, width = labels.values.shape
     facts = recognise_scene((height, width), labels.counts)
@@ -271,7 +286,7 @@ def recognised(scene: Scene, labels: LabelMap) -> tuple[Scene, LabelMap, str | N
         return scene, labels, None
     if scene.wavelengths is None and scene.shape == facts.shape:
         scene = replace(scene, wavelengths=facts.wavelengths, fwhm=facts.fwhm)
-    return scene, replace(labels, table=facts.table), facts.title
+    return scene, labels if options.classes else replace(labels, table=facts.table), facts.title
 
 
 def say_inputs(scene: Scene, labels: LabelMap, known_as: str | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -110,11 +111,12 @@ def _parse_variable(elements: _Elements) -> tuple[ArrayInfo, bool]:
     return ArrayInfo(name, shape, kind), is_complete
 
 
-def parse_xml(path: Path, title: str, largest: int = LARGEST_XML) -> ElementTree.Element:
+def parse_xml(path: Path, title: str, largest: int = LARGEST_XML, doctype: str = "") -> ElementTree.Element:
     """The root element of an XML file.
 
     Raises :class:`SceneFileError` for a file that is missing, above ``largest`` bytes, not XML, or has a DOCTYPE,
-    which no product needs and whose entities can exhaust a parser's memory.
+    which no product needs and whose entities can exhaust a parser's memory. A DOCTYPE that only names the document
+    type ``doctype`` and declares nothing is left out.
     """
     check_file(path)
     size = path.stat().st_size
@@ -126,6 +128,8 @@ def parse_xml(path: Path, title: str, largest: int = LARGEST_XML) -> ElementTree
             text = raw.decode("utf-8-sig")
         except UnicodeDecodeError:
             text = raw.decode("latin-1")
+        if doctype:
+            text = re.sub(rf"^([^\[]{{,1000}}?)<!DOCTYPE\s+{doctype}\b[^\[>]*>", r"\1", text, count=1)
         if "<!DOCTYPE" in text or "<!ENTITY" in text:
             raise SceneFileError(f"{path}: declares a DOCTYPE, which {title} never does; it is refused")
         return ElementTree.fromstring(text)

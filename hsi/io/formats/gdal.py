@@ -28,7 +28,7 @@ from hsi.io.formats._product import (
     raster_labels,
     raster_scene,
 )
-from hsi.io.geotiff import gdal_env, read_palette
+from hsi.io.geotiff import gdal_env, names_in_tags, read_palette
 from hsi.io.reader import (
     ArrayInfo,
     LabelContent,
@@ -105,7 +105,9 @@ class RasterReader(Reader):
         """The raster's band as labels, with its palette, its category names and its nodata value."""
         path = _data_of(path)
         with _opener(path)() as dataset:
-            return raster_labels(dataset, names=_category_names(path), colours=read_palette(dataset))
+            return raster_labels(
+                dataset, names=_category_names(path) or names_in_tags(dataset.tags()), colours=read_palette(dataset)
+            )
 
 
 def _data_of(path: Path) -> Path:

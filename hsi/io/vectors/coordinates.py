@@ -39,7 +39,7 @@ def read_coordinates(path: Path, shape: tuple[int, int], scene_crs: str | None, 
     """
     if path.stat().st_size > LARGEST_TABLE:
         raise LabelError(f"{path}: a table of more than {LARGEST_TABLE:,} bytes: save the points as GeoPackage")
-    header, rows, separator = _read_table(path)
+    header, rows, separator = read_table(path)
     names = [re.sub(r"[\W_]+", "", name.casefold()) for name in header]
     found = {kind: _find_pair(path, header, names, kind) for kind in (GEOGRAPHIC, PROJECTED, PIXELS)}
     wkt = next((i for i, name in enumerate(names) if name in WKT), None)
@@ -73,7 +73,7 @@ def read_coordinates(path: Path, shape: tuple[int, int], scene_crs: str | None, 
     return Features(fields, _points(across, along), crs, {}, note)
 
 
-def _read_table(path: Path) -> tuple[list[str], list[list[str]], str]:
+def read_table(path: Path) -> tuple[list[str], list[list[str]], str]:
     """The names in the first line, the rows of that many texts, and the separator."""
     raw = path.read_bytes()
     encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
