@@ -73,10 +73,14 @@ def find_label_array(
 
 
 def get_array(path: Path, arrays: Sequence[ArrayInfo], name: str, setting: str) -> ArrayInfo:
-    """The array of a name that ``setting`` gives; raises :class:`UsageError` with the nearest names."""
+    """The array of a name that ``setting`` gives; raises :class:`UsageError` with the nearest names.
+
+    A dot and a slash are the same: MATLAB writes ``data.cube`` for what HDF5 calls ``data/cube``.
+    """
     by_name = {array.name: array for array in arrays if array.name}
-    if name in by_name:
-        return by_name[name]
+    found = by_name.get(name) or {key.replace("/", "."): by_name[key] for key in by_name}.get(name.replace("/", "."))
+    if found:
+        return found
     if not by_name:
         raise UsageError(f"{path}: holds one unnamed array, so leave {setting} out")
     hint = suggest_names(name, by_name)

@@ -256,8 +256,8 @@ def test_a_folder_that_is_removed_meanwhile(run, scenes, at_epoch, tmp_path):
 def test_an_error_of_reading_names_the_rows(command, last, says, left, run, scenes, undisturbed, tmp_path, monkeypatch):
     open_scene = inputs.io.open_scene
 
-    def damaged(path, variable=None):
-        scene = open_scene(path, variable)
+    def damaged(path, *options):
+        scene = open_scene(path, *options)
 
         def fetch(block):
             if block.row > last:

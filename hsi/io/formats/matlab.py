@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from hsi.core.scene import Scene
 from hsi.errors import SceneFileError
-from hsi.io.formats._checks import MAT_TITLE, check_end, check_variable, list_variables
+from hsi.io.axes import last_name
+from hsi.io.formats._checks import MAT_TITLE, check_end, check_variable, list_variables, read_member
 from hsi.io.formats._hdf5 import (
     HDF5_MAGIC,
     Dataset,
@@ -36,11 +39,13 @@ from hsi.io.reader import (
 
 HDF5_TITLE = "a MATLAB v7.3 (HDF5) file"
 USER_BLOCK = 512
+CLASS_NAMES = re.compile(r"(?:class|label|category)?_?(?:names?|classes|labels|legend)\{\d+\}")
 
 
 @register_reader("matlab")
 class MatlabReader(ArrayReader):
-    """Variables are listed from their headers; only the requested one is unpacked, and never an object."""
+    """Variables, members of structures and cells among them, are listed from their headers; only the requested one is
+    read, and never an object."""
 
     title, form = "MATLAB", "MATLAB v4 to v7"
     suffixes = (".mat",)
@@ -54,7 +59,7 @@ class MatlabReader(ArrayReader):
         from scipy.io import whosmat
 
         if self.recognises(path):
-            return tuple(array for array, _ in list_variables(path))
+            return tuple(variable.array for variable in list_variables(path))
         self._check_version_4(path)
         with convert_errors(path, MAT_TITLE):
             return tuple(
@@ -79,8 +84,8 @@ class MatlabReader(ArrayReader):
 
         # an element takes at least one byte before compression: MATLAB stores doubles without fraction as integers
         check_declared_size(path, array, path.stat().st_size, itemsize=1)
-        if self.recognises(path):
-            check_variable(path, array.name)
+        if self.recognises(path) and check_variable(path, array.name):
+            return read_member(path, array.name)
         with convert_errors(path, MAT_TITLE):
             try:
                 values: Array = loadmat(str(path), appendmat=False, variable_names=[array.name])[array.name]
@@ -93,6 +98,17 @@ class MatlabReader(ArrayReader):
                 f"{path}: {array} came out with shape {values.shape}; the file is damaged: copy it again"
             )
         return values
+
+    def read_labels(self, path: Path, array: ArrayInfo) -> LabelContent:
+        """The variable as labels, with the class names that a cell of texts in the same structure has."""
+        content = super().read_labels(path, array)
+        if not self.recognises(path) or content.values.dtype.kind not in "iuf":
+            return content
+        group = array.name.removesuffix(last_name(array.name, lower=False))
+        listed = [one for one in list_variables(path) if one.array.kind == "char" and one.array.name.startswith(group)]
+        names = [one.text for one in listed if CLASS_NAMES.fullmatch(one.array.name.removeprefix(group).lower())]
+        first = 1 + int(np.nanmax(content.values, initial=0)) - len(names)  # some lists begin with the background
+        return replace(content, names=dict(enumerate(names, first))) if names and first in (0, 1) else content
 
 
 @register_reader("matlab-hdf5")

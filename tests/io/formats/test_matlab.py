@@ -11,7 +11,7 @@ import scipy.io
 
 from hsi import open_labels
 from hsi.core.scene import Block, scene_from_array
-from hsi.errors import HsiError, SceneError, SceneFileError
+from hsi.errors import HsiError, SceneError, SceneFileError, UsageError
 from hsi.io import open_scene
 from tests.io.file_makers import mat, mat73, replaced, small_cube, small_labels
 from tests.io.helpers import refuse_scene
@@ -94,6 +94,59 @@ class TestVersion5:
         assert wanted == [["cube"]]
         refuse_scene(path, "found handle__ (scalar, opaque)", error=SceneError, variable="handle__")
         refuse_scene(path, "found cells (1 x 2, cell)", error=SceneError, variable="cells")
+
+
+class TestStructures:
+    """Members are listed and read by our own parser, which SciPy's reader is never given."""
+
+    @pytest.fixture(params=[True, False])
+    def save(self, request, tmp_path, monkeypatch):
+        def write(**variables):
+            scipy.io.savemat(tmp_path / "s.mat", variables, do_compression=request.param)
+            return tmp_path / "s.mat"
+
+        monkeypatch.setattr(scipy.io, "loadmat", None)
+        return write
+
+    def test_cube_labels_wavelengths_and_class_names(self, save):
+        names = np.array(["water", "W\u00e4lder", "bare soil"], object)
+        members = {"Data": small_cube(), "labels": small_labels(), "class_names": names, "note": "flight 7"}
+        path = save(hsi=members | {"wavelength": np.arange(0.4, 0.9, 0.1)}, other=np.eye(3))
+        scene = open_scene(path)
+        np.testing.assert_array_equal(scene.read(), small_cube())
+        assert scene.variable == "hsi.Data"
+        assert scene.wavelengths == pytest.approx([400, 500, 600, 700, 800])
+        labels = open_labels(None, scene)
+        assert (labels.variable, labels.table.names) == ("hsi.labels", ("water", "W\u00e4lder", "bare soil"))
+        np.testing.assert_array_equal(labels.values, small_labels())
+        assert open_scene(path, "hsi/Data").variable == "hsi.Data"
+        np.testing.assert_array_equal(open_labels(path, scene_from_array(small_cube())).values, small_labels())
+
+    def test_nested_structures_cells_and_arrays_of_structures(self, save):
+        cells = np.empty(2, object)
+        cells[:] = [small_cube("f4"), "text"]
+        many = np.array([(small_cube() + 1,), (small_cube() + 2,)], [("cube", object)])
+        path = save(a={"b": {"c": small_cube()}, "empty": np.zeros((0, 0))}, d=cells, many=many)
+        for name, expected in {"a.b.c": 0, "d{1}": 0, "many(1).cube": 1, "many(2).cube": 2}.items():
+            np.testing.assert_array_equal(open_scene(path, name).read(), small_cube() + expected)
+        refuse_scene(path, "a.b.c (11 x 7 x 5, uint16)", "many(2).cube", "variable=NAME", error=UsageError)
+
+    def test_members_that_lie_about_their_numbers(self, save):
+        path = save(s={"cube": small_cube("f8")})
+        if b"cube" not in path.read_bytes():
+            return  # the bytes of a compressed file cannot be replaced
+        raw = path.read_bytes()
+        replaced(path, struct.pack("<3i", 11, 7, 5), struct.pack("<3i", 100_000, 100_000, 200))
+        refuse_scene(path, "cannot hold it")
+        path.write_bytes(raw)
+        refuse_scene(replaced(path, DOUBLES, struct.pack("<II", 9, 3072)), "'s.cube'", "damaged")
+        path.write_bytes(raw[:-500])
+        refuse_scene(path, "cut off")
+
+    def test_objects_in_structures_are_skipped(self, save):
+        path = save(s={"cube": small_cube()})
+        append_opaque(path)
+        np.testing.assert_array_equal(open_scene(path).read(), small_cube())
 
 
 def append_opaque(path):
