@@ -42,6 +42,7 @@ from hsi.io.vector_labels import read_vector_labels
 from hsi.settings import InputSettings
 
 LARGEST_ONE_HOT = 1 << 28  # values of one-hot labels, which are read at once
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 SHAPEFILE_PARTS = (".dbf", ".shx", ".prj", ".cpg")
 
 
@@ -236,6 +237,9 @@ def _select_source(path: Path, like: Scene, variable: str | None) -> LabelSource
         joined = _join_training_and_test(reader, path, arrays, shape)
         if joined:
             return joined
+        for image in arrays if not any(array.is_plane for array in arrays) else ():
+            if coloured := reader.read_colours(path, image):
+                return LabelSource(path, image.name, lambda: coloured[0], (coloured[1],))
         layered = [array for array in arrays if _has_layers(array, shape)]
         if len(layered) == 1 and not any(array.is_plane for array in arrays):
             return _one_hot_source(reader, path, layered[0], shape)
@@ -356,7 +360,8 @@ def _label_files(source: Path) -> list[Path]:
             # an ENVI header stands for its data file
             files = [f for f in files if is_vector(f) or any(reader.has_suffix(f) for _, reader in READERS.items())]
         label_files += files
-    return label_files
+    # a picture often lies next to the labels that it shows
+    return [file for file in label_files if file.suffix.lower() not in PICTURES] or label_files
 
 
 def _has_name(path: Path, name: str) -> bool:

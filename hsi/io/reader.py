@@ -169,6 +169,10 @@ class Reader(ABC):
     def open(self, path: Path, array: ArrayInfo) -> Scene:
         """One of :meth:`arrays` as a scene ``(H, W, B)``, in native byte order."""
 
+    def read_colours(self, path: Path, array: ArrayInfo) -> tuple[LabelContent, str] | None:
+        """One of :meth:`arrays` as labels whose classes are colours, and the legend; None where it is no such image."""
+        return None
+
     @abstractmethod
     def read_labels(self, path: Path, array: ArrayInfo) -> LabelContent:
         """One of :meth:`arrays` as labels ``(H, W)``, loaded."""

@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import SubElement
 
+import numpy as np
+
 from hsi.core.events import info, warning
+from hsi.core.georeference import georeference_of
 from hsi.core.scene import Scene
-from hsi.errors import HsiError, SceneFileError
+from hsi.errors import HsiError, LabelError, SceneFileError
 from hsi.io.formats._checks import parse_xml
 from hsi.io.formats._envi_header import headers_of, is_envi_header, is_esri_header, read_envi_header
 from hsi.io.formats._product import (
@@ -28,7 +32,7 @@ from hsi.io.formats._product import (
     raster_labels,
     raster_scene,
 )
-from hsi.io.geotiff import gdal_env, names_in_tags, read_palette
+from hsi.io.geotiff import gdal_env, read_palette
 from hsi.io.reader import (
     ArrayInfo,
     LabelContent,
@@ -50,6 +54,7 @@ ALLOWED_BANDS = (None, "VRTSourcedRasterBand")  # others run programs over their
 SOURCE_ELEMENTS = ("SourceFilename", "SourceDataset")
 REMEDY = "gdal_translate makes a GeoTIFF of it"
 LARGEST_SIDE_FILE = 2**20
+MOST_COLOURS, LOSSY = 64, "LOSSY"
 NAME_USAGE, VALUE_USAGE = ("2",), ("0", "5")
 
 
@@ -105,9 +110,55 @@ class RasterReader(Reader):
         """The raster's band as labels, with its palette, its category names and its nodata value."""
         path = _data_of(path)
         with _opener(path)() as dataset:
-            return raster_labels(
-                dataset, names=_category_names(path) or names_in_tags(dataset.tags()), colours=read_palette(dataset)
+            _require_lossless(path, dataset)
+            return raster_labels(dataset, names=_category_names(path), colours=read_palette(dataset))
+
+    def read_colours(self, path: Path, array: ArrayInfo) -> tuple[LabelContent, str] | None:
+        """Labels of an image of three bands of uint8 that are more than 0 and 1.
+
+        Black is 0, the other colours are numbered from 1 in the order of their red, green and blue. Raises
+        :class:`LabelError` for more colours than a legend has.
+        """
+        if array.shape[2:] != (3,) or array.kind != "uint8":
+            return None
+        path = _data_of(path)
+        with _opener(path)() as dataset:
+            _require_lossless(path, dataset)
+            bands = bands_of(dataset)
+            red, green, blue = dataset.read(bands.data).astype(np.uint32)
+            hidden, place = bands.hidden(dataset), georeference_of(dataset)
+        codes = red << 16 | green << 8 | blue
+        if hidden is not None:
+            codes[hidden] = 0
+        found, inverse, counts = np.unique(codes, return_inverse=True, return_counts=True)
+        if not (np.maximum(np.maximum(red, green), blue) > 1).any():
+            return None
+        ids = np.arange(len(found)) + int(found[0] != 0)
+        if np.count_nonzero(ids) > MOST_COLOURS:
+            raise LabelError(
+                f"{path}: has {len(found):,} colours, and at most {MOST_COLOURS} can be classes: it is a photograph, "
+                "or its edges are blended; save class ids as grey values or with a palette"
             )
+        values = ids[inverse].reshape(codes.shape).astype(np.uint8)
+        named = dict(zip(ids.tolist(), found.tolist(), strict=True))
+        colours = {i: (code >> 16, code >> 8 & 255, code & 255) for i, code in named.items() if i}
+        parts = zip(named.items(), counts.tolist(), strict=True)
+        legend = [f"#{code:06x} is {i or '0 (unlabelled)'} ({count:,} pixels)" for (i, code), count in parts]
+        return LabelContent(values, colours=colours, georeference=place), f"classes by colour: {', '.join(legend)}"
+
+
+def _require_lossless(path: Path, dataset: Any) -> None:
+    """Raise :class:`LabelError` for labels whose compression changes their values."""
+    tags = dataset.tags(ns="IMAGE_STRUCTURE")
+    if (
+        dataset.driver == "JPEG"
+        or "JPEG" in tags.get("COMPRESSION", "")
+        or tags.get("COMPRESSION_REVERSIBILITY") == LOSSY
+    ):
+        raise LabelError(
+            f"{path}: is compressed with loss, which changes colours and ids along all edges, so that they are no "
+            "classes; give the original, or save it as PNG or GeoTIFF where it was drawn"
+        )
 
 
 def _data_of(path: Path) -> Path:

@@ -22,7 +22,7 @@ from hsi.io.formats.gdal import is_remote, remote_name
 from hsi.io.geotiff import RASTER_DRIVERS
 from hsi.io.open import files_of
 from tests.io.file_makers import NORTH_UP, UTM, edit, envi, npy, replaced, small_cube, small_labels, tiff
-from tests.io.helpers import check_place, refuse_scene
+from tests.io.helpers import check_place, refuse_labels, refuse_scene
 
 HUGE = 10**9
 ERDAS = [("HFA", "x.img", "ERDAS Imagine"), ("LAN", "x.lan", "ERDAS LAN")]
@@ -403,6 +403,92 @@ class TestLabels:
     )  # fmt: skip
     def test_a_side_file_that_is_not_safe_gives_no_names(self, text, tmp_path):
         assert self.table(tmp_path, text).table.names == ("class 1", "class 2", "class 3")
+
+
+RED_TO_BLUE = np.array([(0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255)], "u1")
+LIKE = scene_from_array(small_cube())
+
+
+class TestPictures:
+    """Labels as pictures: grey values and indices of palettes are class ids, colours are numbered."""
+
+    def picture(self, path, values, driver="PNG", palette=False, **options):
+        made = tiff(path.with_name("made.tif"), values)
+        if palette:
+            with rasterio.open(made, "r+") as file:
+                file.write_colormap(1, dict(enumerate(map(tuple, RED_TO_BLUE))))
+        rasterio.shutil.copy(made, path, driver=driver, **options)
+        path.with_name(path.name + ".aux.xml").unlink(missing_ok=True)
+        made.unlink()
+        return path
+
+    @pytest.mark.parametrize(("dtype", "options"), [("u1", {}), ("u1", {"NBITS": 2}), ("u2", {})])
+    def test_grey(self, dtype, options, tmp_path):
+        labels = open_labels(self.picture(tmp_path / "x.png", small_labels(dtype), **options), LIKE)
+        np.testing.assert_array_equal(labels.values, small_labels())
+        assert (labels.background, labels.table.ids, labels.notes) == (0, (1, 2, 3), ())
+
+    @pytest.mark.parametrize("driver", ["PNG", "GIF", "BMP"])
+    def test_palette(self, driver, tmp_path):
+        path = self.picture(tmp_path / f"x.{driver.lower()}", small_labels(), driver, palette=True)
+        labels = open_labels(path, LIKE)
+        np.testing.assert_array_equal(labels.values, small_labels())
+        assert labels.table.colours == tuple(map(tuple, RED_TO_BLUE[1:].tolist()))
+
+    @pytest.mark.parametrize("kind", ["RGB PNG", "RGB BMP", "RGBA PNG", "RGB GTiff", "RGBA GTiff"])
+    def test_colours_get_ids_and_a_legend(self, kind, tmp_path):
+        bands, driver = kind.split()
+        image = RED_TO_BLUE[small_labels()]
+        if bands == "RGBA":  # what is clear has no class, whatever its colour
+            image = np.dstack([image, np.where(small_labels() == 0, 0, 255).astype("u1")])
+            image[small_labels() == 0, :3] = 9, 9, 9
+        labels = open_labels(self.picture(tmp_path / "x.png", image, driver), LIKE)
+        np.testing.assert_array_equal(labels.values, np.array([0, 3, 2, 1])[small_labels()])
+        assert labels.table.colours == ((0, 0, 255), (0, 255, 0), (255, 0, 0))
+        assert labels.notes == (
+            "classes by colour: #000000 is 0 (unlabelled) (17 pixels), #0000ff is 1 (21 pixels), "
+            "#00ff00 is 2 (14 pixels), #ff0000 is 3 (25 pixels)",
+        )
+
+    def test_colours_without_black_are_all_classes(self, tmp_path):
+        image = np.array([(255, 255, 255), (250, 0, 0)], "u1")[small_labels() % 2]
+        labels = open_labels(self.picture(tmp_path / "x.png", image), LIKE)
+        assert labels.labelled.all() and "#fa0000 is 1" in labels.notes[0] and "#ffffff is 2" in labels.notes[0]
+
+    def test_layers_of_zeros_and_ones_are_no_colours(self, tmp_path):
+        layers = np.stack([small_labels() == i for i in (1, 2, 3)], axis=2).astype("u1")
+        np.testing.assert_array_equal(
+            open_labels(self.picture(tmp_path / "x.png", layers), LIKE).values, small_labels()
+        )
+
+    def test_a_photograph(self, tmp_path):
+        path = self.picture(tmp_path / "x.png", np.random.default_rng(0).integers(0, 255, (11, 7, 3)).astype("u1"))
+        refuse_labels(path, LIKE, "has 77 colours, and at most 64", "photograph")
+
+    @pytest.mark.parametrize("driver", ["JPEG", "GTiff"])
+    @pytest.mark.parametrize("grey", [True, False])
+    def test_lossy_compression(self, driver, grey, tmp_path):
+        options = {"compress": "jpeg", "photometric": "MINISBLACK" if grey else "YCbCr"} if driver == "GTiff" else {}
+        values = small_labels() if grey else RED_TO_BLUE[small_labels()]
+        path = self.picture(tmp_path / "x.jpg", values, driver, **options)
+        refuse_labels(path, LIKE, "compressed with loss", "PNG or GeoTIFF")
+
+    def test_a_world_file_is_the_place(self, tmp_path):
+        path = self.picture(tmp_path / "x.png", small_labels())
+        path.with_suffix(".pgw").write_text("30\n0\n0\n-30\n500015\n3999985\n")
+        here = open_scene(tiff(tmp_path / "here.tif", small_cube(), **UTM))
+        np.testing.assert_array_equal(open_labels(path, here).values, small_labels())
+        east = NORTH_UP @ rasterio.Affine.translation(1, 0)
+        there = open_scene(tiff(tmp_path / "there.tif", small_cube(), crs="EPSG:32633", transform=east))
+        refuse_labels(path, there, "corner")
+
+    def test_one_next_to_the_scene_is_found_but_labels_of_another_format_come_first(self, tmp_path):
+        scene = open_scene(tiff(tmp_path / "field.tif", small_cube()))
+        self.picture(tmp_path / "field_gt.png", small_labels())
+        (tmp_path / "field_gt.pgw").write_text("1\n0\n0\n-1\n0\n0\n")
+        assert open_labels(None, scene).source.name == "field_gt.png"
+        npy(tmp_path / "field_gt.npy", small_labels())
+        assert open_labels(None, scene).source.name == "field_gt.npy"
 
 
 @pytest.fixture
