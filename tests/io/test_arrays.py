@@ -84,5 +84,5 @@ class TestLabels:
     def test_none_lists_what_the_file_holds(self, arrays, words, tmp_path):
         refuse_labels(mat(tmp_path / "gt.mat", **arrays), SCENE, *words)
 
-    def test_a_picture_of_three_bands_is_none(self, tmp_path):
-        refuse_labels(tiff(tmp_path / "gt.tif", small_cube("u1", (11, 7, 3))), SCENE, "11 x 7 x 3")
+    def test_a_photograph_of_three_bands_is_none(self, tmp_path):
+        refuse_labels(tiff(tmp_path / "gt.tif", small_cube("u1", (11, 7, 3))), SCENE, "colours", "photograph")

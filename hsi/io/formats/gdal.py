@@ -32,7 +32,7 @@ from hsi.io.formats._product import (
     raster_labels,
     raster_scene,
 )
-from hsi.io.geotiff import gdal_env, read_palette
+from hsi.io.geotiff import gdal_env, names_in_tags, read_palette
 from hsi.io.reader import (
     ArrayInfo,
     LabelContent,
@@ -111,7 +111,8 @@ class RasterReader(Reader):
         path = _data_of(path)
         with _opener(path)() as dataset:
             _require_lossless(path, dataset)
-            return raster_labels(dataset, names=_category_names(path), colours=read_palette(dataset))
+            names = _category_names(path) or names_in_tags(dataset.tags())
+            return raster_labels(dataset, names=names, colours=read_palette(dataset))
 
     def read_colours(self, path: Path, array: ArrayInfo) -> tuple[LabelContent, str] | None:
         """Labels of an image of three bands of uint8 that are more than 0 and 1.
