@@ -37,7 +37,7 @@ Examples:
 @click.option("--components", type=int, help="mnf: components to keep. [default: those with more signal than noise]")
 @click.option("--strength", type=float, help="tv: times the estimated noise of each band. [default: 0.5]")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The cube to write: .hdr (ENVI) or .tif.")
-@click.option("--overwrite", is_flag=True, help="Replace a cube of that name.")
+@click.option("--overwrite", is_flag=True, help="Replace a cube that hsi wrote there.")
 @click.option("--max-memory", help="Most memory to use, such as 1GB. [default: half of what is free]")
 @click.option(
     "--device", shell_complete=COMPLETED["device"], help="dncnn: auto, cpu, cuda, cuda:1 or mps. [default: auto]"

@@ -40,7 +40,7 @@ Examples:
     type=click.Path(path_type=Path),
     help="Folder for report.html, tables as .json, .csv, .md, .tex, and a figure.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace these files in that folder.")
+@click.option("--overwrite", is_flag=True, help="Replace files that hsi wrote there.")
 def command(
     map_path: Path,
     inputs: InputSettings,

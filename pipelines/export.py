@@ -42,7 +42,7 @@ Examples:
     help="Raw bands, with the reduction inside of the file, or components that were reduced before.",
 )  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The file to write.")
-@click.option("--overwrite", is_flag=True, help="Replace a file of that name.")
+@click.option("--overwrite", is_flag=True, help="Replace a file that hsi wrote there.")
 @click.option(
     "--int8", is_flag=True, help="onnx: 8-bit weights, a quarter of the size; --check measures what it costs."
 )

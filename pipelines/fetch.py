@@ -27,7 +27,7 @@ Examples:
 @click.option("--to", "folder", type=click.Path(path_type=Path, file_okay=False), default=Path("data"),
               show_default=True, help="Folder to write NAME.mat into.")  # fmt: skip
 @click.option("--mirror", metavar="URL", help="Download from this folder, which holds the public files.")
-@click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
+@click.option("--overwrite", is_flag=True, help="Replace the file of an earlier fetch.")
 @click.option("--list", "list_scenes", is_flag=True, help="Show the scenes that have a name, and stop.")
 def command(name: str | None, folder: Path, mirror: str | None, overwrite: bool, list_scenes: bool) -> None:
     """Get the benchmark scene NAME with its ground truth as one MATLAB file.

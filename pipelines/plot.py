@@ -44,7 +44,7 @@ def complete_figures(context: click.Context, parameter: click.Parameter, incompl
 @click.option("--format", "kind", type=Choice(FORMATS), default="png", show_default=True,
               help="png has 300 dots per inch; letters in pdf are embedded TrueType.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write into. [default: where RUN has them]")
-@click.option("--overwrite", is_flag=True, help="Replace figures of that name.")
+@click.option("--overwrite", is_flag=True, help="Replace figures that hsi wrote there.")
 def command(run: Path, names: tuple[str, ...], kind: str, out: Path | None, overwrite: bool) -> None:
     """Draw the figures of RUN, the folder of an 'hsi classify' or 'hsi compare', from the files in it.
 

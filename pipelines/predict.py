@@ -35,7 +35,7 @@ Examples:
 @click.argument("model_path", metavar="MODEL", type=click.Path(path_type=Path))
 @click.argument("scene_path", metavar="SCENE", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The map to write, a GeoTIFF.")
-@click.option("--overwrite", is_flag=True, help="Replace a map of that name.")
+@click.option("--overwrite", is_flag=True, help="Replace a map that hsi wrote there.")
 @click.option("--resume", is_flag=True, help="Continue a map that was interrupted; without one, start it.")
 @click.option(
     "--max-memory", help="Most memory of this process and of each worker, such as 1GB. [default: half of what is free, "

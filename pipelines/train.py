@@ -27,7 +27,7 @@ Examples:
 @click.argument("scene_path", metavar="SCENE", type=click.Path(path_type=Path))
 @input_options
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The model file to write.")
-@click.option("--overwrite", is_flag=True, help="Replace a model file of that name.")
+@click.option("--overwrite", is_flag=True, help="Replace a model that hsi wrote there.")
 @resume_option
 @partial(setting_options, without=("mapping.min_area",))
 def command(

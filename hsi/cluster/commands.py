@@ -63,10 +63,11 @@ def run_commands(
 @contextmanager
 def _marked(shared: Path) -> Iterator[tuple[Path, str]]:
     """A file in the shared folder, by which workers recognise the folder; they go on while it exists."""
-    mark, token = shared.absolute() / f".workers-{secrets.token_hex(4)}", secrets.token_hex(16)
+    mark, token = shared.absolute() / f".workers-{secrets.token_hex(8)}", secrets.token_hex(16)
     try:
         mark.parent.mkdir(parents=True, exist_ok=True)
-        mark.write_text(token, encoding="ascii")
+        with mark.open("x", encoding="ascii") as file:
+            file.write(token)
     except OSError as error:
         raise OutputError(f"{shared}: cannot be written: {error.strerror}: choose another out") from None
     try:

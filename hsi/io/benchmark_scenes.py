@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hsi.core.colours import Colour
-from hsi.core.files import config_dir, write_atomically
+from hsi.core.files import Manifest, config_dir, write_output
 from hsi.core.labels import ClassTable
 from hsi.errors import ConfigError, OutputError, SceneFileError, UnknownNameError, UsageError
 from hsi.io.reader import first_bytes
@@ -161,7 +161,7 @@ def fetch_scene(
 
     The arrays come from an installed package that contains them or else from the network: from their public URLs, or
     from the folder ``base_url`` that holds the same files. ``progress(done, total, file)`` counts kilobytes. A file
-    that holds this scene already is not replaced unless ``overwrite``.
+    that holds this scene already is not replaced unless ``overwrite``, one that this function did not write never.
 
     Raises :class:`UnknownNameError`, :class:`SceneFileError` when the scene cannot be downloaded or has other content
     than expected, and :class:`OutputError` when another file has its name or it cannot be written.
@@ -175,14 +175,15 @@ def fetch_scene(
             for file in facts.files:
                 _read_array(path, file, facts)
         except SceneFileError as error:
-            raise OutputError(f"{error}; it was left as it is: overwrite=True replaces it") from error
+            raise OutputError(f"{error}; it was left as it is: move it, or fetch into another folder") from error
         return path
+    Manifest.of_file(path, "to").check([path.name], overwrite)
     arrays = None if source == "download" or base_url else _from_package(facts)
     if arrays is None:
         if source == "package":
             raise SceneFileError(f"{facts.title}: no installed package contains it: {_advice(facts)}")
         arrays = _download(facts, base_url, progress)
-    with write_atomically(path) as part:
+    with write_output(path, overwrite, "to") as part:
         import scipy.io
 
         scipy.io.savemat(part, arrays, do_compression=True)

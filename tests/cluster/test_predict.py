@@ -144,7 +144,7 @@ class TestTheCommand:
 
     def test_a_map_is_resumed_after_a_lost_scheduler(self, run, work, tmp_path):
         small = Cluster(tmp_path)
-        strips = tmp_path / ".map.tif.partial" / "strips"
+        strips = work_folder(tmp_path) / "strips"
 
         def kill():
             wait_for(lambda: len(list(strips.glob("rows-*.npz"))) >= 3)

@@ -14,6 +14,7 @@ from hsi.errors import ConfigError, OutputError, SceneFileError, UnknownNameErro
 from hsi.io import benchmark_scenes as scenes
 from hsi.io.benchmark_scenes import fetch_scene, recognise_scene, scene_facts, scene_names
 from hsi.version import install_hint
+from tests.conftest import names_in
 
 TRUTH = np.array([[0, 1, 1], [2, 2, 2]], np.uint8)
 CUBE = np.arange(2 * 3 * 4, dtype=np.uint16).reshape(2, 3, 4)
@@ -113,7 +114,7 @@ def test_indian_pines_from_the_installed_package(tmp_path):
     written = path.stat().st_mtime_ns
     assert fetch_scene("indian_pines", path.parent) == path
     assert path.stat().st_mtime_ns == written
-    assert list(path.parent.iterdir()) == [path]
+    assert names_in(path.parent) == {path.name}
 
 
 def test_download_writes_both_variables_and_reports_progress(tiny, server, tmp_path):
@@ -193,11 +194,17 @@ def test_another_file_of_that_name_is_not_replaced(tiny, server, tmp_path):
     serve(folder)
     path = tmp_path / "tiny.mat"
     path.write_bytes(b"precious")
-    with pytest.raises(OutputError, match=r"tiny\.mat: .*overwrite=True"):
-        fetch_scene("tiny", tmp_path, base_url=url)
-    assert path.read_bytes() == b"precious"
-    assert fetch_scene("tiny", tmp_path, overwrite=True, base_url=url) == path
-    assert recognise_scene((2, 3), scipy.io.loadmat(path)["tiny_gt"]).name == "tiny"
+    for overwrite, says in ((False, "it was left as it is: move it"), (True, "is no file that hsi wrote there")):
+        with pytest.raises(OutputError, match=rf"tiny\.mat: .*{says}"):
+            fetch_scene("tiny", tmp_path, overwrite=overwrite, base_url=url)
+        assert path.read_bytes() == b"precious"
+    path.unlink()
+    for _ in range(2):
+        assert fetch_scene("tiny", tmp_path, overwrite=True, base_url=url) == path
+        assert recognise_scene((2, 3), scipy.io.loadmat(path)["tiny_gt"]).name == "tiny"
+    path.write_bytes(b"precious")
+    with pytest.raises(OutputError, match=r"tiny\.mat: has changed since hsi wrote it.* choose another --to"):
+        fetch_scene("tiny", tmp_path, overwrite=True, base_url=url)
 
 
 def test_a_base_url_contradicts_the_package_source(tmp_path):

@@ -32,7 +32,7 @@ def test_fetch_writes_the_scene_and_says_what_is_next(tmp_path, capsys):
 def test_another_file_is_left_alone(tmp_path, capsys):
     (tmp_path / "indian_pines.mat").write_text("mine")
     assert run("indian_pines", "--to", tmp_path) == 1
-    assert "overwrite=True" in capsys.readouterr().err
+    assert "it was left as it is: move it" in capsys.readouterr().err
     assert (tmp_path / "indian_pines.mat").read_text() == "mine"
 
 
