@@ -144,10 +144,9 @@ class TestTheCommand:
 
     def test_a_map_is_resumed_after_a_lost_scheduler(self, run, work, tmp_path):
         small = Cluster(tmp_path)
-        strips = work_folder(tmp_path) / "strips"
 
         def kill():
-            wait_for(lambda: len(list(strips.glob("rows-*.npz"))) >= 3)
+            wait_for(lambda: len(list(tmp_path.glob(".map.tif.*.partial/strips/rows-*.npz"))) >= 3)
             small.scheduler.kill()
 
         command = ("predict", work.model, work.scene, "--device", "cpu", "--no-blend")
