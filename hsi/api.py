@@ -235,7 +235,8 @@ def predict(
 
     Args:
         model: A file that ``hsi train``, ``hsi classify`` or :meth:`HybridSNClassifier.save` wrote.
-        scene: A file's path, an array ``(H, W, B)``, an ``xarray.DataArray``, or a :class:`Scene`.
+        scene: A file's path, a list of paths of the tiles of one scene, an array ``(H, W, B)``, an
+            ``xarray.DataArray``, or a :class:`Scene`.
         out: The GeoTIFF to write the map to.
         reject: Confidence, between 0 and 1, below which a pixel is of the class "unclassified".
         probabilities: Whether to make the probability of every class.

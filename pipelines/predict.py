@@ -26,6 +26,7 @@ Examples:
   hsi predict runs/demo/model.safetensors data/indian_pines.mat --out map.tif
   hsi predict model.safetensors flightline.hdr --out map.tif \\
       --max-memory 1GB --probabilities --reject 0.6
+  hsi predict model.safetensors tile1.tif tile2.tif --out map.tif
   hsi predict model.safetensors /vsis3/bucket/scene.tif --out map.tif \\
       --scheduler tcp://host:8786
 """
@@ -33,7 +34,7 @@ Examples:
 
 @click.command("predict", cls=Command, epilog=EPILOG)
 @click.argument("model_path", metavar="MODEL", type=click.Path(path_type=Path))
-@click.argument("scene_path", metavar="SCENE", type=click.Path(path_type=Path))
+@click.argument("scene_paths", metavar="SCENE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The map to write, a GeoTIFF.")
 @click.option("--overwrite", is_flag=True, help="Replace a map that hsi wrote there.")
 @click.option("--resume", is_flag=True, help="Continue a map that was interrupted; without one, start it.")
@@ -66,7 +67,7 @@ Examples:
 @scene_options
 def command(
     model_path: Path,
-    scene_path: Path,
+    scene_paths: tuple[Path, ...],
     out: Path,
     inputs: InputSettings,
     no_report: bool,
@@ -77,6 +78,8 @@ def command(
 ) -> None:
     """Map SCENE with the model in MODEL (from 'hsi train' or a run of 'hsi classify').
 
+    Several SCENEs are tiles of one scene, on one grid, and give one map; of tiles that overlap, the first counts.
+
     The scene is read, mapped and written by blocks, so that its size does not matter. With the map come its
     confidence, a report to open in a browser, and a record with the areas of the classes. With --scheduler or
     --workers, Dask workers read and map the blocks, and this process writes them.
@@ -85,7 +88,7 @@ def command(
 
     cluster = ClusterOptions(scheduler, workers, block_timeout)
     wanted = PredictOptions(report=not no_report, cluster=cluster, **options)
-    predicted = predict(model_path, scene_path, out, wanted, inputs, ["hsi", *sys.argv[1:]])
+    predicted = predict(model_path, scene_paths, out, wanted, inputs, ["hsi", *sys.argv[1:]])
     show_areas(predicted.record["areas"])
     show_map(predicted, out)
 

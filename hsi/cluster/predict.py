@@ -29,6 +29,7 @@ from hsi.inference.predict import MapJob, classify_strip
 from hsi.inference.resume import StripCache
 from hsi.inference.strips import read_strip, rows_around
 from hsi.io import open_scene
+from hsi.preprocessing.mosaic import join_tiles
 
 BLOCK_SECONDS = 600.0  # the usual time limit of a strip
 TAKE_SECONDS, DROP_SECONDS = 300, 10  # for all workers to take the model, with what they have to import, and to drop it
@@ -36,16 +37,16 @@ TAKE_SECONDS, DROP_SECONDS = 300, 10  # for all workers to take the model, with 
 
 @dataclass
 class StripClassifier(WorkerPlugin):  # type: ignore[misc]
-    """All that a worker needs to classify any strip of a scene: the bytes of the model's file, the scene's ``path``,
-    absolute or behind a network, the ``window`` of it that is mapped, whose ``shape`` is ``(H, W, bands)``, and how the
-    map is made.
+    """All that a worker needs to classify any strip of a scene: the bytes of the model's file, the scene's ``paths``,
+    absolute or behind a network and several of a mosaic, the ``window`` of it that is mapped, whose ``shape`` is
+    ``(H, W, bands)``, and how the map is made.
 
     A plug-in of Dask's is sent to each worker once, and to those that come later. Scene and model are opened with the
     first strip, so that an error belongs to a strip and reaches the client.
     """
 
     model: bytes
-    path: str
+    paths: tuple[str, ...]
     variable: str | None
     axes: str | None
     shape: tuple[int, int, int]
@@ -91,13 +92,14 @@ class StripClassifier(WorkerPlugin):  # type: ignore[misc]
             path.write_bytes(self.model)
             saved = load_model(path)
         try:
-            scene = open_scene(self.path, self.variable, self.axes)
+            parts = [open_scene(path, self.variable, self.axes) for path in self.paths]
+            scene = parts[0] if len(parts) == 1 else join_tiles(parts)
             scene = crop_scene(scene, self.window) if self.window else scene
             match = match_scene(saved, scene, self.resample, device=self.device)
         except HsiError as error:
             raise ClusterError(f"{here} cannot use the scene, which has to be in shared storage: {error}") from None
         if match.scene.shape != self.shape:
-            raise SceneError(f"{here} finds another scene at {self.path}: {match.scene.shape} instead of {self.shape}")
+            raise SceneError(f"{here} finds another scene at {self.paths[0]}: {match.scene.shape}, not {self.shape}")
         return MapJob(saved, match, self.options, self.plan, resolve_device(self.device))
 
 

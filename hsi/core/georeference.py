@@ -50,7 +50,7 @@ def explain_no_place(dataset: Any) -> str:
 
 def difference(scene: Georeference, labels: Georeference, shape: tuple[int, int]) -> str | None:
     """What differs between two grids of the same ``shape`` (rows, columns), in words; None when they coincide."""
-    if scene.crs and labels.crs and not _same_crs(scene.crs, labels.crs):
+    if scene.crs and labels.crs and not same_crs(scene.crs, labels.crs):
         return f"the scene's CRS is {crs_name(scene.crs)}, the labels' is {crs_name(labels.crs)}"
     height, width = shape
     pixel = max(abs(value) for index, value in enumerate(scene.transform) if index not in (2, 5))
@@ -59,6 +59,22 @@ def difference(scene: Georeference, labels: Georeference, shape: tuple[int, int]
         if max(abs(here[0] - there[0]), abs(here[1] - there[1])) > TOLERANCE * pixel:
             return f"the scene's {_corner(scene)}, the labels' {_corner(labels)}"
     return None
+
+
+def grid_offset(first: Georeference, other: Georeference, shape: tuple[int, int]) -> tuple[int, int] | None:
+    """Row and column, in the grid of the first, of the upper left pixel of another one of that ``shape`` (H, W).
+
+    None where its pixels are not those of the first.
+    """
+    from affine import Affine
+
+    to_pixels = ~Affine(*first.transform)
+    corners = [
+        to_pixels @ _place(other, column, row) for column, row in ((0, 0), (shape[1], 0), (0, shape[0]), shape[::-1])
+    ]
+    column, row = (round(value) for value in corners[0])
+    expected = [(column + across, row + down) for across, down in ((0, 0), (shape[1], 0), (0, shape[0]), shape[::-1])]
+    return (row, column) if np.abs(np.subtract(corners, expected)).max() <= TOLERANCE else None
 
 
 def crs_name(wkt: str) -> str:
@@ -119,7 +135,10 @@ def longitude_latitude(
     return degrees if np.isfinite(degrees).all() else None
 
 
-def _same_crs(first: str, second: str) -> bool:
+def same_crs(first: str | None, second: str | None) -> bool:
+    """Whether two CRS as WKT, or none, are the same."""
+    if not first or not second:
+        return not first and not second
     one, other = parse_crs(first), parse_crs(second)
     if one is None or other is None:
         return first == second

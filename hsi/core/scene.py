@@ -53,7 +53,7 @@ class Scene:
     that each band was multiplied by. ``nodata`` is the value for "no data", NaN where the file's value was replaced.
     ``hiding`` names the alpha band or mask of the file whose hidden pixels are read as 0 in all bands, ``unplaced``
     says what the file has in place of a georeference; both are empty for most files. ``area`` is what the scene is of a
-    larger one.
+    larger one, ``tiles`` the files that it is joined from.
     """
 
     name: str
@@ -75,6 +75,7 @@ class Scene:
     hiding: str = ""
     unplaced: str = ""
     area: Area | None = field(default=None, compare=False)
+    tiles: tuple[Path, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -189,12 +190,15 @@ def crop_scene(scene: Scene, window: Block, inside: NDArray[np.bool_] | None = N
         here = inside[block.slices][:, :, None]
         return cube if here.all() else np.where(here, cube, empty)
 
-    if place:
-        a, b, c, d, e, f = place.transform
-        corner = a * window.column + b * window.row + c, d * window.column + e * window.row + f
-        place = Georeference(place.crs, (a, b, corner[0], d, e, corner[1]))
+    place = place and crop_georeference(place, window.row, window.column)
     part: dict[str, Any] = {"height": window.height, "width": window.width, "fetch": fetch, "georeference": place}
     return replace(scene, **part, area=Area(scene, window, inside))
+
+
+def crop_georeference(place: Georeference, row: int, column: int) -> Georeference:
+    """The place of the pixels from a row and column on."""
+    a, b, c, d, e, f = place.transform
+    return Georeference(place.crs, (a, b, a * column + b * row + c, d, e, d * column + e * row + f))
 
 
 def scene_from_array(cube: Array, name: str = "scene", source: Path | None = None, **facts: Any) -> Scene:

@@ -42,7 +42,8 @@ def plan_map(saved: SavedModel, match: BandMatch, options: MapOptions, limit: in
     layers = 1 + options.novelty + len(saved.table) * options.probabilities
     work = MemoryModel(
         width=match.scene.width,
-        stored=stored if match.scene.scale is None else 2 * stored,  # as stored, and in physical units
+        # as stored, and in physical units or laid into a mosaic
+        stored=stored if match.scene.scale is None and not match.scene.tiles else 2 * stored,
         components=saved.reducer.components,
         window=saved.model.window,
         reach=options.reach,

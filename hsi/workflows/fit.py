@@ -43,6 +43,7 @@ from hsi.models import (
     join_linear,
 )
 from hsi.models.windows import crop
+from hsi.preprocessing.mosaic import files_of_tiles
 from hsi.preprocessing.reducers import Reducer, fit_reducer, reduce_scene
 from hsi.settings import SECOND_WINDOW, USUAL_WINDOW, Settings
 from hsi.splits import Split
@@ -161,7 +162,7 @@ def fit_network(
         arrays = (copy.deepcopy(model), padded, codes, split.train, split.validation)
         return Trainer(*arrays, settings.training, device=device, seed=settings.seed, tile=tile)
 
-    trained_on = hash_inputs(scene.source, labels.source, *inputs.masks, *given_files(settings))
+    trained_on = hash_inputs(*files_of_tiles(scene), labels.source, *inputs.masks, *given_files(settings))
     arrays: dict[str, NDArray[Any]] = {"components": padded, "labels": codes}
     identity = identity_of(settings, split, arrays, trained_on) if checkpoints else {}
     trainer, trained, resumed_from = train_with_smaller_tiles(make_trainer, settings, checkpoints, identity, timer)
@@ -239,7 +240,7 @@ def fit_baseline_model(inputs: Inputs, settings: Settings, split: Split, timer: 
     with timer.stage("train"), progress("train", "fits") as advance:
         fit_baseline(baseline, scene, reducer, valid, split.train, labels.codes(), window, advance)
     info("", baseline.describe())
-    trained_on = hash_inputs(scene.source, labels.source, *inputs.masks, *given_files(settings))
+    trained_on = hash_inputs(*files_of_tiles(scene), labels.source, *inputs.masks, *given_files(settings))
     return BaselineClassifier(settings, trained_on, baseline, reducer, reduced)
 
 

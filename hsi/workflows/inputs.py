@@ -35,6 +35,7 @@ from hsi.preprocessing.bands import (
     select_bands,
 )
 from hsi.preprocessing.denoisers.denoiser import DenoisingResult
+from hsi.preprocessing.mosaic import join_tiles
 from hsi.preprocessing.reducers import find_reducer
 from hsi.settings import SECOND_WINDOW, USUAL_WINDOW, InputSettings, Settings, input_settings
 from hsi.splits import Split, make_split, split_request
@@ -42,7 +43,7 @@ from hsi.splits import Split, make_split, split_request
 if TYPE_CHECKING:
     import xarray
 
-    SceneLike = str | Path | ArrayLike | Scene | xarray.DataArray
+    SceneLike = str | Path | Sequence[str | Path] | ArrayLike | Scene | xarray.DataArray
     LabelsLike = str | Path | ArrayLike | LabelMap | xarray.DataArray
 
 
@@ -94,8 +95,16 @@ def open_any_scene(
     wavelengths: Sequence[float] | None = None,
     labels: LabelsLike | None = None,
 ) -> Scene:
-    """:func:`open_scene` with all settings of a scene; the size of its ``labels`` tells bands from rows."""
+    """:func:`open_scene` with all settings of a scene; the size of its ``labels`` tells bands from rows.
+
+    Several paths are the tiles of one scene.
+    """
     labels = options.labels if labels is None else labels
+    if isinstance(scene, (list, tuple)) and scene and all(isinstance(path, (str, Path)) for path in scene):
+        if len(scene) > 1:
+            opened = _open_tiles([Path(path) for path in scene], options, wavelengths)
+            return apply_area(options.aoi, opened) if options.aoi else opened
+        scene = Path(scene[0])
     if isinstance(scene, (str, Path)):
         size = Path(labels) if isinstance(labels, (str, Path)) else _size_of_labels(labels)
         opened = io.open_scene(scene, options.variable, options.axes, size)
@@ -121,6 +130,14 @@ def open_any_scene(
             raise UsageError(f"{len(wavelengths)} wavelengths are given for {len(opened.bands)} bands: one for each")
         opened = replace(opened, wavelengths=tuple(float(value) for value in wavelengths))
     return apply_area(options.aoi, opened) if options.aoi else opened
+
+
+def _open_tiles(paths: Sequence[Path], options: InputSettings, wavelengths: Sequence[float] | None) -> Scene:
+    """The scene in several files; the area of interest is not applied yet."""
+    if options.georef:
+        raise UsageError(f"georef={options.georef} is the place of one file: leave it out, or give {paths[0]} alone")
+    reading = options.model_copy(update={"aoi": None})
+    return join_tiles([open_any_scene(path, reading, wavelengths) for path in paths])
 
 
 def _scene_of_array(cube: NDArray[Any], axes: str | None, labels: tuple[int, int] | None) -> Scene:
@@ -360,8 +377,9 @@ def mask_files(options: InputSettings) -> tuple[Path, ...]:
 
 def input_files(scene: object, reading: InputSettings, labels: object = None) -> list[Path]:
     """The files that are named as scene, labels and in the settings of how to read them."""
-    named = [scene, labels, *(getattr(reading, name) for name in InputSettings.model_fields)]
-    paths = (Path(one) for one in (scene, labels) if isinstance(one, str))
+    scenes = scene if isinstance(scene, (list, tuple)) else [scene]
+    named = [*scenes, labels, *(getattr(reading, name) for name in InputSettings.model_fields)]
+    paths = (Path(one) for one in (*scenes, labels) if isinstance(one, str))
     return [*(one for one in named if isinstance(one, Path)), *paths, *mask_files(reading)]
 
 

@@ -34,12 +34,13 @@ from hsi.io.geotiff import make_cog, nodata_value, read_classes, side_files
 from hsi.io.masks import open_masks
 from hsi.models import WindowNetwork, choose_engine
 from hsi.preprocessing.band_matching import BandMatch
+from hsi.preprocessing.mosaic import files_of_tiles
 from hsi.report.html import MapView, Report, read_subsampled, sampled_class_spectra, view_step, write_report_page
 from hsi.report.html.provenance import map_provenance
 from hsi.settings import InputSettings
-from hsi.workflows.inputs import Inputs, input_files, open_any_scene
+from hsi.workflows.inputs import Inputs, input_files, mask_files, open_any_scene
 from hsi.workflows.outputs import areas_of, files_below, map_files, sample_scene, spectra_notes
-from hsi.workflows.provenance import HASHED_AT_ONCE, StageTimer, hash_files, peak_memory
+from hsi.workflows.provenance import HASHED_AT_ONCE, StageTimer, hash_files, hash_inputs, peak_memory
 from hsi.workflows.resume import hash_array
 from hsi.workflows.run_folder import check_free_files, unfinished_files
 
@@ -153,8 +154,9 @@ def predict(
     opened = job.match.scene
     least, place = options.min_area, opened.georeference
     pixels = min_area_pixels(least, place, opened.height, opened.width) if least else 1
-    hashes = hash_files([model])
-    about: dict[str, Any] = {"command": list(command), "model": str(model), "sha256": hashes, "smooth": options.smooth}
+    hashes, sums = hash_files([model]), hash_inputs(*mask_files(reading))
+    about: dict[str, Any] = {"command": list(command), "model": str(model), "sha256": hashes | sums}
+    about |= {"reading": reading.model_dump(mode="json", exclude_defaults=True), "smooth": options.smooth}
     about |= {"min_area": least, "vector": str(options.vector) if options.vector else None}
     if out is None:
         report_job(job, limit)
@@ -301,13 +303,14 @@ def map_facts(job: MapJob, hashes: Mapping[str, str]) -> dict[str, Any]:
     name and its size in pixels; of a scene in memory a hash of its values.
     """
     scene, files = job.match.stored or job.match.scene, list[list[Any]]()
-    if scene.source is None:
+    for source in files_of_tiles(scene):
+        if is_remote(source):
+            files.append([remote_name(source), scene.height, scene.width])
+        else:
+            stats = [(path.name, path.stat()) for path in files_of(source)]
+            files += [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
+    if not files:
         files = [[hash_array(scene.fetch(block)) for block in scene.blocks(HASHED_AT_ONCE)]]
-    elif is_remote(scene.source):
-        files = [[remote_name(scene.source), scene.height, scene.width]]
-    else:
-        stats = [(path.name, path.stat()) for path in files_of(scene.source)]
-        files = [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
     return {
         "model": sorted(hashes.values()),
         "scene": files,
@@ -328,10 +331,10 @@ def map_on_workers(
     from hsi.cluster.predict import BLOCK_SECONDS, StripClassifier, write_map_on
 
     scene = job.match.scene
-    if scene.source is None:
+    paths = tuple(str(path if is_remote(path) else path.absolute()) for path in files_of_tiles(scene))
+    if not paths:
         raise UsageError("workers read the scene from its file: give a path, or leave scheduler and workers out")
-    path = str(scene.source if is_remote(scene.source) else scene.source.absolute())
-    about_scene = (path, scene.variable, scene.axes, scene.shape, options.resample_bands)
+    about_scene = (paths, scene.variable, scene.axes, scene.shape, options.resample_bands)
     window = scene.area and scene.area.window
     classifier = StripClassifier(model.read_bytes(), *about_scene, job.options, job.plan, options.device, window)
     limit = options.cluster.block_timeout or BLOCK_SECONDS
@@ -367,6 +370,7 @@ def map_record(job: MapJob, summary: MapSummary, timer: StageTimer) -> dict[str,
     """What was mapped and how."""
     return {
         "scene": str(job.match.scene.source or job.match.scene.name),
+        "tiles": [str(path) for path in job.match.scene.tiles],
         "bands": job.match.note,
         "trained_on": dict(job.saved.trained_on),
         "training_pixels": find_training_pixels(job),

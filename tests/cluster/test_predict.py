@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import rasterio
 import torch
 
 from hsi.cluster.client import ClusterOptions
@@ -19,6 +20,7 @@ from hsi.inference.resume import StripCache
 from hsi.io import open_scene
 from hsi.preprocessing.band_matching import match_bands
 from tests.cluster.conftest import SIGCONT, SIGKILL, SIGSTOP, Cluster, wait_for
+from tests.io import file_makers
 
 pytestmark = pytest.mark.slow
 
@@ -45,7 +47,7 @@ def undisturbed(job, tmp_path_factory):
 @pytest.fixture
 def classifier(work, job):
     return StripClassifier(
-        work.model.read_bytes(), str(work.scene), None, None, job.match.scene.shape, False, OPTIONS, PLAN, "cpu"
+        work.model.read_bytes(), (str(work.scene),), None, None, job.match.scene.shape, False, OPTIONS, PLAN, "cpu"
     )
 
 
@@ -120,8 +122,8 @@ def test_a_worker_that_hangs_in_the_middle(cluster, make_map, tmp_path, undistur
 @pytest.mark.parametrize(
     ("changed", "error", "says"),
     [
-        ({"path": "/nowhere/scene.tif"}, ClusterError, r"^worker tcp://\S+ cannot use the scene, .*: no such file"),
-        ({"shape": (301, 40, 15)}, SceneError, r"finds another scene at .*\(300, 40, 15\) instead of \(301, 40, 15\)"),
+        ({"paths": ("/nowhere/scene.tif",)}, ClusterError, r"^worker tcp://\S+ cannot use the scene, .*: no such file"),
+        ({"shape": (301, 40, 15)}, SceneError, r"finds another scene at .*\(300, 40, 15\), not \(301, 40, 15\)"),
     ],
 )
 def test_a_scene_that_workers_do_not_have(changed, error, says, cluster, make_map, classifier):
@@ -141,6 +143,25 @@ class TestTheCommand:
         assert "2 with 2 threads at tcp://" in done.stdout
         for end in (".tif", "_confidence.tif"):
             assert (tmp_path / f"one{end}").read_bytes() == (tmp_path / f"many{end}").read_bytes()
+
+    def test_tiles_and_an_area(self, cluster, run, work, tmp_path):
+        """Workers join and crop the scene as one process does."""
+        with rasterio.open(work.scene) as raster:
+            cube = np.moveaxis(raster.read(), 0, 2)
+        grid = {"crs": "EPSG:32633", "transform": rasterio.Affine(20, 0, 5e5, 0, -20, 4e6)}
+        down = grid["transform"] @ rasterio.Affine.translation(0, 140)
+        upper = file_makers.tiff(tmp_path / "upper.tif", cube[:150], **grid)
+        lower = file_makers.tiff(tmp_path / "lower.tif", cube[140:], **{**grid, "transform": down})
+        marked = np.zeros((300, 40), "u1")
+        marked[11:280, 3:35], marked[20:30, 5:9] = 1, 0
+        area = file_makers.tiff(tmp_path / "area.tif", marked, **grid)
+        for out, options in (("one.tif", ()), ("many.tif", ("--scheduler", cluster.address))):
+            done = run("predict", work.model, upper, lower, "--aoi", area, "--device", "cpu", *options, "--out", out)
+            assert done.code == 0, done.stderr
+        assert (tmp_path / "one.tif").read_bytes() == (tmp_path / "many.tif").read_bytes()
+        with rasterio.open(tmp_path / "many.tif") as raster:
+            has_data = (marked != 0) & np.isfinite(cube).all(axis=2)
+            assert np.array_equal(raster.read(1) != 0, has_data[11:280, 3:35])
 
     def test_a_map_is_resumed_after_a_lost_scheduler(self, run, work, tmp_path):
         small = Cluster(tmp_path)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import rasterio
 
+import hsi
 from hsi.core.scene import scene_from_array
 from hsi.core.synthetic import make_scene, synthetic_georeference
 from hsi.inference.model_file import save_model
@@ -74,6 +75,26 @@ class TestTheTrainingScene:
             [0.04 * row["pixels"] for row in record["areas"]]
         )
         assert record["command"][:2] == ["hsi", "predict"] and record["trained_on"]
+
+
+class TestTiles:
+    """Several files that are parts of one scene give the map of that scene."""
+
+    def test_one_map_of_two_files(self, model, scenes, sample, predict, run, tmp_path):
+        down = GRID["transform"] @ rasterio.Affine.translation(0, 15)
+        upper = file_makers.tiff(tmp_path / "upper.tif", sample.cube[:20], **GRID)
+        lower = file_makers.tiff(tmp_path / "lower.tif", sample.cube[15:], **{**GRID, "transform": down})
+        predict(model, scenes["tiff"], out="full.tif")
+        done = run("predict", model, upper, lower, "--device", "cpu", "--out", "map.tif")
+        assert done.code == 0, done.stderr
+        assert "mosaic      2 tiles, 36 x 40 pixels" in done.stdout
+        assert (tmp_path / "map.tif").read_bytes() == (tmp_path / "full.tif").read_bytes()
+        assert json.loads((tmp_path / "map.json").read_text())["tiles"] == [str(upper), str(lower)]
+        assert np.array_equal(hsi.predict(model, [upper, lower], report=False).classes, read(tmp_path / "map.tif", 1))
+        done = run("predict", model, lower, file_makers.tiff(tmp_path / "x.tif", sample.cube), "--out", "no.tif")
+        assert done.code == FAILURE and "x.tif: has no place on the ground, by which tiles are joined" in done.stderr
+        done = run("predict", model, upper, lower, "--georef", upper, "--out", "no.tif")
+        assert done.code == USAGE and "is the place of one file" in done.stderr
 
 
 class TestOptions:
