@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
 import io
 import os
@@ -18,6 +19,7 @@ from hsi.errors import HsiError, UnknownNameError
 from hsi.version import __version__
 
 from .cli_support.help import Command
+from .cli_support.supervise import supervise
 from .cli_support.terminal import Terminal, plain, reset_verbosity, verbosity_options, warn
 
 # shown by --help without importing what they need
@@ -38,6 +40,7 @@ COMMANDS = {
     "completion": "Print a script for completion in bash, zsh or fish.",
 }
 
+READING = {*COMMANDS} - {"fetch", "models", "doctor", "completion"}  # files that may be damaged
 GLOBAL = {flag for option in verbosity_options() for flag in option.opts}
 
 EPILOG = """\b
@@ -95,6 +98,10 @@ def main(arguments: list[str] | None = None) -> None:
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to stop
     given = sys.argv[1:] if arguments is None else list(arguments)
     debug = "--debug" in given  # to be known where the rest cannot be understood
+    if arguments is None and READING.intersection(given[:1]) and "_HSI_COMPLETE" not in os.environ:
+        if debug:
+            faulthandler.enable()
+        supervise(lambda: main(given), _complain)
     if all(word in GLOBAL for word in given):
         given.append("--help")
     reset_verbosity()

@@ -1,15 +1,21 @@
-"""Interrupts by Ctrl-C and by signals to terminate: raised as exceptions, or deferred until work is saved."""
+"""Interrupts by Ctrl-C and by signals to terminate, raised or deferred; and what was read when a library crashed."""
 
 from __future__ import annotations
 
+import mmap
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 Handler = Callable[[int, FrameType | None], None]
 TERMINATION = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+NOTE_BYTES = 4096
+_notes: mmap.mmap | None = None
 
 
 class Interrupted(KeyboardInterrupt):
@@ -70,3 +76,28 @@ def _handled(numbers: tuple[signal.Signals, ...], handler: Handler) -> Iterator[
     finally:
         for number, old in before.items():
             signal.signal(number, signal.SIG_DFL if old is None else old)
+
+
+def share_notes() -> None:
+    """Share with processes forked later which file is being read; see :func:`reading`."""
+    global _notes
+    _notes = mmap.mmap(-1, NOTE_BYTES)
+
+
+def read_note() -> str:
+    """The file that a forked process is or was reading; empty where it reads none."""
+    return _notes[:].rstrip(b"\0").decode("utf-8", "replace") if _notes else ""
+
+
+@contextmanager
+def reading(path: Path | str | None) -> Iterator[None]:
+    """Note within the block, for the process that this one was forked from, that a file is being read."""
+    if _notes is None:
+        yield
+        return
+    before = _notes[:]
+    _notes[:] = str(path or "").encode("utf-8", "replace")[:NOTE_BYTES].ljust(NOTE_BYTES, b"\0")
+    try:
+        yield
+    finally:
+        _notes[:] = before

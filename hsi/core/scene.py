@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi.core import notebook as markup
+from hsi.core.interrupts import reading
 from hsi.errors import SceneError, SceneFileError
 
 Array = NDArray[Any]
@@ -103,7 +104,8 @@ class Scene:
         file's fault, and MemoryError when there is none.
         """
         try:
-            return self.fetch(block)
+            with reading(self.source):
+                return self.fetch(block)
         except MemoryError:
             raise
         except Exception as error:

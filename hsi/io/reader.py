@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi.core.colours import Colour
+from hsi.core.interrupts import reading
 from hsi.core.registry import Registry
 from hsi.core.scene import Block, Georeference, Scene, scene_from_array
 from hsi.errors import HsiError, SceneFileError
@@ -305,7 +306,8 @@ def convert_errors(path: Path, title: str) -> Iterator[None]:
     It says what is wrong: permissions, a missing part of the file, damage, or a compression that is not supported.
     """
     try:
-        yield
+        with reading(path):
+            yield
     except HsiError:
         raise
     except MemoryError as error:
