@@ -20,7 +20,7 @@ from hsi.io.align import align_labels, grid_mismatch, places_to_align, same_grid
 from hsi.io.arrays import find_label_array, find_training_and_test, format_arrays, get_array, select_cube, select_labels
 from hsi.io.axes import GOOD, WIDTHS, Axes, find_axes, is_centres, last_name, letter_of, parse_axes
 from hsi.io.class_files import ClassFile, apply_class_file, read_class_file
-from hsi.io.formats._product import find_product, to_nanometres
+from hsi.io.formats._product import find_product, report_unused, to_nanometres
 from hsi.io.formats.gdal import is_remote, open_remote
 from hsi.io.label_checks import note_fill_values, note_similar_names
 from hsi.io.reader import (
@@ -158,6 +158,8 @@ def _read_band_facts(reader: ArraysReader, path: Path, vectors: Sequence[ArrayIn
 
     (centres, unit), (widths, width_unit), (good, _) = read(is_centres), read(WIDTHS.search), read(GOOD.search)
     wavelengths, fwhm = to_nanometres(centres, widths, unit, width_unit)
+    if centres and wavelengths is None:
+        report_unused(centres, unit)
     facts = {"wavelengths": wavelengths, "fwhm": fwhm, "good": tuple(value != 0 for value in good) or None}
     return {name: value for name, value in facts.items() if value is not None}
 

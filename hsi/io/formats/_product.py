@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi.core.events import warning
+from hsi.core.events import info, warning
 from hsi.core.georeference import explain_no_place, georeference_of
 from hsi.core.scene import Block, Georeference, Scene
 from hsi.errors import LabelError, SceneError, SceneFileError
@@ -46,7 +46,7 @@ WAVENUMBERS = {
     **dict.fromkeys(("cm-1", "cm^-1", "cm**-1", "1/cm", "cm\u207b\u00b9", "wavenumber", "reciprocal centimeter"), 1e7),
     **dict.fromkeys(("m-1", "m^-1", "m**-1", "1/m"), 1e9),
 }
-NO_LENGTHS = ("index", "indice", "band", "band number", "channel", "hz", "mhz", "ghz", "thz", "ev")
+NO_LENGTHS = ("mixed", "index", "indice", "band", "band number", "channel", "hz", "mhz", "ghz", "thz", "ev")
 PLAUSIBLE = ((0.3, 20.0, 1e3), (200.0, 20_000.0, 1.0), (2e-7, 2e-5, 1e9))  # micrometres, nanometres, metres
 LONGEST = 1e6  # nanometres
 VIRTUAL = "VRT"
@@ -137,7 +137,16 @@ def parse_wavelengths(
     """
     centres = _parse_numbers(path, "wavelength", wavelengths, bands)
     widths = _parse_numbers(path, "fwhm", fwhm, bands)
-    return dict(zip(("wavelengths", "fwhm"), to_nanometres(centres, widths, unit), strict=True))
+    converted = to_nanometres(centres, widths, unit)
+    if centres and converted[0] is None:
+        report_unused(centres, unit)
+    return dict(zip(("wavelengths", "fwhm"), converted, strict=True))
+
+
+def report_unused(centres: Sequence[float], unit: str | None) -> None:
+    """Report numbers that are called wavelengths and are none."""
+    span = f"{min(centres):g} to {max(centres):g}"
+    info("wavelengths", f"not used: {span}, unit {unit or 'not given'}, count the bands or are no lengths")
 
 
 def parse_good_bands(path: Path, multipliers: Sequence[str], bands: int) -> tuple[bool, ...] | None:
@@ -475,13 +484,14 @@ def _band_facts(path: Path, dataset: Any, bands: Sequence[int]) -> dict[str, Any
     good = parse_good_bands(path, _collect(plain, "bbl") or lists.get("bbl", []), len(bands))
     imagery = [dataset.tags(band, ns="IMAGERY") for band in bands]
     centres, widths, unit = _collect(imagery, "CENTRAL_WAVELENGTH_UM"), _collect(imagery, "FWHM_UM"), "um"
-    if not centres:
-        centres, widths = _collect(plain, "wavelength"), _collect(plain, "fwhm")
-        units = {tags.get("wavelength_units", "") for tags in plain}
-        unit = units.pop() if len(units) == 1 else "mixed"
-    if not centres:
-        centres, widths = lists.get("wavelength", []), lists.get("fwhm", [])
-        unit = " ".join(lists.get("wavelength_units", []))
+    for key in ("wavelength", "wavelengths", "central_wavelength", "center_wavelength"):
+        if not centres:
+            centres, widths = _collect(plain, key), _collect(plain, "fwhm")
+            units = {tags.get("wavelength_units", tags.get("wavelength_unit", "")) for tags in plain}
+            unit = units.pop() if len(units) == 1 else "mixed"
+        if not centres:
+            centres, widths = lists.get(key, []), lists.get("fwhm", [])
+            unit = " ".join(lists.get("wavelength_units", []))
     if not centres:
         return {"good": good}
     return {"good": good, **parse_wavelengths(path, len(bands), centres, widths, unit)}
