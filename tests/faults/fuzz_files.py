@@ -104,14 +104,21 @@ def virtual_raster(root: Path) -> Made:
 
 
 def other_rasters(root: Path) -> Made:
-    """ERDAS Imagine and JPEG 2000."""
-    for driver, suffix in (("HFA", "img"), ("JP2OpenJPEG", "jp2")):
+    """ERDAS Imagine, JPEG 2000, and formats of one file that GDAL opens by their content or suffix."""
+    kinds = "HFA img, JP2OpenJPEG jp2, PCIDSK pix, NITF ntf, PNG png, BMP bmp, VICAR vic, ISIS3 cub, SGI sgi, GRIB grb2"
+    for driver, suffix in map(str.split, kinds.split(", ")):
         folder = folder_in(root, suffix)
         source = tiff(root / f"{suffix}.tif", small_cube(np.uint8, (16, 16, 3)), **PLACE)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             rasterio.shutil.copy(source, folder / f"cube.{suffix}", driver=driver)
         yield itself(folder / f"cube.{suffix}", "start")
+    for driver, name, changed in (("EHdr", "cube.bil", "cube.hdr"), ("ERS", "cube.ers", "cube.ers")):
+        folder = folder_in(root, driver)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            rasterio.shutil.copy(root / "img.tif", folder / name, driver=driver)
+        yield folder / name, changed, "text"
 
 
 def hdf5(root: Path) -> Made:
@@ -157,6 +164,9 @@ def label_rasters(root: Path) -> Made:
     yield itself(file_makers.envi(folder_in(root, "envi") / "truth.hdr", truth[:, :, None], **names), "text")
     pair = {"TR": truth * (truth == 1), "TE": truth * (truth > 1)}
     yield itself(file_makers.mat(folder_in(root, "pair") / "truth.mat", **pair), "mat")
+    image = tiff(root / "image.tif", np.array([(0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255)], "u1")[truth])
+    rasterio.shutil.copy(image, folder_in(root, "png") / "truth.png", driver="PNG")
+    yield itself(root / "png" / "truth.png", "start")
     yield itself(file_makers.npy(folder_in(root, "real") / "truth.npy", truth.astype(float)), "bytes")
     path = folder_in(root, "old") / "truth.mat"
     scipy.io.savemat(path, {"truth": truth.astype(float), "more": np.eye(3)}, format="4")

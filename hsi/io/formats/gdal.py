@@ -230,7 +230,7 @@ def _opener(path: Path) -> Opener:
             file, number = source.findtext("SourceFilename"), source.findtext("SourceBand", "1")
             if source.tag not in ("SimpleSource", "ComplexSource") or file is None or not number.isdecimal():
                 continue
-            key = Path(file), int(number)
+            key = Path(file), int(number[:9])
             if key not in marks:
                 marks[key] = _read_marks(path, *key)
             is_marked, value = marks[key]

@@ -118,7 +118,7 @@ PLANES = (
 
 
 class TestOtherFormats:
-    @pytest.mark.parametrize(("driver", "name"), map(str.split, OTHERS.split(", ")))
+    @pytest.mark.parametrize(("driver", "name"), [*map(str.split, OTHERS.split(", "))])
     def test_a_cube(self, driver, name, tmp_path):
         cube = small_cube("u1", (11, 7, 3 if driver in ("PNG", "BMP", "PNM", "RST", "RMF") else 5)) + 1
         path = write_raster(tmp_path / "sub" / name, driver, cube)
@@ -127,7 +127,7 @@ class TestOtherFormats:
         np.testing.assert_array_equal(scene.read(Block(2, 1, 5, 3)), cube[2:7, 1:4])
         assert path in files_of(path)
 
-    @pytest.mark.parametrize(("driver", "name"), map(str.split, PLANES.split(", ")))
+    @pytest.mark.parametrize(("driver", "name"), [*map(str.split, PLANES.split(", "))])
     def test_labels(self, driver, name, tmp_path):
         path = write_raster(tmp_path / "sub" / name, driver, small_labels())
         np.testing.assert_array_equal(open_labels(path, scene_from_array(small_cube())).values, small_labels())
@@ -520,6 +520,9 @@ class TestVirtual:
         source = virtual.with_suffix(".tif").rename(tmp_path / "cube.tif")
         virtual.with_suffix(".tif").symlink_to(source)
         refuse_scene(virtual, "outside its folder")
+
+    def test_a_band_of_very_many_digits(self, virtual):
+        refuse_scene(edit(virtual, "<SourceBand>1<", f"<SourceBand>{'1' * 5000}<"))
 
     def test_of_no_raster(self, virtual):
         virtual.with_suffix(".tif").write_text("<VRTDataset/>")
