@@ -279,13 +279,15 @@ def survey_scene(
     """
     height, width, bands = scene.shape
     bad_in_pixel, nan_in_pixel = np.zeros((2, height, width), np.min_scalar_type(bands))
-    empty, inside = np.zeros((height, width), bool), np.ones((height, width), bool) if mask is None else mask
+    empty = np.zeros((height, width), bool)
     bad_in_band, nan_in_band = np.zeros((2, bands), np.int64)
     low, high = np.full(bands, np.inf), np.full(bands, -np.inf)
     for block in scene.blocks():
         cube = scene.read(block)
         nan, bad = _flag_values(cube, scene.nodata)
-        void = (bad | (cube == 0)).all(axis=2) | ~inside[block.slices]
+        void = (bad | (cube == 0)).all(axis=2)
+        if mask is not None:
+            void |= ~mask[block.slices]
         empty[block.slices], filled = void, ~void[:, :, None]
         bad_in_pixel[block.slices], nan_in_pixel[block.slices] = bad.sum(axis=2), nan.sum(axis=2)
         bad_in_band += (bad & filled).sum(axis=(0, 1))
@@ -294,21 +296,27 @@ def survey_scene(
         low, high = np.minimum(low, lowest), np.maximum(high, highest)
         if progress:
             progress(block.row + block.height, height)
-    pixels = np.count_nonzero(~empty)
+    pixels = height * width - np.count_nonzero(empty)
     dead = bad_in_band == pixels
     # a dead band is bad in every pixel that is not empty, which must not make all of them invalid
-    bad_pixel = bad_in_pixel > (np.count_nonzero(dead) if pixels else 0)
-    nan_pixel = bad_pixel & (nan_in_pixel > (np.count_nonzero(nan_in_band == pixels) if pixels else 0))
+    most_bad, most_nan = (np.count_nonzero(dead), np.count_nonzero(nan_in_band == pixels)) if pixels else (0, 0)
+    counts = {"not_finite": 0, "nodata": 0, "zero": 0}
+    for block in scene.blocks():  # so that there are no more arrays of the scene's size
+        inside = slice(None) if mask is None else mask[block.slices]
+        bad_pixel, void = (bad_in_pixel[block.slices] > most_bad)[inside], empty[block.slices][inside]
+        nan_pixel = bad_pixel & (nan_in_pixel[block.slices] > most_nan)[inside]
+        counts["not_finite"] += int(np.count_nonzero(nan_pixel))
+        counts["nodata"] += int(np.count_nonzero(bad_pixel & ~nan_pixel))
+        counts["zero"] += int(np.count_nonzero(void & ~bad_pixel))
+        empty[block.slices] |= bad_in_pixel[block.slices] > most_bad
     return PixelSurvey(
-        valid=~(bad_pixel | empty),
-        not_finite=int(np.count_nonzero(nan_pixel & inside)),
-        nodata=int(np.count_nonzero(bad_pixel & ~nan_pixel & inside)),
-        zero=int(np.count_nonzero(empty & ~bad_pixel & inside)),
+        valid=np.logical_not(empty, out=empty),
+        **counts,
         minimum=float(low[~dead].min()) if pixels else float("nan"),
         maximum=float(high[~dead].max()) if pixels else float("nan"),
         dead=tuple(np.flatnonzero(dead).tolist()),
         constant=tuple(np.flatnonzero(~dead & (low == high)).tolist()),
-        masked=int(np.count_nonzero(~inside)),
+        masked=0 if mask is None else mask.size - int(np.count_nonzero(mask)),
         hiding=scene.hiding,
     )
 

@@ -80,7 +80,8 @@ def apply_area(path: Path, scene: Scene) -> Scene:
 
 def _marked_area(path: Path, scene: Scene) -> tuple[Block, Mask]:
     """The scene as a window, and its pixels ``(H, W)`` that a raster marks."""
-    content = _read_content(path, AREA, "aoi")
+    reader, plane = _select_plane(path, AREA, "aoi")
+    content = reader.read_labels(path, plane)
     frame, place, ours = Block(0, 0, scene.height, scene.width), content.georeference, scene.georeference
     marked = _marked_pixels(content)
     if not same_grid(marked.shape, place, scene) and place and ours and place.crs and ours.crs:
@@ -216,22 +217,26 @@ def _join_masks(where: str, train: NDArray[np.bool_], test: NDArray[np.bool_]) -
 
 def _read_plane(path: Path, like: Scene, kind: str, setting: str) -> LabelContent:
     """The only plane of a file, a ``kind`` that ``setting`` named, on the grid of a scene."""
-    return _crop_to(path, _read_content(path, kind, setting), like, kind)
+    reader, plane = _select_plane(path, kind, setting)
+    return _read_on_grid(reader, path, plane, like, kind)
 
 
-def _read_content(path: Path, kind: str, setting: str) -> LabelContent:
-    """The only plane of a file, a ``kind`` that ``setting`` named."""
+def _select_plane(path: Path, kind: str, setting: str) -> tuple[Reader, ArrayInfo]:
+    """The reader and the only plane of a file, a ``kind`` that ``setting`` named."""
     reader = find_reader(path)
     arrays = reader.arrays(path)
     planes = [array for array in arrays if array.is_plane]
     if len(planes) != 1:
         what, listed = "a mask" if kind == "mask" else kind, format_arrays(arrays)
         raise SceneError(f"{path}: {what} is one plane (rows, columns), found {listed}; give another {setting}")
-    return reader.read_labels(path, planes[0])
+    return reader, planes[0]
 
 
 def _read_on_grid(reader: Reader, path: Path, plane: ArrayInfo, like: Scene, kind: str) -> LabelContent:
     """A plane of the scene's pixels; raises :class:`SceneError` when it, a ``kind``, lies on another grid."""
+    sizes = {(scene.height, scene.width) for scene in (like, *([like.area.full] if like.area else ()))}
+    if plane.plane not in sizes:  # not read, as it may be of any size
+        raise _size_error(path, plane.plane, like, kind)
     return _crop_to(path, reader.read_labels(path, plane), like, kind)
 
 
@@ -248,13 +253,17 @@ def _crop_to(path: Path, content: LabelContent, like: Scene, kind: str) -> Label
     return content
 
 
+def _size_error(path: Path, shape: tuple[int, ...], like: Scene, kind: str) -> SceneError:
+    return SceneError(
+        f"{path}: the {kind} is {shape[0]} x {shape[1]}, the scene {like.name} is {like.height} x {like.width} "
+        f"pixels; give a {kind} of this scene"
+    )
+
+
 def _check_grid(path: Path, content: LabelContent, like: Scene, kind: str) -> None:
     expected, shape = (like.height, like.width), content.values.shape
     if shape != expected:
-        raise SceneError(
-            f"{path}: the {kind} is {shape[0]} x {shape[1]}, the scene {like.name} is {expected[0]} x {expected[1]} "
-            f"pixels; give a {kind} of this scene"
-        )
+        raise _size_error(path, content.values.shape, like, kind)
     if content.georeference and like.georeference:
         mismatch = difference(like.georeference, content.georeference, expected)
         if mismatch:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from hsi.core.class_colours import name_colours
 from hsi.core.labels import ClassTable, LabelMap, decode_one_hot, label_map
-from hsi.core.scene import Scene
+from hsi.core.scene import Georeference, Scene
 from hsi.errors import HsiError, LabelError, SceneFileError, UsageError
 from hsi.io.align import align_labels, grid_mismatch, places_to_align, same_grid
 from hsi.io.arrays import find_label_array, find_training_and_test, format_arrays, get_array, select_cube, select_labels
@@ -54,6 +55,8 @@ class LabelSource:
     name: str
     read: Callable[[], LabelContent]
     notes: tuple[str, ...] = ()
+    plane: tuple[int, int] | None = None  # rows and columns, where they are known before reading
+    place: Callable[[], Georeference | None] = lambda: None
 
 
 def open_scene(
@@ -262,7 +265,8 @@ def _arrays_like(reader: Reader, path: Path, like: Scene) -> list[ArrayInfo]:
 
 
 def _array_source(reader: Reader, path: Path, array: ArrayInfo) -> LabelSource:
-    return LabelSource(path, array.name, lambda: reader.read_labels(path, array))
+    place = partial(reader.read_place, path, array)
+    return LabelSource(path, array.name, lambda: reader.read_labels(path, array), plane=array.plane, place=place)
 
 
 def _has_layers(array: ArrayInfo, shape: tuple[int, int]) -> bool:
@@ -377,6 +381,10 @@ def _has_name(path: Path, name: str) -> bool:
 def _read_raster_labels(source: LabelSource, like: Scene, options: InputSettings) -> LabelMap:
     path, name = source.path, source.name
     options.check_raster(path)
+    where = f"{path} ({name})" if name else str(path)
+    sizes = {(scene.height, scene.width) for scene in (like, *([like.area.full] if like.area else ()))}
+    if source.plane and source.plane not in sizes and not options.align:  # not read, as it may be of any size
+        raise grid_mismatch(where, source.plane, source.place(), like)
     content = source.read()
     if like.area and same_grid(content.values.shape, content.georeference, like.area.full):
         content = crop_labels(content, like.area.window)
@@ -384,7 +392,7 @@ def _read_raster_labels(source: LabelSource, like: Scene, options: InputSettings
     places = places_to_align(path, place, like) if options.align else None
     fits = same_grid(shape, place, like)
     if not fits and places is None:
-        raise grid_mismatch(f"{path} ({name})" if name else str(path), shape, place, like)
+        raise grid_mismatch(where, shape, place, like)
     values, background = _replace_nodata(content, options.background)
     table = _class_table(content)
     labels = label_map(

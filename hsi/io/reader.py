@@ -178,6 +178,10 @@ class Reader(ABC):
     def read_labels(self, path: Path, array: ArrayInfo) -> LabelContent:
         """One of :meth:`arrays` as labels ``(H, W)``, loaded."""
 
+    def read_place(self, path: Path, array: ArrayInfo) -> Georeference | None:
+        """The place of one of :meth:`arrays`."""
+        return self.read_labels(path, array).georeference
+
 
 class ArraysReader(Reader):
     """A format of arrays whose axes can come in any order; ``usual_axes`` is that of a cube where nothing says it."""

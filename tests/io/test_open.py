@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 
 from hsi import open_labels
 from hsi.core.scene import Block, scene_from_array
-from hsi.errors import HsiError, UsageError
+from hsi.errors import HsiError, LabelError, SceneError, UsageError
 from hsi.io import READERS, open_scene
+from hsi.io.masks import open_mask
 from tests.io.file_makers import (
     CUBE_MAKERS,
     MAP_INFO,
@@ -244,3 +246,19 @@ assert not seen, seen
     np.savez(tmp_path / "objects.npz", cube=objects)
     done = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("kind", ["labels", "mask"])
+def test_a_raster_of_another_size_is_refused_without_being_read(kind, tmp_path):
+    place = {"crs": "EPSG:32633", "transform": NORTH_UP}
+    scene = open_scene(tiff(tmp_path / "scene.tif", small_cube(), **place))
+    layout = {"width": 3000, "height": 3000, "count": 1, "dtype": "uint8", "tiled": True, "SPARSE_OK": True}
+    with rasterio.open(tmp_path / "sparse.tif", "w", driver="GTiff", **layout, **place):
+        pass
+    tracemalloc.start()
+    try:
+        with pytest.raises((LabelError, SceneError), match="3000 x 3000"):
+            (open_labels if kind == "labels" else open_mask)(tmp_path / "sparse.tif", scene)
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()

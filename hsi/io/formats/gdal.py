@@ -13,7 +13,7 @@ import numpy as np
 
 from hsi.core.events import info, warning
 from hsi.core.georeference import georeference_of
-from hsi.core.scene import Scene
+from hsi.core.scene import Georeference, Scene
 from hsi.errors import HsiError, LabelError, SceneFileError
 from hsi.io.formats._checks import parse_xml
 from hsi.io.formats._envi_header import headers_of, is_envi_header, is_esri_header, read_envi_header
@@ -113,6 +113,11 @@ class RasterReader(Reader):
             _require_lossless(path, dataset)
             names = _category_names(path) or names_in_tags(dataset.tags())
             return raster_labels(dataset, names=names, colours=read_palette(dataset))
+
+    def read_place(self, path: Path, array: ArrayInfo) -> Georeference | None:
+        """The raster's place, without its pixels."""
+        with _opener(_data_of(path))() as dataset:
+            return georeference_of(dataset)
 
     def read_colours(self, path: Path, array: ArrayInfo) -> tuple[LabelContent, str] | None:
         """Labels of an image of three bands of uint8 that are more than 0 and 1.
