@@ -119,6 +119,7 @@ class InputSettings(Section):
 VECTOR_INPUTS = ("label_field", "label_name_field", "label_layer", "label_crs", "all_touched")
 LABEL_INPUTS = {"labels", "label_variable", "background", "classes", "align", *VECTOR_INPUTS}
 SCENE_INPUTS = {*InputSettings.model_fields} - LABEL_INPUTS
+PIXEL_INPUTS = {"aoi", "mask", "mask_out"}  # which pixels count, of a scene or of a map
 
 
 class ReducerSettings(Section):

@@ -13,7 +13,7 @@ from hsi.settings import InputSettings
 
 from .cli_support.completion import Choice
 from .cli_support.help import Command
-from .cli_support.options import label_options
+from .cli_support.options import map_options
 from .cli_support.results import show_accuracy, show_estimate
 from .cli_support.terminal import say
 
@@ -28,7 +28,7 @@ Examples:
 
 @click.command("evaluate", cls=Command, epilog=EPILOG)
 @click.argument("map_path", metavar="MAP", type=click.Path(path_type=Path))
-@label_options
+@map_options
 @click.option(
     "--design", type=Choice(DESIGNS), help="How the reference was drawn at random: from all of the map, or by class."
 )

@@ -27,13 +27,13 @@ from hsi.inference.map_files import UNCLASSIFIED
 from hsi.inference.training_pixels import runs_to_mask, text_to_runs
 from hsi.io import files_of, open_labels, open_scene
 from hsi.io.geotiff import printable_name
-from hsi.io.masks import open_confidence
+from hsi.io.masks import apply_area, open_confidence, open_masks
 from hsi.io.open import find_reader
 from hsi.report.figures import reliability_figure, write_figure
 from hsi.report.html import MapView, Provenance, Report, raster_colours, view_step, write_report_page
 from hsi.report.records import MapRecord, RunRecord, read_record
 from hsi.report.tables import FORMATS, write_tables
-from hsi.settings import LABEL_INPUTS, InputSettings, input_settings
+from hsi.settings import LABEL_INPUTS, PIXEL_INPUTS, InputSettings, input_settings
 from hsi.splits.split import TRAIN, VALIDATION
 from hsi.workflows.inputs import input_files, open_any_labels
 from hsi.workflows.outputs import REPORT, file_of_run, find_confidence, split_of_run
@@ -96,7 +96,8 @@ def evaluate(
         progress: As for :func:`hsi.classify`.
         command: What the report names as the command that made it.
         **reading: How to read the reference: ``label_variable``, ``background``, ``label_field``, ``label_layer``,
-            ``label_name_field``, ``label_crs``, ``classes``, ``all_touched`` and ``align``.
+            ``label_name_field``, ``label_crs``, ``classes``, ``all_touched`` and ``align``; and which pixels of the map
+            count: ``aoi``, ``mask`` and ``mask_out``.
 
     Raises:
         UsageError: for a design that is not known, or too few reference pixels of a class for it.
@@ -105,7 +106,7 @@ def evaluate(
         SceneFileError: for a file that is missing or damaged.
         OutputError: for files that are there already or cannot be written.
     """
-    options = input_settings(LABEL_INPUTS - {"labels"}, **reading)
+    options = input_settings((LABEL_INPUTS | PIXEL_INPUTS) - {"labels"}, **reading)
     if design is not None and design not in DESIGNS:
         raise UnknownNameError("design", design, DESIGNS)
     map_path, folder = Path(map), None if out is None else Path(out)
@@ -132,7 +133,7 @@ def evaluate(
 @dataclass(frozen=True, eq=False)
 class MapAndReference:
     """A map and its reference on one grid. ``truth`` and ``predicted`` ``(H, W)`` are positions in ``table``, the
-    classes of the map; -1 is unlabelled in the one and unclassified in the other."""
+    classes of the map; -1 is unlabelled in the one and unclassified in the other. ``where`` names what limits both."""
 
     mapped: LabelMap
     reference: LabelMap
@@ -140,6 +141,7 @@ class MapAndReference:
     table: ClassTable
     truth: NDArray[np.int64]
     predicted: NDArray[np.int64]
+    where: str = ""
 
     @cached_property
     def counted(self) -> NDArray[np.bool_]:
@@ -158,13 +160,23 @@ def read_map_and_reference(map_path: Path, reference: LabelsLike, reading: Input
         mapped = read_map(map_path)
     grid = open_scene(map_path)
     labels = open_any_labels(reference, grid, reading)
+    use = open_masks(reading, grid)
+    if reading.aoi and (area := apply_area(reading.aoi, grid).area):
+        inside = np.zeros((grid.height, grid.width), bool)
+        inside[area.window.slices] = area.inside
+        use = inside if use is None else use & inside
+    if use is not None:
+        mapped, labels = mapped.masked(use), labels.masked(use)
+        if not labels.labelled.any():
+            raise LabelError(f"{name_of(labels)}: none of its labelled pixels is in the area and masks: label others")
     events.info("map", f"{map_path}: {grid.height} x {grid.width} pixels, {len(mapped.table)} classes")
     labelled = np.count_nonzero(labels.labelled)
     events.info("reference", f"{name_of(labels)}: {len(labels.table)} classes, {labelled:,} labelled pixels")
     table = mapped.table if UNCLASSIFIED in labels.table.names else drop_class(mapped.table, UNCLASSIFIED)
     truth = np.array([*match_classes(table, labels), -1])[codes_of(labels.values, labels.table)]
     truth = np.where(labels.labelled, truth, -1)
-    return MapAndReference(mapped, labels, grid, table, truth, codes_of(mapped.values, table))
+    where = " and ".join(f"{name} {getattr(reading, name)}" for name in sorted(PIXEL_INPUTS) if getattr(reading, name))
+    return MapAndReference(mapped, labels, grid, table, truth, codes_of(mapped.values, table), where)
 
 
 def name_of(reference: LabelMap) -> str:
@@ -238,7 +250,7 @@ def measure_map(pair: MapAndReference, map_path: Path) -> dict[str, Any]:
     parts["without_unclassified"] = pair.predicted >= 0 if np.any(pair.predicted[pair.counted] < 0) else None
     return {
         "model": str(pair.mapped.source),
-        "split": f"reference {name_of(pair.reference)}",
+        "split": f"reference {name_of(pair.reference)}{f' in {pair.where}' if pair.where else ''}",
         "seed": None,
         **measures,
         "uncovered": uncovered,

@@ -11,6 +11,7 @@ import click
 
 from hsi.settings import (
     LABEL_INPUTS,
+    PIXEL_INPUTS,
     SCENE_INPUTS,
     Declaration,
     InputSettings,
@@ -69,7 +70,7 @@ def input_options(function: Function, without: Collection[str] = ()) -> Function
 
 
 scene_options = functools.partial(input_options, without=LABEL_INPUTS)
-label_options = functools.partial(input_options, without=SCENE_INPUTS)
+map_options = functools.partial(input_options, without=SCENE_INPUTS - PIXEL_INPUTS)
 
 
 def resume_option(function: Function) -> Function:

@@ -108,6 +108,30 @@ class TestAgreement:
             assert report[key] == own[key]
 
 
+class TestArea:
+    def test_only_pixels_in_it_count(self, pair, write_map, tmp_path):
+        ids, truth = pair
+        area = tmp_path / "area.geojson"
+        area.write_text(features([("Polygon", square(12), "all")]))
+        mask = file_makers.npy(tmp_path / "clouds.npy", np.arange(600).reshape(30, 20) % 7 == 0)
+        result = hsi.evaluate(write_map(ids), truth, aoi=area, mask_out=mask)
+        use = np.zeros((30, 20), bool)
+        use[:12, :12] = True
+        use &= (truth > 0) & (np.arange(600).reshape(30, 20) % 7 != 0)
+        check_like_sklearn(result.report, truth[use], ids[use])
+        assert result.report["split"] == f"reference an array in aoi {area} and mask_out {mask}"
+        with pytest.raises(LabelError, match="none of its labelled pixels is in the area"):
+            hsi.evaluate(write_map(ids, name="b.tif"), np.where(use, 0, truth), aoi=area, mask_out=mask)
+
+    def test_the_command(self, pair, write_map, run, tmp_path):
+        ids, truth = pair
+        (tmp_path / "area.geojson").write_text(features([("Polygon", square(12), "all")]))
+        labels = file_makers.tiff(tmp_path / "truth.tif", truth, **GRID)
+        done = run("evaluate", write_map(ids), "--labels", labels, "--aoi", "area.geojson", "--out", "out")
+        assert done.code == 0, done.stderr
+        assert "area.geojson: rows 1 to 12 of 30, columns 1 to 12 of 20, 144 pixels" in done.stdout
+
+
 class TestPixelsWithoutAClass:
     def test_without_data_are_reported_and_not_counted(self, pair, write_map):
         ids, truth = pair
