@@ -30,7 +30,7 @@ Write = Callable[[Block, NDArray[Any]], None]
 RASTER_DRIVERS = (
     *("AAIGrid", "BIGGIF", "BMP", "BSB", "BT", "BYN", "CEOS", "DOQ1", "DOQ2", "DTED", "EHdr", "ELAS", "ERS", "GFF"),
     *("GIF", "GRASSASCIIGrid", "GRIB", "GS7BG", "GSAG", "GSBG", "GSC", "GTX", "GTiff", "GXF", "HF2", "HFA", "IRIS"),
-    *("ISCE", "ISG", "ISIS2", "ISIS3", "JDEM", "JP2OpenJPEG", "JPEG", "KRO", "LAN", "LCP", "MFF", "NITF", "NTv2"),
+    *("ISCE", "ISG", "ISIS2", "ISIS3", "JDEM", "JP2OpenJPEG", "JPEG", "KRO", "LAN", "LCP", "NITF", "NTv2"),
     *("NWT_GRC", "NWT_GRD", "PAux", "PCIDSK", "PCRaster", "PDS", "PNG", "PNM", "RMF", "ROI_PAC", "RRASTER", "RST"),
     *("SAGA", "SGI", "SIGDEM", "SRTMHGT", "TGA", "Terragen", "USGSDEM", "VICAR", "WEBP", "XPM", "XYZ", "ZMap"),
 )

@@ -58,7 +58,10 @@ DAMAGED = (
     "invalid code",
     "invalid stored",
 )
-ENDS_EARLY = ("not a zip file", "could not read bytes", "cut off", "incomplete or truncated", "end of file")
+ENDS_EARLY = (
+    *("not a zip file", "could not read bytes", "cut off", "incomplete or truncated", "end of file"),
+    *("file short", "can't read", "unable to read", "file read error", "seek or read", "vsifreadl"),  # of GDAL
+)
 FLOAT_KINDS = frozenset(("float16", "float32", "float64", "float128", "single", "double"))
 REAL_KINDS = FLOAT_KINDS | {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
 

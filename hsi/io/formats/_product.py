@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -63,6 +64,7 @@ DRIVERS = {
     b"\xff\xd8\xff": "JPEG",
     b"GIF87a": "GIF",
     b"GIF89a": "GIF",
+    b"GRIB": "GRIB",
     b"NITF0": "NITF",
     b"NSIF0": "NITF",
     b"PCIDSK  ": "PCIDSK",
@@ -72,7 +74,18 @@ DRIVERS = {
 SPARSE_RATIO = 100_000
 LARGEST_TEXT = 2**20
 REFERRING = (b"/vsi", b"translated")  # the type of an ER Mapper file that GDAL opens with any driver
-UNCOMPRESSED = ("EHdr", "ERS", "ISCE", "PAux", "ROI_PAC", "RST", "SAGA")
+# where the pixels of uncompressed formats start, or how their header says it
+PIXEL_STARTS: dict[str, int | bytes] = {
+    **dict.fromkeys(("EHdr", "ERS", "ISCE", "PAux", "ROI_PAC", "RRASTER", "RST", "SAGA"), 0),
+    "LAN": 128,
+    "PNM": 9,
+    "ISIS2": rb"\^QUBE\s*=\s*(\d{1,9})",
+    "ISIS3": rb"StartByte\s*=\s*(\d{1,12})",
+    "PDS": rb"\^(?:IMAGE|QUBE|SPECTRAL_QUBE)\s*=\s*(\d{1,9})",
+    "VICAR": rb"LBLSIZE\s*=\s*(\d{1,9})",
+}
+LONGEST_END = 4096
+PCIDSK_BLOCK = 512
 MOST_BLOCKS = 100_000
 SAMPLED_ROWS = 16  # to see whether a band holds alpha
 ALPHA_SHARE = 0.9  # of its values are 0 or the largest; the others are soft edges
@@ -307,12 +320,38 @@ def _check_files(path: Path, dataset: Any) -> None:
                 f"{path}: names the file '{str(file)[:80]}', which lies outside its folder: put all its files into one "
                 "folder, or make a GeoTIFF of it"
             )
-    if dataset.driver in UNCOMPRESSED and not dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS"):
-        stored = max((file.stat().st_size for file in files if file.is_file()), default=0)
-        itemsizes = [np.dtype(dtype).itemsize for dtype in dataset.dtypes]
-        missing = dataset.height * dataset.width * sum(itemsizes) - stored
-        if missing > 0:
-            raise SceneFileError(f"{path}: is cut off: {missing:,} bytes of its pixels are missing; {COPY}")
+    if dataset.driver == "PNG" and not _ends_with(path, b"IEND"):
+        raise SceneFileError(f"{path}: is cut off: its end is missing; {COPY}")
+    missing = _missing_pixels(path, dataset, [file for file in files if file.is_file()])
+    if missing:
+        raise SceneFileError(f"{path}: is cut off: {missing:,} bytes of its pixels are missing; {COPY}")
+
+
+def _ends_with(path: Path, mark: bytes) -> bool:
+    """Whether a mark is near the end of a file."""
+    with path.open("rb") as file:
+        file.seek(-min(LONGEST_END, path.stat().st_size), os.SEEK_END)
+        return mark in file.read()
+
+
+def _missing_pixels(path: Path, dataset: Any, files: Sequence[Path]) -> int:
+    """Bytes of pixels that PCIDSK and uncompressed files lack, which GDAL reads as zeros."""
+    driver, tags = dataset.driver, dataset.tags(1, ns="IMAGE_STRUCTURE") | dataset.tags(ns="IMAGE_STRUCTURE")
+    if driver == "PCIDSK":
+        blocks = first_bytes(path, 32)[16:].strip()
+        return max(0, int(blocks) * PCIDSK_BLOCK - path.stat().st_size) if blocks.isdigit() else 0
+    if driver not in PIXEL_STARTS or {"NBITS", "COMPRESSION"} & {*tags}:
+        return 0
+    start, pattern = first_bytes(path, LARGEST_TEXT), PIXEL_STARTS[driver]
+    match = re.search(pattern, start) if isinstance(pattern, bytes) else None
+    offset = int(match[1]) if match else 0 if isinstance(pattern, bytes) else pattern
+    if driver in ("ISIS2", "PDS"):  # counted in records, from 1
+        record = re.search(rb"RECORD_BYTES\s*=\s*(\d{1,9})", start)
+        offset = (offset - 1) * int(record[1]) if match and record else 0
+    sizes = [file.stat().st_size for file in files]
+    pixel = sum(np.dtype(dtype).itemsize for dtype in dataset.dtypes)
+    size: int = dataset.height * dataset.width * pixel
+    return max(0, offset + size - max(sizes, default=0))
 
 
 @contextmanager

@@ -27,12 +27,10 @@ from hsi.io.reader import (
     array_kind,
     check_file,
     convert_errors,
-    first_bytes,
     register_reader,
     to_plane,
 )
 
-MFF = b"IMAGE_FILE_FORMA"
 AXES = {"bsq": (2, 0, 1), "bil": (0, 2, 1), "bip": (0, 1, 2)}  # of (H, W, B), as they are stored
 
 
@@ -75,8 +73,8 @@ class EnviReader(Reader):
         return raster_driver(path) is None and any(is_envi_header(header) for header in headers_of(path))
 
     def accepts(self, path: Path) -> bool:
-        """By name or content, but no header of ESRI's or of Vexcel's MFF."""
-        return super().accepts(path) and not is_esri_header(path) and not first_bytes(path).startswith(MFF)
+        """By name or content, but no header of ESRI's."""
+        return super().accepts(path) and not is_esri_header(path)
 
     def files(self, path: Path) -> tuple[Path, ...]:
         """The header and the data."""
