@@ -283,7 +283,7 @@ def _open_raster(path: Path, driver: str | None = None) -> Iterator[Any]:
     try:
         with open_by(path, (driver,) if driver else RASTER_DRIVERS + OTHER_DRIVERS) as raster:
             yield raster
-    except RasterioError as error:
+    except (RasterioError, UnicodeDecodeError) as error:  # GDAL's messages may quote bytes of a damaged file
         raise SceneFileError(f"{path}: cannot be read as a raster ({error})") from error
 
 

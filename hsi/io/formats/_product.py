@@ -294,7 +294,7 @@ def identify_driver(path: Path) -> str | None:
     try:
         with open_by(path, RASTER_DRIVERS) as dataset:
             return str(dataset.driver)
-    except RasterioError:
+    except (RasterioError, ValueError):  # messages of GDAL that quote other bytes than text
         return None
 
 
