@@ -44,6 +44,11 @@ class ClassTable:
         )
 
 
+def printable_name(name: str) -> str:
+    """A name without the control characters that XML cannot represent."""
+    return "".join(letter if letter.isprintable() else " " for letter in name)
+
+
 def drop_class(table: ClassTable, name: str) -> ClassTable:
     """The table without the class of that name."""
     return _select_classes(table, [i for i, known in enumerate(table.names) if known != name])

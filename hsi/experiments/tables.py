@@ -13,8 +13,6 @@ runs in CSV and JSON have it where its ``outputs`` say so. To add one is to add 
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import shlex
 from collections.abc import Callable, Collection
@@ -36,7 +34,15 @@ from hsi.experiments.results import MEASURES, FinishedRun
 from hsi.experiments.spec import PlannedRun
 from hsi.experiments.summary import Comparison, RowSummary, SplitComparison, Spread, spread
 from hsi.report.sections import DASH, Table, interval
-from hsi.report.tables import escape_latex, escape_markdown, latex_tabular, markdown_table
+from hsi.report.tables import (
+    escape_latex,
+    escape_markdown,
+    latex_tabular,
+    markdown_code,
+    markdown_table,
+    one_line,
+    write_csv,
+)
 
 PAGES, TERMINAL, RUNS = ("markdown", "latex", "html"), "terminal", ("csv", "json")
 EVERYWHERE = (*PAGES, TERMINAL, *RUNS)
@@ -168,7 +174,7 @@ def to_markdown(comparison: Comparison) -> str:
     parts += ["\n".join(f"- {escape_markdown(line)}." for line in published)] if published else []
     parts.append(METHODS)
     parts += [f"- {escape_markdown(line)}." for line in comparison_notes(comparison)]
-    commands = [shlex.join(run.record["command"]) for run in comparison.finished]
+    commands = [one_line(shlex.join(run.record["command"])) for run in comparison.finished]
     parts += ["## Runs", "\n".join(["```", *commands, "```"])]
     return "\n\n".join(parts) + "\n"
 
@@ -178,7 +184,7 @@ def _about(comparison: Comparison) -> str:
     versions = ", ".join(f"{name} {about['versions'][name]}" for name in ("hsi", "torch") if name in about["versions"])
     seeds = ", ".join(map(str, about["seeds"]))
     text = f"{about['date']}, {versions}; {'; '.join(machine_texts(comparison))}; seeds {seeds}"
-    return f"`{shlex.join(about['command'])}`\n\n{escape_markdown(text)}."
+    return f"{markdown_code(shlex.join(about['command']))}\n\n{escape_markdown(text)}."
 
 
 def _audit(split: SplitComparison) -> str:
@@ -206,7 +212,7 @@ def to_latex(comparison: Comparison) -> str:
             *(rf"\par\footnotesize {escape_latex(line)}." for line in (*split_notes(split), *sources(comparison))),
             r"\end{table}",
         ]
-    return "\n".join([*lines, *(f"% {line}" for line in comparison_notes(comparison))]) + "\n"
+    return "\n".join([*lines, *(f"% {escape_latex(line)}" for line in comparison_notes(comparison))]) + "\n"
 
 
 def to_csv(comparison: Comparison) -> str:
@@ -218,15 +224,7 @@ def to_csv(comparison: Comparison) -> str:
     for failed in comparison.failed:
         lines.append({**_identity(failed.planned), "failure": failed.message})
     fields = dict.fromkeys(name for line in lines for name in line)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(fields), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: _cell(value) for name, value in line.items()} for line in lines)
-    return text.getvalue()
-
-
-def _cell(value: object) -> object:
-    return " ".join(value.split()) if isinstance(value, str) else value
+    return write_csv(list(fields), lines)
 
 
 def _identity(planned: PlannedRun) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from hsi.core.colours import Colour, hex_colour
 from hsi.core.files import write_atomically
 from hsi.core.georeference import georeference_of
-from hsi.core.labels import ClassTable
+from hsi.core.labels import ClassTable, printable_name
 from hsi.core.scene import Block, Georeference
 from hsi.errors import LabelError, OutputError, SceneError, SceneFileError
 
@@ -95,11 +95,6 @@ def _qgis_style(table: ClassTable) -> str:
         SubElement(palette, "paletteEntry", entry)
     SubElement(root, "blendMode").text = "0"
     return "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n" + _serialise(root)
-
-
-def printable_name(name: str) -> str:
-    """A name without the control characters that XML cannot represent."""
-    return "".join(letter if letter.isprintable() else " " for letter in name)
 
 
 def _serialise(root: Element) -> str:

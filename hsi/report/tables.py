@@ -14,12 +14,13 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from hsi.accuracy.metrics import CLASS_METRICS, OVERALL_METRICS
+from hsi.core.labels import printable_name
 from hsi.errors import OutputError
 from hsi.report.sections import (
     Report,
@@ -45,8 +46,10 @@ LATEX = str.maketrans(
         **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
         **{"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"},
         **{"–": "--", "×": r"$\times$", "±": r"$\pm$"},
+        **{"[": "{[}", "*": "{*}"},  # at the start of a row they would belong to the \\ before it
     }
 )
+FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # what a cell that spreadsheets evaluate begins with
 
 
 def to_json(report: Report) -> str:
@@ -60,14 +63,29 @@ def to_csv(report: Report) -> str:
     ``row`` names the kind of a row; ``low`` and ``high`` bound the producer's accuracy or the value, ``users_low`` and
     ``users_high`` the user's accuracy. Rows for the areas on the map, for the calibration and its bins, and for what
     is estimated for the entire map follow where the report has them. A number that is not defined is an empty field.
-    Line breaks in names become spaces, so that a line is a row.
+    Names are as :func:`escape_csv` has them.
     """
+    return write_csv(csv_fields(), (*_accuracy_rows(report), *_calibration_rows(report), *_estimate_rows(report)))
+
+
+def write_csv(fields: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """A line with the names of the fields, then one for each row; values of other fields are left out."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, csv_fields(), extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for row in (*_accuracy_rows(report), *_calibration_rows(report), *_estimate_rows(report)):
-        writer.writerow({**row, "name": " ".join(row.get("name", "").split())})
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(map(escape_csv, fields))
+    writer.writerows([escape_csv(row.get(field)) for field in fields] for row in rows)
     return text.getvalue()
+
+
+def escape_csv(value: Any) -> Any:
+    """A cell: text on one line, with an apostrophe before what a spreadsheet would take for a formula.
+
+    https://owasp.org/www-community/attacks/CSV_Injection
+    """
+    if not isinstance(value, str):
+        return value
+    text = one_line(value)
+    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def csv_fields() -> list[str]:
@@ -239,13 +257,25 @@ def estimate_in_words(estimate: Mapping[str, Any]) -> list[str]:
 
 def escape_markdown(text: str) -> str:
     """Text for a Markdown table cell: one line, without markup."""
-    one_line = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
-    return re.sub(r"([\\`*_\[\]~|>#])", r"\\\1", one_line)
+    escaped = one_line(text).replace("&", "&amp;").replace("<", "&lt;")
+    return re.sub(r"([\\`*_\[\]~|>#])", r"\\\1", escaped)
 
 
 def escape_latex(text: str) -> str:
     """Text for LaTeX: one line, every special character spelled out."""
-    return " ".join(text.split()).translate(LATEX)
+    return one_line(text).translate(LATEX)
+
+
+def one_line(text: str) -> str:
+    """Text without line breaks and control characters."""
+    return " ".join(printable_name(text).split())
+
+
+def markdown_code(text: str) -> str:
+    """Text as code within a line of Markdown, whatever backticks it holds."""
+    text = one_line(text)
+    fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
+    return f"{fence} {text} {fence}" if "`" in text else f"`{text}`"
 
 
 def markdown_table(table: Table) -> str:

@@ -20,13 +20,12 @@ from hsi.accuracy.sample_checks import ReferencePixels, check_sampling
 from hsi.core import events
 from hsi.core.georeference import pixel_hectares
 from hsi.core.installation import versions
-from hsi.core.labels import ClassTable, LabelMap, codes_of, default_table, drop_class
+from hsi.core.labels import ClassTable, LabelMap, codes_of, default_table, drop_class, printable_name
 from hsi.core.scene import Scene
 from hsi.errors import HsiError, LabelError, SceneError, SceneFileError, UnknownNameError
 from hsi.inference.map_files import UNCLASSIFIED
 from hsi.inference.training_pixels import runs_to_mask, text_to_runs
 from hsi.io import files_of, open_labels, open_scene
-from hsi.io.geotiff import printable_name
 from hsi.io.masks import apply_area, open_confidence, open_masks
 from hsi.io.open import find_reader
 from hsi.report.figures import reliability_figure, write_figure

@@ -8,6 +8,7 @@ from hsi.experiments import tables
 from hsi.experiments.results import FailedRun
 from hsi.experiments.spec import Row
 from hsi.experiments.tables import to_csv, to_json, to_latex, to_markdown
+from hsi.report.tables import write_csv
 from pipelines.cli_support.results import show_split
 from tests.experiments.conftest import compared, everything, planned
 
@@ -68,3 +69,18 @@ def test_latex_is_escaped_and_balanced(clear):
     assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 3
     rows = [line for line in text.splitlines() if line.startswith(("good &", "middle &", "bad &"))]
     assert len(rows) == 6
+
+
+def test_names_are_text_in_every_output(clear):
+    """A row that begins as a formula, a class with markup and a line break in its name."""
+    for run in clear:
+        run.report["classes"][0]["name"] = "</td>\n\\input{x}"
+    comparison = everything(compared(clear), clear)
+    comparison.about["command"] = ["hsi", "`a\n# b"]
+    text = to_csv(comparison)
+    assert len(text.splitlines()) == len(clear) + 1
+    assert "</td> \\input{x}" in text.splitlines()[0]
+    assert "\\input{" not in to_latex(comparison)
+    markdown = to_markdown(comparison)
+    assert "</td>" not in markdown and "\n# b" not in markdown
+    assert write_csv(["a"], [{"a": "=x"}, {"a": -1}]) == "a\n'=x\n-1\n"

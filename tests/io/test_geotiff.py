@@ -1,6 +1,8 @@
+import json
 import shutil
 import subprocess
 import warnings
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -196,3 +198,18 @@ def test_a_raster_without_a_palette_has_no_colours(tmp_path):
     write_band(tmp_path / "a.tif", np.zeros((3, 3), np.uint8), georeference=None)
     assert raster_colours(tmp_path / "a.tif") == {}
     assert raster_colours(tmp_path / "none.npy") == {}
+
+
+def test_names_with_markup_are_read_back_from_every_file(tmp_path):
+    names = ('<b>&"]]>', "=cmd()|' /C calc'!A0", "\\input{x}\n[% 1+1 %]")
+    table = replace(TABLE, names=names)
+    path = tmp_path / "map.tif"
+    write_class_map(path, np.array([[1, 2, 5]]), table, georeference=PLACE, nodata_mask=None)
+    plain = tuple(name.replace("\n", " ") for name in names)
+    entries = ElementTree.parse(path.with_suffix(".qml")).iter("paletteEntry")
+    assert tuple(entry.get("label") for entry in entries) == plain
+    root = ElementTree.parse(f"{path}.aux.xml")
+    assert tuple(root.findall(".//Category")[i].text for i in TABLE.ids) == plain
+    assert tuple(row.findall("F")[1].text for row in root.iter("Row")) == plain
+    with rasterio.open(path) as raster:
+        assert json.loads(raster.tags()["CLASS_NAMES"]) == dict(zip(("1", "2", "5"), plain, strict=True))

@@ -14,10 +14,19 @@ from hsi.accuracy.area_estimation import estimate_map
 from hsi.accuracy.calibration import measure_calibration
 from hsi.accuracy.leakage import audit_split
 from hsi.accuracy.metrics import CLASS_METRICS, OVERALL_METRICS, Metric, confusion_matrix, measure_accuracy
-from hsi.core.labels import default_table
+from hsi.core.labels import default_table, printable_name
 from hsi.errors import OutputError
 from hsi.report.html import Provenance, Report, render_report
-from hsi.report.tables import escape_latex, escape_markdown, to_csv, to_json, to_latex, to_markdown, write_tables
+from hsi.report.tables import (
+    escape_latex,
+    escape_markdown,
+    markdown_code,
+    to_csv,
+    to_json,
+    to_latex,
+    to_markdown,
+    write_tables,
+)
 from pipelines.cli_support.results import show_accuracy
 
 HOSTILE = 'a|b, "c"\n& 50 % of_{x}^2 ~ #1 $\\end{table}$ <b>*'
@@ -143,7 +152,8 @@ def test_hostile_names_stay_inside_their_cell():
 def test_any_name_survives(name):
     made = report(name, "oats")
     rows = csv_rows(to_csv(made))
-    assert rows[0]["name"] == " ".join(name.split())
+    plain = " ".join(printable_name(name).split())
+    assert rows[0]["name"] in (plain, f"'{plain}") and not rows[0]["name"].startswith(tuple("=+-@\t\r"))
     assert len(rows) == 7
     assert markdown_cells("| " + escape_markdown(name) + " |") in ([escape_markdown(name).strip()], [""])
     escaped = escape_latex(name)
@@ -155,6 +165,23 @@ def test_any_name_survives(name):
 def test_latex_spells_out_special_characters():
     assert escape_latex("a & b_5%\n#1 {x} $y$") == r"a \& b\_5\% \#1 \{x\} \$y\$"
     assert escape_latex("\\x~^") == r"\textbackslash{}x\textasciitilde{}\textasciicircum{}"
+
+
+@pytest.mark.parametrize("name", ["=cmd()", "+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1", " =1", "＝1"])
+def test_no_cell_of_text_is_a_formula_and_no_number_is_escaped(name):
+    made = report(name, "oats", predicted=(1, 1, 1, 0))  # kappa is negative
+    rows = csv_rows(to_csv(made))
+    assert rows[0]["name"] == "'" + name.strip() and rows[1]["name"] == "oats"
+    kappa = next(row for row in rows if row["row"] == "kappa")
+    assert float(kappa["value"]) == made["kappa"] < 0
+
+
+def test_latex_rows_do_not_begin_with_what_belongs_to_the_row_before():
+    assert escape_latex("[2cm] *a") == "{[}2cm] {*}a"
+
+
+def test_code_in_markdown_holds_backticks():
+    assert markdown_code("hsi a\nb") == "`hsi a b`" and markdown_code("a `b` ``c") == "``` a `b` ``c ```"
 
 
 def test_files_are_written_and_replaced_all_or_none(tmp_path):
