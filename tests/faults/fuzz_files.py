@@ -94,6 +94,57 @@ def geotiff(root: Path) -> Made:
         yield itself(path, "bytes")
 
 
+def geotiff_tags(root: Path) -> Made:
+    """Tags, and the files next to a GeoTIFF: a place, statistics, overviews and a mask."""
+    for name, layout in {
+        "strips": {"compress": "lzw"},
+        "tiles": {"tiled": True, "blockxsize": 16, "blockysize": 16},
+    }.items():
+        path = tiff(folder_in(root, name) / "cube.tif", small_cube(), **layout)
+        yield itself(path, "tiff")
+    path = tiff(folder_in(root, "big") / "cube.tif", small_cube(), BIGTIFF="YES", compress="deflate", nodata=7, **PLACE)
+    yield itself(path, "tiff")
+    folder = folder_in(root, "parts")
+    path = tiff(folder / "cube.tif", small_cube(shape=(40, 36, 3)))
+    (folder / "cube.tfw").write_text("30\n0\n0\n-30\n500015\n3999985\n")
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False, TIFF_USE_OVR=True), rasterio.open(path, "r+") as file:
+        file.build_overviews([2, 4])
+        file.write_mask(np.full((40, 36), 255, np.uint8))
+        file.update_tags(note="x")
+    (folder / "cube.tif.aux.xml").write_text("<PAMDataset><SRS>EPSG:32633</SRS><PAMRasterBand band='1'/></PAMDataset>")
+    for part in sorted(folder.iterdir()):
+        yield path, part.name, "tiff" if part.suffix in (".tif", ".ovr", ".msk") else "text"
+
+
+def hdf5_structure(root: Path) -> Made:
+    """Datasets of HDF5, of NetCDF 4 with dimensions and of MATLAB 7.3, and labels."""
+    for path, _, _ in (*hdf5(root), *matlab_hdf5(root)):
+        yield itself(path, "hdf5")
+    path = folder_in(root, "nc") / "cube.nc"
+    with h5py.File(path, "w") as file:
+        for name, values in {"y": np.arange(11.0), "x": np.arange(7.0), "wavelength": np.linspace(400, 900, 5)}.items():
+            file[name] = values
+            file[name].make_scale(name)
+        cube = file.create_dataset("reflectance", data=small_cube(np.float32))
+        for axis, name in enumerate(("y", "x", "wavelength")):
+            cube.dims[axis].attach_scale(file[name])
+        cube.attrs["_FillValue"], cube.attrs["grid_mapping"] = np.float32(-9999), "spatial_ref"
+        file["spatial_ref"] = 0
+        file["spatial_ref"].attrs["crs_wkt"] = rasterio.crs.CRS.from_epsg(32633).to_wkt()
+    yield itself(path, "hdf5")
+
+
+def hdf5_labels(root: Path) -> Made:
+    """Labels in HDF5 and NetCDF 4 files."""
+    for name, kinds in {"truth.h5": ("hdf5", "start", "bytes"), "truth.nc": ("hdf5", "start")}.items():
+        path = folder_in(root, name) / name
+        with h5py.File(path, "w") as file:
+            file.create_dataset("gt", data=small_labels(), chunks=(4, 4), compression="gzip", shuffle=True)
+            file["names"] = np.array(["corn", "oats", "wood"], object)
+        for kind in kinds:
+            yield itself(path, kind)
+
+
 def virtual_raster(root: Path) -> Made:
     """A raster made of another one, which its text names."""
     folder = folder_in(root, "vrt")
@@ -187,6 +238,12 @@ def geopackage(root: Path) -> Made:
     path = folder_in(root, "gpkg") / "labels.gpkg"
     _features().to_file(path, engine="pyogrio")
     yield itself(path, "bytes")
+
+
+def geopackage_geometry(root: Path) -> Made:
+    """Geometries and what describes them."""
+    for path, _, _ in geopackage(root):
+        yield itself(path, "gpkg")
 
 
 def geojson(root: Path) -> Made:

@@ -195,12 +195,16 @@ SCENES = {
     "virtual-raster": fuzz_files.virtual_raster,
     "other-rasters": fuzz_files.other_rasters,
     "hdf5": fuzz_files.hdf5,
+    "hdf5-structure": fuzz_files.hdf5_structure,
+    "geotiff-tags": fuzz_files.geotiff_tags,
     "hdf5-products": fuzz_files.hdf5_products,
     "xml-products": fuzz_files.xml_products,
 }
 LOADERS: dict[str, tuple[Make, Callable[[Path], Any]]] = {
     "label-rasters": (fuzz_files.label_rasters, read_labels),
     "geopackage": (fuzz_files.geopackage, read_polygons),
+    "geopackage-geometry": (fuzz_files.geopackage_geometry, read_polygons),
+    "hdf5-labels": (fuzz_files.hdf5_labels, read_labels),
     "geojson": (fuzz_files.geojson, read_polygons),
     "shapefile": (fuzz_files.shapefile, read_polygons),
     "split-and-mask": (fuzz_files.splits, read_split),

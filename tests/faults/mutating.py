@@ -13,6 +13,8 @@ from itertools import pairwise
 from random import Random
 from typing import Any
 
+from tests.faults.structures import mutate_geopackage, mutate_hdf5, mutate_tiff
+
 WHOLE_NUMBERS = (-1, 0, 1, 2, 7, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 2**24, 2**31 - 1, 2**31, 2**32 - 1)
 LARGE_NUMBERS = (10**9, 10**12, 2**53 + 1, 2**62, 2**63 - 1, 2**63, 2**64 - 1, -(2**31), -(2**63))
 NUMBERS = (*(str(n) for n in (*WHOLE_NUMBERS, *LARGE_NUMBERS)), "1" * 5000, "1e400", "-1e308", "nan", "inf", "1_0", "٣")
@@ -158,6 +160,9 @@ KINDS: dict[str, Callable[[bytes, Random], bytes]] = {
     "safetensors": mutate_safetensors,
     "zip": mutate_zip,
     "mat": mutate_mat,
+    "tiff": mutate_tiff,
+    "hdf5": mutate_hdf5,
+    "gpkg": mutate_geopackage,
 }
 
 

@@ -186,16 +186,34 @@ def _only_names(scale: Dataset) -> bool:
 
 
 def _scales(data: Dataset, axis: int) -> Iterator[Dataset]:
-    """The dimension scales of an axis: coordinates, or only the name of a dimension."""
-    with suppress(KeyError, ValueError, RuntimeError):
-        yield from data.dims[axis].values()
+    """The dimension scales of an axis: coordinates, or only the name of a dimension.
+
+    They are not read through HDF5's own functions, which crash on an attribute of another type.
+    """
+    import h5py
+
+    with suppress(KeyError, ValueError, RuntimeError, OSError):
+        stored = data.attrs.get_id("DIMENSION_LIST")
+        if stored.shape == (data.ndim,) and h5py.check_vlen_dtype(stored.dtype) == h5py.ref_dtype:
+            for reference in data.attrs["DIMENSION_LIST"][axis]:
+                scale = data.file[reference]
+                if isinstance(scale, h5py.Dataset):
+                    yield scale
+
+
+def _label(data: Dataset, axis: int) -> str:
+    """The label of an axis; empty where it has none."""
+    with suppress(ValueError, RuntimeError, OSError):
+        labels = np.atleast_1d(data.attrs.get("DIMENSION_LABELS", ""))
+        return to_text(labels[axis]) if labels.shape == (data.ndim,) else ""
+    return ""
 
 
 def _letter(data: Dataset, axis: int) -> str:
     """``H``, ``W`` or ``B`` by the label, the scales, and what these say of themselves; else empty."""
     scales = list(_scales(data, axis))
     known = (_letter_of_coordinate(scale) or letter_of(scale.name or "") for scale in scales)
-    return next(filter(None, (letter_of(data.dims[axis].label), *known)), "")
+    return next(filter(None, (letter_of(_label(data, axis)), *known)), "")
 
 
 def _letter_of_coordinate(data: Dataset) -> str:

@@ -228,3 +228,12 @@ def test_texts_without_end_are_refused(free, tmp_path):
     raw[place : place + 16] = free
     path.write_bytes(raw)
     refuse_scene(path, "damaged list of texts")
+
+
+def test_dimensions_of_another_type_are_ignored(tmp_path):
+    with h5py.File(tmp_path / "cube.nc", "w") as file:
+        cube = file.create_dataset("cube", data=small_cube(np.float32))
+        cube.attrs["DIMENSION_LIST"] = cube.ref  # the functions of HDF5 for dimensions crash on it
+        cube.attrs["DIMENSION_LABELS"] = 3
+        file["wavelength"] = np.linspace(400, 900, 5)
+    assert open_scene(tmp_path / "cube.nc").shape == (11, 7, 5)
