@@ -11,7 +11,7 @@ import numpy as np
 
 from hsi.core.scene import Scene
 from hsi.errors import OutputError, UsageError
-from hsi.io.formats.envi import AXES, inspect_envi
+from hsi.io.formats.envi import AXES, inspect_envi, read_place
 from hsi.io.geotiff import Write, gdal_env, georeference_profile
 
 SUFFIXES = {".hdr": "ENVI", ".tif": "GTiff", ".tiff": "GTiff"}
@@ -96,9 +96,14 @@ def _complete_header(path: Path, scene: Scene, note: str) -> None:
 
     written: dict[str, Any] = envi.read_envi_header(str(path))
     is_envi = scene.format.startswith("ENVI ")
-    known: Mapping[str, Any] = inspect_envi(scene.source).fields if is_envi and scene.source else _band_fields(scene)
-    moved = PLACE_FIELDS if scene.area else ()
-    fields = {**written, **{key: value for key, value in known.items() if key not in (*FILE_FIELDS, *moved)}}
+    known: Mapping[str, Any] = _band_fields(scene)
+    own = set(FILE_FIELDS)
+    if is_envi and scene.source:
+        source = inspect_envi(scene.source)
+        known, place = source.fields, read_place(source.header)
+        # a scene that was cropped or placed by another file lies elsewhere; a CRS alone is no place
+        own |= set() if place and place == scene.georeference else set(PLACE_FIELDS)
+    fields = {**written, **{key: value for key, value in known.items() if key not in own}}
     description = str(known.get("description", scene.name)).strip().rstrip(".")
     fields["description"] = f"{description}. {note}"
     if scene.nodata is not None:

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi.core.events import info
+from hsi.core.events import info, warning
 from hsi.core.georeference import crs_name, grid_offset, pixel_size, same_crs
 from hsi.core.scene import Block, Scene, crop_georeference
 from hsi.errors import SceneError
 
 SAME_WAVELENGTH = 0.1  # nanometres
+HALF = 0.5
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,10 @@ def join_tiles(scenes: Sequence[Scene]) -> Scene:
             missing[here] &= ~has_data
         return cube
 
-    count = len(scenes)
+    count, share = len(scenes), sum(scene.height * scene.width for scene in scenes) / (height * width)
     info("mosaic", f"{count} tiles, {height} x {width} pixels")
+    if share < HALF:
+        warning(f"the tiles cover {share:.1%} of the rectangle around them, all of which is read: map groups of them")
     return replace(
         first,
         name=f"{first.name} and {count - 1} more",

@@ -1,5 +1,7 @@
 """Cubes that are written keep what the scene says of itself."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import rasterio
@@ -49,6 +51,14 @@ def test_an_envi_scene_is_read_back_as_it_was(suffix, envi, tmp_path):
     one, other = (rasterio.crs.CRS.from_wkt(s.georeference.crs) for s in (found, scene))
     assert one.to_epsg() == other.to_epsg() == 32616
     assert all(path.is_file() for path in cube_files(out))
+
+
+@pytest.mark.parametrize("place", [None, synthetic_georeference()])
+def test_an_envi_scene_at_another_place_or_none(place, envi, tmp_path):
+    found = copied(replace(open_scene(envi), georeference=place), tmp_path / "out.hdr")
+    assert (found.georeference and found.georeference.transform) == (place and place.transform)
+    assert bool(place) == ("map info" in (tmp_path / "out.hdr").read_text())
+    assert place or "coordinate system" not in (tmp_path / "out.hdr").read_text()
 
 
 def test_all_that_an_envi_header_says_stays(envi, tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import rasterio
 
+from hsi.core.events import Recorder, report_to
 from hsi.core.scene import Block, scene_from_array, survey_scene
 from hsi.errors import SceneError
 from hsi.io import open_scene
@@ -63,6 +64,13 @@ def test_the_first_with_data_counts_and_gaps_are_no_data(dtype, nodata, tile):
         valid[3, 3] = False
     np.testing.assert_array_equal(scene.read()[valid], expected[:8][valid])
     np.testing.assert_array_equal(survey_scene(scene).valid, valid)
+
+
+def test_tiles_that_are_far_from_each_other_are_warned_of(tile):
+    with report_to(recorder := Recorder()):
+        scene = join_tiles([tile(slice(0, 4), slice(0, 4)), tile(slice(0, 4), slice(0, 4), at=(20, 30))])
+    assert scene.shape == (24, 34, 5)
+    assert recorder.warnings[0].startswith("the tiles cover 3.9% of the rectangle around them")
 
 
 def test_different_nodata_values(tile):

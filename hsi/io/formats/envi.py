@@ -99,7 +99,7 @@ class EnviReader(Reader):
             path,
             format=f"ENVI {envi.interleave.upper()}",
             nodata=header.number("data ignore value"),
-            georeference=_georeference(header),
+            georeference=read_place(header),
             unplaced="" if "map info" in header.fields or not crs else "a CRS and no 'map info'",
             good=parse_good_bands(header.path, header.texts("bbl"), bands),
             **parse_wavelengths(header.path, bands, wavelengths, fwhm, " ".join(unit) or None),
@@ -114,7 +114,7 @@ class EnviReader(Reader):
         header = envi.header
         names = {i: name for i, name in enumerate(header.texts("class names")) if name}
         values, nodata = to_plane(np.array(envi.map())), header.number("data ignore value")
-        return LabelContent(values, names, _colours(header), nodata, _georeference(header))
+        return LabelContent(values, names, _colours(header), nodata, read_place(header))
 
 
 def _report_guesses(envi: EnviFile) -> None:
@@ -207,7 +207,7 @@ def _dtype(header: EnviHeader) -> np.dtype[Any]:
     return dtype.newbyteorder("<" if order == 0 else ">")
 
 
-def _georeference(header: EnviHeader) -> Georeference | None:
+def read_place(header: EnviHeader) -> Georeference | None:
     """The georeference that GDAL derives from ``map info`` and ``coordinate system string``, of a copy in memory."""
     import rasterio
 
