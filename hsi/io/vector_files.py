@@ -120,7 +120,7 @@ def _read_with_gdal(path: Path, file: Path, title: str, options: InputSettings) 
     _check_parts(path, file)
     if title == A_KML:
         check_xml(path, file)
-    name = _select_layer(path, pyogrio.list_layers(file), options.label_layer)
+    name = _select_layer(path, _list_layers(path, file), options.label_layer)
     info = pyogrio.read_info(file, layer=name)
     types = zip(info["fields"], info["ogr_types"], info["ogr_subtypes"], strict=True)
     fields = {str(key): SUBTYPES.get(sub) or TYPES.get(kind) or kind[3:].lower() for key, kind, sub in types}
@@ -135,6 +135,19 @@ def _read_with_gdal(path: Path, file: Path, title: str, options: InputSettings) 
         fields[field] = _kind_of(values)
         frame[field] = values
     return Layer(path, frame, field, fields[field], _note_field(field, options), name_field=next(iter(named), None))
+
+
+def _list_layers(path: Path, file: Path) -> Any:
+    """Rows of a layer's name and geometry type; raises :class:`LabelError` for a type that is not read."""
+    import pyogrio
+
+    try:
+        return pyogrio.list_layers(file)
+    except pyogrio.errors.GeometryError as error:  # triangles, surfaces, any geometry with heights or measures
+        raise LabelError(
+            f"{path}: has a layer whose geometry type is not read: save it as polygons or points without heights, as "
+            "ogr2ogr -dim XY -nlt PROMOTE_TO_MULTI new.gpkg old.gpkg does"
+        ) from error
 
 
 def _read_text(path: Path, title: str, like: Scene | None, crs: str | None) -> Features | None:
@@ -202,7 +215,7 @@ def _read_shapes_with_gdal(path: Path, file: Path, title: str, name: str | None)
     _check_parts(path, file)
     if title == A_KML:
         check_xml(path, file)
-    names = [name] if name else [str(layer) for layer, kind in pyogrio.list_layers(file) if kind is not None]
+    names = [name] if name else [str(layer) for layer, kind in _list_layers(path, file) if kind is not None]
     if len(names) != 1:
         listed = ", ".join(map(shorten, names[:MOST_NAMES])) or "none"
         raise SceneFileError(f"{path}: holds {len(names)} layers with shapes: {listed}; save one to its own file")

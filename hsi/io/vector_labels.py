@@ -298,7 +298,7 @@ def _project_geometries(layer: Layer, crs: str) -> tuple[NDArray[Any], Mask, lis
     if wrong:
         raise LabelError(
             f"{layer.path}: {_count(len(wrong))} of type {wrong[0]}; labels are polygons or points: "
-            "buffer lines to polygons, or take them out of the layer"
+            "buffer lines to polygons, split collections, or take them out of the layer"
         )
     try:
         projected = series if layer.in_pixels else series.to_crs(crs)
@@ -310,7 +310,8 @@ def _project_geometries(layer: Layer, crs: str) -> tuple[NDArray[Any], Mask, lis
             f"{layer.path}: cannot be projected from {theirs} to the scene's {ours}: {reason}; "
             "save the file in the scene's CRS"
         ) from error
-    placed = present & np.isfinite(shapely.bounds(geometries)).all(axis=1)
+    finite = _finite(series.to_numpy(object))
+    placed = present & finite & _finite(geometries)
     invalid = placed & ~shapely.is_valid(geometries)
     for i in np.flatnonzero(invalid):
         parts = shapely.get_parts(shapely.make_valid(geometries[i]))
@@ -320,12 +321,23 @@ def _project_geometries(layer: Layer, crs: str) -> tuple[NDArray[Any], Mask, lis
     geometries[~usable] = None
     cases = [
         (~present, "skipped: no geometry"),
-        (present & ~placed, f"skipped: no place in the scene's {crs_name(crs)}"),
+        (present & ~finite, "skipped: a coordinate is not a finite number"),
+        (present & finite & ~placed, f"skipped: no place in the scene's {crs_name(crs)}"),
         (invalid, "repaired: the outline was not valid (it crossed itself)"),
         (hollow, "skipped: no area"),
     ]
     notes = [f"{_count(features)} {fate}" for features, fate in cases if features.any()]
     return geometries, usable, notes
+
+
+def _finite(geometries: NDArray[Any]) -> Mask:
+    """Which geometries ``(n,)`` have only finite coordinates, and are not empty."""
+    import shapely
+
+    places, which = shapely.get_coordinates(geometries, return_index=True)
+    finite = np.bincount(which, minlength=len(geometries)) > 0
+    finite[which[~np.isfinite(places).all(axis=1)]] = False
+    return finite
 
 
 def _short_crs(crs: str) -> str:

@@ -1,7 +1,11 @@
 """Formats, layers and fields of vector files."""
 
+import contextlib
 import copy
 import json
+import math
+import sqlite3
+import struct
 import subprocess
 import sys
 import zipfile
@@ -183,6 +187,57 @@ class TestNames:
         refuse(path, several, field="code", name_field="name", error=LabelError)
         refuse(path, "'name' holds text", field="name", name_field="code")
         refuse(path, "no field 'nam' (label_name_field): did you mean name?", field="code", name_field="nam")
+
+
+def store_geometry(path, wkb, kind="GEOMETRY", z=0):
+    """Put a geometry as bytes into the first feature of a GeoPackage, and a type in its description."""
+    with contextlib.closing(sqlite3.connect(path)) as base:
+        for (trigger,) in base.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            base.execute(f'DROP TRIGGER "{trigger}"')
+        base.execute("UPDATE gpkg_geometry_columns SET geometry_type_name = ?, z = ?", (kind, z))
+        base.execute("UPDATE a SET geom = ? WHERE fid = 1", (b"GP\0\x01" + struct.pack("<i", 32633) + wkb,))
+        base.commit()
+    return path
+
+
+def well_known_bytes(kinds, places):
+    return b"".join(b"\x01" + struct.pack("<II", kind, 1) for kind in kinds) + b"".join(
+        [struct.pack("<I", len(places)), *(struct.pack(f"<{len(place)}d", *place) for place in places)]
+    )
+
+
+CORNERS = list(SQUARES[0].exterior.coords)
+
+
+class TestGeometries:
+    @pytest.fixture
+    def path(self, tmp_path):
+        return vector(tmp_path / "a.gpkg", SQUARES, n=[1, 2])
+
+    @pytest.mark.parametrize("odd", [(math.nan, math.nan), (math.inf, 0), (0, -math.inf)])
+    def test_coordinates_that_are_not_finite_skip_their_feature(self, odd, path):
+        labels = drawn(store_geometry(path, well_known_bytes([3], [CORNERS[0], odd, *CORNERS[1:]])))
+        assert labels.counts == {2: 20} and noted(labels, "1 feature skipped: a coordinate is not a finite number")
+
+    @pytest.mark.parametrize("wkb", [well_known_bytes([3], CORNERS)[:-9], b"\x01" + b"x" * 40])
+    def test_damaged_geometries_are_counted(self, wkb, path):
+        assert noted(drawn(store_geometry(path, wkb)), "1 feature skipped: no geometry")
+
+    @pytest.mark.parametrize("kinds", [[10], [12, 10]])
+    def test_curves_are_read_as_outlines(self, kinds, path):
+        x, y = ground(3.5, 2.5)
+        circle = [(x - 45, y), (x, y + 45), (x + 45, y), (x, y - 45), (x - 45, y)]
+        arcs = well_known_bytes(kinds, circle)[:-84] + b"\x01" + struct.pack("<I", 8)
+        arcs += well_known_bytes([], circle)
+        labels = drawn(store_geometry(path, arcs, "CURVEPOLYGON" if len(kinds) == 1 else "MULTISURFACE"))
+        assert labels.counts == {1: 9, 2: 20}  # the corners of 3 x 3 pixels are 42.4 m from the middle
+
+    def test_types_that_are_not_read_name_the_remedy(self, path):
+        triangle = well_known_bytes([17], [*CORNERS[:3], CORNERS[0]])
+        refuse(store_geometry(path, triangle, "TRIANGLE"), "geometry type is not read", "ogr2ogr", error=LabelError)
+        heights = well_known_bytes([1003], [(*place, 5.0) for place in CORNERS])
+        refuse(store_geometry(path, heights, z=1), "-dim XY", error=LabelError)
+        assert drawn(store_geometry(path, heights, "POLYGON", z=1)).counts == {1: 12, 2: 20}
 
 
 class TestFields:
