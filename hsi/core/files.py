@@ -158,6 +158,7 @@ class Manifest:
 
     def __init__(self, root: Path, path: Path, last: str = "", option: str = "out") -> None:
         self.root, self.path, self.last, self.option = root, path, last, option
+        self.shown = root  # the folder as messages call it
         self.files: dict[str, str] = {}
         self.earlier: dict[str, list[str]] | None = None
         self.foreign = False
@@ -180,11 +181,19 @@ class Manifest:
 
     def owns(self, name: str) -> bool:
         """Whether the file of that name is there and holds what hsi wrote; never for a link, or a file behind one."""
+        return self._sum_of(name) is not None
+
+    def _sum_of(self, name: str) -> str | None:
+        """The SHA-256 of a file that :meth:`owns`; else None."""
         known = {self.files.get(name), *(self.earlier or {}).get(name, ())} - {None}
         path, parts = self.root / name, [name, *map(str, PurePosixPath(name).parents)][:-1]
         if not known or any((self.root / part).is_symlink() for part in parts) or not path.is_file():
-            return False
-        return hash_files([path])[str(path)] in known
+            return None
+        try:
+            found = hash_files([path])[str(path)]
+        except OSError:  # such as for want of permission
+            return None
+        return found if found in known else None
 
     def check(self, names: Iterable[str], overwrite: bool) -> None:
         """Raise :class:`OutputError` unless files of these names may be written.
@@ -194,20 +203,19 @@ class Manifest:
         if self.foreign:
             raise OutputError(f"{self.path}: is no record of hsi, so it is left alone: choose another --{self.option}")
         for name in names:
-            path = self.root / name
+            path, shown = self.root / name, self.shown / name
             if path.is_dir() and not path.is_symlink():
-                raise OutputError(f"{path}: is a folder; give --{self.option} the name of a file")
+                raise OutputError(f"{shown}: is a folder; give --{self.option} the name of a file")
             if os.path.lexists(path):
                 self._check_replaceable(name, overwrite)
             folder = next(folder for folder in path.absolute().parents if os.path.lexists(folder))
             if not folder.is_dir() or not os.access(folder, os.W_OK):
-                raise OutputError(
-                    f"{path}: cannot be written: {folder} is no folder to write into: choose another --{self.option}"
-                )
+                why = f"cannot be written: {folder} is no folder to write into"
+                raise OutputError(f"{shown}: {why}: choose another --{self.option}")
 
     def _check_replaceable(self, name: str, overwrite: bool) -> None:
         listed = name in {*self.files, *(self.earlier or ())}
-        path = self.root / name
+        path = self.shown / name
         if listed and not overwrite:
             raise OutputError(f"{path}: exists already: choose another --{self.option}, or replace it with --overwrite")
         if not listed or not self.owns(name):
@@ -217,28 +225,37 @@ class Manifest:
     def place(self, drafts: Mapping[str, Path], overwrite: bool, stale: Collection[str] | None = ()) -> None:
         """Move complete files to the places of their names, and remove ``stale`` ones (None: all earlier ones).
 
-        The record is written first, so that :meth:`finish` can go on after an interrupt. Raises :class:`OutputError`
+        The record is written first, so that :meth:`resume` can go on after an interrupt. Raises :class:`OutputError`
         before anything is moved, see :meth:`check`, and when a file cannot be moved.
         """
         self._read()  # other commands may have written meanwhile
         self.check(drafts, overwrite)
         sums = hash_files(drafts.values())
-        names = {*self.files, *(self.earlier or ())}
-        self.earlier = {
-            name: [*([self.files[name]] if name in self.files else []), *(self.earlier or {}).get(name, ())]
-            for name in sorted(names)
-        }
+        if self.earlier is not None:  # another command was interrupted, and only what it left is known
+            found = {name: self._sum_of(name) for name in {*self.files, *self.earlier}}
+            self.files = {name: known for name, known in sorted(found.items()) if known}
+        self.earlier = {name: [known] for name, known in self.files.items()}
         remaining = {name: known for name, known in self.files.items() if stale is not None and name not in stale}
         self.files = remaining | {name: sums[str(path)] for name, path in drafts.items()}
         self.store(self.path)
-        self.finish(drafts)
+        self._finish(drafts)
 
     def list_only(self, drafts: Mapping[str, Path]) -> None:
         """List files of a folder that is moved as such."""
         sums = hash_files(drafts.values())
         self.files, self.earlier = {name: sums[str(path)] for name, path in drafts.items()}, None
 
-    def finish(self, drafts: Mapping[str, Path]) -> None:
+    def resume(self, drafts: Mapping[str, Path]) -> None:
+        """Go on with placing that was interrupted, where all files are in their places or among the ``drafts``."""
+        self._read()
+        if self.earlier is None:
+            return
+        sums = hash_files(drafts.values())
+        complete = {name: path for name, path in drafts.items() if self.files.get(name) == sums[str(path)]}
+        if all(name in complete or self._sum_of(name) == known for name, known in self.files.items()):
+            self._finish(complete)
+
+    def _finish(self, drafts: Mapping[str, Path]) -> None:
         """Move the files that are not in their places yet, the last one after all others."""
         assert self.earlier is not None
         if self.last in drafts and len(self.files) > 1 and self.owns(self.last):  # what is incomplete lacks it
@@ -273,9 +290,11 @@ class Manifest:
             draft.unlink(missing_ok=True)
         except FileExistsError:
             self.check([name], overwrite=True)
-            raise OutputError(f"{path}: is in the way of a result: move it, and give --overwrite") from None
+            raise OutputError(
+                f"{self.shown / name}: is in the way of a result: move it, or choose another place"
+            ) from None
         except OSError as error:
-            raise OutputError(f"{path}: cannot be put in place ({error.strerror or error})") from error
+            raise OutputError(f"{self.shown / name}: cannot be put in place ({error.strerror or error})") from error
 
     def _read(self) -> None:
         self.files, self.earlier, self.foreign = {}, None, os.path.lexists(self.path)

@@ -132,6 +132,9 @@ class Target:
     shown: Path
     manifest: Manifest
 
+    def __post_init__(self) -> None:
+        self.manifest.shown = self.shown
+
     @classmethod
     def of_run(cls, out: Path) -> Target:
         """A folder of its own; a link is followed, so that what it points to is replaced."""
@@ -196,9 +199,10 @@ def unfinished(target: Target, *, resume: bool | None, overwrite: bool) -> Itera
     with _claimed(target) as folder:
         work = WorkDirectory(target.out, folder, target.shown, bool(resume), overwrite, replaces=overwrite)
         try:
-            if target.manifest.interrupted:
-                target.manifest.finish(work.drafts())
-                work.replaces = True
+            if target.manifest.interrupted and work.files.is_dir():
+                work.complete = True
+                target.manifest.resume(work.drafts())
+                work.complete, work.replaces = False, True
             work.begin()
             yield work
             work.remove()
@@ -209,7 +213,7 @@ def unfinished(target: Target, *, resume: bool | None, overwrite: bool) -> Itera
                 raise
             raise explained from error
         finally:
-            if not (work.resumable or work.complete or target.manifest.interrupted):
+            if not (work.resumable or work.complete):
                 work.remove()
                 for parent in made:  # innermost first
                     with suppress(OSError):  # something else is in it

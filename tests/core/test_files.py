@@ -101,7 +101,7 @@ def test_placing_goes_on_after_an_interrupt(stop, last, tmp_path, monkeypatch):
         monkeypatch.undo()
         manifest = Manifest.of_file(out)
         assert manifest.interrupted
-        manifest.finish({name: path for name, path in drafts.items() if path.exists()})
+        manifest.resume({name: path for name, path in drafts.items() if path.exists()})
     else:
         Manifest.of_file(out).place(drafts, overwrite=True)
     assert {name: (tmp_path / name).read_text() for name in (*drafts, "map.txt")} == {
