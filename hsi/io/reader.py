@@ -242,6 +242,14 @@ def first_bytes(path: Path, count: int = 16) -> bytes:
         return b""
 
 
+def list_files(folder: Path) -> dict[str, Path]:
+    """The files of a folder by their names in lower case; empty where it cannot be listed."""
+    try:
+        return {entry.name.lower(): entry for entry in sorted(folder.iterdir()) if entry.is_file()}
+    except OSError:
+        return {}
+
+
 def wrong_format(path: Path, title: str, expected: str, remedy: str = RENAME) -> SceneFileError:
     """The error for a file that does not start as its format does."""
     start, content = first_bytes(path, 8), describe_content(path)

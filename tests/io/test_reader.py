@@ -2,12 +2,14 @@
 
 import errno
 import os
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
 from hsi.errors import SceneFileError
+from hsi.io import open_scene
 from hsi.io.formats._product import open_dataset
 from hsi.io.reader import convert_errors
 from tests.io.file_makers import UTM, envi, mat, npy, npz, small_cube, tiff
@@ -56,6 +58,21 @@ def test_a_folder_a_broken_link_and_a_pipe(tmp_path):
     refuse_scene(tmp_path / "x.tif", "is a link to", "gone.tif, which does not exist")
     os.mkfifo(tmp_path / "x.mat")
     refuse_scene(tmp_path / "x.mat", "a pipe")
+
+
+@pytest.mark.parametrize("make", [tiff, lambda path, cube: envi(path.with_suffix(".hdr"), cube).with_suffix(".img")])
+def test_a_folder_without_permission(make, tmp_path, monkeypatch):
+    path = make(tmp_path / "x.tif", CUBE)
+
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "iterdir", refuse)  # its files may be opened and not listed
+        np.testing.assert_array_equal(open_scene(path).read(), CUBE)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "stat", refuse)
+        refuse_scene(path, "cannot be read: Permission denied; check its permissions")
 
 
 @pytest.mark.parametrize("options", [{}, {"compress": "deflate"}, {"tiled": True, "blockxsize": 16, "blockysize": 16}])

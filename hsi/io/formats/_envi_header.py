@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hsi.errors import SceneFileError
-from hsi.io.reader import convert_errors, first_bytes, wrong_format
+from hsi.io.reader import convert_errors, first_bytes, list_files, wrong_format
 
 Fields = dict[str, str | list[str]]
 
@@ -80,9 +80,9 @@ def headers_of(data: Path) -> list[Path]:
         names = (f"{file.name}.hdr".lower(), f"{file.stem}.hdr".lower())
         exact = [file.with_name(name + suffix) for name in (file.name, file.stem) for suffix in (".hdr", ".HDR")]
         found = [header for header in exact if header.is_file()]
-        if not found and file.parent.is_dir():
-            entries = {entry.name.lower(): entry for entry in file.parent.iterdir()}
-            found = [entries[name] for name in names if name in entries and entries[name].is_file()]
+        if not found:
+            entries = list_files(file.parent)
+            found = [entries[name] for name in names if name in entries]
         files += [header for header in found if header != file]
     return files
 

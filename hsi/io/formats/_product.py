@@ -29,6 +29,7 @@ from hsi.io.reader import (
     Reader,
     convert_errors,
     first_bytes,
+    list_files,
     to_plane,
     wrong_format,
 )
@@ -216,10 +217,8 @@ def find_product(path: Path) -> Path:
 
     Raises :class:`SceneFileError` when a folder holds several products.
     """
-    if not path.is_dir():
-        return path
     readers = [reader for _, reader in READERS.items() if reader.is_product]
-    entries = sorted(entry for entry in path.iterdir() if entry.is_file() and entry.suffix.lower() != ".xml")
+    entries = [entry for entry in list_files(path).values() if entry.suffix.lower() != ".xml"]
     products = [entry for entry in entries if any(reader.recognises(entry) for reader in readers)]
     if len(products) > 1:
         names = ", ".join(entry.name for entry in products[:5])

@@ -27,6 +27,7 @@ from hsi.io.reader import (
     array_kind,
     check_file,
     convert_errors,
+    list_files,
     register_reader,
     to_plane,
 )
@@ -143,7 +144,7 @@ def _data_of(header: EnviHeader, interleave: str, size: int) -> Path:
     stem = header.path.with_suffix("").name
     suffixes = ["", *(f".{suffix}" for suffix in (*envi.KNOWN_EXTS, *AXES, "rfl", "rdn"))]
     for folder in dict.fromkeys((header.path.parent, header.path.resolve().parent)):
-        files = {entry.name.lower(): entry for entry in folder.iterdir() if entry.is_file()}
+        files = list_files(folder)
         for name in ((stem + suffix).lower() for suffix in suffixes):
             if name in files:
                 return files[name]

@@ -41,6 +41,7 @@ from hsi.io.reader import (
     check_declared_size,
     convert_errors,
     first_bytes,
+    list_files,
     register_reader,
 )
 
@@ -171,7 +172,7 @@ def _data_of(path: Path) -> Path:
     """The data file of a header of ESRI's, else the path itself; raises :class:`SceneFileError` without one."""
     if not is_esri_header(path):
         return path
-    names = {entry.name.lower(): entry for entry in path.parent.iterdir() if entry.is_file()}
+    names = list_files(path.parent)
     data = next((names[name] for name in (f"{path.stem}{end}".lower() for end in ESRI_DATA) if name in names), None)
     if data is None:
         raise SceneFileError(f"{path}: is a header of ESRI's without its data: {path.stem}.bil, .bip, .bsq or .flt")
