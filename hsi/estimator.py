@@ -214,6 +214,8 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
         given = {dotted: getattr(self, name) for name, dotted in PARAMETERS.items()}
         given = {dotted: value for dotted, value in given.items() if value is not None}
+        if self.model == Settings().model.name:  # not chosen: a network for fewer components may take its place
+            given.pop("model.name")
         others = dict(self.settings or {})
         twice = sorted(others.keys() & {*given, "seed"})
         if twice:

@@ -70,7 +70,9 @@ class CNN3D(WindowNetwork):
         return slide_dense(self.dense, features, self.head_window)
 
 
-register_network("cnn3d", CNN3D, "doi:10.1109/TGRS.2018.2818945", reducer="identity", window=5)
+register_network(
+    "cnn3d", CNN3D, "doi:10.1109/TGRS.2018.2818945", reducer="identity", window=5, least_components=MIN_BANDS_3D
+)
 
 
 class CNN1D(WindowNetwork):
@@ -114,7 +116,7 @@ class CNN1D(WindowNetwork):
         return scores
 
 
-register_network("cnn1d", CNN1D, "doi:10.1155/2015/258619", reducer="identity", window=1)
+register_network("cnn1d", CNN1D, "doi:10.1155/2015/258619", reducer="identity", window=1, least_components=MIN_BANDS_1D)
 
 
 class CNN2D(WindowNetwork):

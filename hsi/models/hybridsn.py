@@ -178,4 +178,5 @@ for _norm in ("", "bn"):
             ", ".join([SOURCES[""], *(SOURCES[part] for part in _parts)]),
             norm="batch" if _norm else "none",
             attention=_attention,
+            least_components=MIN_COMPONENTS,
         )

@@ -109,4 +109,5 @@ class SeparableHybridSN(WindowNetwork):
 
 for _name, _pooled in (("hybridsn-ds", False), ("hybridsn-ds-gap", True)):
     _source = "doi:10.1109/LGRS.2019.2918719, arXiv:1704.04861"
-    register_network(_name, partial(SeparableHybridSN, pooled=_pooled), _source, norm="batch")
+    _build = partial(SeparableHybridSN, pooled=_pooled)
+    register_network(_name, _build, _source, norm="batch", least_components=MIN_COMPONENTS)

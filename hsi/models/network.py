@@ -89,7 +89,7 @@ class ModelEntry:
 
     ``reducer``, ``components`` and ``window`` are those of the publication; None leaves the choice to the settings.
     Components None with the reducer "identity" are all bands. With ``multipliers`` ``build`` takes ``width`` and
-    ``resolution`` in addition to components, window and classes.
+    ``resolution`` in addition to components, window and classes. ``least_components`` is what its layers need.
     """
 
     name: str
@@ -101,6 +101,7 @@ class ModelEntry:
     components: int | None = None
     window: int | None = None
     multipliers: bool = False
+    least_components: int = 1
 
 
 MODELS: Registry[ModelEntry] = Registry("model", "hsi.models")
@@ -114,9 +115,10 @@ def register_network(name: str, build: Callable[..., WindowNetwork], source: str
 def refuse_small(title: str, components: int, window: int, *, least_components: int, least_window: int = 1) -> None:
     """Raise :class:`UsageError` for fewer components, or a smaller window, than a network's layers accept."""
     if components < least_components:
+        able = ", ".join(name for name, entry in MODELS.items() if entry.least_components <= components)
         raise UsageError(
-            f"{title} needs at least {least_components} components, got {components}: raise --components, "
-            "or use --reducer identity, which keeps every band"
+            f"{title} needs at least {least_components} components, got {components}: choose a --model that takes so "
+            f"few ({able}, or a baseline such as svm-window), or more --components where the scene has more bands"
         )
     if window < least_window:
         raise UsageError(f"{title} needs a window of at least {least_window}, got {window}: raise --window")

@@ -68,4 +68,7 @@ class SSFTT(WindowNetwork):
 
 
 _SOURCE = "doi:10.1109/TGRS.2022.3144158"
-register_network("ssftt", SSFTT, _SOURCE, norm="batch", attention="self", reducer="pca", components=30, window=13)
+register_network(
+    "ssftt", SSFTT, _SOURCE, norm="batch", attention="self", reducer="pca", components=30, window=13,
+    least_components=MIN_COMPONENTS,
+)  # fmt: skip

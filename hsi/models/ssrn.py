@@ -82,4 +82,12 @@ class SSRN(WindowNetwork):
         return scores
 
 
-register_network("ssrn", SSRN, "doi:10.1109/TGRS.2017.2755542", norm="batch", reducer="identity", window=7)
+register_network(
+    "ssrn",
+    SSRN,
+    "doi:10.1109/TGRS.2017.2755542",
+    norm="batch",
+    reducer="identity",
+    window=7,
+    least_components=MIN_BANDS,
+)

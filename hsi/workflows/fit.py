@@ -51,7 +51,14 @@ from hsi.training.trainer import Epoch, TrainedNetwork, Trainer
 from hsi.workflows.inputs import Inputs, given_files
 from hsi.workflows.predict import map_inputs
 from hsi.workflows.provenance import StageTimer, hash_inputs
-from hsi.workflows.resolve import check_calibration, check_windows, is_baseline, resolve_by_scene
+from hsi.workflows.resolve import (
+    check_calibration,
+    check_windows,
+    is_baseline,
+    resolve_by_scene,
+    suit_bands,
+    suit_components,
+)
 from hsi.workflows.resume import CheckpointCallback, CheckpointPolicy, identity_of, tile_of
 
 TILE_SIDES = (96, 48, 24)  # of training, one after the other, when the usual tiles do not fit into memory
@@ -145,10 +152,12 @@ def fit_network(
     """
     scene, labels = inputs.scene, inputs.labels
     classes, codes = len(labels.table), labels.codes()
+    settings = suit_bands(settings, len(scene.bands))
     check_windows(settings, scene)
     check_calibration(settings, split)
     with timer.stage("reduce"):
         reducer, padded, margin = reduce_around(inputs, settings, split)
+        settings = suit_components(settings, reducer.components)
         settings = resolve_by_scene(settings, crop(padded, margin), codes, split)
     windows, half = settings.model.windows, max(settings.model.windows) // 2
     padded = crop(padded, margin - half)
@@ -224,6 +233,7 @@ class BaselineClassifier(Classifier):
 def fit_baseline_model(inputs: Inputs, settings: Settings, split: Split, timer: StageTimer) -> BaselineClassifier:
     """Fit a baseline on the training pixels alone, on components where it has a reducer."""
     scene, labels, valid = inputs.scene, inputs.labels, inputs.survey.valid
+    settings = suit_bands(settings, len(scene.bands))
     check_windows(settings, scene)
     baseline = BASELINES[settings.model.name](settings.seed)
     window = settings.model.windows[0]

@@ -22,6 +22,7 @@ from hsi.splits import Split, check_request, split_request
 from hsi.training.window_selection import SMALL_WINDOW, advise_window
 from hsi.workflows.inputs import given_files
 
+FEW_COMPONENTS = ("ssftt", "cnn2d")  # in place of the usual network, see docs/explanation/defaults.md
 OF_EVERY_MODEL = ("mapping.min_area", "model.name", "model.window")
 
 
@@ -46,6 +47,28 @@ def resolve_settings(settings: Settings) -> Settings:
     window, second = settings.model.window or entry.window, settings.model.second_window
     model = {"window": window, "second_window": 0 if window and second is None else second}
     return updated(settings, reducer=reducer, model=model, training=training, mapping=mapping)
+
+
+def suit_bands(settings: Settings, bands: int) -> Settings:
+    """The settings with no more components than bands, where the number is the method's own."""
+    entry = BASELINES[settings.model.name] if is_baseline(settings) else MODELS[settings.model.name]
+    own, asked = entry.components, settings.reducer.components
+    if own is None or asked != own or asked <= bands:
+        return settings
+    info("components", f"{bands}, as many as there are bands, instead of the {own} of {settings.model.name}")
+    return updated(settings, reducer={"components": bands})
+
+
+def suit_components(settings: Settings, components: int) -> Settings:
+    """The settings with the first of :data:`FEW_COMPONENTS` that takes so few ``components``, where the usual network
+    does not and none was chosen."""
+    usual = settings.model.name
+    if components >= MODELS[usual].least_components or "name" in settings.model.model_fields_set:
+        return settings
+    name = next(name for name in FEW_COMPONENTS if MODELS[name].least_components <= components)
+    least = MODELS[usual].least_components
+    info("model", f"{name}, because there are {components} components and the usual {usual} needs {least}")
+    return updated(settings, model={"name": name})
 
 
 def report_settings(settings: Settings) -> None:

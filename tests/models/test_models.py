@@ -167,7 +167,7 @@ def test_cnn1d_gives_a_pixel_the_same_scores_in_any_window():
         ("hybridsn", 12, 25, "HybridSN needs at least 13 components, got 12"),
         ("hybridsn", 30, 9, "window of at least 11, got 9"),
         ("hybridsn", 30, 24, "window is 24; it must be odd"),
-        ("cnn1d", 8, 1, "cnn1d needs at least 9 components, got 8: raise --components"),
+        ("cnn1d", 8, 1, "cnn1d needs at least 9 components, got 8: choose a --model that takes so few .cnn2d, "),
         ("cnn2d", 30, 3, "cnn2d needs a window of at least 5, got 3: raise --window"),
         ("cnn3d", 2, 5, "at least 3 components, got 2"),
         ("cnn3d", 30, 3, "window of at least 5, got 3"),

@@ -2,10 +2,13 @@
 
 import pytest
 
+import hsi
+from hsi.core.events import Recorder, report_to
+from hsi.core.synthetic import make_scene
 from hsi.errors import UsageError
-from hsi.models import MODELS
+from hsi.models import MODELS, build_model
 from hsi.settings import load_settings
-from hsi.workflows.resolve import resolve_settings
+from hsi.workflows.resolve import resolve_settings, suit_bands, suit_components
 
 
 def settled(**values):
@@ -53,3 +56,28 @@ def test_settled_settings_are_settled():
 def test_the_multipliers_of_tables_mean_nothing_to_a_baseline(setting):
     with pytest.raises(UsageError, match=rf"model.{setting} means nothing to svm"):
         settled(model__name="svm", **{f"model__{setting}": 0.5})
+
+
+class TestFewComponents:
+    @pytest.mark.parametrize(("components", "name"), [(13, "hybridsn-bn"), (12, "ssftt"), (3, "ssftt"), (2, "cnn2d")])
+    def test_a_network_that_takes_them_replaces_the_usual_one(self, components, name):
+        recorder = Recorder()
+        with report_to(recorder):
+            found = suit_components(settled(), components)
+        assert found.model.name == name
+        assert MODELS[name].least_components <= components
+        assert bool(recorder.messages) == (components < 13)
+
+    def test_a_network_that_was_chosen_stays_and_its_refusal_names_others(self):
+        assert suit_components(settled(model__name="hybridsn-bn"), 10).model.name == "hybridsn-bn"
+        with pytest.raises(UsageError, match=r"takes so few \(cnn1d, cnn2d, .*ssftt, .*svm-window\)"):
+            build_model("hybridsn-bn", components=10, window=15, classes=3)
+
+    @pytest.mark.parametrize(("name", "bands", "components"), [("ssftt", 9, 9), ("gml", 9, 9), ("vgg", 20, 15)])
+    def test_a_method_s_own_number_is_no_more_than_the_bands(self, name, bands, components):
+        assert suit_bands(settled(model__name=name), bands).reducer.components == components
+
+    def test_ten_bands_from_python(self):
+        scene, labels, _ = make_scene(20, 20, bands=10, classes=3, field=8)
+        classifier = hsi.HybridSNClassifier(epochs=1, window=11, symmetries=False, blend=False)
+        assert classifier.fit(scene, labels).settings_.model.name == "ssftt"

@@ -46,8 +46,8 @@ class MNF(LinearReducer):
         if moments is None or noise is None:
             raise UsageError("the mnf reducer needs valid pixels side by side to estimate noise: use --reducer pca")
         ratios, axes, _ = solve_mnf(moments.covariance, noise)
-        self.check_rank(int(np.count_nonzero(ratios > LEAST_RATIO)), moments.count)
-        ratios, axes = ratios[: self.wanted], fix_signs(axes[:, : self.wanted])
+        count = self.count_components(int(np.count_nonzero(ratios > LEAST_RATIO)), moments.count)
+        ratios, axes = ratios[:count], fix_signs(axes[:, :count])
         if self.settings.whiten:
             axes = axes / np.sqrt(ratios)
         self.mean_, self.weights_, self.ratios_ = moments.mean, axes, ratios

@@ -30,8 +30,8 @@ class PCA(LinearReducer):
         scaled = covariance / np.outer(scale, scale)
         values, axes = np.linalg.eigh(scaled)
         values, axes = values[::-1], axes[:, ::-1]
-        self.check_rank(int(np.count_nonzero(values > values[0] * 1e-12)), moments.count)
-        values, axes = values[: self.wanted], fix_signs(axes[:, : self.wanted])
+        count = self.count_components(int(np.count_nonzero(values > values[0] * 1e-12)), moments.count)
+        values, axes = values[:count], fix_signs(axes[:, :count])
         if self.settings.whiten:
             axes = axes / np.sqrt(values)
         self.mean_ = moments.mean

@@ -88,26 +88,26 @@ class LinearReducer(Reducer):
     mean_: Float
     weights_: Float
 
-    @property
-    def wanted(self) -> int:
-        """The requested or default number of components."""
-        return self.settings.components or self.usual_components
-
     def check(self, bands: int) -> None:
-        """Raise :class:`UsageError` for more components than bands."""
-        if self.wanted > bands:
+        """Raise :class:`UsageError` where more components than bands are asked for."""
+        if (self.settings.components or 0) > bands:
             raise UsageError(
-                f"{self.wanted} components asked for, but the scene has {bands} usable bands: "
+                f"{self.settings.components} components asked for, but the scene has {bands} usable bands: "
                 f"--components {bands} or fewer"
             )
 
-    def check_rank(self, rank: int, pixels: int) -> None:
-        """Raise :class:`UsageError` when fewer components than requested carry variance."""
-        if rank < self.wanted:
+    def count_components(self, rank: int, pixels: int) -> int:
+        """The requested number of components, else the usual one or the ``rank``, whichever is less.
+
+        Raises :class:`UsageError` when fewer components than requested, or none, carry variance.
+        """
+        wanted = self.settings.components or min(self.usual_components, max(rank, 1))
+        if rank < wanted:
             raise UsageError(
-                f"{self.wanted} components asked for, but only {rank} carry any variance "
+                f"{wanted} components asked for, but only {rank} carry any variance "
                 f"({pixels} valid pixels): --components {rank} or fewer"
             )
+        return wanted
 
     def transform(self, pixels: Pixels) -> NDArray[np.float32]:
         """``(n, B) -> (n, K)`` float32."""
