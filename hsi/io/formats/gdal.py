@@ -77,10 +77,13 @@ class RasterReader(Reader):
         return identify_driver(path) is not None
 
     def files(self, path: Path) -> tuple[Path, ...]:
-        """The file, an ENVI header of its name, and what GDAL reads next to it where a format has several files."""
+        """The file, an ENVI header and a mask of its name, the sources of a virtual raster, and what GDAL reads next to
+        the file where a format has several files."""
         path = _data_of(path)
-        files = [path, *filter(is_envi_header, headers_of(path))]
-        if raster_driver(path) not in OF_ONE_FILE:
+        files = [path, *filter(is_envi_header, headers_of(path)), *filter(Path.is_file, [Path(f"{path}.msk")])]
+        if raster_driver(path) == VIRTUAL:
+            files += _list_sources(path)
+        elif raster_driver(path) not in OF_ONE_FILE:
             with open_raster(path) as dataset:
                 files += [file for file in map(Path, dataset.files) if file.is_file()]
         return tuple(dict.fromkeys(files))
@@ -88,7 +91,7 @@ class RasterReader(Reader):
     def arrays(self, path: Path) -> tuple[ArrayInfo, ...]:
         """The one raster; raises :class:`SceneFileError` when the file is too small for the size that it declares."""
         path = _data_of(path)
-        files = _list_sources(path) if raster_driver(path) == VIRTUAL else self.files(path)
+        files = self.files(path)
         with _opener(path)() as dataset:
             bands = bands_of(dataset)
             dtype = common_dtype(dataset, bands)
@@ -223,11 +226,8 @@ def _opener(path: Path) -> Opener:
     """Opens the file; of a virtual raster a copy in memory in which what its sources mark as no data is no data."""
     if raster_driver(path) != VIRTUAL:
         return lambda: open_raster(path)
-    root, marks, changed = (
-        parse_xml(path, "a virtual raster"),
-        dict[tuple[Path, int], tuple[bool, float | None]](),
-        False,
-    )
+    root, changed = parse_xml(path, "a virtual raster"), False
+    marks: dict[tuple[Path, int], tuple[bool, float | None]] = {}
     for named in (element for name in SOURCE_ELEMENTS for element in root.iter(name)):
         named.text, named.attrib["relativeToVRT"] = str(_resolve_source(path, named)), "0"
     for band in root.findall("VRTRasterBand"):

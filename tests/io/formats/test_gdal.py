@@ -333,6 +333,12 @@ class TestNodata:
         expected[0, :7], expected[3, 3], expected[1, 7:] = True, True, True
         np.testing.assert_array_equal(~survey_scene(open_scene(path)).valid, expected)
 
+    def test_sources_and_masks_are_files_of_the_scene(self, tmp_path):
+        path = virtual_raster(tmp_path / "x.vrt", {"a.tif": small_cube(), "b.tif": small_cube()})
+        assert {file.name for file in files_of(path)} == {"x.vrt", "a.tif", "b.tif"}
+        masked = write_hidden(tmp_path / "masked.tif", small_cube(), "msk")
+        assert {file.name for file in files_of(masked)} == {"masked.tif", "masked.tif.msk"}
+
     def test_masks_of_the_sources_of_a_virtual_raster(self, tmp_path):
         path = virtual_raster(tmp_path / "x.vrt", {"a.tif": small_cube() + 1, "b.tif": small_cube() + 1})
         write_hidden(tmp_path / "b.tif", small_cube() + 1, "internal")
