@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ from click.shell_completion import CompletionItem
 
 from hsi.errors import UsageError
 from hsi.experiments.figures import COMPARISON_FIGURES, read_comparison_figures
-from hsi.report.figures import FORMATS, RUN_FIGURES, drawings, write_figures
+from hsi.report.figures import FORMATS, RUN_FIGURES, Look, drawings, parse_size, write_figures
 from hsi.workflows.run_folder import check_new_files, new_files
 
 from .cli_support.completion import Choice
@@ -27,6 +28,7 @@ Figures of a run, and at the end those of a comparison:
 Examples:
   hsi plot runs/demo --format pdf
   hsi plot runs/demo --figure map --figure spectra --out figures
+  hsi plot runs/demo --figure map --title 'Land cover' --size 16x9
   hsi plot runs/compare/ablation --format svg
 """
 
@@ -43,14 +45,28 @@ def complete_figures(context: click.Context, parameter: click.Parameter, incompl
               help="Figure to draw; may be given several times. [default: all that can be drawn]")  # fmt: skip
 @click.option("--format", "kind", type=Choice(FORMATS), default="png", show_default=True,
               help="png has 300 dots per inch; letters in pdf are embedded TrueType.")  # fmt: skip
+@click.option("--title", metavar="TEXT", help="Title of the figures. [default: the scene's, none for charts]")
+@click.option("--size", metavar="WxH", help="Width and height in centimetres, such as 16x9. [default: by the figure]")
+@click.option("--font-size", "letters", type=float, metavar="PT",
+              help="Points of the labels; other letters are in proportion. [default: 8]")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write into. [default: where RUN has them]")
 @click.option("--overwrite", is_flag=True, help="Replace figures that hsi wrote there.")
-def command(run: Path, names: tuple[str, ...], kind: str, out: Path | None, overwrite: bool) -> None:
+def command(
+    run: Path,
+    names: tuple[str, ...],
+    kind: str,
+    title: str | None,
+    size: str | None,
+    letters: float | None,
+    out: Path | None,
+    overwrite: bool,
+) -> None:
     """Draw the figures of RUN, the folder of an 'hsi classify' or 'hsi compare', from the files in it.
 
     They are those that the run has drawn itself. False colour and spectra are of the scene, which has to be where it
     was and as it was.
     """
+    look = Look(title, parse_size(size) if size else None, letters)
     if (run / "comparison.json").is_file():
         figures, kind_of_run, out = COMPARISON_FIGURES, "a comparison", out or run
     elif (run / "run.json").is_file():
@@ -75,7 +91,8 @@ def command(run: Path, names: tuple[str, ...], kind: str, out: Path | None, over
     else:
         from hsi.workflows.draw import read_run_figures
 
-        ready = read_run_figures(run, names).drawings()
+        of_run = read_run_figures(run, names)
+        ready = (of_run if title is None else replace(of_run, title=title)).drawings()
     absent = [name for name in names if name not in ready]
     if absent:
         what = f"--figure {absent[0]}, {figures[absent[0]].shows}"
@@ -83,7 +100,7 @@ def command(run: Path, names: tuple[str, ...], kind: str, out: Path | None, over
     ready = {name: draw for name, draw in ready.items() if not names or name in names}
     check_free(ready)
     with progress("figures", "figures") as advance, new_files(root, "figures", overwrite=overwrite) as work:
-        drafts = write_figures(work.files / inside, ready, kind=kind, progress=advance)
+        drafts = write_figures(work.files / inside, ready, kind=kind, look=look, progress=advance)
     paths = [out / draft.name for draft in drafts]
     say("written", *map(str, paths))
     say("open", str(paths[0] if len(paths) == 1 else out))

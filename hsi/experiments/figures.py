@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from hsi.core.colours import FAINT, INK, RIGHT, WRONG, hex_colour
 from hsi.experiments.notes import split_title
 from hsi.experiments.summary import Comparison, RowSummary, SplitComparison, Spread
+from hsi.report.figures.look import scaled
 from hsi.report.figures.registry import RegisteredFigure, drawings, figure, write_figures
 from hsi.report.figures.style import LABEL, SMALL, literal, new_figure, plain_axes, shortened
 from hsi.report.records import Record, Share, read_record
@@ -116,7 +117,7 @@ def comparison_figure(panels: Sequence[Boxes]) -> Figure:
     for axes, panel in zip(drawn, panels, strict=True):
         _draw_boxes(axes, panel, names)
     labels = [literal(shortened(name, LONGEST_NAME)) for name in names]
-    drawn[0].set_yticks(range(len(names)), labels, fontsize=LABEL, color=INK)
+    drawn[0].set_yticks(range(len(names)), labels, fontsize=scaled(LABEL), color=INK)
     drawn[0].set_ylim(len(names) - 0.5, -0.5)
     figure.subplots_adjust(wspace=0.08)
     return figure
@@ -136,8 +137,8 @@ def _draw_boxes(axes: Axes, panel: Boxes, names: Sequence[str]) -> None:
     if panel.position is not None:
         axes.axvline(100 * panel.position, color=FAINT, linestyle="--")
     plain_axes(axes)
-    axes.set_xlabel("overall accuracy (%); dashed: by position alone", fontsize=LABEL, color=INK)
-    axes.set_title(literal(panel.title), fontsize=LABEL, color=INK, loc="left", pad=5)
+    axes.set_xlabel("overall accuracy (%); dashed: by position alone", fontsize=scaled(LABEL), color=INK)
+    axes.set_title(literal(panel.title), fontsize=scaled(LABEL), color=INK, loc="left", pad=5)
 
 
 @dataclass(frozen=True)
@@ -189,13 +190,13 @@ def pareto_figure(splits: Sequence[Split], costs: Sequence[str]) -> Figure:
     for split, of_split in zip(splits, panels, strict=True):
         for cost, axes in zip(costs, of_split, strict=True):
             _draw_panel(axes, split, cost, names)
-        of_split[0].set_ylabel("overall accuracy (%)", fontsize=LABEL, color=INK)
+        of_split[0].set_ylabel("overall accuracy (%)", fontsize=scaled(LABEL), color=INK)
         title = literal(split_title(split.name, split.rule))
-        of_split[0].set_title(title, fontsize=LABEL, color=INK, loc="left", pad=5)
+        of_split[0].set_title(title, fontsize=scaled(LABEL), color=INK, loc="left", pad=5)
     figure.subplots_adjust(right=1 - LIST / figure.get_figwidth(), wspace=0.1, hspace=0.4)
     listed = "\n".join(f"{number}  {literal(name)}" for number, name in enumerate(names, start=1))
     right = panels[0, -1].get_position()
-    figure.text(right.x1 + 0.02, right.y1, listed, fontsize=SMALL, color=INK, va="top", linespacing=1.5)
+    figure.text(right.x1 + 0.02, right.y1, listed, fontsize=scaled(SMALL), color=INK, va="top", linespacing=1.5)
     return figure
 
 
@@ -211,7 +212,7 @@ def _draw_panel(axes: Axes, split: Split, cost: str, names: Sequence[str]) -> No
         if point.deviation is not None:
             axes.errorbar(point.cost, point.accuracy, point.deviation, color=colour, linewidth=0.6)
         axes.plot([point.cost], [point.accuracy], "o", color=colour, markeredgewidth=0)
-        where: Any = {"ha": "center", "va": "center_baseline", "color": "white", "fontsize": SMALL - 1}
+        where: Any = {"ha": "center", "va": "center_baseline", "color": "white", "fontsize": scaled(SMALL - 1)}
         axes.text(point.cost, point.accuracy, str(names.index(point.row) + 1), **where)
     plain_axes(axes)
     for dots in axes.lines:
@@ -221,7 +222,7 @@ def _draw_panel(axes: Axes, split: Split, cost: str, names: Sequence[str]) -> No
     axes.xaxis.set_major_locator(LogLocator(subs=(1,) if high > 100 * low else (1, 2, 5)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axes.set_xlabel(COSTS[cost], fontsize=LABEL, color=INK)
+    axes.set_xlabel(COSTS[cost], fontsize=scaled(LABEL), color=INK)
 
 
 def figure_values(comparison: Comparison | ComparisonRecord) -> dict[str, Any]:

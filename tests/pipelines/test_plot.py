@@ -79,6 +79,17 @@ def test_what_is_refused(folder, name, says, copied, run, tmp_path):
     assert says in done.stderr
 
 
+def test_title_size_and_font(copied, run, tmp_path):
+    options = ("--title", "Land cover", "--size", "12x8", "--font-size", "7")
+    done = run("plot", copied, "--figure", "map", "--out", "drawn", *options)
+    assert done.code == 0, done.stderr
+    with Image.open(tmp_path / "drawn" / "map.png") as picture:
+        assert picture.size == pytest.approx((1417, 945), abs=1)
+    assert run("plot", ABLATION, "--figure", "pareto", "--out", "again", *options).code == 0
+    refused = run("plot", copied, "--size", "800x600")
+    assert refused.code == 2 and "in centimetres" in refused.stderr
+
+
 def test_a_comparison_has_its_box_plot_and_its_costs(run, tmp_path):
     done = run("plot", ABLATION, "--format", "svg", "--out", "drawn")
     assert (done.code, done.stderr) == (0, "")

@@ -9,6 +9,7 @@ from hsi.report.figures.spectra import ClassSpectra, class_spectra
 from hsi.report.figures.charts import reliability_figure
 
 # isort: on
+from hsi.report.figures.look import Look, parse_size
 from hsi.report.figures.registry import RUN_FIGURES, drawings, figure, write_figures
 from hsi.report.figures.run import RunFigures
 from hsi.report.figures.scale_bar import Ground, ground_of
@@ -19,12 +20,14 @@ __all__ = [
     "RUN_FIGURES",
     "ClassSpectra",
     "Ground",
+    "Look",
     "RunFigures",
     "class_spectra",
     "drawings",
     "false_colour",
     "figure",
     "ground_of",
+    "parse_size",
     "reliability_figure",
     "write_figure",
     "write_figures",

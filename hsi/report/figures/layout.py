@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi.core.colours import FAINT, INK, Colour, hex_colour
+from hsi.report.figures.look import current_look, scaled, too_small
 from hsi.report.figures.scale_bar import STRIP, Ground, draw_ground
 from hsi.report.figures.style import DPI, FITTED, SMALL, TITLE, literal, new_figure
 
@@ -24,6 +25,7 @@ Entries = Sequence[tuple[str, Colour]]
 LONGEST_SIDE, LONGEST_OF_MANY = 1500, 1050  # dots of the figure that the longer side of a picture takes
 PADDING, GAP = 24, 60  # dots around the page, and between panels
 MAX_LEGEND_ROWS = 24
+LEAST_SIDE = 60  # dots of the longer side of a picture on a page of a given size
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,36 @@ def picture_figure(
 ) -> Figure:
     """Panels of one size next to each other, wide ones below each other, with one legend, scale bar and north arrow.
 
-    Each pixel takes n x n dots at 300 dpi, and of a scene that is far too large every n-th pixel is shown.
+    Each pixel takes n x n dots at 300 dpi, and of a scene that is far too large every n-th pixel is shown. A title and
+    size of the :class:`~hsi.report.figures.look.Look` hold: the pictures are then as large as the page has room for.
     """
-    longest = LONGEST_SIDE if len(panels) == 1 else LONGEST_OF_MANY
+    look, longest = current_look(), LONGEST_SIDE if len(panels) == 1 else LONGEST_OF_MANY
+    if look.title is not None and len(panels) == 1:
+        panels = [replace(panels[0], title=look.title)]
+    if look.size is None:
+        return _lay_out(panels, entries, ground, bar, longest, 2 * longest)
+    width, height = (round(side * DPI) for side in look.size)
+    low, high, best = 0, max(width, height), None
+    while high - low > max(LEAST_SIDE, low) // 50:
+        longest = (low + high) // 2 if best else LEAST_SIDE
+        figure = _lay_out(panels, entries, ground, bar, longest, longest)
+        wide, tall = _dots(figure)
+        if wide <= width and tall <= height:
+            low, best = longest, figure
+        elif not best:
+            raise too_small(look.size)
+        else:
+            high = longest
+    assert best is not None
+    return _centre(best, width, height)
+
+
+def _lay_out(
+    panels: Sequence[Panel], entries: Entries, ground: Ground | None, bar: ColourBar | None, longest: int, most: int
+) -> Figure:
+    """The page for pictures whose longer side takes about ``longest`` dots, of at most ``most`` pixels."""
     height, width = panels[0].picture.shape[:2]
-    step = ceil(max(height, width) / (2 * longest))
+    step = ceil(max(height, width) / most)
     height, width = ceil(height / step), ceil(width / step)
     scale = max(1, longest // max(height, width))
     wide, tall = width * scale, height * scale
@@ -73,6 +100,23 @@ def picture_figure(
     return fit(figure, boxes)
 
 
+def _dots(figure: Figure) -> tuple[int, int]:
+    width, height = figure.get_size_inches() * DPI
+    return int(width), int(height)
+
+
+def _centre(figure: Figure, width: int, height: int) -> Figure:
+    """The figure in the middle of a page of so many dots."""
+    used = _dots(figure)
+    right, up = (width - used[0]) // 2, (height - used[1]) // 2
+    boxes = {axes: axes.get_position().frozen() for axes in figure.axes}
+    figure.set_size_inches((width + 0.01) / DPI, (height + 0.01) / DPI)
+    for axes, box in boxes.items():
+        x, y, wide, tall = (round(side * used[i % 2]) for i, side in enumerate(box.bounds))
+        _place(figure, axes, (x + right, y + up, wide, tall))
+    return figure
+
+
 def _draw_image(figure: Figure, image: Image, **how: Any) -> Axes:
     """An image in axes of its own, with a thin frame and without ticks across."""
     axes = figure.add_axes((0, 0, 1, 1))
@@ -86,7 +130,7 @@ def _draw_image(figure: Figure, image: Image, **how: Any) -> Axes:
 def _draw_panel(figure: Figure, panel: Panel, step: int) -> Axes:
     axes = _draw_image(figure, panel.picture[::step, ::step])
     axes.set_yticks([])
-    axes.set_title(literal(panel.title), fontsize=TITLE, color=INK, loc="left", pad=5)
+    axes.set_title(literal(panel.title), fontsize=scaled(TITLE), color=INK, loc="left", pad=5)
     return axes
 
 
@@ -94,8 +138,8 @@ def _draw_bar(figure: Figure, bar: ColourBar) -> Axes:
     axes = _draw_image(figure, bar.colours[:, None], origin="lower", extent=(0.0, 1.0, bar.low, bar.high))
     axes.yaxis.tick_right()
     axes.yaxis.set_label_position("right")
-    axes.tick_params(labelsize=SMALL, colors=INK, width=0.6)
-    axes.set_ylabel(bar.label, fontsize=SMALL, color=INK)
+    axes.tick_params(labelsize=scaled(SMALL), colors=INK, width=0.6)
+    axes.set_ylabel(bar.label, fontsize=scaled(SMALL), color=INK)
     return axes
 
 
@@ -118,7 +162,7 @@ def _draw_legend(axes: Sequence[Axes], entries: Entries, *, right: bool, below: 
         bbox_transform=holder.transAxes + shift,
         ncols=ceil(len(entries) / MAX_LEGEND_ROWS) if right else max(1, min(4, dots // 480)),
         frameon=False,
-        fontsize=7.5,
+        fontsize=scaled(7.5),
         labelcolor=INK,
         handlelength=1.1,
         handleheight=1.1,

@@ -113,7 +113,7 @@ def truth_and_map_figure(
     shown = [entry for entry in classes if entry in in_truth or entry in in_map]
     empty = ", ".join(name for name, colour in (in_truth[-1], in_map[-1]) if (name, colour) not in classes)
     entries = [*shown, (empty, EMPTY)] if empty else shown
-    return picture_figure([Panel(left, f"{title}: ground truth"), Panel(right, "map")], entries, ground)
+    return picture_figure([Panel(left, f"{title}\nground truth"), Panel(right, "map")], entries, ground)
 
 
 @figure("difference", "test pixels that are right and wrong")

@@ -19,7 +19,8 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hsi.report.figures.style import write_figure
+from hsi.report.figures.look import Look, current_look, use_look
+from hsi.report.figures.style import finish, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,16 +70,18 @@ def write_figures(
     ready: Mapping[str, Callable[[], Figure]],
     *,
     kind: str = "png",
+    look: Look | None = None,
     progress: Callable[[int, int, str], None] = lambda done, total, name: None,
 ) -> list[Path]:
     """Write drawings into ``folder`` as ``kind`` (png, pdf or svg), each under its name; returns their paths.
 
     ``progress(done, total, name)`` is called before each. Raises :class:`hsi.errors.OutputError` when one cannot be
-    written.
+    written, and :class:`hsi.errors.UsageError` for a size that its names and labels do not fit in.
     """
     paths = []
     for done, (name, draw) in enumerate(ready.items()):
         progress(done, len(ready), name)
         paths.append(folder / f"{name}.{kind}")
-        write_figure(paths[-1], draw())
+        with use_look(look or current_look()):
+            write_figure(paths[-1], finish(draw()))
     return paths

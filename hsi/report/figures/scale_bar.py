@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hsi.core.colours import INK
 from hsi.core.georeference import longitude_latitude
 from hsi.core.scene import Georeference
+from hsi.report.figures.look import scaled
 from hsi.report.figures.style import DPI, SMALL
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def draw_ground(figure: Figure, ground: Ground, dots: int, scale: int) -> Axes:
     words = length_in_words(metres)
     if abs(ground.down / ground.across - 1) > SQUARE:
         words += " from left to right"
-    label = axes.text(length + 0.04 * DPI, middle, words, fontsize=SMALL, color=INK, va="center")
+    label = axes.text(length + 0.04 * DPI, middle, words, fontsize=scaled(SMALL), color=INK, va="center")
     canvas: Any = figure.canvas
     end = label.get_position()[0] + label.get_window_extent(canvas.get_renderer()).width
     _draw_arrow(axes, ground.north, np.array([end + 0.28 * DPI, middle]))
@@ -127,4 +128,4 @@ def _draw_arrow(axes: Axes, north: float, centre: NDArray[np.float64]) -> None:
     for side, face in ((wing, INK), (-wing, "white")):
         axes.fill(*np.array([tip, foot + side, notch]).T, facecolor=face, edgecolor=INK, linewidth=0.6, clip_on=False)
     x, y = centre + (half + 0.055 * DPI) * ahead
-    axes.text(x, y, "N", fontsize=SMALL, color=INK, ha="center", va="center")
+    axes.text(x, y, "N", fontsize=scaled(SMALL), color=INK, ha="center", va="center")

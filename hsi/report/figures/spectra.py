@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from hsi.core.colours import FAINT, INK, hex_colour
 from hsi.core.labels import ClassTable
 from hsi.core.scene import Scene
+from hsi.report.figures.look import current_look, scaled
 from hsi.report.figures.registry import figure
-from hsi.report.figures.style import LABEL, SMALL, TITLE, Progress, literal, new_figure, plain_axes, shortened
+from hsi.report.figures.style import HEADING, LABEL, SMALL, TITLE, Progress, literal, new_figure, plain_axes, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -94,31 +95,39 @@ def spectra_figure(spectra: ClassSpectra, table: ClassTable, title: str) -> Figu
     shown = [code for code in range(len(table)) if spectra.pixels[code]]
     columns = min(MOST_COLUMNS, ceil(len(shown) ** 0.5))
     rows = ceil(len(shown) / columns)
-    width, height = LEFT + PANEL[0] * columns, BOTTOM + PANEL[1] * rows
+    side, below = scaled(LEFT), scaled(BOTTOM)
+    width, height = side + PANEL[0] * columns, below + PANEL[1] * rows
+    size = current_look().size
+    if size is not None:  # less what is above and to the right of the panels
+        width, height = max(size[0] - scaled(0.2), 2 * side), max(size[1] - scaled(0.5), 2 * below)
+    room = 72 * (width - side) / columns / scaled(0.52 * (SMALL - 0.5))  # letters above a panel
+    most = max(4, min(LONGEST_NAME, int(room) - 8))
     figure = new_figure(width, height)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-    figure.subplots_adjust(LEFT / width, BOTTOM / height, 1, 1, hspace=0.3, wspace=0.12)
+    figure.subplots_adjust(side / width, below / height, 1, 1, hspace=0.3, wspace=0.12)
     for axes, code in zip(panels, shown, strict=False):
-        _draw_class(axes, spectra, code, table)
+        _draw_class(axes, spectra, code, table, most)
     places, reach = spectra.places, np.nan_to_num(spectra.deviation)
     low, high = float(np.nanmin(spectra.mean - reach)), float(np.nanmax(spectra.mean + reach))
-    air, side = 0.05 * (high - low) or 1.0, 0.04 * np.ptp(places) or 1.0
-    panels[0].set(xlim=(places.min() - side, places.max() + side), ylim=(low - air, high + air))
+    air, margin = 0.05 * (high - low) or 1.0, 0.04 * np.ptp(places) or 1.0
+    panels[0].set(xlim=(places.min() - margin, places.max() + margin), ylim=(low - air, high + air))
     for place, axes in enumerate(panels):
         axes.set_visible(place < len(shown))
         if place < len(shown) <= place + columns:
             axes.tick_params(labelbottom=True)  # no panel is below it
     words = "wavelength (nm)" if spectra.wavelengths is not None else "band"
-    middle: dict[str, Any] = {"fontsize": LABEL, "color": INK}
-    figure.text((1 + LEFT / width) / 2, 0.12 / height, words, ha="center", **middle)
+    middle: dict[str, Any] = {"fontsize": scaled(LABEL), "color": INK}
+    figure.text((1 + side / width) / 2, scaled(0.12) / height, words, ha="center", **middle)
     unit = "value in physical units" if spectra.physical else "stored value"
-    figure.text(0.05 / width, (1 + BOTTOM / height) / 2, unit, va="center", rotation=90, **middle)
+    figure.text(0.05 / width, (1 + below / height) / 2, unit, va="center", rotation=90, **middle)
     heading = f"{title}: mean ± standard deviation of training pixels"
-    figure.text(LEFT / width, 1 + 0.25 / height, literal(heading), fontsize=TITLE, color=INK)
+    figure.text(
+        side / width, 1 + scaled(0.25) / height, literal(heading), fontsize=scaled(TITLE), color=INK, gid=HEADING
+    )
     return figure
 
 
-def _draw_class(axes: Axes, spectra: ClassSpectra, code: int, table: ClassTable) -> None:
+def _draw_class(axes: Axes, spectra: ClassSpectra, code: int, table: ClassTable, most: int) -> None:
     places, runs = spectra.places, runs_of_bands(spectra)
     at, mean, deviation = (
         _with_holes(values, runs) for values in (places, spectra.mean[code], np.nan_to_num(spectra.deviation[code]))
@@ -135,8 +144,8 @@ def _draw_class(axes: Axes, spectra: ClassSpectra, code: int, table: ClassTable)
     for line in axes.lines:
         line.set_linewidth(0.7)
         line.set_markersize(1)
-    name = f"{shortened(table.names[code], LONGEST_NAME)} ({spectra.pixels[code]:,})"
-    axes.set_title(literal(name), fontsize=SMALL - 0.5, color=INK, loc="left", pad=2.5)
+    name = f"{shortened(table.names[code], most)} ({spectra.pixels[code]:,})"
+    axes.set_title(literal(name), fontsize=scaled(SMALL - 0.5), color=INK, loc="left", pad=2.5)
 
 
 def _with_holes(values: Vector, runs: Sequence[slice]) -> Vector:

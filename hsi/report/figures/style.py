@@ -5,6 +5,7 @@ Matplotlib's object-oriented interface throughout, so no figure is shared betwee
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hsi.core.colours import FAINT, GRID, INK
 from hsi.core.files import write_atomically
 from hsi.errors import UnknownNameError
+from hsi.report.figures.look import current_look, scaled, too_small
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +28,10 @@ TITLE, LABEL, SMALL = 9.0, 8.0, 7.0  # points
 VECTOR_SETTINGS: dict[Any, Any] = {"pdf.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "hsi"}
 UNDATED: dict[str, dict[str, Any]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
 FITTED = "page"  # marks a figure whose page is laid out and not to be cropped
+HEADING = "heading"  # marks text that names what is drawn
+CELLS = "cells"  # marks axes of square cells, and the text in them
+LEAST_LETTERS = 3.0  # points of text in cells; what would be smaller is not drawn
+PAD = 0.08  # inches around what is drawn
 _saving = threading.Lock()
 
 
@@ -51,7 +57,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 def plain_axes(axes: Axes) -> None:
     """Faint grid, no frame at the top and right, thin lines."""
-    axes.tick_params(labelsize=SMALL, colors=INK, width=0.6)
+    axes.tick_params(labelsize=scaled(SMALL), colors=INK, width=0.6)
     axes.grid(color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
     for edge in ("top", "right"):
@@ -61,6 +67,68 @@ def plain_axes(axes: Axes) -> None:
     for line in axes.lines:
         line.set_linewidth(1.3)
         line.set_markersize(3)
+
+
+def finish(figure: Figure) -> Figure:
+    """Give a chart its title and size; pictures on a fitted page have both."""
+    look = current_look()
+    if figure.get_gid() == FITTED:
+        return figure
+    headings = [text for text in figure.texts if text.get_gid() == HEADING]
+    if look.title is not None and not headings:
+        box = figure.get_tightbbox(_renderer(figure))
+        x, y = box.x0 / figure.get_figwidth(), (box.y1 + scaled(0.1)) / figure.get_figheight()
+        figure.text(x, y, literal(look.title), fontsize=scaled(TITLE), color=INK, va="bottom")
+    if look.size is not None:
+        _stretch(figure, look.size)
+    return figure
+
+
+def _renderer(figure: Figure) -> Any:
+    canvas: Any = figure.canvas
+    return canvas.get_renderer()
+
+
+def _stretch(figure: Figure, size: tuple[float, float]) -> None:
+    """Make the page so many inches large and move what is on it so that all of it is seen."""
+    axes = {one: one.get_position().frozen() for one in figure.axes}
+    texts = {text: text.get_position() for text in figure.texts}
+    figure.set_size_inches(*size)
+    left, bottom, right, top = 0.0, 0.0, 0.0, 0.0  # inches outside the unit square of the drawing
+    for _ in range(6):
+        width, height = size[0] - left - right, size[1] - bottom - top
+        if min(width, height) < 0.25 * min(size):
+            raise too_small(size)
+        across, up = width / size[0], height / size[1]
+        x, y = left / size[0], bottom / size[1]
+        for one, box in axes.items():
+            one.set_position((x + box.x0 * across, y + box.y0 * up, box.width * across, box.height * up))
+        for text, place in texts.items():
+            text.set_position((x + place[0] * across, y + place[1] * up))
+        shrink_cells(figure)
+        seen = figure.get_tightbbox(_renderer(figure))
+        left, bottom = max(0.0, left + PAD - seen.x0), max(0.0, bottom + PAD - seen.y0)
+        right, top = max(0.0, right + seen.x1 - size[0] + PAD), max(0.0, top + seen.y1 - size[1] + PAD)
+    figure.set_gid(FITTED)
+
+
+def shrink_cells(figure: Figure) -> None:
+    """Fit the text in cells, and the names of their rows and columns, to the cells."""
+    for axes in figure.axes:
+        texts = [text for text in axes.texts if text.get_gid() == CELLS]
+        if axes.get_gid() != CELLS:
+            continue
+        axes.apply_aspect()
+        cells = abs(float(axes.get_xlim()[1] - axes.get_xlim()[0]))
+        side = 72 * axes.get_position().width * figure.get_figwidth() / cells
+        for text in texts:
+            lines = text.get_text().split("\n")
+            fits = min(0.88 * side / (0.6 * max(map(len, lines))), 0.8 * side / (1.2 * len(lines)))
+            text.set_fontsize(min(scaled(6), fits))
+            text.set_visible(min(scaled(6), fits) >= LEAST_LETTERS)
+        names = min(scaled(7), max(0.9 * side, LEAST_LETTERS))
+        axes.tick_params(axis="y", labelsize=math.floor(10 * names) / 10)
+        axes.tick_params(axis="x", labelsize=math.floor(10 * min(names, max(0.65 * side, LEAST_LETTERS))) / 10)
 
 
 def write_figure(path: Path, figure: Figure) -> None:
@@ -79,7 +147,7 @@ def write_figure(path: Path, figure: Figure) -> None:
     if kind == "png":
         how["pil_kwargs"] = {"compress_level": 6}
     if figure.get_gid() != FITTED:
-        how |= {"bbox_inches": "tight", "pad_inches": 0.08}
+        how |= {"bbox_inches": "tight", "pad_inches": PAD}
     with write_atomically(path) as part:
         if kind == "png":
             figure.savefig(part, **how)

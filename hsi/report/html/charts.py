@@ -147,11 +147,15 @@ def training_charts(history: Sequence[Mapping[str, Any]]) -> list[tuple[str, Mar
     low = math.floor(min(share for curve in shares for _, share in curve) / 10) * 10.0
     logarithmic = min(values) > 0 and max(values) > 10 * min(values)
     span = (min(values), max(values)) if logarithmic else (0.0, above(max(values)))
+    heading = "Accuracy" if shares[1] else "Training accuracy"
     rates = _curve(history, "lr")
     highest = above(max(rate for _, rate in rates))
     return [
         ("Loss", _by_epoch("loss", span, [("first", losses)], logarithmic)),
-        ("Accuracy", _by_epoch("accuracy (%)", (low, 100.0), list(zip(("first", "second"), shares, strict=True)))),
+        (
+            heading,
+            _by_epoch(f"{heading.lower()} (%)", (low, 100.0), list(zip(("first", "second"), shares, strict=True))),
+        ),
         ("Learning rate", _by_epoch("learning rate", (0.0, highest), [("third", rates)])),
     ]
 

@@ -15,7 +15,7 @@ def test_ticks_are_round_and_inside():
 def test_a_single_epoch_and_curves_without_validation():
     entry = {"epoch": 1, "loss": 0.0, "accuracy": 1.0, "validation_accuracy": None, "lr": 0.0}
     charts = dict(training_charts([entry]))
-    assert list(charts) == ["Loss", "Accuracy", "Learning rate"] and "circle" in charts["Loss"]
+    assert list(charts) == ["Loss", "Training accuracy", "Learning rate"] and "circle" in charts["Loss"]
     assert "second" in dict(training_charts([entry | {"validation_accuracy": 0.5}] * 2))["Accuracy"]
     assert training_charts([]) == []
 
