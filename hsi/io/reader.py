@@ -39,6 +39,7 @@ SIGNATURES = {
     b"\x89PNG": "a PNG image",
     b"\xff\xd8\xff": "a JPEG image",
     b"GIF8": "a GIF image",
+    b"EHFA_HEADER_TAG": "an ERDAS Imagine file",
     b"%PDF": "a PDF",
     b"SQLite format": "a GeoPackage or another SQLite file",
     b"\x80\x04": "a Python pickle, which is never read",

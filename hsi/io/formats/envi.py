@@ -27,6 +27,7 @@ from hsi.io.reader import (
     array_kind,
     check_file,
     convert_errors,
+    describe_content,
     list_files,
     register_reader,
     to_plane,
@@ -149,7 +150,7 @@ def _data_of(header: EnviHeader, interleave: str, size: int) -> Path:
             if name in files:
                 return files[name]
         others = [file for name, file in files.items() if file.stem == stem and file.suffix.lower() != ".hdr"]
-        others = [file for file in others if file.stat().st_size >= size]
+        others = [file for file in others if file.stat().st_size >= size or raster_driver(file)]
         if len(others) == 1:
             return others[0]
     raise SceneFileError(
@@ -182,6 +183,9 @@ def inspect_envi(path: Path) -> EnviFile:
     interleave = interleave if interleave in AXES else "bsq"
     check_file(data)
     spare = data.stat().st_size - size
+    if spare and raster_driver(data):
+        content = describe_content(data) or "a raster of another format"
+        raise SceneFileError(f"{named}: its data are in '{data.name}', which is {content}: name that file instead")
     if spare < 0:
         sizes = " x ".join(f"{count} {name}" for count, name in zip(shape, ("lines", "samples", "bands"), strict=True))
         raise SceneFileError(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
-from xml.etree.ElementTree import SubElement
+from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
 
@@ -55,6 +55,7 @@ ALLOWED_BANDS = (None, "VRTSourcedRasterBand")  # others run programs over their
 SOURCE_ELEMENTS = ("SourceFilename", "SourceDataset")
 REMEDY = "gdal_translate makes a GeoTIFF of it"
 LARGEST_SIDE_FILE = 2**20
+PAGE = re.compile(r"\((\d+P x \d+L x \d+B)\)")
 MOST_COLOURS, LOSSY = 64, "LOSSY"
 NAME_USAGE, VALUE_USAGE = ("2",), ("0", "5")
 
@@ -225,6 +226,9 @@ def open_remote(path: Path) -> Scene:
 def _opener(path: Path) -> Opener:
     """Opens the file; of a virtual raster a copy in memory in which what its sources mark as no data is no data."""
     if raster_driver(path) != VIRTUAL:
+        pages = _join_pages(path) if raster_driver(path) == "GTiff" else None
+        if pages:
+            return lambda: open_dataset(path, pages, VIRTUAL, "the pages of a TIFF")
         return lambda: open_raster(path)
     root, changed = parse_xml(path, "a virtual raster"), False
     marks: dict[tuple[Path, int], tuple[bool, float | None]] = {}
@@ -248,6 +252,33 @@ def _opener(path: Path) -> Opener:
             SubElement(band, "NoDataValue").text, changed = repr(next(filter(None, nodata), 0)), True
     text = ElementTree.tostring(root, encoding="unicode")
     return (lambda: open_dataset(path, text, VIRTUAL, "a virtual raster")) if changed else (lambda: open_raster(path))
+
+
+def _join_pages(path: Path) -> str | None:
+    """A virtual raster whose bands are the pages of a TIFF, of which GDAL reads the first; None for one page.
+
+    Programs that know no bands write one page for each. Where pages differ in size, the first is read with a warning.
+    """
+    from rasterio.dtypes import _gdal_typename
+
+    with open_raster(path) as dataset:
+        sizes = [PAGE.search(text) for key, text in dataset.tags(ns="SUBDATASETS").items() if key.endswith("_DESC")]
+        if not sizes:
+            return None
+        if {size[1] if size else "" for size in sizes} != {f"{dataset.width}P x {dataset.height}L x 1B"}:
+            warning(f"{path}: holds {len(sizes)} images of several sizes or bands, of which the first is read")
+            return None
+        root = Element("VRTDataset", rasterXSize=str(dataset.width), rasterYSize=str(dataset.height))
+        if dataset.crs:
+            SubElement(root, "SRS").text = dataset.crs.to_wkt()
+        if not dataset.transform.is_identity:
+            SubElement(root, "GeoTransform").text = ", ".join(map(repr, dataset.transform.to_gdal()))
+        for number, name in enumerate(dataset.subdatasets, 1):
+            band = SubElement(root, "VRTRasterBand", dataType=_gdal_typename(dataset.dtypes[0]), band=str(number))
+            if dataset.nodata is not None:
+                SubElement(band, "NoDataValue").text = repr(dataset.nodata)
+            SubElement(SubElement(band, "SimpleSource"), "SourceFilename").text = name
+    return ElementTree.tostring(root, encoding="unicode")
 
 
 def _read_marks(path: Path, file: Path, number: int) -> tuple[bool, float | None]:

@@ -10,7 +10,7 @@ from hsi.core.events import Recorder, report_to
 from hsi.core.scene import Block, scene_from_array, survey_scene
 from hsi.errors import SceneError, SceneFileError
 from hsi.io import open_scene
-from tests.io.file_makers import MAP_INFO, NORTH_UP, edit, envi, small_cube, small_labels
+from tests.io.file_makers import MAP_INFO, NORTH_UP, edit, envi, small_cube, small_labels, tiff
 from tests.io.helpers import check_place, refuse_labels, refuse_scene
 
 CLASSES = {"file type": "ENVI Classification", "classes": 4, "class names": ["none", "corn", "oats", "woods"]}
@@ -63,6 +63,12 @@ class TestData:
         scene, warnings = open_recorded(header)
         np.testing.assert_array_equal(scene.read(), small_cube())
         assert len(warnings) == 1 and "has 4 bytes more than cube.hdr describes" in warnings[0]
+
+    @pytest.mark.parametrize("suffix", [".tif", ".img"])
+    def test_a_header_next_to_a_raster_of_another_format(self, suffix, header):
+        header.with_suffix(".img").unlink()
+        tiff(header.with_suffix(suffix), small_cube())
+        refuse_scene(header, f"its data are in 'cube{suffix}', which is a TIFF", "name that file")
 
     @pytest.mark.parametrize("linked", ["data", "header", "both", "both, and the data are named"])
     def test_behind_links(self, linked, header, tmp_path):

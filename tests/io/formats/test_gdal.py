@@ -85,6 +85,22 @@ class TestScene:
         rasterio.open(tmp_path / "huge.tif", "w", driver="GTiff", **size, **options, **UTM).close()
         refuse_scene(tmp_path / "huge.tif", "2,880,000,000,000 bytes", "cannot hold it")
 
+    def test_pages_of_one_size_are_bands(self, tmp_path):
+        path, cube = tmp_path / "x.tif", small_cube() + 1
+        cube[0, 0] = 3
+        for band in range(5):
+            append = {} if band == 0 else {"APPEND_SUBDATASET": True}
+            tiff(path, cube[:, :, band], nodata=3, **UTM, **append)
+        scene = open_scene(path)
+        np.testing.assert_array_equal(scene.read(), cube)
+        np.testing.assert_array_equal(scene.read(Block(2, 1, 5, 3)), cube[2:7, 1:4])
+        assert (scene.nodata, scene.dtype) == (3, np.uint16)
+        check_place(scene, NORTH_UP, 32633)
+        tiff(path, small_cube(shape=(6, 4, 1)), APPEND_SUBDATASET=True)
+        with report_to(recorder := Recorder()):
+            assert open_scene(path).shape == (11, 7, 1)
+        assert "holds 6 images of several sizes or bands, of which the first is read" in recorder.warnings[0]
+
     def test_a_file_of_another_format_named_tif(self, tmp_path):
         refuse_scene(npy(tmp_path / "cube.npy", small_cube()).rename(tmp_path / "cube.tif"), "NUMPY", "TIFF")
 
