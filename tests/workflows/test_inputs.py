@@ -103,6 +103,13 @@ class TestArea:
         found = hsi.classify(array, sample.truth, model="gml", train=20, aoi=area).to_xarray()
         assert (float(found.y[0]), float(found.x[0]), found.classes.shape) == (-80, 120, (30, 30))
 
+    def test_of_a_scene_in_python(self, area: Path, sample: Sample):
+        scene = hsi.open_scene(sample.cube, aoi=area)
+        assert scene.shape == (30, 30, 24)
+        assert hsi.open_labels(sample.truth, scene).values.shape == (30, 30)
+        found = hsi.classify(scene, sample.truth, model="gml", train=20)
+        np.testing.assert_array_equal(found.classes == found.nodata, ~scene.area.inside)
+
     def test_a_denoised_cube_lies_at_its_place(self, area: Path, sample: Sample, tmp_path: Path):
         place = ["UTM", "1", "1", "500000", "4480000", "20", "20", "16", "North", "WGS-84"]
         path = envi(tmp_path / "x.hdr", sample.cube, **{"map info": place})
