@@ -34,6 +34,8 @@ def test_all_labelled_pixels_train(train, scenes, sample, tmp_path):
     assert sizes(done.stdout) == f"{np.count_nonzero(sample.truth):,} training pixels"
     assert done.warnings == []
     assert names_in(tmp_path) == {"m.safetensors"}
+    (tmp_path / "any").touch()  # has the usual permissions
+    assert (tmp_path / "m.safetensors").stat().st_mode == (tmp_path / "any").stat().st_mode
     settings = load_model(tmp_path / "m.safetensors").settings
     assert (settings.split.rule, settings.split.train) == ("all", None)
 

@@ -8,7 +8,7 @@ import pytest
 
 from hsi.core.files import MANIFEST, Manifest
 from hsi.errors import OutputError
-from hsi.workflows.run_folder import MARK, MARKER, find_work, run_folder, unfinished_files
+from hsi.workflows.run_folder import MARK, MARKER, check_free_files, find_work, run_folder, unfinished_files
 from tests.conftest import QUICK, names_in, work_folder
 
 
@@ -268,6 +268,16 @@ def test_a_link_in_a_work_folder_is_not_followed(tmp_path):
         with pytest.raises(OutputError, match="is not as hsi left it"), run_folder(tmp_path / "run", **options):
             pass
     assert contents(tmp_path / "mine") == {Path("rows-00000000.npz"): b"mine"}
+
+
+def test_a_file_is_not_replaced_by_what_is_made_of_it(tmp_path):
+    path, link = tmp_path / "clean.tif", tmp_path / "link.tif"
+    for name in (path, tmp_path / "clean.json"):
+        name.touch()
+    link.symlink_to(path)
+    for given in (path, link, tmp_path / "clean.json"):
+        with pytest.raises(OutputError, match="is read, and the result would replace it: choose another --out"):
+            check_free_files(path, [path, tmp_path / "clean.json"], overwrite=True, inputs=[None, given])
 
 
 class TestCommands:
