@@ -125,7 +125,7 @@ def trials(name: str, words: Sequence[str], folder: Path, count: int, seed: int)
             told["gone on"] += bool(re.search(r"^resumed +(after step|[1-9])", log.read_text(), re.MULTILINE))
         found = results(place)
         told["different"] += found != expected
-        told["left behind"] += any(path.name.startswith(".") for path in place.iterdir()) and not done
+        told["left behind"] += any(path.name.endswith(".partial") for path in place.iterdir()) and not done
     return told
 
 
