@@ -109,6 +109,7 @@ class SubdatasetReader(ArraysReader):
             unsigned = data.dtype.kind == "i" and to_text(data.attrs.get("_Unsigned", "")).lower() == "true"
             dtype = np.dtype(f"u{data.dtype.itemsize}") if unsigned else data.dtype.newbyteorder("=")
             nodata, place = fill_value(data), _georeference(file, data, axes)
+            crs = None if place else _crs(file, _grid_mapping(file, data))
             gain, offset = (_number(data, key, usual) for key, usual in (("scale_factor", 1.0), ("add_offset", 0.0)))
         if unsigned and nodata is not None and nodata < 0:
             nodata += 2.0 ** (8 * dtype.itemsize)
@@ -123,6 +124,7 @@ class SubdatasetReader(ArraysReader):
             variable=array.name,
             nodata=nodata,
             georeference=place,
+            unplaced="a CRS and no even coordinates of rows and columns" if crs else "",
         )  # fmt: skip
         return scale_scene(scene, [gain] * bands, [offset] * bands)
 

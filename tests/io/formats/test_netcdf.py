@@ -141,7 +141,8 @@ class TestPlace:
         "coordinates", [{"place": False}, {"y": np.arange(11), "x": np.arange(7)}, {"y": np.arange(11.0) ** 2}]
     )
     def test_a_crs_alone_is_no_place(self, coordinates, tmp_path):
-        assert open_scene(netcdf(tmp_path / "x.nc", "y x band", **coordinates)).georeference is None
+        scene = open_scene(netcdf(tmp_path / "x.nc", "y x band", **coordinates))
+        assert (scene.georeference, scene.unplaced) == (None, "a CRS and no even coordinates of rows and columns")
 
     def test_a_geotransform_in_the_file(self, tmp_path):
         path = netcdf(tmp_path / "x.nc", "y x band", place=False)
