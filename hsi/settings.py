@@ -83,6 +83,9 @@ class InputSettings(Section):
     mask_out: Path | None = setting(
         None, "Raster or polygons of pixels to leave out; of bits: qa.tif:bits=3,4.", option="--mask-out"
     )
+    nodata: float | None = setting(
+        None, "Stored value that means no data.", option="--nodata", shown="the file's", metavar="VALUE"
+    )
     drop_bands: str | None = setting(
         None, "Bands to leave out, from 1: 104-108,220.", option="--drop-bands", metavar="BANDS"
     )

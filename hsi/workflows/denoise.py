@@ -191,7 +191,7 @@ def survey_noisy_scene(scene: Scene, reading: InputSettings) -> SurveyedScene:
     if survey.invalid:
         events.warning(bad_pixels(survey))
     check_usable(survey, where)
-    return SurveyedScene(scene, bands.apply(scene), survey, bands)
+    return SurveyedScene(scene, bands.apply(scene).exclude_fill(survey.fill), survey, bands)
 
 
 def plan_rows(scene: Scene, limit: int) -> tuple[int, int]:

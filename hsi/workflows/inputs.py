@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hsi import io
 from hsi.core.events import info, progress, warning
+from hsi.core.fill import NO_FILL, Fill, format_value
 from hsi.core.labels import LabelMap, decode_one_hot, label_map
 from hsi.core.scene import PixelSurvey, Scene, scene_from_array, survey_scene
 from hsi.errors import LabelError, SceneError, UsageError
@@ -52,6 +53,8 @@ class Inputs:
     """What was read: the scene without its useless bands, its survey, and its labels on valid pixels.
 
     ``masks`` are the files of masks and of the area of interest. Where the scene was denoised, ``denoising`` tells how.
+    ``levels`` are those of the survey for the scene's bands, before, and ``fill`` is what means "no data" although the
+    file does not say so.
     """
 
     scene: Scene
@@ -62,6 +65,8 @@ class Inputs:
     bands: BandSelection
     denoising: DenoisingResult | None = None
     masks: tuple[Path, ...] = ()
+    levels: NDArray[np.float64] | None = None
+    fill: Fill = NO_FILL
 
     @property
     def band_list(self) -> BandList:
@@ -127,6 +132,8 @@ def open_any_scene(
             f"{opened.source or opened.name}: is not georeferenced: it has {opened.unplaced}; --georef takes the place "
             "from a raster of the same pixels"
         )
+    if options.nodata is not None:
+        opened = opened.declare_nodata(options.nodata)
     if wavelengths is not None:
         if len(wavelengths) != len(opened.bands):
             raise UsageError(f"{len(wavelengths)} wavelengths are given for {len(opened.bands)} bands: one for each")
@@ -284,13 +291,15 @@ def prepare_inputs(scene: Scene, labels: LabelMap, options: InputSettings) -> In
     bands, survey = survey_bands(scene, bands, options)
     say_dropped(bands, survey)
     check_usable(survey, where)
-    scene = bands.apply(scene)
+    scene = bands.apply(scene).exclude_fill(survey.fill)
     labels = labels.masked(survey.valid)
     if not labels.labelled.any():
         raise LabelError(
             f"{labels.source or 'labels'}: none of its labelled pixels can be used in {where}: label others"
         )
-    return Inputs(scene, survey, labels, known_as, file_bands, bands, masks=mask_files(options))
+    fill = survey.found_fill | Fill(() if options.nodata is None else (options.nodata,))
+    more: dict[str, Any] = {"masks": mask_files(options), "levels": survey.useful_levels, "fill": fill}
+    return Inputs(scene, survey, labels, known_as, file_bands, bands, **more)
 
 
 def recognised(scene: Scene, labels: LabelMap, options: InputSettings) -> tuple[Scene, LabelMap, str | None]:
@@ -336,9 +345,13 @@ def bad_pixels(survey: PixelSurvey) -> str:
     zero = f"hidden by the {survey.hiding} or zero in all bands" if survey.hiding else "zero in all bands"
     kinds = {"NaN or infinite": survey.not_finite, "nodata": survey.nodata, zero: survey.zero}
     kinds["masked"] = survey.masked
+    kinds[f"of the value {' or '.join(map(format_value, survey.found))}"] = survey.filled
     listed = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items() if count)
     total = survey.valid.size
-    return f"{survey.invalid:,} of {total:,} pixels ({survey.invalid / total:.1%}) cannot be used: {listed}"
+    text = f"{survey.invalid:,} of {total:,} pixels ({survey.invalid / total:.1%}) cannot be used: {listed}"
+    if survey.filled:
+        text += f", which the file does not declare as no data: --nodata {format_value(survey.found[0])} does"
+    return text
 
 
 def estimate_memory(scene: Scene, settings: Settings) -> dict[str, int]:

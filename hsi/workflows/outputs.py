@@ -124,6 +124,8 @@ def run_record(classified: Classified, timer: StageTimer, command: Sequence[str]
             "invalid": survey.invalid,
             "not_finite": survey.not_finite,
             "nodata": survey.nodata,
+            "fill": survey.filled,
+            "fill_values": list(survey.found),
             "zero": survey.zero,
             "masked": survey.masked,
         },

@@ -236,7 +236,8 @@ def grid_of_centres(
 
 
 def scale_scene(scene: Scene, gains: Sequence[float], offsets: Sequence[float]) -> Scene:
-    """The scene in physical units, ``stored * gain + offset`` as float32, one gain and offset per band of the file.
+    """The scene in physical units, ``stored * gain + offset`` as float32, one gain and offset per band of the file, or
+    one for all.
 
     The nodata value is detected before scaling and becomes NaN; a nodata value of 0 counts only in pixels that hold
     it in every band. A scene whose gains are all 1 and offsets all 0 is returned unchanged. Raises
@@ -250,26 +251,31 @@ def scale_scene(scene: Scene, gains: Sequence[float], offsets: Sequence[float]) 
         )
     if np.all(gain == 1) and np.all(offset == 0):
         return scene
-    fetch, nodata = scene.fetch, scene.nodata
+    factor, shift = gain.astype(np.float32), offset.astype(np.float32)
 
-    def fetch_scaled(block: Block) -> NDArray[np.float32]:
-        stored = fetch(block)
-        values = stored.astype(np.float32)
-        values *= gain.astype(np.float32)
-        values += offset.astype(np.float32)
-        if nodata is not None:
-            void = stored == nodata
+    before = scene.to_units
+
+    def to_units(stored: NDArray[Any], nodata: float | None) -> NDArray[np.float32]:
+        values = stored.astype(np.float32) if before is None else before(stored, nodata)
+        values *= factor
+        values += shift
+        if nodata is not None and before is None:
+            void = np.isnan(stored) if math.isnan(nodata) else stored == nodata
             values[void.all(axis=2) if nodata == 0 else void] = np.nan
         if offset.any():
             values[~stored.any(axis=2)] = np.nan  # zero in all bands is no data
         return values
 
+    stored = scene if scene.stored is None else scene.stored
+    gains = [float(gain[band if gain.size > 1 else 0]) for band in scene.bands]
     return replace(
         scene,
-        fetch=fetch_scaled,
+        fetch=lambda block: to_units(stored.fetch(block), stored.nodata),
         dtype=np.dtype(np.float32),
-        nodata=None if nodata is None else float("nan"),
-        scale=tuple(float(gain[band]) for band in scene.bands),
+        nodata=None if scene.nodata is None else math.nan,
+        scale=tuple(np.multiply(gains, scene.scale or 1).tolist()),
+        stored=stored,
+        to_units=to_units,
     )
 
 

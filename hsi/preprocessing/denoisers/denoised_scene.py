@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +36,7 @@ def denoise_scene(scene: Scene, denoiser: Denoiser, usable: Mask | None = None, 
             cube[where][:, :, list(scene.bands)] = values
         return cube
 
-    return replace(scene, fetch=fetch, dtype=np.dtype(np.float32))
+    return scene.with_fetch(fetch, dtype=np.dtype(np.float32))
 
 
 def clean_tiles(
@@ -120,4 +119,4 @@ def cache_scene(scene: Scene, folder: Path | None = None, progress: Callable[[in
         cube[:, :, list(scene.bands)] = read(block)
         return cube
 
-    return replace(scene, fetch=fetch)
+    return scene.with_fetch(fetch)

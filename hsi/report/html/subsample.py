@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,7 @@ def track_reads(scene: Scene, progress: Callable[[int, int], None]) -> Scene:
         progress(block.row + block.height, scene.height)
         return values
 
-    return replace(scene, fetch=fetch)
+    return scene.with_fetch(fetch)
 
 
 def read_subsampled(
