@@ -108,7 +108,7 @@ def classify(
         progress: True for a bar for each stage, or a function that is called with the stage, what is done of it, its
             total and a note.
         **reading: How to read scene and labels: ``variable``, ``axes``, ``georef``, ``aoi``, ``mask``, ``mask_out``,
-            ``drop_bands``, ``drop_wavelengths``, ``keep_bad_bands``, ``label_variable``, ``background``,
+            ``nodata``, ``drop_bands``, ``drop_wavelengths``, ``keep_bad_bands``, ``label_variable``, ``background``,
             ``label_field``, ``label_layer``, ``label_name_field``, ``label_crs``, ``classes``, ``all_touched`` and
             ``align``, as the options of the command.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +74,8 @@ def join_tiles(scenes: Sequence[Scene]) -> Scene:
     info("mosaic", f"{count} tiles, {height} x {width} pixels")
     if share < HALF:
         warning(f"the tiles cover {share:.1%} of the rectangle around them, all of which is read: map groups of them")
-    return replace(
-        first,
+    return first.with_fetch(
+        fetch,
         name=f"{first.name} and {count - 1} more",
         source=None,
         tiles=tuple(scene.source for scene in scenes if scene.source),
@@ -83,7 +83,6 @@ def join_tiles(scenes: Sequence[Scene]) -> Scene:
         width=width,
         dtype=dtype,
         nodata=nodata,
-        fetch=fetch,
         format=f"mosaic of {count} tiles, {first.format}",
         hiding=next(filter(None, (scene.hiding for scene in scenes)), ""),
         georeference=first.georeference and crop_georeference(first.georeference, top, left),

@@ -119,8 +119,8 @@ def denoise(
         overwrite: Whether to replace a cube of that name.
         progress: As for :func:`hsi.classify`.
         command: What record and report name as the command that made them.
-        **reading: How to read the scene: ``variable``, ``axes``, ``georef``, ``aoi``, ``mask``, ``mask_out`` and
-            ``keep_bad_bands``.
+        **reading: How to read the scene: ``variable``, ``axes``, ``georef``, ``aoi``, ``mask``, ``mask_out``,
+            ``nodata`` and ``keep_bad_bands``.
 
     Raises:
         UsageError: for a method that is not known, a parameter that has no effect on it, and too little memory.
@@ -129,7 +129,8 @@ def denoise(
     """
     own = {"stack": stack, "steps": steps, "components": components, "strength": strength}
     settings = validated(DenoisingSettings, {"method": method, "bands": bands, **own})
-    options = input_settings(("variable", "axes", "georef", "aoi", "mask", "mask_out", "keep_bad_bands"), **reading)
+    scene_inputs = ("variable", "axes", "georef", "aoi", "mask", "mask_out", "nodata", "keep_bad_bands")
+    options = input_settings(scene_inputs, **reading)
     check_denoising(settings)
     if device is not None:
         if not DENOISERS[method].trains:
@@ -156,7 +157,7 @@ def denoise(
                 for block, values in clean_blocks(surveyed, result, rows, budget):
                     cube[block.slices] = values
             array = scene_from_array(cube)
-            cleaned = replace(stored, source=None, format=array.format, bands=array.bands, fetch=array.fetch)
+            cleaned = stored.with_fetch(array.fetch, source=None, format=array.format, bands=array.bands)
             record = describe_denoising(surveyed, result, timer, command)
         else:
             with unfinished_files(path, resume=None, overwrite=overwrite) as work:

@@ -81,19 +81,21 @@ def open_scene(
     axes: str | None = None,
     georef: Path | str | None = None,
     aoi: Path | str | None = None,
+    nodata: float | None = None,
     wavelengths: Sequence[float] | None = None,
 ) -> Scene:
     """A cube ``(H, W, B)`` as a :class:`Scene`: a file, an array, a ``DataArray`` (axes in any order) or a scene.
 
     ``variable`` names one of several cubes in a file, ``axes`` is the order of the axes of an array or file, such as
     ``BHW`` where bands come first, ``georef`` a raster that lies where the scene lies, ``aoi`` polygons or a raster of
-    the area to crop the scene to, and ``wavelengths`` the nanometres of the bands where the scene does not say them.
-    Several paths are tiles of one scene. Raises :class:`SceneFileError` for a
-    file that is missing, damaged or of no known format, :class:`SceneError` for what is no cube of real numbers, and
-    :class:`UsageError` for a wrong ``variable``, for wavelengths of another number than the bands, for a ``variable``
-    of what is no file, and where nothing says which axis of a file holds the bands.
+    the area to crop the scene to, ``nodata`` the value, as stored, that means "no data" instead of the file's, and
+    ``wavelengths`` the nanometres of the bands where the scene does not say them. Several paths are tiles of one scene.
+    Raises :class:`SceneFileError` for a file that is missing, damaged or of no known format, :class:`SceneError` for
+    what is no cube of real numbers, and :class:`UsageError` for a wrong ``variable``, for wavelengths of another number
+    than the bands, for a ``variable`` of what is no file, and where nothing says which axis of a file holds the bands.
     """
-    return open_any_scene(scene, input_settings(variable=variable, axes=axes, georef=georef, aoi=aoi), wavelengths)
+    options = input_settings(variable=variable, axes=axes, georef=georef, aoi=aoi, nodata=nodata)
+    return open_any_scene(scene, options, wavelengths)
 
 
 def open_any_scene(

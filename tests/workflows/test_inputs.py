@@ -116,3 +116,41 @@ class TestArea:
         done = hsi.denoise(path, tmp_path / "clean.hdr", method="mnf", components=5, aoi=area)
         assert done.scene.georeference.transform == (20, 0, 500_120, 0, -20, 4_479_920)
         assert not done.scene.read()[:4, :3].any()
+
+
+class TestFill:
+    """Values that mean "no data" and are not declared."""
+
+    @pytest.fixture(scope="class")
+    def filled(self, sample: Sample) -> np.ndarray:
+        cube = (sample.cube / 1e4).astype("f4")
+        cube[:6, :6] = -9999
+        return cube
+
+    def test_a_fill_value_costs_no_accuracy_and_is_named(self, filled: np.ndarray, sample: Sample):
+        usual = {"model": "svm", "settings": {"split.train": "20", "model.window": 5}}
+        done = hsi.classify(filled, sample.truth, **usual)
+        truth = sample.truth.copy()
+        truth[:6, :6] = 0
+        without = hsi.classify(np.where(filled == -9999, np.nan, filled), truth, **usual)
+        assert done.overall_accuracy == without.overall_accuracy
+        np.testing.assert_array_equal(done.classes, without.classes)
+        assert any("36 of the value -9999" in text and "--nodata -9999" in text for text in done.warnings)
+
+    def test_a_declared_value_is_not_fill(self, filled: np.ndarray, sample: Sample):
+        done = hsi.classify(filled, sample.truth, model="sam", nodata=-9999, window=5)
+        assert any("36 nodata" in text for text in done.warnings)
+        assert not any("--nodata" in text for text in done.warnings)
+
+    def test_a_declared_value_replaces_the_files_and_is_as_stored(self, sample: Sample, tmp_path: Path, run: Run):
+        cube = sample.cube.copy()
+        cube[0], cube[1] = 7, 9
+        path = tiff(tmp_path / "scene.tif", cube, nodata=7, **HERE)
+        scene = hsi.open_scene(path, nodata=9)
+        assert scene.nodata == 9
+        done = run("inspect", path, "--nodata", 9)
+        assert f"{cube.shape[1]} nodata" in done.stdout
+        header = tmp_path / "scene.hdr"
+        envi(header, cube, **{"reflectance scale factor": 10000, "data ignore value": 7})
+        units = hsi.open_scene(header, nodata=9).read()
+        assert np.isnan(units[1]).all() and np.isfinite(units[0]).all()
