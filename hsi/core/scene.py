@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi.core import notebook as markup
-from hsi.core.fill import (
+from hsi.core.interrupts import reading
+from hsi.errors import SceneError, SceneFileError
+from hsi.fill import (
     ENOUGH_BANDS,
     ENOUGH_PIXELS,
     NO_FILL,
@@ -24,8 +26,6 @@ from hsi.core.fill import (
     repeats_pixels,
     usual_fill,
 )
-from hsi.core.interrupts import reading
-from hsi.errors import SceneError, SceneFileError
 
 Array = NDArray[Any]
 T = TypeVar("T")
@@ -357,7 +357,7 @@ def survey_scene(
     A pixel is invalid when a band that is not dead is NaN, infinite, fill or the scene's nodata value, or when all its
     bands are zero. A nodata value of 0 counts only where every band has it, because single zeros are common in
     absorption bands. Fill is a value that is usual for it and far from all others, or one value in all bands of several
-    pixels (see :mod:`hsi.core.fill`). Pixels without numbers other than zero, and pixels where ``mask`` ``(H, W)`` is
+    pixels (see :mod:`hsi.fill`). Pixels without numbers other than zero, and pixels where ``mask`` ``(H, W)`` is
     not set, do not count for dead or constant bands. ``progress(rows done, rows)`` is called after each block.
     """
     height, width, bands = scene.shape

@@ -12,10 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from hsi import io
 from hsi.core.events import info, progress, warning
-from hsi.core.fill import NO_FILL, Fill, format_value
 from hsi.core.labels import LabelMap, decode_one_hot, label_map
 from hsi.core.scene import PixelSurvey, Scene, scene_from_array, survey_scene
 from hsi.errors import LabelError, SceneError, UsageError
+from hsi.fill import NO_FILL, Fill, format_value
 from hsi.io.axes import find_axes, parse_axes
 from hsi.io.benchmark_scenes import recognise_scene
 from hsi.io.class_files import apply_class_file

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hsi.core.fill import format_value, usual_fill
 from hsi.core.scene import Block, PixelSurvey, Scene, scene_from_array, survey_scene, take_sample, usable_pixels
 from hsi.core.synthetic import make_scene
+from hsi.fill import format_value, usual_fill
 from hsi.io.formats._product import scale_scene
 
 CORNER = np.s_[:6, :6]
