@@ -28,7 +28,7 @@ def test_files_of_the_user_stay(source, tmp_path, monkeypatch):
     fault = Fault(interrupt, monkeypatch.setattr)
 
     def execute(words, folder, chance):
-        fault.left = chance.choice((-1, chance.randrange(40)))
+        fault.left = chance.choice((-1, chance.randrange(15), chance.randrange(40)))
         done = run_here(*words, cwd=folder)
         fault.left = -1
         assert "not foreseen" not in done.stderr, done.stderr
@@ -37,7 +37,7 @@ def test_files_of_the_user_stay(source, tmp_path, monkeypatch):
     ended = Counter()
     for seed in range(int(os.environ.get("HSI_FOREIGN_TRIALS", "2"))):
         ended += trial(source, tmp_path / str(seed), random.Random(seed), execute, QUICK)
-    assert min(ended.values()) > 0 and len(ended) == 3, ended
+    assert ended["finished"] and ended["interrupted"] and ended["refused"], ended
 
 
 @pytest.mark.slow
