@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, model_validator
 
@@ -15,7 +15,7 @@ from hsi.experiments.summary import Comparison, RowSummary, SplitComparison, Spr
 from hsi.report.figures.look import scaled
 from hsi.report.figures.registry import RegisteredFigure, drawings, figure, write_figures
 from hsi.report.figures.style import LABEL, SMALL, literal, new_figure, plain_axes, shortened
-from hsi.report.records import Record, Share, read_record
+from hsi.report.records import Amount, Count, Record, Share, read_record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,14 +40,21 @@ class PositionRecord(Record):
     mean: Share
 
 
+class SpreadRecord(Record):
+    """Mean and standard deviation over runs."""
+
+    mean: Annotated[float, Field(ge=-1, le=1e18)]
+    deviation: Amount | None = None
+
+
 class RowRecord(Record):
     """A row of a split; those of older versions of hsi have no costs."""
 
     name: str
-    measures: dict[str, Spread | None]
-    parameters: int | None = Field(ge=0)
-    multiply_adds: int | None = Field(default=None, ge=0)
-    pixel_seconds: Spread | None = None
+    measures: dict[str, SpreadRecord | None]
+    parameters: Count | None
+    multiply_adds: Count | None = None
+    pixel_seconds: SpreadRecord | None = None
 
 
 class SplitRecord(Record):
@@ -156,7 +163,7 @@ def points(rows: Sequence[Row], cost: str) -> list[Point]:
     placed = []
     for row in rows:
         x, y = getattr(row, cost), row.measures.get("overall_accuracy")
-        x = x.mean if isinstance(x, Spread) else x
+        x = x.mean if isinstance(x, (Spread, SpreadRecord)) else x
         if x and y:
             deviation = None if y.deviation is None else 100 * y.deviation
             placed.append(Point(row.name, x, 100 * y.mean, deviation))

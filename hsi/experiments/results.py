@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hsi.errors import SceneFileError
 from hsi.experiments.spec import PlannedRun
 from hsi.io.geotiff import read_classes
+from hsi.report.records import RatedRun, WorkRecord, read_json, read_record
 from hsi.splits.split import TEST
 
 MEASURES = {"overall_accuracy": "OA", "average_accuracy": "AA", "kappa": "kappa"}
@@ -64,15 +65,25 @@ class FailedRun:
 
 
 def read_finished(planned: PlannedRun, folder: Path) -> FinishedRun | None:
-    """A finished run from its folder; None where there is none or it cannot be read."""
-    try:
-        report, record = (json.loads((folder / name).read_text("utf-8")) for name in ("accuracy.json", "run.json"))
-    except (OSError, ValueError):
+    """A finished run from its folder; None where there is none.
+
+    Raises :class:`SceneFileError` for files that are damaged or hold something else.
+    """
+    places: dict[Path, type[RatedRun | WorkRecord]] = {
+        folder / "accuracy.json": RatedRun,
+        folder / "run.json": WorkRecord,
+    }
+    if not all(path.is_file() for path in places):
         return None
+    for path, kind in places.items():
+        read_record(path, kind)
+    report, record = (read_json(path) for path in places)
     return FinishedRun(planned, folder, report, record)
 
 
 def correct_pixels(run: FinishedRun, truth: NDArray[Any]) -> NDArray[np.bool_]:
     """Which test pixels a run's map has right, ``(n,)`` bool in row-major order."""
-    tested = read_classes(run.folder / "split.tif") == TEST
-    return np.asarray(read_classes(run.folder / "map.tif")[tested] == truth[tested])
+    split, ids = (read_classes(run.folder / name) for name in ("split.tif", "map.tif"))
+    if not split.shape == ids.shape == truth.shape:
+        raise SceneFileError(f"{run.folder}: its map or split is of another size than the labels: remove it")
+    return np.asarray(ids[split == TEST] == truth[split == TEST])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hsi.accuracy.statistics import t_interval
 from hsi.core.events import Advance
+from hsi.errors import SceneFileError
 from hsi.experiments.ranking import Ranking, Within, compare_within, rank, unshared_splits
 from hsi.experiments.results import MEASURES, FailedRun, FinishedRun, Replicate
 from hsi.experiments.spec import PlannedRun, Published, Row
@@ -155,6 +156,9 @@ def _rule(runs: Sequence[FinishedRun]) -> str:
 
 
 def _summary(row: Row, split: str, planned: int, runs: Sequence[FinishedRun]) -> RowSummary:
+    for run in runs:
+        if [entry["id"] for entry in run.report["classes"]] != [entry["id"] for entry in runs[0].report["classes"]]:
+            raise SceneFileError(f"{run.folder}: its classes are not those of {runs[0].folder}: remove it")
     by_class = [[run.report["classes"][i] for run in runs] for i in range(len(runs[0].report["classes"]))]
     return RowSummary(
         name=row.name,

@@ -73,6 +73,76 @@ class AccuracyRecord(Record):
         return self
 
 
+Amount = Annotated[float, Field(ge=0, le=1e18)]
+
+
+class RatedClass(ClassRecord):
+    """A class and its accuracy."""
+
+    producers_accuracy: Share | None
+
+
+class AuditRecord(Record):
+    """The leakage audit of a run."""
+
+    position_accuracy: Share | None = None
+    contains_training: Share | None = None
+    leak_free: Count | None = None
+    leak_free_accuracy: Share | None = None
+    test: Count | None = None
+
+
+class AreaRecord(Record):
+    """A class of the map."""
+
+    pixels: Count
+
+
+class RatedRun(Record):
+    """What is compared of an ``accuracy.json``."""
+
+    overall_accuracy: Share | None
+    average_accuracy: Share | None
+    kappa: Annotated[float, Field(ge=-1, le=1)] | None
+    split: str
+    split_hash: str
+    classes: tuple[RatedClass, ...] = Field(min_length=1)
+    audit: AuditRecord | None
+    areas: tuple[AreaRecord, ...] = ()
+
+
+class MachineRecord(Record):
+    """Where a run was made."""
+
+    processor: str
+    threads: int
+    cores: int
+
+
+class WorkRecord(Record):
+    """What is compared of a ``run.json``: its cost and how it was made."""
+
+    command: tuple[str, ...]
+    settings: dict[str, Any]
+    seconds: dict[str, Amount]
+    cpu_seconds: dict[str, Amount] = {}
+    peak_memory_bytes: Amount = 0  # absent in records of older versions
+    parameters: Count | None = None
+    weight_bytes: Count | None = None
+    multiply_adds: dict[str, Count] | None = None
+    recipe: dict[str, Any] = {}
+    machine: MachineRecord | None = None
+    device: str = "cpu"
+
+    @model_validator(mode="after")
+    def _complete(self) -> WorkRecord:
+        if "train" not in self.seconds:
+            raise ValueError("the seconds of the training are missing")
+        if self.multiply_adds is not None and self.recipe.get("engine") not in self.multiply_adds:
+            raise ValueError("the multiply-adds are those of another engine")
+        return self
+
+
 class EpochRecord(Record):
     """An epoch of the history."""
 

@@ -67,7 +67,7 @@ def mutate_hdf5(data: bytes, chance: Random) -> bytes:
 def _replaced(file: Any, name: str, **layout: Any) -> None:
     """Another dataset in the place of one, with its attributes."""
     old = file[name]
-    if old.size > LARGEST:
+    if old.size > LARGEST or old.is_virtual:  # one that is made of itself fills the memory
         return
     attributes, values = dict(old.attrs), old[()]
     del file[name]
@@ -163,7 +163,7 @@ def mutate_geopackage(data: bytes, chance: Random) -> bytes:
     base.deserialize(data)
     base.execute("PRAGMA writable_schema=ON")
     for _ in range(chance.choice((1, 1, 2))):
-        with suppress(sqlite3.Error):
+        with suppress(sqlite3.Error, TypeError):
             chance.choice(GEOPACKAGE_CHANGES)(base, chance)
     base.commit()
     return base.serialize()

@@ -290,3 +290,20 @@ def test_runs_have_figures_where_they_are_wanted(experiment, compare, tmp_path, 
     assert compare(experiment(rows=ROWS[:1], seeds=1), "--figures").code == 0
     (run,) = (tmp_path / "runs/compare/trial/runs").iterdir()
     assert "--no-figures" not in content(run / "run.json")["command"]
+
+
+def test_changed_records_of_finished_runs_are_refused_in_one_line(compare, experiment, tmp_path):
+    assert compare(experiment(rows=ROWS[:1])).code == 0
+    folder = next(tmp_path.glob("runs/compare/trial/runs/*seed0-*"))
+    hostile = {
+        "accuracy.json": {"overall_accuracy": 10**400, "classes": [None], "audit": "x", "split": {"a": 1e308}},
+        "run.json": {"command": None, "seconds": {"read": 1}, "parameters": -1, "machine": []},
+    }
+    for name, values in hostile.items():
+        stored = (folder / name).read_text()
+        for key, value in values.items():
+            (folder / name).write_text(json.dumps({**json.loads(stored), key: value}))
+            done = compare("trial.yaml")
+            assert done.code == 1 and len(done.complaints) == 1
+            assert f"{folder.relative_to(tmp_path) / name}: is damaged" in done.stderr
+        (folder / name).write_text(stored)
