@@ -155,10 +155,11 @@ class SplitSettings(Section):
 
     heading = "Split"
 
-    rule: str = setting(
-        "random", "random, blocks, polygons, kfold-random, kfold-blocks, kfold-polygons, given:FILE[,TEST].",
-        option="--split",
-        why="stratified; comparable with papers, and audited for leakage",
+    rule: str | None = setting(
+        None, "random, blocks, polygons, kfold-random, kfold-blocks, kfold-polygons, given:FILE[,TEST].",
+        option="--split", shown="polygons for vectors, else random",
+        why="pixels of one field resemble each other, so polygons and points of a vector file are held out as units "
+        "where each class has two or more; else random: stratified, comparable with papers, and audited for leakage",
     )  # fmt: skip
     train: str | None = setting(
         None, "Training pixels a class: 10%, 50, or 50/15 (15 of classes below 100).",
@@ -199,7 +200,9 @@ class SplitSettings(Section):
         if self.rule == "given" and not self.given:
             raise ValueError("the split 'given' needs its pixels: given:split.tif, or given:train.tif,test.tif")
         if self.rule != "given" and self.given is not None:
-            raise ValueError(f"the split '{self.rule}' has no use for the file {self.given}: choose the rule given")
+            raise ValueError(
+                f"the split '{self.rule or 'random'}' has no use for the file {self.given}: choose the rule given"
+            )
         return self
 
     @field_validator("train", "validation", mode="before")
@@ -415,7 +418,7 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _calibration_needs_validation(self) -> Settings:
-        given = self.split.rule.startswith("given")  # its raster may hold some
+        given = (self.split.rule or "").startswith("given")  # its raster may hold some
         if self.mapping.calibrate and self.split.validation is None and not given:
             raise ValueError("--calibrate fits on validation pixels: give --val, for example --val 10%")
         return self

@@ -15,6 +15,7 @@ from hsi.core.scene import PixelSurvey, Scene
 from hsi.errors import HsiError
 from hsi.preprocessing.bands import BandSelection, format_ranges
 from hsi.settings import LABEL_INPUTS, InputSettings, Settings
+from hsi.splits import choose_rule, count_polygons, field_kind
 from hsi.workflows.inputs import (
     bad_pixels,
     choose_input_bands,
@@ -27,7 +28,7 @@ from hsi.workflows.inputs import (
 
 from .cli_support.help import Command
 from .cli_support.options import input_options
-from .cli_support.terminal import add_number_columns, say, say_wrapped, short_name, show
+from .cli_support.terminal import add_number_columns, say, say_wrapped, short_name, show, size_of
 
 FEW_PIXELS = 5
 EPILOG = """\b
@@ -107,21 +108,18 @@ def show_labels(labels: LabelMap) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), width=72)
     add_number_columns(table, "id")
     table.add_column("name", ratio=1, overflow="fold")
-    add_number_columns(table, "pixels", "share")
-    for number, name in zip(labels.table.ids, labels.table.names, strict=True):
-        table.add_row(str(number), short_name(name), f"{counts[number]:,}", f"{counts[number] / labelled:.1%}")
+    columns = {"pixels": [f"{n:,}" for n in counts.values()], "share": [f"{n / labelled:.1%}" for n in counts.values()]}
+    if labels.polygons is not None:
+        columns = {field_kind(labels): [f"{n:,}" for n in count_polygons(labels).values()], **columns}
+    add_number_columns(table, *columns)
+    for row in zip(map(str, counts), map(short_name, labels.table.names), *columns.values(), strict=True):
+        table.add_row(*row)
     show(table)
+    if doubt := choose_rule(labels)[1]:
+        say_wrapped("test", doubt)
     few = format_ranges([number for number, count in counts.items() if count < FEW_PIXELS])
     if few:
         say_wrapped("few pixels", f"ids with fewer than {FEW_PIXELS} pixels, too few to train and test on: {few}")
-
-
-def size_of(count: int) -> str:
-    """Bytes in decimal units: ``33.6 MB``."""
-    amount, units = float(count), ["B", "kB", "MB", "GB", "TB", "PB"]
-    while amount >= 999.95 and len(units) > 1:
-        amount, units = amount / 1000, units[1:]
-    return f"{amount:.0f} B" if units[0] == "B" else f"{amount:.1f} {units[0]}"
 
 
 def _span(values: Sequence[float]) -> str:

@@ -70,8 +70,8 @@ def default_table(ids: Sequence[int]) -> ClassTable:
 class LabelMap:
     """Class ids ``(H, W)`` int32 with ``background`` where nothing is labelled, and their :class:`ClassTable`.
 
-    For labels from polygons ``polygons`` ``(H, W)`` int32 is the number of each pixel's feature in its file, from 1,
-    or 0. ``notes`` are what a user should know about how the labels were made.
+    For labels from polygons ``polygons`` ``(H, W)`` int32 is the number of each pixel's polygon or point, from 1, or 0.
+    ``notes`` are what a user should know about how the labels were made.
     """
 
     values: NDArray[np.int32]

@@ -10,12 +10,14 @@ from typing import Any
 import yaml
 from numpy.typing import NDArray
 
+from hsi.core.events import warning
 from hsi.core.files import write_new
 from hsi.errors import ConfigError, UsageError
 from hsi.experiments.jobs import Job
 from hsi.experiments.results import FinishedRun, read_finished
-from hsi.experiments.spec import Experiment, PlannedRun, SceneInput, plan_runs, run_key
+from hsi.experiments.spec import Experiment, PlannedRun, SceneInput, merged, plan_runs, run_key
 from hsi.settings import InputSettings, Settings, declarations
+from hsi.splits import choose_rule
 from hsi.workflows.inputs import given_files, mask_files, open_any_labels, open_any_scene
 from hsi.workflows.provenance import hash_files, hash_inputs
 from hsi.workflows.resolve import check_names, resolve_settings
@@ -82,7 +84,8 @@ def reading_arguments(scene: SceneInput) -> list[str]:
 
 
 def make_plan(experiment: Experiment, where: str, out: Path) -> Plan:
-    """Check every row, read scene and labels, and give each run its folder.
+    """Check every row, read scene and labels, and give each run its folder; a split without a rule has that of the
+    labels.
 
     Raises :class:`UsageError` with the row for settings that do not fit, and the errors of reading scene and labels.
     """
@@ -91,6 +94,13 @@ def make_plan(experiment: Experiment, where: str, out: Path) -> Plan:
     scene = experiment.scene
     opened = open_any_scene(scene.path, scene)
     labels = open_any_labels(scene.labels, opened, scene)
+    if any(settings.split.rule is None for settings in resolved):
+        rule, doubt = choose_rule(labels)
+        if doubt:
+            warning(doubt)
+        experiment = experiment.model_copy(update={"settings": merged({"split": {"rule": rule}}, experiment.settings)})
+        planned = plan_runs(experiment, where)
+        resolved = [_resolved(run, where) for run in planned]
     hashes = hash_inputs(opened.source, labels.source, scene.georef, *mask_files(scene))
     given = {files: hash_files(files) for files in {given_files(settings) for settings in resolved}}
     runs = tuple(

@@ -105,7 +105,8 @@ class Canvas:
 def read_vector_labels(path: Path, like: Scene, options: InputSettings, known: ClassFile | None = None) -> LabelMap:
     """Polygons and points of a vector file as labels ``(H, W)`` of a scene, with the number of each pixel's feature.
 
-    Features are numbered from 1 in the order of the file. A polygon labels the pixels whose centre it contains, with
+    Features are numbered from 1 in the order of the file, points of MultiPoints and parts of the only feature of a
+    class after them. A polygon labels the pixels whose centre it contains, with
     ``options.all_touched`` those that it touches; a point labels its pixel. Pixels under features of different classes
     have no label; under several of one class they belong to the last. Classes have the ids, names and colours of those
     that are ``known``. ``notes`` list what was left out.
@@ -128,8 +129,9 @@ def read_vector_labels(path: Path, like: Scene, options: InputSettings, known: C
         raise UsageError(f"{path}: holds points only: leave all_touched out, which is for polygons")
     with convert_errors(path, "polygons and points"):
         inside, notes_on_place = _select_inside(path, geometries, wanted, canvas, like)
+        geometries, inside, classes, notes_on_parts = _split_parts(layer, geometries, inside, classes, canvas)
         numbers, notes_on_pixels = _draw_features(geometries, inside, classes, canvas)
-    notes += [*notes_on_place, *notes_on_pixels, *_note_absent(classes, numbers)]
+    notes += [*notes_on_place, *notes_on_parts, *notes_on_pixels, *_note_absent(classes, numbers)]
     if not numbers.any():
         raise LabelError(f"{path}: no pixel of the scene {like.name} gets a label: {'; '.join(notes)}")
     names = classes.names  # numbers without a field of names are named after themselves
@@ -369,6 +371,35 @@ def _select_inside(
     outside, partly = wanted & ~inside, inside & ~shapely.covers(outline, geometries)
     cases = [(outside, "outside the scene, and skipped"), (partly, "partly outside the scene, and cut at its edge")]
     return inside, [f"{_count(features)} of {wanted.sum():,} {where}" for features, where in cases if features.any()]
+
+
+def _split_parts(
+    layer: Layer, geometries: NDArray[Any], inside: Mask, classes: Classes, canvas: Canvas
+) -> tuple[NDArray[Any], Mask, Classes, list[str]]:
+    """The features with each point of a MultiPoint, and each polygon of the only MultiPolygon of its class, as one of
+    their own at the end; and notes. So what a class consists of can be divided between training and test.
+    """
+    import shapely
+
+    kinds = layer.frame.geometry.geom_type.to_numpy(object)  # before the repair of outlines
+    alone = np.bincount(classes.ids[inside], minlength=int(classes.ids.max()) + 1)[classes.ids] == 1
+    several = shapely.get_num_geometries(geometries) > 1
+    divided = inside & several & ((kinds == "MultiPoint") | (alone & (kinds == "MultiPolygon")))
+    parts, which = shapely.get_parts(geometries[divided], return_index=True)
+    within = shapely.intersects(canvas.outline, parts)
+    parts, which = parts[within], np.flatnonzero(divided)[which[within]]
+    areas = [i for i in np.unique(which).tolist() if kinds[i] == "MultiPolygon" and np.count_nonzero(which == i) > 1]
+    notes = [
+        f"{classes.quote(int(classes.ids[i]))} is one feature of {np.count_nonzero(which == i)} parts, each of which "
+        "counts as a polygon"
+        for i in areas[:MOST_NAMES]
+    ]
+    ids, known = (np.concatenate([values, values[which]]) for values in (classes.ids, classes.known))
+    remaining = geometries.copy()
+    remaining[divided] = None
+    joined = np.concatenate([remaining, parts])
+    inside = np.concatenate([inside & ~divided, np.ones(len(parts), bool)])
+    return joined, inside, replace(classes, ids=ids, known=known), notes
 
 
 def _format_extent(bounds: Sequence[float]) -> str:

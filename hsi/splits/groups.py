@@ -66,18 +66,19 @@ def _group_by(labels: LabelMap, keys: NDArray[np.int64]) -> Groups:
     return Groups(numbers, pairs.reshape(unique.size, classes).astype(np.int64))
 
 
-def split_in_half(counts: Counts, minimum: int, random: np.random.Generator) -> NDArray[np.bool_]:
+def split_in_half(counts: Counts, minimum: Counts | int, random: np.random.Generator) -> NDArray[np.bool_]:
     """Which groups ``(groups,)`` train, so that about half of the pixels of each class do and the others test.
 
-    ``counts`` ``(groups, classes)`` are pixels. Each class gets ``minimum`` training pixels first, then as many test
-    pixels, then equal halves, as far as the groups that it shares with rarer classes permit.
+    ``counts`` ``(groups, classes)`` are pixels. Each class gets its ``minimum`` (of each, or of all) of
+    training pixels first, then as many test pixels, then equal halves, as far as the groups that it shares with rarer
+    classes permit.
     """
-    training = np.zeros(len(counts), bool)
+    training, least = np.zeros(len(counts), bool), np.broadcast_to(minimum, counts.shape[1])
     for code, free in _rarest_first(counts):
         groups = random.permutation(free)
         total, before = int(counts[:, code].sum()), int(counts[training, code].sum())
         trained = before + np.concatenate([[0], np.cumsum(counts[groups, code])])
-        enough = -np.minimum(trained, minimum), -np.minimum(total - trained, minimum)
+        enough = -np.minimum(trained, least[code]), -np.minimum(total - trained, least[code])
         best = np.lexsort((np.abs(2 * trained - total), enough[1], enough[0]))[0]  # the last key counts first
         training[groups[:best]] = True
     return training

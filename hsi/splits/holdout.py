@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,18 +16,20 @@ from hsi.splits.sampling import describe_unused, sample_training
 from hsi.splits.split import FEW, Mask, Split, SplitRequest, split_from_codes
 
 MAX_TRIALS, MIN_TRIALS = 32, 4
+MOST_NAMES = 8
 PIXELS_OF_ALL_TRIALS = 1 << 25  # large scenes have many blocks, and few trials find a good assignment
 
 
 @dataclass(frozen=True)
 class HoldoutRule:
-    """The description of a ``rule``, the name of its ``groups`` and the function that makes them, and the pixels
-    excluded on each side of a border."""
+    """The description of a ``rule``, the name of its ``groups`` and the function that makes them, the pixels excluded
+    on each side of a border, and whether classes with too few pixels for the minimum of both sides are halved."""
 
     rule: str
     groups: str
     make_groups: Callable[[np.random.Generator], Groups]
     buffer: int
+    halves_small: bool = False
 
     @property
     def gap(self) -> int:
@@ -80,12 +82,18 @@ def hold_out(labels: LabelMap, request: SplitRequest, rule: HoldoutRule) -> Spli
     test_side = labels.labelled & ~train_side
     sample = sample_training(labels, best.train, request, best.groups, minimum)
     test = select_distant(test_side, sample.used, rule.gap)
+    single = [] if rule.groups == "blocks" else _single(labels, best.groups)
     if not sample.train.any() or not test.any():
         problem = f"all labelled pixels lie in one of the {rule.groups}, but 2 or more are needed"
         if len(best.groups) > 1:
             problem = (
                 f"no test pixel is left that is {rule.gap} or more pixels away from the training pixels: "
                 "try a smaller --window or split.buffer, another split.block or seed"
+            )
+        if len(single) == np.count_nonzero(best.groups.counts.any(axis=0)):
+            problem = (
+                f"no honest test is possible, because each class has only one of the {rule.groups}: draw a second one "
+                f"in another field of {list_names(single)}"
             )
         raise SplitError(f"{labels.source or 'labels'}: {rule.rule}: {problem}")
     too_near = (train_side & ~best.train) | (test_side & ~test)
@@ -95,14 +103,17 @@ def hold_out(labels: LabelMap, request: SplitRequest, rule: HoldoutRule) -> Spli
         *describe_unused(labels, best.train & ~sample.used, f"of training {rule.groups} not drawn"),
     ]
     split = split_from_codes(labels, sample.codes(test), rule=rule.rule, seed=request.seed, notes=notes)
-    return replace(split, warnings=(*sample.warnings, *_lacking(labels, split, minimum, rule), *split.warnings))
+    lacking = _lacking(labels, split, minimum, rule, single)
+    return replace(split, warnings=(*sample.warnings, *lacking, *split.warnings))
 
 
 def _assign(
     codes: NDArray[np.int64], classes: int, rule: HoldoutRule, minimum: int, random: np.random.Generator
 ) -> Trial:
     groups = rule.make_groups(random)
-    training = split_in_half(groups.counts, minimum, random)
+    pixels = groups.counts.sum(axis=0)
+    least = np.minimum(minimum, pixels // 2) if rule.halves_small else minimum
+    training = split_in_half(groups.counts, least, random)
     train_side = groups.expand(training, False)
     test_side = (codes >= 0) & ~train_side
     train, test = apply_buffer(train_side, test_side, rule.buffer, codes, classes, minimum)
@@ -112,13 +123,32 @@ def _assign(
     return Trial(groups, training, train, quality)
 
 
-def _lacking(labels: LabelMap, split: Split, minimum: int, rule: HoldoutRule) -> list[str]:
-    """A warning that names the classes without their minimum on both sides."""
+def list_names(names: Sequence[str]) -> str:
+    """``a, b and 3 more``."""
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more
+
+
+def _single(labels: LabelMap, groups: Groups) -> list[str]:
+    """The names of the classes with one group."""
+    counts = np.count_nonzero(groups.counts, axis=0)
+    return [name for name, count in zip(labels.table.names, counts.tolist(), strict=True) if count == 1]
+
+
+def _lacking(labels: LabelMap, split: Split, minimum: int, rule: HoldoutRule, single: Sequence[str]) -> list[str]:
+    """Warnings that name the classes of a ``single`` group, and the others without their minimum on both sides."""
     counts, pixels = split.counts(labels), labels.counts
     named = [
         f"{name} ({counts[i].train} training, {counts[i].test} test)"
         for i, name in zip(labels.table.ids, labels.table.names, strict=True)
-        if pixels[i] and min(counts[i].train, counts[i].test) < minimum
+        if pixels[i] and min(counts[i].train, counts[i].test) < minimum and name not in single
     ]
     wanted = f"{minimum} training and {minimum} test pixels"
-    return [f"{rule.groups} cannot give {wanted} to {', '.join(named)}"] if named else []
+    warnings = [f"{rule.groups} cannot give {wanted} to {', '.join(named)}"] if named else []
+    if single:
+        have = "has" if len(single) == 1 else "have each"
+        warnings.append(
+            f"{list_names(single)} {have} only one of the {rule.groups}, so no honest test is possible: draw a second "
+            "one in another field"
+        )
+    return warnings

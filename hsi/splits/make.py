@@ -45,7 +45,7 @@ def expand_folds(settings: Settings) -> list[Settings]:
 
     Other settings are returned unchanged.
     """
-    if "fold" not in SPLITS[settings.split.rule].uses or settings.split.fold is not None:
+    if "fold" not in SPLITS[settings.split.rule or "random"].uses or settings.split.fold is not None:
         return [settings]
     folds = range(1, fold_count(split_request(settings)) + 1)
     return [settings.model_copy(update={"split": settings.split.model_copy(update={"fold": n})}) for n in folds]
@@ -72,6 +72,20 @@ def check_request(rule: str, request: SplitRequest) -> None:
             raise UsageError(f"{OPTIONS[field]} is {least} or more, found {value}")
     for check in split_rule.checks:
         check(request)
+
+
+def check_default_request(request: SplitRequest) -> None:
+    """Check a request for the rule that the labels decide, which is ``random`` or ``polygons``.
+
+    Raises :class:`UsageError` for one that is invalid for both.
+    """
+    try:
+        check_request("random", request)
+    except UsageError as error:
+        try:
+            check_request("polygons", request)
+        except UsageError:
+            raise error from None
 
 
 def make_split(labels: LabelMap, request: SplitRequest | None = None, *, rule: str = "random", **fields: Any) -> Split:

@@ -26,7 +26,7 @@ from hsi.workflows.fit import Classifier, fit, repeatable
 from hsi.workflows.inputs import Inputs, given_files, split_labels
 from hsi.workflows.outputs import areas_of, run_record, write_report, write_run_report
 from hsi.workflows.provenance import StageTimer
-from hsi.workflows.resolve import check_names, report_settings, resolve_settings
+from hsi.workflows.resolve import check_names, report_settings, resolve_settings, resolve_split_rule
 from hsi.workflows.resume import CHECKPOINT_SECONDS, CheckpointPolicy
 from hsi.workflows.run_folder import check_free, check_free_files, run_folder
 
@@ -58,6 +58,7 @@ def classify(
     """
     scene, least = inputs.scene, settings.mapping.min_area
     pixels = min_area_pixels(least, scene.georeference, scene.height, scene.width) if least else 1
+    settings = resolve_split_rule(settings, inputs.labels)
     inputs = denoise_inputs(inputs, settings, timer, folder)
     split = split_labels(inputs, settings)
     model = fit(inputs, settings, split, timer, checkpoints)
@@ -182,6 +183,6 @@ def requested(settings: Settings, options: InputSettings) -> dict[str, Any]:
 def run_name(settings: Settings) -> str:
     """The default name of a run's folder: model, split (unless random), fold and seed."""
     split = settings.split
-    rule = [] if split.rule == "random" else [split.rule]
+    rule = [] if split.rule in (None, "random") else [split.rule]
     fold = [] if split.fold is None else [f"fold{split.fold}"]
     return "-".join([settings.model.name, *rule, *fold, f"seed{settings.seed}"])

@@ -39,7 +39,7 @@ from hsi.preprocessing.denoisers.denoiser import DenoisingResult
 from hsi.preprocessing.mosaic import join_tiles
 from hsi.preprocessing.reducers import find_reducer
 from hsi.settings import SECOND_WINDOW, USUAL_WINDOW, InputSettings, Settings, input_settings
-from hsi.splits import Split, make_split, split_request
+from hsi.splits import Split, choose_rule, make_split, split_request
 
 if TYPE_CHECKING:
     import xarray
@@ -375,7 +375,9 @@ def split_labels(inputs: Inputs, settings: Settings) -> Split:
     """Make the split and say its sizes, what it left out and its warnings."""
     wanted = settings.split
     given = open_split(wanted.given, inputs.scene) if wanted.given else None
-    split = make_split(inputs.labels, split_request(settings), rule=wanted.rule, given=given)
+    split = make_split(
+        inputs.labels, split_request(settings), rule=wanted.rule or choose_rule(inputs.labels)[0], given=given
+    )
     sizes = {"training": split.train, "validation": split.validation, "test": split.test}
     listed = ", ".join(f"{int(mask.sum()):,} {name}" for name, mask in sizes.items() if mask.any())
     seed = "" if split.seed is None else f", seed {split.seed}"

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from hsi.baselines import BASELINES, Baseline
 from hsi.core.devices import resolve_device
-from hsi.core.events import debug, info
+from hsi.core.events import debug, info, warning
+from hsi.core.labels import LabelMap
 from hsi.core.scene import Scene
 from hsi.errors import UnknownNameError, UsageError
 from hsi.models import MODELS, check_multipliers
@@ -18,7 +19,7 @@ from hsi.preprocessing.denoisers import check_band_selection, make_denoiser
 from hsi.preprocessing.denoisers.total_variation import require_scikit_image
 from hsi.preprocessing.reducers import find_reducer
 from hsi.settings import USUAL_REDUCER, USUAL_WINDOW, DenoisingSettings, Settings, display_name
-from hsi.splits import Split, check_request, split_request
+from hsi.splits import Split, check_default_request, check_request, choose_rule, split_request
 from hsi.training.window_selection import SMALL_WINDOW, advise_window
 from hsi.workflows.inputs import given_files
 
@@ -133,9 +134,22 @@ def check_names(settings: Settings) -> None:
         check_multipliers(settings.model.name, settings.model.width, settings.model.resolution)
     check_denoising(settings.denoising)
     find_reducer(settings.reducer)
-    check_request(settings.split.rule, split_request(settings))
+    if settings.split.rule is None:
+        check_default_request(split_request(settings))
+    else:
+        check_request(settings.split.rule, split_request(settings))
     given_files(settings)
     resolve_device(settings.device)
+
+
+def resolve_split_rule(settings: Settings, labels: LabelMap) -> Settings:
+    """The settings with the rule of the split that fits the labels where none was given; a doubt is a warning."""
+    if settings.split.rule is not None:
+        return settings
+    rule, doubt = choose_rule(labels)
+    if doubt:
+        warning(doubt)
+    return updated(settings, split={"rule": rule})
 
 
 def check_denoising(settings: DenoisingSettings) -> None:

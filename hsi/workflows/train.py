@@ -35,6 +35,8 @@ def train_model(
     """
     if not settings.split.model_fields_set & {"train", "rule"}:
         settings = updated(settings, split={"rule": "all"})
+    elif settings.split.rule is None:
+        settings = updated(settings, split={"rule": "random"})  # nothing is held out for a test
     check_free_files(out, [out], overwrite=overwrite, resume=resume, inputs=[*sources, *given_files(settings)])
     if is_baseline(settings):
         raise UsageError(

@@ -139,6 +139,14 @@ def class_table(title: str | None, *headings: str, width: int = 26) -> Table:
     return table
 
 
+def size_of(count: int) -> str:
+    """Bytes in decimal units: ``33.6 MB``."""
+    amount, units = float(count), ["B", "kB", "MB", "GB", "TB", "PB"]
+    while amount >= 999.95 and len(units) > 1:
+        amount, units = amount / 1000, units[1:]
+    return f"{amount:.0f} B" if units[0] == "B" else f"{amount:.1f} {units[0]}"
+
+
 def short_name(name: str) -> str:
     """A name from a file as a cell of a table, cut where it is longer than a line."""
     from rich.markup import escape

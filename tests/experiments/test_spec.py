@@ -176,7 +176,7 @@ def test_the_ablation_changes_one_thing_at_a_time():
     planned = [run for run in plan_runs(experiment, "") if (run.split, run.settings.seed) == ("random", 0)]
     runs = {run.row: run.settings for run in planned}
     paper, default = runs.pop("hybridsn"), runs.pop("our default recipe")
-    assert default == Settings.model_validate({"split": {"train": "10%"}})
+    assert default == Settings.model_validate({"split": {"rule": "random", "train": "10%"}})
     assert (paper.reducer.components, paper.model.window, paper.training.lr) == (13, 15, 0.001)
     for name, settings in runs.items():
         changed = {key for key in Settings.model_fields if getattr(settings, key) != getattr(paper, key)}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hsi.preprocessing.bands import format_ranges
-from pipelines.inspect import size_of
+from pipelines.cli_support.terminal import size_of
 from tests.io import product_makers
 from tests.io.file_makers import NORTH_UP, envi, mat, npy, small_cube, small_labels, tiff
 
