@@ -43,16 +43,17 @@ RESUMABLE = ("classify", "train", "predict", "rerun")
 
 
 class Fault:
-    """Something that happens before a change of the file system by Python, once ``left`` others are done."""
+    """Something that happens before Python changes the folder, once ``left`` other changes are done."""
 
-    def __init__(self, act: Callable[[], object], patch: Callable[..., None] = setattr) -> None:
-        self.act, self.left = act, -1
+    def __init__(self, act: Callable[[], object], folder: Path, patch: Callable[..., None] = setattr) -> None:
+        self.act, self.folder, self.left = act, folder, -1
         for name in CHANGES:
             patch(os, name, self._counting(getattr(os, name)))
 
     def _counting(self, change: Callable[..., object]) -> Callable[..., object]:
         def counting(*arguments: object, **options: object) -> object:
-            if self.left >= 0:
+            here = Path(os.fsdecode(arguments[0])).absolute()
+            if self.left >= 0 and here.is_relative_to(self.folder):  # libraries have files of their own
                 self.left -= 1
                 if self.left < 0:
                     self.act()
@@ -178,7 +179,7 @@ def main(folder: Path, count: int, seed: int) -> dict[str, int]:
     from tests.conftest import run_here
     from tests.faults.killing import finish, start
 
-    fault = Fault(lambda: os.kill(os.getpid(), signal.SIGKILL))
+    fault = Fault(lambda: os.kill(os.getpid(), signal.SIGKILL), folder)
 
     def execute(words: Sequence[str], where: Path, chance: random.Random) -> str:
         os.chdir(where)

@@ -25,7 +25,7 @@ def test_files_of_the_user_stay(source, tmp_path, monkeypatch):
     def interrupt():
         raise KeyboardInterrupt
 
-    fault = Fault(interrupt, monkeypatch.setattr)
+    fault = Fault(interrupt, tmp_path, monkeypatch.setattr)
 
     def execute(words, folder, chance):
         fault.left = chance.choice((-1, chance.randrange(15), chance.randrange(40)))
