@@ -172,8 +172,7 @@ def fit_network(
         return Trainer(*arrays, settings.training, device=device, seed=settings.seed, tile=tile)
 
     trained_on = hash_inputs(*files_of_tiles(scene), labels.source, *inputs.masks, *given_files(settings))
-    arrays: dict[str, NDArray[Any]] = {"components": padded, "labels": codes}
-    identity = identity_of(settings, split, arrays, trained_on) if checkpoints else {}
+    identity = identity_of(settings, split, padded, {"labels": codes}, trained_on) if checkpoints else {}
     trainer, trained, resumed_from = train_with_smaller_tiles(make_trainer, settings, checkpoints, identity, timer)
     rows, columns = np.nonzero(split.train)
     pixels, truth = padded[:, rows + half, columns + half].T, codes[split.train]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hsi.training.trainer import Trainer
 
 CHECKPOINT_SECONDS = 30.0
+COMPONENTS, SAMPLED, TOLERANCE = "components", 1000, 1e-3
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,19 @@ class CheckpointCallback:
         try:
             checkpoint = load_checkpoint(work.checkpoint)
             known = checkpoint.facts.get("identity")
-            if known != self.identity:
-                raise ResumeError(f"it was made with other {listed(differing(known, self.identity))}")
+            different = dict.fromkeys(name.partition(".sha256")[0] for name in differing(known, self.identity))
+            rounded = isinstance(known, dict) and _agree(known.get(COMPONENTS), self.identity[COMPONENTS])
+            if different.keys() - ({COMPONENTS, f"{COMPONENTS}.sample"} if rounded else ()):
+                raise ResumeError(f"it was made with other {listed([*different])}")
             trainer.resume(checkpoint)
         except ResumeError as error:
             work.restart(error)
             return
+        if different:
+            warning(
+                "the components differ from those of the checkpoint by rounding, as on another machine or with another "
+                "number of threads: the run goes on, and its bytes may differ from those of an uninterrupted one"
+            )
         changed = differing(checkpoint.facts.get("made_with"), self.made_with)
         if changed:
             warning(f"the run was started with other {listed(changed)}: an uninterrupted run may differ")
@@ -121,6 +129,7 @@ class CheckpointCallback:
 def identity_of(
     settings: Settings,
     split: Split,
+    components: NDArray[Any],
     arrays: Mapping[str, NDArray[Any]],
     inputs: Mapping[str, str],
 ) -> dict[str, Any]:
@@ -133,7 +142,23 @@ def identity_of(
         "split": split.hash,
         "files": sorted(set(inputs.values())),
         **{name: hash_array(values) for name, values in arrays.items()},
+        COMPONENTS: {"sha256": hash_array(components), "sample": _sample(components)},
     }
+
+
+def _sample(values: NDArray[Any]) -> list[float]:
+    """Some numbers of an array, evenly spaced, by which it is known where sums were rounded differently."""
+    flat = values.reshape(-1)
+    return [float(value) for value in np.nan_to_num(flat[:: max(1, flat.size // SAMPLED)])]
+
+
+def _agree(known: Any, wanted: Any) -> bool:
+    """Whether the samples of two arrays are the same but for rounding."""
+    try:
+        one, other = (np.asarray(values["sample"], np.float64) for values in (known, wanted))
+    except (KeyError, TypeError, ValueError, OverflowError):  # a changed checkpoint
+        return False
+    return one.shape == other.shape and bool(np.allclose(one, other, rtol=TOLERANCE, atol=TOLERANCE * np.ptp(other)))
 
 
 def tile_of(policy: CheckpointPolicy | None) -> int | None:

@@ -164,6 +164,18 @@ class TestResuming:
         restarted = run(*stopped, *more, "--resume", "--overwrite")
         assert restarted.code == 0 and "starts from the beginning: it was made with other" in restarted.stderr
 
+    def test_components_that_were_rounded_differently_are_a_warning(self, stopped, run, monkeypatch):
+        reduce = fit.reduce_around
+
+        def rounded(*arguments):
+            reducer, padded, margin = reduce(*arguments)
+            return reducer, padded * np.float32(1 + 1e-6), margin
+
+        monkeypatch.setattr(fit, "reduce_around", rounded)
+        done = run(*stopped, "--resume")
+        assert done.code == 0 and "resumed     after step" in done.stdout
+        assert "differ from those of the checkpoint by rounding" in done.stderr
+
     def test_a_damaged_checkpoint(self, stopped, run, tmp_path):
         path = work_folder(tmp_path) / "checkpoint.safetensors"
         path.write_bytes(path.read_bytes()[:-100])
