@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
-import numpy as np
-
 from hsi.core.class_colours import name_colours
 from hsi.core.colours import Colour
 from hsi.core.labels import LARGEST_ID, ClassTable, LabelMap
@@ -85,7 +83,7 @@ def read_class_file(path: Path, read_raster: Callable[[Path], LabelContent]) -> 
     QML may style a raster (paletted, or exact values) or vectors (categorised); SLD may be a ColorMap of values or
     rules that compare a field with a value. A table has a column of ids, of names or both, and for colours one of
     ``#rrggbb`` or three of red, green and blue. Of a class map, which ``read_raster`` opens, the named classes are
-    taken, or those with a colour that occur. Raises :class:`SceneFileError` for a file that cannot be read and
+    taken, or those with a colour. Raises :class:`SceneFileError` for a file that cannot be read and
     :class:`LabelError` for one without classes, for ids that are no integers from 0 to 65534 or occur twice, and for
     colours that are none.
     """
@@ -111,13 +109,14 @@ def apply_class_file(labels: LabelMap, file: ClassFile) -> LabelMap:
             f"{file.path}: has none of the classes of the labels, {_listed(f'{i} {name}' for i, name in pairs)}; "
             f"it has {theirs}: give the classes of these labels"
         )
-    notes = [
-        f"class {i} '{name}' is not in {file.path} and is added to its classes" for i, name in pairs if not found[i]
-    ]
-    for i, name in pairs:
-        other = file.find(name)
-        if found[i] and other and other.id != i and file.numbered:
-            notes.append(f"class {i} is '{name}' in the labels and '{entries[i].name}' in {file.path}, which counts")
+    notes = []
+    if len(entries) < len(pairs):
+        lacking = _listed(f"{i} '{name}'" for i, name in pairs if i not in entries)
+        notes.append(f"{file.path}: lacks {lacking} of the labels' classes, which are added")
+    others = {i: file.find(name) if file.numbered and i in entries else None for i, name in pairs}
+    moved = [f"{i} is '{name}' in the labels" for i, name in pairs if (other := others[i]) and other.id != i]
+    if moved:
+        notes.append(f"{file.path}: gives other names to classes, and counts: {_listed(moved)}")
     names = tuple(entries[i].name if i in entries else name for i, name in pairs)
     own = {} if table.colours == name_colours(table.names) else dict(zip(table.ids, table.colours, strict=True))
     given = own | {i: entry.colour for i, entry in entries.items() if entry.colour}
@@ -299,9 +298,8 @@ def _read_model(path: Path) -> Iterator[Found]:
 
 
 def _of_raster(path: Path, content: LabelContent) -> list[Found]:
-    """The named classes of a raster, or those with a colour that occur."""
-    coloured = {i for i, colour in content.colours.items() if any(colour)}
-    ids = set(content.names) or coloured & set(np.unique(content.values).tolist())
+    """The named classes of a raster, or those with a colour."""
+    ids = set(content.names) or {i for i, colour in content.colours.items() if any(colour)}
     ids -= {content.nodata}
     if not ids:
         raise LabelError(f"{path}: has neither class names nor colours, expected {KNOWN}")

@@ -200,7 +200,7 @@ def open_classes(path: Path) -> ClassFile:
 
     def read_raster(path: Path) -> LabelContent:
         reader = find_reader(path, "; or .qml, .sld, .csv, .safetensors")
-        return reader.read_labels(path, reader.arrays(path)[0])
+        return reader.read_classes(path, reader.arrays(path)[0])
 
     return read_class_file(Path(path), read_raster)
 
@@ -428,5 +428,8 @@ def _class_table(content: LabelContent) -> ClassTable | None:
     if not ids:
         return None
     names = tuple(content.names.get(i) or f"class {i}" for i in ids)
+    black = [i for i in content.names if content.colours.get(i) == (0, 0, 0)]  # in palettes also for no colour
     own = {place: content.colours[i] for place, i in enumerate(ids) if i in content.colours}
+    if len(black) > 1:
+        own = {place: colour for place, colour in own.items() if any(colour)}
     return ClassTable(tuple(ids), names, name_colours(names, own))

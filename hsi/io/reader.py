@@ -182,6 +182,10 @@ class Reader(ABC):
     def read_labels(self, path: Path, array: ArrayInfo) -> LabelContent:
         """One of :meth:`arrays` as labels ``(H, W)``, loaded."""
 
+    def read_classes(self, path: Path, array: ArrayInfo) -> LabelContent:
+        """Class names and colours of :meth:`read_labels`; where a format can, without pixels ``(0, 0)``."""
+        return self.read_labels(path, array)
+
     def read_place(self, path: Path, array: ArrayInfo) -> Georeference | None:
         """The place of one of :meth:`arrays`."""
         return self.read_labels(path, array).georeference

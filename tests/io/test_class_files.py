@@ -1,18 +1,22 @@
 """Ids, names and colours of classes from styles, tables, maps and models, and what labels make of them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from safetensors.numpy import save_file
 
+from hsi import open_labels
 from hsi.core.labels import ClassTable, label_map
+from hsi.core.memory import resident_memory
 from hsi.core.scene import scene_from_array
 from hsi.core.synthetic import make_scene
 from hsi.errors import LabelError, SceneFileError
 from hsi.io.class_files import ClassEntry, apply_class_file
-from hsi.io.geotiff import write_class_map
+from hsi.io.geotiff import gdal_env, write_class_map
 from hsi.io.open import open_classes
 from hsi.settings import InputSettings
 from hsi.workflows.inputs import open_any_labels
@@ -163,7 +167,7 @@ def test_labels_have_the_names_and_colours_of_the_file(tmp_path):
     labels = label_map(np.array([[3, 7, 9, 0]]), table=named)
     applied = apply_class_file(labels, write(tmp_path, "a.qml", raster_qml()))
     assert applied.table == ClassTable((3, 7, 9), ("Wasser", "Wald & <Forst>", "z"), (BLUE, GREEN, (7, 8, 9)))
-    assert [note.split(str(tmp_path))[0] for note in applied.notes] == ["class 9 'z' is not in "]
+    assert applied.notes == (f"{tmp_path / 'a.qml'}: lacks 9 'z' of the labels' classes, which are added",)
 
 
 def test_a_file_of_other_numbers_is_refused_and_of_swapped_numbers_warned_of(tmp_path):
@@ -173,7 +177,8 @@ def test_a_file_of_other_numbers_is_refused_and_of_swapped_numbers_warned_of(tmp
     swapped = label_map(np.array([[1, 2]]), table=ClassTable((1, 2), ("Wasser", "Wald"), ((1, 1, 1), (2, 2, 2))))
     applied = apply_class_file(swapped, file)
     assert applied.table.names == ("Wald", "Wasser")
-    assert f"class 1 is 'Wasser' in the labels and 'Wald' in {file.path}, which counts" in applied.notes
+    words = "gives other names to classes, and counts: 1 is 'Wasser' in the labels, 2 is 'Wald' in the labels"
+    assert applied.notes == (f"{file.path}: {words}",)
 
 
 def test_a_file_without_colours_gives_those_of_the_names(tmp_path):
@@ -204,7 +209,7 @@ def test_names_of_vector_labels_take_the_ids_of_the_file(tmp_path):
     write(tmp_path, "a.qml", raster_qml())
     labels = makers.drawn(path, classes=tmp_path / "a.qml", field="name")
     assert labels.table.ids == (1, 7, 20) and labels.table.names == ("Moor", "Wald & <Forst>", "Dach")
-    assert labels.table.colours[1:] == (GREEN, RED) and makers.noted(labels, "class 1 'Moor' is not in")
+    assert labels.table.colours[1:] == (GREEN, RED) and makers.noted(labels, "lacks 1 'Moor' of the labels' classes")
     assert labels.values[0, 0] == 20 and labels.values[4, 0] == 7 and labels.values[8, 0] == 1
     # categories of texts: the value is what the field holds, the label is what the class is called
     write(tmp_path, "b.qml", vector_qml(("dach", ESCAPED[1], "Moor")))
@@ -236,3 +241,22 @@ def test_a_run_has_the_classes_of_the_file_throughout(tmp_path, run, no_figures)
         assert "Wasser" in (done := run(*command, "--classes", "run/map.tif")).stdout, done.stderr
     done = run("inspect", "scene.npy", "--classes", "absent.qml")
     assert done.code == 1 and done.complaints == ["error: absent.qml: no such file; nothing in . has a name like it"]
+
+
+def test_a_map_of_any_declared_size_gives_its_classes_without_its_pixels(tmp_path):
+    size = {"width": 20_000, "height": 20_000, "count": 1, "dtype": "uint8", "compress": "deflate", "tiled": True}
+    with gdal_env(), rasterio.open(tmp_path / "a.tif", "w", driver="GTiff", sparse_ok=True, **size) as raster:
+        raster.write_colormap(1, {3: (*BLUE, 255)})
+        raster.update_tags(CLASS_NAMES='{"3": "Wasser"}')
+    before = resident_memory()
+    assert open_classes(tmp_path / "a.tif").entries == (ClassEntry(3, "Wasser", BLUE, "3"),)
+    assert resident_memory() - before < 100 * 2**20
+
+
+def test_black_in_a_palette_is_no_colour_of_several_classes(tmp_path):
+    write_class_map(
+        tmp_path / "map.tif", np.array([[3, 7]]), replace(class_table(), colours=((0, 0, 0),) * 3),
+        georeference=None, nodata_mask=None,
+    )  # fmt: skip
+    labels = open_labels(tmp_path / "map.tif", scene_from_array(np.ones((1, 2, 3), np.float32)))
+    assert len({*labels.table.colours, (0, 0, 0)}) == 3

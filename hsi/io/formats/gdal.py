@@ -119,6 +119,15 @@ class RasterReader(Reader):
             names = _category_names(path) or names_in_tags(dataset.tags())
             return raster_labels(dataset, names=names, colours=read_palette(dataset))
 
+    def read_classes(self, path: Path, array: ArrayInfo) -> LabelContent:
+        """Names and colours by class id, without pixels."""
+        path = _data_of(path)
+        with _opener(path)() as dataset:
+            names = _category_names(path) or names_in_tags(dataset.tags())
+            nodata = dataset.nodatavals[0]
+            facts: dict[str, Any] = {"names": names, "colours": read_palette(dataset), "nodata": nodata}
+            return LabelContent(np.zeros((0, 0), np.uint8), **facts)
+
     def read_place(self, path: Path, array: ArrayInfo) -> Georeference | None:
         """The raster's place, without its pixels."""
         with _opener(_data_of(path))() as dataset:
