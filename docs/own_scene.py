@@ -1,7 +1,8 @@
 """The README's worked example on generated data, with its picture: ``python docs/own_scene.py FOLDER``.
 
 Writes an ENVI scene with a CRS and a GeoPackage of training polygons into FOLDER, runs the README's commands on them,
-and draws docs/images/own_scene.png: false colour with the polygons, the map, and its confidence.
+and draws FOLDER/own_scene.png: false colour with the polygons, the map, and its confidence. Nothing else is written;
+docs/images/own_scene.png is a copy of the picture.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def draw(folder: Path) -> None:
     patches = [Patch(color=colours[i], label=name) for i, name in zip(table.ids, table.names, strict=True)]
     figure.legend(handles=patches, loc="lower center", ncols=6, fontsize=8, frameon=False)
     figure.subplots_adjust(left=0.01, right=0.96, top=0.93, bottom=0.1, wspace=0.04)
-    figure.savefig(HERE / "images" / "own_scene.png")
+    figure.savefig(folder / "own_scene.png")
 
 
 @click.command()

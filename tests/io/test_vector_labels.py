@@ -284,4 +284,6 @@ def test_classify_from_polygons_to_a_map(sample, scenes, run, no_figures, tmp_pa
     assert (done.code, done.complaints) == (0, []), done.stderr
     assert any("under features of different classes" in line for line in done.warnings)
     report = json.loads((tmp_path / "out" / "accuracy.json").read_text())
+    rule = json.loads((tmp_path / "out" / "run.json").read_text())["settings"]["split"]["rule"]
+    assert rule == "polygons" and report["split"] == "polygons (polygons held out)"
     assert [row["name"] for row in report["classes"]] == sorted(f"[b]field {i}" for i in (3, 7, 200, 300))

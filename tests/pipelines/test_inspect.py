@@ -25,6 +25,23 @@ def inspect(run):
     return work
 
 
+def test_polygons_and_points_of_each_class_are_counted(inspect, tmp_path):
+    from tests.io.vector_makers import point, rectangle, vector
+
+    scene = tiff(tmp_path / "a.tif", small_cube(), crs="EPSG:32633", transform=NORTH_UP)
+    squares = [rectangle(row, 0, row + 2, 4) for row in (0, 3, 6)]
+    path = vector(tmp_path / "polygons.gpkg", squares, c=["oats", "oats", "beet"])
+    facts, lines = inspect(scene, "--labels", path, "--label-field", "c")
+    assert [line.split() for line in lines if "oats" in line or "id " in line][:2] == [
+        ["id", "name", "polygons", "pixels", "share"],
+        ["2", "oats", "2", "16", "66.7%"],
+    ]
+    assert facts["test"].startswith("no honest test of beet is possible: it has only one of the polygons")
+    path = vector(tmp_path / "points.gpkg", [point(row + 0.5, 0.5) for row in range(6)], c=["oats", "beet"] * 3)
+    facts, lines = inspect(scene, "--labels", path, "--label-field", "c")
+    assert "test" not in facts and any(line.split() == ["2", "oats", "3", "3", "50.0%"] for line in lines)
+
+
 def test_a_benchmark_scene_with_labels(inspect, tmp_path):
     cube = small_cube("u2", (20, 30, 40)) + 1
     cube[:, :, 7:9] = 5

@@ -1,14 +1,25 @@
 """What a model decides where nobody says, and what is left to the scene."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 import hsi
 from hsi.core.events import Recorder, report_to
+from hsi.core.labels import default_table
 from hsi.core.synthetic import make_scene
 from hsi.errors import UsageError
 from hsi.models import MODELS, build_model
 from hsi.settings import load_settings
-from hsi.workflows.resolve import resolve_settings, suit_bands, suit_components
+from hsi.workflows.resolve import (
+    check_names,
+    resolve_settings,
+    resolve_split_rule,
+    suit_bands,
+    suit_components,
+)
+from tests.splits.label_maps import parcels
 
 
 def settled(**values):
@@ -81,3 +92,20 @@ class TestFewComponents:
         scene, labels, _ = make_scene(20, 20, bands=10, classes=3, field=8)
         classifier = hsi.HybridSNClassifier(epochs=1, window=11, symmetries=False, blend=False)
         assert classifier.fit(scene, labels).settings_.model.name == "ssftt"
+
+
+def test_the_rule_of_the_split_is_that_of_the_labels_unless_one_is_given():
+    labels, recorder = parcels(), Recorder()  # the third class has one polygon
+    with report_to(recorder):
+        assert resolve_split_rule(load_settings(), labels).split.rule == "random"
+        assert resolve_split_rule(load_settings(None, {"split.rule": "blocks"}), labels).split.rule == "blocks"
+    (warning,) = recorder.warnings
+    assert "no honest test of class 3 is possible" in warning
+    two = replace(labels, values=np.where(labels.values == 3, 2, labels.values), table=default_table([1, 2]))
+    assert resolve_split_rule(load_settings(), two).split.rule == "polygons"
+
+
+def test_a_setting_that_no_default_rule_takes_is_refused_before_anything_is_read():
+    check_names(load_settings(None, {"split.buffer": 3}))  # of polygons
+    with pytest.raises(UsageError, match="the split 'random' has no use for --fold"):
+        check_names(load_settings(None, {"split.fold": 1}))
