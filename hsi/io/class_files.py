@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element
 
 from hsi.core.class_colours import name_colours
 from hsi.core.colours import Colour
-from hsi.core.labels import LARGEST_ID, ClassTable, LabelMap
+from hsi.core.labels import LARGEST_ID, ClassTable, LabelMap, printable_name
 from hsi.errors import LabelError, SceneFileError
 from hsi.io.formats._checks import parse_xml
 from hsi.io.reader import LabelContent, check_file
@@ -128,8 +128,13 @@ def _loose(text: str) -> str:
     return " ".join(text.split()).casefold()
 
 
+def _one_line(text: str) -> str:
+    """Text of a file for a message."""
+    return " ".join(printable_name(text).split())[:60]
+
+
 def _listed(texts: Iterable[str]) -> str:
-    texts = [text[:60] for text in texts]
+    texts = [_one_line(text) for text in texts]
     more = len(texts) - MOST_LISTED
     return ", ".join(texts[:MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
 
@@ -146,13 +151,16 @@ def _check(path: Path, found: list[Found]) -> ClassFile:
     numbered = None not in numbers
     entries: dict[Any, ClassEntry] = {}
     for number, (value, name, colour) in zip(numbers, found, strict=True):
-        text, name = "" if value is None else str(value).strip(), " ".join(name.split())
+        text, name = "" if value is None else str(value).strip(), " ".join(printable_name(name).split())
         key: Any = number if numbered else text or name
         place = number if numbered and number is not None else len(entries) + 1
         entry = ClassEntry(place, name or (f"class {number}" if numbered else text), colour, text)
         known = entries.setdefault(key, entry)
         if known.name != entry.name or (known.colour and colour and known.colour != colour):
-            raise LabelError(f"{path}: class {key} is there twice, as '{known.name}' and '{entry.name}': delete one")
+            raise LabelError(
+                f"{path}: class {_one_line(str(key))} is there twice, as '{known.name[:60]}' and "
+                f"'{entry.name[:60]}': delete one"
+            )
     wrong = [entry.id for entry in entries.values() if not 0 <= entry.id <= LARGEST_ID]
     if wrong:
         raise LabelError(f"{path}: class ids go from 0 to {LARGEST_ID}, found {wrong[0]}")
@@ -184,7 +192,7 @@ def parse_colour(path: Path, text: str) -> Colour | None:
         red, green, blue = map(int, numbers.groups())
         return red, green, blue
     if text:
-        raise LabelError(f"{path}: '{text[:40]}' is no colour, expected #rrggbb or three numbers from 0 to 255")
+        raise LabelError(f"{path}: '{_one_line(text)}' is no colour, expected #rrggbb or three numbers from 0 to 255")
     return None
 
 
@@ -196,7 +204,9 @@ def _read_style(path: Path) -> Iterator[Found]:
         return _qml_raster(path, root) if root.find(".//rasterrenderer") is not None else _qml_vector(path, root)
     if root.tag == "StyledLayerDescriptor":
         return _sld_values(path, root) if root.find(".//ColorMap") is not None else _sld_rules(path, root)
-    raise LabelError(f"{path}: begins with <{root.tag[:40]}>, which is no style of QGIS and no SLD; expected {KNOWN}")
+    raise LabelError(
+        f"{path}: begins with <{_one_line(root.tag)}>, which is no style of QGIS and no SLD; expected {KNOWN}"
+    )
 
 
 def _qml_raster(path: Path, root: Element) -> Iterator[Found]:
@@ -250,7 +260,7 @@ def _read_rows(path: Path) -> Iterator[Found]:
         if _integer(header[0] if header else "") is None:
             raise LabelError(
                 f"{path}: has no column of ids or names: name them id, name and colour (or red, green and blue); "
-                f"its first line has {', '.join(name[:40] for name in header[:12])}"
+                f"its first line has {_listed(header)}"
             )
         rows, keys = [header, *rows], ["id", "name", *(("colour",) if len(header) == 3 else ("r", "g", "b"))]
     either = [place for place, key in enumerate(keys) if key in EITHER]

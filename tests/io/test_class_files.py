@@ -140,6 +140,7 @@ REFUSED = {
     "large.csv": ("id,name\n70000,a\n", "from 0 to 65534, found 70000"),
     "colour.csv": ("id,colour\n1,bluish\n", "'bluish' is no colour"),
     "columns.csv": ("foo,bar\nx,y\n", "no column of ids or names"),
+    "broken.csv": ('"fo\no",bar\nx,y\n', "its first line has fo o, bar"),
     "empty.csv": ("id,name\n", "holds no classes"),
     "lines.csv": ("id,name,colour\n1,a\n", None),
 }

@@ -439,7 +439,8 @@ def bands_of(dataset: Any) -> RasterBands:
     candidates = dict.fromkeys([*named, dataset.count] if named and dataset.count > 1 else [])
     alpha = next((band for band in candidates if _is_opaque_or_clear(dataset, band)), None)
     data = tuple(band for band in dataset.indexes if band != alpha)
-    flags = [dataset.mask_flag_enums[band - 1] for band in data]
+    of_bands = dataset.mask_flag_enums  # asked once: rasterio makes the list of all bands each time
+    flags = [of_bands[band - 1] for band in data]
     # the mask of an alpha band is that band, and nodata values are compared band by band
     own = [
         band
