@@ -209,12 +209,14 @@ def predict(
     device: str = "auto",
     max_memory: str | None = None,
     resample_bands: bool = False,
+    scale: float | str | None = None,
     variable: str | None = None,
     axes: str | None = None,
     georef: Path | str | None = None,
     aoi: Path | str | None = None,
     mask: Path | str | None = None,
     mask_out: Path | str | None = None,
+    nodata: float | None = None,
     cog: bool = False,
     report: bool = True,
     scheduler: str | None = None,
@@ -254,12 +256,15 @@ def predict(
         max_memory: Most memory to use, such as ``"1GB"``, of each process; half of what is free when left out. Layers
             in memory come on top.
         resample_bands: Whether to interpolate the model's bands where the scene has others.
+        scale: What to multiply the scene's values by, such as ``1e-4``, or ``"auto"`` for the factor that is found
+            between this scene and the training scene; without it a scene on another scale is refused.
         variable: The array of the scene's file that is the cube.
         axes: The order of the axes of an array or of the scene's file, such as ``BHW``.
         georef: A raster to take CRS and transform from.
         aoi: Polygons, or a raster whose non-zero pixels are the area to map; the map is cropped to it.
         mask: A raster of the scene's size whose non-zero pixels are mapped, or polygons.
         mask_out: A raster or polygons of pixels to leave out; ``"qa.tif:bits=3,4"`` are those where a bit is set.
+        nodata: Value, as stored, that means "no data" instead of the file's.
         cog: Whether to write cloud-optimised GeoTIFFs.
         report: Whether to write the report, for which the scene is read once more.
         scheduler: Address of a Dask scheduler on whose workers to work, such as ``tcp://host:8786``.
@@ -285,7 +290,8 @@ def predict(
     given["vector"] = None if vector is None else Path(vector)
     cluster = ClusterOptions(scheduler, workers, block_timeout)
     named = {field.name: given[field.name] for field in fields(workflow.PredictOptions) if field.name in given}
-    reading = input_settings(variable=variable, axes=axes, georef=georef, aoi=aoi, mask=mask, mask_out=mask_out)
+    names = ("variable", "axes", "georef", "aoi", "mask", "mask_out", "nodata")
+    reading = input_settings(**{name: given[name] for name in names})
     place, listener = None if out is None else Path(out), reporter_for(progress)
     with report_to(listener):
         options = workflow.PredictOptions(**named, cluster=cluster)

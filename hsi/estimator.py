@@ -20,6 +20,7 @@ from hsi.core.scene import Scene
 from hsi.errors import BundleError, LabelError, UsageError
 from hsi.inference.model_file import SavedModel, load_model, match_scene, save_model
 from hsi.inference.predict import map_in_memory
+from hsi.inference.scene_scale import adapt_scene, warn_of_novel_pixels
 from hsi.io.dataarray import class_attributes, is_dataarray, map_like
 from hsi.io.geotiff import nodata_value
 from hsi.preprocessing.band_matching import BandMatch
@@ -249,14 +250,17 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     def _layers(self, X: SceneLike, probabilities: bool) -> Mapping[str, NDArray[Any]]:
 
         check_is_fitted(self)
-        match = self._matched(open_any_scene(X, InputSettings()))
         with report_to(reporter_for(self.progress)):
+            match = self._matched(open_any_scene(X, InputSettings()))
             return map_in_memory(self.bundle_, match, device=resolve_device(self.device), probabilities=probabilities)
 
     def _matched(self, scene: Scene) -> BandMatch:
 
         try:
-            return match_scene(self.bundle_, scene, device=self.device)
+            scene, _, fill = adapt_scene(self.bundle_, scene, None, remedy="multiply X by {factor}")
+            match = match_scene(self.bundle_, scene, device=self.device, fill=fill)
+            warn_of_novel_pixels(self.bundle_, match)
+            return match
         except BundleError as error:
             if len(scene.bands) == self.n_features_in_:
                 raise

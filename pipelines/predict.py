@@ -56,6 +56,7 @@ Examples:
 )  # fmt: skip
 @click.option("--blend/--no-blend", default=None, help="Average over similar neighbours. [default: as the model says]")
 @click.option("--resample-bands", is_flag=True, help="Interpolate the model's bands when the scene has others.")
+@click.option("--scale", metavar="NUMBER|auto", help="Multiply values; auto: by what the training scene suggests.")
 @click.option("--engine", type=ENGINES, default="auto", show_default=True, help="Shared trunk or patches.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option("--scheduler", metavar="ADDRESS", help="Work on the workers of this Dask scheduler: tcp://host:8786.")
@@ -102,7 +103,7 @@ def show_map(predicted: PredictedMap, out: Path) -> None:
     if 0 < summary.without_data < pixels:
         say("no data", f"{summary.without_data:,} pixels")
     if summary.novel is not None:
-        share = f"{summary.novel:,} pixels ({summary.novel / pixels:.1%})"
+        share = f"{summary.novel:,} pixels ({summary.novel / max(1, pixels - summary.without_data):.1%})"
         say("novelty", f"{share} are farther from every class than 99.9 % of the training pixels")
     say("written", *map(str, predicted.files.values()))
     say("open", f"{f'{report} in a browser, or ' if report else ''}{out} in QGIS")

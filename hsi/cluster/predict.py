@@ -25,10 +25,11 @@ from hsi.core.scene import Block, crop_scene
 from hsi.errors import ClusterError, HsiError, SceneError
 from hsi.inference.map_files import MapOptions, MapSummary
 from hsi.inference.model_file import load_model, match_scene
-from hsi.inference.predict import MapJob, classify_strip
+from hsi.inference.predict import AS_STORED, MapJob, SceneValues, classify_strip
 from hsi.inference.resume import StripCache
 from hsi.inference.strips import read_strip, rows_around
 from hsi.io import open_scene
+from hsi.io.formats._product import scale_scene
 from hsi.preprocessing.mosaic import join_tiles
 
 BLOCK_SECONDS = 600.0  # the usual time limit of a strip
@@ -55,6 +56,7 @@ class StripClassifier(WorkerPlugin):  # type: ignore[misc]
     plan: MemoryPlan
     device: str
     window: Block | None = None
+    values: SceneValues = AS_STORED
     job: MapJob | None = field(default=None, init=False, repr=False)
     idempotent = True
 
@@ -93,9 +95,12 @@ class StripClassifier(WorkerPlugin):  # type: ignore[misc]
             saved = load_model(path)
         try:
             parts = [open_scene(path, self.variable, self.axes) for path in self.paths]
+            scale, nodata, fill = self.values.scale, self.values.nodata, self.values.fill
+            parts = [part if nodata is None else part.declare_nodata(nodata) for part in parts]
             scene = parts[0] if len(parts) == 1 else join_tiles(parts)
             scene = crop_scene(scene, self.window) if self.window else scene
-            match = match_scene(saved, scene, self.resample, device=self.device)
+            scene = scene if scale == 1 else scale_scene(scene, [scale], [0.0])
+            match = match_scene(saved, scene, self.resample, device=self.device, fill=fill)
         except HsiError as error:
             raise ClusterError(f"{here} cannot use the scene, which has to be in shared storage: {error}") from None
         if match.scene.shape != self.shape:

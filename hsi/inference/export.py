@@ -99,11 +99,14 @@ def describe_export(saved: SavedModel, shape: Shape, values: Values) -> dict[str
     count = len(saved.reducer.state()["mean"]) if values == "bands" else saved.model.components
     sides = {"patch": f"N x {count} x {window} x {window}", "tile": f"1 x {count} x h x w"}
     outputs = {"patch": f"N x {len(table)}", "tile": f"1 x {len(table)} x (h - {window - 1}) x (w - {window - 1})"}
+    levels = {}
+    if saved.levels is not None and values == "bands":
+        levels = {"range": dict(zip(("low", "median", "high"), saved.levels.tolist(), strict=True))}
     reduction = {name: array.tolist() for name, array in saved.reducer.state().items()}
     return {
         "hsi": __version__,
         "model": saved.settings.model.name,
-        "input": {"name": "input", "type": "float32", "shape": sides[shape], "values": values},
+        "input": {"name": "input", "type": "float32", "shape": sides[shape], "values": values, **levels},
         "output": {
             "name": "probabilities",
             "type": "float32",

@@ -18,6 +18,7 @@ from hsi.core.files import write_atomically
 from hsi.core.labels import LARGEST_ID, ClassTable
 from hsi.core.scene import Georeference, Scene
 from hsi.errors import BundleError, UsageError
+from hsi.fill import NO_FILL, Fill
 from hsi.inference.novelty import NoveltyDetector
 from hsi.inference.training_pixels import TrainingPixels
 from hsi.models import SpectralEnsemble, WindowNetwork, build_networks
@@ -39,7 +40,8 @@ class SavedModel:
     ``bands`` are those that the reducer was fitted on; ``novelty`` measures the distance to the training pixels;
     ``trained_on`` are SHA-256 sums of the inputs. Scores are divided by ``temperature`` before the softmax, which
     changes no class. ``denoiser`` is applied to a scene first. ``training`` are the pixels that trained or validated
-    it, None in files of earlier versions.
+    it; ``levels`` ``(3, B)`` the percentiles 2, 50 and 98 of the bands in the training scene; both are None in files of
+    earlier versions. ``fill`` are values of that scene that mean "no data" and that its file does not declare.
     """
 
     model: WindowNetwork
@@ -52,6 +54,8 @@ class SavedModel:
     temperature: float = 1.0
     denoiser: Denoiser | None = None
     training: TrainingPixels | None = None
+    levels: np.ndarray[Any, np.dtype[np.float64]] | None = None
+    fill: Fill = NO_FILL
 
 
 def match_scene(
@@ -61,14 +65,16 @@ def match_scene(
     *,
     usable: np.ndarray[Any, np.dtype[np.bool_]] | None = None,
     device: str = "cpu",
+    fill: Fill = NO_FILL,
 ) -> BandMatch:
     """The scene's bands for the model, see :func:`hsi.preprocessing.band_matching.match_bands`; denoised as they are
     read if the model has a denoiser.
 
-    Pixels that are not ``usable`` ``(H, W)`` do not affect others. Raises :class:`UsageError` to ``resample`` bands for
-    a model with a denoiser, and what matching raises.
+    ``fill`` means "no data". Pixels that are not ``usable`` ``(H, W)`` do not affect others. Raises :class:`UsageError`
+    to ``resample`` bands for a model with a denoiser, and what matching raises.
     """
     match = match_bands(saved.bands, scene, resample)
+    match = replace(match, scene=match.scene.exclude_fill(fill))
     if saved.denoiser is None:
         return match
     if match.matrix is not None:
@@ -100,6 +106,8 @@ def save_model(path: Path, saved: SavedModel) -> None:
         "bands": asdict(saved.bands),
         "trained_on": dict(saved.trained_on),
         "temperature": saved.temperature,
+        "levels": None if saved.levels is None else saved.levels.tolist(),
+        "fill": asdict(saved.fill),
     }
     if saved.training:
         place = saved.training.georeference
@@ -107,6 +115,16 @@ def save_model(path: Path, saved: SavedModel) -> None:
     content = to_safetensors(tensors, metadata={"hsi": json.dumps(facts)})
     with write_atomically(path) as part:
         part.write_bytes(content)  # the library's own function makes files that no one else can read
+
+
+def is_model_file(path: Path) -> bool:
+    """Whether a file begins as safetensors do: with the length of a header in JSON, and the header."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(9)
+        return start[8:] == b"{" and 0 < int.from_bytes(start[:8], "little") < path.stat().st_size
+    except OSError:
+        return False
 
 
 def load_model(path: Path) -> SavedModel:
@@ -187,6 +205,13 @@ class TrainingScene(Record):
     georeference: Place | None
 
 
+class FillValues(Record):
+    """Undeclared values that mean "no data" in the file."""
+
+    values: tuple[float, ...] = ()
+    flat: tuple[float, ...] = ()
+
+
 class Description(Record):
     """The metadata of the file."""
 
@@ -197,6 +222,8 @@ class Description(Record):
     trained_on: dict[str, str]
     temperature: float = 1.0
     training: TrainingScene | None = None
+    levels: tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]] | None = None
+    fill: FillValues = FillValues()
 
     @model_validator(mode="before")
     @classmethod
@@ -230,6 +257,8 @@ def _assemble(description: Description, tensors: dict[str, torch.Tensor]) -> Sav
         trained_on=description.trained_on,
         temperature=description.temperature,
         denoiser=denoiser,
+        levels=None if description.levels is None else np.asarray(description.levels, np.float64).reshape(3, size),
+        fill=Fill(**description.fill.model_dump()),
         training=_training(description.training, _arrays(tensors, "training."), size),
     )
 

@@ -19,6 +19,7 @@ from hsi.core.events import progress
 from hsi.core.memory import MemoryModel, MemoryPlan, free_memory, plan_memory, resident_memory
 from hsi.core.scene import Block, Scene
 from hsi.errors import TrainingError
+from hsi.fill import NO_FILL, Fill
 from hsi.inference.blending import blend
 from hsi.inference.map_files import UNCLASSIFIED, MapOptions, MapSummary, MapWriter, map_table, map_writer
 from hsi.inference.model_file import SavedModel
@@ -57,6 +58,18 @@ def plan_map(saved: SavedModel, match: BandMatch, options: MapOptions, limit: in
     return plan_memory(limit, work)
 
 
+@dataclass(frozen=True)
+class SceneValues:
+    """How values of a scene are read: times ``scale``, with ``nodata`` in place of the file's and with ``fill``."""
+
+    scale: float = 1.0
+    nodata: float | None = None
+    fill: Fill = NO_FILL
+
+
+AS_STORED = SceneValues()
+
+
 @dataclass(frozen=True, eq=False)
 class MapJob:
     """A model, the scene that it maps, and the options; ``usable`` ``(H, W)`` excludes pixels."""
@@ -67,6 +80,7 @@ class MapJob:
     plan: MemoryPlan
     device: torch.device
     usable: NDArray[np.bool_] | None = None
+    values: SceneValues = AS_STORED
 
     @property
     def window(self) -> int:

@@ -193,6 +193,8 @@ def fit_network(
         temperature=temperature.value if temperature else 1.0,
         denoiser=inputs.denoising.denoiser if inputs.denoising else None,
         training=training_pixels(scene, split.train | split.validation),
+        levels=inputs.levels,
+        fill=inputs.fill,
     )
     return NetworkClassifier(settings, trained_on, saved, trained, temperature, resumed_from)
 

@@ -23,9 +23,10 @@ from hsi.core.memory import free_memory, parse_memory, resident_memory
 from hsi.errors import ResumeError, UsageError
 from hsi.inference.map_files import MapOptions, MapSummary, layer_files
 from hsi.inference.map_polygons import check_polygon_file, write_polygons
-from hsi.inference.model_file import SavedModel, load_model, match_scene
-from hsi.inference.predict import MapJob, map_scene, plan_map, read_bands, sieve_map, smooth_map
+from hsi.inference.model_file import SavedModel, is_model_file, load_model, match_scene
+from hsi.inference.predict import MapJob, SceneValues, map_scene, plan_map, read_bands, sieve_map, smooth_map
 from hsi.inference.resume import StripCache, clear_strips, read_facts
+from hsi.inference.scene_scale import adapt_scene, parse_scale, warn_of_novel_pixels
 from hsi.inference.smoothing import min_area_pixels, parse_min_area, parse_smoothing
 from hsi.inference.training_pixels import runs_to_text
 from hsi.io import files_of
@@ -67,6 +68,7 @@ class PredictOptions:
     device: str = "auto"
     max_memory: str | None = None
     resample_bands: bool = False
+    scale: float | str | None = None
     cog: bool = False
     report: bool = True
     overwrite: bool = False
@@ -130,6 +132,8 @@ def predict(
 ) -> PredictedMap:
     """Map a scene with the model in a file into ``out`` and the files that belong to it, or without ``out`` in memory;
     :func:`hsi.predict` describes the options, the result and what is raised."""
+    refuse_swapped(model, scene, out)
+    parse_scale(options.scale)
     wanted = MapOptions(options.reject, options.probabilities, options.novelty, options.engine)
     files = map_files(out, wanted, options.report) if out is not None else {}
     given = [model, *input_files(scene, reading)]
@@ -207,6 +211,18 @@ def refuse_band_choices(reading: InputSettings) -> None:
             raise UsageError(f"{name} has no effect here, because the model knows its bands: leave it out")
 
 
+def refuse_swapped(model: Path, scene: SceneLike, out: Path | None) -> None:
+    """Raise :class:`UsageError` where the model is given as the scene, and the scene as the model."""
+    paths: list[Any] = list(scene) if isinstance(scene, (list, tuple)) else [scene]
+    if len(paths) != 1 or not isinstance(paths[0], (str, Path)):
+        return
+    if is_model_file(Path(paths[0])) and model.is_file() and not is_model_file(model):
+        raise UsageError(
+            f"{paths[0]} is a model and {model} is none: the model comes first: hsi predict {paths[0]} {model}"
+            + (f" --out {out}" if out else "")
+        )
+
+
 def open_job(
     model: Path, scene: SceneLike, options: PredictOptions, wanted: MapOptions, reading: InputSettings, limit: int
 ) -> MapJob:
@@ -226,13 +242,17 @@ def open_job(
         raise UsageError(
             "a mask or area on workers has no effect on how the model cleans bands: leave one of the two out"
         )
-    match = match_scene(saved, opened, options.resample_bands, usable=usable, device=options.device)
+    resample = options.resample_bands
+    opened, scale, fill = adapt_scene(saved, opened, parse_scale(options.scale), resample=resample)
+    match = match_scene(saved, opened, resample, usable=usable, device=options.device, fill=fill)
+    warn_of_novel_pixels(saved, match)
     if options.resample_bands and not saved.reducer.tolerates_resampling:
         warning(
             f"the model's {saved.reducer.name} components use fine differences between bands, which interpolation "
             "blurs: for scenes of other sensors, train the model with the reducer pca"
         )
-    return MapJob(saved, match, wanted, plan_map(saved, match, wanted, limit), device, usable)
+    values = SceneValues(scale, reading.nodata, fill)
+    return MapJob(saved, match, wanted, plan_map(saved, match, wanted, limit), device, usable, values)
 
 
 def map_inputs(
@@ -319,6 +339,7 @@ def map_facts(job: MapJob, hashes: Mapping[str, str]) -> dict[str, Any]:
         "bands": job.match.note,
         "options": vars(job.options),
         "mask": None if job.usable is None else hash_array(job.usable),
+        "values": [job.values.scale, job.values.nodata, *map(list, astuple(job.values.fill))],
         "window": None if scene.area is None else list(astuple(scene.area.window)),
         "device": job.device.type,
     }
@@ -336,7 +357,9 @@ def map_on_workers(
         raise UsageError("workers read the scene from its file: give a path, or leave scheduler and workers out")
     about_scene = (paths, scene.variable, scene.axes, scene.shape, options.resample_bands)
     window = scene.area and scene.area.window
-    classifier = StripClassifier(model.read_bytes(), *about_scene, job.options, job.plan, options.device, window)
+    classifier = StripClassifier(
+        model.read_bytes(), *about_scene, job.options, job.plan, options.device, window, job.values
+    )
     limit = options.cluster.block_timeout or BLOCK_SECONDS
     with options.cluster.connected() as client:
         threads = client.nthreads()
@@ -372,6 +395,7 @@ def map_record(job: MapJob, summary: MapSummary, timer: StageTimer) -> dict[str,
         "scene": str(job.match.scene.source or job.match.scene.name),
         "tiles": [str(path) for path in job.match.scene.tiles],
         "bands": job.match.note,
+        "scale": job.values.scale,
         "trained_on": dict(job.saved.trained_on),
         "training_pixels": find_training_pixels(job),
         "options": vars(job.options),
