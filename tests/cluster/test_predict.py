@@ -138,7 +138,8 @@ class TestTheCommand:
 
     def test_on_workers_as_in_one_process(self, cluster, run, work, tmp_path):
         for out, options in (("one.tif", ()), ("many.tif", ("--scheduler", cluster.address))):
-            done = run("predict", work.model, work.scene, "--device", "cpu", *options, "--out", out)
+            values = ("--scale", 1.01, "--nodata", 2000)
+            done = run("predict", work.model, work.scene, "--device", "cpu", *values, *options, "--out", out)
             assert done.code == 0, done.stderr
         assert "2 with 2 threads at tcp://" in done.stdout
         for end in (".tif", "_confidence.tif"):
