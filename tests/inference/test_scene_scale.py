@@ -72,9 +72,7 @@ def model(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Path:
 class TestPredict:
     def test_refuses_another_scale_and_takes_the_factor(self, model: Path, sample: Sample):
         reflectance = (sample.cube / 1e4).astype("f4")
-        with pytest.raises(
-            UsageError, match=r"\(0\.\d+ to 0\.\d+, median 0\..*\(\d+ to \d+, median.*--scale 1e4 "
-        ):
+        with pytest.raises(UsageError, match=r"\(0\.\d+ to 0\.\d+, median 0\..*\(\d+ to \d+, median.*--scale 1e4 "):
             hsi.predict(model, reflectance)
         usual = hsi.predict(model, sample.cube)
         assert not usual.warnings
