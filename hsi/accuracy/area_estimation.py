@@ -4,6 +4,10 @@ The mapped area of a class is biased by the errors of the map. Olofsson et al. (
 weight the confusion matrix of a sample by the mapped areas, which gives accuracies and areas of the map with standard
 errors. Their equations 2 to 11 are written here as ratios of totals over strata (Stehman 2014,
 doi:10.1080/01431161.2014.930207), which are the same where the strata are the classes of the map.
+
+A stratum of the sample that is all right, or all wrong, has a standard error of 0, which says nothing. There intervals
+are made of the Wilson intervals of the strata (Brown, Cai and DasGupta 2001, doi:10.1214/ss/1009213286), whose
+distances from the estimates are added in squares (Newcombe 1998, Statistics in Medicine 17, 873-890).
 """
 
 from __future__ import annotations
@@ -16,12 +20,13 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from hsi.accuracy.metrics import disagreement
-from hsi.accuracy.statistics import CONFIDENCE_LEVEL
+from hsi.accuracy.statistics import CONFIDENCE_LEVEL, wilson_interval
 from hsi.core.labels import ClassTable
 from hsi.errors import LabelError, UsageError
 
 Design = Literal["simple", "stratified"]
 DESIGNS: tuple[Design, ...] = ("simple", "stratified")
+ROUNDING = 1e-18  # of a squared standard error
 LEAST = 2  # pixels in a stratum, for a variance
 Floats = NDArray[np.float64]
 
@@ -67,7 +72,7 @@ def estimate_map(
         "sample": int(matrix.sum()),
         "mapped_pixels": int(mapped.sum()),
         "unit": "hectares" if hectares else "pixels",
-        "overall_accuracy": sample.ratio(np.eye(classes + 1), everything),
+        "overall_accuracy": sample.accuracy(np.eye(classes + 1), everything),
         "quantity_disagreement": quantity,
         "allocation_disagreement": allocation,
         "classes": [_estimate_class(sample, mapped, table, code, hectares or 1.0) for code in range(classes)],
@@ -85,7 +90,7 @@ def _estimate_class(
         "id": table.ids[code],
         "name": table.names[code],
         "sample": in_map,
-        "users_accuracy": sample.ratio(both, row) if in_map >= LEAST else None,
+        "users_accuracy": sample.accuracy(both, row) if in_map >= LEAST else None,
         "producers_accuracy": sample.ratio(both, column) if in_truth >= LEAST else None,
         "mapped_area": int(mapped[code]) * pixel_area,
         "share": sample.ratio(column, everything),
@@ -152,4 +157,34 @@ class _Sample:
         sizes = np.maximum(self.sizes, LEAST)  # a stratum with fewer is empty
         variances = np.maximum(squares - sums**2 / sizes, 0) / (sizes - 1)
         squared_error = (self.weights**2 * variances / sizes).sum() / total**2
+        if squared_error < ROUNDING:
+            return self._from_wilson(part, base, float(value), scale)
         return make_estimate(float(value), float(np.sqrt(squared_error)), scale)
+
+    def accuracy(self, part: Floats, base: Floats) -> dict[str, float] | None:
+        """:meth:`ratio` for a share of the sampled pixels of strata, which may be all right or all wrong."""
+        estimate = self.ratio(part, base)
+        right, count = (self._of_strata(self.counts * one) for one in (part, base))
+        certain = (count > 0) & ((right == 0) | (right == count)) & (np.arange(len(count)) != len(self.counts) - 1)
+        if estimate is None or not certain.any():  # pixels that are unclassified are wrong in any case
+            return estimate
+        return self._from_wilson(part, base, estimate["value"], 1.0)
+
+    def _of_strata(self, values: Floats) -> Floats:
+        """Sums over the rows of each stratum."""
+        return np.asarray(np.bincount(self.strata, values.sum(axis=1), minlength=len(self.sizes)), np.float64)
+
+    def _from_wilson(self, part: Floats, base: Floats, value: float, scale: float) -> dict[str, float]:
+        """An estimate whose interval is made of the Wilson intervals of its strata."""
+        right, count = (self._of_strata(self.counts * one) for one in (part, base))
+        weights = self._of_strata(self.shares * base) / (self.shares * base).sum()
+        below = above = 0.0
+        for weight, hits, pixels in zip(weights, right, count, strict=True):
+            bounds = wilson_interval(round(hits), round(pixels))
+            if bounds and weight:
+                below += (weight * (hits / pixels - bounds[0])) ** 2
+                above += (weight * (bounds[1] - hits / pixels)) ** 2
+        low, high = max(0.0, value - float(np.sqrt(below))), min(1.0, value + float(np.sqrt(above)))
+        error = (high - low) / (2 * float(ndtri((1 + CONFIDENCE_LEVEL) / 2)))
+        numbers = {"value": value, "standard_error": error, "low": low, "high": high}
+        return {name: number * scale for name, number in numbers.items()}

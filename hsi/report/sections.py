@@ -5,16 +5,15 @@ A *report* is described in :mod:`hsi.report.tables`, which writes them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-from scipy.special import ndtri
 
 from hsi.accuracy.metrics import CLASS_METRICS, OVERALL_METRICS, Metric
 
 Report = Mapping[str, Any]
 DASH = "–"
+SYMMETRIC = 1e-6  # of the width of an interval
 
 
 @dataclass(frozen=True)
@@ -122,9 +121,9 @@ def estimate_table(report: Report) -> Table | None:
         return None
     columns = [("", "Id"), ("", "Class, estimated for the entire map"), ("", "Sample")]
     for name in ("User's accuracy", "Producer's accuracy"):
-        columns += [(name, "%"), (name, "±")]
+        columns += [(name, "%"), (name, "± or interval")]
     unit = "ha" if estimate["unit"] == "hectares" else "pixels"
-    columns += [("", f"On the map ({unit})"), ("", f"Estimated ({unit})"), ("", "±")]
+    columns += [("", f"On the map ({unit})"), ("", f"Estimated ({unit})"), ("", "± or interval")]
     rows = tuple(
         (
             str(entry["id"]),
@@ -134,7 +133,7 @@ def estimate_table(report: Report) -> Table | None:
             *_with_error(entry["producers_accuracy"]),
             area(entry["mapped_area"], unit),
             area(entry["area"]["value"], unit),
-            area(reach(entry["area"]), unit),
+            reach(entry["area"], lambda value: area(value, unit)),
         )
         for entry in estimate["classes"]
     )
@@ -174,13 +173,16 @@ def area(value: float, unit: str) -> str:
     return f"{value:.2f}" if unit == "ha" else f"{value:.0f}"
 
 
-def reach(estimate: Mapping[str, float]) -> float:
-    """Half the width of the 95 % interval of an estimate, before it is cut at its ends."""
-    return float(ndtri(0.975)) * estimate["standard_error"]
+def reach(estimate: Mapping[str, float], text: Callable[[float], str]) -> str:
+    """Half the width of the 95 % interval of an estimate as ``text`` has it, or its ends where it is not symmetric."""
+    below, above = (abs(estimate[end] - estimate["value"]) for end in ("low", "high"))
+    if abs(above - below) <= SYMMETRIC * (below + above):
+        return text(above)
+    return f"{text(estimate['low'])} to {text(estimate['high'])}"
 
 
 def _with_error(estimate: Mapping[str, float] | None) -> tuple[str, str]:
-    return (DASH, DASH) if estimate is None else (percent(estimate["value"]), percent(reach(estimate)))
+    return (DASH, DASH) if estimate is None else (percent(estimate["value"]), reach(estimate, percent))
 
 
 def audit_table(report: Report) -> Table | None:

@@ -248,7 +248,8 @@ def estimate_in_words(estimate: Mapping[str, Any]) -> list[str]:
     }[estimate["design"]]
     lines = [
         f"Estimates for the entire map take its {estimate['sample']} reference pixels for {kind}, as was stated "
-        "(Olofsson et al. 2014); ± is half a 95 % interval, and 0 where the sample shows no error"
+        "(Olofsson et al. 2014); ± is half a 95 % interval; where the sample of a class is all right or all "
+        "wrong, the interval is made of Wilson intervals"
     ]
     if estimate["pooled"]:
         lines.append(f"Too few in the sample, so pooled in one stratum: {', '.join(estimate['pooled'])}")

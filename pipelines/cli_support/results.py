@@ -60,7 +60,7 @@ def show_accuracy(report: Mapping[str, Any]) -> None:
 def show_estimate(estimate: dict[str, Any]) -> None:
     """Accuracy and area of each class and of the entire map, as estimated from a sample."""
     unit = {"hectares": "ha", "pixels": "pixels"}[estimate["unit"]]
-    title = "estimated for the entire map, with half the 95 % interval"
+    title = "estimated for the entire map, with half the 95 % interval, or its ends"
     table = class_table(title, "UA %", "PA %", f"mapped {unit}", f"estimated {unit}")
     for row in estimate["classes"]:
         shares = [_with_reach(row[key], 100, 1) for key in ("users_accuracy", "producers_accuracy")]
@@ -76,10 +76,12 @@ def show_estimate(estimate: dict[str, Any]) -> None:
 
 
 def _with_reach(estimate: dict[str, float] | None, scale: float, digits: int) -> str:
-    """A number and half of its interval, such as ``88.0 ±7.4``."""
+    """A number and half of its interval, such as ``88.0 ±7.4``, or the ends: ``100.0 (81.6–100.0)``."""
     if estimate is None:
         return "–"
-    return f"{estimate['value'] * scale:,.{digits}f} ±{reach(estimate) * scale:,.{digits}f}"
+    text = reach(estimate, lambda value: f"{value * scale:,.{digits}f}")
+    value = f"{estimate['value'] * scale:,.{digits}f}"
+    return f"{value} ({text.replace(' to ', '–')})" if " to " in text else f"{value} ±{text}"
 
 
 def _value(one: Metric, value: float | None) -> str:

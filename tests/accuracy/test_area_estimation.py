@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hsi.accuracy.area_estimation import DESIGNS, estimate_map, make_estimate
+from hsi.accuracy.statistics import wilson_interval
 from hsi.core.labels import default_table
 from hsi.errors import LabelError, UsageError
 
@@ -178,3 +179,25 @@ def test_intervals_end_at_0_and_1():
 def test_counts_that_do_not_fit_are_refused():
     with pytest.raises(LabelError, match=r"2 classes and 'unclassified' do not fit \(2, 2\)"):
         estimate_map(np.zeros((2, 2), int), np.zeros(3, int), default_table([1, 2]), "simple")
+
+
+def test_a_stratum_without_an_error_has_a_wilson_interval():
+    estimated = estimate([[17, 0], [0, 30]], [600, 400])
+    wilson = wilson_interval(17, 17)
+    users = estimated["classes"][0]["users_accuracy"]
+    assert (users["value"], users["low"], users["high"]) == (1, pytest.approx(wilson[0]), 1)
+    below = [0.6 * (1 - wilson[0]), 0.4 * (1 - wilson_interval(30, 30)[0])]
+    overall = estimated["overall_accuracy"]
+    assert overall["low"] == pytest.approx(1 - np.hypot(*below)) and overall["high"] == 1
+    area = estimated["classes"][0]["area"]
+    assert area["low"] < area["value"] == 600 < area["high"]
+    assert estimated["classes"][1]["producers_accuracy"]["low"] < 1
+
+
+def test_intervals_of_rare_errors_hold_the_truth():
+    random, held = np.random.default_rng(4), []
+    for _ in range(200):
+        sample = np.array([random.multinomial(30, (0.98, 0.02)), random.multinomial(30, (0.02, 0.98))])
+        overall = estimate(sample, [600, 400])["overall_accuracy"]
+        held.append(overall["low"] <= 0.98 <= overall["high"])
+    assert np.mean(held) > 0.93
