@@ -320,6 +320,9 @@ def _list_sources(path: Path) -> tuple[Path, ...]:
             raise SceneFileError(
                 f"{path}: is a virtual raster of '{source.name}', which is missing or no raster; {REMEDY}"
             )
+        if not is_envi and raster_driver(source) not in OF_ONE_FILE:
+            with open_raster(source):  # refused where it names files elsewhere
+                pass
     return tuple(sources)
 
 

@@ -220,9 +220,13 @@ class TestReferences:
         path = write_raster(tmp_path / "sub" / "x.pix", "PCIDSK", small_cube("u1"), INTERLEAVING="FILE")
         np.testing.assert_array_equal(open_scene(path).read(), small_cube("u1"))
         assert path.with_name("x.001") in files_of(path)
+        virtual = tmp_path / "sub" / "x.vrt"
+        rasterio.shutil.copy(path, virtual, driver="VRT")
+        np.testing.assert_array_equal(open_scene(virtual).read(), small_cube("u1"))
         (tmp_path / "secret").write_bytes(bytes(range(77)))
         replaced(path, b"x.001    ", b"../secret")
         refuse_scene(path, "secret', which lies outside its folder")
+        refuse_scene(virtual, "secret', which lies outside its folder")
 
     @pytest.mark.parametrize(
         ("old", "new"),
