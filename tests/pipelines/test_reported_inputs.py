@@ -87,7 +87,10 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 SHAPE_LINE = "shape       40 rows x 52 columns x 24 bands, uint16"
 LABELS_LINE = "3 classes, 1,104 of 2,080 pixels labelled, background 0"
 CLASSES = " 1  class 1                                                   272  24.6%"
+FILL = "36 of 2,080 pixels (1.7%) cannot be used: 36 of the value -9999, which the file does not declare as no data"
 INSPECTED = {
+    "filled.npy": [FILL, "--nodata -9999 does"],
+    "filled.npy --nodata -9999": ["36 of 2,080 pixels (1.7%) cannot be used: 36 nodata"],
     "order.hdr": [SHAPE_LINE, "order.hdr: has no 'byte order': 0 (little-endian) is assumed"],
     "micro.hdr": [SHAPE_LINE],
     "bom.hdr": [SHAPE_LINE],
@@ -128,7 +131,17 @@ def test_bands_that_nothing_shows_are_asked_for(inputs):
     assert run_here("inspect", "unclear.h5", "--axes", "HWB", cwd=inputs).code == 0
 
 
+def test_a_network_that_takes_few_bands_is_named(inputs, tmp_path):
+    options = ("--labels", "labels.npy", "--model", "hybridsn", "--out", tmp_path / "run")
+    done = run_here("classify", "ten.tif", *options, cwd=inputs)
+    assert done.code == 2
+    assert "HybridSN needs at least 13 components, got 10: choose a --model that takes so few (cnn1d," in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 CLASSIFIED = {
+    "filled.npy --labels labels.npy": 1104 - 4 * 3,  # rows 2 to 5 of columns 3 to 5 of a field are fill
+    "ten.tif --labels labels.npy": 1104,
     "order.hdr --labels labels.npy": 1104,
     "last.h5 --labels labels.npy": 1104,
     "alpha.tif --labels labels.npy": 1104 - 6 * 16 - 6 * 16,  # columns 3 to 8 of two fields are hidden
@@ -148,4 +161,4 @@ def test_the_map_is_right(command, inputs, tmp_path):
     assert sum(one["train"] + one["test"] for one in accuracy["classes"]) == CLASSIFIED[command]
     with rasterio.open(tmp_path / "run/map.tif") as file:
         assert file.shape == SHAPE
-        assert (file.crs is None) == (not command.startswith(("scene", "alpha")))
+        assert (file.crs is None) == (not command.startswith(("scene", "alpha", "ten")))

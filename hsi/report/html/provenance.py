@@ -13,6 +13,7 @@ PIXELS = {
     "invalid": "cannot be used",
     "not_finite": "NaN or infinite",
     "nodata": "nodata",
+    "fill": "of a value that the file does not declare as no data",
     "zero": "zero in all bands",
     "masked": "outside the mask",
 }
@@ -40,7 +41,7 @@ def run_provenance(record: Mapping[str, Any]) -> Provenance:
             "recognised as": inputs["recognised_as"],
             "bands": format_ranges(record["bands"]["kept"]),
             **{f"bands {reason}": format_ranges(numbers) for reason, numbers in record["bands"]["dropped"].items()},
-            **{f"pixels {PIXELS[name]}": count for name, count in record["pixels"].items() if count},
+            **{f"pixels {text}": count for name, text in PIXELS.items() if (count := record["pixels"].get(name))},
         },
         "Denoising": _denoising(record),
         "Split": {**settings["split"], "hash": record["split"]["hash"]},
