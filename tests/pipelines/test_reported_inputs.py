@@ -10,7 +10,7 @@ import rasterio
 import rasterio.shutil
 import scipy.io
 
-from tests.conftest import run_here
+from tests.conftest import QUICK, run_here
 from tests.io.file_makers import NORTH_UP
 
 SHAPE, BANDS = (40, 52), 24
@@ -132,7 +132,7 @@ def test_bands_that_nothing_shows_are_asked_for(inputs):
 
 
 def test_a_network_that_takes_few_bands_is_named(inputs, tmp_path):
-    options = ("--labels", "labels.npy", "--model", "hybridsn", "--out", tmp_path / "run")
+    options = ("--labels", "labels.npy", "--model", "hybridsn", "--window", "11", "--out", tmp_path / "run")
     done = run_here("classify", "ten.tif", *options, cwd=inputs)
     assert done.code == 2
     assert "HybridSN needs at least 13 components, got 10: choose a --model that takes so few (cnn1d," in done.stderr
@@ -162,3 +162,24 @@ def test_the_map_is_right(command, inputs, tmp_path):
     with rasterio.open(tmp_path / "run/map.tif") as file:
         assert file.shape == SHAPE
         assert (file.crs is None) == (not command.startswith(("scene", "alpha", "ten")))
+
+
+def test_another_scale_than_in_training_is_refused_with_the_factor(inputs, tmp_path):
+    model, options = tmp_path / "m.safetensors", (*QUICK, "--labels", "labels.npy")
+    done = run_here("train", "numbers.npy", *options, "--out", model, cwd=inputs)
+    assert done.code == 0, done.stderr
+
+    def map_of(scene, *more):
+        done = run_here("predict", model, scene, "--out", tmp_path / "map.tif", "--overwrite", *more, cwd=inputs)
+        if done.code:
+            return words_of(done.stderr)
+        with rasterio.open(tmp_path / "map.tif") as file:
+            return file.read(1)
+
+    for scene in ("reflectance.npy", "factor.hdr"):
+        refused = map_of(scene)
+        assert "are on another scale than those the model was trained on" in refused and "--scale 1e4" in refused
+    expected = map_of("numbers.npy")
+    assert len(np.unique(expected)) > 1
+    for factor in ("auto", "1e4"):
+        assert np.mean(map_of("reflectance.npy", "--scale", factor) == expected) > 0.99
