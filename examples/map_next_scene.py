@@ -6,6 +6,6 @@ import hsi
 
 scene, polygons, next_scene = sys.argv[1:4]
 hsi.train(scene, polygons, out="landcover.safetensors", overwrite=True)
-predicted = hsi.predict("landcover.safetensors", next_scene, "map.tif", reject=0.6, overwrite=True)
+predicted = hsi.predict("landcover.safetensors", next_scene, "map.tif", overwrite=True)
 for area in predicted.record["areas"]:
     print(f"{area['name']:<32} {area['pixels']:>8} pixels")

@@ -197,7 +197,8 @@ def predict(
     scene: SceneLike,
     out: Path | str | None = None,
     *,
-    reject: float | None = None,
+    reject: float | str | None = None,
+    reject_rate: float | str | None = None,
     probabilities: bool = False,
     novelty: bool = False,
     smooth: str | None = None,
@@ -240,7 +241,10 @@ def predict(
         scene: A file's path, a list of paths of the tiles of one scene, an array ``(H, W, B)``, an
             ``xarray.DataArray``, or a :class:`Scene`.
         out: The GeoTIFF to write the map to.
-        reject: Confidence, between 0 and 1, below which a pixel is of the class "unclassified".
+        reject: ``"accuracy:95%"``: pixels are of the class "unclassified" below the lowest confidence that leaves
+            validation pixels of which 95 % are right; or that confidence itself, between 0 and 1, of a model that was
+            trained with ``calibrate``.
+        reject_rate: Instead, the share of the validation pixels to reject, such as ``"5%"``: the least confident.
         probabilities: Whether to make the probability of every class.
         novelty: Whether to make the distance of each pixel from the training pixels.
         smooth: Majority filter of the map, such as ``majority:3`` for squares of 3 x 3 pixels.

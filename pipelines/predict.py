@@ -25,7 +25,7 @@ EPILOG = """\b
 Examples:
   hsi predict runs/demo/model.safetensors data/indian_pines.mat --out map.tif
   hsi predict model.safetensors flightline.hdr --out map.tif \\
-      --max-memory 1GB --probabilities --reject 0.6
+      --max-memory 1GB --probabilities --reject accuracy:95%
   hsi predict model.safetensors tile1.tif tile2.tif --out map.tif
   hsi predict model.safetensors /vsis3/bucket/scene.tif --out map.tif \\
       --scheduler tcp://host:8786
@@ -43,7 +43,12 @@ Examples:
     "shared by --workers; 2GB with --scheduler]",
 )  # fmt: skip
 @click.option("--probabilities", is_flag=True, help="Also write the probability of every class, one band each.")
-@click.option("--reject", type=float, help='Below this confidence a pixel is "unclassified".')
+@click.option(
+    "--reject", metavar="TARGET",
+    help='Leave pixels "unclassified" so that of the other validation pixels 95 % are right: accuracy:95%; or below a '
+    "confidence: 0.6, of a model with --calibrate.",
+)  # fmt: skip
+@click.option("--reject-rate", metavar="SHARE", help="Reject the least confident share of validation pixels: 5%.")
 @click.option("--novelty", is_flag=True, help="Also write the distance of each pixel from the training pixels.")
 @click.option("--smooth", help="Majority filter of the map, such as majority:3. [default: none]")
 @click.option("--min-area", metavar="AREA", help="Smallest area of a class: 0.5ha, 5000m2 or 12px. [default: none]")

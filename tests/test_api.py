@@ -15,7 +15,7 @@ from tests.conftest import ROOT, names_in
 
 SMALL = {"components": 13, "window": 11, "device": "cpu"}
 QUICK = {**SMALL, "epochs": 2}
-MAPPING = {"reject": 0.4, "probabilities": True, "novelty": True, "smooth": "majority:3", "device": "cpu"}
+MAPPING = {"reject_rate": "30%", "probabilities": True, "novelty": True, "smooth": "majority:3", "device": "cpu"}
 
 
 @pytest.fixture(scope="module")
@@ -198,9 +198,11 @@ class TestSettings:
 
 
 class TestPredict:
-    def test_files_are_those_of_the_command_and_arrays_those_of_the_files(self, mat_run, scenes, sample, run, tmp_path):
-        model = mat_run.out / "model.safetensors"
-        words = ("--reject", 0.4, "--probabilities", "--novelty", "--smooth", "majority:3", "--device", "cpu")
+    def test_files_are_those_of_the_command_and_arrays_those_of_the_files(
+        self, tiff_run, scenes, sample, run, tmp_path
+    ):
+        model = tiff_run.out / "model.safetensors"  # has validation pixels
+        words = ("--reject-rate", "30%", "--probabilities", "--novelty", "--smooth", "majority:3", "--device", "cpu")
         assert run("predict", model, scenes["mat"], *words, "--out", tmp_path / "map.tif").code == 0
         written = hsi.predict(model, scenes["mat"], tmp_path / "here" / "map.tif", **MAPPING)
         names = names_in(tmp_path) - {"here"}

@@ -46,7 +46,7 @@ class MapOptions:
         return REACH if self.blend else 0
 
     def __post_init__(self) -> None:
-        if self.reject is not None and not 0 < self.reject < 1:
+        if self.reject is not None and not 0 <= self.reject < 1:
             raise UsageError(f"reject is a probability between 0 and 1, found {self.reject:g}")
 
 

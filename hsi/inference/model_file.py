@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 
+from hsi.accuracy.rejection import ValidationConfidence
 from hsi.core.files import write_atomically
 from hsi.core.labels import LARGEST_ID, ClassTable
 from hsi.core.scene import Georeference, Scene
@@ -42,6 +43,7 @@ class SavedModel:
     changes no class. ``denoiser`` is applied to a scene first. ``training`` are the pixels that trained or validated
     it; ``levels`` ``(3, B)`` the percentiles 2, 50 and 98 of the bands in the training scene; both are None in files of
     earlier versions. ``fill`` are values of that scene that mean "no data" and that its file does not declare.
+    ``validation`` is the confidence of the validation pixels, None without any.
     """
 
     model: WindowNetwork
@@ -56,6 +58,7 @@ class SavedModel:
     training: TrainingPixels | None = None
     levels: np.ndarray[Any, np.dtype[np.float64]] | None = None
     fill: Fill = NO_FILL
+    validation: ValidationConfidence | None = None
 
 
 def match_scene(
@@ -94,6 +97,8 @@ def save_model(path: Path, saved: SavedModel) -> None:
     arrays |= {f"familiar.{name}": value for name, value in saved.novelty.state().items()}
     if saved.training:
         arrays |= {"training.runs": saved.training.runs, "training.spectra": saved.training.spectra}
+    if saved.validation:
+        arrays |= {"validation.right": saved.validation.right, "validation.wrong": saved.validation.wrong}
     if saved.denoiser:
         arrays |= {f"denoiser.{name}": value for name, value in denoiser_state(saved.denoiser).items()}
     tensors |= {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in arrays.items()}
@@ -246,6 +251,7 @@ def _assemble(description: Description, tensors: dict[str, torch.Tensor]) -> Sav
     denoiser = None
     if settings.denoising.method:
         denoiser = restore_denoiser(settings.denoising, _arrays(tensors, "denoiser."), size)
+    validation = _arrays(tensors, "validation.")
     weights = {n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")}
     return SavedModel(
         model=_load_network(description, weights),
@@ -260,6 +266,7 @@ def _assemble(description: Description, tensors: dict[str, torch.Tensor]) -> Sav
         levels=None if description.levels is None else np.asarray(description.levels, np.float64).reshape(3, size),
         fill=Fill(**description.fill.model_dump()),
         training=_training(description.training, _arrays(tensors, "training."), size),
+        validation=ValidationConfidence(**validation) if validation else None,
     )
 
 

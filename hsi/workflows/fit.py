@@ -14,8 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
+from scipy.special import softmax
 
 from hsi.accuracy.calibration import Temperature, fit_temperature
+from hsi.accuracy.rejection import ValidationConfidence, validation_confidence
 from hsi.baselines import BASELINES, Baseline, fit_baseline, predict_scene
 from hsi.core.devices import (
     describe_device,
@@ -178,10 +180,13 @@ def fit_network(
     pixels, truth = padded[:, rows + half, columns + half].T, codes[split.train]
     kind = settings.mapping.spectral or "none"
     network = trained.model if kind == "none" else join_linear(trained.model, kind, pixels, truth)
-    temperature = None
-    if settings.mapping.calibrate:
+    temperature, validation = None, None
+    if split.validation.any():
         with timer.stage("calibrate"), progress("calibrate"):
-            temperature = calibrate(network, trainer, padded, codes, split, settings)
+            scores = score_validation(network, trainer, padded, split, settings)
+        checked = codes[split.validation]
+        temperature = calibrate(scores, checked) if settings.mapping.calibrate else None
+        validation = measure_validation(scores, checked, temperature.value if temperature else 1.0)
     saved = SavedModel(
         model=network,
         reducer=reducer,
@@ -195,6 +200,7 @@ def fit_network(
         training=training_pixels(scene, split.train | split.validation),
         levels=inputs.levels,
         fill=inputs.fill,
+        validation=validation,
     )
     return NetworkClassifier(settings, trained_on, saved, trained, temperature, resumed_from)
 
@@ -262,7 +268,7 @@ def reduce_around(inputs: Inputs, settings: Settings, split: Split) -> tuple[Red
     second = SECOND_WINDOW if settings.model.second_window is None else settings.model.second_window
     margin = max(settings.model.window or USUAL_WINDOW, second) // 2
     around = split.train | split.validation
-    if settings.mapping.calibrate and settings.mapping.blend is not False:
+    if split.validation.any() and settings.mapping.blend is not False:
         around = maximum_filter(around, 2 * REACH + 1)  # validation pixels are blended with their neighbours
     with progress("reduce", "rows") as advance:
         reducer = fit_reducer(scene, settings.reducer, valid, advance)
@@ -271,19 +277,26 @@ def reduce_around(inputs: Inputs, settings: Settings, split: Split) -> tuple[Red
     return reducer, padded, margin
 
 
-def calibrate(
-    network: WindowNetwork,
-    trainer: Trainer,
-    padded: NDArray[np.float32],
-    codes: NDArray[np.int64],
-    split: Split,
-    settings: Settings,
-) -> Temperature | None:
-    """The temperature fitted on the validation pixels; None, with a warning, where all of them are right."""
+def score_validation(
+    network: WindowNetwork, trainer: Trainer, padded: NDArray[np.float32], split: Split, settings: Settings
+) -> NDArray[np.float32]:
+    """Class scores ``(n, C)`` of the validation pixels, as for a map."""
     averages = {"symmetries": bool(settings.mapping.symmetries), "blended": bool(settings.mapping.blend)}
     how: dict[str, Any] = {"device": trainer.device, "engine": trainer.recipe.engine, **averages}
-    scores = pixel_scores(network, torch.from_numpy(padded), split.validation, **how)
-    codes = codes[split.validation]
+    return pixel_scores(network, torch.from_numpy(padded), split.validation, **how)
+
+
+def measure_validation(
+    scores: NDArray[np.float32], codes: NDArray[np.int64], temperature: float
+) -> ValidationConfidence:
+    """The confidence of validation pixels at a temperature, to choose by it later which pixels of a map to reject."""
+    confidence = softmax(scores / np.float32(temperature), axis=1).max(axis=1)
+    return validation_confidence(confidence, scores.argmax(axis=1) == codes)
+
+
+def calibrate(scores: NDArray[np.float32], codes: NDArray[np.int64]) -> Temperature | None:
+    """The temperature fitted on the scores ``(n, C)`` and classes ``(n,)`` of the validation pixels; None, with a
+    warning, where all of them are right."""
     found = fit_temperature(scores, codes)
     if found is None:
         warning(

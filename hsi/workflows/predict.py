@@ -14,6 +14,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
+from hsi.accuracy.rejection import FEW, Rejection, parse_rejection
 from hsi.cluster.client import ClusterOptions
 from hsi.core.devices import resolve_device
 from hsi.core.events import Advance, info, progress, warning
@@ -56,7 +57,8 @@ class PredictOptions:
     ``symmetries`` and ``blend`` are those of the model's settings where they are None.
     """
 
-    reject: float | None = None
+    reject: float | str | None = None
+    reject_rate: float | str | None = None
     probabilities: bool = False
     novelty: bool = False
     smooth: str | None = None
@@ -134,7 +136,8 @@ def predict(
     :func:`hsi.predict` describes the options, the result and what is raised."""
     refuse_swapped(model, scene, out)
     parse_scale(options.scale)
-    wanted = MapOptions(options.reject, options.probabilities, options.novelty, options.engine)
+    rejection = parse_rejection(options.reject, options.reject_rate)
+    wanted = MapOptions(None, options.probabilities, options.novelty, options.engine)
     files = map_files(out, wanted, options.report) if out is not None else {}
     given = [model, *input_files(scene, reading)]
     if out is None:
@@ -154,13 +157,14 @@ def predict(
     size = parse_smoothing(options.smooth) if options.smooth else None
     options.cluster.check()
     limit = parse_memory(options.max_memory) if options.max_memory else options.cluster.usual_memory()
-    job, timer = open_job(model, scene, options, wanted, reading, limit), StageTimer()
+    job, timer = open_job(model, scene, options, wanted, rejection, reading, limit), StageTimer()
     opened = job.match.scene
     least, place = options.min_area, opened.georeference
     pixels = min_area_pixels(least, place, opened.height, opened.width) if least else 1
     hashes, sums = hash_files([model]), hash_inputs(*mask_files(reading))
     about: dict[str, Any] = {"command": list(command), "model": str(model), "sha256": hashes | sums}
     about |= {"reading": reading.model_dump(mode="json", exclude_defaults=True), "smooth": options.smooth}
+    about["rejection"] = describe_rejection(job, rejection) if rejection else None
     about |= {"min_area": least, "vector": str(options.vector) if options.vector else None}
     if out is None:
         report_job(job, limit)
@@ -224,7 +228,13 @@ def refuse_swapped(model: Path, scene: SceneLike, out: Path | None) -> None:
 
 
 def open_job(
-    model: Path, scene: SceneLike, options: PredictOptions, wanted: MapOptions, reading: InputSettings, limit: int
+    model: Path,
+    scene: SceneLike,
+    options: PredictOptions,
+    wanted: MapOptions,
+    rejection: Rejection | None,
+    reading: InputSettings,
+    limit: int,
 ) -> MapJob:
     """Load the model, open the scene, and plan a map of it within ``limit`` bytes of memory."""
     device = resolve_device(options.device)
@@ -233,6 +243,7 @@ def open_job(
     stored = saved.settings.mapping
     wanted = replace(
         wanted,
+        reject=choose_threshold(saved, rejection, model) if rejection else None,
         symmetries=bool(stored.symmetries) if options.symmetries is None else options.symmetries,
         blend=bool(stored.blend) if options.blend is None else options.blend,
     )
@@ -253,6 +264,41 @@ def open_job(
         )
     values = SceneValues(scale, reading.nodata, fill)
     return MapJob(saved, match, wanted, plan_map(saved, match, wanted, limit), device, usable, values)
+
+
+def choose_threshold(saved: SavedModel, asked: Rejection, model: Path) -> float:
+    """The confidence below which pixels are rejected.
+
+    Raises :class:`UsageError` for a number where the confidence is not calibrated, so that the number has no meaning,
+    and for a target where the model has no validation pixels to choose a threshold by.
+    """
+    if asked.kind == "confidence" and not saved.settings.mapping.calibrate:
+        target = "give a target such as accuracy:95%, or train" if saved.validation else "train"
+        raise UsageError(
+            f"reject {asked}: the confidence of {model} is not calibrated, so {asked} does not say how many pixels "
+            f"are right: {target} the model with --calibrate --val 10%"
+        )
+    if saved.validation is None and asked.kind != "confidence":
+        raise UsageError(
+            f"reject {asked}: {model} has no validation pixels to choose a threshold by: train it with --val 10%"
+        )
+    return asked.value if saved.validation is None else saved.validation.threshold(asked)
+
+
+def describe_rejection(job: MapJob, asked: Rejection) -> dict[str, Any]:
+    """Report what the threshold does to the validation pixels; returns it for the record."""
+    threshold, validation = job.options.reject or 0.0, job.saved.validation
+    if validation is None:
+        info("rejected", f"where the confidence is below {threshold:.3g}")
+        return {"asked": str(asked), "threshold": threshold, "validation": None}
+    found = validation.measure(threshold)
+    left = "" if found["accuracy_left"] is None else f"; of the others {found['accuracy_left']:.1%} are right"
+    of_errors = "" if found["errors_rejected"] is None else f", {found['errors_rejected']:.1%} of the wrong ones"
+    info("rejected", f"where the confidence is below {threshold:.3g}: {found['rejected']:.1%} of {found['pixels']:,}")
+    info("", f"validation pixels{of_errors}{left} ({found['accuracy']:.1%} of all)")
+    if found["pixels"] < FEW:
+        warning(f"the threshold of reject is uncertain: it is chosen by {found['pixels']} validation pixels")
+    return {"asked": str(asked), "threshold": threshold, "validation": found}
 
 
 def map_inputs(

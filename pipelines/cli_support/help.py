@@ -18,7 +18,17 @@ HEADINGS = {
     "Model": (),
     "Training": (),
     "Mapping": (
-        *("max_memory", "reject", "smooth", "min_area", "symmetries", "blend", "resample_bands", "engine"),
+        *(
+            "max_memory",
+            "reject",
+            "reject_rate",
+            "smooth",
+            "min_area",
+            "symmetries",
+            "blend",
+            "resample_bands",
+            "engine",
+        ),
         *("device", "probabilities", "novelty"),
     ),
     "Workers": ("scheduler", "workers", "block_timeout"),

@@ -29,6 +29,7 @@ def random_model(
     """A saved of 13 components fitted on a scene, with random weights that give every class a share of the pixels."""
     table = table or default_table([1, 2, 3])
     chosen = {"model.window": window, "model.name": name, "reducer.components": 13, "reducer.name": reducer}
+    chosen |= {"mapping.calibrate": True, "split.validation": "10%"}  # so that a confidence is a threshold
     settings = load_settings(None, chosen)
     valid = np.ones((scene.height, scene.width), bool)
     fitted = fit_reducer(scene, settings.reducer, valid)

@@ -102,16 +102,19 @@ class TestOptions:
         mask = np.ones((36, 40), np.uint8)
         mask[:10] = 0
         words = ("--mask", file_makers.tiff(tmp_path / "mask.tif", mask, **GRID))
-        done = predict(model, scenes["tiff"], *words, "--reject", 0.3, "--probabilities", "--novelty")
+        done = predict(model, scenes["tiff"], *words, "--reject-rate", "30%", "--probabilities", "--novelty")
         ids, confidence, novelty = (read(tmp_path / f"map{layer}.tif", 1) for layer in ("", "_confidence", "_novelty"))
         assert np.array_equal(ids == 0, mask == 0) and np.array_equal(np.isnan(novelty), mask == 0)
-        assert np.array_equal(ids == 301, confidence < 0.3)
-        rows = {row["name"]: row for row in json.loads((tmp_path / "map.json").read_text())["areas"]}
+        record = json.loads((tmp_path / "map.json").read_text())
+        threshold, rows = record["options"]["reject"], {row["name"]: row for row in record["areas"]}
+        assert record["rejection"]["asked"] == "rate:30%" and record["rejection"]["validation"]["rejected"] <= 0.3
+        assert f"below {threshold:.3g}" in done.stdout
+        assert np.array_equal(ids == 301, confidence < threshold)
         assert rows["unclassified"]["pixels"] == np.sum(ids == 301)
         with rasterio.open(tmp_path / "map_probabilities.tif") as raster:
             assert raster.descriptions == ("class 3", "class 7", "class 200", "class 300")
             best = np.array([3, 7, 200, 300])[raster.read().argmax(axis=0)]
-        certain = confidence >= 0.3
+        certain = confidence >= threshold
         assert 0 < certain.sum() < mask.sum() and np.array_equal(best[certain], ids[certain])
         assert "farther from every class than 99.9 %" in done.stdout
 
@@ -250,6 +253,10 @@ class TestRefusals:
             (("--max-memory", "lots"), "write 512MB or 2GB"),
             (("--max-memory", "10MB"), "need at least"),
             (("--reject", "2"), "between 0 and 1"),
+            (("--reject", "0.6"), "is not calibrated, so 0.6 does not say how many pixels are right: give a target"),
+            (("--reject", "precision:95%"), "give accuracy:95%"),
+            (("--reject-rate", "5"), "give a share such as 5%"),
+            (("--reject-rate", "5%", "--reject", "0.6"), "leave one out"),
             (("--smooth", "median:3"), "write majority:3"),
             (("--engine", "warp"), "unknown choice 'warp': known: auto, dense, patch"),
             (("--device", "abacus"), "abacus"),
@@ -267,10 +274,10 @@ class TestRefusals:
     def test_a_map_is_replaced_with_all_its_layers_only_when_asked(self, tmp_path, run, predict, model, scenes):
         predict(model, scenes["tiff"], "--probabilities")
         before = (tmp_path / "map.tif").read_bytes()
-        done = run("predict", model, scenes["tiff"], "--reject", 0.9, "--out", "map.tif")
+        done = run("predict", model, scenes["tiff"], "--reject-rate", "50%", "--out", "map.tif")
         assert done.code == FAILURE and "--overwrite" in done.complaints[0]
         assert (tmp_path / "map.tif").read_bytes() == before
-        done = predict(model, scenes["tiff"], "--reject", 0.9, "--overwrite", "--no-report")
+        done = predict(model, scenes["tiff"], "--reject-rate", "50%", "--overwrite", "--no-report")
         assert (tmp_path / "map.tif").read_bytes() != before
         assert "map_probabilities" not in done.stdout and "report" not in done.stdout
         assert not {"map_probabilities.tif", "map_report.html"} & names_in(tmp_path)
