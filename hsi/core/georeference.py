@@ -27,10 +27,16 @@ def parse_crs(text: str | None) -> Any:
         return None
 
 
+def has_no_place(transform: Any) -> bool:
+    """Whether an affine transform only counts pixels from the first corner, with rows down or up, as ENVI's
+    ``Arbitrary`` map info does."""
+    return bool(transform.is_identity or tuple(transform)[:6] == (1, 0, 0, 0, -1, 0))
+
+
 def georeference_of(dataset: Any) -> Georeference | None:
     """The CRS and transform of an open rasterio dataset; None without a transform, whatever its CRS."""
     transform = dataset.transform
-    if transform.is_identity:
+    if has_no_place(transform):
         return None
     wkt = dataset.crs.to_wkt() if dataset.crs else None
     a, b, c, d, e, f = (value + 0.0 for value in transform[:6])  # no -0.0
@@ -39,7 +45,7 @@ def georeference_of(dataset: Any) -> Georeference | None:
 
 def explain_no_place(dataset: Any) -> str:
     """What an open rasterio dataset has in place of a transform, in words; empty with a transform, and for nothing."""
-    if not dataset.transform.is_identity:
+    if not has_no_place(dataset.transform):
         return ""
     if dataset.gcps[0]:
         return f"{len(dataset.gcps[0])} ground control points and no grid, which gdalwarp makes of them"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hsi.core.georeference import has_no_place
 from hsi.core.labels import ClassTable
 from hsi.core.scene import Block, Georeference, Scene
 from hsi.errors import LabelError, SceneError, UsageError
@@ -129,7 +130,7 @@ def _georeference(array: xarray.DataArray, rows: str, columns: str) -> Georefere
     _import("rioxarray")
     accessor = array.rio.set_spatial_dims(columns, rows).rio
     crs, transform = accessor.crs, accessor.transform(recalc=True)
-    return None if transform.is_identity else Georeference(crs.to_wkt() if crs else None, tuple(transform)[:6])
+    return None if has_no_place(transform) else Georeference(crs.to_wkt() if crs else None, tuple(transform)[:6])
 
 
 def _import(name: str) -> Any:

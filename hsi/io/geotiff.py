@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hsi.core.colours import Colour, hex_colour
 from hsi.core.files import write_atomically
-from hsi.core.georeference import georeference_of
+from hsi.core.georeference import georeference_of, has_no_place
 from hsi.core.labels import ClassTable, printable_name
 from hsi.core.scene import Block, Georeference
 from hsi.errors import LabelError, OutputError, SceneError, SceneFileError
@@ -318,7 +318,7 @@ def georeference_profile(path: Path, georeference: Georeference | None) -> dict[
     from affine import Affine
     from rasterio.errors import CRSError
 
-    if georeference is None or Affine(*georeference.transform).is_identity:
+    if georeference is None or has_no_place(Affine(*georeference.transform)):
         return {}
     profile: dict[str, Any] = {"transform": Affine(*georeference.transform)}
     if georeference.crs is not None:

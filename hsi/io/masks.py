@@ -42,7 +42,10 @@ def open_masks(options: InputSettings, like: Scene) -> Mask | None:
     if options.mask:
         masks &= open_mask(options.mask, like)
     if options.mask_out:
-        masks &= ~open_mask(options.mask_out, like, "mask_out")
+        left_out = open_mask(options.mask_out, like, "mask_out")
+        if not left_out.any():
+            warning(f"{options.mask_out}: marks no pixel of the scene, so none is left out; check its CRS and values")
+        masks &= ~left_out
     share = float(masks.mean() if use is None else masks[use].mean())
     info("mask", f"{share:.1%} of the pixels are used")
     if share == 0:
@@ -121,6 +124,8 @@ def open_mask(path: Path | str, like: Scene, setting: str = "mask") -> Mask:
     check_file(path)
     leaves_out = setting == "mask_out"
     if is_vector(path):
+        if bits:
+            raise UsageError(f"{path}: bits are those of rasters, and it holds polygons: leave bits out")
         marked = np.zeros((like.height, like.width), bool)
         drawn = draw_polygons(path, like, "a mask")
         if drawn:

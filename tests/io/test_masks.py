@@ -192,6 +192,16 @@ class TestMaskOut:
         assert mask_file(Path("C:/masks/qa.tif")) == (Path("C:/masks/qa.tif"), ())
         assert mask_file(Path("C:/masks/qa.tif:bits=3, 4")) == (Path("C:/masks/qa.tif"), (3, 4))
 
+    def test_nothing_is_left_out(self, tmp_path, scene):
+        path = file_makers.tiff(tmp_path / "clouds.tif", np.full(SHAPE, 255, "u1"), nodata=255)
+        use, _, warnings = self.open(scene, mask_out=path)
+        assert use.all() and "clouds.tif: marks no pixel of the scene" in warnings[0]
+
+    def test_polygons_have_no_bits(self, tmp_path, placed):
+        path = vectors().vector(tmp_path / "m.gpkg", [vectors().rectangle(2, 1, 5, 4)])
+        with pytest.raises(UsageError, match="bits are those of rasters"):
+            self.open(placed, mask_out=f"{path}:bits=3")
+
     def test_no_pixel_left(self, tmp_path, scene):
         path = file_makers.npy(tmp_path / "all.npy", np.ones(SHAPE))
         with pytest.raises(SceneError, match=r"all\.npy: no pixel is left to use"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,6 +56,7 @@ REMOTE_TITLE = "a GeoTIFF or JPEG 2000 behind a network"
 ALLOWED_BANDS = (None, "VRTSourcedRasterBand")  # others run programs over their sources or read raw bytes of any file
 SOURCE_ELEMENTS = ("SourceFilename", "SourceDataset")
 REMEDY = "gdal_translate makes a GeoTIFF of it"
+MOST_LEVELS = 2  # of virtual rasters of virtual rasters
 LARGEST_SIDE_FILE = 2**20
 PAGE = re.compile(r"\((\d+P x \d+L x \d+B)\)")
 MOST_COLOURS, LOSSY = 64, "LOSSY"
@@ -239,28 +242,52 @@ def _opener(path: Path) -> Opener:
         if pages:
             return lambda: open_dataset(path, pages, VIRTUAL, "the pages of a TIFF")
         return lambda: open_raster(path)
+    inner = list[Any]()
+    text = _mark_no_data(path, inner)
+    if text is None:
+        return lambda: open_raster(path)
+
+    @contextmanager
+    def opened(files: list[Any] = inner) -> Iterator[Any]:  # the files in memory last as long as this function
+        with open_dataset(path, text, VIRTUAL, "a virtual raster") as dataset:
+            yield dataset
+
+    return opened
+
+
+def _mark_no_data(path: Path, inner: list[Any]) -> str | None:
+    """The text of a virtual raster in which what its sources mark as no data is no data; None where it already is.
+
+    Sources that are virtual rasters themselves are replaced by such texts as files in memory, added to ``inner``.
+    """
+    from rasterio.io import MemoryFile
+
     root, changed = parse_xml(path, "a virtual raster"), False
-    marks: dict[tuple[Path, int], tuple[bool, float | None]] = {}
+    names: dict[Path, str] = {}
+    marks: dict[str, dict[int, tuple[bool, float | None]]] = {}
     for named in (element for name in SOURCE_ELEMENTS for element in root.iter(name)):
-        named.text, named.attrib["relativeToVRT"] = str(_resolve_source(path, named)), "0"
+        source = _resolve_source(path, named)
+        if source not in names:
+            names[source] = str(source)
+            if raster_driver(source) == VIRTUAL and (text := _mark_no_data(source, inner)):
+                inner.append(MemoryFile(text.encode(), ext=".vrt"))
+                names[source], changed = inner[-1].name, True
+            marks[names[source]] = _read_marks(path, names[source], raster_driver(source))
+        named.text, named.attrib["relativeToVRT"] = names[source], "0"
     for band in root.findall("VRTRasterBand"):
         nodata = list[float]()
-        for source in band:
-            file, number = source.findtext("SourceFilename"), source.findtext("SourceBand", "1")
-            if source.tag not in ("SimpleSource", "ComplexSource") or file is None or not number.isdecimal():
+        for part in band:
+            file, number = part.findtext("SourceFilename"), part.findtext("SourceBand", "1")
+            if part.tag not in ("SimpleSource", "ComplexSource") or file is None or not number.isdecimal():
                 continue
-            key = Path(file), int(number[:9])
-            if key not in marks:
-                marks[key] = _read_marks(path, *key)
-            is_marked, value = marks[key]
-            if is_marked and source.find("NODATA") is None and source.find("UseMaskBand") is None:
-                source.tag, changed = "ComplexSource", True  # a simple one copies what its file marks as no data
-                SubElement(source, "UseMaskBand").text = "true"
+            is_marked, value = marks[file].get(int(number[:9]), (False, None))
+            if is_marked and part.find("NODATA") is None and part.find("UseMaskBand") is None:
+                part.tag, changed = "ComplexSource", True  # a simple one copies what its file marks as no data
+                SubElement(part, "UseMaskBand").text = "true"
             nodata += [] if value is None else [value]
         if band.find("NoDataValue") is None and nodata:
             SubElement(band, "NoDataValue").text, changed = repr(next(filter(None, nodata), 0)), True
-    text = ElementTree.tostring(root, encoding="unicode")
-    return (lambda: open_dataset(path, text, VIRTUAL, "a virtual raster")) if changed else (lambda: open_raster(path))
+    return ElementTree.tostring(root, encoding="unicode") if changed else None
 
 
 def _join_pages(path: Path) -> str | None:
@@ -290,23 +317,26 @@ def _join_pages(path: Path) -> str | None:
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def _read_marks(path: Path, file: Path, number: int) -> tuple[bool, float | None]:
-    """Whether a band of a source of a virtual raster has a mask or a nodata value, and this value."""
+def _read_marks(path: Path, name: str, driver: str | None) -> dict[int, tuple[bool, float | None]]:
+    """Whether each band of a source of a virtual raster has a mask or a nodata value, and this value."""
     import rasterio
     from rasterio.enums import MaskFlags
 
-    driver = raster_driver(file) or "ENVI"  # as in :func:`_list_sources`
-    with convert_errors(path, "a virtual raster"), gdal_env(), rasterio.open(file, driver=driver) as dataset:
-        flags, value = dataset.mask_flag_enums[number - 1], dataset.nodatavals[number - 1]
-        return MaskFlags.all_valid not in flags, value
+    # as in :func:`_list_sources`
+    with convert_errors(path, "a virtual raster"), gdal_env(), rasterio.open(name, driver=driver or "ENVI") as dataset:
+        flags = (MaskFlags.all_valid not in band for band in dataset.mask_flag_enums)
+        return dict(enumerate(zip(flags, dataset.nodatavals, strict=True), 1))
 
 
-def _list_sources(path: Path) -> tuple[Path, ...]:
-    """The files that a virtual raster is made of: rasters in its folder or below.
+def _list_sources(path: Path, outer: tuple[Path, ...] = ()) -> tuple[Path, ...]:
+    """The files that a virtual raster, itself a source of the ``outer`` ones, is made of: rasters in its folder or
+    below, and what those are made of that are virtual.
 
     Raises :class:`SceneFileError` for one that is made of anything else, or in another way than by laying pixels of
-    rasters side by side and over each other.
+    rasters side by side and over each other, and for one within too many others, such as within itself.
     """
+    if len(outer) > MOST_LEVELS:
+        raise SceneFileError(f"{path}: is a virtual raster of itself, or within more than {MOST_LEVELS}; {REMEDY}")
     root = parse_xml(path, "a virtual raster")
     for element in (root, *root.iter("VRTRasterBand")):
         if element.get("subClass") not in ALLOWED_BANDS:
@@ -316,14 +346,15 @@ def _list_sources(path: Path) -> tuple[Path, ...]:
     for source in sources:
         headers = (source.with_suffix(".hdr"), source.with_name(f"{source.name}.hdr"))
         is_envi = any(first_bytes(header).startswith(b"ENVI") for header in headers)
-        if raster_driver(source) in (None, VIRTUAL) and not is_envi:
+        if raster_driver(source) is None and not is_envi:
             raise SceneFileError(
                 f"{path}: is a virtual raster of '{source.name}', which is missing or no raster; {REMEDY}"
             )
         if not is_envi and raster_driver(source) not in OF_ONE_FILE:
             with open_raster(source):  # refused where it names files elsewhere
                 pass
-    return tuple(sources)
+    virtual = [source for source in sources if raster_driver(source) == VIRTUAL]
+    return (*sources, *(file for source in virtual for file in _list_sources(source, (*outer, path))))
 
 
 def _resolve_source(path: Path, element: ElementTree.Element) -> Path:

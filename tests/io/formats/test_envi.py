@@ -236,6 +236,11 @@ class TestHeader:
         assert abs(np.degrees(np.arctan2(d, a))) == pytest.approx(30)
 
 
+@pytest.mark.parametrize("system", ["Arbitrary, 1, 1, 0, 0, 1, 1, 0, North", "Arbitrary, 1, 1, 0, 0, 1, 1"])
+def test_pixels_from_a_corner_are_no_place(system, tmp_path):
+    assert scene_with(tmp_path, **{"map info": f"{{{system}}}"}).georeference is None
+
+
 class TestScale:
     def test_divides_and_nodata_becomes_nan(self, tmp_path):
         cube = small_cube("i2")

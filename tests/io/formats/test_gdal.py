@@ -362,7 +362,17 @@ class TestNodata:
     def test_masks_of_the_sources_of_a_virtual_raster(self, tmp_path):
         path = virtual_raster(tmp_path / "x.vrt", {"a.tif": small_cube() + 1, "b.tif": small_cube() + 1})
         write_hidden(tmp_path / "b.tif", small_cube() + 1, "internal")
-        np.testing.assert_array_equal(~survey_scene(open_scene(path)).valid, np.hstack([np.zeros_like(LEFT), LEFT]))
+        expected = np.hstack([np.zeros_like(LEFT), LEFT])
+        np.testing.assert_array_equal(~survey_scene(open_scene(path)).valid, expected)
+        bands = "".join(
+            f'<VRTRasterBand dataType="Int16" band="{band}"><SimpleSource><SourceFilename relativeToVRT="1">x.vrt'
+            f"</SourceFilename><SourceBand>{band}</SourceBand></SimpleSource></VRTRasterBand>"
+            for band in range(1, 6)
+        )
+        outer = tmp_path / "outer.vrt"
+        outer.write_text(f'<VRTDataset rasterXSize="14" rasterYSize="11">{bands}</VRTDataset>')
+        np.testing.assert_array_equal(~survey_scene(open_scene(outer)).valid, expected)
+        assert {file.name for file in files_of(outer)} == {"outer.vrt", "x.vrt", "a.tif", "b.tif"}
 
 
 def virtual_raster(path: Path, files: dict, own: dict | None = None, nodata: list | None = None) -> Path:
@@ -548,6 +558,9 @@ class TestVirtual:
         virtual.write_text(text.replace(str(virtual.parent), "") if name.startswith("/") else text)
         refuse_scene(virtual)
 
+    def test_of_itself(self, virtual):
+        refuse_scene(edit(virtual, "cube.tif", "cube.vrt"), "of itself")
+
     def test_a_link_in_the_folder_leads_nowhere_else(self, virtual, tmp_path):
         source = virtual.with_suffix(".tif").rename(tmp_path / "cube.tif")
         virtual.with_suffix(".tif").symlink_to(source)
@@ -557,8 +570,12 @@ class TestVirtual:
         refuse_scene(edit(virtual, "<SourceBand>1<", f"<SourceBand>{'1' * 5000}<"))
 
     def test_of_no_raster(self, virtual):
-        virtual.with_suffix(".tif").write_text("<VRTDataset/>")
+        virtual.with_suffix(".tif").write_text("text")
         refuse_scene(virtual, "no raster")
+
+    def test_of_a_virtual_raster_without_bands(self, virtual):
+        virtual.with_suffix(".tif").write_text('<VRTDataset rasterXSize="7" rasterYSize="11"/>')
+        refuse_scene(virtual, "cube.vrt")
 
     @pytest.mark.parametrize("kind", ["VRTRawRasterBand", "VRTDerivedRasterBand"])
     def test_that_runs_programs_or_reads_raw_bytes(self, kind, virtual):
