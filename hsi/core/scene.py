@@ -128,9 +128,10 @@ class Scene:
         except Exception as error:
             where = str(self.source or self.name)
             reason = " ".join(str(error).split()).removeprefix(f"{where}: ")
-            rows = f"rows {block.row + 1} to {block.row + block.height} of {self.height}"
+            last = block.row + block.height
+            rows = f"row {last}" if block.height == 1 else f"rows {block.row + 1} to {last}"
             kind = SceneFileError if isinstance(error, SceneFileError) else SceneError
-            raise kind(f"{where}: {rows} cannot be read: {reason}") from error
+            raise kind(f"{where}: {rows} of {self.height} cannot be read: {reason}") from error
 
     def blocks(self, budget: int = 128 * 2**20) -> Iterator[Block]:
         """Strips of complete rows that cover the scene, each of about ``budget`` bytes as float64, at least one row."""

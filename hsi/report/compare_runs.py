@@ -70,14 +70,18 @@ def _pixels(one: Path, other: Path) -> tuple[bool, str]:
 
 def _tensors(one: Path, other: Path) -> tuple[bool, str]:
     first, second = load_file(one), load_file(other)
-    if {name: value.shape for name, value in first.items()} != {name: value.shape for name, value in second.items()}:
+    if first.keys() != second.keys():
         return False, "has other tensors"
-    gaps = {name: float(np.max(np.abs(first[name] - second[name]), initial=0.0)) for name in first}
     differing = [name for name in first if not np.array_equal(first[name], second[name])]
     if not differing:
         return True, "the same in every number"
-    worst = max(differing, key=lambda name: gaps[name])
-    return False, f"{len(differing)} of {len(first)} tensors differ, {worst} by up to {gaps[worst]:.2g}"
+    words = f"{len(differing)} of {len(first)} tensors differ"
+    comparable = [name for name in differing if first[name].shape == second[name].shape]  # training pixels may not be
+    if not comparable:
+        return False, f"{words}, {differing[0]} in its shape"
+    gaps = {name: float(np.max(np.abs(first[name] - second[name]), initial=0.0)) for name in comparable}
+    worst = max(comparable, key=lambda name: gaps[name])
+    return False, f"{words}, {worst} by up to {gaps[worst]:.2g}"
 
 
 def _measures(one: Path, other: Path) -> tuple[bool, str]:

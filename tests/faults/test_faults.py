@@ -261,7 +261,7 @@ def test_a_folder_that_is_removed_meanwhile(run, scenes, at_epoch, tmp_path):
 @pytest.mark.parametrize(
     ("command", "last", "says", "left"),
     [
-        ("classify", -1, "rows 1 to 36 of 36 cannot be read: disk on fire", set()),
+        ("classify", -1, "row 1 of 36 cannot be read: disk on fire", set()),
         ("predict", 24, "rows 33 to 36 of 36 cannot be read: disk on fire; the work so far", {".out.tif.partial"}),
     ],
 )

@@ -83,7 +83,7 @@ class TestScenes:
         ("name", "content", "says"),
         [
             ("scene.mat", b"", ("is empty", "download it again")),
-            ("scene.mat", b"<!DOCTYPE html><html>", ("is not a MATLAB file", "rename it")),
+            ("scene.mat", b"<!DOCTYPE html><html>", ("is a web page", "download it again")),
             ("scene.mat", b"PK\x03\x04" * 40, ("is not a MATLAB file", "rename it")),
             ("scene.mat", b"%PDF-1.7\n" * 20, ("is not a MATLAB file", "rename it")),
             ("scene.xyz", b"1 2 3\n" * 100, ("suffix '.xyz'", "expected one of", ".hdr")),
