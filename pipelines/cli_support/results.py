@@ -58,16 +58,21 @@ def show_accuracy(report: Mapping[str, Any]) -> None:
 
 
 def show_estimate(estimate: dict[str, Any]) -> None:
-    """Accuracy and area of each class and of the entire map, as estimated from a sample."""
+    """Accuracy of each class, then its area, and those of the entire map, as estimated from a sample.
+
+    Two tables, because the intervals of both in one leave no room for names within 80 columns.
+    """
     unit = {"hectares": "ha", "pixels": "pixels"}[estimate["unit"]]
     title = "estimated for the entire map, with half the 95 % interval, or its ends"
-    table = class_table(title, "UA %", "PA %", f"mapped {unit}", f"estimated {unit}")
+    table, areas = class_table(title, "UA %", "PA %"), class_table(None, f"mapped {unit}", f"estimated {unit}")
     for row in estimate["classes"]:
         shares = [_with_reach(row[key], 100, 1) for key in ("users_accuracy", "producers_accuracy")]
         digits = 1 if row["mapped_area"] < 100 and unit == "ha" else 0
-        areas = (f"{row['mapped_area']:,.{digits}f}", _with_reach(row["area"], 1, digits))
-        table.add_row(str(row["id"]), short_name(row["name"]), *shares, *areas)
+        name = (str(row["id"]), short_name(row["name"]))
+        table.add_row(*name, *shares)
+        areas.add_row(*name, f"{row['mapped_area']:,.{digits}f}", _with_reach(row["area"], 1, digits))
     show(table)
+    show(areas)
     quantity, allocation = (_percent(estimate[f"{kind}_disagreement"]) for kind in ("quantity", "allocation"))
     overall = _with_reach(estimate["overall_accuracy"], 100, 2)
     say("entire map", f"OA {overall} %, wrong by quantity {quantity}, by allocation {allocation}")

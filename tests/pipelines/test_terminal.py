@@ -57,16 +57,17 @@ class TestTables:
         assert widest(out) <= 80
         assert "123,456,789,012" in out and "1,234,567,890.12" in out
 
-    def test_estimate(self, capsys):
+    @pytest.mark.parametrize(("unit", "short"), [("pixels", "pixels"), ("hectares", "ha")])
+    def test_estimate(self, unit, short, capsys):
         from pipelines.cli_support.results import show_estimate
 
-        found = {"value": 0.88, "low": 0.8, "high": 0.95, "standard_error": 0.04}
-        area = {"value": 1.2e7, "low": 1.1e7, "high": 1.3e7, "standard_error": 5e5}
+        found = {"value": 1.0, "low": 0.8, "high": 1.0, "standard_error": 0.0}
+        area = {"value": 1.2e11, "low": 1.1e11, "high": 1.3e11, "standard_error": 1e10 / 1.959964}
         row = {"id": 65_534, "name": LONG, "users_accuracy": found, "producers_accuracy": found}
         show_estimate(
             {
-                "unit": "pixels",
-                "classes": [{**row, "mapped_area": 12_345_678.0, "area": area}],
+                "unit": unit,
+                "classes": [{**row, "mapped_area": 123_456_789_012.0, "area": area}],
                 **{"quantity_disagreement": 0.1, "allocation_disagreement": 0.1},
                 "overall_accuracy": found,
                 "pooled": [],
@@ -74,7 +75,9 @@ class TestTables:
         )
         table = capsys.readouterr().out.partition("entire map  ")[0]
         assert widest(table) <= 80
-        assert "12,345,678" in table and "12,000,000 ±" in table
+        assert f"mapped {short}" in table and f"estimated {short}" in table and "…" not in table.replace("land …", "")
+        assert "123,456,789,012" in table and "120,000,000,000 ±10,000,000,000" in table
+        assert table.count("100.0 (80.0–100.0)") == 2 and table.count("Buildings-Grass-Trees-") == 2
 
     def test_comparison(self, capsys):
         from hsi.experiments.results import MEASURES
