@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 import reprlib
+import shlex
 import types
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from pydantic.fields import FieldInfo
 from hsi.errors import ConfigError, UnknownNameError, UsageError
 
 LARGEST_CONFIG = 1 << 20  # bytes; a configuration is a page of text
+RECORDED = {"command", "versions", "overall_accuracy"}  # keys of records: run.json, accuracy.json, map.json
 USUAL_REDUCER = "mnf"
 USUAL_WINDOW = 15  # and the largest first window that is chosen from a scene
 SECOND_WINDOW = 25  # HybridSN's own
@@ -537,6 +539,11 @@ def settings_values(path: Path | None = None, overrides: Mapping[str, Any] | Non
     Raises :class:`ConfigError` for a file that is no mapping and an override below something that is no section.
     """
     values = read_yaml(path) if path else {}
+    if path and (made := RECORDED & values.keys()):
+        raise ConfigError(
+            f"{path}: is a record that hsi wrote (it has {', '.join(sorted(made))}), not a configuration: "
+            f"'hsi rerun {shlex.quote(str(path.parent))}' repeats a run"
+        )
     for dotted, value in (overrides or {}).items():
         _set(values, dotted, value, path)
     return values

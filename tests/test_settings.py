@@ -83,6 +83,14 @@ def test_an_option_below_something_that_is_no_section_is_refused(tmp_path):
         load_settings(write(tmp_path, "model: hybridsn"), {"model.window": 15})
 
 
+@pytest.mark.parametrize("key", ["command", "overall_accuracy"])
+def test_a_record_as_configuration_names_the_command_that_repeats_it(key, tmp_path):
+    path = write(tmp_path, f'{{"{key}": [1], "settings": {{}}}}')
+    with pytest.raises(ConfigError, match=f"is a record .* not a configuration: 'hsi rerun {tmp_path}'") as caught:
+        load_settings(path)
+    assert "\n" not in str(caught.value)
+
+
 @given(st.text(max_size=80))
 @hypothesis_settings(max_examples=150, deadline=None)
 def test_any_text_gives_settings_or_a_config_error(tmp_path_factory, text):

@@ -88,6 +88,8 @@ def test_indian_pines_knows_its_wavelengths():
 def test_unknown_scene_lists_the_near_ones():
     with pytest.raises(UnknownNameError, match="did you mean salinas"):
         scene_facts("salinass")
+    with pytest.raises(UnknownNameError, match="did you mean pavia_university"):
+        scene_facts("pavia")
 
 
 def test_facts_that_contradict_themselves_are_refused(tiny, tmp_path):
