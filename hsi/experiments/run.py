@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from hsi.experiments.tables import FORMATS, write_comparison
 from hsi.report.records import read_json
 from hsi.settings import settings_values
 from hsi.workflows.outputs import REPORT
+from hsi.workflows.provenance import date_now
 from hsi.workflows.run_folder import check_new_files, new_files
 
 FILES = (
@@ -240,7 +240,7 @@ def summarise(plan: Plan, failed: Sequence[FailedRun], command: Sequence[str]) -
             splits.append(compare_split(name, plan.experiment.rows, planned, of_split, plan.truth, advance))
     about = {
         "command": list(command),
-        "date": date.today().isoformat(),
+        "date": date_now(),
         "versions": versions(),
         "scene": plan.experiment.scene.model_dump(mode="json", exclude_defaults=True),
         "sha256": dict(plan.sha256),

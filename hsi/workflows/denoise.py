@@ -49,7 +49,7 @@ from hsi.workflows.inputs import (
     open_any_scene,
     survey_bands,
 )
-from hsi.workflows.provenance import StageTimer, hash_inputs, peak_memory
+from hsi.workflows.provenance import StageTimer, date_now, hash_inputs, peak_memory
 from hsi.workflows.resolve import check_denoising, is_baseline
 from hsi.workflows.run_folder import check_free_files, unfinished_files
 
@@ -237,9 +237,11 @@ def describe_denoising(
     source = surveyed.scene.source
     return {
         "command": [*command],
+        "date": date_now(),
         "scene": str(source or surveyed.scene.name),
         "variable": surveyed.scene.variable,
         "axes": surveyed.scene.axes,
+        "crs": surveyed.scene.georeference.crs if surveyed.scene.georeference else None,
         "sha256": {} if source is None or is_remote(source) else hash_inputs(source),
         "denoising": result.to_dict(),
         "bands": surveyed.bands.to_dict(),

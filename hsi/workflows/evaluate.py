@@ -36,7 +36,7 @@ from hsi.settings import LABEL_INPUTS, PIXEL_INPUTS, InputSettings, input_settin
 from hsi.splits.split import TRAIN, VALIDATION
 from hsi.workflows.inputs import input_files, open_any_labels
 from hsi.workflows.outputs import REPORT, file_of_run, find_confidence, split_of_run
-from hsi.workflows.provenance import hash_files
+from hsi.workflows.provenance import date_now, hash_files
 from hsi.workflows.run_folder import check_new_files, new_files
 
 if TYPE_CHECKING:
@@ -397,7 +397,7 @@ def write_evaluation_report(
         title=map_path.name,
         kind="Accuracy of a map",
         lead=f"{report['model']} by {report['split']}",
-        provenance=Provenance(shlex.join(command), {"Versions": versions()}, {}, hashes),
+        provenance=Provenance(shlex.join(command), {"Versions": versions()}, {}, hashes, date_now()),
         view=view,
         accuracy=report,
         files=sorted(

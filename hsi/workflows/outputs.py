@@ -33,7 +33,7 @@ from hsi.report.html.denoising import denoising_section
 from hsi.report.html.provenance import run_provenance
 from hsi.report.tables import write_tables
 from hsi.workflows.inputs import Inputs
-from hsi.workflows.provenance import StageTimer, peak_memory
+from hsi.workflows.provenance import StageTimer, date_now, peak_memory
 
 if TYPE_CHECKING:
     from hsi.workflows.classify import Classified
@@ -101,6 +101,7 @@ def run_record(classified: Classified, timer: StageTimer, command: Sequence[str]
     scene, labels, survey = inputs.scene, inputs.labels, inputs.survey
     return {
         "command": list(command),
+        "date": date_now(),
         "settings": settings.model_dump(),
         **classified.model.describe(),
         "versions": versions(),
@@ -110,6 +111,7 @@ def run_record(classified: Classified, timer: StageTimer, command: Sequence[str]
             "scene": str(scene.source or scene.name),
             "variable": scene.variable,
             "axes": scene.axes,
+            "crs": scene.georeference.crs if scene.georeference else None,
             "labels": str(labels.source or "an array"),
             "label_variable": labels.variable,
             "sha256": dict(classified.model.trained_on),

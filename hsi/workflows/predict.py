@@ -42,7 +42,7 @@ from hsi.report.html.provenance import map_provenance
 from hsi.settings import InputSettings
 from hsi.workflows.inputs import Inputs, input_files, mask_files, open_any_scene
 from hsi.workflows.outputs import areas_of, files_below, map_files, sample_scene, spectra_notes
-from hsi.workflows.provenance import HASHED_AT_ONCE, StageTimer, hash_files, hash_inputs, peak_memory
+from hsi.workflows.provenance import HASHED_AT_ONCE, StageTimer, date_now, hash_files, hash_inputs, peak_memory
 from hsi.workflows.resume import hash_array
 from hsi.workflows.run_folder import check_free_files, unfinished_files
 
@@ -163,6 +163,7 @@ def predict(
     pixels = min_area_pixels(least, place, opened.height, opened.width) if least else 1
     hashes, sums = hash_files([model]), hash_inputs(*mask_files(reading))
     about: dict[str, Any] = {"command": list(command), "model": str(model), "sha256": hashes | sums}
+    about["date"] = date_now()
     about |= {"reading": reading.model_dump(mode="json", exclude_defaults=True), "smooth": options.smooth}
     about["rejection"] = describe_rejection(job, rejection) if rejection else None
     about |= {"min_area": least, "vector": str(options.vector) if options.vector else None}
@@ -440,6 +441,7 @@ def map_record(job: MapJob, summary: MapSummary, timer: StageTimer) -> dict[str,
     return {
         "scene": str(job.match.scene.source or job.match.scene.name),
         "tiles": [str(path) for path in job.match.scene.tiles],
+        "crs": job.match.scene.georeference.crs if job.match.scene.georeference else None,
         "bands": job.match.note,
         "scale": job.values.scale,
         "trained_on": dict(job.saved.trained_on),

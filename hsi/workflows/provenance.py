@@ -1,4 +1,4 @@
-"""What a run records about itself: the time and memory of its stages, and the hashes of its inputs."""
+"""What a run records about itself: its date, the time and memory of its stages, and the hashes of its inputs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from hsi.core.events import debug
 from hsi.core.files import HASHED_AT_ONCE as HASHED_AT_ONCE
 from hsi.core.files import hash_files as hash_files
+
+
+def date_now() -> str:
+    """Date and time in UTC with seconds, in ISO 8601: ``2026-11-29T06:12:03+00:00``."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 class StageTimer:

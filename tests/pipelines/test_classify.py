@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import warnings
+from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree
 
 import numpy as np
@@ -195,6 +196,8 @@ class TestWhatARunLeaves:
         assert record["recipe"]["epochs"] == len(record["history"]) == 4
         assert (record["seed"], record["device"]) == (0, "cpu")
         assert {"hsi", "torch", "python", "numpy"} <= set(record["versions"])
+        assert abs(datetime.fromisoformat(record["date"]) - datetime.now(UTC)) < timedelta(hours=1)
+        assert f">{record['date']}</time>" in (mat_run.out / "report.html").read_text()
         digest = hashlib.sha256(scenes["mat"].read_bytes()).hexdigest()
         assert record["inputs"]["sha256"] == {str(scenes["mat"]): digest}
         assert (record["inputs"]["variable"], record["inputs"]["label_variable"]) == ("cube", "cube_gt")

@@ -45,6 +45,7 @@ def test_a_cube_a_record_and_a_report(method, scene, run, tmp_path):
     changed = (one != other).any(axis=(0, 1))
     assert changed.sum() == 22 or method == "dncnn"
     record = json.loads((tmp_path / "clean.json").read_text())
+    assert f">{record['date']}</time>" in (tmp_path / "clean.html").read_text()
     assert len(record["denoising"]["measured"]) == 3 and record["denoising"]["bands"][4:6] == [5, 7]
     page = (tmp_path / "clean.html").read_text()
     assert "data:image/png;base64," in page and "<script src" not in page

@@ -46,6 +46,7 @@ def test_tables_and_files_are_those_of_python(maps, run, tmp_path):
     assert f"expected calibration error {report['calibration']['error'] * 100:.2f} %" in done.stdout
     area = report["estimate"]["classes"][1]["area"]
     assert f"{area['value']:,.1f} ±{1.959964 * area['standard_error']:,.1f}" in estimated
+    assert "+00:00</time>" in (tmp_path / "accuracy" / "report.html").read_text()
     assert done.stdout.splitlines()[-1] == "open        accuracy/report.html in a browser"
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -75,6 +76,10 @@ class TestTheTrainingScene:
             [0.04 * row["pixels"] for row in record["areas"]]
         )
         assert record["command"][:2] == ["hsi", "predict"] and record["trained_on"]
+        page = (tmp_path / "map_report.html").read_text()
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", record["date"])
+        assert page.count(f">{record['date']}</time>") == 2
+        assert re.search(r"<dt>CRS</dt><dd>WGS 84 / UTM zone \d+N \(EPSG:\d+\)</dd>", page)
 
 
 class TestTiles:

@@ -33,12 +33,13 @@ SCRIPTS = ("fields", "colours", "layers", "viewer", "gestures", "readout", "lege
 @dataclass(frozen=True)
 class Provenance:
     """How a result was made: ``groups`` of labelled values by heading, the ``command`` as it was typed, seconds by
-    stage, SHA-256 by file."""
+    stage, SHA-256 by file, the ``date`` in ISO 8601."""
 
     command: str
     groups: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     sha256: Mapping[str, str] = field(default_factory=dict)
+    date: str | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hsi.core.georeference import crs_title
 from hsi.preprocessing.bands import format_ranges
 from hsi.report.html.page import Provenance
 
@@ -36,6 +37,7 @@ def run_provenance(record: Mapping[str, Any]) -> Provenance:
         "Data": {
             "scene": inputs["scene"],
             "variable": inputs["variable"],
+            "CRS": crs_title(inputs["crs"]),
             "labels": inputs["labels"],
             "label variable": inputs["label_variable"],
             "recognised as": inputs["recognised_as"],
@@ -68,7 +70,12 @@ def map_provenance(record: Mapping[str, Any]) -> Provenance:
             "smallest area": record["min_area"],
             **record["options"],
         },
-        "Data": {"scene": record["scene"], "bands": record["bands"], "pixels without data": record["without_data"]},
+        "Data": {
+            "scene": record["scene"],
+            "CRS": crs_title(record["crs"]),
+            "bands": record["bands"],
+            "pixels without data": record["without_data"],
+        },
         "Machine": {
             "device": record["device"],
             "rows at a time": record["rows"],
@@ -84,7 +91,7 @@ def map_provenance(record: Mapping[str, Any]) -> Provenance:
 def denoising_provenance(record: Mapping[str, Any]) -> Provenance:
     """That of a cube of ``hsi denoise``, from its record."""
     groups = {
-        "Data": {"scene": record["scene"], "variable": record["variable"]},
+        "Data": {"scene": record["scene"], "variable": record["variable"], "CRS": crs_title(record["crs"])},
         "Denoising": _denoising(record),
         "Machine": {**record["machine"], "peak memory": f"{record['peak_memory_bytes'] / 10**9:.2f} GB"},
         "Versions": record["versions"],
@@ -104,7 +111,7 @@ def comparison_provenance(about: Mapping[str, Any], machines: Sequence[str]) -> 
     """That of a comparison, and the machines of its runs."""
     seeds = ", ".join(map(str, about["seeds"]))
     groups = {
-        "Comparison": {"date": about["date"], "seeds": seeds, **about["scene"]},
+        "Comparison": {"seeds": seeds, **about["scene"]},
         "Machines": {f"machine {i}": text for i, text in enumerate(machines, start=1)},
         "Versions": about["versions"],
     }
@@ -114,12 +121,12 @@ def comparison_provenance(about: Mapping[str, Any], machines: Sequence[str]) -> 
 def _provenance(
     record: Mapping[str, Any], groups: Mapping[str, Mapping[str, Any]], hashes: Mapping[str, str]
 ) -> Provenance:
-    """The command and the seconds of a record, and groups of values as text; values that are None are left out."""
+    """The command, date and seconds of a record, and groups of values as text; values that are None are left out."""
     worded = {
         heading: {name.replace("_", " "): _in_words(value) for name, value in values.items() if value is not None}
         for heading, values in groups.items()
     }
-    return Provenance(shlex.join(record["command"]), worded, record.get("seconds", {}), hashes)
+    return Provenance(shlex.join(record["command"]), worded, record.get("seconds", {}), hashes, record["date"])
 
 
 def _in_words(value: Any) -> str:
