@@ -15,13 +15,14 @@ from scipy.ndimage import distance_transform_cdt, distance_transform_edt
 
 from hsi.errors import SplitError, UsageError
 
-MUCH = 0.05  # of the test windows with training pixels
+MUCH, MOST = 0.1, 0.5  # of the test windows
 Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class LeakageAudit:
-    """Leakage of a split for one window size; shares and accuracies are fractions.
+    """Leakage of a split for the window that a method uses, 1 where it classifies single pixels; shares and accuracies
+    are fractions.
 
     ``contains_training`` is the share of test pixels whose window contains a training pixel, ``overlaps_training`` the
     share whose window has a pixel in common with a training window. ``distance`` holds the 10th, 50th and 90th
@@ -41,22 +42,34 @@ class LeakageAudit:
     leak_free_accuracy: float | None
 
     def in_words(self) -> str:
-        """The result in one line."""
-        position = _percent(self.position_accuracy)
-        line = f"{self._windows()}; a nearest neighbour that sees only positions scores {position}"
+        """The result in one sentence, whose judgement follows from its numbers."""
+        position = f"a nearest neighbour that sees only positions scores {_percent(self.position_accuracy)}"
+        if self.window == 1:
+            half = f"{self.distance[1]:,} pixel{'s' if self.distance[1] > 1 else ''}"
+            near = f"half of the test pixels lie no more than {half} from a training pixel"
+            return f"no window: the method classifies single pixels; {near}; {position}"
+        if not self.overlaps_training:
+            return f"independent: no test window overlaps a training window; {position}"
+        text = f"{self._judgement()}: {self._windows()}; {position}"
         if not self.leak_free:
-            return f"{line}; test pixels whose windows share nothing with training windows: none left"
+            return f"{text}; no test pixel is left without them"
         if self.leak_free_accuracy is None:
-            return line
-        where = f"the {self.leak_free:,} test pixels whose windows share nothing with training windows"
-        return f"{line}; accuracy on {where}: {_percent(self.leak_free_accuracy)}"
+            return text
+        return f"{text}; accuracy without them {_percent(self.leak_free_accuracy)} ({self.leak_free:,} test pixels)"
+
+    def _judgement(self) -> str:
+        if self.contains_training > MOST:
+            return "mostly interpolation inside fields"
+        if self.contains_training > MUCH or self.overlaps_training > MOST:
+            return "partly independent"
+        return "mostly independent"
 
     def _windows(self) -> str:
-        if self.contains_training == 0:
-            overlap = f", but {_percent(self.overlaps_training)} overlap a training window"
-            return f"no test window contains a training pixel{overlap if self.overlaps_training else ''}"
-        text = f"{_percent(self.contains_training)} of test windows contain training pixels"
-        return f"this split measures interpolation inside fields: {text}" if self.contains_training > MUCH else text
+        overlap = f"{_percent(self.overlaps_training)} overlap training windows"
+        if not self.contains_training:
+            return f"no test window contains training pixels, but {overlap}"
+        contain = f"{_percent(self.contains_training)} of test windows contain training pixels"
+        return contain if self.overlaps_training == self.contains_training else f"{contain} and {overlap}"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-compatible values, with the line of :meth:`in_words` under that name."""

@@ -39,8 +39,9 @@ def audit_line(split: SplitComparison) -> str:
     if split.position is None:
         return "no test pixel, so nothing to audit"
     line = f"position-only OA {in_percent(split.position)} %"
-    if split.containing is not None:
-        line += f"; {100 * split.containing.mean:.1f} % of test windows contain training pixels"
+    if split.containing is None:
+        return f"{line}; no window: the best method classifies single pixels"
+    line += f"; {100 * split.containing.mean:.1f} % of test windows contain training pixels"
     return f"{line}; leak-free OA: {_leak_free(split)}"
 
 

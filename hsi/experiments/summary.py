@@ -76,10 +76,10 @@ class SplitComparison:
     """All rows under one split, in their order; ``rankings`` of every measure, ``within`` of the overall accuracy.
 
     Of the runs of the row with the highest overall accuracy: ``rule`` is their split in words, ``position`` the overall
-    accuracy by position alone, ``containing`` the share of test windows that hold training pixels, ``leak_free`` the
-    number of test pixels whose windows share nothing with training windows, ``test`` that of all, ``distinct`` how many
-    different splits there are. ``unshared`` are the rows whose splits differ from its own, with the runs in which they
-    do: no test was made there.
+    accuracy by position alone, ``containing`` the share of test windows that hold training pixels (None without
+    windows), ``leak_free`` the number of test pixels whose windows share nothing with training windows, ``test`` that
+    of all, ``distinct`` how many different splits there are. ``unshared`` are the rows whose splits differ from its
+    own, with the runs in which they do: no test was made there.
     """
 
     name: str
@@ -138,7 +138,7 @@ def compare_split(
             _summary(row, name, counts[row.name], list(runs[row.name].values())) for row in rows if row.name in runs
         ),
         position=spread(audit.get("position_accuracy") for audit in audits),
-        containing=spread(audit.get("contains_training") for audit in audits),
+        containing=spread(audit.get("contains_training") for audit in audits if audit.get("window") != 1),
         leak_free=spread(audit.get("leak_free") for audit in audits),
         test=spread(audit.get("test") for audit in audits),
         distinct=len({run.report["split_hash"] for run in runs[best].values()}),

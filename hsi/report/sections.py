@@ -194,9 +194,13 @@ def audit_table(report: Report) -> Table | None:
     free = (
         f"{percent(audit['leak_free_accuracy'])} % ({audit['leak_free']} pixels)" if audit["leak_free"] else "none left"
     )
-    rows = (
+    single = audit["window"] == 1
+    windows = (
         (f"Test windows of {window} that contain a training pixel", f"{percent(audit['contains_training'])} %"),
         (f"Test windows of {window} that overlap a training window", f"{percent(audit['overlaps_training'])} %"),
+    )
+    rows = (
+        *((("Window of the method", "none: it classifies single pixels"),) if single else windows),
         (
             "Pixels from a test pixel to the nearest training pixel (Chebyshev): 10, 50 and 90 % have no more than",
             f"{distance['10']}, {distance['50']} and {distance['90']}",
@@ -206,6 +210,10 @@ def audit_table(report: Report) -> Table | None:
             f"{percent(audit['position_accuracy'])} %",
         ),
         ("Overall accuracy of this map", f"{percent(report['overall_accuracy'])} % ({audit['test']} pixels)"),
-        ("Overall accuracy of this map where test windows share nothing with training windows", free),
+        *(
+            ()
+            if single
+            else (("Overall accuracy of this map where test windows share nothing with training windows", free),)
+        ),
     )
     return Table((("", ""), ("", "found")), "lr", rows)

@@ -67,17 +67,17 @@ def classify(
         if pixels > 1:
             mapped = sieve_map(folder / "map.tif", pixels, scene, mapped)
     with timer.stage("assess"), progress("assess"):
-        accuracy = assess(inputs.labels, split, mapped, model.settings)
+        accuracy = assess(inputs.labels, split, mapped, model.settings, model.window)
     return Classified(inputs, split, model, mapped, accuracy)
 
 
-def assess(labels: LabelMap, split: Split, mapped: MapSummary, settings: Settings) -> dict[str, Any]:
-    """Accuracy of a map on test pixels, its calibration and the leakage audit, as one report."""
+def assess(labels: LabelMap, split: Split, mapped: MapSummary, settings: Settings, window: int) -> dict[str, Any]:
+    """Accuracy of a map on test pixels, its calibration and the leakage audit for ``window``, as one report."""
     ids, test = mapped.layers["map"], split.test
     truth, predicted = labels.codes(), codes_of(ids, labels.table)
     confusion = confusion_matrix(truth[test], predicted[test], len(labels.table))
     training = [part.train for part in split.counts(labels).values()]
-    audit = audit_split(split.train, test, truth, max(settings.model.windows), predicted) if test.any() else None
+    audit = audit_split(split.train, test, truth, window, predicted) if test.any() else None
     calibration = None
     if "confidence" in mapped.layers and not settings.mapping.min_area:  # else it is not that of the mapped class
         calibration = measure_calibration(mapped.layers["confidence"][0][test], (ids == labels.values)[test])

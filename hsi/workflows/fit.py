@@ -77,6 +77,11 @@ class Classifier(ABC):
     trained_on: Mapping[str, str]
     saved: SavedModel | None
 
+    @property
+    @abstractmethod
+    def window(self) -> int:
+        """The side of the largest window that decides the class of a pixel, 1 where pixels are classified alone."""
+
     @abstractmethod
     def map_scene(
         self, inputs: Inputs, folder: Path, probabilities: bool, checkpoints: CheckpointPolicy | None
@@ -111,6 +116,11 @@ class NetworkClassifier(Classifier):
     trained: TrainedNetwork
     temperature: Temperature | None = None
     resumed_from: int | None = None
+
+    @property
+    def window(self) -> int:
+        """The larger of the windows of its networks."""
+        return max(self.settings.model.windows)
 
     def map_scene(
         self, inputs: Inputs, folder: Path, probabilities: bool, checkpoints: CheckpointPolicy | None
@@ -216,6 +226,11 @@ class BaselineClassifier(Classifier):
     reduced: str
     saved: None = None
 
+    @property
+    def window(self) -> int:
+        """The window whose mean represents a pixel; most baselines have none."""
+        return self.baseline.side_ or 1
+
     def map_scene(
         self, inputs: Inputs, folder: Path, probabilities: bool, checkpoints: CheckpointPolicy | None
     ) -> MapSummary:
@@ -244,7 +259,7 @@ def fit_baseline_model(inputs: Inputs, settings: Settings, split: Split, timer: 
     check_windows(settings, scene)
     baseline = BASELINES[settings.model.name](settings.seed)
     window = settings.model.windows[0]
-    info("model", f"{baseline.name}: {baseline.title}; --window {window} is for the split and its audit")
+    info("model", f"{baseline.name}: {baseline.title}; --window {window} is for the split")
     reducer, reduced = None, f"none: {baseline.sees}, neither reduced nor standardised"
     if baseline.reducer:
         with timer.stage("reduce"), progress("reduce", "rows") as advance:

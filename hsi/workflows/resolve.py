@@ -98,7 +98,7 @@ def updated(settings: Settings, **sections: dict[str, Any]) -> Settings:
 
 
 def _resolve_baseline(settings: Settings, baseline: type[Baseline]) -> Settings:
-    """A baseline has a reducer of its own, or none, and the usual window for the split and its audit."""
+    """A baseline has a reducer of its own, or none, and the usual window for the split."""
     window = settings.model.window or USUAL_WINDOW
     _check_meaning(settings, baseline, window)
     reducer = _reducer(settings, baseline.reducer, baseline.components) if baseline.reducer else {}

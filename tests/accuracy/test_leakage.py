@@ -93,9 +93,11 @@ def test_a_random_split_measures_interpolation():
     assert audit.contains_training == audit.overlaps_training == 1.0
     assert (audit.leak_free, audit.leak_free_accuracy) == (0, None)
     text = audit.in_words()
-    assert text.startswith("this split measures interpolation inside fields: 100.0 % of test windows contain training")
-    assert "a nearest neighbour that sees only positions scores" in text
-    assert text.endswith("test pixels whose windows share nothing with training windows: none left")
+    position = "a nearest neighbour that sees only positions scores"
+    assert text.startswith(
+        f"mostly interpolation inside fields: 100.0 % of test windows contain training pixels; {position}"
+    )
+    assert text.endswith("; no test pixel is left without them")
     report = audit.to_dict()
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert (report["in_words"], report["distance"]) == (text, {"10": 1, "50": 1, "90": 1})
@@ -111,8 +113,38 @@ def test_a_split_into_far_halves_is_free_of_leakage():
     assert audit.leak_free == audit.test
     assert audit.leak_free_accuracy == 0.5
     words = audit.in_words()
-    assert words.startswith("no test window contains a training pixel; a nearest neighbour")
-    assert words.endswith(f"{audit.test} test pixels whose windows share nothing with training windows: 50.0 %")
+    assert words.startswith("independent: no test window overlaps a training window; a nearest neighbour")
+
+
+def line_of_pixels(training: int, test: int) -> tuple[np.ndarray, np.ndarray]:
+    """A row of training pixels at the left end and of test pixels that begin next to them."""
+    train, mask = np.zeros((2, 1, training + test), bool)
+    train[0, :training] = mask[0, training:] = True
+    return train, mask
+
+
+@pytest.mark.parametrize(
+    ("test", "judgement"), [(3, "mostly interpolation inside fields"), (10, "partly independent"), (32, "mostly")]
+)
+def test_the_judgement_follows_from_the_numbers(test, judgement):
+    train, mask = line_of_pixels(4, test)
+    codes = np.zeros(train.shape, int)
+    predicted = codes.copy()
+    predicted[0, -1] = 1
+    words = audit_split(train, mask, codes, 5, predicted).in_words()
+    assert words.startswith(f"{judgement}")
+    assert f": {200 / test:.1f} % of test windows contain training pixels and " in words
+    if test == 32:
+        assert words.startswith("mostly independent: 6.2 % of test windows contain training pixels and 12.5 % overlap")
+        assert words.endswith("; accuracy without them 96.4 % (28 test pixels)")
+
+
+def test_a_pixel_classifier_has_no_windows_to_judge():
+    codes, train = fields()
+    words = audit_split(train, ~train, codes, 1, codes).in_words()
+    assert words.startswith(
+        "no window: the method classifies single pixels; half of the test pixels lie no more than 1 pixel from"
+    )
 
 
 def test_windows_that_only_overlap_are_reported():
@@ -120,7 +152,8 @@ def test_windows_that_only_overlap_are_reported():
     train[0, 0] = test[0, 3] = True
     audit = audit_split(train, test, np.zeros((1, 9), int), 5)
     assert (audit.contains_training, audit.overlaps_training, audit.leak_free) == (0.0, 1.0, 0)
-    assert "no test window contains a training pixel, but 100.0 % overlap a training window" in audit.in_words()
+    words = audit.in_words()
+    assert words.startswith("partly independent: no test window contains training pixels, but 100.0 % overlap training")
 
 
 def test_shares_are_not_rounded_to_nothing_or_all():
@@ -130,7 +163,7 @@ def test_shares_are_not_rounded_to_nothing_or_all():
     codes = np.zeros((50, 50), int)
     codes[0, 1] = 1
     words = audit_split(train, test, codes, 3).in_words()
-    assert words.startswith("less than 0.1 % of test windows contain training pixels")
+    assert words.startswith("mostly independent: less than 0.1 % of test windows contain training pixels")
     assert "more than 99.9 %" in words
 
 

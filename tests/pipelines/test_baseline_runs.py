@@ -44,7 +44,7 @@ def test_a_run_holds_all_but_weights_confidence_and_curves(svm_run):
         assert raster.colormap(1)[300][3] == 255
     assert content(out / "accuracy.json")["overall_accuracy"] > 0.8
     for line in (
-        "svm: SVM, RBF kernel; --window 11 is for the split and its audit",
+        "svm: SVM, RBF kernel; --window 11 is for the split",
         f"on the 80 training pixels alone; the {np.sum(band(out / 'split.tif') == 2)} validation pixels are not used",
         "24 bands, each scaled to mean 0 and standard deviation 1; fitted on all 1,440 valid pixels",
         "by 5 folds of 80 training pixels",
@@ -52,13 +52,18 @@ def test_a_run_holds_all_but_weights_confidence_and_curves(svm_run):
         assert line in done.stdout
 
 
-def test_the_split_is_that_of_a_network_and_audited_with_the_window(svm_run, tiff_run, sample):
+def test_the_split_is_that_of_a_network_and_audited_without_a_window(svm_run, tiff_run, sample):
     out, _ = svm_run
     assert (out / "split.tif").read_bytes() == (tiff_run.out / "split.tif").read_bytes()
     report, split = content(out / "accuracy.json"), band(out / "split.tif")
     codes = codes_of(sample.truth, default_table([3, 7, 200, 300]))
     predicted = codes_of(band(out / "map.tif"), default_table([3, 7, 200, 300]))
-    assert report["audit"] == audit_split(split == 1, split == 3, codes, 11, predicted).to_dict()
+    assert report["audit"] == audit_split(split == 1, split == 3, codes, 1, predicted).to_dict()
+    assert report["audit"]["in_words"].startswith(
+        "no window: the method classifies single pixels; half of the test pixels"
+    )
+    assert "| Window of the method | none: it classifies single pixels |" in (out / "accuracy.md").read_text()
+    assert "Test windows" not in (out / "accuracy.md").read_text()
     assert (report["calibration"], report["model"]) == (None, "svm")
 
 
@@ -89,6 +94,7 @@ def test_baselines_without_a_reducer(name, line, classify, tmp_path):
     assert (done.code, done.stderr) == (0, ""), done.stderr
     assert line in done.stdout
     report = content(tmp_path / "run" / "accuracy.json")
+    assert report["audit"]["window"] == 1
     assert (report["overall_accuracy"] == report["audit"]["position_accuracy"]) == (name == "position")
 
 

@@ -123,7 +123,7 @@ def test_what_is_known_of_the_run_is_noted():
         "- Split: random 10%.",
         "- Split: 7 of 16 blocks train.",
         "- Seed: 0.",
-        "- Leakage audit: this split measures",
+        "- Leakage audit: mostly interpolation",
     ):
         assert line in to_markdown(known)
         assert line not in to_markdown(unknown)
