@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from hsi.core.class_colours import name_colours
+from hsi.core.events import warning
 from hsi.core.labels import ClassTable, LabelMap, decode_one_hot, label_map
 from hsi.core.scene import Georeference, Scene
 from hsi.errors import HsiError, LabelError, SceneFileError, UsageError
@@ -131,6 +132,8 @@ def _find_axes(
             f"{path}: nothing says which axis of {cube} holds the bands: give --axes HWB for rows, columns, bands, "
             "--axes BHW for bands first, or another order"
         )
+    if not found.reason and len(set(cube.shape)) == 1:
+        warning(f"{path}: the axes of {cube} are equal and taken as rows, columns, bands: --axes BHW puts bands first")
     return found
 
 

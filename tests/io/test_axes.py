@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import hsi
+from hsi.core.events import Recorder, report_to
 from hsi.errors import UsageError
 from hsi.io.axes import find_axes, is_centres, letter_of
 from hsi.io.open import open_scene
@@ -44,6 +45,16 @@ MAKERS = {
 def test_what_is_known_leaves_one_order(shape, known, order):
     found = find_axes(shape, **known)
     assert (found and found.order) == order
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "warned"), [((5, 5, 5), None, 1), ((5, 5, 5), "HWB", 0), ((5, 5, 4), None, 0)]
+)
+def test_equal_axes_are_warned_of(shape, axes, warned, tmp_path):
+    np.save(tmp_path / "cube.npy", np.arange(np.prod(shape)).reshape(shape))
+    with report_to(recorder := Recorder()):
+        hsi.open_scene(tmp_path / "cube.npy", axes=axes)
+    assert [("--axes BHW" in text) for text in recorder.warnings] == [True] * warned
 
 
 def test_usual_names():
