@@ -6,6 +6,7 @@ import numpy as np
 
 from hsi.core.labels import LabelMap
 from hsi.errors import SplitError, UsageError
+from hsi.splits.groups import field_groups
 from hsi.splits.sampling import sample_training, shuffled_pixels
 from hsi.splits.split import TEST, TRAIN, VALIDATION, Split, SplitRequest, split_from_codes, split_rule
 
@@ -44,11 +45,17 @@ def split_given(labels: LabelMap, request: SplitRequest) -> Split:
 
 @split_rule("all", ("validation",))
 def split_all(labels: LabelMap, request: SplitRequest) -> Split:
-    """All labelled pixels for training, except ``request.validation`` of each class; none for a test."""
-    codes = np.where(labels.labelled, TRAIN, 0).astype(np.uint8)
-    if request.validation:
+    """All labelled pixels for training, except ``request.validation`` of each class; none for a test.
+
+    Validation pixels of labels from polygons are those of complete polygons, which then do not train.
+    """
+    codes, warnings = np.where(labels.labelled, TRAIN, 0).astype(np.uint8), list[str]()
+    if request.validation and labels.polygons is not None:
+        sample = sample_training(labels, labels.labelled, request, field_groups(labels))
+        codes[sample.validation], warnings = VALIDATION, sample.warnings
+    elif request.validation:
         for class_id, pixels in labels.counts.items():
             count = request.validation.take(pixels, pixels)
             codes.flat[shuffled_pixels(labels, class_id, request.seed)[:count]] = VALIDATION
     rule = request.describe("all labelled pixels")
-    return split_from_codes(labels, codes, rule=rule, seed=request.seed, tested=False)
+    return split_from_codes(labels, codes, rule=rule, seed=request.seed, tested=False, warnings=warnings)

@@ -45,27 +45,52 @@ def sample_training(
     """Validation and training pixels of each class, from the pixels in ``side`` ``(H, W)``.
 
     Validation is taken first, in compact areas: complete groups in a random order that all classes share, the last of
-    them from its first row on (without ``groups``, single pixels). It takes no more than half of the class and leaves
-    ``minimum`` training pixels. The remaining pixels train, or as many of them as ``request.train`` asks for, at least
-    ``minimum``; a smaller training set is a subset of a larger one.
+    them from its first row on (without ``groups``, single pixels). With labels from polygons the last one is complete
+    too, so that no group of a class trains and validates; a class of a single group then has no validation, with a
+    warning. Validation takes no more than half of the class and leaves ``minimum`` training pixels. The remaining
+    pixels train, or as many of them as ``request.train`` asks for, at least ``minimum``; a smaller training set is a
+    subset of a larger one.
     """
     codes = np.zeros(side.size, np.uint8)
     ranks = None if groups is None else _pixel_ranks(groups, request.seed)
-    short = []
+    short, single = [], []
     for (class_id, pixels), name in zip(labels.counts.items(), labels.table.names, strict=True):
         shuffled = shuffled_pixels(labels, class_id, request.seed)
         shuffled = shuffled[side.ravel()[shuffled]]
         if request.validation:
             most = min(shuffled.size // 2, max(shuffled.size - minimum, 0))
             ordered = shuffled if ranks is None else shuffled[np.lexsort((shuffled, ranks[shuffled]))]
-            codes[ordered[: min(request.validation.of(pixels), most)]] = VALIDATION
+            count = min(request.validation.of(pixels), most)
+            if ranks is not None and labels.polygons is not None:
+                ordered = _complete_groups(ordered, ranks[ordered], count, most)
+                count = ordered.size
+                if pixels and not count:
+                    single.append(name)
+            codes[ordered[:count]] = VALIDATION
         left = shuffled[codes[shuffled] == 0]
         wanted = left.size if request.train is None else max(request.train.of(pixels), minimum)
         codes[left[:wanted]] = TRAIN
         if pixels and left.size < wanted:
             short.append(f"{name} ({left.size} of {wanted})")
     train, validation = (codes.reshape(side.shape) == part for part in (TRAIN, VALIDATION))
-    return Sample(train, validation, [f"fewer training pixels than asked for: {', '.join(short)}"] if short else [])
+    warnings = [f"fewer training pixels than asked for: {', '.join(short)}"] if short else []
+    if single:
+        warnings.append(
+            f"no validation pixels of {', '.join(single)}: they come from polygons that do not train, and none can be "
+            "spared: draw another one in another field"
+        )
+    return Sample(train, validation, warnings)
+
+
+def _complete_groups(ordered: NDArray[np.int64], ranks: NDArray[np.int64], wanted: int, most: int) -> NDArray[np.int64]:
+    """The pixels of ``ordered`` of the first complete groups that have ``wanted`` pixels or more, and at most ``most``;
+    ``ranks`` are the groups of the pixels."""
+    taken, total = list[int](), 0
+    for rank, size in zip(*np.unique(ranks, return_counts=True), strict=True):
+        if total < wanted and total + size <= most:
+            taken.append(int(rank))
+            total += int(size)
+    return ordered[np.isin(ranks, taken)]
 
 
 def _pixel_ranks(groups: Groups, seed: int) -> NDArray[np.int64]:

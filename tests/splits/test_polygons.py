@@ -7,6 +7,7 @@ from hsi.core.labels import label_map
 from hsi.errors import SplitError
 from hsi.splits import PixelCounts, choose_rule, count_polygons, make_split
 from hsi.splits.groups import field_groups
+from hsi.splits.split import parse_sample_size
 from tests.splits.label_maps import parcels, windows_overlap
 
 
@@ -89,3 +90,25 @@ class TestDefaultRule:
         assert choose_rule(points(8, 1)) == ("polygons", None)
         assert choose_rule(points(1, 1))[0] == "random"
         assert choose_rule(label_map(parcels().values)) == ("random", None)
+
+
+@pytest.mark.parametrize("rule", ["polygons", "all", "kfold-polygons"])
+@pytest.mark.parametrize("seed", range(3))
+def test_validation_comes_from_polygons_that_do_not_train(rule, seed):
+    values, polygons = np.zeros((8, 48), int), np.zeros((8, 48), np.int32)
+    for number in range(12):  # six polygons of each class
+        place = (slice(0, 5 + number % 3), slice(4 * number, 4 * number + 3))
+        values[place], polygons[place] = 1 + number % 2, number + 1
+    labels = label_map(values, polygons=polygons)
+    fold = {"fold": 1, "folds": 3} if rule.startswith("kfold") else {}
+    split = make_split(labels, rule=rule, seed=seed, validation=parse_sample_size("10%"), **fold)
+    assert all(part.validation and part.train for part in split.counts(labels).values())
+    for number in range(1, 13):
+        assert len(np.unique(split.codes()[polygons == number])) == 1
+
+
+def test_a_single_polygon_trains_and_does_not_validate():
+    split = make_split(parcels(), rule="all", seed=0, validation=parse_sample_size("10%"))
+    assert split.counts(parcels())[3] == PixelCounts(30, 0, 0)
+    (line,) = [line for line in split.warnings if "validation" in line]
+    assert line.startswith("no validation pixels of class 3: they come from polygons that do not train")
