@@ -152,7 +152,15 @@ class TestPixelsWithoutAClass:
         assert report["overall_accuracy"] == pytest.approx(np.mean(truth[labelled] == ids[labelled]))
         assert sum(row["unclassified"] for row in report["classes"]) == np.count_nonzero(truth[:3])
         assert report["kappa"] == pytest.approx(cohen_kappa_score(truth[labelled], ids[labelled]))
-        assert "Unclassified" in (tmp_path / "accuracy" / "accuracy.md").read_text()
+        text = (tmp_path / "accuracy" / "accuracy.md").read_text()
+        assert "Unclassified" in text
+        named = labelled & (ids != 254)
+        without = report["subsets"]["without_unclassified"]
+        assert without["pixels"] == named.sum()
+        assert without["overall_accuracy"] == pytest.approx(np.mean(truth[named] == ids[named]))
+        assert (
+            f"OA is {100 * without['overall_accuracy']:.2f} % on {named.sum():,} of {labelled.sum():,} pixels" in text
+        )
 
 
 class TestDesign:
