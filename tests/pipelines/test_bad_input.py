@@ -208,7 +208,7 @@ class TestSettings:
         ("options", "says"),
         [
             (("--components", 25), ("25 components", "24 usable bands", "--components 24")),
-            (("--components", 12), ("at least 13", "12")),
+            (("--model", "hybridsn-bn", "--components", 12), ("at least 13", "12")),
             (("--components", 0), ("reducer.components", "greater than or equal to 1", "0")),
             (("--window", 12), ("window is 12", "must be odd", "11 or 13")),
             (("--window", 9), ("at least 11", "9")),
