@@ -28,7 +28,8 @@ Figures of a run, and at the end those of a comparison:
 Examples:
   hsi plot runs/demo --format pdf
   hsi plot runs/demo --figure map --figure spectra --out figures
-  hsi plot runs/demo --figure map --title 'Land cover' --size 16x9
+  hsi plot runs/demo --figure map --title 'Land cover' --size 16x9 \\
+      --overwrite
   hsi plot runs/compare/ablation --format svg
 """
 

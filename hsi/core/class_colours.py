@@ -233,7 +233,9 @@ def name_colours(names: Sequence[str], given: Mapping[int, Colour] | None = None
 @lru_cache(maxsize=64)
 def _name_colours(names: tuple[str, ...], given: tuple[tuple[int, Colour], ...]) -> tuple[Colour, ...]:
     chosen = dict(given)
-    palette = Palette(chosen.values())
+    if len(chosen) == len(names):
+        return tuple(chosen[place] for place in range(len(names)))
+    palette = Palette(dict.fromkeys(chosen.values()))
     meanings = {place: meaning_of(name) for place, name in enumerate(names) if place not in chosen}
     first = {meaning: place for place, meaning in reversed(meanings.items()) if meaning}
     for meaning, place in sorted(first.items(), key=lambda item: item[1]):

@@ -427,7 +427,9 @@ def _replace_nodata(content: LabelContent, background: int | None) -> tuple[Arra
 
 
 def _class_table(content: LabelContent) -> ClassTable | None:
-    ids = sorted(i for i in {*content.names, *content.colours} if i >= 0)
+    # a palette of uint16 has 65,536 colours, most of them of no class
+    present = content.colours.keys() & set(np.unique(content.values).tolist())
+    ids = sorted(i for i in {*content.names, *present} if i >= 0)
     if not ids:
         return None
     names = tuple(content.names.get(i) or f"class {i}" for i in ids)

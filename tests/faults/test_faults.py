@@ -323,6 +323,7 @@ class TestOutOfMemory:
         assert "out of memory on cpu with tiles of" in error_of(run(*words))
 
 
+@pytest.mark.slow
 def test_two_hundred_maps_take_no_more_memory_and_files_than_the_first(tmp_path):
     scene = scene_from_array(random_cube(20, 16, 15, seed=3))
     saved, plan, process = random_model(scene), MemoryPlan(8, 16, 16 << 20), psutil.Process()

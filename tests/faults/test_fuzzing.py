@@ -126,6 +126,7 @@ sys.exit(fuzzing.main(["--target", "npy", "--trials", "2", "--out", sys.argv[1]]
 
 
 @pytest.mark.parametrize("name", ["envi-header", pytest.param("settings", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_files_led_by_coverage(name, tmp_path):
     pytest.importorskip("atheris")
     words = ("--engine", "atheris", "--target", name, "--trials", "40", "--out", str(tmp_path))

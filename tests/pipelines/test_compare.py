@@ -274,6 +274,7 @@ def test_an_interrupt_says_what_is_finished_and_the_command_goes_on(compare, exp
     assert len(compare.names) == 3
 
 
+@pytest.mark.slow
 def test_runs_are_processes_of_their_own(experiment, tmp_path):
     done = run_in_subprocess("compare", experiment(rows=ROWS[:1], seeds=1), "--jobs", 2, cwd=tmp_path)
     assert (done.code, done.stderr) == (0, "")

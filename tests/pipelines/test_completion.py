@@ -46,7 +46,7 @@ def test_commands(answers):
 
 
 def test_options(answers):
-    assert answers("hsi", "plot", "--f") == ["--figure", "--format"]
+    assert set(answers("hsi", "plot", "--f")) == {"--figure", "--format", "--font-size"}
     assert set(answers("hsi", "classify", "--lr")) == {"--lr", "--lr-schedule"}
 
 

@@ -152,6 +152,7 @@ CLASSIFIED = {
 
 
 @pytest.mark.parametrize("command", CLASSIFIED)
+@pytest.mark.slow
 def test_the_map_is_right(command, inputs, tmp_path):
     options = ("--model", "svm", "--out", tmp_path / "run", "--no-figures")
     done = run_here("classify", *command.split(), *options, cwd=inputs)
