@@ -100,6 +100,11 @@ class Scene:
         """``(H, W, B)`` with the selected bands."""
         return self.height, self.width, len(self.bands)
 
+    @property
+    def grid_sizes(self) -> set[tuple[int, int]]:
+        """The sizes that labels and masks of the scene may have: its own, and that of the scene it is cropped from."""
+        return {(scene.height, scene.width) for scene in (self, *([self.area.full] if self.area else ()))}
+
     def read(self, block: Block | None = None) -> Array:
         """The selected bands of a block (or of the scene): ``(h, w, B)`` in the scene's dtype.
 

@@ -239,8 +239,7 @@ def _select_plane(path: Path, kind: str, setting: str) -> tuple[Reader, ArrayInf
 
 def _read_on_grid(reader: Reader, path: Path, plane: ArrayInfo, like: Scene, kind: str) -> LabelContent:
     """A plane of the scene's pixels; raises :class:`SceneError` when it, a ``kind``, lies on another grid."""
-    sizes = {(scene.height, scene.width) for scene in (like, *([like.area.full] if like.area else ()))}
-    if plane.plane not in sizes:  # not read, as it may be of any size
+    if plane.plane not in like.grid_sizes:  # not read, as it may be of any size
         raise _size_error(path, plane.plane, like, kind)
     return _crop_to(path, reader.read_labels(path, plane), like, kind)
 

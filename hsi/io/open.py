@@ -385,8 +385,7 @@ def _read_raster_labels(source: LabelSource, like: Scene, options: InputSettings
     path, name = source.path, source.name
     options.check_raster(path)
     where = f"{path} ({name})" if name else str(path)
-    sizes = {(scene.height, scene.width) for scene in (like, *([like.area.full] if like.area else ()))}
-    if source.plane and source.plane not in sizes and not options.align:  # not read, as it may be of any size
+    if source.plane and source.plane not in like.grid_sizes and not options.align:  # not read, as it may be of any size
         raise grid_mismatch(where, source.plane, source.place(), like)
     content = source.read()
     if like.area and same_grid(content.values.shape, content.georeference, like.area.full):
