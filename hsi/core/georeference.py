@@ -61,7 +61,7 @@ def difference(scene: Georeference, labels: Georeference, shape: tuple[int, int]
     height, width = shape
     pixel = max(abs(value) for index, value in enumerate(scene.transform) if index not in (2, 5))
     for column, row in ((0, 0), (width, 0), (0, height), (width, height)):
-        here, there = _place(scene, column, row), _place(labels, column, row)
+        here, there = scene.map_coordinates(column, row), labels.map_coordinates(column, row)
         if max(abs(here[0] - there[0]), abs(here[1] - there[1])) > TOLERANCE * pixel:
             return f"the scene's {_corner(scene)}, the labels' {_corner(labels)}"
     return None
@@ -76,7 +76,8 @@ def grid_offset(first: Georeference, other: Georeference, shape: tuple[int, int]
 
     to_pixels = ~Affine(*first.transform)
     corners = [
-        to_pixels @ _place(other, column, row) for column, row in ((0, 0), (shape[1], 0), (0, shape[0]), shape[::-1])
+        to_pixels @ other.map_coordinates(column, row)
+        for column, row in ((0, 0), (shape[1], 0), (0, shape[0]), shape[::-1])
     ]
     column, row = (round(value) for value in corners[0])
     expected = [(column + across, row + down) for across, down in ((0, 0), (shape[1], 0), (0, shape[0]), shape[::-1])]
@@ -135,7 +136,7 @@ def longitude_latitude(
     if crs is None or not (crs.is_projected or crs.is_geographic):
         return None
     try:
-        degrees = np.array(transform(crs, LONGITUDE_LATITUDE, *_place(georeference, columns, rows)))
+        degrees = np.array(transform(crs, LONGITUDE_LATITUDE, *georeference.map_coordinates(columns, rows)))
     except CRSError:
         return None
     return degrees if np.isfinite(degrees).all() else None
@@ -154,12 +155,6 @@ def same_crs(first: str | None, second: str | None) -> bool:
 
 def _title(wkt: str) -> str:
     return wkt.split('"')[1] if wkt.count('"') >= 2 else wkt[:40]
-
-
-def _place(georeference: Georeference, column: Any, row: Any) -> tuple[Any, Any]:
-    """The map coordinates of a place in pixels, or of arrays of them."""
-    a, b, c, d, e, f = georeference.transform
-    return a * column + b * row + c, d * column + e * row + f
 
 
 def _corner(georeference: Georeference) -> str:

@@ -56,6 +56,11 @@ class Georeference:
     crs: str | None
     transform: tuple[float, float, float, float, float, float]
 
+    def map_coordinates(self, column: Any, row: Any) -> tuple[Any, Any]:
+        """The map coordinates of a place in pixels from the upper left corner, or of arrays of them."""
+        a, b, c, d, e, f = self.transform
+        return a * column + b * row + c, d * column + e * row + f
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -270,8 +275,9 @@ def crop_scene(scene: Scene, window: Block, inside: NDArray[np.bool_] | None = N
 
 def crop_georeference(place: Georeference, row: int, column: int) -> Georeference:
     """The place of the pixels from a row and column on."""
-    a, b, c, d, e, f = place.transform
-    return Georeference(place.crs, (a, b, a * column + b * row + c, d, e, d * column + e * row + f))
+    a, b, _, d, e, _ = place.transform
+    x, y = place.map_coordinates(column, row)
+    return Georeference(place.crs, (a, b, x, d, e, y))
 
 
 def scene_from_array(cube: Array, name: str = "scene", source: Path | None = None, **facts: Any) -> Scene:

@@ -85,15 +85,11 @@ def _place(
     from rasterio import Affine
     from rasterio.warp import transform
 
-    x, y = _apply(there.transform, columns.astype(np.float64), rows.astype(np.float64))
+    x, y = there.map_coordinates(columns.astype(np.float64), rows.astype(np.float64))
     if there.crs != here.crs:
         x, y = transform(parse_crs(there.crs), parse_crs(here.crs), x, y)
-    return _apply(tuple(~Affine(*here.transform)), np.asarray(x), np.asarray(y))
-
-
-def _apply(transform: tuple[float, ...], x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    a, b, c, d, e, f = transform[:6]
-    return a * x + b * y + c, d * x + e * y + f
+    a, b, c, d, e, f = tuple(~Affine(*here.transform))[:6]
+    return Georeference(None, (a, b, c, d, e, f)).map_coordinates(np.asarray(x), np.asarray(y))
 
 
 def training_pixels(scene: Scene, used: NDArray[np.bool_]) -> TrainingPixels:
