@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hsi.errors import SceneFileError
 from hsi.experiments.spec import PlannedRun
 from hsi.io.geotiff import read_classes
-from hsi.report.records import RatedRun, WorkRecord, read_json, read_record
+from hsi.report.records import RatedRun, WorkRecord, check_record, read_json
 from hsi.splits.split import TEST
 
 MEASURES = {"overall_accuracy": "OA", "average_accuracy": "AA", "kappa": "kappa"}
@@ -75,9 +75,9 @@ def read_finished(planned: PlannedRun, folder: Path) -> FinishedRun | None:
     }
     if not all(path.is_file() for path in places):
         return None
-    for path, kind in places.items():
-        read_record(path, kind)
-    report, record = (read_json(path) for path in places)
+    report, record = contents = [read_json(path) for path in places]
+    for (path, kind), content in zip(places.items(), contents, strict=True):
+        check_record(path, content, kind)
     return FinishedRun(planned, folder, report, record)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -205,8 +206,13 @@ class RunRecord(Record):
 
 def read_record(path: Path, kind: type[Kind]) -> Kind:
     """The record in a JSON file. Raises :class:`SceneFileError` for a file that is missing or is no such record."""
+    return check_record(path, read_json(path), kind)
+
+
+def check_record(path: Path, content: Mapping[str, Any], kind: type[Kind]) -> Kind:
+    """The record in the content of a JSON file; raises :class:`SceneFileError` for what is no such record."""
     try:
-        return validated(kind, read_json(path))
+        return validated(kind, content)
     except ConfigError as error:
         raise SceneFileError(f"{path}: is damaged, or of another version of hsi: {error}") from None
 
