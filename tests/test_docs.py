@@ -30,6 +30,7 @@ pytest.importorskip("geopandas")
 pytest.importorskip("rioxarray")
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LONG_PAGES = {"README"}  # more than ten seconds of commands
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 INDENTED = re.compile(r"(?:^    \S.*\n?(?:^    .*\n?)*)", re.M)
 PROGRAMS = ("hsi", "make", "pip", "python")
@@ -146,7 +147,14 @@ def quick(monkeypatch, no_figures):
     monkeypatch.setattr(window_selection, "SECOND_WINDOW", 0)
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=page.stem, marks=[pytest.mark.slow] if page.stem in LONG_PAGES else [])
+        for page in PAGES
+        if blocks(page)
+    ],
+)
 def test_every_block_works(page, workspace, tmp_path, quick):
     folder = tmp_path / "folder"
     shutil.copytree(workspace, folder, symlinks=True)

@@ -80,7 +80,9 @@ def hash_values(path: Path) -> str:
     return digest.hexdigest()
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "compare" else name for name in RUNS]
+)
 def test_the_files_of_a_run_are_as_recorded(name: str, tmp_path: Path, no_figures: Callable[..., None]) -> None:
     recorded = json.loads(RECORDED.read_text())
     made = make_files(name, tmp_path)

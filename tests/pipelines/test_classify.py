@@ -343,12 +343,12 @@ class TestSettings:
             ("cnn2d", "step", "patch"),
             ("cnn3d", "constant", "dense"),
             ("hybridsn", "constant", "dense"),
-            ("hybridsn-bn", "step", "patch"),
+            pytest.param("hybridsn-bn", "step", "patch", marks=pytest.mark.slow),
             ("hybridsn-bn-cbam", "cosine", "dense"),
-            ("hybridsn-bn-se", "one-cycle", "patch"),
+            pytest.param("hybridsn-bn-se", "one-cycle", "patch", marks=pytest.mark.slow),
             ("hybridsn-cbam", "plateau", "dense"),
             ("hybridsn-ds", "one-cycle", "dense"),
-            ("hybridsn-ds-gap", "cosine", "patch"),
+            pytest.param("hybridsn-ds-gap", "cosine", "patch", marks=pytest.mark.slow),
             ("hybridsn-se", "step", "patch"),
             ("mobilenet-v3", "one-cycle", "patch"),
             ("shufflenet-v2", "step", "patch"),
@@ -375,7 +375,7 @@ class TestSettings:
 
     def test_every_network_is_in_the_table_above(self):
         (mark,) = self.test_every_network_learns_and_maps.pytestmark
-        named = [row[0] for row in mark.args[1]]
+        named = [getattr(row, "values", row)[0] for row in mark.args[1]]
         tables = [name for name in named if MODELS[name].multipliers]  # one builder makes all of these
         assert sorted({*named} - {*tables}) == [name for name in MODELS if not MODELS[name].multipliers]
         assert tables
