@@ -127,12 +127,19 @@ class MultiWindowEnsemble(WindowNetwork):
 
     def head(self, features: Tensor) -> Tensor:
         """``(N, C, p, p) -> (N, classes)``: logarithms of mean probabilities."""
-        scores = torch.stack([network.head(seen) for network, seen in self._shares(features)])
-        return scores if self.training else _log_mean(scores)
+        return self._join([network.head(seen) for network, seen in self._shares(features)])
+
+    def head_at(self, features: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """``(1, C, h, w) -> (N, classes)``, each network on windows of its own size."""
+        return self._join([network.head_at(seen, rows, columns) for network, seen in self._shares(features)])
 
     def head_map(self, features: Tensor) -> Tensor:
         """``(1, C, h, w) -> (1, classes, h - p + 1, w - p + 1)``."""
         return _log_mean(torch.stack([network.head_map(seen) for network, seen in self._shares(features)]))
+
+    def _join(self, scores: list[Tensor]) -> Tensor:
+        stacked = torch.stack(scores)
+        return stacked if self.training else _log_mean(stacked)
 
     def _shares(self, features: Tensor) -> Iterator[tuple[WindowNetwork, Tensor]]:
         """Each network with its own features."""

@@ -100,7 +100,12 @@ class HybridSN(WindowNetwork):
 
     def head(self, features: Tensor) -> Tensor:
         """``(N, 64, p, p) -> (N, classes)``."""
-        return self._dense(self.dense1(self.attention(features).flatten(1)))
+        x = self.attention(features)
+        if x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous():
+            # the weights are fewer numbers to bring into another order than the windows
+            weight = self.dense1.weight.view(-1, *x.shape[1:]).permute(0, 2, 3, 1).flatten(1)
+            return self._dense(F.linear(x.permute(0, 2, 3, 1).flatten(1), weight, self.dense1.bias))
+        return self._dense(self.dense1(x.flatten(1)))
 
     def _dense(self, first: Tensor) -> Tensor:
         """The layers after the first dense one: ``(N, 256) -> (N, classes)``."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from hsi.core.registry import Registry
 from hsi.errors import UsageError
 from hsi.models.layers import tracing
-from hsi.models.windows import window_rows
+from hsi.models.windows import gather_windows, window_rows
 
 
 class WindowNetwork(nn.Module):
@@ -77,6 +77,11 @@ class WindowNetwork(nn.Module):
         rows = [self.head(windows) for windows in window_rows(features[0], self.head_window)]
         height, width = (side - self.head_window + 1 for side in features.shape[-2:])
         return torch.cat(rows).view(1, height, width, -1).permute(0, 3, 1, 2)
+
+    def head_at(self, features: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """The head at the windows of a tile's features that start at ``rows`` and ``columns``, int64 of shape ``(N,)``:
+        ``(1, C, h, w) -> (N, classes)``."""
+        return self.head(gather_windows(features[0], rows, columns, self.head_window))
 
     def forward(self, patches: Tensor) -> Tensor:
         """Class scores (logits) of patches: ``(N, K, window, window) -> (N, classes)``."""

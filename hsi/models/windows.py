@@ -34,7 +34,8 @@ def pad_scene(components: Tensor, window: int) -> Tensor:
 def gather_windows(array: Tensor, rows: Tensor, columns: Tensor, size: int) -> Tensor:
     """Copies of the windows that start at ``(rows, columns)``: ``(C, h, w) -> (N, C, size, size)``.
 
-    ``rows`` and ``columns`` are int64 of shape ``(N,)``. Differentiable, see :class:`_Gather`.
+    ``rows`` and ``columns`` are int64 of shape ``(N,)``. Windows of an array with channels last in memory have their
+    channels last, too. Differentiable, see :class:`_Gather`.
     """
     windows: Tensor = _Gather.apply(array, rows, columns, size)  # type: ignore[no-untyped-call]
     return windows
@@ -55,14 +56,20 @@ class _Gather(torch.autograd.Function):
     def forward(ctx: Any, array: Tensor, rows: Tensor, columns: Tensor, size: int) -> Tensor:
         ctx.shape, ctx.size = array.shape, size
         ctx.save_for_backward(rows, columns)
-        return view_windows(array, size)[rows, columns]  # (N, C, size, size)
+        windows = view_windows(array, size)
+        if array.stride(0) == 1 and len(array) > 1:  # channels last
+            return windows.permute(0, 1, 3, 4, 2)[rows, columns].permute(0, 3, 1, 2)
+        return windows[rows, columns]  # (N, C, size, size)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         (gradient,) = gradients
         rows, columns = ctx.saved_tensors
-        size = ctx.size
-        total = gradient.new_zeros(ctx.shape, dtype=torch.float32)
+        size, (channels, *shape) = ctx.size, ctx.shape
+        if gradient.is_contiguous(memory_format=torch.channels_last) and not gradient.is_contiguous():
+            total = gradient.new_zeros((*shape, channels), dtype=torch.float32).permute(2, 0, 1)
+        else:
+            total = gradient.new_zeros(ctx.shape, dtype=torch.float32)
         if gradient.is_cuda:
             _add_windows_indexed(total, gradient, rows, columns)
         else:

@@ -61,8 +61,7 @@ class DenseEngine:
         """Class scores ``(n, classes)`` and codes ``(n,)`` of a piece of the tile."""
         starts, shape = (piece.pixels.rows, piece.pixels.columns), (piece.height, piece.width)
         rows, columns = move_starts(*starts, shape, self.model.window, turn)
-        windows = gather_windows(features[0], rows, columns, self.model.head_window)
-        return self.model.head(windows), piece.pixels.codes
+        return self.model.head_at(features, rows, columns), piece.pixels.codes
 
 
 class PatchEngine:

@@ -75,7 +75,8 @@ def test_dense_equals_patch_at_every_pixel_borders_included(name, components, wi
 
 
 @pytest.mark.parametrize("name", list(MODELS))
-def test_dense_training_has_the_gradient_of_the_patch_loss(name):
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_dense_training_has_the_gradient_of_the_patch_loss(name, layout):
     scene = torch.randn(13, 12, 12, generator=torch.Generator().manual_seed(2))
     rows, columns = torch.tensor([0, 3, 3, 11, 6]), torch.tensor([0, 4, 5, 11, 0])
     codes = torch.tensor([0, 1, 2, 3, 1])
@@ -84,7 +85,7 @@ def test_dense_training_has_the_gradient_of_the_patch_loss(name):
         model = lively(name).eval()  # batch norm in eval mode, no dropout
         padded = pad_scene(scene, model.window)
         if dense:
-            scores = model.head(gather_windows(model.trunk(padded[None])[0], rows, columns, model.head_window))
+            scores = model.head_at(model.trunk(padded[None]).contiguous(memory_format=layout), rows, columns)
         else:
             scores = model(gather_windows(padded, rows, columns, model.window))
         torch.nn.functional.cross_entropy(scores, codes).backward()

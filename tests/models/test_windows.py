@@ -33,16 +33,18 @@ def test_a_window_is_the_neighbourhood_of_its_pixel_with_zeros_outside(case):
                 assert torch.equal(found[:, half + i, half + j], expected)
 
 
-@given(scenes_with_pixels())
-@settings(max_examples=30, deadline=None)
-def test_gradient_equals_that_of_plain_slicing(case):
+@given(scenes_with_pixels(), st.sampled_from([torch.contiguous_format, torch.channels_last]))
+@settings(max_examples=40, deadline=None)
+def test_gradient_equals_that_of_plain_slicing(case, layout):
     height, width, window, pixels = case
     rows, columns = torch.tensor(pixels).T
     generator = torch.Generator().manual_seed(0)
     scene = torch.randn(2, height, width, generator=generator, dtype=torch.float64)
     weights = torch.randn(len(pixels), 2, window, window, generator=generator, dtype=torch.float64)
     ours, plain = scene.clone().requires_grad_(), scene.clone().requires_grad_()
-    (gather_windows(pad_scene(ours, window), rows, columns, window) * weights).sum().backward()
+    windows = gather_windows(pad_scene(ours, window)[None].contiguous(memory_format=layout)[0], rows, columns, window)
+    assert windows.is_contiguous(memory_format=layout)
+    (windows * weights.contiguous(memory_format=layout)).sum().backward()
     padded = pad_scene(plain, window)
     sum(
         (padded[:, r : r + window, c : c + window] * w).sum() for (r, c), w in zip(pixels, weights, strict=True)
