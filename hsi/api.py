@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hsi.core import notebook
 from hsi.core.events import Recorder, report_to, reporter_for
-from hsi.core.files import Manifest
+from hsi.core.files import Manifest, find_config
 from hsi.core.labels import ClassTable, LabelMap
 from hsi.core.scene import Scene
 from hsi.errors import UsageError
@@ -100,7 +100,8 @@ def classify(
         seed: Decides split, weights and order.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
         settings: Any other settings by the names of ``configs/default.yaml``, such as ``{"training.lr": 1e-3}``.
-        config: A YAML file of settings, over which the others win.
+        config: A YAML file of settings or the name of one that comes with hsi, such as ``hybridsn-paper``; the others
+            win over it.
         out: A folder to write the run to; :meth:`Classification.save` can do so later.
         overwrite: Whether an earlier run in ``out`` is replaced.
         vector: A GeoPackage or GeoJSON to write the areas of the map to, as polygons; needs geopandas.
@@ -308,7 +309,7 @@ def _settings(given: Mapping[str, Any], others: Mapping[str, Any], config: Path 
     twice = sorted(named.keys() & others.keys())
     if twice:
         raise UsageError(f"{', '.join(twice)}: given by its own name and in settings, too: leave one out")
-    return load_settings(Path(config) if config is not None else None, {**others, **named})
+    return load_settings(find_config(Path(config)) if config is not None else None, {**others, **named})
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from hsi.core.files import shipped_configs
 from hsi.errors import UsageError
 
 from .cli_support.help import Command
@@ -15,6 +16,7 @@ EPILOG = """\b
 Examples:
   hsi models
   hsi models --components 15 --window 13 --classes 9
+  hsi models --recipes
 """
 
 
@@ -30,12 +32,16 @@ Examples:
     help=f"Side of the window to count for. [default: the method's own, else {WINDOW}]",
 )
 @click.option("--classes", type=AT_LEAST_ONE, default=16, show_default=True, help="Classes to count for.")
-def command(components: int | None, window: int | None, classes: int) -> None:
+@click.option("--recipes", is_flag=True, help="List the files of settings that --config takes by name, and stop.")
+def command(components: int | None, window: int | None, classes: int, recipes: bool) -> None:
     """List the networks and baselines that --model takes.
 
     With each network come its weights, its multiply-adds a pixel (patch: every window goes through all of it; dense:
     the windows of a large scene share the trunk), batch norm (bn) and attention, and where it comes from.
     """
+    if recipes:
+        show_recipes()
+        return
     from hsi.models import MODELS, build_model, count_flops, count_parameters
 
     usual = {"components": components or COMPONENTS, "window": window or WINDOW}
@@ -77,6 +83,16 @@ def in_millions(count: int) -> str:
     millions = count / 1e6
     digits = 0 if millions >= 99.95 else 1 if millions >= 9.995 else 2 if millions >= 0.9995 else 3
     return f"{millions:.{digits}f}M".removeprefix("0")
+
+
+def show_recipes() -> None:
+    """Print the files of settings that come with hsi: what each says of itself."""
+    table = new_table("settings that come with hsi, for --config")
+    table.add_column("name", no_wrap=True)
+    table.add_column("what they are")
+    for name, text in shipped_configs().items():
+        table.add_row(name, text)
+    show(table)
 
 
 def show_baselines() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from hsi.core.events import progress
-from hsi.errors import ConfigError, HsiError, OutputError
+from hsi.errors import ConfigError, HsiError, OutputError, UnknownNameError
 
 HASHED_AT_ONCE = 2**22  # bytes
 MANIFEST = ".hsi-manifest.json"
@@ -30,6 +30,29 @@ def config_dir() -> Path:
         if (folder / "scenes").is_dir():
             return folder
     raise ConfigError(f"the configurations are missing from {package}: install hsi again")
+
+
+def find_shipped(path: Path, folder: str = "") -> Path:
+    """The file itself, or one in a folder of :func:`config_dir` when only its name is given, such as ``ablation``."""
+    shipped = config_dir() / folder / f"{path.name}.yaml"
+    return shipped if not path.exists() and len(path.parts) == 1 and not path.suffix and shipped.is_file() else path
+
+
+def find_config(path: Path) -> Path:
+    """A YAML file of settings, or one of :func:`shipped_configs` by its name, such as ``hybridsn-paper``.
+
+    Raises :class:`UnknownNameError` for a name that is neither.
+    """
+    found = find_shipped(path)
+    if not found.exists() and len(path.parts) == 1 and not path.suffix:
+        raise UnknownNameError("configuration", path.name, shipped_configs())
+    return found
+
+
+def shipped_configs() -> dict[str, str]:
+    """The settings files that come with this package, by name: the first line of each without its ``#``."""
+    files = sorted(config_dir().glob("*.yaml"))
+    return {file.stem: file.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ") for file in files}
 
 
 def cache_folder() -> Path:

@@ -9,6 +9,7 @@ from typing import Any
 
 from hsi.core import events
 from hsi.core.events import info, warning
+from hsi.core.files import find_config
 from hsi.core.installation import versions
 from hsi.errors import ComparisonError, OutputError, SceneFileError, UsageError
 from hsi.experiments.figures import COMPARISON_FIGURES, write_comparison_figures
@@ -145,7 +146,7 @@ def _read_experiment(
         return load_experiment(path), str(path)
     if not models:
         raise UsageError(f"{what}: give models to compare, such as hybridsn-bn,svm ('hsi models' lists them)")
-    values = settings_values(Path(config) if config else None, settings)
+    values = settings_values(find_config(Path(config)) if config else None, settings)
     if values.pop("seed", None) is not None:
         info("seeds", f"the seed in {config or 'the settings'} is not used: seeds decides them")
     return scene_experiment({"path": what, **given}, models, values), str(what)

@@ -12,9 +12,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
-from hsi.core.files import config_dir
+from hsi.core.files import find_config, find_shipped
 from hsi.errors import ConfigError, UnknownNameError, UsageError
-from hsi.settings import InputSettings, Section, Settings, SplitSettings, read_yaml, validated
+from hsi.settings import InputSettings, Section, Settings, SplitSettings, read_yaml, settings_values, validated
 from hsi.splits import expand_folds
 from hsi.version import __version__
 
@@ -51,11 +51,21 @@ class Published(Section):
 
 
 class Row(Section):
-    """One line of the comparison: settings that differ from the shared ones."""
+    """One line of the comparison: settings that differ from the shared ones, over those of ``config``, a YAML file of
+    settings or the name of one that comes with this package."""
 
     name: Name
+    config: Path | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
     published: Published | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _settings_of_config(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or not isinstance(value.get("config"), (str, Path)):
+            return value
+        shared = settings_values(find_config(Path(value["config"])))
+        return {**value, "settings": merged(shared, value.get("settings") or {})}
 
 
 class NamedSplit(SplitSettings):
@@ -143,8 +153,7 @@ def slug(name: str) -> str:
 
 def find_experiment(path: Path) -> Path:
     """The file itself, or one that comes with this package when only its name is given, such as ``ablation``."""
-    shipped = config_dir() / "experiments" / f"{path.name}.yaml"
-    return shipped if not path.exists() and len(path.parts) == 1 and not path.suffix and shipped.is_file() else path
+    return find_shipped(path, "experiments")
 
 
 def load_experiment(path: Path) -> Experiment:

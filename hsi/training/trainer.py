@@ -26,7 +26,7 @@ from hsi.training.engines import DenseEngine, DrawMask, PatchEngine, labelled_pi
 from hsi.training.recipe import PATCH_BATCH, Recipe, resolve_recipe
 from hsi.training.tiles import Pixels, Tile
 
-STEP_DECAYS = (0.41, 0.76)  # of the epochs; the learning rate is a tenth after each
+STEP_DECAYS = (0.41, 0.76)  # of the epochs, after which the rate is a tenth: epochs 40 and 75 of 100, counted from 0
 LARGEST_ON_DEVICE = 4 * 2**30  # bytes of components that are stored on the device; beyond that, tiles are sent
 VALIDATIONS = 20  # about how often the validation pixels are evaluated
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from hsi.core.files import find_config, shipped_configs
 from hsi.settings import (
     LABEL_INPUTS,
     PIXEL_INPUTS,
@@ -96,13 +97,20 @@ def setting_options(function: Function, without: Collection[str] = ()) -> Functi
         return function(**_assigned(overrides, assignments, without), **given)
 
     config = click.option(
-        "--config", type=click.Path(path_type=Path), metavar="FILE", help="Settings as YAML, below options."
-    )
+        "--config", type=click.Path(path_type=Path), metavar="FILE|NAME", callback=_found,
+        shell_complete=completes(shipped_configs),
+        help="Settings as YAML, below options; 'hsi models --recipes' lists names.",
+    )  # fmt: skip
     assign = click.option(
         "--set", "assignments", multiple=True, metavar="NAME=VALUE", shell_complete=complete_assignment,
         help="Another setting, such as training.clip=0.5.",
     )  # fmt: skip
     return config(assign(_with_options(gather, map(SettingOption, settings))))
+
+
+def _found(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
+    """The settings file that a path or a name means."""
+    return path and find_config(path)
 
 
 def _assigned(overrides: dict[str, Any], assignments: Iterable[str], without: Collection[str]) -> dict[str, Any]:

@@ -3,11 +3,21 @@
 import json
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
-from hsi.core.files import MANIFEST, Manifest, remove_files, write_new, write_output
-from hsi.errors import OutputError
+from hsi.core.files import (
+    MANIFEST,
+    Manifest,
+    config_dir,
+    find_config,
+    remove_files,
+    shipped_configs,
+    write_new,
+    write_output,
+)
+from hsi.errors import OutputError, UnknownNameError
 
 
 def write(path, text, overwrite=False):
@@ -151,3 +161,14 @@ def test_files_get_the_usual_permissions(tmp_path):
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "a.onnx").stat().st_mode) == 0o640
+
+
+def test_a_configuration_is_a_file_or_the_name_of_one_that_comes_with_hsi(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert find_config(Path("hybridsn-paper")) == config_dir() / "hybridsn-paper.yaml"
+    assert find_config(Path("own.yaml")) == Path("own.yaml")  # whose reader reports that it is missing
+    (tmp_path / "hybridsn-paper").touch()
+    assert find_config(Path("hybridsn-paper")) == Path("hybridsn-paper")
+    with pytest.raises(UnknownNameError, match="did you mean hybridsn-notes"):
+        find_config(Path("hybridsn-note"))
+    assert shipped_configs()["hybridsn-paper"].startswith("HybridSN as published")

@@ -8,6 +8,8 @@ import yaml
 from hsi.core.files import config_dir
 from hsi.errors import ConfigError, UnknownNameError, UsageError
 from hsi.experiments.spec import (
+    Experiment,
+    Row,
     SceneInput,
     choose_rows,
     find_experiment,
@@ -18,7 +20,7 @@ from hsi.experiments.spec import (
     run_key,
     slug,
 )
-from hsi.settings import Settings
+from hsi.settings import Settings, validated
 
 BASE = {
     "title": "A test",
@@ -177,8 +179,17 @@ def test_the_ablation_changes_one_thing_at_a_time():
     runs = {run.row: run.settings for run in planned}
     paper, default = runs.pop("hybridsn"), runs.pop("our default recipe")
     assert default == Settings.model_validate({"split": {"rule": "random", "train": "10%"}})
-    assert (paper.reducer.components, paper.model.window, paper.training.lr) == (13, 15, 0.001)
+    assert (paper.reducer.components, paper.model.window, paper.training.lr) == (30, 25, 0.001)
     for name, settings in runs.items():
         changed = {key for key in Settings.model_fields if getattr(settings, key) != getattr(paper, key)}
         assert changed == {"training" if name == "+ step decay" else "model"}, name
     assert (runs["+ step decay"].training.lr, runs["+ step decay"].training.lr_schedule) == (0.0001, "step")
+
+
+def test_a_row_starts_from_a_file_of_settings(tmp_path):
+    (tmp_path / "mine.yaml").write_text("model: {name: ssrn, window: 7}\ntraining: {lr: 0.01}\n")
+    row = Row(name="a", config=tmp_path / "mine.yaml", settings={"model": {"window": 9}})
+    assert row.settings == {"model": {"name": "ssrn", "window": 9}, "training": {"lr": 0.01}}
+    assert Row(name="a", config="hybridsn-paper").settings["training"]["batch"] == 256
+    with pytest.raises(ConfigError, match="unknown configuration 'hybridsn-papr': did you mean hybridsn-paper"):
+        validated(Experiment, {"title": "a", "scene": "a.mat", "rows": [{"name": "a", "config": "hybridsn-papr"}]})

@@ -134,6 +134,12 @@ def test_models_says_which_networks_cannot_take_a_size(run):
     assert "5 components, window 13" in done.stdout and "too small" not in rows["ssftt"]
 
 
+def test_models_lists_the_recipes_that_a_run_takes_by_name(run, scenes):
+    done = run("models", "--recipes")
+    assert done.code == 0 and "hybridsn-paper  HybridSN as published" in done.stdout
+    assert run("classify", scenes["mat"], "--config", "hybridsn-papr").code == 2
+
+
 def test_inspect_tells_shape_bands_classes_and_memory(scenes, run):
     done = run("inspect", scenes["tiff"])
     assert (done.code, done.stderr) == (0, "")
