@@ -127,24 +127,26 @@ class MultiWindowEnsemble(WindowNetwork):
 
     def head(self, features: Tensor) -> Tensor:
         """``(N, C, p, p) -> (N, classes)``: logarithms of mean probabilities."""
-        return self._join([network.head(seen) for network, seen in self._shares(features)])
+        return self._join([network.head(crop(seen, rim)) for network, seen, rim in self._shares(features)])
 
     def head_at(self, features: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         """``(1, C, h, w) -> (N, classes)``, each network on windows of its own size."""
-        return self._join([network.head_at(seen, rows, columns) for network, seen in self._shares(features)])
+        shares = self._shares(features)
+        return self._join([network.head_at(seen, rows + rim, columns + rim) for network, seen, rim in shares])
 
     def head_map(self, features: Tensor) -> Tensor:
         """``(1, C, h, w) -> (1, classes, h - p + 1, w - p + 1)``."""
-        return _log_mean(torch.stack([network.head_map(seen) for network, seen in self._shares(features)]))
+        shares = self._shares(features)
+        return _log_mean(torch.stack([network.head_map(crop(seen, rim)) for network, seen, rim in shares]))
 
     def _join(self, scores: list[Tensor]) -> Tensor:
         stacked = torch.stack(scores)
         return stacked if self.training else _log_mean(stacked)
 
-    def _shares(self, features: Tensor) -> Iterator[tuple[WindowNetwork, Tensor]]:
-        """Each network with its own features."""
+    def _shares(self, features: Tensor) -> Iterator[tuple[WindowNetwork, Tensor, int]]:
+        """Each network with its own features and their rim."""
         for network, seen in zip(self.members, features.chunk(len(self.members), dim=1), strict=True):
-            yield network, crop(seen, self._rim(network))
+            yield network, seen, self._rim(network)
 
     def _rim(self, network: WindowNetwork) -> int:
         return (self.window - network.window) // 2

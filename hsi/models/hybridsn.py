@@ -73,30 +73,37 @@ class HybridSN(WindowNetwork):
     def trunk(self, tiles: Tensor) -> Tensor:
         """``(N, K, h, w) -> (N, 64, h - 8, w - 8)``.
 
-        The same sums as ``conv4(flatten(conv3(conv2(conv1(tiles)))))``, each convolution as a 2-D one of every run of
-        neighbouring components: PyTorch's 3-D convolutions of a single tile are several times slower on CPUs.
+        The same sums as ``conv4(flatten(conv3(conv2(conv1(tiles)))))``, see :meth:`_spectral`.
         """
         last = _channels_last(tiles)
-        x = tiles.unsqueeze(-1 if last else 2)
+        x = tiles.unsqueeze(2)
         if _in_autocast(tiles):
             x = x.to(torch.get_autocast_dtype(tiles.device.type))
         for conv, norm in ((self.conv1, self.norm1), (self.conv2, self.norm2), (self.conv3, self.norm3)):
-            x = self._spectral(x, conv.weight, conv.bias, norm, last)  # (N, K - 6, …), (N, K - 10, …), (N, K - 12, …)
+            places = int(x.shape[1]) - conv.kernel_size[0] + 1  # K - 6, K - 10, K - 12
+            x = self._spectral(x, conv.weight, conv.bias, norm, last)
+            x = x.view(-1, places, *x.shape[1:])
         kernel = self.conv4.weight.view(64, 32, -1, 3, 3)
-        x = self._spectral(x, kernel, self.conv4.bias, self.norm4, last).squeeze(1)
-        return x.permute(0, 3, 1, 2) if last else x
+        return self._spectral(x, kernel, self.conv4.bias, self.norm4, last)
 
     def _spectral(self, x: Tensor, weight: Tensor, bias: Tensor | None, norm: nn.Module, last: bool) -> Tensor:
-        """A 3-D convolution, its norm and ReLU: ``(N, D, C, h, w) -> (N, D - d + 1, C', h - 2, w - 2)``, or with
-        channels ``last`` ``(N, D, h, w, C) -> (N, D - d + 1, h - 2, w - 2, C')``."""
-        depth = weight.shape[2]
-        runs = unfold_depth(x, depth, channel=4 if last else 2)  # (N D', d C, h, w) or (N D', h, w, d C)
-        if last:
-            runs = runs.permute(0, 3, 1, 2)
-        y = _convolve(runs, weight.transpose(1, 2).flatten(1, 2), bias, norm)
-        if last:
-            y = y.permute(0, 2, 3, 1)
-        return y.reshape(-1, x.shape[1] - depth + 1, *y.shape[1:])
+        """A 3-D convolution, its norm and ReLU: ``(N, D, C, h, w) -> (N * (D - d + 1), C', h - 2, w - 2)``.
+
+        Where channels are ``last`` in memory by PyTorch's 3-D convolution, otherwise as a 2-D one of every run of
+        neighbouring components: in float32 on CPUs PyTorch's 3-D convolutions of a tile are several times slower.
+        """
+        if isinstance(norm, nn.BatchNorm2d) and not norm.training and not torch.is_grad_enabled():
+            weight, bias = _fold(norm, weight, bias)
+            norm = nn.Identity()
+        if last and x.shape[2] > 1:
+            y = F.conv3d(x.transpose(1, 2), weight, bias).permute(0, 2, 3, 4, 1)
+            # by way of rows, so that a single image has the strides of channels last, too, which batch norm needs
+            y = y.flatten(0, 2).view(-1, *y.shape[2:]).permute(0, 3, 1, 2)
+        else:
+            runs = unfold_depth(x, weight.shape[2])
+            runs = runs.contiguous(memory_format=torch.channels_last) if last else runs
+            y = F.conv2d(runs, weight.transpose(1, 2).flatten(1, 2), bias)
+        return F.relu(norm(y))
 
     def head(self, features: Tensor) -> Tensor:
         """``(N, 64, p, p) -> (N, classes)``."""
@@ -157,14 +164,11 @@ def _in_autocast(tiles: Tensor) -> bool:
     return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
 
 
-def _convolve(x: Tensor, kernel: Tensor, bias: Tensor | None, norm: nn.Module) -> Tensor:
-    """Convolution, norm and ReLU; batch norm is folded into the kernel where no gradient is needed."""
-    if isinstance(norm, nn.BatchNorm2d) and not norm.training and not torch.is_grad_enabled():
-        mean, variance = norm.running_mean, norm.running_var
-        assert mean is not None and variance is not None, "tracked by default"
-        kernel, bias = fuse_conv_bn_weights(kernel, bias, mean, variance, norm.eps, norm.weight, norm.bias)
-        return F.relu_(F.conv2d(x, kernel, bias))
-    return F.relu(norm(F.conv2d(x, kernel, bias)))
+def _fold(norm: nn.BatchNorm2d, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The kernel and bias of a convolution with its batch norm, which is then not needed in evaluation."""
+    mean, variance = norm.running_mean, norm.running_var
+    assert mean is not None and variance is not None, "tracked by default"
+    return fuse_conv_bn_weights(weight, bias, mean, variance, norm.eps, norm.weight, norm.bias)
 
 
 SOURCES = {

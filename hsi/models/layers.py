@@ -105,22 +105,22 @@ class LinearAsConv:
         return self.spectrum
 
 
-def unfold_depth(x: Tensor, depth: int, channel: int) -> Tensor:
-    """Every run of ``depth`` neighbouring components: ``(N, D, …, C, …) -> (N * (D - depth + 1), …, depth * C, …)``.
+def unfold_depth(x: Tensor, depth: int) -> Tensor:
+    """Every run of ``depth`` neighbouring components: ``(N, D, C, h, w) -> (N * (D - depth + 1), depth * C, h, w)``.
 
-    ``channel`` is the position of the axis C of ``x``. The channels of a run are in order of components, then of C.
+    The channels of a run are in order of components, then of C.
     """
     if x.requires_grad and torch.is_grad_enabled() and not tracing():
-        runs: Tensor = _UnfoldDepth.apply(x, depth, channel)  # type: ignore[no-untyped-call]
+        runs: Tensor = _UnfoldDepth.apply(x, depth)  # type: ignore[no-untyped-call]
         return runs
-    return _concatenate_runs(x, depth, channel)
+    return _concatenate_runs(x, depth)
 
 
-def _concatenate_runs(x: Tensor, depth: int, channel: int) -> Tensor:
+def _concatenate_runs(x: Tensor, depth: int) -> Tensor:
     places = x.shape[1] - depth + 1
-    if places == 1 and channel == 2:
+    if places == 1:
         return x.flatten(1, 2)  # a view, no copy
-    return torch.cat([x[:, i : i + places] for i in range(depth)], dim=channel).flatten(0, 1)
+    return torch.cat([x[:, i : i + places] for i in range(depth)], dim=2).flatten(0, 1)
 
 
 class _UnfoldDepth(torch.autograd.Function):
@@ -128,17 +128,17 @@ class _UnfoldDepth(torch.autograd.Function):
     an array of all components for each place."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, depth: int, channel: int) -> Tensor:
-        ctx.shape, ctx.depth, ctx.channel = x.shape, depth, channel
-        return _concatenate_runs(x, depth, channel)
+    def forward(ctx: Any, x: Tensor, depth: int) -> Tensor:
+        ctx.shape, ctx.depth = x.shape, depth
+        return _concatenate_runs(x, depth)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (gradient,) = gradients
         images, components = ctx.shape[:2]
         places = components - ctx.depth + 1
         total = gradient.new_zeros(ctx.shape)
-        parts = gradient.reshape(images, places, *gradient.shape[1:]).chunk(ctx.depth, ctx.channel)
+        parts = gradient.reshape(images, places, *gradient.shape[1:]).chunk(ctx.depth, 2)
         for i, part in enumerate(parts):
             total[:, i : i + places].add_(part)
-        return total, None, None
+        return total, None

@@ -81,7 +81,7 @@ class WindowNetwork(nn.Module):
     def head_at(self, features: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         """The head at the windows of a tile's features that start at ``rows`` and ``columns``, int64 of shape ``(N,)``:
         ``(1, C, h, w) -> (N, classes)``."""
-        return self.head(gather_windows(features[0], rows, columns, self.head_window))
+        return self.head(gather_windows(features, rows, columns, self.head_window))
 
     def forward(self, patches: Tensor) -> Tensor:
         """Class scores (logits) of patches: ``(N, K, window, window) -> (N, classes)``."""

@@ -32,7 +32,7 @@ def pad_scene(components: Tensor, window: int) -> Tensor:
 
 
 def gather_windows(array: Tensor, rows: Tensor, columns: Tensor, size: int) -> Tensor:
-    """Copies of the windows that start at ``(rows, columns)``: ``(C, h, w) -> (N, C, size, size)``.
+    """Copies of the windows that start at ``(rows, columns)``: ``([1,] C, h, w) -> (N, C, size, size)``.
 
     ``rows`` and ``columns`` are int64 of shape ``(N,)``. Windows of an array with channels last in memory have their
     channels last, too. Differentiable, see :class:`_Gather`.
@@ -56,6 +56,7 @@ class _Gather(torch.autograd.Function):
     def forward(ctx: Any, array: Tensor, rows: Tensor, columns: Tensor, size: int) -> Tensor:
         ctx.shape, ctx.size = array.shape, size
         ctx.save_for_backward(rows, columns)
+        array = array.flatten(0, -3)
         windows = view_windows(array, size)
         if array.stride(0) == 1 and len(array) > 1:  # channels last
             return windows.permute(0, 1, 3, 4, 2)[rows, columns].permute(0, 3, 1, 2)
@@ -65,11 +66,10 @@ class _Gather(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         (gradient,) = gradients
         rows, columns = ctx.saved_tensors
-        size, (channels, *shape) = ctx.size, ctx.shape
-        if gradient.is_contiguous(memory_format=torch.channels_last) and not gradient.is_contiguous():
-            total = gradient.new_zeros((*shape, channels), dtype=torch.float32).permute(2, 0, 1)
-        else:
-            total = gradient.new_zeros(ctx.shape, dtype=torch.float32)
+        size, last = ctx.size, gradient.is_contiguous(memory_format=torch.channels_last)
+        layout = torch.channels_last if last and not gradient.is_contiguous() else torch.contiguous_format
+        image = torch.empty((1, *ctx.shape[-3:]), device=gradient.device, memory_format=layout).zero_()
+        total = image[0]  # in float32
         if gradient.is_cuda:
             _add_windows_indexed(total, gradient, rows, columns)
         else:
@@ -77,7 +77,8 @@ class _Gather(torch.autograd.Function):
             for batch in torch.split(gradient, BATCH):
                 for piece, (row, column) in zip(batch.float(), starts):  # noqa: B905 (starts continue in the next batch)
                     total[:, row : row + size, column : column + size].add_(piece)  # += would copy the slice
-        return total.to(gradient.dtype), None, None, None
+        image = image.to(gradient.dtype)
+        return image if len(ctx.shape) == 4 else image[0], None, None, None
 
 
 def _add_windows_indexed(total: Tensor, gradient: Tensor, rows: Tensor, columns: Tensor) -> None:
