@@ -158,7 +158,7 @@ class SplitSettings(Section):
     heading = "Split"
 
     rule: str | None = setting(
-        None, "random, blocks, polygons, kfold-random, kfold-blocks, kfold-polygons, given:FILE[,TEST].",
+        None, "random, blocks, polygons, kfold-random, kfold-blocks, kfold-polygons, given:FILE[,TEST], hong, dase.",
         option="--split", shown="polygons for vectors, else random",
         why="pixels of one field resemble each other, so polygons and points of a vector file are held out as units "
         "where each class has two or more; else random: stratified, comparable with papers, and audited for leakage",

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
-from numpy.typing import NDArray
 
 from hsi.core.events import warning
 from hsi.core.files import write_new
@@ -63,11 +61,10 @@ class PlacedRun:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Every run of an experiment, the class ids ``(H, W)`` of its scene and the SHA-256 of its input files."""
+    """Every run of an experiment, and the SHA-256 of its input files."""
 
     experiment: Experiment
     runs: tuple[PlacedRun, ...]
-    truth: NDArray[Any]
     sha256: Mapping[str, str]
 
 
@@ -109,7 +106,7 @@ def make_plan(experiment: Experiment, where: str, out: Path) -> Plan:
     )
     for of_split in given.values():
         hashes |= of_split
-    return Plan(experiment, runs, labels.values, hashes)
+    return Plan(experiment, runs, hashes)
 
 
 def _resolved(run: PlannedRun, where: str) -> Settings:

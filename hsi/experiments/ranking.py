@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,7 +110,7 @@ def rank(measure: str, runs: Runs) -> Ranking | None:
     return Ranking(measure, best, tuple(versus))
 
 
-def compare_within(best: str, runs: Runs, truth: NDArray[Any], progress: Advance) -> tuple[Within, ...]:
+def compare_within(best: str, runs: Runs, progress: Advance) -> tuple[Within, ...]:
     """McNemar within each run that the best row shares with another, corrected over all of them."""
     shared = {row: _shared(runs[best], of_row) for row, of_row in runs.items() if row != best}
     wanted = [(row, key) for key in runs[best] for row in shared if key in shared[row]]
@@ -120,8 +119,8 @@ def compare_within(best: str, runs: Runs, truth: NDArray[Any], progress: Advance
     for done, (row, key) in enumerate(wanted):
         progress(done, len(wanted))
         if leader[0] != key:
-            leader = key, correct_pixels(runs[best][key], truth)
-        tests[row, key] = mcnemar(leader[1], correct_pixels(runs[row][key], truth))
+            leader = key, correct_pixels(runs[best][key])
+        tests[row, key] = mcnemar(leader[1], correct_pixels(runs[row][key]))
     corrected = dict(zip(tests, holm([test.pvalue for test in tests.values()]), strict=True))
     return tuple(
         Within(row, tuple(keys), tuple(tests[row, k] for k in keys), tuple(corrected[row, k] for k in keys))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hsi.core.events import info, warning
 from hsi.core.installation import machine, versions
 from hsi.errors import ComparisonError, OutputError, UsageError
+from hsi.io.benchmark_scenes import locate_split
 from hsi.report.compare_runs import compare_runs
 from hsi.report.records import RunRecord, read_record
 from hsi.settings import LABEL_INPUTS, SCENE_INPUTS, InputSettings, Settings, validated
@@ -46,6 +47,8 @@ def rerun(
     what :func:`read_run` raises.
     """
     recorded = read_run(run)
+    named = (scene or Path(recorded.record.inputs.scene), recorded.inputs, labels or recorded.inputs.labels)
+    recorded = replace(recorded, settings=locate_split(recorded.settings, input_files(*named)))
     if out.resolve() == run.resolve():
         raise OutputError(f"{out}: is the run that its repetition is compared with: choose another --out")
     changed: list[str] = []
@@ -56,7 +59,6 @@ def rerun(
         changed.extend(find_changes(recorded, inputs))
         return inputs
 
-    named = (scene or Path(recorded.record.inputs.scene), recorded.inputs, labels or recorded.inputs.labels)
     run_classification(
         read, recorded.settings, out, command, asked=recorded.asked, overwrite=overwrite, resume=resume,
         sources=input_files(*named),

@@ -81,9 +81,9 @@ def read_finished(planned: PlannedRun, folder: Path) -> FinishedRun | None:
     return FinishedRun(planned, folder, report, record)
 
 
-def correct_pixels(run: FinishedRun, truth: NDArray[Any]) -> NDArray[np.bool_]:
+def correct_pixels(run: FinishedRun) -> NDArray[np.bool_]:
     """Which test pixels a run's map has right, ``(n,)`` bool in row-major order."""
-    split, ids = (read_classes(run.folder / name) for name in ("split.tif", "map.tif"))
+    split, ids, truth = (read_classes(run.folder / name) for name in ("split.tif", "map.tif", "ground_truth.tif"))
     if not split.shape == ids.shape == truth.shape:
-        raise SceneFileError(f"{run.folder}: its map or split is of another size than the labels: remove it")
+        raise SceneFileError(f"{run.folder}: its map, split and labels are of different sizes: remove it")
     return np.asarray(ids[split == TEST] == truth[split == TEST])

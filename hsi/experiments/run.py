@@ -238,7 +238,7 @@ def summarise(plan: Plan, failed: Sequence[FailedRun], command: Sequence[str]) -
             continue
         planned = [run.planned for run in plan.runs if run.planned.split == name]
         with events.progress("tests", "maps") as advance:
-            splits.append(compare_split(name, plan.experiment.rows, planned, of_split, plan.truth, advance))
+            splits.append(compare_split(name, plan.experiment.rows, planned, of_split, advance))
     about = {
         "command": list(command),
         "date": date_now(),

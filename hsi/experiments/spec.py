@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 
 from hsi.core.files import find_config, find_shipped
 from hsi.errors import ConfigError, UnknownNameError, UsageError
+from hsi.io.benchmark_scenes import locate_split
 from hsi.settings import InputSettings, Section, Settings, SplitSettings, read_yaml, settings_values, validated
 from hsi.splits import expand_folds
 from hsi.version import __version__
@@ -224,7 +225,7 @@ def plan_runs(experiment: Experiment, where: str) -> tuple[PlannedRun, ...]:
             name = split.name if split else _rule_of(shared)
             place = f"{where}: row '{row.name}', split '{name}'"
             values = merged(shared, of_split, row.settings)
-            runs += (PlannedRun(row.name, name, *one) for one in _folds(values, shared, place, where))
+            runs += (PlannedRun(row.name, name, *one) for one in _folds(values, shared, experiment.scene, place, where))
     return tuple(_with_seed(run, seed) for seed in experiment.seeds for run in runs)
 
 
@@ -241,10 +242,13 @@ def _is_baseline(row: Row, shared: Values) -> bool:
     return isinstance(model, Mapping) and model.get("name") in list(BASELINES)
 
 
-def _folds(values: Values, shared: Values, place: str, where: str) -> list[tuple[Values, Settings]]:
-    """The values and settings of a row and split, once for each fold to run."""
+def _folds(values: Values, shared: Values, scene: SceneInput, place: str, where: str) -> list[tuple[Values, Settings]]:
+    """The values and settings of a row and split, once for each fold to run; published splits have their files."""
     try:
         settings = validated(Settings, values)
+        located = locate_split(settings, (scene.path, scene.labels))
+        if located is not settings:
+            settings, values = located, merged(values, {"split": {"rule": "given", "given": located.split.given}})
         folds = expand_folds(settings)
     except UsageError as error:
         raise ConfigError(f"{_blamed(error, shared, place, where)}: {error}") from None

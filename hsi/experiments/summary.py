@@ -8,8 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from numpy.typing import NDArray
-
 from hsi.accuracy.statistics import t_interval
 from hsi.core.events import Advance
 from hsi.errors import SceneFileError
@@ -115,10 +113,9 @@ def compare_split(
     rows: Sequence[Row],
     planned: Sequence[PlannedRun],
     finished: Sequence[FinishedRun],
-    truth: NDArray[Any],
     progress: Advance = lambda done, total, note="": None,
 ) -> SplitComparison:
-    """Sum up the ``finished`` of the ``planned`` runs of one split; ``truth`` ``(H, W)`` are the class ids.
+    """Sum up the ``finished`` of the ``planned`` runs of one split.
 
     Rows without a finished run are left out. ``progress(done, total)`` counts the maps that are read for the tests.
     Raises :class:`ValueError` without a finished run.
@@ -143,7 +140,7 @@ def compare_split(
         test=spread(audit.get("test") for audit in audits),
         distinct=len({run.report["split_hash"] for run in runs[best].values()}),
         rankings=rankings,
-        within=compare_within(best, runs, truth, progress),
+        within=compare_within(best, runs, progress),
         unshared=unshared_splits(best, runs),
     )
 

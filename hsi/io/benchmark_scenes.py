@@ -6,8 +6,10 @@ import datetime
 import functools
 import hashlib
 import importlib.util
+import shlex
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,8 +21,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from hsi.core.colours import Colour
 from hsi.core.files import Manifest, config_dir, write_output
 from hsi.core.labels import ClassTable
+from hsi.core.scene import Block
 from hsi.errors import ConfigError, OutputError, SceneFileError, UnknownNameError, UsageError
+from hsi.io.geotiff import band_writer, read_classes
 from hsi.io.reader import first_bytes
+from hsi.settings import Settings
 from hsi.version import install_hint
 
 Array = NDArray[Any]
@@ -49,6 +54,44 @@ class PublicFile(_Facts):
     def file_name(self) -> str:
         """The last part of the URL."""
         return self.url.rpartition("/")[2]
+
+
+class SplitFile(_Facts):
+    """A file of a published split: URLs of the same bytes, the first that answers is used, and their SHA-256.
+
+    ``variable`` is the array of a MATLAB file; other files are rasters.
+    """
+
+    urls: tuple[str, ...] = Field(min_length=1)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    variable: str | None = None
+
+    @property
+    def file_name(self) -> str:
+        """The last part of the URLs."""
+        return self.urls[0].rpartition("/")[2]
+
+
+class PublishedSplit(_Facts):
+    """A split that others published as rasters of class ids, with its numbers of ``pixels`` for training and test.
+
+    Without a ``test`` file all other pixels of the ground truth test. ``ids`` are the scene's class ids by those of the
+    files, where they differ. ``mended`` pixels have another class in the files than in the ground truth, whose class
+    they get; others may have a class in the files alone.
+    """
+
+    title: str
+    citation: str
+    train: SplitFile
+    test: SplitFile | None = None
+    ids: dict[int, int] | None = None
+    pixels: tuple[int, int]
+    mended: int = 0
+
+    @property
+    def files(self) -> tuple[SplitFile, ...]:
+        """The files to download."""
+        return (self.train, self.test) if self.test else (self.train,)
 
 
 class SceneClass(_Facts):
@@ -83,6 +126,7 @@ class SceneFacts(_Facts):
     classes: tuple[SceneClass, ...]
     wavelengths: tuple[float, ...] | None = None
     fwhm: tuple[float, ...] | None = None
+    splits: dict[str, PublishedSplit] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _check_consistency(self) -> SceneFacts:
@@ -190,6 +234,134 @@ def fetch_scene(
     return path
 
 
+@dataclass(frozen=True)
+class FetchedSplit:
+    """A published split in the file ``path``; ``notes`` are what was done to the authors' files."""
+
+    path: Path
+    facts: PublishedSplit
+    notes: tuple[str, ...]
+
+
+def fetch_split(
+    name: str,
+    split: str,
+    folder: Path,
+    progress: Progress | None = None,
+    overwrite: bool = False,
+    base_url: str | None = None,
+) -> FetchedSplit:
+    """Write ``<folder>/<name>_<split>.tif``, a published split of a scene that is in ``folder`` (:func:`fetch_scene`).
+
+    The first band has 0 (not used), 1 (training) and 3 (test), the second the class ids of these pixels, in the scene's
+    numbers: ``--split given:FILE`` reads both. The authors' files come from their public URLs or from the folder
+    ``base_url``. A file that holds this split already is not replaced unless ``overwrite``.
+
+    Raises :class:`UnknownNameError`, :class:`SceneFileError` when the scene is missing or a file cannot be downloaded
+    or differs from the authors', and :class:`OutputError` when another file has the name or it cannot be written.
+    """
+    facts = scene_facts(name)
+    if split not in facts.splits:
+        raise UnknownNameError(f"split of {facts.title}", split, facts.splits)
+    published, path = facts.splits[split], Path(folder) / f"{name}_{split}.tif"
+    truth = _read_array(Path(folder) / f"{name}.mat", facts.ground_truth, facts)
+    manifest = Manifest.of_file(path, "to")
+    if manifest.owns(path.name) and not overwrite:
+        return FetchedSplit(path, published, ())
+    manifest.check([path.name], overwrite)
+    with tempfile.TemporaryDirectory(prefix="hsi-") as place:
+        arrays = [_download_ids(file, published, Path(place), facts, base_url, progress) for file in published.files]
+    train = arrays[0]
+    test = np.where(train == 0, truth, 0) if len(arrays) == 1 else arrays[1]
+    classes, notes = _mend(train + test, truth, published, facts, path.name)
+    codes = np.where(train > 0, 1, np.where(test > 0, 3, 0))
+    found = int(np.count_nonzero(codes == 1)), int(np.count_nonzero(codes == 3))
+    if found != published.pixels or np.any((train > 0) & (test > 0)):
+        raise SceneFileError(f"{path.name}: {found} pixels for training and test, expected {published.pixels}")
+    with write_output(path, overwrite, "to") as part:
+        bands = np.stack([codes, classes]).astype(np.uint8)
+        with band_writer(part, bands.shape, bands.dtype, georeference=None, descriptions=("split", "class")) as write:
+            write(Block(0, 0, *codes.shape), bands)
+    return FetchedSplit(path, published, notes)
+
+
+def _download_ids(
+    file: SplitFile,
+    split: PublishedSplit,
+    folder: Path,
+    facts: SceneFacts,
+    base_url: str | None,
+    progress: Progress | None,
+) -> Array:
+    """The scene's class ids ``(H, W)`` in a file of a published split, 0 where it has none."""
+    names = " and ".join(one.file_name for one in split.files)
+    advice = f"check the network, or give --mirror the URL of a folder with {names}"
+    urls = (f"{base_url.rstrip('/')}/{file.file_name}",) if base_url else file.urls
+    for url in urls:
+        try:
+            path = _retrieve(url, folder, advice, progress)
+            break
+        except SceneFileError:
+            if url == urls[-1]:
+                raise
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    if sha256 != file.sha256:
+        raise SceneFileError(f"{url}: not the file of {split.title}: SHA-256 {sha256}, expected {file.sha256}")
+    stored = read_classes(path) if file.variable is None else _read_variable(path, file.variable, url)
+    ids = np.zeros(facts.shape[:2], np.int64)
+    for theirs, ours in (split.ids or {i: i for i in facts.counts}).items():
+        ids[stored == theirs] = ours
+    return ids
+
+
+def _mend(
+    classes: Array, truth: Array, split: PublishedSplit, facts: SceneFacts, where: str
+) -> tuple[Array, tuple[str, ...]]:
+    """The classes with those of the ground truth where they differ, and notes of that."""
+    names = dict(zip(facts.table.ids, facts.table.names, strict=True))
+    differ, notes = (classes > 0) & (truth > 0) & (classes != truth), []
+    if np.count_nonzero(differ) != split.mended:
+        count = np.count_nonzero(differ)
+        raise SceneFileError(f"{where}: {count} pixels have another class in the ground truth, expected {split.mended}")
+    for theirs, ours in sorted({*zip(classes[differ].tolist(), truth[differ].tolist(), strict=True)}):
+        count = np.count_nonzero(differ & (classes == theirs) & (truth == ours))
+        notes.append(
+            f"mended: {count} pixels of {names[ours]} ({ours}) are {names[theirs]} ({theirs}) in the authors' file"
+        )
+    return np.where(differ, truth, classes), tuple(notes)
+
+
+def locate_split(settings: Settings, sources: Iterable[Path | None]) -> Settings:
+    """The settings with the file of a published split where the rule is the name of one, such as ``hong``.
+
+    It is the file that :func:`fetch_split` wrote next to one of the ``sources``, a scene or its labels. Raises
+    :class:`UsageError` without sources, :class:`SceneFileError` with the command that writes the file where it is
+    missing.
+    """
+    name = settings.split.rule or ""
+    scenes = [scene for scene in scene_names() if name in scene_facts(scene).splits]
+    if not scenes:
+        return settings
+    paths = [path for path in sources if path]
+    if not paths:
+        raise UsageError(f"the split '{name}' is a file next to the scene's, and this scene has none: give given:FILE")
+    stems = {path.stem for path in paths}
+    likely = [scene for scene in scenes if scene in stems] or scenes
+    folders = dict.fromkeys(path.parent for path in paths)
+    places = [folder / f"{scene}_{name}.tif" for folder in folders for scene in likely]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        fetch = f"hsi fetch {likely[0]} --split {name} --to {shlex.quote(str(places[0].parent))}"
+        raise SceneFileError(f"{places[0]}: no such file: '{fetch}' writes it")
+    split = settings.split.model_copy(update={"rule": "given", "given": str(found)})
+    return settings.model_copy(update={"split": split})
+
+
+def published_splits() -> tuple[str, ...]:
+    """The names of the published splits of all scenes, sorted."""
+    return tuple(sorted({name for scene in scene_names() for name in scene_facts(scene).splits}))
+
+
 def _from_package(facts: SceneFacts) -> dict[str, Array] | None:
     """The arrays from an installed package, which is located but not imported; None when it is missing."""
     arrays = {}
@@ -211,12 +383,13 @@ def _download(facts: SceneFacts, base_url: str | None, progress: Progress | None
         arrays = {}
         for file in facts.files:
             url = f"{base_url.rstrip('/')}/{file.file_name}" if base_url else file.url
-            arrays[file.variable] = _read_array(_retrieve(url, Path(folder), facts, progress), file, facts, url)
+            path = _retrieve(url, Path(folder), _advice(facts), progress)
+            arrays[file.variable] = _read_array(path, file, facts, url)
         return arrays
 
 
-def _retrieve(url: str, folder: Path, facts: SceneFacts, progress: Progress | None) -> Path:
-    """Download one file, trying again when the network fails."""
+def _retrieve(url: str, folder: Path, advice: str, progress: Progress | None) -> Path:
+    """Download one file, trying again when the network fails; the error ends with ``advice``."""
     import pooch
     from requests import RequestException
 
@@ -234,7 +407,7 @@ def _retrieve(url: str, folder: Path, facts: SceneFacts, progress: Progress | No
     except (RequestException, OSError, ValueError) as error:
         response = getattr(error, "response", None)
         reason = f"HTTP {response.status_code}" if response is not None else str(error).rpartition(": ")[2].strip("')")
-        raise SceneFileError(f"{url}: cannot be downloaded ({reason}): {_advice(facts)}") from error
+        raise SceneFileError(f"{url}: cannot be downloaded ({reason}): {advice}") from error
     finally:
         logger.setLevel(level)
 
@@ -270,17 +443,22 @@ def _advice(facts: SceneFacts) -> str:
 
 def _read_array(path: Path, file: PublicFile, facts: SceneFacts, where: str | None = None) -> Array:
     """The checked array of ``file`` from a MATLAB file, which messages call ``where``."""
+    return _check_array(where or path, _read_variable(path, file.variable, where or path), file, facts)
+
+
+def _read_variable(path: Path, variable: str, where: Path | str) -> Array:
+    """An array of a MATLAB file, which messages call ``where``."""
     import scipy.io
 
     try:
-        content = scipy.io.loadmat(path, variable_names=[file.variable])
+        content = scipy.io.loadmat(path, variable_names=[variable])
     except Exception as error:  # loadmat raises many kinds on damaged files
         start = first_bytes(path)
-        raise SceneFileError(f"{where or path}: not a readable MATLAB file, it begins with {start!r}") from error
-    if file.variable not in content:
+        raise SceneFileError(f"{where}: not a readable MATLAB file, it begins with {start!r}") from error
+    if variable not in content:
         names = ", ".join(entry[0] for entry in scipy.io.whosmat(path)) or "none"
-        raise SceneFileError(f"{where or path}: no variable '{file.variable}', found: {names}")
-    return _check_array(where or path, np.asarray(content[file.variable]), file, facts)
+        raise SceneFileError(f"{where}: no variable '{variable}', found: {names}")
+    return np.asarray(content[variable])
 
 
 def _check_array(where: Path | str, array: Array, file: PublicFile, facts: SceneFacts) -> Array:

@@ -183,11 +183,11 @@ def split_files(text: str) -> tuple[Path, ...]:
 def open_split(text: str, like: Scene) -> NDArray[Any]:
     """``(H, W)`` of 0 (not used), 1 (training), 2 (validation) and 3 (test) of the pixels of a scene.
 
-    One file holds these codes, such as the ``split.tif`` of a run, or has two arrays with names like ``TR`` and
-    ``TE``. Of two files the first marks training and the second test pixels. Pixels that are neither 0 nor NaN nor
-    nodata are marked, so rasters of class ids can be used. Raises :class:`SceneFileError` for files that cannot be
-    read, :class:`SceneError` when they lie on another grid or hold no single plane, and :class:`SplitError` for other
-    codes and for pixels that are marked twice.
+    One file holds these codes, such as the ``split.tif`` of a run, in its only band or in the first of two
+    (:func:`open_split_classes`), or has two arrays with names like ``TR`` and ``TE``. Of two files the first marks
+    training and the second test pixels. Pixels that are neither 0 nor NaN nor nodata are marked, so rasters of class
+    ids can be used. Raises :class:`SceneFileError` for files that cannot be read, :class:`SceneError` when they lie on
+    another grid or hold no single plane, and :class:`SplitError` for other codes and for pixels that are marked twice.
     """
     path, *others = split_files(text)
     if others:
@@ -199,10 +199,11 @@ def open_split(text: str, like: Scene) -> NDArray[Any]:
     if pair is not None:
         masks = (_marked_pixels(_read_on_grid(reader, path, plane, like, plane.name)) for plane in pair)
         return _join_masks(text, *masks)
-    if len(planes) != 1:
+    bands = _split_bands(reader, path, arrays, like)
+    if len(planes) != 1 and bands is None:
         listed = format_arrays(arrays)
         raise SceneError(f"{path}: a split is one plane of codes, or two called TR and TE, found {listed}; {HOW}")
-    content = _read_on_grid(reader, path, planes[0], like, "split")
+    content = bands[0] if bands else _read_on_grid(reader, path, planes[0], like, "split")
     codes = np.where(_marked_pixels(content), content.values, 0)
     unknown = np.setdiff1d(codes, (0, 1, 2, 3))
     if unknown.size:
@@ -211,6 +212,35 @@ def open_split(text: str, like: Scene) -> NDArray[Any]:
             f"{', '.join(f'{value:g}' for value in unknown[:5])}; {HOW}"
         )
     return codes
+
+
+def open_split_classes(text: str, like: Scene) -> NDArray[Any] | None:
+    """``(H, W)`` class ids of the pixels of a given split, 0 where it has none, from the second band of its file.
+
+    None for a split that has codes alone. Raises :class:`SceneFileError` for a file that cannot be read and
+    :class:`SceneError` when it lies on another grid.
+    """
+    path, *others = split_files(text)
+    reader = find_reader(path)
+    bands = None if others else _split_bands(reader, path, reader.arrays(path), like)
+    return bands[1].values if bands else None
+
+
+def _split_bands(
+    reader: Reader, path: Path, arrays: Sequence[ArrayInfo], like: Scene
+) -> tuple[LabelContent, LabelContent] | None:
+    """The codes and the class ids of a file with one raster of two bands; None for any other file."""
+    if len(arrays) != 1 or arrays[0].shape[2:] != (2,):
+        return None
+    if arrays[0].shape[:2] not in like.grid_sizes:  # not read, as it may be of any size
+        raise _size_error(path, arrays[0].shape[:2], like, "split")
+    both = reader.open(path, arrays[0])
+    codes, classes = np.moveaxis(both.read(), -1, 0)
+    place = both.georeference
+    return (
+        _crop_to(path, LabelContent(codes, georeference=place), like, "split"),
+        _crop_to(path, LabelContent(classes, georeference=place), like, "split"),
+    )
 
 
 def _join_masks(where: str, train: NDArray[np.bool_], test: NDArray[np.bool_]) -> NDArray[Any]:

@@ -19,11 +19,12 @@ from hsi.inference.map_polygons import check_polygon_file, write_polygons
 from hsi.inference.model_file import save_model
 from hsi.inference.predict import sieve_map
 from hsi.inference.smoothing import min_area_pixels, parse_min_area
+from hsi.io.benchmark_scenes import locate_split
 from hsi.settings import LABEL_INPUTS, SCENE_INPUTS, InputSettings, Settings
 from hsi.splits import Split
 from hsi.workflows.denoise import denoise_inputs
 from hsi.workflows.fit import Classifier, fit, repeatable
-from hsi.workflows.inputs import Inputs, given_files, split_labels
+from hsi.workflows.inputs import Inputs, complete_labels, given_files, split_labels
 from hsi.workflows.outputs import areas_of, run_record, write_report, write_run_report
 from hsi.workflows.provenance import StageTimer
 from hsi.workflows.resolve import check_names, report_settings, resolve_settings, resolve_split_rule
@@ -143,6 +144,7 @@ def run_classification(
     no sense, before anything is read, :class:`OutputError` where ``out`` is taken or would replace one of the
     ``sources`` that are read, and what the stages raise.
     """
+    settings = locate_split(settings, sources)
     given = [*sources, *given_files(settings)]
     check_free(out, overwrite, resume, given)
     if polygons:
@@ -156,7 +158,7 @@ def run_classification(
         check_names(settings)
     report_settings(settings)
     with timer.stage("read"):
-        inputs = read()
+        inputs = complete_labels(read(), settings)
     with run_folder(out, overwrite, resume) as work, repeatable(settings):
         checkpoints = None if checkpoint_seconds is None else CheckpointPolicy(work, checkpoint_seconds)
         classified = classify(inputs, settings, work.files, timer, checkpoints, probabilities)

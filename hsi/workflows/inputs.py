@@ -14,7 +14,7 @@ from hsi import io
 from hsi.core.events import info, progress, warning
 from hsi.core.labels import LabelMap, decode_one_hot, label_map
 from hsi.core.scene import PixelSurvey, Scene, scene_from_array, survey_scene
-from hsi.errors import LabelError, SceneError, UsageError
+from hsi.errors import LabelError, SceneError, SplitError, UsageError
 from hsi.fill import NO_FILL, Fill, format_value
 from hsi.io.axes import find_axes, parse_axes
 from hsi.io.benchmark_scenes import recognise_scene
@@ -22,7 +22,7 @@ from hsi.io.class_files import apply_class_file
 from hsi.io.dataarray import is_dataarray, labels_from_dataarray, scene_from_dataarray
 from hsi.io.geotiff import read_georeference
 from hsi.io.label_checks import note_fill_values
-from hsi.io.masks import apply_area, mask_file, open_masks, open_split, split_files
+from hsi.io.masks import apply_area, mask_file, open_masks, open_split, open_split_classes, split_files
 from hsi.io.open import open_classes
 from hsi.io.reader import arrange_axes, check_file
 from hsi.preprocessing.band_matching import BandList
@@ -369,6 +369,29 @@ def estimate_memory(scene: Scene, settings: Settings) -> dict[str, int]:
         f"as {components} components of float32 ({reducer.name})": reduced,
         f"if the {sides} windows of every pixel were cut out (hsi does not)": reduced * sum(n**2 for n in windows),
     }
+
+
+def complete_labels(inputs: Inputs, settings: Settings) -> Inputs:
+    """The inputs with the classes that a given split has for pixels without a label, which is reported.
+
+    Raises :class:`SplitError` where the split has another class than the labels.
+    """
+    given, labels = settings.split.given, inputs.labels
+    classes = open_split_classes(given, inputs.scene) if given else None
+    if classes is None:
+        return inputs
+    present = (classes > 0) & inputs.survey.valid
+    wrong = present & np.where(labels.labelled, labels.values != classes, ~np.isin(classes, labels.table.ids))
+    if wrong.any():
+        raise SplitError(
+            f"{given}: {np.count_nonzero(wrong):,} of its pixels have another class in "
+            f"{labels.source or 'the labels'}: give the labels that the split is of"
+        )
+    added = present & ~labels.labelled
+    if not added.any():
+        return inputs
+    info("labels", f"{given}: {np.count_nonzero(added):,} more pixels, to which the split alone gives a class")
+    return replace(inputs, labels=replace(labels, values=np.where(added, classes, labels.values).astype(np.int32)))
 
 
 def split_labels(inputs: Inputs, settings: Settings) -> Split:

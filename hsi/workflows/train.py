@@ -7,10 +7,11 @@ from pathlib import Path
 
 from hsi.errors import UsageError
 from hsi.inference.model_file import save_model
+from hsi.io.benchmark_scenes import locate_split
 from hsi.settings import Settings
 from hsi.workflows.denoise import denoise_inputs
 from hsi.workflows.fit import NetworkClassifier, fit_network, repeatable
-from hsi.workflows.inputs import Inputs, given_files, split_labels
+from hsi.workflows.inputs import Inputs, complete_labels, given_files, split_labels
 from hsi.workflows.provenance import StageTimer
 from hsi.workflows.resolve import check_names, is_baseline, resolve_settings, updated
 from hsi.workflows.resume import CHECKPOINT_SECONDS, CheckpointPolicy
@@ -33,6 +34,7 @@ def train_model(
     settings that make no sense, before anything is read, :class:`OutputError` where ``out`` is taken or one of the
     ``sources`` that are read, and what reading and training raise.
     """
+    settings = locate_split(settings, sources)
     if not settings.split.model_fields_set & {"train", "rule"}:
         settings = updated(settings, split={"rule": "all"})
     elif settings.split.rule is None:
@@ -45,7 +47,7 @@ def train_model(
         )
     settings = resolve_settings(settings)
     check_names(settings)
-    inputs, timer = read(), StageTimer()
+    inputs, timer = complete_labels(read(), settings), StageTimer()
     with unfinished_files(out, resume=resume, overwrite=overwrite) as work, repeatable(settings):
         inputs = denoise_inputs(inputs, settings, timer, work.files)
         checkpoints = CheckpointPolicy(work, checkpoint_seconds)

@@ -65,9 +65,10 @@ def model_names() -> list[str]:
 
 def split_names() -> list[str]:
     """The split rules that --split takes, ``given:`` with the colon that a file's name follows."""
+    from hsi.io.benchmark_scenes import published_splits
     from hsi.splits import SPLITS
 
-    return [f"{name}:" if name == "given" else name for name in SPLITS if name != "all"]
+    return [*(f"{name}:" if name == "given" else name for name in SPLITS if name != "all"), *published_splits()]
 
 
 def registered(package: str, registry: str) -> Callable[[], list[str]]:

@@ -40,6 +40,7 @@ def finisher(folder_of_runs):
         folder = folder_of_runs / f"{row}-{seed}-{fold}"
         folder.mkdir()
         write_class_map(folder / "map.tif", ids, TABLE, georeference=None, nodata_mask=None)
+        write_class_map(folder / "ground_truth.tif", TRUTH, TABLE, georeference=None, nodata_mask=None)
         write_band(folder / "split.tif", codes, georeference=None, description="split")
         truth, found = codes_of(TRUTH, TABLE), codes_of(ids, TABLE)
         matrix = confusion_matrix(truth[codes == 3], found[codes == 3], 2)
@@ -71,7 +72,7 @@ def finish(tmp_path):
 def compared(runs, rows=None, **more):
     names = rows or list(dict.fromkeys(run.planned.row for run in runs))
     listed = [row if isinstance(row, Row) else Row(name=row) for row in names]
-    return compare_split("random", listed, [run.planned for run in runs], runs, TRUTH, **more)
+    return compare_split("random", listed, [run.planned for run in runs], runs, **more)
 
 
 def everything(split, runs, failed=()):

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from hsi.core.files import config_dir
-from hsi.errors import ConfigError, UnknownNameError, UsageError
+from hsi.errors import ConfigError, SceneFileError, UnknownNameError, UsageError
 from hsi.experiments.spec import (
     Experiment,
     Row,
@@ -193,3 +193,15 @@ def test_a_row_starts_from_a_file_of_settings(tmp_path):
     assert Row(name="a", config="hybridsn-paper").settings["training"]["batch"] == 256
     with pytest.raises(ConfigError, match="unknown configuration 'hybridsn-papr': did you mean hybridsn-paper"):
         validated(Experiment, {"title": "a", "scene": "a.mat", "rows": [{"name": "a", "config": "hybridsn-papr"}]})
+
+
+def test_a_published_split_is_a_file_next_to_the_scene(loaded, tmp_path):
+    (tmp_path / "indian_pines_dase.tif").touch()
+    splits = [{"name": "random", "train": "10%"}, {"name": "dase", "rule": "dase"}]
+    experiment, where = loaded(scene=str(tmp_path / "indian_pines.mat"), splits=splits, rows=[{"name": "usual"}])
+    given = [run for run in plan_runs(experiment, where) if run.split == "dase"]
+    for run in given:
+        assert run.settings.split.given == run.values["split"]["given"] == str(tmp_path / "indian_pines_dase.tif")
+    (tmp_path / "indian_pines_dase.tif").unlink()
+    with pytest.raises(SceneFileError, match="hsi fetch indian_pines --split dase --to"):
+        plan_runs(experiment, where)

@@ -11,7 +11,7 @@ from hsi.experiments.results import correct_pixels
 from hsi.experiments.spec import Row
 from hsi.experiments.summary import compare_split, spread
 from hsi.experiments.tables import to_latex, to_markdown
-from tests.experiments.conftest import TABLE, TRUTH, compared, everything, split_of
+from tests.experiments.conftest import TABLE, compared, everything, split_of
 
 
 def test_a_spread_is_mean_deviation_and_t_interval():
@@ -75,7 +75,7 @@ def test_mcnemar_is_within_a_seed_and_corrected_over_rows_and_seeds(clear):
     split = compared(clear, progress=lambda done, total: read.append((done, total)))
     raw = {}
     for seed in range(9):
-        runs = {run.planned.row: correct_pixels(run, TRUTH) for run in clear if run.planned.settings.seed == seed}
+        runs = {run.planned.row: correct_pixels(run) for run in clear if run.planned.settings.seed == seed}
         raw |= {(row, seed): mcnemar(runs["good"], runs[row]).pvalue for row in ("middle", "bad")}
     corrected = dict(zip(raw, holm(list(raw.values())), strict=True))
     for one in split.within:
@@ -101,9 +101,7 @@ def test_a_seed_whose_splits_differ_makes_no_pair(finish):
 
 def test_a_row_that_misses_runs_is_compared_on_those_it_has(clear):
     finished = [run for run in clear if run.planned.row != "bad" or run.planned.settings.seed < 3]
-    split = compare_split(
-        "random", [Row(name="good"), Row(name="bad")], [run.planned for run in clear], finished, TRUTH
-    )
+    split = compare_split("random", [Row(name="good"), Row(name="bad")], [run.planned for run in clear], finished)
     assert split.ranking("overall_accuracy").versus[0].pairs == 3
     assert split_notes(split)[0] == "bad: 3 of 9 runs finished"
 

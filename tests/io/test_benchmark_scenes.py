@@ -6,16 +6,19 @@ import threading
 
 import numpy as np
 import pytest
+import rasterio
 import scipy.io
 import yaml
 
-from hsi.core.files import config_dir
+from hsi.core.files import config_dir, hash_files
 from hsi.errors import ConfigError, OutputError, SceneFileError, UnknownNameError, UsageError
 from hsi.io import benchmark_scenes as scenes
-from hsi.io.benchmark_scenes import fetch_scene, recognise_scene, scene_facts, scene_names
+from hsi.io.benchmark_scenes import fetch_scene, fetch_split, locate_split, recognise_scene, scene_facts, scene_names
+from hsi.settings import load_settings
 from hsi.version import install_hint
 from tests.conftest import names_in
 from tests.core.colour_vision import least_difference
+from tests.io import file_makers
 
 TRUTH = np.array([[0, 1, 1], [2, 2, 2]], np.uint8)
 CUBE = np.arange(2 * 3 * 4, dtype=np.uint16).reshape(2, 3, 4)
@@ -70,7 +73,9 @@ def serve(folder, cube=CUBE, truth=TRUTH):
 @pytest.mark.parametrize("name", scene_names())
 def test_every_scene_has_sound_facts(name):
     facts = scene_facts(name)
-    assert facts.table.ids == tuple(range(1, len(facts.classes) + 1))
+    assert facts.table.ids == (
+        (1, 10, 11, 12, 13, 14) if name == "salinas_a" else tuple(range(1, len(facts.classes) + 1))
+    )
     assert len(set(facts.table.names)) == len(facts.table)
     for i, first in enumerate(facts.table.colours):
         for second in facts.table.colours[i + 1 :]:
@@ -83,6 +88,12 @@ def test_indian_pines_knows_its_wavelengths():
     assert len(facts.wavelengths) == len(facts.fwhm) == 200
     assert (facts.wavelengths[0], facts.wavelengths[-1]) == (400.02, 2489.11)
     assert sum(facts.counts.values()) == 10_249
+
+
+def test_salinas_a_is_a_part_of_salinas():
+    part, full = scene_facts("salinas_a").classes, {one.id: one for one in scene_facts("salinas").classes}
+    assert all((one.name, one.colour) == (full[one.id].name, full[one.id].colour) for one in part)
+    assert sum(one.pixels for one in part) == 5_348
 
 
 def test_unknown_scene_lists_the_near_ones():
@@ -208,6 +219,83 @@ def test_another_file_of_that_name_is_not_replaced(tiny, server, tmp_path):
     path.write_bytes(b"precious")
     with pytest.raises(OutputError, match=r"tiny\.mat: has changed since hsi wrote it.* choose another --to"):
         fetch_scene("tiny", tmp_path, overwrite=True, base_url=url)
+
+
+@pytest.fixture
+def split_files(tiny, server, tmp_path):
+    """A function that serves the files of a split 'theirs' of the scene 'tiny', whose classes they number otherwise."""
+    folder, url = server
+    serve(folder)
+    file_makers.mat(folder / "train.mat", T=np.array([[0, 2, 0], [1, 0, 0]], np.uint8))
+    file_makers.tiff(folder / "test.tif", np.array([[1, 0, 1], [0, 1, 0]], np.uint8))
+
+    def write(**changes):
+        train, test = (
+            {"urls": [f"{url}/gone/{name}", f"{url}/{name}"], "sha256": hash_files([folder / name])[str(folder / name)]}
+            for name in ("train.mat", "test.tif")
+        )
+        split = {"title": "their split", "citation": "them", "train": train | {"variable": "T"}, "test": test}
+        split |= {"ids": {1: 2, 2: 1}, "pixels": [2, 3], "mended": 1} | changes
+        path = tmp_path / "configs" / "scenes" / "tiny.yaml"
+        path.write_text(yaml.safe_dump(tiny | {"splits": {"theirs": split}}))
+        scenes._load_facts.cache_clear()
+        fetch_scene("tiny", tmp_path, base_url=url)
+        return tmp_path
+
+    yield write
+    scenes._load_facts.cache_clear()
+
+
+def test_a_published_split_has_the_ids_of_the_scene_and_the_pixels_of_its_authors(split_files):
+    folder = split_files()
+    fetched = fetch_split("tiny", "theirs", folder)
+    assert fetched.path == folder / "tiny_theirs.tif"
+    assert fetched.notes == ("mended: 1 pixels of one (1) are two (2) in the authors' file",)
+    with rasterio.open(fetched.path) as raster:
+        np.testing.assert_array_equal(raster.read(), [[[3, 1, 3], [1, 3, 0]], [[2, 1, 1], [2, 2, 0]]])
+        assert raster.descriptions == ("split", "class")
+    written = fetched.path.stat().st_mtime_ns
+    assert fetch_split("tiny", "theirs", folder).path.stat().st_mtime_ns == written
+
+
+def test_without_a_test_file_the_rest_of_the_ground_truth_tests(split_files):
+    folder = split_files(test=None, pixels=[2, 3], mended=0)
+    with rasterio.open(fetch_split("tiny", "theirs", folder).path) as raster:
+        np.testing.assert_array_equal(raster.read(1), [[0, 1, 3], [1, 3, 3]])
+
+
+def test_other_files_than_the_authors_are_refused(split_files, server):
+    folder = split_files(mended=0)
+    with pytest.raises(SceneFileError, match="1 pixels have another class in the ground truth, expected 0"):
+        fetch_split("tiny", "theirs", folder)
+    folder = split_files(pixels=[2, 4])
+    with pytest.raises(SceneFileError, match=r"\(2, 3\) pixels for training and test, expected \(2, 4\)"):
+        fetch_split("tiny", "theirs", folder)
+    folder = split_files()
+    (server[0] / "train.mat").write_bytes(b"other")
+    with pytest.raises(SceneFileError, match=r"train\.mat: not the file of their split: SHA-256"):
+        fetch_split("tiny", "theirs", folder)
+    (server[0] / "train.mat").unlink()
+    with pytest.raises(SceneFileError, match=r"train\.mat: cannot be downloaded \(HTTP 404\): .* and test"):
+        fetch_split("tiny", "theirs", folder)
+    with pytest.raises(UnknownNameError, match="unknown split of Tiny 'their': did you mean theirs"):
+        fetch_split("tiny", "their", folder)
+    (folder / "tiny_theirs.tif").write_bytes(b"mine")
+    with pytest.raises(OutputError, match=r"tiny_theirs\.tif"):
+        fetch_split("tiny", "theirs", folder)
+
+
+def test_a_published_split_is_found_next_to_its_scene(tmp_path):
+    settings = load_settings(None, {"split.rule": "hong"})
+    with pytest.raises(SceneFileError, match=r"_hong\.tif: no such file: .hsi fetch pavia_university --split"):
+        locate_split(settings, [tmp_path / "pavia_university.mat"])
+    (tmp_path / "indian_pines_hong.tif").touch()
+    found = locate_split(settings, [tmp_path / "copy.mat", None]).split
+    assert (found.rule, found.given) == ("given", str(tmp_path / "indian_pines_hong.tif"))
+    with pytest.raises(UsageError, match="give given:FILE"):
+        locate_split(settings, [])
+    usual = load_settings()
+    assert locate_split(usual, []) is usual
 
 
 def test_a_base_url_contradicts_the_package_source(tmp_path):

@@ -14,7 +14,7 @@ from hsi.core.events import Recorder, report_to
 from hsi.core.scene import Block, scene_from_array, survey_scene
 from hsi.errors import LabelError, SceneError, SceneFileError, SplitError, UsageError
 from hsi.io import open_scene
-from hsi.io.masks import apply_area, mask_file, open_mask, open_masks, open_split, split_files
+from hsi.io.masks import apply_area, mask_file, open_mask, open_masks, open_split, open_split_classes, split_files
 from hsi.settings import input_settings
 from hsi.workflows.inputs import open_any_labels
 from tests.io import file_makers
@@ -62,6 +62,18 @@ def test_nodata_is_not_used(tmp_path, scene):
     parts = np.where(PARTS == 0, 255, PARTS).astype(np.uint8)
     file_makers.tiff(path, parts, nodata=255)
     np.testing.assert_array_equal(open_split(str(path), scene), PARTS)
+
+
+def test_a_split_of_two_bands_has_the_classes_of_its_pixels(tmp_path, scene):
+    path, classes = tmp_path / "split.tif", np.where(PARTS > 0, 7, 0)
+    file_makers.tiff(path, np.stack([PARTS, classes], -1).astype(np.uint8))
+    np.testing.assert_array_equal(open_split(str(path), scene), PARTS)
+    np.testing.assert_array_equal(open_split_classes(str(path), scene), classes)
+    file_makers.tiff(path, PARTS.astype(np.uint8))
+    assert open_split_classes(str(path), scene) is None
+    file_makers.tiff(path, np.stack([PARTS.T, PARTS.T], -1))
+    with pytest.raises(SceneError, match=r"the split is 7 x 11, the scene .* is 11 x 7"):
+        open_split(str(path), scene)
 
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.float32])

@@ -39,6 +39,8 @@ def test_another_file_is_left_alone(tmp_path, capsys):
 def test_unknown_and_missing_names_are_usage_errors(tmp_path, capsys):
     assert run("indian_pine", "--to", tmp_path) == 2
     assert "did you mean indian_pines" in capsys.readouterr().err
+    assert run("salinas", "--split", "hong", "--to", tmp_path) == 2
+    assert "unknown split of salinas 'hong'" in capsys.readouterr().err
     assert run() == 2
     assert "name a scene: indian_pines" in capsys.readouterr().err
 

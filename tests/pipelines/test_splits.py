@@ -1,5 +1,7 @@
 """``--split`` from the command line: runs whose pixels are split by place or by a file, and what is refused."""
 
+import shutil
+
 import numpy as np
 import pytest
 import scipy.io
@@ -9,6 +11,7 @@ from hsi.core.synthetic import make_scene
 from hsi.inference.model_file import load_model
 from hsi.training.trainer import Trainer
 from tests.conftest import QUICK
+from tests.io import file_makers
 from tests.pipelines.test_classify import band, content
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
@@ -74,6 +77,25 @@ def test_a_mat_of_training_and_test_labels_needs_nothing_else(classify, wide, tm
     assert np.any(parts == 2)
 
 
+def test_a_published_split_is_one_word_and_adds_its_labels(run, wide, tmp_path):
+    scene = shutil.copy(wide[0], tmp_path)
+    labels, path = wide[1], tmp_path / "indian_pines_hong.tif"
+    row, column = np.argwhere(labels == 0)[0]
+    codes, classes = np.where(np.arange(labels.shape[1]) % 2, 1, 3) * (labels > 0), labels.copy()
+    codes[row, column], classes[row, column] = 3, 1
+    file_makers.tiff(path, np.stack([codes, classes], -1).astype(np.uint8))
+    done = run("classify", scene, "--split", "hong", "--model", "position", "--no-figures")
+    assert done.code == 0 and "1 more pixels, to which the split alone gives a class" in done.stdout, done.stderr
+    out = tmp_path / "runs" / "wide" / "position-hong-seed0"
+    np.testing.assert_array_equal(band(out / "split.tif"), codes)
+    assert band(out / "ground_truth.tif")[row, column] == 1
+    done = run("rerun", out, "--out", "again")
+    assert (done.code, done.warnings) == (0, []), done.stderr
+    file_makers.tiff(path, np.stack([codes, 4 - classes], -1).astype(np.uint8))
+    done = run("classify", scene, "--split", f"given:{path}", "--model", "position", "--out", "wrong")
+    assert done.code == 1 and "of its pixels have another class in" in done.stderr
+
+
 def test_a_fold_is_a_run(classify, wide, tmp_path):
     done = classify(wide[0], "--split", "kfold-polygons", "--set", "split.folds=3", "--fold", 2)
     assert "kfold-polygons (connected fields), fold 2 of 3, seed 0" in done.stdout
@@ -97,6 +119,7 @@ def test_train_takes_a_split_too(run, wide, tmp_path):
             "no use for split.buffer: leave split.buffer out, it is for blocks, kfold",
         ),
         (("--split", "kfold-random"), 2, "name it with --fold 1 to 5"),
+        (("--split", "dase"), 1, "dase.tif: no such file: 'hsi fetch indian_pines --split dase --to"),
         (("--split", "given"), 2, "given:split.tif"),
         (("--split", "given:none.tif"), 1, "none.tif: no such file"),
         (("--split", "given:a.npy,b.npy,c.npy"), 2, "a training and a test raster with a comma between"),
