@@ -12,7 +12,6 @@ import numpy as np
 import rasterio
 import torch
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from hsi.core.devices import retain_freed_memory
 from hsi.core.events import progress
@@ -142,21 +141,21 @@ def classify_strip(strip: Strip, job: MapJob) -> dict[str, NDArray[Any]]:
     saved, options, table = job.saved, job.options, map_table(job.saved.table, job.options.reject is not None)
     height, width = strip.valid.shape
     reach, half = options.reach, saved.model.window // 2
-    probabilities = np.empty((len(saved.table), height + 2 * reach, width + 2 * reach), np.float32)
+    around = (height + 2 * reach, width + 2 * reach)
+    probabilities = torch.empty((len(saved.table), *around), device=job.device)
     padded = torch.from_numpy(strip.padded)
     how: dict[str, Any] = {"engine": options.engine, "tile": job.plan.tile, "symmetries": options.symmetries}
     for block, scores in padded_scores(saved.model, padded, device=job.device, **how):
         rows, columns = block.slices
-        probabilities[:, rows, columns] = scores.softmax(0).cpu().numpy()
-    middle = strip.padded[:, half : half + height + 2 * reach, half : half + width + 2 * reach]
+        probabilities[:, rows, columns] = scores.softmax(0)
     if options.blend:
-        inner = (slice(None), slice(reach, reach + height), slice(reach, reach + width))
-        probabilities, middle = blend(probabilities, middle)[inner], middle[inner]
-    ids = np.asarray(table.ids, class_dtype(table))[probabilities.argmax(axis=0)]  # before rounding by a temperature
+        middle = padded[:, half : half + around[0], half : half + around[1]].to(job.device)
+        probabilities = blend(probabilities, middle)[:, reach : reach + height, reach : reach + width]
+    codes = probabilities.argmax(dim=0).int()  # before rounding by a temperature
     if saved.temperature != 1:
-        with np.errstate(divide="ignore"):
-            probabilities = softmax(np.log(probabilities) / np.float32(saved.temperature), axis=0)
-    confidence = probabilities.max(axis=0)
+        probabilities = (probabilities.log() / saved.temperature).softmax(dim=0)
+    ids = np.asarray(table.ids, class_dtype(table))[codes.cpu().numpy()]
+    confidence = probabilities.amax(dim=0).cpu().numpy()
     if not np.isfinite(confidence).all():
         raise TrainingError("the model's scores are no numbers: its training diverged; train again with a lower lr")
     if options.reject is not None:
@@ -164,10 +163,12 @@ def classify_strip(strip: Strip, job: MapJob) -> dict[str, NDArray[Any]]:
     ids[~strip.valid] = nodata_value(table)
     layers = {"map": ids, "confidence": confidence[None]}
     if options.probabilities:
-        layers["probabilities"] = probabilities
+        layers["probabilities"] = probabilities.cpu().numpy()
     if options.novelty:
         novelty = np.empty((1, height, width), np.float32)
-        novelty[:, strip.valid] = saved.novelty.distance(middle[:, strip.valid].T)
+        first = half + reach
+        pixels = strip.padded[:, first : first + height, first : first + width][:, strip.valid].T
+        novelty[:, strip.valid] = saved.novelty.distance(pixels)
         layers["novelty"] = novelty
     for name in layers.keys() - {"map"}:
         layers[name][:, ~strip.valid] = np.nan

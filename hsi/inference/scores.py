@@ -96,15 +96,15 @@ def pixel_scores(
             continue
         first, last = max(0, top - reach), min(height, top + len(here) + reach)
         piece = padded[:, first : last + model.window - 1]
-        probabilities = np.empty((model.classes, last - first, width), np.float32)
+        probabilities = torch.empty((model.classes, last - first, width), device=device)
         for block, scores in padded_scores(model, piece, device=device, engine=engine, symmetries=symmetries):
-            probabilities[:, *block.slices] = scores.softmax(0).cpu().numpy()
+            probabilities[:, *block.slices] = scores.softmax(0)
         if blended:
-            inside = slice(half, half + width)
-            probabilities = blend(probabilities, piece[:, half : half + last - first, inside].numpy())
-        parts.append(probabilities[:, top - first : top - first + len(here)][:, here].T)
-    with np.errstate(divide="ignore"):
-        logarithms: NDArray[np.float32] = np.log(np.concatenate(parts))
+            middle = piece[:, half : half + last - first, half : half + width]
+            probabilities = blend(probabilities, middle.to(device))
+        rows, columns = (torch.from_numpy(places).to(device) for places in np.nonzero(here))
+        parts.append(probabilities[:, rows + (top - first), columns].T)
+    logarithms: NDArray[np.float32] = torch.cat(parts).log().cpu().numpy()
     return logarithms
 
 

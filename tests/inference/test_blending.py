@@ -1,8 +1,11 @@
 """Blending corrects single pixels inside fields, preserves borders, and ignores pixels without data."""
 
 import numpy as np
+import pytest
 
-from hsi.inference.blending import REACH, blend
+from hsi.inference import blending as blending_module
+from hsi.inference.blending import LEADING, RADIUS, REACH, SHARPNESS
+from tests.inference.reference import blend
 
 
 def two_fields(noise, seed=0):
@@ -47,3 +50,29 @@ def test_no_pixel_has_an_effect_beyond_the_reach():
     probabilities = np.zeros((1, 1, 20), np.float32)
     probabilities[0, 0, 10] = 1
     assert np.flatnonzero(blend(probabilities, components)).tolist() == list(range(10 - REACH, 10 + REACH + 1))
+
+
+def by_definition(probabilities, components):
+    """Two averages over 7 x 7 pixels, pixel by pixel."""
+    guide, known = components[:LEADING].astype(float), components.any(axis=0)
+    for _ in range(2):
+        averaged = probabilities.astype(float)
+        for row, column in np.argwhere(known):
+            around = np.s_[max(0, row - RADIUS) : row + RADIUS + 1, max(0, column - RADIUS) : column + RADIUS + 1]
+            distance = np.square(guide[:, *around] - guide[:, row, column][:, None, None]).mean(axis=0)
+            weight = np.exp(-distance / (2 * SHARPNESS**2)) * known[around]
+            averaged[:, row, column] = (weight * probabilities[:, *around]).sum(axis=(1, 2)) / weight.sum()
+        probabilities = averaged
+    return probabilities
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (9, 2), (2, 9), (17, 23)])
+def test_weights_are_those_of_the_definition_in_tiles_of_any_size(height, width, monkeypatch):
+    random = np.random.default_rng(0)
+    components = random.normal(0, 0.4, (10, height, width)).astype(np.float32)
+    components[:, random.random((height, width)) < 0.2] = 0
+    probabilities = random.dirichlet(np.ones(3), (height, width)).astype(np.float32).transpose(2, 0, 1)
+    at_once = blend(probabilities, components)
+    np.testing.assert_allclose(at_once, by_definition(probabilities, components), atol=1e-6)
+    monkeypatch.setattr(blending_module, "TILE_SIDE", 7)
+    assert np.array_equal(blend(probabilities, components), at_once)

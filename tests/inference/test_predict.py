@@ -15,14 +15,13 @@ from hsi.core.memory import MemoryPlan, resident_memory
 from hsi.core.scene import scene_from_array
 from hsi.core.synthetic import synthetic_georeference
 from hsi.errors import SceneError, UsageError
-from hsi.inference.blending import blend
 from hsi.inference.map_files import MapOptions, layer_files
 from hsi.inference.predict import MapJob, map_scene, plan_map, smooth_map
 from hsi.inference.smoothing import majority
 from hsi.io.geotiff import nodata_value
 from hsi.preprocessing.band_matching import BandMatch
 from hsi.preprocessing.reducers import reduce_scene
-from tests.inference.reference import score_pixels
+from tests.inference.reference import blend, score_pixels
 from tests.models.model_makers import random_cube, random_model
 
 CPU = torch.device("cpu")

@@ -5,11 +5,10 @@ import pytest
 import torch
 
 from hsi.inference import scores as scores_module
-from hsi.inference.blending import blend
 from hsi.inference.scores import pixel_scores
 from hsi.models import MODELS, build_model
 from hsi.models.windows import pad_scene
-from tests.inference.reference import score_pixels
+from tests.inference.reference import blend, score_pixels
 from tests.models.model_makers import wake
 
 

@@ -218,10 +218,10 @@ class TestWhatARunLeaves:
         import torch
 
         from hsi.core.scene import scene_from_array
-        from hsi.inference.blending import blend
         from hsi.inference.scores import padded_scores
         from hsi.models.windows import pad_scene
         from hsi.preprocessing.reducers import reduce_scene
+        from tests.inference.reference import blend
 
         bundle = load_model(mat_run.out / "model.safetensors")
         valid = np.ones(sample.truth.shape, bool)
