@@ -122,6 +122,14 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _pretend_device() -> None:
+    """PyTorch counts devices at the first ``backward`` of a process, so this device is there before."""
+    from tests.accelerator import pretend_device
+
+    pretend_device()
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     """Run ``hsi`` in this process in the test's own folder: ``run("classify", path, …) -> Finished``."""

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -18,10 +19,14 @@ from hsi.errors import DeviceError
 def resolve_device(name: str) -> torch.device:
     """``auto`` (CUDA, then MPS, then CPU), ``cpu``, ``cuda``, ``cuda:1`` or ``mps`` as a device of this machine.
 
-    Raises :class:`DeviceError` for a device that is not available.
+    Another accelerator that PyTorch finds, such as ``xpu``, is accepted by its name. Raises :class:`DeviceError` for a
+    device that is not available.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    accelerator = torch.accelerator.current_accelerator()
+    if accelerator is not None and name == accelerator.type:
+        return torch.device(name)
     if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", name):
         raise DeviceError(f"unknown device '{name}': use auto, cpu, cuda, cuda:1 or mps")
     device = torch.device(name)
@@ -45,6 +50,39 @@ def release_memory(device: torch.device) -> None:
     """Return the cached memory of a device, so that other arrays can be allocated."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
+
+
+def read_generator(device: torch.device) -> torch.Tensor:
+    """The state of a device's random generator."""
+    if device.type == "cpu":
+        return torch.get_rng_state()
+    module: Any = torch.get_device_module(device)
+    state: torch.Tensor = module.get_rng_state(*_index_of(device))
+    return state
+
+
+def set_generator(device: torch.device, state: torch.Tensor) -> None:
+    """Let a device's random generator continue from a state of :func:`read_generator`."""
+    if device.type == "cpu":
+        torch.set_rng_state(state)
+        return
+    module: Any = torch.get_device_module(device)
+    module.set_rng_state(state, *_index_of(device))
+
+
+def _index_of(device: torch.device) -> tuple[torch.device, ...]:
+    return () if device.type == "mps" else (device,)  # Metal has one device, and its functions no such argument
+
+
+@contextmanager
+def restore_generators(device: torch.device) -> Iterator[None]:
+    """The random generators of the CPU and of a device are afterwards as they were before the block."""
+    states = {one: read_generator(one) for one in {torch.device("cpu"), device}}
+    try:
+        yield
+    finally:
+        for one, state in states.items():
+            set_generator(one, state)
 
 
 @contextmanager

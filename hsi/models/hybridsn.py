@@ -155,8 +155,10 @@ class HybridSN(WindowNetwork):
 
 
 def _channels_last(tiles: Tensor) -> bool:
-    """Whether convolutions are faster with channels last in memory: not in float32 on CPUs."""
-    return tiles.is_cuda or (tiles.is_cpu and _in_autocast(tiles))
+    """Whether convolutions are faster with channels last in memory: on GPUs, but in float32 not on CPUs."""
+    if tiles.is_cpu:
+        return _in_autocast(tiles)
+    return tiles.device.type not in ("meta", "mps")
 
 
 def _in_autocast(tiles: Tensor) -> bool:

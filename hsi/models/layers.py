@@ -71,7 +71,7 @@ class LinearAsConv:
 
     def pays(self, features: Tensor) -> bool:
         """Whether the transform is faster: on a CPU, for a large window, on at least a tile, without gradients."""
-        plain = torch.is_grad_enabled() or features.is_cuda or features.dtype != torch.float32
+        plain = torch.is_grad_enabled() or not features.is_cpu or features.dtype != torch.float32
         return not plain and self.window >= LEAST_WINDOW and min(features.shape[-2:]) >= self.side
 
     def __call__(self, features: Tensor) -> Tensor:

@@ -70,7 +70,7 @@ class _Gather(torch.autograd.Function):
         layout = torch.channels_last if last and not gradient.is_contiguous() else torch.contiguous_format
         image = torch.empty((1, *ctx.shape[-3:]), device=gradient.device, memory_format=layout).zero_()
         total = image[0]  # in float32
-        if gradient.is_cuda:
+        if not gradient.is_cpu:
             _add_windows_indexed(total, gradient, rows, columns)
         else:
             starts = zip(rows.tolist(), columns.tolist(), strict=True)

@@ -72,9 +72,9 @@ class PatchEngine:
 
     def steps(self, generator: torch.Generator) -> Iterator[list[Pixels]]:
         """The batch of each optimiser step of one epoch."""
-        order = torch.randperm(len(self.pixels), generator=generator)
+        order = torch.randperm(len(self.pixels), generator=generator).to(self.pixels.codes.device)
         for batch in torch.split(order, self.batch):
-            yield [self.pixels.take(batch.to(self.pixels.codes.device))]
+            yield [self.pixels.take(batch)]
 
     def pieces(self, part: Pixels) -> list[Pixels]:
         """The batch itself."""

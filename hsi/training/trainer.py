@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hsi.core.devices import retain_freed_memory
+from hsi.core.devices import read_generator, restore_generators, retain_freed_memory, set_generator
 from hsi.errors import TrainingError
 from hsi.models import WindowNetwork, choose_engine
 from hsi.settings import TrainingSettings
@@ -127,11 +127,10 @@ class Trainer:
 
         Raises :class:`TrainingError` when weights are not finite, so that every checkpoint is usable.
         """
-        if not all(torch.isfinite(weight).all() for weight in self.model.state_dict().values()):
+        if not _is_finite(self.model):
             raise TrainingError(f"weights are no numbers after step {self.state.steps_done}: {self._lower_rate()}")
         states = {"own": self.generator.get_state(), "cpu": torch.get_rng_state()}
-        if self.device.type == "cuda":
-            states["cuda"] = torch.cuda.get_rng_state(self.device)
+        states[self.device.type] = read_generator(self.device)
         return take_checkpoint(self.model, self.optimiser, self.schedule, self.state, states)
 
     def resume(self, checkpoint: Checkpoint) -> None:
@@ -149,8 +148,7 @@ class Trainer:
         Raises :class:`TrainingError` when the loss is not finite.
         """
         state, started = self.state, time.perf_counter() - self.state.seconds
-        cuda = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=cuda), retain_freed_memory():
+        with restore_generators(self.device), retain_freed_memory():
             torch.manual_seed(self.seed)
             while len(state.history) < self.recipe.epochs:
                 record = self._epoch(len(state.history) + 1, started, after_step)
@@ -164,7 +162,7 @@ class Trainer:
                     progress(record, self.recipe.epochs)
         if self.validation:
             self.model.load_state_dict(state.best)
-        if not all(torch.isfinite(weight).all() for weight in self.model.state_dict().values()):
+        if not _is_finite(self.model):
             raise TrainingError(f"training ended with weights that are no numbers: {self._lower_rate()}")
         self.model.eval()
         state.seconds = time.perf_counter() - started
@@ -206,8 +204,8 @@ class Trainer:
         states = checkpoint.part("generator")
         self.generator.set_state(states["own"])
         torch.set_rng_state(states["cpu"])
-        if "cuda" in states and self.device.type == "cuda":
-            torch.cuda.set_rng_state(states["cuda"], self.device)
+        if self.device.type in states:  # not where the checkpoint is of another kind of device
+            set_generator(self.device, states[self.device.type])
 
     def _lower_rate(self) -> str:
         return f"try a lower rate, for example --lr {self.recipe.lr / 10:.1g} (training.lr)"
@@ -249,7 +247,9 @@ class Trainer:
                 shares.append(share.detach() / len(self.model.members))
                 right.append(count_right(scores, codes))
             losses.append(torch.stack(shares).sum())
-        return float(torch.stack(losses).sum()), int(torch.stack(right).sum())
+        # one transfer, for which the CPU waits; float32 counts the pixels of a step exactly
+        loss, correct = torch.stack([torch.stack(losses).sum(), torch.stack(right).sum().float()]).tolist()
+        return loss, int(correct)
 
     def _scores(
         self, engine: Any, part: Any, turn: int = 0, draw_mask: DrawMask | None = None
@@ -287,10 +287,16 @@ class Trainer:
             for pair in self._scores(self.validation, part)
         ]
         scores, codes = torch.cat([s for s, _ in pairs]), torch.cat([c for _, c in pairs])
-        loss, right = float(F.cross_entropy(scores, codes)), float((scores.argmax(1) == codes).float().mean())
+        correct = (scores.argmax(1) == codes).float().mean()
+        loss, right = torch.stack([F.cross_entropy(scores, codes), correct]).tolist()
         if self.recipe.lr_schedule == "plateau":
             self.schedule.step(loss)
         return replace(record, validation_loss=loss, validation_accuracy=right)
+
+
+def _is_finite(model: WindowNetwork) -> bool:
+    """Whether all weights are numbers, by one transfer from the device."""
+    return bool(torch.stack([torch.isfinite(weight).all() for weight in model.state_dict().values()]).all())
 
 
 def _quality(record: Epoch) -> tuple[float, float] | None:
