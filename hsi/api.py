@@ -93,7 +93,8 @@ def classify(
         window: Side of the window around each pixel, odd.
         reducer: ``mnf``, ``pca`` or ``identity``.
         components: Components to keep.
-        split: Which pixels train and test: ``random``, ``blocks``, ``polygons``, ``given:FILE``, …
+        split: Which pixels train and test: ``random``, ``blocks``, ``polygons``, ``given:FILE``, …; a published
+            split, such as ``hong``, is the file that ``hsi fetch`` wrote next to the scene.
         train: Training pixels of each class: ``"10%"`` is a share, ``50`` a number.
         validation: Validation pixels of each class, likewise.
         epochs: Passes over the training pixels.
