@@ -10,6 +10,7 @@ memory is bounded for any number of pixels.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -21,13 +22,27 @@ from torch import Tensor
 from hsi.models import WindowNetwork
 from hsi.models.symmetries import apply_symmetry, move_starts
 from hsi.models.windows import gather_windows
-from hsi.training.tiles import MOST_WINDOWS, Pixels, Tile, group_tiles, plan_tiles
+from hsi.training.tiles import (
+    LEAST_HALVED,
+    LEAST_SIDES,
+    MOST_WINDOWS,
+    STEP_WINDOWS,
+    Pixels,
+    Tile,
+    group_tiles,
+    plan_tiles,
+)
 
 DrawMask = Callable[[tuple[int, ...]], Tensor]  # a random bool array of a shape: the pixels that are not dropped
 
 
 class DenseEngine:
-    """Tiles through the trunk, windows of its output through the head; at most ``batch`` windows a step, if given."""
+    """Tiles through the trunk, windows of its output through the head; at most ``batch`` windows a step, if given.
+
+    Without ``batch`` and ``side`` a scene of one tile is halved for each step: half of the trunk's work, twice as many
+    steps in an epoch, and about :data:`~hsi.training.tiles.STEP_WINDOWS` windows at most, so that the time of a step
+    depends on the scene and hardly on the number of labels.
+    """
 
     def __init__(
         self, model: WindowNetwork, padded: Tensor, pixels: Pixels, batch: int | None = None, side: int | None = None
@@ -35,13 +50,21 @@ class DenseEngine:
         self.model, self.padded, self.batch = model, padded, batch
         height, width = (side - model.window + 1 for side in padded.shape[-2:])
         self.tiles = plan_tiles(pixels, height, width, model.window, side)
+        wide = min(height, width) >= LEAST_SIDES * model.window  # margins are then little of a half
+        halved = wide and len(self.tiles) == 1 and not batch and not side and len(pixels) >= LEAST_HALVED
+        self.steps_of_half = math.ceil(len(pixels) / 2 / STEP_WINDOWS) if halved else 0
         self.labelled = torch.zeros(padded.shape[-2:], dtype=torch.bool)
         half = model.window // 2
         self.labelled[pixels.rows.cpu() + half, pixels.columns.cpu() + half] = True
 
     def steps(self, generator: torch.Generator) -> Iterator[list[Tile]]:
         """The tiles of each optimiser step of one epoch."""
-        yield from group_tiles(self.tiles, generator, self.batch)
+        if not self.steps_of_half:
+            yield from group_tiles(self.tiles, generator, self.batch)
+            return
+        for half in self.tiles[0].halve(generator, self.model.window):
+            most = math.ceil(len(half.pixels) / self.steps_of_half)
+            yield from ([part] for part in half.chunk(generator, most))
 
     def pieces(self, part: Tile) -> list[Tile]:
         """The tile with at most :data:`~hsi.training.tiles.MOST_WINDOWS` of its pixels at a time."""

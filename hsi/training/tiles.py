@@ -12,6 +12,8 @@ SINGLE_TILE_SIDE = 192  # a scene up to this side is one tile
 TILE_SIDE = 96  # windows along the side of a tile of larger scenes, where the margin adds half of the cost
 MOST_WINDOWS = 2048  # windows of a step, and windows gathered at once, to bound memory
 STEP_AREA = 40_000  # padded pixels that one step's tiles cover together
+STEP_WINDOWS = 1024  # windows about which a step on half a scene has at most
+LEAST_HALVED, LEAST_SIDES = 400, 3  # labelled pixels, and windows along each side, of a scene that is halved for a step
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,28 @@ class Tile:
             return [self]
         order = torch.randperm(len(self.pixels), generator=generator).to(self.pixels.codes.device)
         return [replace(self, pixels=self.pixels.take(part)) for part in order.chunk(parts)]
+
+    def halve(self, generator: torch.Generator, window: int) -> list[Tile]:
+        """Two halves of the tile, of its rows or of its columns, in random order; each has the margin of its windows.
+
+        Both have the same size; one without pixels is left out.
+        """
+        by_rows = bool(torch.randint(2, (), generator=generator))
+        places, length = (self.pixels.rows, self.height) if by_rows else (self.pixels.columns, self.width)
+        windows = length - window + 1
+        size = math.ceil(windows / 2)
+        halves = []
+        for start, inside in ((0, places < size), (windows - size, places >= size)):
+            pixels = self.pixels.take(inside)
+            if by_rows:
+                pixels = replace(pixels, rows=pixels.rows - start)
+                half = replace(self, row=self.row + start, height=size + window - 1, pixels=pixels)
+            else:
+                pixels = replace(pixels, columns=pixels.columns - start)
+                half = replace(self, column=self.column + start, width=size + window - 1, pixels=pixels)
+            halves.append(half)
+        order = torch.randperm(2, generator=generator).tolist()
+        return [halves[i] for i in order if len(halves[i].pixels)]
 
 
 def plan_tiles(pixels: Pixels, height: int, width: int, window: int, side: int | None = None) -> list[Tile]:

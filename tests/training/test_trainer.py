@@ -11,7 +11,8 @@ from hsi.models.symmetries import apply_symmetry, move_starts
 from hsi.models.windows import gather_windows, pad_scene
 from hsi.settings import TrainingSettings
 from hsi.training import engines
-from hsi.training.tiles import MOST_WINDOWS, Pixels, group_tiles, plan_tiles
+from hsi.training.engines import DenseEngine
+from hsi.training.tiles import MOST_WINDOWS, STEP_WINDOWS, Pixels, group_tiles, plan_tiles
 from hsi.training.trainer import Trainer
 from tests.inference.reference import score_pixels
 
@@ -123,10 +124,9 @@ def test_plateau_lowers_the_rate_when_validation_no_longer_improves():
 def test_a_loss_that_is_not_finite_stops_with_the_step_the_rate_and_a_hint():
     components, codes, train = make_problem()
     components[0, 0, 0] = np.inf
-    with pytest.raises(
-        TrainingError, match=r"the loss is nan in step 1 of 12 \(epoch 1 of 12\) at learning rate 0.0015: .*--lr 0.0002"
-    ):
-        make_trainer(problem=(components, codes, np.ones_like(train)), lr_schedule="constant").fit()
+    problem, message = (components, codes, np.ones_like(train)), "at learning rate 0.0015: .*--lr 0.0002"
+    with pytest.raises(TrainingError, match=rf"the loss is nan in step 1 of 12 \(epoch 1 of 12\) {message}"):
+        make_trainer(problem=problem, batch=train.size, lr_schedule="constant").fit()
 
 
 def test_the_dense_engine_takes_at_most_so_many_windows_a_step():
@@ -193,6 +193,27 @@ def test_tiles_hold_the_window_of_every_labelled_pixel_once(height, width):
             assert torch.equal(windows[:, 0, 5, 5].long(), part.pixels.codes), "the middle is the pixel itself"
             seen.append(part.pixels.codes)
     assert torch.equal(torch.cat(seen).sort().values, chosen.sort().values)
+
+
+@pytest.mark.parametrize(("height", "width"), [(145, 145), (64, 37)])
+@pytest.mark.parametrize("share", [0.25, 0.9])
+def test_halves_of_a_scene_hold_the_window_of_every_labelled_pixel_once_in_an_epoch(height, width, share):
+    generator = torch.Generator().manual_seed(0)
+    chosen = torch.randperm(height * width, generator=generator)[: round(share * height * width)]
+    model = build_model("hybridsn", components=13, window=11, classes=2)
+    padded = pad_scene(torch.arange(height * width, dtype=torch.float32).view(1, height, width), 11)
+    engine = DenseEngine(model, padded, Pixels(chosen // width, chosen % width, chosen))
+    shapes = set()
+    for _ in range(6):
+        seen = []
+        for (part,) in engine.steps(generator):
+            shapes.add((part.height, part.width))
+            assert len(part.pixels) <= 1.2 * STEP_WINDOWS
+            windows = gather_windows(part.cut(padded)[0], part.pixels.rows, part.pixels.columns, 11)
+            assert torch.equal(windows[:, 0, 5, 5].long(), part.pixels.codes), "the middle is the pixel itself"
+            seen.append(part.pixels.codes)
+        assert torch.equal(torch.cat(seen).sort().values, chosen.sort().values)
+    assert shapes == {((height + 1) // 2 + 10, width + 10), (height + 10, (width + 1) // 2 + 10)}
 
 
 def test_epochs_that_need_more_steps_than_planned_do_not_upset_the_schedule():
