@@ -13,7 +13,7 @@ TILE_SIDE = 96  # windows along the side of a tile of larger scenes, where the m
 MOST_WINDOWS = 2048  # windows of a step, and windows gathered at once, to bound memory
 STEP_AREA = 40_000  # padded pixels that one step's tiles cover together
 STEP_WINDOWS = 1024  # windows about which a step on half a scene has at most
-LEAST_HALVED, LEAST_SIDES = 400, 3  # labelled pixels, and windows along each side, of a scene that is halved for a step
+LEAST_HALVED, LEAST_SIDES = 800, 3  # labelled pixels, and windows along each side, of a scene that is halved for a step
 
 
 @dataclass(frozen=True)
