@@ -254,8 +254,8 @@ def predict(
             neighbour.
         vector: A GeoPackage or GeoJSON to write the areas of the map to, as polygons with class, hectares and mean
             confidence; needs geopandas.
-        symmetries: Whether to average over the square's eight symmetries, at eight times the cost; as the model's
-            settings say when left out.
+        symmetries: Whether to average with the scene after a half turn, at twice the cost; as the model's settings
+            say when left out.
         blend: Whether to average over neighbours with similar spectra, likewise.
         engine: ``auto``, ``dense`` (the trunk once over a tile) or ``patch`` (each window by itself).
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.

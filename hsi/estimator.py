@@ -64,7 +64,7 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         components: Components to keep; None is the reducer's own number.
         epochs: Passes over the training pixels; None is by the engine.
         lr: Highest learning rate; None is by engine and network.
-        symmetries: Whether maps are averaged over the square's eight symmetries; None is yes for HybridSN.
+        symmetries: Whether maps are averaged with that of the scene after a half turn; None is yes for HybridSN.
         blend: Whether probabilities are averaged over similar neighbours; None chooses by the scene.
         spectral: The linear classifier of the pixel's own components that the network is joined with:
             "discriminant", "logistic" or "none"; None chooses by the scene.

@@ -330,8 +330,8 @@ class MappingSettings(Section):
     heading = "Mapping"
 
     symmetries: bool | None = setting(
-        None, "Average over the square's eight symmetries.", option="--symmetries", shown="yes for HybridSN",
-        why="yes: maps of the turned scene, averaged: a better map for eight times the seconds, and no training",
+        None, "Average with the map of the scene after a half turn.", option="--symmetries", shown="yes for HybridSN",
+        why="yes: what the network learnt of directions cancels: a better map for twice the seconds, and no training",
     )  # fmt: skip
     blend: bool | None = setting(
         None, "Average class probabilities over similar neighbours.", option="--blend", shown="by the scene",

@@ -57,7 +57,7 @@ Examples:
 @click.option("--cog", is_flag=True, help="Write cloud-optimised GeoTIFFs.")
 @click.option(
     "--symmetries/--no-symmetries", default=None,
-    help="Average over the square's eight symmetries: eight times the work. [default: as the model says]",
+    help="Average with the scene after a half turn: twice the work. [default: as the model says]",
 )  # fmt: skip
 @click.option("--blend/--no-blend", default=None, help="Average over similar neighbours. [default: as the model says]")
 @click.option("--resample-bands", is_flag=True, help="Interpolate the model's bands when the scene has others.")

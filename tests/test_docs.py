@@ -73,7 +73,7 @@ def all_commands():
 
 
 def rewritten(words):
-    """The command as it is run here: networks map the scene once instead of eight times and are combined with a
+    """The command as it is run here: networks map the scene once instead of twice and are combined with a
     discriminant, results are overwritten, and comparisons are planned without running them."""
     name = words[1]
     if name == "compare":

@@ -181,13 +181,6 @@ def retain_freed_memory() -> Iterator[None]:
         library.malloc_trim(0)
 
 
-def return_memory() -> None:
-    """Return free memory to the system, so that fragmentation does not accumulate."""
-    library = _glibc()
-    if library is not None:
-        library.malloc_trim(0)
-
-
 def _glibc() -> ctypes.CDLL | None:
     if sys.platform != "linux":
         return None

@@ -29,8 +29,8 @@ Layers = Mapping[str, NDArray[Any]]
 class MapOptions:
     """The layers of a map besides class and confidence, and how they are made.
 
-    ``reject`` is the confidence below which a pixel is "unclassified"; ``symmetries`` averages over the eight
-    symmetries of the square, ``blend`` over the neighbours with similar spectra.
+    ``reject`` is the confidence below which a pixel is "unclassified"; ``symmetries`` averages with the
+    scene after a half turn, ``blend`` over the neighbours with similar spectra.
     """
 
     reject: float | None = None

@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hsi.core.devices import is_out_of_memory, release_memory, return_memory
+from hsi.core.devices import is_out_of_memory, release_memory
 from hsi.core.scene import Block
 from hsi.errors import DeviceMemoryError
 from hsi.inference.blending import REACH, blend
 from hsi.models import WindowNetwork, choose_engine
-from hsi.models.symmetries import apply_symmetry, undo_symmetry
+from hsi.models.symmetries import AVERAGED, apply_symmetry, undo_symmetry
 from hsi.models.windows import gather_windows
 
 TILE_SIDE = 160  # windows along a tile's side at 30 components: some 300 MB of features
@@ -38,8 +38,8 @@ def padded_scores(
     """Class scores ``(classes, h, w)`` of each tile of components ``(K, H + window - 1, W + window - 1)``, padded by
     half a window.
 
-    ``symmetries`` averages the class probabilities over the eight symmetries of the square, at eight times the cost;
-    the scores are then the logarithms of these averages. Where the device has too little memory for a tile, tiles are
+    ``symmetries`` averages the class probabilities with those of the scene after a half turn, at twice the cost; the
+    scores are then the logarithms of these averages. Where the device has too little memory for a tile, tiles are
     halved, with a warning; raises :class:`DeviceMemoryError` when the smallest are too large.
     """
     scores_of = _dense_scores if choose_engine(engine, model) == "dense" else _patch_scores
@@ -113,10 +113,9 @@ def _tile_scores(scores_of: Scores, model: WindowNetwork, piece: Tensor, symmetr
     if not symmetries:
         return scores_of(model, piece)
     total = torch.zeros(1, device=piece.device)
-    for turn in range(8):
+    for turn in AVERAGED:
         total = total + undo_symmetry(scores_of(model, apply_symmetry(piece, turn)).softmax(0), turn)
-        return_memory()
-    return (total / 8).log()
+    return (total / len(AVERAGED)).log()
 
 
 def _dense_scores(model: WindowNetwork, piece: Tensor) -> Tensor:

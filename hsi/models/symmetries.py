@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
+# the scene and its half turn, which maps are averaged over: whatever a network has learnt of up, down, left and right
+# cancels. On held-out halves of training sides the eight symmetries were no better, see docs/explanation/defaults.md
+AVERAGED = (0, 3)
+
 
 def apply_symmetry(array: Tensor, which: int) -> Tensor:
     """One of the eight symmetries of the square (0 to 7) applied to the last two axes."""

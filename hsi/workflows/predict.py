@@ -429,7 +429,7 @@ def report_job(job: MapJob, limit: int) -> None:
                     f"the temperature was fitted with the other choice of {name}, so confidence may be a little off"
                 )
     if job.options.symmetries:
-        info("averaged", "over the eight symmetries of the square; without symmetries it is eight times faster")
+        info("averaged", "with the scene after a half turn; without symmetries it is twice as fast")
     if job.options.blend:
         info("blended", "with neighbours of similar spectra; without blend each pixel is on its own")
     cut = f"{plan.rows} rows at a time, tiles of {plan.tile} x {plan.tile} pixels"

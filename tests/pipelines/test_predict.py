@@ -154,7 +154,7 @@ class TestOptions:
     def test_symmetries_are_averaged_as_the_model_says_unless_given(self, model, scenes, predict, tmp_path):
         options = ((), ("--symmetries",), ("--no-symmetries",))
         printed = [predict(model, scenes["tiff"], *more, out=f"{i}.tif").stdout for i, more in enumerate(options)]
-        assert ["eight symmetries" in text for text in printed] == [True, True, False]
+        assert ["half turn" in text for text in printed] == [True, True, False]
         maps = [read(tmp_path / f"{i}_confidence.tif") for i in range(3)]
         assert np.array_equal(maps[0], maps[1])
         assert not np.array_equal(maps[0], maps[2])
