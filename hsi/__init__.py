@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hsi.workflows.export import ExportedModel, export
     from hsi.workflows.inputs import open_labels, open_scene
     from hsi.workflows.predict import PredictedMap
+    from hsi.workflows.sample import MapSample, sample
 
 __all__ = [
     "ClassTable",
@@ -35,6 +36,7 @@ __all__ = [
     "HybridSNClassifier",
     "LabelMap",
     "MapAccuracy",
+    "MapSample",
     "PredictedMap",
     "Scene",
     "Settings",
@@ -48,6 +50,7 @@ __all__ = [
     "open_labels",
     "open_scene",
     "predict",
+    "sample",
     "train",
 ]
 
@@ -61,6 +64,7 @@ _HOMES = {
     "HybridSNClassifier": "estimator",
     "LabelMap": "core.labels",
     "MapAccuracy": "workflows.evaluate",
+    "MapSample": "workflows.sample",
     "PredictedMap": "workflows.predict",
     "Scene": "core.scene",
     "Settings": "settings",
@@ -73,6 +77,7 @@ _HOMES = {
     "open_labels": "workflows.inputs",
     "open_scene": "workflows.inputs",
     "predict": "api",
+    "sample": "workflows.sample",
     "train": "api",
 }
 

@@ -31,6 +31,7 @@ COMMANDS = {
     "predict": "Map a scene of any size with a saved model.",
     "denoise": "Write a scene with less noise, and say how much it helped.",
     "export": "Write a saved model as ONNX or TorchScript, for other programs.",
+    "sample": "Draw random pixels of a map, to be labelled for evaluate.",
     "evaluate": "Compare a map with reference labels.",
     "plot": "Draw the figures of a finished run or comparison again.",
     "fetch": "Get a benchmark scene by name.",
@@ -64,7 +65,8 @@ class LazyGroup(Command, click.Group):
             if ctx.resilient_parsing:
                 return None
             raise UnknownNameError("command", cmd_name, COMMANDS)
-        command = importlib.import_module(f".{cmd_name}", __package__).command
+        module = "cli_support.completion" if cmd_name == "completion" else cmd_name
+        command = importlib.import_module(f".{module}", __package__).command
         assert isinstance(command, click.Command)
         return command
 

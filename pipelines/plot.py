@@ -90,7 +90,7 @@ def command(
     if figures is COMPARISON_FIGURES:
         ready = drawings(figures, read_comparison_figures(run))
     else:
-        from hsi.workflows.draw import read_run_figures
+        from hsi.report.run_figures import read_run_figures
 
         of_run = read_run_figures(run, names)
         ready = (of_run if title is None else replace(of_run, title=title)).drawings()

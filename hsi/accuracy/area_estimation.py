@@ -101,14 +101,14 @@ def _estimate_class(
 def _strata(sizes: Floats, mapped: NDArray[Any], names: list[str], design: Design) -> NDArray[np.int64]:
     """The stratum of each class of the map ``(C + 1,)``; -1 for a class without mapped pixels."""
     strata = np.where(mapped > 0, np.arange(len(mapped)), -1)
-    thin = np.flatnonzero((strata >= 0) & (sizes < LEAST))
+    thin = np.flatnonzero((strata >= 0) & (sizes < LEAST) & (sizes < mapped))  # others are sampled completely
     if not thin.size:
         return strata
     if design == "stratified":
         listed = ", ".join(f"{names[i]} ({sizes[i]:.0f})" for i in thin[:5])
         raise UsageError(
             f"--design stratified needs {LEAST} or more reference pixels in each class of the map, found fewer in "
-            f"{thin.size}: {listed}: label more there, or leave --design out"
+            f"{thin.size}: {listed}: label more there ('hsi sample' draws pixels), or leave --design out"
         )
     order = [i for i in np.argsort(sizes, kind="stable") if strata[i] >= 0]
     needed = next((n for n in range(thin.size, len(order) + 1) if sizes[order[:n]].sum() >= LEAST), None)

@@ -40,18 +40,19 @@ def parse_rejection(reject: float | str | None, rate: float | str | None = None)
     if reject is not None and rate is not None:
         raise UsageError("reject and reject_rate both choose a threshold: leave one out")
     if rate is not None:
-        return Rejection("rate", _parse_share(rate, "reject_rate", "give a share such as 5%"))
+        return Rejection("rate", parse_share(rate, "reject_rate", "give a share such as 5%"))
     if reject is None:
         return None
     kind, colon, share = str(reject).partition(":")
     if not colon:
-        return Rejection("confidence", _parse_share(kind, "reject", SYNTAX))
+        return Rejection("confidence", parse_share(kind, "reject", SYNTAX))
     if kind.strip() != "accuracy":
         raise UsageError(f"reject {reject}: is no target: {SYNTAX}")
-    return Rejection("accuracy", _parse_share(share, "reject", SYNTAX))
+    return Rejection("accuracy", parse_share(share, "reject", SYNTAX))
 
 
-def _parse_share(text: float | str, name: str, hint: str) -> float:
+def parse_share(text: float | str, name: str, hint: str) -> float:
+    """A share such as ``0.05`` or ``"5%"``; raises :class:`UsageError` for what is none between 0 and 1."""
     words = str(text).strip()
     try:
         value = float(words.removesuffix("%")) / (100 if words.endswith("%") else 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +10,14 @@ from numpy.typing import NDArray
 
 from hsi.core.colours import hex_colour
 from hsi.core.events import progress
-from hsi.core.files import write_output
 from hsi.core.georeference import pixel_hectares
 from hsi.core.labels import ClassTable
 from hsi.core.scene import Georeference
 from hsi.errors import OutputError, UsageError
-from hsi.version import install_hint
+from hsi.io.vectors.write import DRIVERS, UPWARDS, check_place, need_geopandas, write_frame
 
 FIELDS = ("class_id", "class", "colour", "pixels", "area_ha")
 LAYER = "map"
-DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON"}
-UPWARDS = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0)  # where QGIS shows a raster without a place
 
 
 def check_polygon_file(path: Path) -> None:
@@ -29,12 +25,10 @@ def check_polygon_file(path: Path) -> None:
     one is there that :func:`write_polygons` did not write."""
     if path.suffix.lower() not in DRIVERS:
         raise UsageError(f"{path}: polygons go to a GeoPackage (.gpkg) or GeoJSON (.geojson): give such a name")
-    try:
-        import geopandas  # noqa: F401
-        import pyogrio
-    except ImportError as error:
-        raise UsageError(f"{path}: polygons need geopandas: {install_hint('vector')} ({error})") from error
+    need_geopandas(path, "polygons")
     if path.exists():
+        import pyogrio
+
         try:
             fields = [str(name) for name in pyogrio.read_info(path)["fields"]]
         except Exception:  # no vector file, or a damaged one
@@ -65,9 +59,7 @@ def write_polygons(
     from rasterio.features import shapes
 
     crs = georeference.crs if georeference else None
-    geojson = path.suffix.lower() == ".geojson"
-    if geojson and not crs:
-        raise OutputError(f"{path}: GeoJSON has longitudes and latitudes, and this map has no CRS: give a .gpkg")
+    check_place(path, crs)
     areas, classes = _connected_areas(ids, table)
     count = len(classes)
     pixels = np.bincount(areas.ravel(), minlength=count + 1)[1:]
@@ -87,13 +79,7 @@ def write_polygons(
             if done % 1000 == 0 or done == count:
                 advance(done, count)
     frame = GeoDataFrame(columns, geometry=outlines, crs=crs)
-    with write_output(path, overwrite, "vector") as part, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "'crs' was not provided")  # of a map without a place
-        try:
-            how = {"RFC7946": "YES"} if geojson else {}
-            frame.to_file(part, driver=DRIVERS[path.suffix.lower()], layer=LAYER, engine="pyogrio", **how)
-        except Exception as error:
-            raise OutputError(f"{path}: the polygons cannot be written: {' '.join(str(error).split())}") from error
+    write_frame(path, frame, LAYER, "polygons", overwrite, "vector")
     return count
 
 

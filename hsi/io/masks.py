@@ -57,6 +57,16 @@ def open_masks(options: InputSettings, like: Scene) -> Mask | None:
     return masks if use is None else masks & use
 
 
+def pixels_in_use(options: InputSettings, like: Scene) -> Mask | None:
+    """As :func:`open_masks`, within the area of interest of ``options`` although the scene is not cropped to it."""
+    use = open_masks(options, like)
+    if options.aoi is None or (area := apply_area(options.aoi, like).area) is None:
+        return use
+    inside = np.zeros((like.height, like.width), bool)
+    inside[area.window.slices] = area.inside
+    return inside if use is None else use & inside
+
+
 def apply_area(path: Path, scene: Scene) -> Scene:
     """The part of a scene around its area of interest, in which pixels outside the area lack data.
 

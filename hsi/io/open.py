@@ -395,7 +395,7 @@ def _read_raster_labels(source: LabelSource, like: Scene, options: InputSettings
     fits = same_grid(shape, place, like)
     if not fits and places is None:
         raise grid_mismatch(where, shape, place, like)
-    values, background = _replace_nodata(content, options.background)
+    values, background = replace_nodata(content, options.background)
     table = _class_table(content)
     labels = label_map(
         values, background=background, table=table, source=path, variable=name or None, notes=source.notes
@@ -406,7 +406,7 @@ def _read_raster_labels(source: LabelSource, like: Scene, options: InputSettings
     return labels if fits or places is None else align_labels(path, labels, table, places, like)
 
 
-def _replace_nodata(content: LabelContent, background: int | None) -> tuple[Array, int]:
+def replace_nodata(content: LabelContent, background: int | None) -> tuple[Array, int]:
     """Values in which nodata and hidden pixels have become background, and the background."""
     nodata, dtype = content.nodata, content.values.dtype
     if dtype.kind in "iu" and nodata is not None and not np.iinfo(dtype).min <= nodata <= np.iinfo(dtype).max:

@@ -20,7 +20,8 @@ from hsi.errors import LabelError, SceneError, UsageError
 from hsi.io.class_files import ClassFile, apply_class_file
 from hsi.io.label_checks import note_similar_names
 from hsi.io.reader import convert_errors
-from hsi.io.vector_files import Layer, read_layer, read_shapes, shorten
+from hsi.io.vector_files import TABLES, Layer, read_layer, read_shapes, shorten
+from hsi.io.vectors.write import UPWARDS
 from hsi.settings import InputSettings
 
 Mask = NDArray[np.bool_]
@@ -116,7 +117,7 @@ def read_vector_labels(path: Path, like: Scene, options: InputSettings, known: C
     :class:`SceneFileError` for a damaged file.
     """
     options.check_vector(path)
-    layer = read_layer(path, options, like.area.full if like.area else like)
+    layer = _place_without_crs(read_layer(path, options, like.area.full if like.area else like), like)
     canvas = _make_canvas(layer, like, options.all_touched)
     classes = _assign_classes(layer, options.background, known)
     with convert_errors(path, "polygons and points"):
@@ -180,6 +181,25 @@ def describe_extents(path: Path, like: Scene) -> str:
     geometries, usable, _ = _project_geometries(layer, canvas.crs)
     theirs, ours = (_format_extent(shapely.total_bounds(shape)) for shape in (geometries[usable], canvas.outline))
     return f"it reaches {theirs}, the scene {ours}{f' in {crs_name(canvas.crs)}' if canvas.crs else ''}"
+
+
+def _place_without_crs(layer: Layer, like: Scene) -> Layer:
+    """A layer without CRS in pixel coordinates of a scene without one, both in the coordinates that QGIS shows it in:
+    those of its transform, or pixels to the right and upwards from the upper left corner; others as they are."""
+    import shapely
+
+    place = (like.area.full if like.area else like).georeference
+    transform: tuple[float, ...] = place.transform if place else UPWARDS
+    a, b, c, d, e, f = transform
+    mixed = layer.in_pixels or layer.frame.crs is not None or (place is not None and place.crs is not None)
+    if mixed or a * e == b * d or layer.path.suffix.lower() in TABLES:
+        return layer
+    inverse = np.linalg.inv(np.array([[a, b, c], [d, e, f], [0, 0, 1]], np.float64))
+    moved = shapely.transform(layer.frame.geometry.to_numpy(object), lambda xy: xy @ inverse[:2, :2].T + inverse[:2, 2])
+    meant = "those of the scene" if place else "pixels to the right and upwards from the scene's upper left corner"
+    note = f"neither the file nor the scene has a CRS: coordinates are taken as {meant}"
+    frame = layer.frame.set_geometry(moved)
+    return replace(layer, frame=frame, in_pixels=True, notes=(*layer.notes, note))
 
 
 def _make_canvas(layer: Layer, like: Scene, all_touched: bool) -> Canvas:

@@ -26,7 +26,7 @@ from hsi.errors import HsiError, LabelError, SceneError, SceneFileError, Unknown
 from hsi.inference.map_files import UNCLASSIFIED
 from hsi.inference.training_pixels import runs_to_mask, text_to_runs
 from hsi.io import files_of, open_labels, open_scene
-from hsi.io.masks import apply_area, open_confidence, open_masks
+from hsi.io.masks import open_confidence, pixels_in_use
 from hsi.io.open import find_reader
 from hsi.report.figures import reliability_figure, write_figure
 from hsi.report.html import MapView, Provenance, Report, raster_colours, view_step, write_report_page
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from hsi.workflows.inputs import LabelsLike
 
 FIGURE = "reliability.png"
+OF_MAP = ("map_id", "map_class")  # fields of a sample
 EQUAL = 1e-6  # relative difference of the areas of pixels, which a projected grid has by rounding
 
 
@@ -158,12 +159,13 @@ def read_map_and_reference(map_path: Path, reference: LabelsLike, reading: Input
     with events.progress("map"):
         mapped = read_map(map_path)
     grid = open_scene(map_path)
+    if reading.label_field in OF_MAP:
+        events.warning(
+            f"label_field {reading.label_field}: 'hsi sample' writes the map's own classes there, so that all would be "
+            "right; its field for the reference is 'class'"
+        )
     labels = open_any_labels(reference, grid, reading)
-    use = open_masks(reading, grid)
-    if reading.aoi and (area := apply_area(reading.aoi, grid).area):
-        inside = np.zeros((grid.height, grid.width), bool)
-        inside[area.window.slices] = area.inside
-        use = inside if use is None else use & inside
+    use = pixels_in_use(reading, grid)
     if use is not None:
         mapped, labels = mapped.masked(use), labels.masked(use)
         if not labels.labelled.any():
@@ -172,7 +174,9 @@ def read_map_and_reference(map_path: Path, reference: LabelsLike, reading: Input
     labelled = np.count_nonzero(labels.labelled)
     events.info("reference", f"{name_of(labels)}: {len(labels.table)} classes, {labelled:,} labelled pixels")
     table = mapped.table if UNCLASSIFIED in labels.table.names else drop_class(mapped.table, UNCLASSIFIED)
-    truth = np.array([*match_classes(table, labels), -1])[codes_of(labels.values, labels.table)]
+    numbered_here = labels.polygons is not None and reading.label_name_field is None and reading.classes is None
+    own_ids = not numbered_here or set(labels.table.names) == set(default_table(labels.table.ids).names)
+    truth = np.array([*match_classes(table, labels, own_ids), -1])[codes_of(labels.values, labels.table)]
     truth = np.where(labels.labelled, truth, -1)
     where = " and ".join(f"{name} {getattr(reading, name)}" for name in sorted(PIXEL_INPUTS) if getattr(reading, name))
     return MapAndReference(mapped, labels, grid, table, truth, codes_of(mapped.values, table), where)
@@ -200,11 +204,12 @@ def read_map(path: Path) -> LabelMap:
     return replace(mapped, table=default_table([*ids]).renamed({**names, **known}))
 
 
-def match_classes(table: ClassTable, reference: LabelMap) -> list[int]:
+def match_classes(table: ClassTable, reference: LabelMap, own_ids: bool = True) -> list[int]:
     """For each class of the reference its position in the map's table, by name, whatever the case and the spaces.
 
-    Where one side names its classes by nothing but their ids, the ids count. Raises :class:`LabelError` for a class
-    that the map does not have.
+    Names that are ids, such as "3" in a text field, are the map's ids. Else, where one side names its classes by
+    nothing but their ids, the ids count, unless those of the reference are not its ``own_ids`` but numbers that texts
+    have in the order of the alphabet. Raises :class:`LabelError` for a class that the map does not have.
     """
 
     def keys(names: Sequence[str]) -> list[str]:
@@ -217,7 +222,9 @@ def match_classes(table: ClassTable, reference: LabelMap) -> list[int]:
     known, wanted = keys(table.names), keys(theirs.names)
     if set(wanted) <= set(known):
         return [known.index(name) for name in wanted]
-    if (is_numbered(table) or is_numbered(theirs)) and set(theirs.ids) <= set(table.ids):
+    if not own_ids and set(wanted) <= {str(i) for i in table.ids}:
+        return [table.ids.index(int(name)) for name in wanted]
+    if own_ids and (is_numbered(table) or is_numbered(theirs)) and set(theirs.ids) <= set(table.ids):
         return [table.ids.index(i) for i in theirs.ids]
     unknown = [name for name, key in zip(theirs.names, wanted, strict=True) if key not in known]
     raise LabelError(
@@ -342,12 +349,21 @@ def estimate_accuracy(pair: MapAndReference, design: Design, seen: int) -> dict[
     """Accuracy and areas of all of the map from a random sample of it; warns of doubts that it is one."""
     classes = len(pair.table)
     strata = np.where(pair.mapped.labelled, np.where(pair.predicted < 0, classes, pair.predicted), -1)
+    unclassified = int(np.count_nonzero(strata == classes))
+    left_out = []
+    if unclassified and not (strata[pair.counted] == classes).any():
+        share = unclassified / np.count_nonzero(pair.mapped.labelled)
+        left_out = [
+            f"none of the {unclassified:,} unclassified pixels ({share:.1%} of the map) is in the reference, so the "
+            "estimates are for the classified pixels only"
+        ]
+        strata = np.where(strata == classes, -1, strata)
     pixels = ReferencePixels(strata, pair.counted, (*pair.table.names, "unclassified"), pair.reference.polygons)
     hectares = pixel_hectares(pair.grid.georeference, pair.grid.height, pair.grid.width)
     equal = hectares is not None and np.ptp(hectares) <= EQUAL * hectares.max()
     area = float(hectares.mean()) if hectares is not None and equal else None
     estimate = estimate_map(pair.confusion.square, pixels.in_map, pair.table, design, area)
-    doubts = check_sampling(pixels, design)
+    doubts = [*left_out, *check_sampling(pixels, design)]
     for doubt in doubts:
         events.warning(f"design {design}: {doubt}")
     if seen:

@@ -31,6 +31,7 @@ from hsi.report.html import (
 )
 from hsi.report.html.denoising import denoising_section
 from hsi.report.html.provenance import run_provenance
+from hsi.report.run_figures import TRUTH
 from hsi.report.tables import write_tables
 from hsi.workflows.inputs import Inputs
 from hsi.workflows.provenance import StageTimer, date_now, peak_memory
@@ -38,7 +39,7 @@ from hsi.workflows.provenance import StageTimer, date_now, peak_memory
 if TYPE_CHECKING:
     from hsi.workflows.classify import Classified
 
-REPORT, TRUTH = "report.html", "ground_truth.tif"
+REPORT = "report.html"
 
 
 def areas_of(summary: MapSummary) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What options take: choices that suggest near ones, and the names that a shell completes."""
+"""Completion: choices that suggest near ones, the names that a shell completes, and ``hsi completion`` itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,17 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from .help import Command
+
 Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+SHELLS = ("bash", "zsh", "fish")
+VARIABLE = "_HSI_COMPLETE"
+EPILOG = """\b
+Examples:
+  hsi completion bash > ~/.local/share/bash-completion/completions/hsi
+  hsi completion fish > ~/.config/fish/completions/hsi.fish
+  hsi completion zsh >> ~/.zshrc
+"""
 
 
 class Choice(click.Choice[str]):
@@ -98,3 +108,18 @@ def complete_assignment(context: click.Context, parameter: click.Parameter, inco
     words = settings[name].choices or (("true", "false") if settings[name].kind is bool else ())
     values = COMPLETED[name](context, parameter, word) if name in COMPLETED else map(CompletionItem, words)
     return [CompletionItem(f"{name}={value.value}") for value in values if value.value.startswith(word)]
+
+
+@click.command("completion", cls=Command, epilog=EPILOG)
+@click.argument("shell", type=Choice(SHELLS), metavar="|".join(SHELLS))
+def command(shell: str) -> None:
+    """Print a script after which the shell completes commands, options, and the names of models, splits and figures.
+
+    Save it where the shell looks for it, as below, and start a new shell. bash needs version 4.4.
+    """
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    assert kind is not None, "one of the shells that click knows"
+    script = kind(click.get_current_context().find_root().command, {}, "hsi", VARIABLE)
+    click.echo(script.source_template % script.source_vars())  # source() would ask the bash that is installed here

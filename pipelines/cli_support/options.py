@@ -71,6 +71,7 @@ def input_options(function: Function, without: Collection[str] = ()) -> Function
 
 
 scene_options = functools.partial(input_options, without=LABEL_INPUTS)
+pixel_options = functools.partial(input_options, without={*InputSettings.model_fields} - PIXEL_INPUTS)
 map_options = functools.partial(input_options, without=SCENE_INPUTS - PIXEL_INPUTS)
 
 

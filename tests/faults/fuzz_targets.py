@@ -166,7 +166,7 @@ def read_strips(path: Path) -> None:
 def read_record(path: Path) -> None:
     """What ``hsi rerun`` reads before it runs, and what ``hsi plot`` draws of it."""
     from hsi.experiments.rerun import read_run
-    from hsi.workflows.draw import read_run_figures
+    from hsi.report.run_figures import read_run_figures
 
     with contextlib.suppress(hsi.errors.UsageError):
         read_run(path.parent)

@@ -143,6 +143,18 @@ class TestPlaces:
         path = vector(tmp_path / f"a.{suffix}", [rectangle(0, 0, 2, 2)], crs=None, n=[1])
         refuse_labels(path, utm_scene(), "has no CRS", "--label-crs EPSG:32633", *words)
 
+    @pytest.mark.parametrize("placed", [False, True])
+    def test_neither_has_a_crs(self, placed, tmp_path):
+        """Coordinates of the scene, which without a transform are pixels to the right and upwards, as in QGIS."""
+        scene = utm_scene(crs=None) if placed else scene_from_array(small_cube())
+        shapes = [shapely.Point(2.5, -4.5), shapely.Point(0.5, -0.5)]
+        if placed:
+            a, b, c, d, e, f = NORTH_UP[:6]
+            shapes = [shapely.affinity.affine_transform(point, [a, -b, d, -e, c, f]) for point in shapes]
+        labels = drawn(vector(tmp_path / "a.gpkg", shapes, crs=None, n=[7, 8]), scene)
+        assert (labels.values[4, 2], labels.values[0, 0], int(labels.labelled.sum())) == (7, 8, 2)
+        assert any("neither the file nor the scene has a CRS" in note for note in labels.notes)
+
 
 class TestClasses:
     def test_texts_are_numbered_in_sorted_order_over_all_features(self, save):

@@ -7,7 +7,7 @@ from PIL import Image
 
 from hsi.report.figures import RUN_FIGURES
 from tests.conftest import QUICK, names_in
-from tests.workflows.test_draw import COMPARISON, change_json, copied
+from tests.report.test_run_figures import COMPARISON, change_json, copied
 
 ABLATION = COMPARISON.parent
 __all__ = ["copied"]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
 from hsi.core.events import progress, warning
+from hsi.core.files import hash_files
 from hsi.core.georeference import georeference_of
 from hsi.core.labels import ClassTable, codes_of
 from hsi.core.scene import Georeference, Scene
@@ -22,9 +23,8 @@ from hsi.io.geotiff import gdal_env, nodata_value, read_classes
 from hsi.report.figures import RunFigures, class_spectra, false_colour, ground_of
 from hsi.report.records import AccuracyRecord, RunRecord, read_record
 from hsi.splits.split import TEST, TRAIN
-from hsi.workflows.outputs import TRUTH
-from hsi.workflows.provenance import hash_files
 
+TRUTH = "ground_truth.tif"
 OF_SCENE = ("false_colour", "spectra")  # figures of the scene itself, which is not in the folder of a run
 
 

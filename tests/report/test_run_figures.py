@@ -7,7 +7,7 @@ import pytest
 
 from hsi.errors import HsiError, SceneFileError, UsageError
 from hsi.experiments.figures import read_comparison_figures
-from hsi.workflows.draw import read_run_figures
+from hsi.report.run_figures import read_run_figures
 from tests.conftest import ROOT
 
 COMPARISON = ROOT / "docs" / "results" / "ablation" / "comparison.json"
