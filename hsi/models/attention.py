@@ -91,9 +91,13 @@ class SpatialAttention(nn.Module):
         """Weights of places from means and maxima over channels: ``(N, p, p), (N, p, p) -> (N, 1, p, p)``."""
         return torch.sigmoid(self.weigh(torch.stack([means, maxima], dim=1)))
 
+    def weigh_places(self, features: Tensor) -> Tensor:
+        """Weights of places: ``(N, C, p, p) -> (N, 1, p, p)``."""
+        return self.gate(features.sum(dim=1) / features.shape[1], channel_maxima(features))
+
     def forward(self, features: Tensor) -> Tensor:
         """``(N, C, p, p) -> (N, C, p, p)``."""
-        return features * self.gate(features.sum(dim=1) / features.shape[1], channel_maxima(features))
+        return features * self.weigh_places(features)
 
 
 class CBAM(nn.Module):

@@ -16,13 +16,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from hsi.models.attention import CBAM, SqueezeExcitation, channel_maxima
-from hsi.models.layers import LinearAsConv, initialise_he, tracing, unfold_depth
+from hsi.models.attention import CBAM, SqueezeExcitation
+from hsi.models.layers import GatedLinearAsConv, LinearAsConv, initialise_he, slide_gated_dense, tracing, unfold_depth
 from hsi.models.network import WindowNetwork, refuse_small, register_network
-from hsi.models.windows import view_windows
 
 MIN_COMPONENTS, MIN_WINDOW = 13, 11
-WINDOWS = 256  # copied at a time to compute a gate
 ATTENTION: dict[str, Callable[[], nn.Module]] = {
     "none": nn.Identity,
     "se": partial(SqueezeExcitation, 64),
@@ -59,7 +57,7 @@ class HybridSN(WindowNetwork):
         self.dense2 = nn.Linear(256, 128)
         self.dense3 = nn.Linear(128, classes)
         self.dropout = nn.Dropout(0.4)
-        self.slide_dense1 = LinearAsConv(self.dense1, self.head_window)
+        self.slide_dense1 = (LinearAsConv if attention == "none" else GatedLinearAsConv)(self.dense1, self.head_window)
         # under PyTorch's own initialisation the signal shrinks from layer to layer, from which a short training without
         # batch norm does not recover
         initialise_he(self.conv1, self.conv2, self.conv3, self.conv4, self.dense1, self.dense2, self.dense3)
@@ -67,8 +65,8 @@ class HybridSN(WindowNetwork):
 
     @property
     def cache_bytes(self) -> int:
-        """Bytes of the transform of the first dense layer, which is not used under a gate."""
-        return self.slide_dense1.cache_bytes if isinstance(self.attention, nn.Identity) else 0
+        """Bytes of the transform of the first dense layer, which is not used under CBAM."""
+        return 0 if isinstance(self.attention, CBAM) else self.slide_dense1.cache_bytes
 
     def trunk(self, tiles: Tensor) -> Tensor:
         """``(N, K, h, w) -> (N, 64, h - 8, w - 8)``.
@@ -133,8 +131,7 @@ class HybridSN(WindowNetwork):
     def _attended_dense1(self, features: Tensor) -> Tensor:
         """The first dense layer under SE or CBAM, ``(1, 64, h, w) -> (1, 256, h', w')``.
 
-        A gate depends on one window, so windows are copied, a few at a time; the means and maxima of a channel gate are
-        pooled over the tile once.
+        The means and maxima of a channel gate are pooled over the tile once.
         """
         attention: Any = self.attention
         side = self.head_window
@@ -143,15 +140,11 @@ class HybridSN(WindowNetwork):
             pooled.append(F.max_pool2d(F.max_pool2d(features, (side, 1), stride=1), (1, side), stride=1))
         channel = attention.channel if isinstance(attention, CBAM) else attention
         gates = channel.gate(*(statistic[0].permute(1, 2, 0) for statistic in pooled))  # (h', w', 64)
-        windows = view_windows(features[0], side)  # (h', w', 64, p, p)
-        rows = []
-        for row, row_gates in zip(windows, gates, strict=True):
-            for some, gate in zip(row.split(WINDOWS), row_gates.split(WINDOWS), strict=True):
-                x = some * gate[:, :, None, None]
-                if isinstance(attention, CBAM):
-                    x *= attention.spatial.gate(x.mean(dim=1), channel_maxima(x))
-                rows.append(self.dense1(x.flatten(1)))
-        return torch.cat(rows).view(1, *gates.shape[:2], -1).permute(0, 3, 1, 2)
+        if isinstance(attention, CBAM):
+            first = slide_gated_dense(self.dense1, features[0], gates, side, attention.spatial.weigh_places)
+            return first.permute(2, 0, 1)[None]
+        assert isinstance(self.slide_dense1, GatedLinearAsConv), "under a gate"
+        return self.slide_dense1.gated(features, gates)
 
 
 def _channels_last(tiles: Tensor) -> bool:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import functools
+import math
+from collections.abc import Callable
+from itertools import pairwise, product
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hsi.core.devices import bfloat16_pays
+from hsi.models.windows import view_windows
+
 LEAST_WINDOW = 11  # a convolution is as fast for smaller ones
+GATE_ERROR = 1e-5  # of gates in (0, 1): as much as float32 rounds in the sum of a large window
+COARSE_ERROR = 3e-3  # of gates without their small factors, which are in bfloat16
+MOST_FACTORS, FACTORS_A_TILE = 24, 6  # of float32: more take as long as copies; together, to bound memory
+WINDOWS = 256  # copied at a time to compute a gate
 TILE = 3  # windows along the side of a transformed tile: larger ones take fewer sums per pixel, and more memory
 
 
@@ -41,6 +52,72 @@ def convolve_first(layer: nn.Conv3d, tiles: Tensor) -> Tensor:
 def slide_dense(layer: nn.Linear, features: Tensor, window: int) -> Tensor:
     """A dense layer at every window of a tile, as a convolution: ``(1, C, h, w) -> (1, out, h - p + 1, w - p + 1)``."""
     return F.conv2d(features, layer.weight.view(-1, int(features.shape[1]), window, window), layer.bias)
+
+
+def slide_gated_dense(
+    layer: nn.Linear,
+    features: Tensor,
+    gates: Tensor,
+    window: int,
+    weigh_places: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
+    """A dense layer at every window of a tile, whose channels a gate of each window weighs: features ``(C, h, w)`` and
+    gates ``(h', w', C)`` to ``(h', w', out)``.
+
+    Windows are copied, a few at a time. ``weigh_places`` gives weights ``(n, 1, p, p)`` of the places of gated windows.
+    """
+    rows = []
+    for row, row_gates in zip(view_windows(features, window), gates, strict=True):  # (w', C, p, p), (w', C)
+        for some, gate in zip(row.split(WINDOWS), row_gates.split(WINDOWS), strict=True):
+            x = some * gate[:, :, None, None]
+            if weigh_places:
+                x *= weigh_places(x)
+            rows.append(layer(x.flatten(1)))
+    return torch.cat(rows).view(*gates.shape[:2], -1)
+
+
+def factor_gates(gates: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Gates of neighbouring windows as sums of few products: ``(h, w, C)`` to pairs ``(h, w, r)`` and ``(r, C)``.
+
+    The smallest truncated singular value decompositions: the first pair differs from no gate by more than
+    :data:`COARSE_ERROR`, all pairs together by no more than :data:`GATE_ERROR`. No pairs if gates are no numbers.
+    """
+    flat = gates.flatten(0, 1)
+    if not flat.isfinite().all():
+        return []
+    exact = flat.double()
+    values, vectors = torch.linalg.eigh(exact.t() @ exact)  # ascending
+    channels = vectors.flip(1).t().to(flat.dtype)
+    weights = flat @ channels.t()
+    ranks = [0]
+    for error in (COARSE_ERROR, GATE_ERROR):
+        # of a remainder within the bound the root mean square is within it, too
+        rank = max(1, ranks[-1], int((values.cumsum(0) > flat.numel() * error**2).sum()))
+        while rank < len(channels) and (flat - weights[:, :rank] @ channels[:rank]).abs().max() > error:
+            rank += 1
+        ranks.append(rank)
+    parts = [slice(*pair) for pair in pairwise(ranks) if pair[0] < pair[1]]
+    return [(weights[:, part].unflatten(0, gates.shape[:2]), channels[part]) for part in parts]
+
+
+@functools.cache
+def _inverse_transforms(side: int, step: int) -> tuple[Tensor, Tensor]:
+    """The inverse of ``rfft2`` of ``(side, side)`` numbers as two matrix products that give the first ``step`` rows and
+    columns only, which is faster than transforming back all of them.
+
+    Down the rows ``(2 step, 2 side)``, between alternating real and imaginary parts; and across
+    ``(step, 2, side // 2 + 1)``, from real and imaginary parts to numbers.
+    """
+    places, half = torch.arange(step, dtype=torch.float64), side // 2 + 1
+    angles = 2 * math.pi / side * torch.outer(places, torch.arange(side, dtype=torch.float64))
+    cos, sin = angles.cos() / side, angles.sin() / side
+    down = torch.stack([torch.stack([cos, -sin], 2), torch.stack([sin, cos], 2)], 1)  # (step, 2, side, 2)
+    occurrences = torch.full((half,), 2.0, dtype=torch.float64)  # of a frequency and its negative
+    occurrences[0] = 1
+    if side % 2 == 0:
+        occurrences[-1] = 1
+    across = torch.stack([cos[:, :half], -sin[:, :half]], 1) * occurrences
+    return down.reshape(2 * step, 2 * side).float(), across.float()
 
 
 class LinearAsConv:
@@ -93,16 +170,117 @@ class LinearAsConv:
         return slid
 
     def _weights(self) -> Tensor:
-        """The conjugate transform of the weights: ``(frequencies, C, out)`` complex64."""
+        """The transform of the weights as :meth:`_transform_weights` gives it."""
         weight = self.layer.weight
         now = (weight.data_ptr(), weight._version)
         if self.spectrum is None or self.spectrum_of != now:
             kernel = weight.view(len(weight), -1, self.window, self.window).transpose(0, 1)  # (C, out, p, p)
-            shape = (self.side * (self.side // 2 + 1), *kernel.shape[:2])
-            self.spectrum, self.spectrum_of = weight.new_empty(shape, dtype=torch.complex64), now
-            for channel, part in enumerate(kernel):  # one at a time, for memory
-                self.spectrum[:, channel] = torch.fft.rfft2(part, s=(self.side, self.side)).flatten(1).t().conj()
+            self.spectrum, self.spectrum_of = self._transform_weights(kernel), now
         return self.spectrum
+
+    def _transform_weights(self, kernel: Tensor) -> Tensor:
+        """The conjugate transform of ``(C, out, p, p)``: ``(frequencies, C, out)`` complex64."""
+        shape = (self.side * (self.side // 2 + 1), *kernel.shape[:2])
+        spectrum = kernel.new_empty(shape, dtype=torch.complex64)
+        for channel, part in enumerate(kernel):  # one at a time, for memory
+            spectrum[:, channel] = torch.fft.rfft2(part, s=(self.side, self.side)).flatten(1).t().conj()
+        return spectrum
+
+
+class GatedLinearAsConv(LinearAsConv):
+    """:class:`LinearAsConv` for windows whose channels are weighed, those of each window by other numbers.
+
+    The gates of a tile's windows are a product of few factors (:func:`factor_gates`), so the layer is a sum of as many
+    convolutions, each weighted by window. The small ones are in bfloat16 where a CPU has it, which rounds by less than
+    float32 rounds the large ones.
+    """
+
+    def gated(self, features: Tensor, gates: Tensor) -> Tensor:
+        """``(1, C, h, w)`` and gates ``(h - p + 1, w - p + 1, C) -> (1, out, h - p + 1, w - p + 1)``."""
+        if not self.pays(features):
+            return slide_gated_dense(self.layer, features[0], gates, self.window).permute(2, 0, 1)[None]
+        rim = self.window - 1
+        step = self.side - rim
+        height, width = (length - rim for length in features.shape[-2:])
+        slid = self.layer.bias.repeat(height, width, 1)
+        small = torch.bfloat16 if bfloat16_pays(features.device) else features.dtype
+        dtypes = (features.dtype, small)
+        factored: dict[torch.dtype, list[FactoredTile]] = {dtype: [] for dtype in dtypes}
+        corners = list(product(range(0, height, step), range(0, width, step)))
+        for tile, (row, column) in enumerate(corners):
+            rows, columns = slice(row, min(row + step, height)), slice(column, min(column + step, width))
+            here = slid[rows, columns]
+            pairs = factor_gates(gates[rows, columns])
+            cost = sum(len(channels) * dtype.itemsize for (_, channels), dtype in zip(pairs, dtypes))  # noqa: B905
+            if not pairs or cost > MOST_FACTORS * features.itemsize:
+                seen = features[0, :, row : rows.stop + rim, column : columns.stop + rim]
+                here.copy_(slide_gated_dense(self.layer, seen, gates[rows, columns], self.window))
+                continue
+            for pair, dtype in zip(pairs, dtypes):  # noqa: B905 (there may be no small factors)
+                factored[dtype].append((tile, here, *pair))
+        spectra = self._transform(features[0], height, width)
+        for dtype, some in factored.items():
+            for group in _group_factored(some, FACTORS_A_TILE * len(corners) * features.itemsize // dtype.itemsize):
+                self._add_tiles(spectra, group, dtype)
+        return slid.permute(2, 0, 1)[None]
+
+    def _transform(self, features: Tensor, height: int, width: int) -> Tensor:
+        """Spectra of the tiles of ``(C, h, w)``, twice: ``(side // 2 + 1, side, 2, tiles, 2 C)``.
+
+        Times the transform of the weights the first gives the real part of the product, the second the imaginary one.
+        """
+        side, step = self.side, self.side - self.window + 1
+        padding = (0, -width % step, 0, -height % step)
+        tiles = F.pad(features, padding).unfold(1, side, step).unfold(2, side, step)  # (C, down, across, side, side)
+        spectra = torch.fft.rfft2(tiles).flatten(1, 2).permute(3, 2, 1, 0)  # (side // 2 + 1, side, tiles, C)
+        real, imaginary = spectra.real, spectra.imag
+        return torch.stack([torch.cat([real, -imaginary], 3), torch.cat([imaginary, real], 3)], 2)
+
+    def _add_tiles(self, spectra: Tensor, group: list[FactoredTile], dtype: torch.dtype) -> None:
+        """Add what some factors contribute at the windows of their tiles."""
+        side, step, out = self.side, self.side - self.window + 1, self.layer.out_features
+        down, across = _inverse_transforms(side, step)
+        down = down.to(dtype)
+        ranks = [len(channels) for *_, channels in group]
+        which = torch.tensor([tile for tile, *_ in group]).repeat_interleave(torch.tensor(ranks))
+        scale = torch.cat([channels for *_, channels in group]).repeat(1, 2)  # (factors, 2 C)
+        products = spectra.new_empty(side, 2 * len(scale), out, dtype=dtype)
+        parts = [spectra.new_empty(2 * step, len(spectra), rank * out, dtype=dtype) for rank in ranks]
+        for i, (spectrum, weights) in enumerate(zip(spectra, self._weights(), strict=True)):
+            rows = (spectrum[:, :, which] * scale).flatten(1, 2)
+            torch.bmm(rows.to(dtype), weights.to(dtype), out=products)
+            columns = torch.split(products.view(2 * side, -1), [rank * out for rank in ranks], dim=1)
+            for part, some in zip(parts, columns, strict=True):
+                torch.mm(down, some, out=part[:, i])
+        for part, (_, slid, windows, _) in zip(parts, group, strict=True):
+            height, width = slid.shape[:2]
+            basis = windows[:, :, None, None] * across[:width, :, :, None]  # (h', w', 2, side // 2 + 1, r)
+            slid += torch.bmm(basis.flatten(2).to(dtype), part.view(step, -1, out)[:height])
+
+    def _transform_weights(self, kernel: Tensor) -> Tensor:
+        """As real and imaginary parts: ``(side // 2 + 1, side, 2 C, out)``."""
+        side, (channels, out) = self.side, kernel.shape[:2]
+        transformed = kernel.new_empty(side // 2 + 1, side, 2 * channels, out)
+        for channel, part in enumerate(kernel):  # one at a time, for memory
+            spectrum = torch.fft.rfft2(part, s=(side, side)).permute(2, 1, 0)  # (side // 2 + 1, side, out)
+            transformed[:, :, channel], transformed[:, :, channels + channel] = spectrum.real, -spectrum.imag
+        return transformed
+
+
+FactoredTile = tuple[int, Tensor, Tensor, Tensor]  # its number, where its result goes, and its factors
+
+
+def _group_factored(tiles: list[FactoredTile], most: int) -> list[list[FactoredTile]]:
+    """Tiles in groups of at most ``most`` factors together, or of one."""
+    groups: list[list[FactoredTile]] = []
+    factors = most
+    for tile in tiles:
+        factors += len(tile[3])
+        if factors > most:
+            groups.append([])
+            factors = len(tile[3])
+        groups[-1].append(tile)
+    return groups
 
 
 def unfold_depth(x: Tensor, depth: int) -> Tensor:

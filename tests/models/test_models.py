@@ -17,9 +17,10 @@ from hsi.models import (
     count_parameters,
     hybridsn,
     join_linear,
+    layers,
 )
 from hsi.models.attention import channel_maxima
-from hsi.models.layers import LinearAsConv, slide_dense, unfold_depth
+from hsi.models.layers import GatedLinearAsConv, LinearAsConv, slide_dense, slide_gated_dense, unfold_depth
 from hsi.models.windows import gather_windows, pad_scene
 from tests.models.model_makers import last_layer, wake
 
@@ -266,6 +267,31 @@ class TestLinearAsConv:
                 slide(features), slide_dense(slide.layer, features, window), rtol=1e-4, atol=1e-3
             )
 
+    @pytest.mark.parametrize("native", [False, True])
+    @pytest.mark.parametrize("roughness", [0, 1e-3, 1])
+    def test_a_gate_of_each_window_weighs_its_channels(self, native, roughness, monkeypatch):
+        monkeypatch.setattr(layers, "bfloat16_pays", lambda device: native)
+        generator = torch.Generator().manual_seed(0)
+        features = torch.rand(1, 40, 44, 57, generator=generator)
+        slide = GatedLinearAsConv(torch.nn.Linear(40 * 121, 5), 11)
+        smooth = torch.nn.functional.avg_pool2d(features, 11, stride=1)[0].permute(1, 2, 0)  # (34, 47, 40)
+        gates = (8 * smooth[..., :2] @ torch.randn(2, 40, generator=generator)).sigmoid()
+        gates = (gates + roughness * torch.rand(gates.shape, generator=generator)).clamp(0, 1)
+        with torch.no_grad():
+            assert slide.pays(features)
+            ranks = [len(channels) for _, channels in layers.factor_gates(gates[:20, :20])]
+            assert (sum(ranks) < 20) == (roughness == 0)
+            expected = slide_gated_dense(slide.layer, features[0], gates, 11).permute(2, 0, 1)[None]
+            torch.testing.assert_close(
+                slide.gated(features, gates), expected, rtol=0, atol=1e-5 * float(expected.abs().max())
+            )
+
+    def test_gates_that_are_no_numbers_give_no_numbers(self):
+        slide, features = self.slid()
+        with torch.no_grad():
+            slide = GatedLinearAsConv(slide.layer, 11)
+            assert slide.gated(features, torch.full((30, 37, 6), torch.nan)).isnan().all()
+
     def test_changed_weights_are_used(self):
         slide, features = self.slid()
         with torch.no_grad():
@@ -283,7 +309,7 @@ class TestLinearAsConv:
         slide(features).sum().backward()
         assert slide.layer.weight.grad.abs().max() > 0
 
-    @pytest.mark.parametrize("name", ["hybridsn", "hybridsn-bn"])
+    @pytest.mark.parametrize("name", ["hybridsn", "hybridsn-bn", "hybridsn-se"])
     def test_a_map_with_it_is_the_map_of_patches(self, name):
         model = lively(name, window=19).eval()
         scene = torch.randn(13, 26, 29, generator=torch.Generator().manual_seed(1))
