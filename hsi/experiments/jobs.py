@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -56,28 +56,29 @@ class _Started:
     log: IO[bytes]
     since: float
     gpu: str | None
+    threads: int
 
 
-def run_jobs(
-    jobs: Sequence[Job], slots: int, threads: int, ended: Ended, changed: Changed, gpus: Sequence[str] = ()
-) -> None:
-    """Run every job, ``slots`` at a time, each on so many threads.
+def run_jobs(jobs: Sequence[Job], slots: int, ended: Ended, changed: Changed, gpus: Sequence[str] = ()) -> None:
+    """Run every job, ``slots`` at a time; they divide the cores, see :func:`threads_each`.
 
     ``ended(job, code, seconds)`` is called for each that ends, ``changed(names)`` when others are running than before.
     Of several ``gpus``, a job with ``any_gpu`` sees one alone in ``CUDA_VISIBLE_DEVICES``: that with the fewest running
     jobs, in turn. When this is interrupted, the running jobs are interrupted too and waited for.
     """
     waiting, running = deque(jobs), list[_Started]()
-    environment, turns = _environment(threads), list(gpus)
+    turns = list(gpus)
     with interrupts_on_termination():  # processes of other sessions would go on without it
         try:
             while waiting or running:
                 while waiting and len(running) < slots:
+                    starting = min(slots - len(running), len(waiting))
+                    threads = threads_each(starting, sum(one.threads for one in running))
                     job, gpu = waiting.popleft(), None
                     if job.any_gpu and len(turns) > 1:
                         gpu = min(turns, key=[one.gpu for one in running].count)
                         turns.append(turns.pop(turns.index(gpu)))
-                    running.append(_start(job, environment, gpu))
+                    running.append(_start(job, threads, gpu))
                     changed([one.job.name for one in running])
                 for one in [one for one in running if one.process.poll() is not None]:
                     running.remove(one)
@@ -111,8 +112,8 @@ def _environment(threads: int) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}
 
 
-def _start(job: Job, environment: Mapping[str, str], gpu: str | None) -> _Started:
-    environment = environment if gpu is None else {**environment, "CUDA_VISIBLE_DEVICES": gpu}
+def _start(job: Job, threads: int, gpu: str | None) -> _Started:
+    environment = _environment(threads) | ({} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu})
     job.log.parent.mkdir(parents=True, exist_ok=True)
     log = job.log.open("wb")
     process = subprocess.Popen(
@@ -121,7 +122,7 @@ def _start(job: Job, environment: Mapping[str, str], gpu: str | None) -> _Starte
         # a process started in the background may ignore interrupts, and its children inherit that
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
-    return _Started(job, process, log, time.monotonic(), gpu)
+    return _Started(job, process, log, time.monotonic(), gpu, threads)
 
 
 def _stop(running: Sequence[_Started]) -> None:
@@ -138,10 +139,14 @@ def _stop(running: Sequence[_Started]) -> None:
         one.log.close()
 
 
-def threads_each(slots: int) -> int:
-    """Threads for each of so many processes: ``OMP_NUM_THREADS`` where it is set, or an equal part of the cores."""
+def threads_each(starting: int, used: int = 0) -> int:
+    """Threads for each of the processes that start next: ``OMP_NUM_THREADS`` where it is set, or an equal part of the
+    cores that those running do not use.
+
+    Threads of two processes on one core wait for each other at every parallel loop, which takes longer than one.
+    """
     wanted = os.environ.get("OMP_NUM_THREADS", "")
-    return int(wanted) if wanted.isdecimal() and int(wanted) else max(1, usable_cores() // slots)
+    return int(wanted) if wanted.isdecimal() and int(wanted) else max(1, (usable_cores() - used) // starting)
 
 
 def visible_gpus() -> list[str]:

@@ -31,6 +31,7 @@ from hsi.report.records import read_json
 from hsi.settings import settings_values
 from hsi.workflows.outputs import REPORT
 from hsi.workflows.provenance import date_now
+from hsi.workflows.resolve import is_baseline
 from hsi.workflows.run_folder import check_new_files, new_files
 
 FILES = (
@@ -184,8 +185,9 @@ def run_missing(
     if not missing:
         return ()
     slots = min(slots, len(missing))
-    threads, gpus = threads_each(slots), visible_gpus() if slots > 1 and not scheduler else []
-    share = f"{slots} at a time, {threads} threads each" + f", on {len(gpus)} GPUs in turn" * (len(gpus) > 1)
+    gpus = visible_gpus() if slots > 1 and not scheduler else []
+    share = f"{slots} at a time, {'at least ' * (slots > 1)}{threads_each(slots)} threads each"
+    share += f", on {len(gpus)} GPUs in turn" * (len(gpus) > 1)
     info("", f"on the workers of {scheduler}" if scheduler else share)
     ended: dict[str, FailedRun | None] = {}
     with events.progress("compare", "runs") as advance:
@@ -198,11 +200,13 @@ def run_missing(
             advance(len(finished) + len(ended), total, running if len(running) <= 40 else f"{running[:39]}…")
 
         try:
-            jobs = [run.job(plan.experiment.scene, figures) for run in missing.values()]
+            # the longest first, so that at the end no core waits for one of them
+            order = sorted(missing.values(), key=lambda run: slots > 1 and is_baseline(run.planned.settings))
+            jobs = [run.job(plan.experiment.scene, figures) for run in order]
             if scheduler:
                 run_jobs_on(scheduler, jobs, plan.runs[0].out, note_end, note_change)
             else:
-                run_jobs(jobs, slots, threads, note_end, note_change, gpus)
+                run_jobs(jobs, slots, note_end, note_change, gpus)
         except KeyboardInterrupt:
             done = len(finished) + sum(failed is None for failed in ended.values())
             warning(f"{done} of {total} runs are finished and stay: the same command goes on from there")

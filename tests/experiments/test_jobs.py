@@ -29,7 +29,7 @@ SHOW_GPU = "import os; print(os.environ.get('CUDA_VISIBLE_DEVICES', 'all'))"
 def work(tmp_path):
     """Run scripts by name; exit code and last line of each, and which were running when that changed."""
 
-    def run(scripts, slots=1, threads=1, at_change=lambda names: None, gpus=(), any_gpu=False):
+    def run(scripts, slots=1, at_change=lambda names: None, gpus=(), any_gpu=False):
         ends, changes = {}, []
 
         def changed(names):
@@ -40,16 +40,17 @@ def work(tmp_path):
             ends[job.name] = code, last_line(job.log)
 
         made = [Script(name, (text,), tmp_path / "logs" / f"{name}.log", any_gpu) for name, text in scripts.items()]
-        run_jobs(made, slots, threads, ended, changed, gpus)
+        run_jobs(made, slots, ended, changed, gpus)
         return ends, changes
 
     return run
 
 
-def test_each_job_ends_with_its_code_log_and_environment(work):
+def test_each_job_ends_with_its_code_log_and_environment(work, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
     threads = "import hsi, os, pipelines; print(os.environ['OMP_NUM_THREADS'])"
     bad = "print('a'); raise SystemExit('error: no such thing')"
-    ends, changes = work({"good": threads, "bad": bad, "silent": "raise SystemExit(3)", "last": ""}, 2, threads=3)
+    ends, changes = work({"good": threads, "bad": bad, "silent": "raise SystemExit(3)", "last": ""}, 2)
     assert (ends["good"], ends["bad"], ends["silent"]) == ((0, "3"), (1, "no such thing"), (3, "ended without a word"))
     assert (len(ends), max(map(len, changes)), changes[-1]) == (4, 2, [])
 
@@ -91,7 +92,7 @@ def test_gpus_are_those_that_the_environment_lists(monkeypatch, listed, count, n
 
 def test_the_command_is_hsi_itself(tmp_path):
     job = Job("models", ("--version",), tmp_path / "a.log")
-    run_jobs([job], 1, 1, lambda job, code, seconds: None, lambda names: None)
+    run_jobs([job], 1, lambda job, code, seconds: None, lambda names: None)
     assert last_line(job.log).startswith("hsi, version ")
 
 
@@ -122,9 +123,27 @@ def test_an_interrupt_ends_every_job(number, work, tmp_path, heeded):
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+@pytest.mark.parametrize(
+    ("cores", "slots", "count", "threads"),
+    [(2, 2, 2, [1, 1]), (4, 3, 3, [1, 1, 2]), (4, 2, 1, [4]), (5, 2, 2, [2, 3]), (1, 2, 2, [1, 1])],
+)
+def test_jobs_that_run_at_once_divide_all_cores(work, monkeypatch, tmp_path, cores, slots, count, threads):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(jobs, "usable_cores", lambda: cores)
+    show = f"""
+import os, pathlib, time
+here = pathlib.Path(r"{tmp_path}")
+(here / f"begun-{{os.getpid()}}").touch()
+while len(list(here.glob("begun-*"))) < {min(slots, count)}: time.sleep(0.02)
+print(os.environ["OMP_NUM_THREADS"])"""
+    ends, _ = work(dict.fromkeys("abc"[:count], show), slots=slots)
+    assert [int(ends[name][1]) for name in "abc"[:count]] == threads
+
+
 def test_cores_are_shared_unless_the_environment_limits_the_threads(monkeypatch):
     monkeypatch.setattr(jobs, "usable_cores", lambda: 8)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert [threads_each(slots) for slots in (1, 3, 16)] == [8, 2, 1]
+    assert [threads_each(2, used) for used in (2, 7, 8)] == [3, 1, 1]
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
     assert threads_each(3) == 5
