@@ -163,7 +163,9 @@ class MapPixels:
         self.path, self.use = path, use
         self.scene = grid if grid.stored is None else grid.stored
         if len(self.scene.bands) != 1:
-            raise LabelError(f"{path}: is no class map, which has one band of integers: it has {len(self.scene.bands)}")
+            raise LabelError(
+                f"{path}: is no class map, which has one band of integers: it has {len(self.scene.bands)} bands"
+            )
         reader = find_reader(path)
         names = {i: name for i, name in reader.read_classes(path, reader.arrays(path)[0]).names.items() if name}
         unclassified = {i for i, name in names.items() if name == UNCLASSIFIED}
