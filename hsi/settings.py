@@ -257,7 +257,7 @@ class ModelSettings(Section):
         return window
 
 
-Spectral = Literal["none", "discriminant", "logistic"]
+Spectral = Literal["none", "discriminant", "logistic", "pool"]
 Engine = Literal["auto", "dense", "patch"]
 Schedule = Literal["constant", "step", "cosine", "one-cycle", "plateau"]
 Optimiser = Literal["adam", "adamw"]
@@ -338,17 +338,19 @@ class MappingSettings(Section):
         why="except for small fields: similar neighbours are mostly of one class",
     )  # fmt: skip
     spectral: Spectral | None = setting(
-        None, "Linear classifier of the pixel's own components to average with: none, discriminant or logistic.",
-        why="uses no surroundings: a discriminant for small fields, a logistic regression for other ground",
+        None, "Classifiers of single pixels to join with: none, discriminant, logistic or pool.",
+        why="use no surroundings: a pool of a discriminant and an SVM, weighted by training pixels that are held out, "
+        "for small fields; a logistic regression for other ground",
     )  # fmt: skip
     min_area: str | None = setting(
         None, "Smallest area of a class: 0.5ha, 5000m2 or 12px; others join their largest neighbour.",
         option="--min-area", shown="none", metavar="AREA",
         why="a map shows what the classifier found, unless a legend asks for a minimum mapping unit",
     )  # fmt: skip
-    calibrate: bool = setting(
-        False, "Fit the temperature of probabilities on --val pixels.", option="--calibrate",
-        why="needs validation pixels, which would be lost to training or the test",
+    calibrate: bool | None = setting(
+        None, "Fit the temperature of probabilities on --val pixels.", option="--calibrate",
+        shown="yes for HybridSN, on training pixels that are held out where there is no --val",
+        why="blending lowers confidence below accuracy, as pixels show that a short second training leaves out",
     )  # fmt: skip
 
 

@@ -41,6 +41,9 @@ class Reduction(nn.Module):
         if "weights" not in state and "scale" not in state:
             raise UsageError(f"the {reducer.name} reducer is no matrix and cannot be exported: use --values components")
         weights = state["weights"] if "weights" in state else 1 / state["scale"]  # (B, K), or (B,)
+        if "spectra" in state:
+            square = weights if weights.ndim == 2 else np.diag(weights)
+            weights = np.hstack([square, state["spectra"]])
         self.register_buffer("mean", torch.from_numpy(np.ascontiguousarray(state["mean"])))
         self.register_buffer("weights", torch.from_numpy(np.ascontiguousarray(weights)))
 

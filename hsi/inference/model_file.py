@@ -22,11 +22,11 @@ from hsi.errors import BundleError, UsageError
 from hsi.fill import NO_FILL, Fill
 from hsi.inference.novelty import NoveltyDetector
 from hsi.inference.training_pixels import TrainingPixels
-from hsi.models import SpectralEnsemble, WindowNetwork, build_networks
+from hsi.models import SpectralEnsemble, SpectralPool, SupportVectors, WindowNetwork, build_networks
 from hsi.preprocessing.band_matching import BandList, BandMatch, match_bands
 from hsi.preprocessing.denoisers import Denoiser, denoise_scene, denoiser_state, restore_denoiser
 from hsi.preprocessing.denoisers.denoised_scene import WORKING_BYTES
-from hsi.preprocessing.reducers import Reducer, restore_reducer
+from hsi.preprocessing.reducers import JoinedReducer, Reducer, restore_reducer
 from hsi.report.records import Record
 from hsi.settings import Settings, validated
 from hsi.version import __version__
@@ -246,7 +246,8 @@ def _assemble(description: Description, tensors: dict[str, torch.Tensor]) -> Sav
     novelty = NoveltyDetector(**_arrays(tensors, "familiar."))
     if reducer.transform(np.zeros((1, size), np.float32)).shape != (1, components):
         raise ValueError(f"the reducer does not make {components} components of {size} bands")
-    if novelty.distance(np.zeros((1, components), np.float32)).shape != (1,) or novelty.limits.shape != (3,):
+    own = reducer.main.components if isinstance(reducer, JoinedReducer) else components
+    if novelty.root.shape != (own, own) or novelty.means.shape[1:] != (own,) or novelty.limits.shape != (3,):
         raise ValueError("the distances of the training pixels are of another number of components")
     denoiser = None
     if settings.denoising.method:
@@ -284,26 +285,31 @@ def _load_network(description: Description, weights: dict[str, torch.Tensor]) ->
     """The network in ``eval()`` mode; it is built without memory first, so that a description cannot request more
     memory than the weights in the file take."""
     with torch.device("meta"):
-        shapes = {name: value.shape for name, value in _build_network(description).state_dict().items()}
+        shapes = {name: value.shape for name, value in _build_network(description, weights).state_dict().items()}
     if shapes != {name: value.shape for name, value in weights.items()}:
         raise ValueError("the network has other weights than the file")
-    model = _build_network(description)
+    model = _build_network(description, weights)
     model.load_state_dict(weights)
     return model.eval()
 
 
-def _build_network(description: Description) -> WindowNetwork:
-    chosen = description.settings.model
+def _build_network(description: Description, weights: Mapping[str, torch.Tensor]) -> WindowNetwork:
+    chosen, spectral = description.settings.model, description.settings.mapping.spectral
+    size = (0, 0, 0)
+    if spectral == "pool":
+        vectors, pairs = weights["machine.vectors"].shape, weights["machine.intercepts"].shape
+        size = (vectors[0], vectors[1], pairs[0])
     model = build_networks(
         chosen.name,
-        components=description.components,
+        components=description.components - size[1],
         windows=chosen.windows or (0,),
         classes=len(description.classes.ids),
         width=chosen.width,
         resolution=chosen.resolution,
     )
-    joined = description.settings.mapping.spectral in ("discriminant", "logistic")
-    return SpectralEnsemble(model) if joined else model
+    if spectral == "pool":
+        return SpectralPool(model, SupportVectors(size, model.classes))
+    return SpectralEnsemble(model) if spectral in ("discriminant", "logistic") else model
 
 
 def _arrays(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, Any]:

@@ -26,7 +26,8 @@ class NoveltyDetector:
         return {"means": self.means, "root": self.root, "limits": self.limits}
 
     def distance(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Distance of ``(n, K)`` pixels to the nearest class mean, ``(n,)`` float32."""
+        """Distance of ``(n, K)`` pixels to the nearest class mean, ``(n,)`` float32; more components do not count."""
+        pixels = pixels[:, : len(self.root)]
         centres = self.means @ self.root
         distances = np.empty(len(pixels), np.float32)
         for start in range(0, len(pixels), PIXELS):

@@ -1,15 +1,28 @@
 """Networks by name. One file here adds a model: it registers itself in :data:`MODELS`."""
 
 from hsi.models.build import Flops, build_model, build_networks, check_multipliers, count_flops, count_parameters
-from hsi.models.ensemble import MultiWindowEnsemble, SpectralEnsemble, join_linear
+from hsi.models.ensemble import (
+    SHARES,
+    MultiWindowEnsemble,
+    SpectralEnsemble,
+    SpectralPool,
+    SupportVectors,
+    fit_linear,
+    fit_support_vectors,
+    join_linear,
+    member_logarithms,
+)
 from hsi.models.network import MODELS, ModelEntry, WindowNetwork, choose_engine
 
 __all__ = [
     "MODELS",
+    "SHARES",
     "Flops",
     "ModelEntry",
     "MultiWindowEnsemble",
     "SpectralEnsemble",
+    "SpectralPool",
+    "SupportVectors",
     "WindowNetwork",
     "build_model",
     "build_networks",
@@ -17,5 +30,8 @@ __all__ = [
     "choose_engine",
     "count_flops",
     "count_parameters",
+    "fit_linear",
+    "fit_support_vectors",
     "join_linear",
+    "member_logarithms",
 ]

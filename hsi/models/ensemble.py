@@ -1,4 +1,4 @@
-"""Ensembles: a network and a linear classifier of the spectrum, or networks of different windows."""
+"""Ensembles: a network and classifiers of the spectrum, or networks of different windows."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hsi.errors import UsageError
+from hsi.models.layers import tracing
 from hsi.models.network import WindowNetwork
 from hsi.models.windows import crop
 
 # Weight of the linear classifier. That of the discriminant was chosen on generated scenes of small fields, that of
 # logistic regression on blocks of Indian Pines cut from the training sides of block splits.
 SHARES = {"discriminant": 0.5, "logistic": 0.9}
+LEAST = math.log(1e-4)  # of a pool's members: a sure member that is wrong does not overrule all others
+MARGIN_SCALE = 2.0  # a pixel on the margin of two classes has the logistic probability of 2, which is 0.88
+PIECE = 1 << 13  # pixels that are compared with all support vectors at a time
 
 
 class SpectralEnsemble(WindowNetwork):
@@ -64,10 +68,115 @@ class SpectralEnsemble(WindowNetwork):
         return joined
 
 
+class SupportVectors(nn.Module):
+    """An RBF support vector machine, one class against another, that gives scores of classes.
+
+    The score of a class is the mean, over its pairs, of the logarithm of the logistic function of the margin, times
+    two. ``size`` is the number of support vectors, of their values and of pairs; without support vectors all scores
+    are 0. A class that is in no pair gets a very low score.
+    """
+
+    vectors: Tensor  # (n, S), times the root of gamma
+    coefficients: Tensor  # (n, pairs)
+    intercepts: Tensor  # (pairs,)
+    first: Tensor  # (pairs, classes): 1 for the class that a positive margin is for
+    second: Tensor  # the same for a negative margin
+    missing: Tensor  # (classes,): 1 for a class that is in no pair
+    scale: Tensor  # the root of gamma
+
+    def __init__(self, size: tuple[int, int, int], classes: int) -> None:
+        super().__init__()
+        vectors, values, pairs = size
+        shapes = {"vectors": (vectors, values), "coefficients": (vectors, pairs), "intercepts": (pairs,)}
+        shapes |= {"first": (pairs, classes), "second": (pairs, classes), "missing": (classes,), "scale": ()}
+        for name, shape in shapes.items():
+            self.register_buffer(name, torch.zeros(shape))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """``(N, S) -> (N, classes)``."""
+        if not len(self.vectors):
+            return pixels.new_zeros(len(pixels), len(self.missing))
+        pieces = [pixels] if tracing() else torch.split(pixels, PIECE)
+        return torch.cat([self._scores(piece * self.scale) for piece in pieces])
+
+    def _scores(self, pixels: Tensor) -> Tensor:
+        squares = (pixels**2).sum(1, keepdim=True) + (self.vectors**2).sum(1) - 2 * pixels @ self.vectors.t()
+        margins = MARGIN_SCALE * (torch.exp(-squares.clamp(min=0)) @ self.coefficients + self.intercepts)
+        scores = F.logsigmoid(margins) @ self.first + F.logsigmoid(-margins) @ self.second
+        return scores * (2 / (len(self.missing) - self.missing.sum())) - 1e4 * self.missing
+
+
+class SpectralPool(WindowNetwork):
+    """A network, a linear classifier and a support vector machine of the middle pixel: a weighted sum of the logarithms
+    of their class probabilities.
+
+    A logarithmic opinion pool (Genest and Zidek 1986, doi:10.1214/ss/1177013825) whose ``weights`` need not add up to
+    one, so that they are a temperature, too. The first components of the input are the network's and the linear
+    classifier's, the others the support vector machine's. Shapes are those of :class:`WindowNetwork`; the trunk gives
+    the network's features, followed by all components.
+    """
+
+    weights: Tensor
+
+    def __init__(self, network: WindowNetwork, machine: SupportVectors) -> None:
+        super().__init__(network.components + machine.vectors.shape[1], network.window, network.classes)
+        self.margin, self.patch_bytes = network.margin, network.patch_bytes
+        self.network = network
+        self.linear = nn.Linear(network.components, network.classes)
+        self.machine = machine
+        self.register_buffer("weights", torch.tensor([0.5, 0.5, 0.0]))
+
+    @property
+    def cache_bytes(self) -> int:
+        """Bytes that the network caches."""
+        return self.network.cache_bytes
+
+    def trunk(self, tiles: Tensor) -> Tensor:
+        """``(N, K, h, w) -> (N, C + K, h - margin, w - margin)``."""
+        features = self.network.trunk(tiles[:, : self.network.components])
+        return torch.cat([features, crop(tiles, self.margin // 2)], dim=1)
+
+    def head(self, features: Tensor) -> Tensor:
+        """``(N, C + K, p, p) -> (N, classes)``: sums of logarithms of probabilities."""
+        middle = self.head_window // 2
+        spectral = self._spectral(features[:, -self.components :, middle, middle])
+        return self._weighted(self.network.head(features[:, : -self.components])) + spectral
+
+    def head_map(self, features: Tensor) -> Tensor:
+        """``(1, C + K, h, w) -> (1, classes, h - p + 1, w - p + 1)``."""
+        spectra = crop(features[:, -self.components :], self.head_window // 2)
+        height, width = spectra.shape[2:]
+        spectral = self._spectral(spectra[0].reshape(self.components, -1).t())
+        spatial = self._weighted(self.network.head_map(features[:, : -self.components]))
+        return spatial + spectral.t().reshape(1, self.classes, height, width)
+
+    def _weighted(self, scores: Tensor, member: int = 0) -> Tensor:
+        weighted: Tensor = self.weights[member] * member_logarithms(scores)
+        return weighted
+
+    def _spectral(self, pixels: Tensor) -> Tensor:
+        own = self.network.components
+        linear = self._weighted(self.linear(pixels[:, :own]), 1)
+        return linear + self._weighted(self.machine(pixels[:, own:]), 2)
+
+
+def member_logarithms(scores: Tensor) -> Tensor:
+    """The logarithms of the probabilities of a pool's member, not below :data:`LEAST`: ``(N, classes, ...)``."""
+    return F.log_softmax(scores, 1).clamp(min=LEAST)
+
+
 def join_linear(
     network: WindowNetwork, kind: str, pixels: NDArray[np.float32], codes: NDArray[np.int64]
 ) -> SpectralEnsemble:
-    """An ensemble of a network and a linear classifier, fitted on ``pixels`` ``(n, K)`` with ``codes`` ``(n,)``.
+    """An ensemble of a network and the linear classifier of ``kind``, fitted on ``pixels`` ``(n, K)`` with ``codes``
+    ``(n,)``; see :func:`fit_linear`."""
+    joined = SpectralEnsemble(network, SHARES[kind])
+    joined.linear = fit_linear(kind, pixels, codes, network.classes)
+    return joined.to(next(network.parameters()).device).eval()
+
+
+def fit_linear(kind: str, pixels: NDArray[np.float32], codes: NDArray[np.int64], classes: int) -> nn.Linear:
+    """A linear classifier of ``pixels`` ``(n, K)`` with ``codes`` ``(n,)``.
 
     ``kind`` is "discriminant", the linear one (Fisher 1936, doi:10.1111/j.1469-1809.1936.tb02137.x), or "logistic",
     regression with scikit-learn's penalty (Cox 1958, doi:10.1111/j.2517-6161.1958.tb00292.x). A class without a
@@ -77,17 +186,43 @@ def join_linear(
     from sklearn.linear_model import LogisticRegression
 
     estimator = LinearDiscriminantAnalysis() if kind == "discriminant" else LogisticRegression(max_iter=1000)
-    joined = SpectralEnsemble(network, SHARES[kind])
     estimator.fit(pixels, codes)
     weight, bias = torch.from_numpy(estimator.coef_), torch.from_numpy(estimator.intercept_)
     if len(estimator.classes_) == 2:  # scikit-learn gives the difference of the two
         weight, bias = torch.cat([-weight / 2, weight / 2]), torch.cat([-bias / 2, bias / 2])
+    linear = nn.Linear(pixels.shape[1], classes)
     with torch.no_grad():
-        joined.linear.weight.zero_()
-        joined.linear.bias.fill_(-1e4)
-        joined.linear.weight[estimator.classes_] = weight.float()
-        joined.linear.bias[estimator.classes_] = bias.float()
-    return joined.to(next(network.parameters()).device).eval()
+        linear.weight.zero_()
+        linear.bias.fill_(-1e4)
+        linear.weight[estimator.classes_] = weight.float()
+        linear.bias[estimator.classes_] = bias.float()
+    return linear
+
+
+def fit_support_vectors(
+    pixels: NDArray[np.float32], codes: NDArray[np.int64], classes: int, *, cost: float, gamma: float
+) -> SupportVectors:
+    """A support vector machine of ``pixels`` ``(n, S)`` with ``codes`` ``(n,)``, of two or more classes (Cortes and
+    Vapnik 1995, doi:10.1007/BF00994018), by scikit-learn."""
+    from sklearn.svm import SVC
+
+    estimator = SVC(C=cost, gamma=gamma).fit(pixels, codes)
+    known, starts = estimator.classes_, np.concatenate([[0], np.cumsum(estimator.n_support_)])
+    pairs = [(one, other) for one in range(len(known)) for other in range(one + 1, len(known))]
+    machine = SupportVectors((int(starts[-1]), pixels.shape[1], len(pairs)), classes)
+    sign = -1 if len(known) == 2 else 1  # of two classes, scikit-learn turns the sign
+    machine.vectors.copy_(torch.from_numpy(estimator.support_vectors_) * gamma**0.5)
+    machine.scale.fill_(gamma**0.5)
+    machine.intercepts.copy_(torch.from_numpy(sign * estimator.intercept_))
+    machine.missing.fill_(1)
+    machine.missing[known] = 0
+    duals = torch.from_numpy(sign * estimator.dual_coef_)  # (known - 1, n)
+    for number, (one, other) in enumerate(pairs):
+        of_one, of_other = slice(starts[one], starts[one + 1]), slice(starts[other], starts[other + 1])
+        machine.coefficients[of_one, number] = duals[other - 1, of_one].float()
+        machine.coefficients[of_other, number] = duals[one, of_other].float()
+        machine.first[number, known[one]] = machine.second[number, known[other]] = 1
+    return machine
 
 
 class MultiWindowEnsemble(WindowNetwork):

@@ -58,8 +58,8 @@ class WindowAdvice:
 
     @property
     def spectral(self) -> Spectral:
-        """The linear classifier of single pixels that the network is combined with."""
-        return "discriminant" if self.small_fields else "logistic" if self.distant else "none"
+        """The classifiers of single pixels that the network is combined with."""
+        return "pool" if self.small_fields else "logistic" if self.distant else "none"
 
     @property
     def blend(self) -> bool:

@@ -29,7 +29,7 @@ from hsi.core.devices import (
 from hsi.core.events import info, progress, warning
 from hsi.core.interrupts import defer_interrupts
 from hsi.core.scene import Block
-from hsi.errors import DeviceMemoryError, TrainingError
+from hsi.errors import DeviceMemoryError, TrainingError, UsageError
 from hsi.inference.blending import REACH
 from hsi.inference.map_files import MapOptions, MapSummary, map_writer
 from hsi.inference.model_file import SavedModel
@@ -38,17 +38,22 @@ from hsi.inference.scores import pixel_scores
 from hsi.inference.training_pixels import training_pixels
 from hsi.io.geotiff import class_dtype, nodata_value
 from hsi.models import (
+    SHARES,
+    SpectralPool,
+    SupportVectors,
     WindowNetwork,
     build_networks,
     count_flops,
     count_parameters,
     join_linear,
+    member_logarithms,
 )
 from hsi.models.windows import crop
 from hsi.preprocessing.mosaic import files_of_tiles
-from hsi.preprocessing.reducers import Reducer, fit_reducer, reduce_scene
-from hsi.settings import SECOND_WINDOW, USUAL_WINDOW, Settings
+from hsi.preprocessing.reducers import JoinedReducer, Reducer, fit_reducer, reduce_pixels, reduce_scene
+from hsi.settings import SECOND_WINDOW, USUAL_WINDOW, ReducerSettings, Settings
 from hsi.splits import Split
+from hsi.training.held_out import fit_spectral_members, fit_weights, held_out_folds
 from hsi.training.trainer import Epoch, TrainedNetwork, Trainer
 from hsi.workflows.inputs import Inputs, given_files
 from hsi.workflows.predict import map_inputs
@@ -63,6 +68,7 @@ from hsi.workflows.resolve import (
 )
 from hsi.workflows.resume import CheckpointCallback, CheckpointPolicy, identity_of, tile_of
 
+PROBE_STEPS = 0.3  # of those of the training, for the network that is trained without held-out pixels
 TILE_SIDES = (96, 48, 24)  # of training, one after the other, when the usual tiles do not fit into memory
 
 
@@ -116,6 +122,7 @@ class NetworkClassifier(Classifier):
     trained: TrainedNetwork
     temperature: Temperature | None = None
     resumed_from: int | None = None
+    pool: dict[str, Any] | None = None
 
     @property
     def window(self) -> int:
@@ -149,6 +156,7 @@ class NetworkClassifier(Classifier):
             "device": str(next(self.trained.model.parameters()).device),
             "reducer": f"{self.saved.reducer.describe()}; fitted on all valid pixels, labelled or not",
             "calibration": self.temperature.to_dict() if self.temperature else None,
+            "pool": self.pool,
             "kept_epoch": self.trained.epoch,
             "resumed_from_step": self.resumed_from,
             "history": [asdict(epoch) for epoch in self.trained.history],
@@ -188,14 +196,26 @@ def fit_network(
     trainer, trained, resumed_from = train_with_smaller_tiles(make_trainer, settings, checkpoints, identity, timer)
     rows, columns = np.nonzero(split.train)
     pixels, truth = padded[:, rows + half, columns + half].T, codes[split.train]
-    kind = settings.mapping.spectral or "none"
-    network = trained.model if kind == "none" else join_linear(trained.model, kind, pixels, truth)
-    temperature, validation = None, None
+    kind, wanted = settings.mapping.spectral or "none", settings.mapping.calibrate is not False
+    network, temperature, validation, pool = trained.model, None, None, None
+    if kind in SHARES:
+        network = join_linear(network, kind, pixels, truth)
+    if kind == "pool" or (wanted and not split.validation.any()):
+        probe = train_probe(model, trainer, padded, codes, split, settings, timer)
+        if kind == "pool":
+            network, reducer, pool = join_pool(network, probe, inputs, reducer, pixels, settings, timer)
+            info("pool", describe_pool(pool))
+        elif probe:
+            temperature = calibrate(score_probe(probe, pixels, truth, settings), codes[probe.held_out], "held out")
     if split.validation.any():
         with timer.stage("calibrate"), progress("calibrate"):
-            scores = score_validation(network, trainer, padded, split, settings)
+            wide = padded
+            if kind == "pool":
+                around = maximum_filter(split.validation, 2 * REACH + 1)
+                wide = reduce_scene(scene, reducer, inputs.survey.valid, margin=half, around=around)
+            scores = score_pixels(network, trainer, wide, split.validation, settings)
         checked = codes[split.validation]
-        temperature = calibrate(scores, checked) if settings.mapping.calibrate else None
+        temperature = calibrate(scores, checked, "validation") if wanted else None
         validation = measure_validation(scores, checked, temperature.value if temperature else 1.0)
     saved = SavedModel(
         model=network,
@@ -212,7 +232,7 @@ def fit_network(
         fill=inputs.fill,
         validation=validation,
     )
-    return NetworkClassifier(settings, trained_on, saved, trained, temperature, resumed_from)
+    return NetworkClassifier(settings, trained_on, saved, trained, temperature, resumed_from, pool)
 
 
 @dataclass(frozen=True, eq=False)
@@ -283,8 +303,8 @@ def reduce_around(inputs: Inputs, settings: Settings, split: Split) -> tuple[Red
     second = SECOND_WINDOW if settings.model.second_window is None else settings.model.second_window
     margin = max(settings.model.window or USUAL_WINDOW, second) // 2
     around = split.train | split.validation
-    if split.validation.any() and settings.mapping.blend is not False:
-        around = maximum_filter(around, 2 * REACH + 1)  # validation pixels are blended with their neighbours
+    if settings.mapping.blend is not False and settings.mapping.calibrate is not False:
+        around = maximum_filter(around, 2 * REACH + 1)  # the pixels to calibrate on are blended with their neighbours
     with progress("reduce", "rows") as advance:
         reducer = fit_reducer(scene, settings.reducer, valid, advance)
         padded = reduce_scene(scene, reducer, valid, advance, margin=margin, around=around)
@@ -292,13 +312,131 @@ def reduce_around(inputs: Inputs, settings: Settings, split: Split) -> tuple[Red
     return reducer, padded, margin
 
 
-def score_validation(
-    network: WindowNetwork, trainer: Trainer, padded: NDArray[np.float32], split: Split, settings: Settings
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """A network that was trained, for fewer steps, without the training pixels ``held_out`` ``(H, W)``, one of the
+    ``folds`` ``(H, W)``; ``padded`` are its components."""
+
+    network: WindowNetwork
+    trainer: Trainer
+    padded: NDArray[np.float32]
+    codes: NDArray[np.int64]
+    train: NDArray[np.bool_]
+    folds: NDArray[np.int64]
+
+    @property
+    def held_out(self) -> NDArray[np.bool_]:
+        """The pixels that it has not seen."""
+        return np.asarray(self.folds == 0)
+
+
+def train_probe(
+    model: WindowNetwork,
+    trainer: Trainer,
+    padded: NDArray[np.float32],
+    codes: NDArray[np.int64],
+    split: Split,
+    settings: Settings,
+    timer: StageTimer,
+) -> Probe | None:
+    """Train the first network anew on three quarters of the training pixels, for fewer steps; None for too few pixels.
+
+    Where windows are removed from the surroundings because test pixels are on other ground, complete squares of the
+    training pixels are held out.
+    """
+    distant = settings.mapping.spectral == "logistic"
+    folds = held_out_folds(codes, split.train, settings.seed, 2 * model.window if distant else 0)
+    held_out, others = folds == 0, split.train & (folds != 0)
+    if not held_out.any() or np.unique(codes[others]).size < 2:
+        return None
+    first = copy.deepcopy(model.members[0])
+    own = np.ascontiguousarray(crop(padded, (model.window - first.window) // 2))
+    steps = max(1, round(PROBE_STEPS * trainer.recipe.steps))
+    training = settings.training.model_copy(update={"steps": steps, "epochs": None})
+    none = np.zeros_like(held_out)
+    how: dict[str, Any] = {"device": trainer.device, "seed": settings.seed, "tile": trainer.recipe.tile}
+    short = Trainer(first, own, codes, others, none, training, **how)
+    with timer.stage("calibrate"), progress("hold out", "epochs") as advance:
+        trained = short.fit(lambda epoch, epochs: advance(epoch.epoch, epochs, epoch_note(epoch)))
+    return Probe(trained.model, short, own, codes, split.train, folds)
+
+
+def score_probe(
+    probe: Probe, pixels: NDArray[np.float32], codes: NDArray[np.int64], settings: Settings
 ) -> NDArray[np.float32]:
-    """Class scores ``(n, C)`` of the validation pixels, as for a map."""
+    """Class scores ``(n, C)`` of the held-out pixels as for a map, but without the average over symmetries."""
+    network, kind = probe.network, settings.mapping.spectral or "none"
+    if kind in SHARES:
+        others = probe.folds[probe.train] != 0
+        network = join_linear(network, kind, pixels[others], codes[others])
+    once = settings.model_copy(update={"mapping": settings.mapping.model_copy(update={"symmetries": False})})
+    return score_pixels(network, probe.trainer, probe.padded, probe.held_out, once)
+
+
+def join_pool(
+    network: WindowNetwork,
+    probe: Probe | None,
+    inputs: Inputs,
+    reducer: Reducer,
+    pixels: NDArray[np.float32],
+    settings: Settings,
+    timer: StageTimer,
+) -> tuple[WindowNetwork, Reducer, dict[str, Any]]:
+    """Pool a network with a linear discriminant and a support vector machine, weighted by held-out pixels.
+
+    The weights of the two are fitted on all training pixels, each of which is predicted by the other folds; those of
+    the two together and of the network on the pixels that the probe has not seen. Returns the pool, the reducer with
+    the principal components that the support vector machine takes, and a record. Raises :class:`UsageError` where no
+    pixel can be held out.
+    """
+    if probe is None:
+        raise UsageError(
+            "mapping.spectral=pool holds out training pixels to weight its members, and there are too few: "
+            "use mapping.spectral=discriminant, or none"
+        )
+    scene, train, valid = inputs.scene, probe.train, inputs.survey.valid
+    with timer.stage("pool"), progress("pool", "rows") as advance:
+        principal = fit_reducer(scene, ReducerSettings(name="pca", whiten=False, standardise=True), valid, advance)
+        joined = JoinedReducer(reducer, principal.state()["weights"])
+        spectra = reduce_pixels(scene, joined, train)[:, reducer.components :]
+        codes, folds = probe.codes[train], probe.folds[train]
+        members = fit_spectral_members(pixels, spectra, codes, folds, network.classes, len(scene.bands))
+        seen = folds >= 0
+        spectral = fit_weights(members.held_out[:, seen], codes[seen], np.zeros(2), 1.0)
+        scores = score_pixels(probe.network, probe.trainer, probe.padded, probe.held_out, settings)
+        own = member_logarithms(torch.from_numpy(scores)).numpy()
+        held_out = folds == 0
+        both = np.stack([np.tensordot(spectral, members.held_out[:, held_out], 1), own])
+        together, alone = fit_weights(both, codes[held_out], np.array([1.0, 0.0]), 0.2).tolist()
+    weights = [alone, *(together * spectral).tolist()]
+    used = weights[2] > 0
+    machine = members.machine if used else SupportVectors((0, 0, 0), network.classes)
+    pool = SpectralPool(network, machine)
+    pool.linear = members.linear
+    pool.weights.copy_(torch.tensor(weights))
+    record = dict(zip(("network", "discriminant", "svm"), weights, strict=True))
+    record |= {"support_vectors": len(machine.vectors), "held_out": int(np.count_nonzero(seen))}
+    return pool.to(probe.trainer.device).eval(), joined if used else reducer, record
+
+
+def describe_pool(pool: dict[str, Any]) -> str:
+    """The weights of the members."""
+    names = {"network": "network", "discriminant": "linear discriminant", "svm": "support vector machine"}
+    listed = ", ".join(f"{name} {pool[key]:.2f}" for key, name in names.items())
+    return f"weights {listed}, by {pool['held_out']:,} training pixels, each held out once"
+
+
+def score_pixels(
+    network: WindowNetwork,
+    trainer: Trainer,
+    padded: NDArray[np.float32],
+    chosen: NDArray[np.bool_],
+    settings: Settings,
+) -> NDArray[np.float32]:
+    """Class scores ``(n, C)`` of the ``chosen`` pixels, as for a map."""
     averages = {"symmetries": bool(settings.mapping.symmetries), "blended": bool(settings.mapping.blend)}
     how: dict[str, Any] = {"device": trainer.device, "engine": trainer.recipe.engine, **averages}
-    return pixel_scores(network, torch.from_numpy(padded), split.validation, **how)
+    return pixel_scores(network, torch.from_numpy(padded), chosen, **how)
 
 
 def measure_validation(
@@ -309,17 +447,19 @@ def measure_validation(
     return validation_confidence(confidence, scores.argmax(axis=1) == codes)
 
 
-def calibrate(scores: NDArray[np.float32], codes: NDArray[np.int64]) -> Temperature | None:
-    """The temperature fitted on the scores ``(n, C)`` and classes ``(n,)`` of the validation pixels; None, with a
-    warning, where all of them are right."""
+def calibrate(scores: NDArray[np.float32], codes: NDArray[np.int64], which: str) -> Temperature | None:
+    """The temperature fitted on the scores ``(n, C)`` and classes ``(n,)`` of pixels, ``which`` says how they were
+    chosen; None, with a warning, where all validation pixels are right."""
     found = fit_temperature(scores, codes)
     if found is None:
-        warning(
-            f"all {len(codes):,} validation pixels are right, so no temperature can be fitted: confidence stays as is"
-        )
+        if which == "validation":
+            warning(
+                f"all {len(codes):,} validation pixels are right, so no temperature can be fitted: confidence stays "
+                "as is"
+            )
         return None
     before, after = found.error
-    fitted = f"temperature {found.value:.3g} by {found.pixels:,} validation pixels"
+    fitted = f"temperature {found.value:.3g} by {found.pixels:,} {which} pixels"
     info("calibrated", f"{fitted}: ECE from {before:.2%} to {after:.2%}")
     return found
 

@@ -273,7 +273,9 @@ def choose_threshold(saved: SavedModel, asked: Rejection, model: Path) -> float:
     Raises :class:`UsageError` for a number where the confidence is not calibrated, so that the number has no meaning,
     and for a target where the model has no validation pixels to choose a threshold by.
     """
-    if asked.kind == "confidence" and not saved.settings.mapping.calibrate:
+    calibrate = saved.settings.mapping.calibrate
+    calibrated = saved.temperature != 1 or saved.settings.mapping.spectral == "pool" if calibrate is None else calibrate
+    if asked.kind == "confidence" and not calibrated:
         target = "give a target such as accuracy:95%, or train" if saved.validation else "train"
         raise UsageError(
             f"reject {asked}: the confidence of {model} is not calibrated, so {asked} does not say how many pixels "

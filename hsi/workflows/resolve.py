@@ -42,7 +42,8 @@ def resolve_settings(settings: Settings) -> Settings:
     entry = MODELS[name]
     published = entry.window is not None  # a method of its own; the averages below are part of the recipe for HybridSN
     reducer = _reducer(settings, entry.reducer, entry.components)
-    by_recipe = {"symmetries": False, "blend": False, "spectral": "none"} if published else {"symmetries": True}
+    off = {"symmetries": False, "blend": False, "spectral": "none", "calibrate": False}
+    by_recipe = off if published else {"symmetries": True}
     mapping = {key: value for key, value in by_recipe.items() if getattr(settings.mapping, key) is None}
     training = {"context_dropout": 0.0} if published and settings.training.context_dropout is None else {}
     window, second = settings.model.window or entry.window, settings.model.second_window
@@ -180,6 +181,7 @@ JOINED = {
     "none": "",
     "discriminant": ", joined with a linear discriminant of the pixel's components",
     "logistic": ", joined with a logistic regression of the pixel's components",
+    "pool": ", pooled with a linear discriminant and a support vector machine of the pixel",
 }
 
 

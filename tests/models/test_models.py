@@ -1,20 +1,26 @@
 """The contract of all registered networks, and the published numbers of each."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
+from sklearn.svm import SVC
 
 from hsi.errors import UnknownNameError, UsageError
 from hsi.models import (
     MODELS,
     Flops,
+    SpectralPool,
     WindowNetwork,
     build_model,
     choose_engine,
     count_flops,
     count_parameters,
+    fit_linear,
+    fit_support_vectors,
     hybridsn,
     join_linear,
     layers,
@@ -419,6 +425,56 @@ class TestSpectralEnsemble:
         with torch.no_grad():
             named = joined(torch.randn(50, 17, 13, 13, generator=torch.Generator().manual_seed(3))).argmax(1)
         assert set(named.tolist()) <= {0, 2}
+
+
+class TestSpectralPool:
+    def pool(self, name="hybridsn-bn", known=(0, 1, 2)):
+        random = np.random.default_rng(0)
+        codes = np.array(known)[np.arange(90) % len(known)]
+        pixels, spectra = (random.normal(size=(90, size)).astype(np.float32) for size in (17, 6))
+        pixels[:, 0] += codes
+        spectra[:, 1] += codes
+        network = lively(name, components=17, window=13, classes=4).eval()
+        pool = SpectralPool(network, fit_support_vectors(spectra, codes, 4, cost=10.0, gamma=0.1))
+        pool.linear = fit_linear("discriminant", pixels, codes, 4)
+        pool.weights.copy_(torch.tensor([0.3, 0.5, 0.4]))
+        return pool.eval(), spectra, codes
+
+    @pytest.mark.parametrize("known", [(0, 1, 2), (1, 3)])
+    def test_the_margins_are_those_of_scikit_learn(self, known):
+        pool, spectra, codes = self.pool(known=known)
+        machine = SVC(C=10.0, gamma=0.1, decision_function_shape="ovo").fit(spectra, codes)
+        others = np.random.default_rng(1).normal(size=(50, 6)).astype(np.float32)
+        margins = machine.decision_function(others).reshape(50, -1) * (-1 if len(known) == 2 else 1)
+        logs = np.full((50, 4), -np.inf)
+        for code in known:
+            pairs = itertools.combinations(known, 2)
+            signs = [(code == one) * 1 - (code == other) * 1 for one, other in pairs]
+            own = [np.log1p(np.exp(-2 * sign * margins[:, i])) for i, sign in enumerate(signs) if sign]
+            logs[:, code] = -np.sum(own, axis=0) * 2 / len(known)
+        with torch.no_grad():
+            found = pool.machine(torch.from_numpy(others))
+        np.testing.assert_allclose(found[:, list(known)], logs[:, list(known)], atol=1e-4)
+        assert set(found.argmax(1).tolist()) <= set(known)
+
+    @torch.no_grad()
+    def test_it_is_the_weighted_sum_of_logarithms_of_probabilities(self):
+        pool, *_ = self.pool()
+        patches = torch.randn(5, 23, 13, 13, generator=torch.Generator().manual_seed(1))
+        middle = patches[:, :, 6, 6]
+        scores = pool.network(patches[:, :17]), pool.linear(middle[:, :17]), pool.machine(middle[:, 17:])
+        logs = [one.softmax(1).clamp(min=1e-4).log() for one in scores]
+        torch.testing.assert_close(pool(patches), 0.3 * logs[0] + 0.5 * logs[1] + 0.4 * logs[2], rtol=1e-4, atol=1e-4)
+
+    @pytest.mark.parametrize("name", ["hybridsn-bn", "ssftt"])
+    @torch.no_grad()
+    def test_dense_is_patch(self, name):
+        pool, *_ = self.pool(name)
+        tile = torch.randn(1, 23, 17, 16, generator=torch.Generator().manual_seed(2))
+        rows, columns = torch.meshgrid(torch.arange(5), torch.arange(4), indexing="ij")
+        patches = gather_windows(tile[0], rows.flatten(), columns.flatten(), 13)
+        dense = pool.head_map(pool.trunk(tile))[0].flatten(1).T
+        torch.testing.assert_close(dense, pool(patches), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 7, 64])

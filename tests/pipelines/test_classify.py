@@ -201,7 +201,7 @@ class TestWhatARunLeaves:
         digest = hashlib.sha256(scenes["mat"].read_bytes()).hexdigest()
         assert record["inputs"]["sha256"] == {str(scenes["mat"]): digest}
         assert (record["inputs"]["variable"], record["inputs"]["label_variable"]) == ("cube", "cube_gt")
-        assert list(record["seconds"])[-6:] == ["reduce", "train", "map", "assess", "write", "report"]
+        assert list(record["seconds"])[-7:] == ["reduce", "train", "calibrate", "map", "assess", "write", "report"]
 
     def test_the_version_recorded_is_the_version_of_the_code(self, mat_run):
         assert content(mat_run.out / "run.json")["versions"]["hsi"] == __version__

@@ -34,7 +34,7 @@ def test_small_fields_take_the_smallest_window():
     assert (found.window, found.small_fields, found.misleading) == (SMALL_WINDOW, True, True)
     assert found.second_window == 0
     assert found.best in (1, 3)
-    assert (found.spectral, found.blend) == ("discriminant", False)
+    assert (found.spectral, found.blend) == ("pool", False)
 
 
 def test_small_squares_have_to_tell_more_and_not_as_much(monkeypatch):

@@ -2,10 +2,12 @@
 
 from hsi.preprocessing.reducers.reducer import (
     REDUCERS,
+    JoinedReducer,
     Reducer,
     find_reducer,
     fit_reducer,
     reduce_cube,
+    reduce_pixels,
     reduce_scene,
     restore_reducer,
     valid_blocks,
@@ -13,10 +15,12 @@ from hsi.preprocessing.reducers.reducer import (
 
 __all__ = [
     "REDUCERS",
+    "JoinedReducer",
     "Reducer",
     "find_reducer",
     "fit_reducer",
     "reduce_cube",
+    "reduce_pixels",
     "reduce_scene",
     "restore_reducer",
     "valid_blocks",

@@ -120,6 +120,43 @@ class LinearReducer(Reducer):
         return int(self.weights_.shape[1])
 
 
+class JoinedReducer(Reducer):
+    """The components of a fitted reducer, followed by a projection of the same centred pixels: ``spectra`` ``(B, S)``,
+    which a support vector machine takes."""
+
+    def __init__(self, main: Reducer, spectra: Float) -> None:
+        super().__init__(main.settings)
+        self.main, self.spectra = main, spectra
+        self.name, self.tolerates_resampling = main.name, main.tolerates_resampling  # type: ignore[misc]
+
+    def check(self, bands: int) -> None:
+        """As of the reducer."""
+        self.main.check(bands)
+
+    def learn(self, summary: Summary) -> None:
+        """Both are fitted before."""
+        raise NotImplementedError
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """The arrays of the reducer and ``spectra``."""
+        return {**self.main.state(), SPECTRA: self.spectra}
+
+    def transform(self, pixels: Pixels) -> NDArray[np.float32]:
+        """``(n, B) -> (n, K + S)`` float32."""
+        spectra: Float = (pixels.astype(np.float64) - self.main.state()["mean"]) @ self.spectra
+        return np.hstack([self.main.transform(pixels), spectra.astype(np.float32)])
+
+    @property
+    def components(self) -> int:
+        """K + S."""
+        return self.main.components + int(self.spectra.shape[1])
+
+    def describe(self) -> str:
+        """One line for the report."""
+        return f"{self.main.describe()}; {self.spectra.shape[1]} of standardised bands for a support vector machine"
+
+
+SPECTRA = "spectra"
 REDUCERS: Registry[type[Reducer]] = Registry("reducer", "hsi.preprocessing.reducers")
 
 
@@ -135,7 +172,7 @@ def restore_reducer(settings: ReducerSettings, state: Mapping[str, NDArray[Any]]
         reducer.restore(state)
     except KeyError as missing:
         raise BundleError(f"the {reducer.name} reducer's array {missing} is missing from the saved model") from None
-    return reducer
+    return JoinedReducer(reducer, state[SPECTRA]) if SPECTRA in state else reducer
 
 
 @dataclass(frozen=True)
@@ -248,6 +285,16 @@ def reduce_cube(cube: Pixels, reducer: Reducer, usable: NDArray[np.bool_]) -> ND
     components = np.zeros((reducer.components, *usable.shape), np.float32)
     components[:, usable] = reduced.T
     return components
+
+
+def reduce_pixels(scene: Scene, reducer: Reducer, chosen: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Components ``(n, K)`` float32 of the ``chosen`` ``(H, W)`` pixels, in order of rows."""
+    parts = [
+        reducer.transform(scene.read(block)[chosen[block.slices]])
+        for block in scene.blocks()
+        if chosen[block.slices].any()
+    ]
+    return np.concatenate(parts)
 
 
 def reduce_scene(

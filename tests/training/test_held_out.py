@@ -1,0 +1,49 @@
+"""Training pixels that are held out weight the members of a pool."""
+
+import numpy as np
+import pytest
+from scipy.special import log_softmax
+
+from hsi.training.held_out import FOLDS, fit_spectral_members, fit_weights, held_out_folds
+
+
+def test_each_fold_has_a_share_of_each_class():
+    codes = np.arange(400).reshape(20, 20) % 3
+    train = np.random.default_rng(0).random(codes.shape) < 0.5
+    folds = held_out_folds(codes, train, seed=1)
+    assert np.array_equal(folds >= 0, train)
+    counts = np.array([np.bincount(folds[train & (codes == code)], minlength=FOLDS) for code in range(3)])
+    assert np.ptp(counts, axis=1).max() <= 1
+
+
+def test_squares_are_held_out_as_one_where_test_pixels_are_on_other_ground():
+    codes = np.zeros((40, 40), np.int64)
+    folds = held_out_folds(codes, np.ones(codes.shape, bool), seed=0, block=10)
+    squares = folds.reshape(4, 10, 4, 10).swapaxes(1, 2).reshape(16, 100)
+    assert (squares == squares[:, :1]).all()
+    assert np.bincount(squares[:, 0]).tolist() == [4] * FOLDS
+
+
+def test_a_member_without_knowledge_gets_no_weight_and_a_boastful_one_a_small_one():
+    random = np.random.default_rng(0)
+    codes = random.integers(0, 3, 3000)
+    scores = random.normal(size=(3000, 3)) + 1.5 * np.eye(3)[codes]  # their log-likelihood ratio is 1.5 times the score
+    logs = np.stack([log_softmax(6 * scores, axis=1), log_softmax(random.normal(size=(3000, 3)), axis=1)])
+    weights = fit_weights(logs, codes, np.zeros(2), 1.0)
+    assert weights[0] == pytest.approx(1.5 / 6, rel=0.1)
+    assert weights[1] < 0.06
+
+
+def test_the_members_predict_pixels_that_they_have_not_seen():
+    random = np.random.default_rng(0)
+    codes = np.arange(90) % 3
+    pixels = (random.normal(size=(90, 5)) + 2 * np.eye(5)[codes]).astype(np.float32)
+    ring = random.normal(size=(90, 2)).astype(np.float32)
+    ring *= ((1 + 2 * codes) / np.linalg.norm(ring, axis=1))[:, None]  # no line separates the classes
+    codes[-1] = 3  # a class of one pixel always trains
+    folds = held_out_folds(codes[None], np.ones((1, 90), bool), seed=0)[0]
+    members = fit_spectral_members(pixels, ring, codes, folds, classes=5, bands=2)
+    right = members.held_out.argmax(axis=2) == codes
+    assert right[0, :-1].mean() > 0.7
+    assert right[1, :-1].mean() > 0.9
+    assert not members.held_out[:, -1].any()

@@ -1,0 +1,44 @@
+"""What is fitted on the training pixels: the network, the classifiers of single pixels, their weights and the
+temperature."""
+
+import numpy as np
+import pytest
+
+import hsi
+from hsi.core.synthetic import make_scene
+from hsi.inference.export import ExportedNetwork, export_network
+from hsi.inference.model_file import load_model, save_model
+
+CALLS = {"components": 13, "window": 11, "device": "cpu", "train": "15%"}
+
+
+@pytest.fixture(scope="module")
+def coarse():
+    cube, truth, _ = make_scene(height=36, width=40, bands=24, classes=6, field=3, noise=0.05, seed=0)
+    return cube, np.where(truth, truth % 3 + 1, 0)  # two kinds of spectra in each class
+
+
+def test_a_pool_of_small_fields_is_saved_mapped_again_and_exported(coarse, tmp_path):
+    cube, truth = coarse
+    run = hsi.classify(cube, truth, epochs=3, settings={"mapping.spectral": "pool", "mapping.blend": False}, **CALLS)
+    pool = run.classified.model.describe()["pool"]
+    assert pool["discriminant"] > 0 and pool["svm"] > 0 and pool["support_vectors"] > 3
+    assert run.report["calibration"]["error"] < 0.1
+    path = tmp_path / "model.safetensors"
+    save_model(path, run.classified.model.saved)
+    assert np.array_equal(hsi.predict(path, cube, device="cpu").classes, run.classes)
+    saved = load_model(path)
+    assert saved.reducer.components == saved.model.components > 13
+    export_network(ExportedNetwork(saved, "tile", "bands"), tmp_path / "m.onnx", "onnx", {})  # compares both
+
+
+def test_confidence_is_calibrated_by_training_pixels_that_are_held_out():
+    cube, truth, _ = make_scene(height=36, width=40, bands=24, classes=4, field=9, noise=0.05, seed=0)
+    usual = {"mapping.spectral": "none", "mapping.blend": True, "mapping.symmetries": False}
+    plain, fitted = (
+        hsi.classify(cube, truth, epochs=60, settings={**usual, "mapping.calibrate": wanted}, **CALLS)
+        for wanted in (False, None)
+    )
+    assert np.array_equal(plain.classes, fitted.classes)
+    assert plain.report["calibration"]["error"] > 0.08 > 0.04 > fitted.report["calibration"]["error"]
+    assert plain.classified.model.saved.temperature == 1 > fitted.classified.model.saved.temperature
