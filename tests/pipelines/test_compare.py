@@ -24,7 +24,7 @@ def in_this_process(folder):
     """Runs made here, one after another, instead of in processes; yields their names."""
     names = []
 
-    def run_jobs(wanted, slots, threads, ended, changed, gpus):
+    def run_jobs(wanted, slots, ended, changed, gpus):
         for job in wanted:
             names.append(job.name)
             changed([job.name])
