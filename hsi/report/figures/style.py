@@ -147,7 +147,7 @@ def write_figure(path: Path, figure: Figure) -> None:
     if kind == "png":
         how["pil_kwargs"] = {"compress_level": 6}
     if figure.get_gid() != FITTED:
-        how |= {"bbox_inches": "tight", "pad_inches": PAD}
+        how["bbox_inches"] = figure.get_tightbbox(_renderer(figure)).padded(PAD)  # "tight" would draw it twice
     with write_atomically(path) as part:
         if kind == "png":
             figure.savefig(part, **how)
