@@ -24,6 +24,11 @@ def note_fill_values(labels: LabelMap, names: Mapping[int, str], given: int | No
             f"0 is taken as a class of {counts[0]:,} pixels, because the file's nodata value is {labels.background}: "
             "if 0 means unlabelled, add --background 0"
         )
+    if given and counts.get(0) and 0 not in meant:
+        notes.append(
+            f"0 is taken as a class of {counts[0]:,} pixels, because --background is {given}: if 0 means unlabelled, "
+            f"too, set it to {given} in the file"
+        )
     others = [i for i in counts if i != BYTE_FILL]
     if counts.get(BYTE_FILL) and others and max(others) <= LARGEST_NEXT_TO_FILL and BYTE_FILL not in meant:
         background = labels.background

@@ -252,6 +252,8 @@ def measure_map(pair: MapAndReference, map_path: Path) -> dict[str, Any]:
             f"{name_of(pair.reference)}: the model of this map was trained with this file; which pixels of the map "
             "that concerns is not recorded, so the accuracy may be one of training: evaluate with other labels"
         )
+    elif not training.recorded:
+        events.info("training", f"not recorded next to {map_path}: whether these labels trained it is not checked")
     parts = {"without_training": ~used if 0 < seen < total else None}
     parts["without_unclassified"] = pair.predicted >= 0 if np.any(pair.predicted[pair.counted] < 0) else None
     return {
@@ -277,10 +279,11 @@ def measure_part(pair: MapAndReference, part: NDArray[np.bool_]) -> dict[str, An
 @dataclass(frozen=True, eq=False)
 class MapTraining:
     """What the files next to a map say of its training: the ``pixels`` ``(H, W)`` that trained or validated it, None
-    where that is not known, and the SHA-256 of the files that its model was trained on."""
+    where that is not known, and the SHA-256 of the files that its model was trained on; whether there is a record."""
 
     pixels: NDArray[np.bool_] | None
     sha256: frozenset[str]
+    recorded: bool
 
 
 def read_training(map_path: Path, pair: MapAndReference) -> MapTraining:
@@ -291,12 +294,13 @@ def read_training(map_path: Path, pair: MapAndReference) -> MapTraining:
         pixels = None if codes is None else np.isin(codes, (TRAIN, VALIDATION))
         with suppress(HsiError):
             sha256 = read_record(run, RunRecord).inputs.sha256
-        return MapTraining(pixels, frozenset(sha256.values()))
+        return MapTraining(pixels, frozenset(sha256.values()), recorded=True)
+    recorded = False
     with suppress(HsiError, ValueError):
         record = read_record(map_path.with_suffix(".json"), MapRecord)
-        sha256, seen = record.trained_on, record.training_pixels
+        sha256, seen, recorded = record.trained_on, record.training_pixels, True
         pixels = runs_to_mask(text_to_runs(seen.runs, shape), shape) if seen else None
-    return MapTraining(pixels, frozenset(sha256.values()))
+    return MapTraining(pixels, frozenset(sha256.values()), recorded)
 
 
 def is_trained_on(reference: LabelMap, training: MapTraining) -> bool:

@@ -209,6 +209,10 @@ def open_any_labels(
     if labels is None or isinstance(labels, (str, Path)):
         with progress("labels"):
             read = io.open_labels(labels, scene, options)
+        if labels is not None and (read.source, read.variable) == (scene.source, scene.variable):
+            raise UsageError(
+                f"{labels}: given as the scene and as its labels: give the image first, --labels LABELS then"
+            )
         _report_notes(read.notes)
         return read.within(scene.area.inside) if scene.area else read
     options.check_in_memory()
@@ -292,6 +296,10 @@ def prepare_inputs(scene: Scene, labels: LabelMap, options: InputSettings) -> In
     say_inputs(scene, labels, known_as)
     bands, survey = survey_bands(scene, bands, options)
     say_dropped(bands, survey)
+    if options.nodata and not survey.nodata + survey.filled + survey.not_finite:
+        warning(
+            f"{where}: no pixel has the value {format_value(options.nodata)} of --nodata: check it, or leave it out"
+        )
     check_usable(survey, where)
     scene = bands.apply(scene).exclude_fill(survey.fill)
     labels = labels.masked(survey.valid)

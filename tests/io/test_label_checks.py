@@ -39,6 +39,11 @@ class TestFillValues:
         values = np.where(LABELS == 3, nodata, LABELS).astype(np.float32)
         assert any("--background 0" in warning for warning in read(tiff(tmp_path / "gt.tif", values, nodata=nodata))[1])
 
+    def test_zero_where_another_background_is_given(self, tmp_path):
+        values = np.where(LABELS == 3, -9999, LABELS).astype(np.float32)
+        _, warnings = read(npy(tmp_path / "gt.npy", values), background=-9999)
+        assert any("because --background is -9999" in warning for warning in warnings)
+
     def test_255_as_a_class_in_files_and_arrays(self, tmp_path):
         values = np.where(LABELS == 3, 255, LABELS)
         for labels in (npy(tmp_path / "gt.npy", values), values):

@@ -130,6 +130,7 @@ class TestArea:
         done = run("evaluate", write_map(ids), "--labels", labels, "--aoi", "area.geojson", "--out", "out")
         assert done.code == 0, done.stderr
         assert "area.geojson: rows 1 to 12 of 30, columns 1 to 12 of 20, 144 pixels" in done.stdout
+        assert "whether these labels trained it is not checked" in done.stdout
 
 
 class TestPixelsWithoutAClass:

@@ -142,6 +142,10 @@ class TestFill:
         assert any("36 nodata" in text for text in done.warnings)
         assert not any("--nodata" in text for text in done.warnings)
 
+    def test_a_declared_value_that_no_pixel_has_is_named(self, sample: Sample):
+        done = hsi.classify(sample.cube, sample.truth, model="sam", nodata=-8888, window=5)
+        assert any("no pixel has the value -8888 of --nodata" in text for text in done.warnings)
+
     def test_a_declared_value_replaces_the_files_and_is_as_stored(self, sample: Sample, tmp_path: Path, run: Run):
         cube = sample.cube.copy()
         cube[0], cube[1] = 7, 9
@@ -154,3 +158,10 @@ class TestFill:
         envi(header, cube, **{"reflectance scale factor": 10000, "data ignore value": 7})
         units = hsi.open_scene(header, nodata=9).read()
         assert np.isnan(units[1]).all() and np.isfinite(units[0]).all()
+
+
+def test_a_file_of_labels_is_not_its_own_scene(sample: Sample, tmp_path: Path, run: Run):
+    path = tiff(tmp_path / "gt.tif", sample.truth.astype(np.uint8), **HERE)
+    done = run("classify", path, "--labels", path)
+    assert (done.code, len(done.complaints)) == (2, 1)
+    assert "given as the scene and as its labels: give the image first" in done.complaints[0]
