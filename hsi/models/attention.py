@@ -3,24 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hsi.models.layers import tracing
+
+LARGEST_MATRIX = 25  # side of a window whose places a matrix product weighs: beyond, it has too many numbers
+
 
 def channel_maxima(features: Tensor) -> Tensor:
-    """``features.amax(dim=1)``, faster on CPUs: ``(N, C, p, p) -> (N, p, p)``.
-
-    Without gradients by maxima of halves. The gradient goes to one of several equal channels, which takes half the time
-    of dividing it among them.
-    """
-    if features.requires_grad:
-        return features.max(dim=1).values
+    """``features.amax(dim=1)`` by maxima of halves, faster on CPUs: ``(N, C, p, p) -> (N, p, p)``."""
     while features.shape[1] > 1:
         half = (features.shape[1] + 1) // 2  # the middle one of an odd number is in both halves
         features = torch.maximum(features[:, :half], features[:, -half:])
     return features[:, 0]
+
+
+class _MeanAndMaximum(torch.autograd.Function):
+    """Mean and maximum over channels, ``(N, C, p, p)`` to two of ``(N, p, p)``.
+
+    Their gradients are in one array of the features' layout: autograd's own are in two layouts, whose sum takes ten
+    times as long. The gradient of a maximum goes to one of several equal channels.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor) -> tuple[Tensor, Tensor]:
+        maxima, channels = features.max(dim=1)
+        last = features.is_contiguous(memory_format=torch.channels_last) and not features.is_contiguous()
+        ctx.shape, ctx.position = features.shape, 3 if last else 1  # of channels in memory
+        ctx.save_for_backward(channels)
+        return features.sum(dim=1) / features.shape[1], maxima
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        of_mean, of_maximum = (gradient.unsqueeze(ctx.position) for gradient in gradients)
+        channels = ctx.saved_tensors[0].unsqueeze(ctx.position)
+        of_mean = of_mean / ctx.shape[1]
+        total: Tensor = of_mean.repeat_interleave(ctx.shape[1], ctx.position)
+        total.scatter_(ctx.position, channels, of_mean + of_maximum)
+        return total.movedim(ctx.position, 1)
 
 
 def window_means(features: Tensor) -> Tensor:
@@ -89,10 +113,24 @@ class SpatialAttention(nn.Module):
 
     def gate(self, means: Tensor, maxima: Tensor) -> Tensor:
         """Weights of places from means and maxima over channels: ``(N, p, p), (N, p, p) -> (N, 1, p, p)``."""
-        return torch.sigmoid(self.weigh(torch.stack([means, maxima], dim=1)))
+        side, statistics = int(means.shape[-1]), torch.stack([means, maxima], dim=1)
+        if not means.is_cpu or tracing() or not min(self.weigh.kernel_size) // 2 < side <= LARGEST_MATRIX:
+            return torch.sigmoid(self.weigh(statistics))
+        return torch.sigmoid(statistics.flatten(1) @ self._matrix(side)).view(-1, 1, side, side)
+
+    def _matrix(self, side: int) -> Tensor:
+        """The convolution of a window as a matrix ``(2 p p, p p)``: PyTorch's convolution of one or two channels, and
+        its gradient, take twice and ten times as long on CPUs."""
+        rim = side - 1 - self.weigh.kernel_size[0] // 2
+        padded = F.pad(self.weigh.weight[0], (rim, rim, rim, rim))  # (2, 2 p - 1, 2 p - 1)
+        matrix = padded.unfold(1, side, 1).unfold(2, side, 1).flip(1, 2)  # of each place to weigh, (2, p, p, p, p)
+        return matrix.permute(0, 3, 4, 1, 2).reshape(2 * side**2, side**2)
 
     def weigh_places(self, features: Tensor) -> Tensor:
         """Weights of places: ``(N, C, p, p) -> (N, 1, p, p)``."""
+        if features.requires_grad and torch.is_grad_enabled() and not tracing():
+            means, maxima = _MeanAndMaximum.apply(features)  # type: ignore[no-untyped-call]
+            return self.gate(means, maxima)
         return self.gate(features.sum(dim=1) / features.shape[1], channel_maxima(features))
 
     def forward(self, features: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ from hsi.models import (
     join_linear,
     layers,
 )
-from hsi.models.attention import channel_maxima
+from hsi.models.attention import SpatialAttention, channel_maxima
 from hsi.models.layers import GatedLinearAsConv, LinearAsConv, slide_dense, slide_gated_dense, unfold_depth
 from hsi.models.windows import gather_windows, pad_scene
 from tests.models.model_makers import last_layer, wake
@@ -481,6 +481,21 @@ class TestSpectralPool:
 def test_the_largest_channel_in_halves(channels):
     features = torch.randn(3, channels, 5, 4)
     assert torch.equal(channel_maxima(features), features.amax(dim=1))
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("side", [3, 5, 9, 26])
+def test_spatial_attention_and_its_gradient_as_published(layout, side):
+    attention = SpatialAttention().double()
+    features = torch.randn(2, 6, side, side, dtype=torch.float64).to(memory_format=layout).requires_grad_()
+    statistics = torch.stack([features.mean(dim=1), features.amax(dim=1)], dim=1)
+    expected = features * torch.sigmoid(attention.weigh(statistics))
+    found = attention(features)
+    torch.testing.assert_close(found, expected)
+    upstream = torch.randn_like(found)
+    inputs = (features, attention.weigh.weight)
+    for one, other in zip(*(torch.autograd.grad(y, inputs, upstream) for y in (found, expected)), strict=True):
+        torch.testing.assert_close(one, other)
 
 
 @pytest.mark.parametrize("name", ["hybridsn-se", "hybridsn-cbam", "hybridsn-bn-cbam"])
