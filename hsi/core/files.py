@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import itertools
 import json
 import os
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,6 +19,7 @@ from hsi.errors import ConfigError, HsiError, OutputError, UnknownNameError
 HASHED_AT_ONCE = 2**22  # bytes
 MANIFEST = ".hsi-manifest.json"
 KIND = "files that hsi wrote, with their SHA-256"
+MARKED = ".hsi"  # the end of the name of the file that marks a temporary one as hsi's
 
 
 def config_dir() -> Path:
@@ -79,14 +81,15 @@ def hash_files(paths: Iterable[Path]) -> dict[str, str]:
 
 
 @contextmanager
-def write_atomically(path: Path, durable: bool = False) -> Iterator[Path]:
+def write_atomically(path: Path, durable: bool = False, marked: bool = False) -> Iterator[Path]:
     """A temporary path next to ``path`` that replaces it when the block ends, and is removed if the block raises.
 
     For files of hsi's own folders; see :func:`write_output` for files of the user's. Missing folders are made. With
-    ``durable`` the file is on disk when this returns, even if the machine then stops. Raises :class:`OutputError`
-    naming ``path`` when it cannot be written.
+    ``durable`` the file is on disk when this returns, even if the machine then stops; what a killed process left of
+    one that is ``marked`` is removed when it is written again. Raises :class:`OutputError` naming ``path`` when it
+    cannot be written.
     """
-    with _temporary(path) as part:
+    with _temporary(path, marked) as part:
         yield part
         if durable:
             _sync(part)
@@ -99,11 +102,12 @@ def write_atomically(path: Path, durable: bool = False) -> Iterator[Path]:
 def write_output(path: Path, overwrite: bool, option: str = "out") -> Iterator[Path]:
     """A temporary path for a file that is listed in its :class:`Manifest` and put in place when the block ends.
 
-    Raises :class:`OutputError` as :meth:`Manifest.check` does, before the block.
+    What a killed process left of the same file is removed. Raises :class:`OutputError` as :meth:`Manifest.check` does,
+    before the block.
     """
     manifest = Manifest.of_file(path, option)
     manifest.check([path.name], overwrite)
-    with _temporary(path) as part:
+    with _temporary(path, marked=True) as part:
         yield part
         manifest.place({path.name: part}, overwrite)
 
@@ -130,20 +134,83 @@ def write_new(path: Path, text: str = "") -> Path:
 
 
 @contextmanager
-def _temporary(path: Path) -> Iterator[Path]:
-    """A new file next to ``path``, removed at the end if it is still there."""
+def _temporary(path: Path, marked: bool = False) -> Iterator[Path]:
+    """A new file next to ``path``, removed at the end if it is still there.
+
+    If ``marked``, a locked file next to it says that it is hsi's until then, and those of killed processes are removed.
+    """
     part = path.with_name(f".{path.stem}.{secrets.token_hex(8)}.part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.touch(exist_ok=False)
-        yield part
+        if marked:
+            _remove_remnants(path)
+        with _mark(part) if marked else nullcontext():
+            try:
+                part.touch(exist_ok=False)
+                yield part
+            finally:
+                if part.exists():
+                    part.unlink()
     except HsiError:
         raise
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        if part.exists():
-            part.unlink()
+
+
+@contextmanager
+def _mark(part: Path) -> Iterator[None]:
+    """A file that marks the temporary file ``part`` as hsi's, locked for as long as this process writes it."""
+    marker = part.with_name(part.name + MARKED)
+    with marker.open("x", encoding="utf-8") as file:
+        try:
+            lock_file(file.fileno())  # before it has its text, so that a complete one is never without its lock
+            file.write(_marker_text(part.name))
+            file.flush()
+            yield
+        finally:
+            if os.name == "posix":
+                marker.unlink(missing_ok=True)
+    marker.unlink(missing_ok=True)  # elsewhere only closed files can be removed
+
+
+def _marker_text(name: str) -> str:
+    return json.dumps({"hsi": "temporary file", "file": name}, indent=2) + "\n"
+
+
+def _remove_remnants(path: Path) -> None:
+    """Remove temporary files for ``path`` whose process was killed; only those that their marker names.
+
+    Their names have 16 random digits, so that what begins with one, such as a database's journal, is hsi's too.
+    """
+    for marker in path.parent.glob(f".{glob.escape(path.stem)}.*.part{glob.escape(path.suffix + MARKED)}"):
+        part = marker.with_name(marker.name.removesuffix(MARKED))
+        with suppress(OSError, ValueError):
+            if marker.is_symlink() or marker.read_text("utf-8") != _marker_text(part.name):
+                continue
+            with marker.open("r+", encoding="utf-8") as file:
+                if lock_file(file.fileno()):
+                    remains = part.parent.glob(f"{glob.escape(part.name)}*")
+                    for one in sorted(remains, key=lambda one: one == marker):
+                        if one.is_file() and not one.is_symlink():
+                            one.unlink()
+
+
+def lock_file(handle: int) -> bool | None:
+    """Whether this process alone has the open file, which has not been removed meanwhile; None where locks are none.
+
+    The lock ends with the process, or when the file is closed.
+    """
+    try:
+        import fcntl
+    except ImportError:  # on Windows
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return None
+    return os.fstat(handle).st_nlink > 0
 
 
 def _sync(path: Path) -> None:
@@ -331,7 +398,7 @@ class Manifest:
 
     def store(self, path: Path) -> None:
         """Write the record to ``path``, where it will lie."""
-        with write_atomically(path, durable=True) as part:
+        with write_atomically(path, durable=True, marked=True) as part:
             part.write_text(_record_text(KIND, self.files, self.earlier), encoding="utf-8")
 
 

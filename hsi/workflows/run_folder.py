@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hsi.core.events import warning
-from hsi.core.files import MANIFEST, Manifest, remove_files
+from hsi.core.files import MANIFEST, Manifest, lock_file, remove_files
 from hsi.errors import HsiError, OutputError, ResumeError
 from hsi.inference.resume import clear_strips
 
@@ -249,7 +249,7 @@ def _claimed(target: Target) -> Iterator[Path]:
     except OSError as error:
         raise OutputError(f"{target.out}: cannot be written: {error.strerror}: choose another --out") from None
     try:
-        if not _lock(handle):
+        if lock_file(handle) is False:  # None on Windows, where two commands with one --out are not detected
             raise busy
         yield folder
     finally:
@@ -261,21 +261,6 @@ def _make_work(place: Path) -> Path:
     folder.mkdir(parents=True)
     (folder / MARKER).write_text(_marker(folder, place), encoding="utf-8")
     return folder
-
-
-def _lock(handle: int) -> bool:
-    """Whether this process alone has the file, which has not been removed meanwhile."""
-    try:
-        import fcntl
-    except ImportError:  # not on Windows, where two commands with one --out are not detected
-        return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
-    return os.fstat(handle).st_nlink > 0
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 import json
 import os
+import signal
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,45 @@ def test_what_appears_while_a_file_is_written_stays(tmp_path):
         part.write_text("new")
         path.write_text("mine")
     assert path.read_text() == "mine"
+
+
+def start_writing(path):
+    """Write a file in a fork of this process, which waits within the block; returns the fork's number."""
+    ready, tell = os.pipe()
+    fork = os.fork()
+    if not fork:
+        try:
+            with write_output(path, overwrite=True) as part:
+                part.write_text("half")
+                part.with_name(f"{part.name}-journal").write_text("of the database")
+                os.write(tell, b"x")
+                time.sleep(60)
+        finally:
+            os._exit(1)
+    os.read(ready, 1)
+    os.close(ready)
+    os.close(tell)
+    return fork
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_what_a_killed_process_left_is_removed_when_the_file_is_written_again(tmp_path):
+    foreign = {".a.0123456789abcdef.part.gpkg", ".a.0a.part.gpkg", ".a.0123456789abcdef.part.gpkg.hsi"}
+    for name in foreign:
+        (tmp_path / name).write_text("mine")
+    path = tmp_path / "a.gpkg"
+    killed, running = start_writing(path), start_writing(path)
+    os.kill(killed, signal.SIGKILL)
+    os.waitpid(killed, 0)
+    assert len(list(tmp_path.glob(".a.*"))) == len(foreign) + 6
+    write(path, "new")
+    left = {one.name for one in tmp_path.iterdir()} - foreign - {"a.gpkg", f".a.gpkg{MANIFEST}"}
+    assert len(left) == 3  # of the process that still runs
+    os.kill(running, signal.SIGKILL)
+    os.waitpid(running, 0)
+    write(path, "newer", overwrite=True)
+    assert {one.name for one in tmp_path.iterdir()} == {*foreign, "a.gpkg", f".a.gpkg{MANIFEST}"}
+    assert all((tmp_path / name).read_text() == "mine" for name in foreign)
 
 
 @pytest.mark.parametrize("names", [{"../secret": "0"}, {"/etc/passwd": "0"}, {"a": 1}, [], {"a": None}])
