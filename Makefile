@@ -9,13 +9,14 @@
 # make docs       build the documentation into site/
 # make dist       build wheel and source archive in dist/ and check them as PyPI does
 # make bench      measure the engines on this machine; writes benchmarks/results/engines.json
+# make gpu        measure a GPU in a few minutes: tests, engines, memory, profile; writes benchmarks/results/gpu.json
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TOOLS := build/tools
 
-.PHONY: structure slow faults kills fuzz audit sbom demo setup test lint docs dist bench clean
+.PHONY: structure slow faults kills fuzz audit sbom demo setup test lint docs dist bench gpu clean
 
 demo: $(READY)
 	$(BIN)/hsi fetch indian_pines --to data
@@ -73,6 +74,10 @@ dist: $(READY) $(TOOLS)
 bench: $(READY)
 	$(BIN)/hsi fetch indian_pines --to data
 	$(BIN)/python -m benchmarks.engines data/indian_pines.mat $(ARGS)
+
+gpu: $(READY)
+	$(BIN)/hsi fetch indian_pines --to data
+	$(BIN)/python -m benchmarks.gpu data/indian_pines.mat $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist site *.egg-info
