@@ -29,7 +29,7 @@ QUICK = (*SMALL, "--epochs", "2")
 # of the run of the GeoTIFF scene, which has validation pixels
 TIFF_OPTIONS = (
     *(*SMALL, "--epochs", 6, "--train", "20", "--val", "10%", "--lr-schedule", "constant", "--seed", 5),
-    *("--set", "mapping.spectral=none"),
+    *("--set", "mapping.spectral=none", "--no-calibrate"),
 )
 
 
