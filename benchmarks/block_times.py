@@ -149,7 +149,7 @@ def measure(folder: Path, width: int, bands: int, rows: int, blocks: int, repeat
     kinds = {
         "plain": MapOptions(),
         "blended": MapOptions(blend=True),
-        "eight symmetries and blended": MapOptions(symmetries=True, blend=True),
+        "half turn and blended": MapOptions(symmetries=True, blend=True),
     }
     runs: dict[str, Any] = {}
     for name, options in kinds.items():

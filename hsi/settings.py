@@ -331,7 +331,7 @@ class MappingSettings(Section):
 
     symmetries: bool | None = setting(
         None, "Average with the map of the scene after a half turn.", option="--symmetries", shown="yes for HybridSN",
-        why="yes: what the network learnt of directions cancels: a better map for twice the seconds, and no training",
+        why="yes: what the network learnt of directions cancels: better probabilities for twice the seconds",
     )  # fmt: skip
     blend: bool | None = setting(
         None, "Average class probabilities over similar neighbours.", option="--blend", shown="by the scene",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 # the scene and its half turn, which maps are averaged over: whatever a network has learnt of up, down, left and right
-# cancels. On held-out halves of training sides the eight symmetries were no better, see docs/explanation/defaults.md
+# cancels. The eight symmetries were no more accurate on held-out halves, see docs/explanation/defaults.md
 AVERAGED = (0, 3)
 
 
