@@ -99,10 +99,10 @@ def write_small_scene(path: Path) -> Path:
 def run_tests(device: torch.device) -> str:
     """The last line of pytest's report on the device tests; on a CPU they run on the pretend device."""
     chosen = {} if device.type == "cpu" else {"HSI_TEST_DEVICE": str(device)}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_accelerator.py"]
+    command = [sys.executable, "-m", "pytest", "-o", "addopts=", "-p", "no:cacheprovider", "tests/test_accelerator.py"]
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, **chosen}, check=False, capture_output=True, text=True)
     click.echo(done.stdout if done.returncode else "", err=True)
-    return done.stdout.strip().splitlines()[-1]
+    return done.stdout.strip().splitlines()[-1].strip("= ")
 
 
 def rate_of_map(device: torch.device, sizes: Sizes, bfloat16: bool) -> dict[str, Any]:
