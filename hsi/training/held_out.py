@@ -80,9 +80,9 @@ def fit_weights(logarithms: Floats, codes: Codes, usual: Floats, spread: float) 
     def loss(weights: Floats) -> tuple[float, Floats]:
         logs = log_softmax(np.tensordot(weights, logarithms, 1), axis=1)
         slopes = (np.exp(logs) * logarithms).sum(axis=2) - logarithms[:, places, codes]  # (M, n)
-        apart = (weights - usual) / spread
-        value = float((apart**2).sum() / 2 - logs[places, codes].sum())
-        return value / codes.size, (apart / spread + slopes.sum(axis=1)) / codes.size
+        deviation = (weights - usual) / spread
+        value = float((deviation**2).sum() / 2 - logs[places, codes].sum())
+        return value / codes.size, (deviation / spread + slopes.sum(axis=1)) / codes.size
 
     bounds = [(0.0, 10.0)] * len(logarithms)
     found = minimize(loss, np.maximum(usual, 0.1), jac=True, bounds=bounds, method="L-BFGS-B")

@@ -339,7 +339,7 @@ def train_probe(
     settings: Settings,
     timer: StageTimer,
 ) -> Probe | None:
-    """Train the first network anew on three quarters of the training pixels, for fewer steps; None for too few pixels.
+    """Train the first network again on three quarters of the training pixels, for fewer steps; None for too few pixels.
 
     Where windows are removed from the surroundings because test pixels are on other ground, complete squares of the
     training pixels are held out.
