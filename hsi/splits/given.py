@@ -7,7 +7,7 @@ import numpy as np
 from hsi.core.labels import LabelMap
 from hsi.errors import SplitError, UsageError
 from hsi.splits.groups import field_groups
-from hsi.splits.sampling import sample_training, shuffled_pixels
+from hsi.splits.sampling import near_training, sample_training, shuffled_pixels
 from hsi.splits.split import TEST, TRAIN, VALIDATION, Split, SplitRequest, split_from_codes, split_rule
 
 
@@ -16,8 +16,9 @@ def split_given(labels: LabelMap, request: SplitRequest) -> Split:
     """The split in ``request.given``: ``(H, W)`` of 0 (not used), 1 (training), 2 (validation) and 3 (test).
 
     Unlabelled pixels are ignored with a warning. The split has no seed unless ``validation`` asks for pixels drawn from
-    the given training pixels. Raises :class:`SplitError` for another shape or other values, :class:`UsageError` without
-    a raster and where ``validation`` is requested but validation pixels are given.
+    the given training pixels: complete polygons, or areas of training pixels that touch. Raises :class:`SplitError` for
+    another shape or other values, :class:`UsageError` without a raster and where ``validation`` is requested but
+    validation pixels are given.
     """
     given = request.given
     if given is None:
@@ -38,8 +39,9 @@ def split_given(labels: LabelMap, request: SplitRequest) -> Split:
         return split_from_codes(labels, given, rule="given", seed=None, warnings=warnings)
     if np.any(given == VALIDATION):
         raise UsageError("the given split has validation pixels already: leave --val out")
-    sample = sample_training(labels, labels.labelled & (given == TRAIN), request)
-    codes = np.where(sample.validation, VALIDATION, given)
+    train = labels.labelled & (given == TRAIN)
+    sample = sample_training(labels, train, request, field_groups(labels.masked(train)), complete=True)
+    codes, warnings = np.where(sample.validation, VALIDATION, given), [*warnings, *sample.warnings]
     return split_from_codes(labels, codes, rule=request.describe("given"), seed=request.seed, warnings=warnings)
 
 
@@ -57,5 +59,7 @@ def split_all(labels: LabelMap, request: SplitRequest) -> Split:
         for class_id, pixels in labels.counts.items():
             count = request.validation.take(pixels, pixels)
             codes.flat[shuffled_pixels(labels, class_id, request.seed)[:count]] = VALIDATION
+        named = zip(labels.table.ids, labels.table.names, strict=True)
+        warnings = [near_training([name for i, name in named if np.any(labels.values[codes == VALIDATION] == i)])]
     rule = request.describe("all labelled pixels")
     return split_from_codes(labels, codes, rule=rule, seed=request.seed, tested=False, warnings=warnings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -40,20 +41,25 @@ def shuffled_pixels(labels: LabelMap, class_id: int, seed: int) -> NDArray[np.in
 
 
 def sample_training(
-    labels: LabelMap, side: Mask, request: SplitRequest, groups: Groups | None = None, minimum: int = 1
+    labels: LabelMap,
+    side: Mask,
+    request: SplitRequest,
+    groups: Groups | None = None,
+    minimum: int = 1,
+    complete: bool = False,
 ) -> Sample:
     """Validation and training pixels of each class, from the pixels in ``side`` ``(H, W)``.
 
     Validation is taken first, in compact areas: complete groups in a random order that all classes share, the last of
-    them from its first row on (without ``groups``, single pixels). With labels from polygons the last one is complete
-    too, so that no group of a class trains and validates; a class of a single group then has no validation, with a
-    warning. Validation takes no more than half of the class and leaves ``minimum`` training pixels. The remaining
-    pixels train, or as many of them as ``request.train`` asks for, at least ``minimum``; a smaller training set is a
-    subset of a larger one.
+    them from its first row on (without ``groups``, single pixels). With ``complete``, or labels from polygons, the
+    last one is complete too, so that no group of a class trains and validates; a class of a single group then has no
+    validation, with a warning. Otherwise a warning names the classes whose last group does both. Validation takes no
+    more than half of the class and leaves ``minimum`` training pixels. The remaining pixels train, or as many of them
+    as ``request.train`` asks for, at least ``minimum``; a smaller training set is a subset of a larger one.
     """
     codes = np.zeros(side.size, np.uint8)
     ranks = None if groups is None else _pixel_ranks(groups, request.seed)
-    short, single = [], []
+    short, single, divided = [], [], []
     for (class_id, pixels), name in zip(labels.counts.items(), labels.table.names, strict=True):
         shuffled = shuffled_pixels(labels, class_id, request.seed)
         shuffled = shuffled[side.ravel()[shuffled]]
@@ -61,11 +67,13 @@ def sample_training(
             most = min(shuffled.size // 2, max(shuffled.size - minimum, 0))
             ordered = shuffled if ranks is None else shuffled[np.lexsort((shuffled, ranks[shuffled]))]
             count = min(request.validation.of(pixels), most)
-            if ranks is not None and labels.polygons is not None:
+            if ranks is not None and (complete or labels.polygons is not None):
                 ordered = _complete_groups(ordered, ranks[ordered], count, most)
                 count = ordered.size
                 if pixels and not count:
                     single.append(name)
+            elif ranks is not None and 0 < count < ordered.size and np.diff(ranks[ordered[count - 1 : count + 1]]) == 0:
+                divided.append(name)
             codes[ordered[:count]] = VALIDATION
         left = shuffled[codes[shuffled] == 0]
         wanted = left.size if request.train is None else max(request.train.of(pixels), minimum)
@@ -75,11 +83,22 @@ def sample_training(
     train, validation = (codes.reshape(side.shape) == part for part in (TRAIN, VALIDATION))
     warnings = [f"fewer training pixels than asked for: {', '.join(short)}"] if short else []
     if single:
+        kind = "areas" if labels.polygons is None else "polygons"
         warnings.append(
-            f"no validation pixels of {', '.join(single)}: they come from polygons that do not train, and none can be "
+            f"no validation pixels of {', '.join(single)}: they come from {kind} that do not train, and none can be "
             "spared: draw another one in another field"
         )
+    if divided:
+        warnings.append(near_training(divided))
     return Sample(train, validation, warnings)
+
+
+def near_training(names: Sequence[str]) -> str:
+    """A warning of the classes some of whose validation pixels are next to training pixels."""
+    return (
+        f"some validation pixels of {', '.join(names)} are next to training pixels of the same area, so that "
+        "confidence calibrated by them may be too high: draw labels as polygons, which validate as units"
+    )
 
 
 def _complete_groups(ordered: NDArray[np.int64], ranks: NDArray[np.int64], wanted: int, most: int) -> NDArray[np.int64]:

@@ -112,6 +112,8 @@ def test_validation_is_compact():
     split = make_split(labels, rule="blocks", seed=0, window=3, block=10, validation=parse_sample_size("5%"))
     assert [part.validation for part in split.counts(labels).values()] == [90, 90]
     assert np.mean(select_distant(split.validation, split.train, 2)[split.validation]) > 0.7
+    (warned,) = [text for text in split.warnings if "validation" in text]
+    assert warned.startswith("some validation pixels of class 2 are next to training pixels of the same area")
 
 
 def test_seeds_move_the_borders():

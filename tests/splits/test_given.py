@@ -32,6 +32,17 @@ def test_validation_can_be_drawn_from_the_training_pixels():
         split_given(codes, labels, validation=parse_sample_size("3"))
 
 
+def test_validation_is_drawn_as_areas_that_do_not_train():
+    values = np.zeros((9, 24), int)
+    for number in range(6):  # the last area is the only one of class 3
+        values[2:7, 4 * number : 4 * number + 3] = (1, 2, 1, 2, 2, 3)[number]
+    labels, codes = label_map(values), np.where(np.arange(9) < 6, 1, 3)[:, None] + 0 * values
+    split = split_given(codes, labels, validation=parse_sample_size("10%"))
+    assert [part.validation for part in split.counts(labels).values()] == [12, 12, 0]
+    assert all(len(np.unique(split.codes()[2:6, 4 * n : 4 * n + 3])) == 1 for n in range(6))
+    assert any(text.startswith("no validation pixels of class 3: they come from") for text in split.warnings)
+
+
 @pytest.mark.parametrize(
     ("codes", "warning"),
     [
@@ -66,3 +77,4 @@ def test_all_pixels_train_except_those_for_validation():
     assert np.array_equal(split.train, labels.labelled) and split.warnings == ()
     validated = make_split(labels, rule="all", validation=parse_sample_size("5"), seed=0)
     assert [part.validation for part in validated.counts(labels).values()] == [5, 5, 5]
+    assert "next to training pixels" in validated.warnings[0]
