@@ -51,6 +51,14 @@ class TestSurvey:
         assert found.found == (float(np.array(value, dtype)),)
         assert found.maximum < 8000
 
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    def test_finds_fill_that_a_conversion_has_changed_in_the_last_digits(self, dtype: str):
+        cube = filled(dtype, -9999)
+        cube[CORNER] += np.random.default_rng(0).uniform(-1e-3, 1e-3, cube[CORNER].shape).astype(dtype)
+        found = check(scene_from_array(cube))
+        assert (found.filled, found.invalid, found.found) == (36, 36, (-9999,))
+        assert found.minimum > 0
+
     @pytest.mark.parametrize("dtype", CUBES)
     def test_finds_none_in_a_scene_without_fill(self, dtype: str):
         found = check(scene_from_array(CUBES[dtype]))

@@ -30,6 +30,7 @@ from hsi.fill import (
 Array = NDArray[Any]
 T = TypeVar("T")
 SAMPLE_SIDE = 64  # pixels of a square of a sample
+FILL_TOLERANCE = 1e-6  # relative, of floats
 LEVEL_PIXELS = 5000  # that band levels are measured on
 
 
@@ -388,7 +389,11 @@ def survey_scene(
         hit = _find_fill(stored, values, flat)
         if hit is not None:
             bad = bad | hit
-            found |= dict.fromkeys(float(value) for value in np.unique(stored[hit]))
+            there = np.unique(stored[hit])
+            exact = [v for v in values if (there == v).any()]
+            near = [v for v in values if _equals(there, v).any() and not any(_equals(other, v) for other in exact)]
+            found |= dict.fromkeys(map(float, (*exact, *near)))
+            found |= dict.fromkeys(float(v) for v in flat if (there == v).any())
         void = (bad | (cube == 0)).all(axis=2)
         if mask is not None:
             void |= ~mask[block.slices]
@@ -491,15 +496,24 @@ def _values_of(numbers: Sequence[float], dtype: np.dtype[Any]) -> tuple[Any, ...
 
 
 def _find_values(cube: Array, values: Sequence[Any]) -> NDArray[np.bool_] | None:
-    """Which values of ``(h, w, B)`` are among ``values``; None where none is."""
+    """Which values of ``(h, w, B)`` are among ``values``, see :func:`_equals`; None where none is."""
     if not values or not cube.size:
         return None
     low, high = np.fmin.reduce(cube, axis=None), np.fmax.reduce(cube, axis=None)
     hit = None
     for value in values:
-        if low <= value <= high:
-            hit = cube == value if hit is None else hit | (cube == value)
+        if low <= value <= high or _equals(low, value) or _equals(high, value):
+            equal = _equals(cube, value)
+            hit = equal if hit is None else hit | equal
     return hit if hit is not None and hit.any() else None
+
+
+def _equals(values: Any, fill: Any) -> Any:
+    """Whether values are a fill; floats to a millionth, which resampling and conversions add and remove."""
+    if isinstance(fill, np.floating):
+        with np.errstate(over="ignore", invalid="ignore"):
+            return abs(values - fill) <= abs(fill) * FILL_TOLERANCE
+    return values == fill
 
 
 def _find_flat_values(cube: Array, bands: list[int], values: Sequence[Any]) -> NDArray[np.bool_]:

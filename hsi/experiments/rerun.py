@@ -97,7 +97,8 @@ def read_run(run: Path) -> RecordedRun:
 def find_changes(recorded: RecordedRun, inputs: Inputs) -> list[str]:
     """What has changed since a run was made: versions, machine, files; warns of it."""
     record = recorded.record
-    sums = hash_inputs(inputs.scene.source, inputs.labels.source, *inputs.masks, *given_files(recorded.settings))
+    sources = (inputs.scene.source, inputs.labels.source, *inputs.masks, *given_files(recorded.settings))
+    sums = hash_inputs(*sources, classes=inputs.classes)
     now = {"versions": versions(), "machine": machine()}
     changed = differing({"versions": record.versions, "machine": record.machine}, now)
     if {*sums.values()} != {*record.inputs.sha256.values()}:

@@ -17,7 +17,7 @@ from hsi.io.formats._product import scale_scene
 from hsi.preprocessing.band_matching import BandMatch, match_bands
 
 Scale = float | Literal["auto"] | None
-FACTORS = (10.0, 100.0, 1e3, 1e4, 65535.0, 1e5)
+FACTORS = (10.0, 100.0, 255.0, 1e3, 1e4, 65535.0, 1e5)
 # of log10 between a factor and the ratio of two scenes, which also differ in brightness; for 10 it has to be less, and
 # about the same in all bands: so much do water and desert differ
 TOLERANCE, TOLERANCE_OF_TEN, SPREAD_OF_TEN = 0.5, 0.25, 0.2

@@ -14,6 +14,7 @@ from hsi.core.events import info, warning
 from hsi.core.georeference import crs_name, grid_offset, pixel_size, same_crs
 from hsi.core.scene import Block, Scene, crop_georeference
 from hsi.errors import SceneError
+from hsi.fill import find_flat_pixels, usual_fill
 
 SAME_WAVELENGTH = 0.1  # nanometres
 HALF = 0.5
@@ -31,9 +32,10 @@ class Tile:
 def join_tiles(scenes: Sequence[Scene]) -> Scene:
     """Scenes that lie on one grid as one scene, read by block; ``tiles`` are their files.
 
-    Where they overlap, the first that has data counts. Pixels that no tile has hold nodata, or NaN or 0 where there is
-    no nodata value. Tiles with different nodata values are read as float, with NaN. Raises :class:`SceneError` that
-    names the first tile that does not fit the first one: another CRS, grid, number or type of bands, or scale.
+    Where they overlap, the first that has data counts; fill that no file declares is none. Pixels that no tile has
+    hold nodata, or NaN or 0 where there is no nodata value. Tiles with different nodata values are read as float, with
+    NaN. Raises :class:`SceneError` that names the first tile that does not fit the first one: another CRS, grid, number
+    or type of bands, or scale.
     """
     first = scenes[0]
     for other in scenes:
@@ -132,13 +134,18 @@ def _shared(block: Block, tile: Tile) -> tuple[tuple[slice, slice], Block] | Non
 
 
 def _has_data(cube: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:
-    """The pixels ``(h, w)`` with a number in any band that is neither nodata nor 0."""
+    """The pixels ``(h, w)`` with a number in any band that is neither nodata nor 0; not those that are a usual fill in
+    all bands, which would hide the data of another tile."""
     void = cube == 0
     if cube.dtype.kind == "f":
         void |= ~np.isfinite(cube)
     if nodata is not None:
         void |= cube == nodata
-    return np.asarray(~void.all(axis=2))
+    found: NDArray[np.bool_] = ~void.all(axis=2)
+    fill = found & find_flat_pixels(cube)
+    if fill.any():
+        found[fill] = ~np.isin(cube[fill][:, 0], usual_fill(cube.dtype))
+    return found
 
 
 def _nodata_as_nan(cube: NDArray[Any], nodata: float | None, dtype: np.dtype[Any]) -> NDArray[Any]:

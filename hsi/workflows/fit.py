@@ -191,7 +191,8 @@ def fit_network(
         arrays = (copy.deepcopy(model), padded, codes, split.train, split.validation)
         return Trainer(*arrays, settings.training, device=device, seed=settings.seed, tile=tile)
 
-    trained_on = hash_inputs(*files_of_tiles(scene), labels.source, *inputs.masks, *given_files(settings))
+    sources = (*files_of_tiles(scene), labels.source, *inputs.masks, *given_files(settings))
+    trained_on = hash_inputs(*sources, classes=inputs.classes)
     identity = identity_of(settings, split, padded, {"labels": codes}, trained_on) if checkpoints else {}
     trainer, trained, resumed_from = train_with_smaller_tiles(make_trainer, settings, checkpoints, identity, timer)
     rows, columns = np.nonzero(split.train)
@@ -292,7 +293,8 @@ def fit_baseline_model(inputs: Inputs, settings: Settings, split: Split, timer: 
     with timer.stage("train"), progress("train", "fits") as advance:
         fit_baseline(baseline, scene, reducer, valid, split.train, labels.codes(), window, advance)
     info("", baseline.describe())
-    trained_on = hash_inputs(*files_of_tiles(scene), labels.source, *inputs.masks, *given_files(settings))
+    sources = (*files_of_tiles(scene), labels.source, *inputs.masks, *given_files(settings))
+    trained_on = hash_inputs(*sources, classes=inputs.classes)
     return BaselineClassifier(settings, trained_on, baseline, reducer, reduced)
 
 

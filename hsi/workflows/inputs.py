@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,10 @@ from hsi import io
 from hsi.core.events import info, progress, warning
 from hsi.core.labels import LabelMap, decode_one_hot, label_map
 from hsi.core.scene import PixelSurvey, Scene, scene_from_array, survey_scene
-from hsi.errors import LabelError, SceneError, SplitError, UsageError
+from hsi.errors import HsiError, LabelError, SceneError, SplitError, UsageError
 from hsi.fill import NO_FILL, Fill, format_value
 from hsi.io.axes import find_axes, parse_axes
-from hsi.io.benchmark_scenes import recognise_scene
+from hsi.io.benchmark_scenes import recognise_scene, scene_facts, scene_names
 from hsi.io.class_files import apply_class_file
 from hsi.io.dataarray import is_dataarray, labels_from_dataarray, scene_from_dataarray
 from hsi.io.geotiff import read_georeference
@@ -52,9 +53,9 @@ if TYPE_CHECKING:
 class Inputs:
     """What was read: the scene without its useless bands, its survey, and its labels on valid pixels.
 
-    ``masks`` are the files of masks and of the area of interest. Where the scene was denoised, ``denoising`` tells how.
-    ``levels`` are those of the survey for the scene's bands, before, and ``fill`` is what means "no data" although the
-    file does not say so.
+    ``masks`` are the files of masks and of the area of interest, ``classes`` is that of classes. Where the scene was
+    denoised, ``denoising`` tells how. ``levels`` are those of the survey for the scene's bands, before, and ``fill`` is
+    what means "no data" although the file does not say so.
     """
 
     scene: Scene
@@ -67,6 +68,7 @@ class Inputs:
     masks: tuple[Path, ...] = ()
     levels: NDArray[np.float64] | None = None
     fill: Fill = NO_FILL
+    classes: Path | None = None
 
     @property
     def band_list(self) -> BandList:
@@ -309,22 +311,41 @@ def prepare_inputs(scene: Scene, labels: LabelMap, options: InputSettings) -> In
         )
     fill = survey.found_fill | Fill(() if options.nodata is None else (options.nodata,))
     more: dict[str, Any] = {"masks": mask_files(options), "levels": survey.useful_levels, "fill": fill}
-    return Inputs(scene, survey, labels, known_as, file_bands, bands, **more)
+    return Inputs(scene, survey, labels, known_as, file_bands, bands, classes=options.classes, **more)
 
 
 def recognised(scene: Scene, labels: LabelMap, options: InputSettings) -> tuple[Scene, LabelMap, str | None]:
     """A benchmark scene with its class names and colours, its wavelengths when the file lacks them, and its title.
 
     It is known by its ground truth, never by the file's name; any other scene comes back as it is, with None. Names and
-    colours of a class file stay.
+    colours of a class file stay. Where the scene is cropped, the ground truth of all of it decides.
     """
-    height, width = labels.values.shape
-    facts = recognise_scene((height, width), labels.counts)
+    full, known = scene.area.full if scene.area else scene, _labels_before_cropping(scene, labels, options)
+    facts = recognise_scene((full.height, full.width), known.counts) if known else None
     if facts is None:
         return scene, labels, None
-    if scene.wavelengths is None and scene.shape == facts.shape:
+    if scene.wavelengths is None and full.shape == facts.shape:
         scene = replace(scene, wavelengths=facts.wavelengths, fwhm=facts.fwhm)
-    return scene, labels if options.classes else replace(labels, table=facts.table), facts.title
+    table = facts.table
+    if scene.area:  # with the classes in the area alone
+        table = labels.table.renamed(
+            dict(zip(table.ids, table.names, strict=True)), dict(zip(table.ids, table.colours, strict=True))
+        )
+    return scene, labels if options.classes else replace(labels, table=table), facts.title
+
+
+def _labels_before_cropping(scene: Scene, labels: LabelMap, options: InputSettings) -> LabelMap | None:
+    """The labels of all of a cropped scene, from their file; None where it is not of the size of a benchmark scene."""
+    if scene.area is None:
+        return labels
+    if labels.source is None:
+        return None
+    full = scene.area.full
+    if (full.height, full.width) not in {scene_facts(name).shape[:2] for name in scene_names()}:
+        return None
+    with suppress(HsiError):
+        return io.open_labels(None if labels.source == full.source else labels.source, full, options)
+    return None
 
 
 def say_inputs(scene: Scene, labels: LabelMap, known_as: str | None) -> None:

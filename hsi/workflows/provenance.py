@@ -41,11 +41,12 @@ class StageTimer:
         debug("stage", f"{name}: {took:.2f} s, peak memory so far {peak_memory() / 10**9:.2f} GB")
 
 
-def hash_inputs(*sources: Path | None) -> dict[str, str]:
-    """SHA-256 of every file that holds these scenes and labels, by its path."""
+def hash_inputs(*sources: Path | None, classes: Path | None = None) -> dict[str, str]:
+    """SHA-256 of every file that holds these scenes and labels, and of a class file, by its path."""
     from hsi.io import files_of
 
-    return hash_files(path for source in sources if source is not None for path in files_of(source))
+    files = [path for source in sources if source is not None for path in files_of(source)]
+    return hash_files([*files, classes] if classes else files)
 
 
 def peak_memory() -> int:

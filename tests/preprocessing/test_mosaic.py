@@ -66,6 +66,16 @@ def test_the_first_with_data_counts_and_gaps_are_no_data(dtype, nodata, tile):
     np.testing.assert_array_equal(survey_scene(scene).valid, valid)
 
 
+@pytest.mark.parametrize(("dtype", "fill"), [("i2", -9999), ("u2", 65535), ("f4", -9999), ("f4", -3.4028235e38)])
+def test_fill_that_no_file_declares_does_not_hide_a_neighbour(dtype, fill, tile):
+    cube = CUBE.astype(dtype)
+    first = cube.copy()
+    first[:, 4:] = fill
+    scene = join_tiles([tile(slice(0, 11), slice(0, 7), first), tile(slice(0, 6), slice(3, 7), cube)])
+    np.testing.assert_array_equal(scene.read()[:6], cube[:6])
+    assert not survey_scene(scene).valid[6:, 4:].any()  # where no tile has data
+
+
 def test_tiles_that_are_far_from_each_other_are_warned_of(tile):
     with report_to(recorder := Recorder()):
         scene = join_tiles([tile(slice(0, 4), slice(0, 4)), tile(slice(0, 4), slice(0, 4), at=(20, 30))])

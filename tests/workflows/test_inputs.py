@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ import pytest
 import rasterio
 
 import hsi
+from hsi.io.benchmark_scenes import SceneFacts, scene_facts
 from hsi.preprocessing.reducers.mnf import MNF
-from hsi.settings import SECOND_WINDOW, USUAL_WINDOW
-from hsi.workflows.inputs import estimate_memory
+from hsi.settings import SECOND_WINDOW, USUAL_WINDOW, InputSettings
+from hsi.workflows.inputs import estimate_memory, read_inputs
 from tests.conftest import SMALL, Run, Sample
 from tests.io.file_makers import envi, npy, tiff
 from tests.io.product_makers import neon
@@ -38,14 +40,17 @@ def test_a_product_with_a_label_raster_becomes_a_map(run: Run, sample: Sample, t
 def test_bands_to_drop_reach_the_run(run: Run, scenes: dict[str, Path], tmp_path: Path):
     mask = tmp_path / "mask.npy"
     np.save(mask, np.pad(np.ones((30, 40), np.uint8), ((0, 6), (0, 0))))
-    options = ("--drop-bands", "1-3", "--drop-wavelengths", "2300-2500", "--mask", mask)
+    classes = tmp_path / "classes.csv"
+    classes.write_text("id,name\n3,corn\n")
+    options = ("--drop-bands", "1-3", "--drop-wavelengths", "2300-2500", "--mask", mask, "--classes", classes)
     done = run("classify", scenes["envi"], *SMALL, "--epochs", 2, *options, "--train", "20", "--out", "run")
     assert done.code == 0, done.stderr
     assert "3 bands named with --drop-bands: 1-3" in done.stdout
     assert "bands within --drop-wavelengths: 23-24" in done.stdout
     assert "240 masked" in done.stderr
-    bands = json.loads((tmp_path / "run" / "run.json").read_text())["bands"]["kept"]
-    assert bands == list(range(4, 23))
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["bands"]["kept"] == list(range(4, 23))
+    assert record["inputs"]["sha256"][str(classes)] == hashlib.sha256(classes.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize(
@@ -95,6 +100,26 @@ class TestArea:
         for out, options in (("a.tif", ()), ("b.tif", ("--resume",))):
             assert run("predict", model, scenes["tiff"], "--aoi", area, *options, "--out", out).code == 0
             np.testing.assert_array_equal(rasterio.open(tmp_path / out).read(), one.read())
+
+    def test_a_benchmark_scene_is_recognised(self, area: Path, sample: Sample, tmp_path: Path, monkeypatch: Any):
+        facts = scene_facts("indian_pines")
+        counts = {i: int(n) for i, n in zip(*np.unique(sample.truth, return_counts=True), strict=True) if i}
+        size = {"shape": sample.cube.shape, "wavelengths": None, "fwhm": None}
+        known = facts.model_copy(
+            update={
+                **size,
+                "classes": tuple(one.model_copy(update={"pixels": counts.get(one.id, 0)}) for one in facts.classes),
+            }
+        )
+        for module in ("hsi.workflows.inputs", "hsi.io.benchmark_scenes"):
+            monkeypatch.setattr(f"{module}.scene_facts", lambda _: known)
+        monkeypatch.setattr(SceneFacts, "counts", property(lambda _: counts))
+        scene, labels = tiff(tmp_path / "a.tif", sample.cube), tiff(tmp_path / "b.tif", sample.truth)
+        found = read_inputs(scene, labels, InputSettings(aoi=area))
+        assert found.known_as == facts.title
+        named = dict(zip(found.labels.table.ids, found.labels.table.names, strict=True))
+        names = {one.id: one.name for one in facts.classes}
+        assert named == {i: names.get(i, f"class {i}") for i in named} and 3 in named and found.scene.height == 30
 
     def test_arrays_of_xarray_are_cropped_with_their_coordinates(self, area: Path, sample: Sample):
         xarray = pytest.importorskip("xarray")
