@@ -83,6 +83,16 @@ def find_flat_pixels(cube: Array) -> NDArray[np.bool_]:
     return flat
 
 
+def ends_with_alpha(cube: Array) -> bool:
+    """Whether the last band of unsigned ``(h, w, B)`` is like the transparency of pictures: 0 or the highest number
+    everywhere, both occur, and all pixels with 0 are equal in the other bands."""
+    last, colours = cube[:, :, -1], cube[:, :, :-1]
+    if cube.dtype.kind != "u" or not colours.size or set(np.unique(last).tolist()) != {0, np.iinfo(cube.dtype).max}:
+        return False
+    hidden = colours[last == 0]
+    return len(hidden) >= SEVERAL and bool((hidden == hidden[0]).all()) and not bool((colours == hidden[0]).all())
+
+
 def repeats_pixels(cube: Array, use: NDArray[np.bool_]) -> bool:
     """Whether most ``use`` ``(h, w)`` pixels of ``(h, w, B)`` equal the one to their left, as without noise."""
     pairs = use[:, 1:] & use[:, :-1]

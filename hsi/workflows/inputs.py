@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 from hsi import io
 from hsi.core.events import info, progress, warning
 from hsi.core.labels import LabelMap, decode_one_hot, label_map
-from hsi.core.scene import PixelSurvey, Scene, scene_from_array, survey_scene
+from hsi.core.scene import PixelSurvey, Scene, scene_from_array, survey_scene, take_sample
 from hsi.errors import HsiError, LabelError, SceneError, SplitError, UsageError
-from hsi.fill import NO_FILL, Fill, format_value
+from hsi.fill import NO_FILL, Fill, ends_with_alpha, format_value
 from hsi.io.axes import find_axes, parse_axes
 from hsi.io.benchmark_scenes import recognise_scene, scene_facts, scene_names
 from hsi.io.class_files import apply_class_file
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
     SceneLike = str | Path | Sequence[str | Path] | ArrayLike | Scene | xarray.DataArray
     LabelsLike = str | Path | ArrayLike | LabelMap | xarray.DataArray
+
+ALPHA_BYTES = 2 * 2**20  # of the sample in which an alpha band shows
 
 
 @dataclass(frozen=True)
@@ -263,6 +265,13 @@ def choose_input_bands(scene: Scene, options: InputSettings) -> BandSelection:
 def survey_input(scene: Scene, options: InputSettings) -> PixelSurvey:
     """One pass over the scene's pixels, those outside ``--mask`` left out."""
     mask = open_masks(options, scene)
+    if scene.dtype.kind == "u" and ends_with_alpha(take_sample(scene, ALPHA_BYTES).read()):
+        number = scene.bands[-1] + 1
+        warning(
+            f"{scene.source or scene.name}: band {number} has only 0 and {np.iinfo(scene.dtype).max}, and all pixels "
+            "with 0 are equal in the others, as in an alpha band that is not declared: "
+            f"--drop-bands {number} leaves it out"
+        )
     with progress("survey", "rows") as advance:
         return survey_scene(scene, advance, mask)
 

@@ -12,6 +12,7 @@ import pytest
 import rasterio
 
 import hsi
+from hsi.core.events import Recorder, report_to
 from hsi.io.benchmark_scenes import SceneFacts, scene_facts
 from hsi.preprocessing.reducers.mnf import MNF
 from hsi.settings import SECOND_WINDOW, USUAL_WINDOW, InputSettings
@@ -68,6 +69,20 @@ def test_memory_is_estimated_by_the_settings(settings: dict[str, Any], component
     assert reduced[1] == 36 * 40 * components * 4 and reduced[0].startswith(f"as {components} components")
     assert patches[1] == reduced[1] * sum(side**2 for side in windows)
     assert all(f"{side} x {side}" in patches[0] for side in windows)
+
+
+@pytest.mark.parametrize("kind", ["alpha", "dropped", "cloud mask"])
+def test_an_alpha_band_that_is_not_declared_is_warned_of(kind: str, sample: Sample, tmp_path: Path):
+    cube = (sample.cube[:, :, :4] / sample.cube.max() * 200 + 1).astype("u1")
+    cube[:, :, 3] = 255
+    cube[:6, :6] = 0
+    if kind == "cloud mask":
+        cube[:6, :6, 0] = np.arange(36).reshape(6, 6)
+    path, labels = tiff(tmp_path / "a.tif", cube, photometric="MINISBLACK", alpha="NO"), sample.truth.copy()
+    with report_to(recorder := Recorder()):
+        read_inputs(path, labels, InputSettings(drop_bands="4" if kind == "dropped" else None))
+    lines = [line for line in recorder.warnings if "alpha band that is not declared: --drop-bands 4" in line]
+    assert len(lines) == (kind == "alpha")
 
 
 class TestArea:
