@@ -21,6 +21,7 @@ from hsi.io.axes import find_axes, parse_axes
 from hsi.io.benchmark_scenes import recognise_scene, scene_facts, scene_names
 from hsi.io.class_files import apply_class_file
 from hsi.io.dataarray import is_dataarray, labels_from_dataarray, scene_from_dataarray
+from hsi.io.formats._checks import has_swapped_bytes
 from hsi.io.geotiff import read_georeference
 from hsi.io.label_checks import note_fill_values
 from hsi.io.masks import apply_area, mask_file, open_masks, open_split, open_split_classes, split_files
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     SceneLike = str | Path | Sequence[str | Path] | ArrayLike | Scene | xarray.DataArray
     LabelsLike = str | Path | ArrayLike | LabelMap | xarray.DataArray
 
-ALPHA_BYTES = 2 * 2**20  # of the sample in which an alpha band shows
+CHECKED_BYTES = 2 * 2**20  # of the sample in which an alpha band or the wrong byte order shows
 
 
 @dataclass(frozen=True)
@@ -265,7 +266,14 @@ def choose_input_bands(scene: Scene, options: InputSettings) -> BandSelection:
 def survey_input(scene: Scene, options: InputSettings) -> PixelSurvey:
     """One pass over the scene's pixels, those outside ``--mask`` left out."""
     mask = open_masks(options, scene)
-    if scene.dtype.kind == "u" and ends_with_alpha(take_sample(scene, ALPHA_BYTES).read()):
+    if scene.format.startswith("ENVI"):
+        stored = scene if scene.stored is None else scene.stored
+        if has_swapped_bytes(take_sample(stored, CHECKED_BYTES).read()):
+            warning(
+                f"{scene.source or scene.name}: its values are like noise, and are not with their bytes swapped: "
+                "check 'byte order' in the header, 0 is little-endian and 1 big-endian"
+            )
+    if scene.dtype.kind == "u" and ends_with_alpha(take_sample(scene, CHECKED_BYTES).read()):
         number = scene.bands[-1] + 1
         warning(
             f"{scene.source or scene.name}: band {number} has only 0 and {np.iinfo(scene.dtype).max}, and all pixels "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ import rasterio
 
 import hsi
 from hsi.core.events import Recorder, report_to
+from hsi.errors import SceneError
 from hsi.io.benchmark_scenes import SceneFacts, scene_facts
 from hsi.preprocessing.reducers.mnf import MNF
 from hsi.settings import SECOND_WINDOW, USUAL_WINDOW, InputSettings
 from hsi.workflows.inputs import estimate_memory, read_inputs
 from tests.conftest import SMALL, Run, Sample
-from tests.io.file_makers import envi, npy, tiff
+from tests.io.file_makers import edit, envi, npy, tiff
 from tests.io.product_makers import neon
 
 HERE = {"crs": "EPSG:32618", "transform": (1, 0, 368_000, 0, -1, 4_307_000)}
@@ -83,6 +85,20 @@ def test_an_alpha_band_that_is_not_declared_is_warned_of(kind: str, sample: Samp
         read_inputs(path, labels, InputSettings(drop_bands="4" if kind == "dropped" else None))
     lines = [line for line in recorder.warnings if "alpha band that is not declared: --drop-bands 4" in line]
     assert len(lines) == (kind == "alpha")
+
+
+@pytest.mark.parametrize("dtype", ["i2", "u2", "i4", "f4", "f8"])
+@pytest.mark.parametrize("order", [0, 1])
+def test_the_wrong_byte_order_is_warned_of(dtype: str, order: int, sample: Sample, tmp_path: Path):
+    path = envi(tmp_path / "a.hdr", sample.cube.astype(dtype), byte_order=order)
+    lines = []
+    for wrong in (False, True):
+        if wrong:
+            edit(path, f"byte order = {order}", f"byte order = {1 - order}")
+        with report_to(recorder := Recorder()), suppress(SceneError):
+            read_inputs(path, sample.truth, InputSettings())
+        lines.append([line for line in recorder.warnings if "check 'byte order' in the header" in line])
+    assert [len(one) for one in lines] == [0, 1]
 
 
 class TestArea:

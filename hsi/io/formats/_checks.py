@@ -1,4 +1,4 @@
-"""Checks of files before a library that could crash on them reads them: MAT 5 elements, XML entities."""
+"""Checks of files before a library that could crash on them reads them: MAT 5 elements, XML entities; byte order."""
 
 from __future__ import annotations
 
@@ -273,3 +273,27 @@ def read_number(path: Path, parent: ElementTree.Element, tag: str) -> float:
     if not math.isfinite(value):
         raise SceneFileError(f"{path}: <{tag}> is '{text[:40]}', expected a number; download the product again")
     return value
+
+
+def has_swapped_bytes(cube: NDArray[Any]) -> bool:
+    """Whether values ``(h, w, B)`` were read in the wrong byte order: few floats have a usual magnitude and almost all
+    would when swapped; or integers next to each other are hardly correlated in the middle band, and would be."""
+    if cube.dtype.itemsize == 1 or cube.shape[1] < 2 or cube.dtype.kind not in "iuf":
+        return False
+    swapped = cube.byteswap()
+    if cube.dtype.kind == "f":
+        shares = [float(np.mean(_are_usual(values))) for values in (cube, swapped)]
+        return shares[0] < 0.7 and shares[1] > 0.99
+    found = [_neighbours(values[:, :, values.shape[2] // 2].astype(np.float64)) for values in (cube, swapped)]
+    return found[1] > 0.5 and found[1] - found[0] > 0.3
+
+
+def _are_usual(values: NDArray[Any]) -> NDArray[np.bool_]:
+    with np.errstate(invalid="ignore"):
+        return np.asarray((values == 0) | ((np.abs(values) > 1e-9) & (np.abs(values) < 1e12)))
+
+
+def _neighbours(band: NDArray[np.float64]) -> float:
+    """The correlation of each pixel ``(h, w)`` with the next one in its row; 1 in a constant band."""
+    left, right = band[:, :-1].ravel(), band[:, 1:].ravel()
+    return 1.0 if not left.std() or not right.std() else float(np.corrcoef(left, right)[0, 1])
