@@ -141,10 +141,12 @@ def test_labels_are_looked_for_and_have_to_be_there_when_named(inspect, run, tmp
     assert (done.code, done.stdout, len(done.complaints)) == (1, "", 1) and "transposed" in done.stderr
 
 
-def test_another_background_makes_zero_a_class(inspect, tmp_path):
+def test_another_background_makes_zero_a_class(run, tmp_path):
     mat(tmp_path / "x_gt.mat", gt=small_labels())
-    _, lines = inspect(npy(tmp_path / "x.npy", small_cube()), "--background", 3)
-    assert "background 3" in "".join(lines) and any(line.startswith(" 0  class 0") for line in lines)
+    done = run("inspect", npy(tmp_path / "x.npy", small_cube()), "--background", 3)
+    assert (done.code, done.stderr.count("\n")) == (0, 1)
+    assert "0 is taken as a class of 17 pixels, because --background is 3" in done.stderr
+    assert "background 3" in done.stdout and any(line.startswith(" 0  class 0") for line in done.stdout.splitlines())
 
 
 def test_another_cube_of_the_file(inspect, run, tmp_path):
