@@ -78,19 +78,22 @@ def advise_window(
     codes: NDArray[np.int64],
     train: NDArray[np.bool_],
     test: NDArray[np.bool_],
+    folds: NDArray[np.int64] | None = None,
 ) -> WindowAdvice:
     """Estimate how wide the fields are, and how many test pixels are near training pixels.
 
     ``components`` are ``(K, H, W)``; class positions ``codes``, training pixels ``train`` and test pixels ``test`` are
     ``(H, W)``. Means over squares are classified by a linear discriminant (Fisher 1936,
-    doi:10.1111/j.1469-1809.1936.tb02137.x) in five folds of the training pixels; of squares with level accuracies the
-    largest counts, since in wide fields all have. Only the places of test pixels are used, not their classes.
+    doi:10.1111/j.1469-1809.1936.tb02137.x) in five folds of the training pixels, or in ``folds`` ``(H, W)``; of squares
+    with level accuracies the largest counts, since in wide fields all have. Only the places of test pixels are used,
+    not their classes.
     """
     from scipy.ndimage import distance_transform_cdt
 
     distance = distance_transform_cdt(~train, metric="chessboard")
     near = float(np.mean(distance[test] <= USUAL_WINDOW // 2)) if test.any() else 0.0
-    accuracy = (cross_validate(means_at(components, train, side), codes[train]) for side in SIDES)
+    of_train = None if folds is None else folds[train]
+    accuracy = (cross_validate(means_at(components, train, side), codes[train], of_train) for side in SIDES)
     known = tuple(share for share in accuracy if share is not None)
     return WindowAdvice(known, _largest_level(known, int(np.count_nonzero(train))), near)
 
@@ -105,14 +108,26 @@ def _largest_level(accuracy: tuple[float, ...], pixels: int) -> int:
     return max(side for side, share in zip(SIDES, accuracy, strict=True) if share >= least)
 
 
-def cross_validate(means: NDArray[np.float32], codes: NDArray[np.int64]) -> float | None:
-    """The share of pixels that a linear discriminant of the other folds classifies correctly; None without folds."""
+def cross_validate(
+    means: NDArray[np.float32], codes: NDArray[np.int64], of_pixels: NDArray[np.int64] | None = None
+) -> float | None:
+    """The share of pixels that a linear discriminant of the other folds classifies correctly; None without folds.
+
+    ``of_pixels`` ``(n,)`` are the folds, random ones by default.
+    """
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
     folds = min(FOLDS, int(np.bincount(codes).max(initial=0)))
     if folds < 2 or np.unique(codes).size < 2:
         return None
+    if of_pixels is not None:
+        sides = [(of_pixels != fold, of_pixels == fold) for fold in np.unique(of_pixels)]
+        if any(np.unique(codes[others]).size < 2 for others, _ in sides):
+            return None
+        linear = LinearDiscriminantAnalysis()
+        right = [linear.fit(means[others], codes[others]).predict(means[own]) == codes[own] for others, own in sides]
+        return float(np.concatenate(right).mean())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # classes of fewer pixels than folds
         splitter = StratifiedKFold(folds, shuffle=True, random_state=0)

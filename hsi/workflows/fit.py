@@ -53,7 +53,7 @@ from hsi.preprocessing.mosaic import files_of_tiles
 from hsi.preprocessing.reducers import JoinedReducer, Reducer, fit_reducer, reduce_pixels, reduce_scene
 from hsi.settings import SECOND_WINDOW, USUAL_WINDOW, ReducerSettings, Settings
 from hsi.splits import Split
-from hsi.training.held_out import fit_spectral_members, fit_weights, held_out_folds
+from hsi.training.held_out import HELD_OUT_SQUARE, fit_spectral_members, fit_weights, held_out_folds, improves
 from hsi.training.trainer import Epoch, TrainedNetwork, Trainer
 from hsi.workflows.inputs import Inputs, given_files
 from hsi.workflows.predict import map_inputs
@@ -61,6 +61,7 @@ from hsi.workflows.provenance import StageTimer, hash_inputs
 from hsi.workflows.resolve import (
     check_calibration,
     check_windows,
+    holds_out_polygons,
     is_baseline,
     resolve_by_scene,
     suit_bands,
@@ -343,11 +344,10 @@ def train_probe(
 ) -> Probe | None:
     """Train the first network again on three quarters of the training pixels, for fewer steps; None for too few pixels.
 
-    Where windows are removed from the surroundings because test pixels are on other ground, complete squares of the
-    training pixels are held out.
+    Where test pixels are on other ground, complete squares of the training pixels are held out.
     """
-    distant = settings.mapping.spectral == "logistic"
-    folds = held_out_folds(codes, split.train, settings.seed, 2 * model.window if distant else 0)
+    by_place = settings.mapping.spectral == "logistic" or holds_out_polygons(settings)
+    folds = held_out_folds(codes, split.train, settings.seed, HELD_OUT_SQUARE if by_place else 0)
     held_out, others = folds == 0, split.train & (folds != 0)
     if not held_out.any() or np.unique(codes[others]).size < 2:
         return None
@@ -409,7 +409,9 @@ def join_pool(
         own = member_logarithms(torch.from_numpy(scores)).numpy()
         held_out = folds == 0
         both = np.stack([np.tensordot(spectral, members.held_out[:, held_out], 1), own])
-        together, alone = fit_weights(both, codes[held_out], np.array([1.0, 0.0]), 0.2).tolist()
+        usual = np.array([1.0, 0.0])
+        found = fit_weights(both, codes[held_out], usual, 0.2)
+        together, alone = (found if improves(both, codes[held_out], found, usual) else usual).tolist()
     weights = [alone, *(together * spectral).tolist()]
     used = weights[2] > 0
     machine = members.machine if used else SupportVectors((0, 0, 0), network.classes)

@@ -20,6 +20,7 @@ from hsi.preprocessing.denoisers.total_variation import require_scikit_image
 from hsi.preprocessing.reducers import find_reducer
 from hsi.settings import USUAL_REDUCER, USUAL_WINDOW, DenoisingSettings, Settings, display_name
 from hsi.splits import Split, check_default_request, check_request, choose_rule, split_request
+from hsi.training.held_out import HELD_OUT_SQUARE, held_out_folds
 from hsi.training.window_selection import SMALL_WINDOW, advise_window
 from hsi.workflows.inputs import given_files
 
@@ -185,6 +186,11 @@ JOINED = {
 }
 
 
+def holds_out_polygons(settings: Settings) -> bool:
+    """Whether the split is by polygons, so that neighbours of the training pixels do not show what test pixels do."""
+    return "polygons" in (settings.split.rule or "")
+
+
 def resolve_by_scene(
     settings: Settings,
     components: NDArray[np.float32],
@@ -200,7 +206,10 @@ def resolve_by_scene(
     dropout = settings.training.context_dropout
     if None not in (window, second, spectral, blend, dropout):
         return settings
-    found = advise_window(components, codes, split.train, split.test)
+    folds = None
+    if holds_out_polygons(settings):
+        folds = held_out_folds(codes, split.train, settings.seed, HELD_OUT_SQUARE)
+    found = advise_window(components, codes, split.train, split.test, folds)
     window = window or found.window
     if second is None:
         second = found.second_window if max(components.shape[1:]) >= found.second_window else 0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from hsi.training.held_out import FOLDS, fit_spectral_members, fit_weights, held_out_folds
+from hsi.training.held_out import FOLDS, fit_spectral_members, fit_weights, held_out_folds, improves
 
 
 def test_each_fold_has_a_share_of_each_class():
@@ -32,6 +32,16 @@ def test_a_member_without_knowledge_gets_no_weight_and_a_boastful_one_a_small_on
     weights = fit_weights(logs, codes, np.zeros(2), 1.0)
     assert weights[0] == pytest.approx(1.5 / 6, rel=0.1)
     assert weights[1] < 0.06
+
+
+def test_a_member_without_knowledge_is_no_improvement():
+    random = np.random.default_rng(1)
+    codes = random.integers(0, 3, 900)
+    good, noise = np.eye(3)[codes] + random.normal(size=(900, 3)), random.normal(size=(900, 3))
+    logs = log_softmax(np.stack([noise, good]), axis=2)
+    assert improves(logs, codes, np.array([0.0, 1.0]), np.array([1.0, 0.0]))
+    assert not improves(logs, codes, np.array([0.05, 1.0]), np.array([0.0, 1.0]))
+    assert not improves(logs, codes, np.array([1.0, 0.0]), np.array([1.0, 0.0]))
 
 
 def test_the_members_predict_pixels_that_they_have_not_seen():
