@@ -100,9 +100,14 @@ class SupportVectors(nn.Module):
         return torch.cat([self._scores(piece * self.scale) for piece in pieces])
 
     def _scores(self, pixels: Tensor) -> Tensor:
-        squares = (pixels**2).sum(1, keepdim=True) + (self.vectors**2).sum(1) - 2 * pixels @ self.vectors.t()
-        margins = MARGIN_SCALE * (torch.exp(-squares.clamp(min=0)) @ self.coefficients + self.intercepts)
-        scores = F.logsigmoid(margins) @ self.first + F.logsigmoid(-margins) @ self.second
+        # in float64: large coefficients of either sign cancel, which float32 and 8-bit weights do not survive
+        exact = torch.float32 if pixels.device.type == "mps" else torch.float64
+        pixels, vectors = pixels.to(exact), self.vectors.to(exact)
+        squares = (pixels**2).sum(1, keepdim=True) + (vectors**2).sum(1) - 2 * pixels @ vectors.t()
+        values = torch.exp(-squares.clamp(min=0)) @ self.coefficients.to(exact)
+        margins = MARGIN_SCALE * (values.float() + self.intercepts)
+        # minus softplus is log-sigmoid, whose form in ONNX is minus infinity for large margins
+        scores = -(F.softplus(-margins) @ self.first + F.softplus(margins) @ self.second)
         return scores * (2 / (len(self.missing) - self.missing.sum())) - 1e4 * self.missing
 
 
