@@ -30,7 +30,7 @@ pytest.importorskip("geopandas")
 pytest.importorskip("rioxarray")
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-LONG_PAGES = {"README"}  # more than ten seconds of commands
+LONG_PAGES = {"README", "benchmark"}  # more than seven seconds of commands
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 INDENTED = re.compile(r"(?:^    \S.*\n?(?:^    .*\n?)*)", re.M)
 PROGRAMS = ("hsi", "make", "pip", "python")

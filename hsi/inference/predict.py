@@ -23,7 +23,7 @@ from hsi.inference.blending import blend
 from hsi.inference.map_files import UNCLASSIFIED, MapOptions, MapSummary, MapWriter, map_table, map_writer
 from hsi.inference.model_file import SavedModel
 from hsi.inference.resume import StripCache
-from hsi.inference.scores import PATCHES, padded_scores
+from hsi.inference.scores import DIVERGED, PATCHES, padded_scores
 from hsi.inference.smoothing import majority, sieve
 from hsi.inference.strips import Strip, component_strips, strip_blocks
 from hsi.io.geotiff import TILE, class_dtype, gdal_env, nodata_value, read_classes
@@ -157,7 +157,7 @@ def classify_strip(strip: Strip, job: MapJob) -> dict[str, NDArray[Any]]:
     ids = np.asarray(table.ids, class_dtype(table))[codes.cpu().numpy()]
     confidence = probabilities.amax(dim=0).cpu().numpy()
     if not np.isfinite(confidence).all():
-        raise TrainingError("the model's scores are no numbers: its training diverged; train again with a lower lr")
+        raise TrainingError(DIVERGED)
     if options.reject is not None:
         ids[confidence < options.reject] = table.ids[-1]
     ids[~strip.valid] = nodata_value(table)

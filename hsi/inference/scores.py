@@ -13,7 +13,7 @@ from torch import Tensor
 
 from hsi.core.devices import is_out_of_memory, release_memory
 from hsi.core.scene import Block
-from hsi.errors import DeviceMemoryError
+from hsi.errors import DeviceMemoryError, TrainingError
 from hsi.inference.blending import REACH, blend
 from hsi.models import WindowNetwork, choose_engine
 from hsi.models.symmetries import AVERAGED, apply_symmetry, undo_symmetry
@@ -22,6 +22,7 @@ from hsi.models.windows import gather_windows
 TILE_SIDE = 160  # windows along a tile's side at 30 components: some 300 MB of features
 SMALLEST_SIDE = 4  # of tiles where the device's memory is too small for larger ones
 PATCHES = 256  # patches in a batch of the patch engine
+DIVERGED = "the model's scores are no numbers: its training diverged; train again with a lower lr"
 Scores = Callable[[WindowNetwork, Tensor], Tensor]
 
 
@@ -105,6 +106,8 @@ def pixel_scores(
         rows, columns = (torch.from_numpy(places).to(device) for places in np.nonzero(here))
         parts.append(probabilities[:, rows + (top - first), columns].T)
     logarithms: NDArray[np.float32] = torch.cat(parts).log().cpu().numpy()
+    if np.isnan(logarithms).any():
+        raise TrainingError(DIVERGED)
     return logarithms
 
 

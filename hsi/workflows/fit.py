@@ -139,12 +139,8 @@ class NetworkClassifier(Classifier):
         names = ("map", "confidence", *(("probabilities",) if probabilities else ()))
         files = {name: folder / f"{name}.tif" for name in names}
         strips = checkpoints.work.strips if checkpoints else None
-        try:
+        with discarded_if_diverged(checkpoints):
             return map_inputs(inputs, self.saved, self.settings.device, files, options, strips)
-        except TrainingError:  # this training is of no use to resume from
-            if checkpoints:
-                checkpoints.work.discard()
-            raise
 
     def describe(self) -> dict[str, Any]:
         """The recipe, size and history of the network."""
@@ -202,23 +198,24 @@ def fit_network(
     network, temperature, validation, pool = trained.model, None, None, None
     if kind in SHARES:
         network = join_linear(network, kind, pixels, truth)
-    if kind == "pool" or (wanted and not split.validation.any()):
-        probe = train_probe(model, trainer, padded, codes, split, settings, timer)
-        if kind == "pool":
-            network, reducer, pool = join_pool(network, probe, inputs, reducer, pixels, settings, timer)
-            info("pool", describe_pool(pool))
-        elif probe:
-            temperature = calibrate(score_probe(probe, pixels, truth, settings), codes[probe.held_out], "held out")
-    if split.validation.any():
-        with timer.stage("calibrate"), progress("calibrate"):
-            wide = padded
+    with discarded_if_diverged(checkpoints):
+        if kind == "pool" or (wanted and not split.validation.any()):
+            probe = train_probe(model, trainer, padded, codes, split, settings, timer)
             if kind == "pool":
-                around = maximum_filter(split.validation, 2 * REACH + 1)
-                wide = reduce_scene(scene, reducer, inputs.survey.valid, margin=half, around=around)
-            scores = score_pixels(network, trainer, wide, split.validation, settings)
-        checked = codes[split.validation]
-        temperature = calibrate(scores, checked, "validation") if wanted else None
-        validation = measure_validation(scores, checked, temperature.value if temperature else 1.0)
+                network, reducer, pool = join_pool(network, probe, inputs, reducer, pixels, settings, timer)
+                info("pool", describe_pool(pool))
+            elif probe:
+                temperature = calibrate(score_probe(probe, pixels, truth, settings), codes[probe.held_out], "held out")
+        if split.validation.any():
+            with timer.stage("calibrate"), progress("calibrate"):
+                wide = padded
+                if kind == "pool":
+                    around = maximum_filter(split.validation, 2 * REACH + 1)
+                    wide = reduce_scene(scene, reducer, inputs.survey.valid, margin=half, around=around)
+                scores = score_pixels(network, trainer, wide, split.validation, settings)
+            checked = codes[split.validation]
+            temperature = calibrate(scores, checked, "validation") if wanted else None
+            validation = measure_validation(scores, checked, temperature.value if temperature else 1.0)
     saved = SavedModel(
         model=network,
         reducer=reducer,
@@ -313,6 +310,17 @@ def reduce_around(inputs: Inputs, settings: Settings, split: Split) -> tuple[Red
         padded = reduce_scene(scene, reducer, valid, advance, margin=margin, around=around)
     info("reducer", f"{reducer.describe()}; fitted on all {np.count_nonzero(valid):,} valid pixels, labelled or not")
     return reducer, padded, margin
+
+
+@contextmanager
+def discarded_if_diverged(checkpoints: CheckpointPolicy | None) -> Iterator[None]:
+    """Discard the stored work of a training whose scores are no numbers, of which nothing is worth to resume from."""
+    try:
+        yield
+    except TrainingError:
+        if checkpoints:
+            checkpoints.work.discard()
+        raise
 
 
 @dataclass(frozen=True, eq=False)

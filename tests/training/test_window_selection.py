@@ -39,7 +39,7 @@ def test_small_fields_take_the_smallest_window():
 
 def test_small_squares_have_to_tell_more_and_not_as_much(monkeypatch):
     accuracies = iter([0.780, 0.839, 0.833, 0.836, 0.835])  # Indian Pines, 50 pixels of each class
-    monkeypatch.setattr(window_selection, "cross_validate", lambda means, codes: next(accuracies))
+    monkeypatch.setattr(window_selection, "cross_validate", lambda *_: next(accuracies))
     found = survey(*scene(field=12))
     assert (found.best, found.small_fields, found.window) == (9, False, 15)
 
