@@ -219,6 +219,7 @@ def site(tmp_path_factory):
     return site
 
 
+@pytest.mark.slow
 class TestSite:
     def test_nothing_is_loaded_from_another_host(self, site):
         loads = re.compile(r"""(?:\bsrc|\bsrcset|\bposter|<link[^>]*\bhref)\s*=\s*["']?\s*(?:https?:)?//""", re.I)

@@ -16,6 +16,7 @@ def compare(scenes, tmp_path, monkeypatch):
     return work
 
 
+@pytest.mark.slow
 def test_models_are_compared_and_nothing_is_printed(compare, tmp_path, capfd):
     stages = []
     result = compare("position", "gml", jobs=2, out="both", progress=lambda stage, *how: stages.append(stage))

@@ -285,6 +285,7 @@ class TestWhatIsShown:
         ):
             assert part in told
 
+    @pytest.mark.slow
     def test_a_pipe_gets_plain_lines_and_a_table_of_80_columns(self, scenes, tmp_path):
         done = run_in_subprocess("classify", scenes["tiff"], *QUICK, "--out", "run", cwd=tmp_path)
         assert (done.code, done.stderr) == (0, "")

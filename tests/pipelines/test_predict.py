@@ -321,6 +321,7 @@ class TestRefusals:
         assert "no such file" in run("predict", model, "none.tif", "--out", "a.tif").complaints[0]
 
 
+@pytest.mark.slow
 def test_an_interrupt_before_anything_is_mapped_leaves_nothing(tmp_path):
     np.lib.format.open_memmap(tmp_path / "scene.npy", "w+", np.float32, (4000, 500, 13))[:] = 1
     save_model(tmp_path / "m.safetensors", random_model(scene_from_array(random_cube(20, 20, 13))))
