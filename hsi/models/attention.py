@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hsi.models.layers import tracing
+from hsi.models.windows import has_channels_last
 
 LARGEST_MATRIX = 25  # side of a window whose places a matrix product weighs: beyond, it has too many numbers
 
@@ -32,7 +33,7 @@ class _MeanAndMaximum(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, features: Tensor) -> tuple[Tensor, Tensor]:
         maxima, channels = features.max(dim=1)
-        last = features.is_contiguous(memory_format=torch.channels_last) and not features.is_contiguous()
+        last = has_channels_last(features)
         ctx.shape, ctx.position = features.shape, 3 if last else 1  # of channels in memory
         ctx.save_for_backward(channels)
         return features.sum(dim=1) / features.shape[1], maxima

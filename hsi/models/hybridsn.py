@@ -19,6 +19,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from hsi.models.attention import CBAM, SqueezeExcitation
 from hsi.models.layers import GatedLinearAsConv, LinearAsConv, initialise_he, slide_gated_dense, tracing, unfold_depth
 from hsi.models.network import WindowNetwork, refuse_small, register_network
+from hsi.models.windows import has_channels_last
 
 MIN_COMPONENTS, MIN_WINDOW = 13, 11
 ATTENTION: dict[str, Callable[[], nn.Module]] = {
@@ -106,7 +107,7 @@ class HybridSN(WindowNetwork):
     def head(self, features: Tensor) -> Tensor:
         """``(N, 64, p, p) -> (N, classes)``."""
         x = self.attention(features)
-        if x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous():
+        if has_channels_last(x):
             # the weights are fewer numbers to bring into another order than the windows
             weight = self.dense1.weight.view(-1, *x.shape[1:]).permute(0, 2, 3, 1).flatten(1)
             return self._dense(F.linear(x.permute(0, 2, 3, 1).flatten(1), weight, self.dense1.bias))

@@ -46,6 +46,11 @@ def view_windows(array: Tensor, size: int) -> Tensor:
     return array.unfold(1, size, 1).unfold(2, size, 1).permute(1, 2, 0, 3, 4)
 
 
+def has_channels_last(images: Tensor) -> bool:
+    """Whether images ``(N, C, h, w)`` have their channels last in memory, and are not in the usual order as well."""
+    return images.is_contiguous(memory_format=torch.channels_last) and not images.is_contiguous()
+
+
 class _Gather(torch.autograd.Function):
     """Gather with a backward that adds each window's gradient to a slice, in a fixed order, so that runs agree.
 
@@ -66,8 +71,7 @@ class _Gather(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         (gradient,) = gradients
         rows, columns = ctx.saved_tensors
-        size, last = ctx.size, gradient.is_contiguous(memory_format=torch.channels_last)
-        layout = torch.channels_last if last and not gradient.is_contiguous() else torch.contiguous_format
+        size, layout = ctx.size, torch.channels_last if has_channels_last(gradient) else torch.contiguous_format
         image = torch.empty((1, *ctx.shape[-3:]), device=gradient.device, memory_format=layout).zero_()
         total = image[0]  # in float32
         if not gradient.is_cpu:

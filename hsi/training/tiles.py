@@ -80,16 +80,13 @@ class Tile:
         places, length = (self.pixels.rows, self.height) if by_rows else (self.pixels.columns, self.width)
         windows = length - window + 1
         size = math.ceil(windows / 2)
+        height, width = (size + window - 1, self.width) if by_rows else (self.height, size + window - 1)
         halves = []
         for start, inside in ((0, places < size), (windows - size, places >= size)):
+            down, right = (start, 0) if by_rows else (0, start)
             pixels = self.pixels.take(inside)
-            if by_rows:
-                pixels = replace(pixels, rows=pixels.rows - start)
-                half = replace(self, row=self.row + start, height=size + window - 1, pixels=pixels)
-            else:
-                pixels = replace(pixels, columns=pixels.columns - start)
-                half = replace(self, column=self.column + start, width=size + window - 1, pixels=pixels)
-            halves.append(half)
+            local = Pixels(pixels.rows - down, pixels.columns - right, pixels.codes)
+            halves.append(Tile(self.row + down, self.column + right, height, width, local))
         order = torch.randperm(2, generator=generator).tolist()
         return [halves[i] for i in order if len(halves[i].pixels)]
 
