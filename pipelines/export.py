@@ -15,8 +15,8 @@ from .cli_support.options import input_options
 from .cli_support.terminal import add_number_columns, new_table, say, show
 
 if TYPE_CHECKING:
-    from hsi.inference.export import Format, Shape, Values
-    from hsi.inference.export_check import Check
+    from hsi.exports.check import Check
+    from hsi.exports.network import Format, Shape, Values
 
 FORMATS, SHAPES, VALUES = ("onnx", "torchscript"), ("patch", "tile"), ("bands", "components")
 NETWORK = "saved network, float32"

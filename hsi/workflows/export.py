@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, get_args
 from hsi.core import events
 from hsi.core.files import write_output
 from hsi.errors import UnknownNameError, UsageError
-from hsi.inference.export import (
+from hsi.exports.check import Check, check_files
+from hsi.exports.network import (
     SUFFIXES,
     ExportedNetwork,
     Format,
@@ -24,7 +25,6 @@ from hsi.inference.export import (
     quantise,
     run_file,
 )
-from hsi.inference.export_check import Check, check_files
 from hsi.inference.model_file import SavedModel, load_model
 from hsi.io.masks import open_masks
 from hsi.preprocessing.band_matching import match_bands

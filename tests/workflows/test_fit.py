@@ -6,7 +6,7 @@ import pytest
 
 import hsi
 from hsi.core.synthetic import make_scene
-from hsi.inference.export import ExportedNetwork, export_network
+from hsi.exports.network import ExportedNetwork, export_network
 from hsi.inference.model_file import load_model, save_model
 
 CALLS = {"components": 13, "window": 11, "device": "cpu", "train": "15%"}

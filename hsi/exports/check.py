@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hsi.core.labels import LabelMap
 from hsi.core.scene import Block, usable_pixels
 from hsi.errors import LabelError
-from hsi.inference.export import ExportedNetwork, Scores
+from hsi.exports.network import ExportedNetwork, Scores
 from hsi.preprocessing.band_matching import BandMatch
 from hsi.preprocessing.reducers import Reducer, reduce_cube
 

@@ -11,8 +11,8 @@ import torch
 
 from hsi.core.scene import scene_from_array
 from hsi.errors import UsageError
-from hsi.inference import export
-from hsi.inference.export import (
+from hsi.exports import network as export
+from hsi.exports.network import (
     ExportedNetwork,
     ExportError,
     Reduction,

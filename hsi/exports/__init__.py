@@ -1,0 +1,1 @@
+"""A saved model as files for other programs, and for other people."""
