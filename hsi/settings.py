@@ -158,7 +158,8 @@ class SplitSettings(Section):
     heading = "Split"
 
     rule: str | None = setting(
-        None, "random, blocks, polygons, kfold-random, kfold-blocks, kfold-polygons, given:FILE[,TEST], hong, dase.",
+        None, "random, blocks, polygons, kfold-random, kfold-blocks, kfold-polygons, given:FILE[,TEST], hong, dase; of "
+        "several scenes scenes[:NAME,...], kfold-scenes.",
         option="--split", shown="polygons for vectors, else random",
         why="pixels of one field resemble each other, so polygons and points of a vector file are held out as units "
         "where each class has two or more; else random: stratified, comparable with papers, and audited for leakage",
@@ -173,6 +174,9 @@ class SplitSettings(Section):
         why="nothing is chosen by validation unless asked for",
     )  # fmt: skip
     given: str | None = setting(None, "Files of the rule given.", why="given:FILE sets it")
+    scenes: str | None = setting(
+        None, "Names of the scenes that the rule scenes holds out.", why="scenes:NAME,NAME sets it; else the last scene"
+    )
     block: int | None = setting(
         None, "Side of blocks in pixels.", ge=1,
         why="twice the distance between training and test pixels: 30 for a window of 15",
@@ -193,9 +197,10 @@ class SplitSettings(Section):
     @classmethod
     def _files_of_rule(cls, values: Any) -> Any:
         rule = values.get("rule") if isinstance(values, dict) else None
-        if not isinstance(rule, str) or not rule.startswith("given:"):
+        name, colon, rest = rule.partition(":") if isinstance(rule, str) else ("", "", "")
+        if not colon or name not in ("given", "scenes"):
             return values
-        return {**values, "rule": "given", "given": rule.removeprefix("given:").strip()}
+        return {**values, "rule": name, name: rest.strip()}
 
     @model_validator(mode="after")
     def _files_where_given(self) -> SplitSettings:

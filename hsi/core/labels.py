@@ -67,11 +67,20 @@ def default_table(ids: Sequence[int]) -> ClassTable:
 
 
 @dataclass(frozen=True)
+class ScenePlace:
+    """The name of a scene and its ``block`` in a raster that holds several scenes below each other."""
+
+    name: str
+    block: Block
+
+
+@dataclass(frozen=True)
 class LabelMap:
     """Class ids ``(H, W)`` int32 with ``background`` where nothing is labelled, and their :class:`ClassTable`.
 
     For labels from polygons ``polygons`` ``(H, W)`` int32 is the number of each pixel's polygon or point, from 1, or 0.
-    ``notes`` are what a user should know about how the labels were made.
+    ``notes`` are what a user should know about how the labels were made. ``scenes`` are the scenes of labels of
+    several ones, below each other; empty for one scene.
     """
 
     values: NDArray[np.int32]
@@ -81,6 +90,7 @@ class LabelMap:
     variable: str | None = None
     polygons: NDArray[np.int32] | None = None
     notes: tuple[str, ...] = ()
+    scenes: tuple[ScenePlace, ...] = ()
 
     @property
     def labelled(self) -> NDArray[np.bool_]:

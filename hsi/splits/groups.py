@@ -40,7 +40,10 @@ def block_groups(labels: LabelMap, side: int, offset: tuple[int, int] = (0, 0)) 
     """Square blocks of ``side`` pixels; the grid begins ``offset`` (rows, columns) before the first pixel."""
     height, width = labels.values.shape
     rows, columns = (np.arange(size) + shift for size, shift in zip((height, width), offset, strict=True))
-    return _group_by(labels, (rows // side)[:, None] * (width + 1) + columns // side)
+    keys = (rows // side)[:, None] * (width + 1) + columns // side
+    for number, scene in enumerate(labels.scenes):  # no block has pixels of two scenes
+        keys[scene.block.slices] += number * (height + 1) * (width + 1)
+    return _group_by(labels, keys)
 
 
 def field_groups(labels: LabelMap) -> Groups:

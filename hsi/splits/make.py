@@ -21,6 +21,7 @@ OPTIONS = {
     "minimum": "split.minimum",
     "folds": "split.folds",
     "fold": "--fold",
+    "scenes": "--split scenes:NAME",
 }
 
 
@@ -36,7 +37,7 @@ def split_request(settings: Settings) -> SplitRequest:
         train=train,
         validation=validation,
         window=max(settings.model.window or USUAL_WINDOW, settings.model.second_window or 0),
-        **{name: getattr(split, name) for name in ("block", "buffer", "minimum", "folds", "fold")},
+        **{name: getattr(split, name) for name in ("block", "buffer", "minimum", "folds", "fold", "scenes")},
     )
 
 
@@ -45,7 +46,7 @@ def expand_folds(settings: Settings) -> list[Settings]:
 
     Other settings are returned unchanged.
     """
-    if "fold" not in SPLITS[settings.split.rule or "random"].uses or settings.split.fold is not None:
+    if "folds" not in SPLITS[settings.split.rule or "random"].uses or settings.split.fold is not None:
         return [settings]
     folds = range(1, fold_count(split_request(settings)) + 1)
     return [settings.model_copy(update={"split": settings.split.model_copy(update={"fold": n})}) for n in folds]

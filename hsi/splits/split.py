@@ -181,6 +181,7 @@ class SplitRequest:
     minimum: int | None = None
     folds: int | None = None
     fold: int | None = None
+    scenes: str | None = None
 
     def describe(self, rule: str, buffer: int = 0) -> str:
         """The description of a rule with a buffer, where it is not 0, and the requested sample sizes."""
