@@ -297,7 +297,7 @@ def scene_from_array(cube: Array, name: str = "scene", source: Path | None = Non
     def fetch(block: Block) -> Array:
         values = np.array(cube[block.slices], dtype) if mapped else np.asarray(cube[block.slices], dtype)
         if mapped:
-            _forget_pages(cube)
+            forget_pages(cube)
         return values
 
     mapped = isinstance(cube, np.memmap) and cube.mode != "c"  # a private copy may differ from the file
@@ -305,7 +305,7 @@ def scene_from_array(cube: Array, name: str = "scene", source: Path | None = Non
     return Scene(name, source, height, width, tuple(range(bands)), dtype, fetch, **facts)
 
 
-def _forget_pages(cube: Array) -> None:
+def forget_pages(cube: Array) -> None:
     """Release the pages of a memory-mapped file, which otherwise count as this process's memory until it ends."""
     base: Any = cube
     while isinstance(base, np.ndarray):

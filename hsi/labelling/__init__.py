@@ -1,0 +1,1 @@
+"""Labelling a scene in a loop of strokes, a map within seconds, and the next place worth labelling."""
