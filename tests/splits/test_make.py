@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from hsi.core.labels import LabelMap, label_map
+from hsi.core.labels import LabelMap, ScenePlace, label_map
+from hsi.core.scene import Block
 from hsi.errors import ConfigError, SplitError, UnknownNameError, UsageError
 from hsi.settings import Settings, load_settings
 from hsi.splits import SPLITS, SampleSize, Split, expand_folds, make_split, parse_sample_size, split_request
@@ -21,7 +23,13 @@ def split_by(rule: str, labels: LabelMap, seed: int, **more: object) -> Split:
     if "given" in SPLITS[rule].uses:
         needs["given"] = make_split(labels, train=parse_sample_size("30%"), seed=seed).codes()
     if "fold" in SPLITS[rule].uses:
-        needs |= {"folds": 3, "fold": 2}
+        needs |= {"fold": 2}
+    if "folds" in SPLITS[rule].uses:
+        needs |= {"folds": 3}
+    if rule.endswith("scenes"):
+        height, width = labels.values.shape
+        halves = (Block(row, 0, height // 2, width) for row in (0, height // 2))
+        labels = replace(labels, scenes=tuple(ScenePlace(str(block.row), block) for block in halves))
     return make_split(labels, rule=rule, seed=seed, window=3, **{**needs, **more})
 
 
@@ -68,7 +76,7 @@ class TestEveryRule:
 
     def test_fields_that_it_does_not_use_are_refused(self, rule):
         values = {"train": parse_sample_size("5"), "validation": parse_sample_size("5"), "given": np.ones((36, 45))}
-        values |= {"block": 9, "buffer": 2, "minimum": 3, "folds": 3, "fold": 1}
+        values |= {"block": 9, "buffer": 2, "minimum": 3, "folds": 3, "fold": 1, "scenes": "a"}
         assert set(values) == set(OPTIONS)
         for field in set(values) - SPLITS[rule].uses:
             with pytest.raises(UsageError, match=f"'{rule}' has no use for {OPTIONS[field]}: leave"):
