@@ -14,9 +14,10 @@ from hsi.core.georeference import pixel_hectares
 from hsi.core.labels import ClassTable
 from hsi.core.scene import Georeference
 from hsi.errors import OutputError, UsageError
+from hsi.io.vector_files import CLASS_FIELDS
 from hsi.io.vectors.write import DRIVERS, UPWARDS, check_place, need_geopandas, write_frame
 
-FIELDS = ("class_id", "class", "colour", "pixels", "area_ha")
+FIELDS = (*CLASS_FIELDS, "pixels", "area_ha")
 LAYER = "map"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -35,6 +36,9 @@ ID_FIELDS = frozenset({"id", "fid", "ogc_fid", "gid", "objectid", "featureid", "
 TYPES = {"OFTString": "text", "OFTInteger": "integer", "OFTInteger64": "integer", "OFTReal": "real"}
 SUBTYPES = {"OFSTJSON": "JSON", "OFSTUUID": "UUID", "OFSTBoolean": "true or false"}
 USABLE = ("text", "integer", "real")
+# the first fields of labels that were drawn with hsi, and of maps as polygons: the id of the class, its name and colour
+CLASS_FIELDS = ("class_id", "class", "colour")
+DRAWN_FIELDS = ("shape", "author", "time")  # what drawn labels have, and are no classes
 MOST_NAMES = 12
 # of every feature of a KML file, whatever its author wrote
 KML_FIELDS = frozenset(
@@ -117,6 +121,29 @@ def _read_with_gdal(path: Path, file: Path, title: str, options: InputSettings) 
     """A layer of ``file`` in a format that GDAL reads; messages name ``path``."""
     import pyogrio
 
+    name, fields, field, named = _find_class_field(path, file, title, options)
+    drawn = _are_drawn(fields, field, options)
+    columns = [field, *named, *(CLASS_FIELDS[2:] if drawn else ())]
+    frame = pyogrio.read_dataframe(file, layer=name, columns=columns, on_invalid="ignore")
+    if not len(frame):
+        raise LabelError(f"{path}: layer '{shorten(name)}' has no features; draw some or name another file")
+    if title == A_KML and fields[field] == "text":  # its fields have no types
+        values = infer_numbers([str(value).strip() if value else None for value in frame[field].fillna("")])
+        fields[field] = _kind_of(values)
+        frame[field] = values
+    if drawn:
+        colours = dict(zip(frame["class"], map(_parse_colour, frame["colour"]), strict=True))
+        known = {str(key).strip(): colour for key, colour in colours.items() if key and colour}
+        return Layer(path, frame, field, fields[field], colours=known, name_field=named[0])
+    return Layer(path, frame, field, fields[field], _note_field(field, options), name_field=next(iter(named), None))
+
+
+def _find_class_field(
+    path: Path, file: Path, title: str, options: InputSettings
+) -> tuple[str, dict[str, str], str, list[str]]:
+    """The layer, the kinds of its fields, the field of the classes and in a list that of their names."""
+    import pyogrio
+
     _check_parts(path, file)
     if title == A_KML:
         check_xml(path, file)
@@ -126,15 +153,30 @@ def _read_with_gdal(path: Path, file: Path, title: str, options: InputSettings) 
     fields = {str(key): SUBTYPES.get(sub) or TYPES.get(kind) or kind[3:].lower() for key, kind, sub in types}
     if title == A_KML and options.label_field is None:
         fields = {key: kind for key, kind in fields.items() if key.lower() not in KML_FIELDS}
-    field, named = _select_fields(path, fields, options)
-    frame = pyogrio.read_dataframe(file, layer=name, columns=[field, *named], on_invalid="ignore")
-    if not len(frame):
-        raise LabelError(f"{path}: layer '{shorten(name)}' has no features; draw some or name another file")
-    if title == A_KML and fields[field] == "text":  # its fields have no types
-        values = infer_numbers([str(value).strip() if value else None for value in frame[field].fillna("")])
-        fields[field] = _kind_of(values)
-        frame[field] = values
-    return Layer(path, frame, field, fields[field], _note_field(field, options), name_field=next(iter(named), None))
+    return name, fields, *_select_fields(path, fields, options)
+
+
+def find_class_field(path: Path, options: InputSettings) -> tuple[str, str, str, str | None]:
+    """The layer of a GeoPackage, the field of its classes, whether that holds "text" or "integer" (or "real"), and the
+    field of the classes' names; features are not read. Raises as :func:`read_layer` does."""
+    with _opened(path, options.label_layer) as (file, layer, title):
+        found = _find_class_field(path, file, title, options.model_copy(update={"label_layer": layer}))
+    name, fields, field, named = found
+    return name, field, fields[field], next(iter(named), None)
+
+
+def _are_drawn(fields: Mapping[str, str], field: str, options: InputSettings) -> bool:
+    """Whether the classes have their ids, names and colours in :data:`CLASS_FIELDS`, and no field was named."""
+    return options.label_field is None and field == CLASS_FIELDS[0] and {*CLASS_FIELDS} <= fields.keys()
+
+
+def _parse_colour(text: Any) -> Colour | None:
+    """A colour ``#rrggbb``; None for anything else."""
+    digits = text[1:] if isinstance(text, str) and re.fullmatch("#[0-9a-fA-F]{6}", text) else None
+    if digits is None:
+        return None
+    red, green, blue = bytes.fromhex(digits)
+    return red, green, blue
 
 
 def _list_layers(path: Path, file: Path) -> Any:
@@ -302,6 +344,11 @@ def _select_fields(path: Path, fields: dict[str, str], options: InputSettings) -
     Raises :class:`UsageError` for names of classes that are text, and so have names.
     """
     wanted, known = options.label_name_field, fields
+    if wanted is None and options.label_field is None and {*CLASS_FIELDS} <= fields.keys():
+        return CLASS_FIELDS[0], [CLASS_FIELDS[1]]
+    if wanted is None and {"colour", *DRAWN_FIELDS} <= fields.keys():
+        known = {name: kind for name, kind in fields.items() if name not in ("colour", *DRAWN_FIELDS)} or fields
+        known = known if options.label_field is None else fields
     if wanted is not None and options.label_field is None:
         known = {name: kind for name, kind in fields.items() if name != wanted} or fields
     field = _select_field(path, known, options.label_field)

@@ -117,11 +117,13 @@ def read_vector_labels(path: Path, like: Scene, options: InputSettings, known: C
     :class:`SceneFileError` for a damaged file.
     """
     options.check_vector(path)
-    layer = _place_without_crs(read_layer(path, options, like.area.full if like.area else like), like)
-    canvas = _make_canvas(layer, like, options.all_touched)
-    classes = _assign_classes(layer, options.background, known)
-    with convert_errors(path, "polygons and points"):
-        geometries, usable, notes_on_shapes = _project_geometries(layer, canvas.crs)
+    return draw_layer(read_layer(path, options, like.area.full if like.area else like), like, options, known)
+
+
+def draw_layer(layer: Layer, like: Scene, options: InputSettings, known: ClassFile | None = None) -> LabelMap:
+    """The features of a layer as labels ``(H, W)`` of a scene; see :func:`read_vector_labels`."""
+    path = layer.path
+    layer, canvas, classes, geometries, usable, notes_on_shapes = _place_features(layer, like, options, known)
     notes = [*layer.notes, *classes.notes, *notes_on_shapes]
     wanted = classes.known & usable
     if not wanted.any():
@@ -149,6 +151,36 @@ def read_vector_labels(path: Path, like: Scene, options: InputSettings, known: C
         notes=tuple(notes),
     )
     return apply_class_file(labels, known) if known else labels
+
+
+def features_in_pixels(
+    layer: Layer, like: Scene, options: InputSettings, known: ClassFile | None = None
+) -> tuple[NDArray[Any], Classes, Mask, list[str]]:
+    """Geometries ``(n,)`` in (column, row) from the upper left corner of a scene, their classes, which of them can be
+    drawn, and notes. Raises as :func:`read_vector_labels` does."""
+    import shapely
+    from affine import Affine
+
+    _, canvas, classes, geometries, usable, notes = _place_features(layer, like, options, known)
+    to_columns, to_rows = np.array((~Affine(*canvas.transform))[:6]).reshape(2, 3)
+
+    def to_pixels(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.stack([xy @ line[:2] + line[2] for line in (to_columns, to_rows)], axis=1)
+
+    return shapely.transform(geometries, to_pixels), classes, classes.known & usable, notes
+
+
+def _place_features(
+    layer: Layer, like: Scene, options: InputSettings, known: ClassFile | None
+) -> tuple[Layer, Canvas, Classes, NDArray[Any], Mask, list[str]]:
+    """The layer with its notes, the pixels to draw on, classes, geometries in the coordinates of these pixels, which of
+    them can be drawn, and notes on them."""
+    layer = _place_without_crs(layer, like)
+    canvas = _make_canvas(layer, like, options.all_touched)
+    classes = _assign_classes(layer, options.background, known)
+    with convert_errors(layer.path, "polygons and points"):
+        geometries, usable, notes = _project_geometries(layer, canvas.crs)
+    return layer, canvas, classes, geometries, usable, notes
 
 
 def draw_polygons(path: Path, like: Scene, kind: str) -> tuple[Block, Mask] | None:
