@@ -86,7 +86,8 @@ def classify(
     The same as ``hsi classify``: the same inputs and settings give the same map. Nothing is printed.
 
     Args:
-        scene: A file's path, an array ``(H, W, B)``, an ``xarray.DataArray``, or a :class:`Scene`.
+        scene: A file's path, a list of paths of the bands or tiles of one scene, an array ``(H, W, B)``, an
+            ``xarray.DataArray``, or a :class:`Scene`.
         labels: A file's path, an array ``(H, W)``, a ``DataArray``, or a :class:`LabelMap`; looked for in the scene's
             file and next to it when left out.
         model: A network or baseline, ``hybridsn-bn`` when left out; ``hsi models`` lists them.
@@ -109,10 +110,10 @@ def classify(
         probabilities: Whether the probability of every class is returned.
         progress: True for a bar for each stage, or a function that is called with the stage, what is done of it, its
             total and a note.
-        **reading: How to read scene and labels: ``variable``, ``axes``, ``georef``, ``aoi``, ``mask``, ``mask_out``,
-            ``nodata``, ``drop_bands``, ``drop_wavelengths``, ``keep_bad_bands``, ``label_variable``, ``background``,
-            ``label_field``, ``label_layer``, ``label_name_field``, ``label_crs``, ``classes``, ``all_touched`` and
-            ``align``, as the options of the command.
+        **reading: How to read scene and labels: ``variable``, ``axes``, ``wavelengths``, ``georef``, ``aoi``,
+            ``mask``, ``mask_out``, ``nodata``, ``drop_bands``, ``drop_wavelengths``, ``keep_bad_bands``,
+            ``label_variable``, ``background``, ``label_field``, ``label_layer``, ``label_name_field``, ``label_crs``,
+            ``classes``, ``all_touched`` and ``align``, as the options of the command.
 
     Raises:
         UsageError: for settings that make no sense or a name that is not known (its message names what is).
@@ -156,7 +157,8 @@ def train(
     The same as ``hsi train``: all labelled pixels train unless ``settings`` say otherwise. Nothing is printed.
 
     Args:
-        scene: A file's path, an array ``(H, W, B)``, an ``xarray.DataArray``, or a :class:`Scene`.
+        scene: A file's path, a list of paths of the bands or tiles of one scene, an array ``(H, W, B)``, an
+            ``xarray.DataArray``, or a :class:`Scene`.
         labels: A file's path, an array ``(H, W)``, a ``DataArray``, or a :class:`LabelMap`; looked for in the scene's
             file and next to it when left out.
         out: The model file to write (safetensors).
@@ -215,6 +217,7 @@ def predict(
     scale: float | str | None = None,
     variable: str | None = None,
     axes: str | None = None,
+    wavelengths: Path | str | None = None,
     georef: Path | str | None = None,
     aoi: Path | str | None = None,
     mask: Path | str | None = None,
@@ -240,7 +243,7 @@ def predict(
 
     Args:
         model: A file that ``hsi train``, ``hsi classify`` or :meth:`HybridSNClassifier.save` wrote.
-        scene: A file's path, a list of paths of the tiles of one scene, an array ``(H, W, B)``, an
+        scene: A file's path, a list of paths of the bands or tiles of one scene, an array ``(H, W, B)``, an
             ``xarray.DataArray``, or a :class:`Scene`.
         out: The GeoTIFF to write the map to.
         reject: ``"accuracy:95%"``: pixels are of the class "unclassified" below the lowest confidence that leaves
@@ -266,6 +269,7 @@ def predict(
             between this scene and the training scene; without it a scene on another scale is refused.
         variable: The array of the scene's file that is the cube.
         axes: The order of the axes of an array or of the scene's file, such as ``BHW``.
+        wavelengths: Where the nanometres of the scene's bands are: a table, a scene with them, or a sensor's name.
         georef: A raster to take CRS and transform from.
         aoi: Polygons, or a raster whose non-zero pixels are the area to map; the map is cropped to it.
         mask: A raster of the scene's size whose non-zero pixels are mapped, or polygons.
@@ -296,7 +300,7 @@ def predict(
     given["vector"] = None if vector is None else Path(vector)
     cluster = ClusterOptions(scheduler, workers, block_timeout)
     named = {field.name: given[field.name] for field in fields(workflow.PredictOptions) if field.name in given}
-    names = ("variable", "axes", "georef", "aoi", "mask", "mask_out", "nodata")
+    names = ("variable", "axes", "wavelengths", "georef", "aoi", "mask", "mask_out", "nodata")
     reading = input_settings(**{name: given[name] for name in names})
     place, listener = None if out is None else Path(out), reporter_for(progress)
     with report_to(listener):

@@ -79,6 +79,10 @@ class InputSettings(Section):
     axes: str | None = setting(
         None, "Order of the cube's axes, such as BHW.", option="--axes", metavar="HWB", shown="by names and lengths"
     )
+    wavelengths: Path | None = setting(
+        None, "Nanometres of bands: table, scene, sensor.", option="--wavelengths",
+        metavar="FILE",
+    )  # fmt: skip
     georef: Path | None = setting(None, "Raster to take CRS and transform from.", option="--georef")
     aoi: Path | None = setting(None, "Area of interest: polygons, or a raster.", option="--aoi")
     mask: Path | None = setting(None, "Raster or polygons of the pixels to use.", option="--mask")

@@ -27,7 +27,7 @@ Examples:
 
 
 @click.command("classify", cls=Command, epilog=EPILOG)
-@click.argument("scene_path", metavar="SCENE", type=click.Path(path_type=Path))
+@click.argument("scene_paths", metavar="SCENE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @input_options
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="[default: runs/SCENE/MODEL-SPLIT-seedN]")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier run in that folder.")
@@ -36,7 +36,7 @@ Examples:
 @resume_option
 @setting_options
 def command(
-    scene_path: Path,
+    scene_paths: tuple[Path, ...],
     inputs: InputSettings,
     config: Path | None,
     overrides: Mapping[str, Any],
@@ -49,18 +49,18 @@ def command(
 ) -> None:
     """Train on labelled pixels of SCENE, map all of it, and report accuracy on the pixels left for testing.
 
-    SCENE is a .mat, .npy or .npz file, an ENVI header or a GeoTIFF. Labels are looked for in the same file, then in
-    a sibling *_gt file.
+    Several SCENEs are the bands or the tiles of one scene, as a folder of bands is. Labels are looked for in the same
+    file, then in a sibling *_gt file.
     """
     from hsi.workflows.classify import requested, run_classification, run_name
-    from hsi.workflows.inputs import input_files, read_inputs
+    from hsi.workflows.inputs import input_files, name_scene, read_inputs
 
     settings = load_settings(config, overrides)
-    out = out or Path("runs") / scene_path.stem / run_name(settings)
+    out = out or Path("runs") / name_scene(scene_paths) / run_name(settings)
     classified, _ = run_classification(
-        lambda: read_inputs(scene_path, inputs.labels, inputs), settings, out, ["hsi", *sys.argv[1:]],
+        lambda: read_inputs(scene_paths, inputs.labels, inputs), settings, out, ["hsi", *sys.argv[1:]],
         asked=requested(settings, inputs), overwrite=overwrite, resume=resume, figures=figures, polygons=vector,
-        checkpoint_seconds=run_settings.checkpoint_seconds, sources=input_files(scene_path, inputs),
+        checkpoint_seconds=run_settings.checkpoint_seconds, sources=input_files(scene_paths, inputs),
     )  # fmt: skip
     show_accuracy(classified.accuracy)
     show_written(out, vector)

@@ -25,7 +25,7 @@ Examples:
 
 
 @click.command("denoise", cls=Command, epilog=EPILOG)
-@click.argument("scene_path", metavar="SCENE", type=click.Path(path_type=Path))
+@click.argument("scene_paths", metavar="SCENE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--method", required=True, shell_complete=COMPLETED["denoising.method"],
     help="dncnn (a network that is trained on the scene's cleanest bands), mnf (the components of least signal over "
@@ -44,7 +44,7 @@ Examples:
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides training and the noise it is judged by.")
 @partial(input_options, without={*LABEL_INPUTS, "drop_bands", "drop_wavelengths"})
-def command(scene_path: Path, inputs: InputSettings, **options: Any) -> None:
+def command(scene_paths: tuple[Path, ...], inputs: InputSettings, **options: Any) -> None:
     """Write SCENE with less noise: the same size, bands, wavelengths, place and kind of numbers.
 
     Bands that are not chosen, those that the file marks as bad and pixels without data stay as they are, to the bit.
@@ -54,7 +54,7 @@ def command(scene_path: Path, inputs: InputSettings, **options: Any) -> None:
     from hsi.workflows.denoise import denoise
 
     reading, words = inputs.model_dump(exclude_unset=True), ["hsi", *sys.argv[1:]]
-    result = denoise(scene_path, command=words, **options, **reading)
+    result = denoise(scene_paths, command=words, **options, **reading)
     seconds, report = result.record["seconds"], result.files[-1]
     say("speed", f"learned in {seconds['learn']:.1f} s, written in {seconds['write']:.1f} s")
     say("written", *map(str, result.files))

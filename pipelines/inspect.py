@@ -39,11 +39,11 @@ Examples:
 
 
 @click.command("inspect", cls=Command, epilog=EPILOG)
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @input_options
-def command(file: Path, inputs: InputSettings) -> None:
-    """Say what is in FILE: shape, bands, classes, bad pixels, memory."""
-    scene, labels, remark, known_as = open_any_scene(file, inputs), None, "", None
+def command(files: tuple[Path, ...], inputs: InputSettings) -> None:
+    """Say what is in FILE, or in several that are one scene: shape, bands, classes, bad pixels, memory."""
+    scene, labels, remark, known_as = open_any_scene(files, inputs), None, "", None
     try:
         labels = open_any_labels(inputs.labels, scene, inputs)
         scene, labels, known_as = recognised(scene, labels, inputs)
@@ -69,7 +69,7 @@ def show_scene(scene: Scene, known_as: str | None) -> None:
     height, width, bands = scene.shape
     place, nodata = scene.georeference, scene.nodata
     facts = {
-        "file": str(scene.source),
+        "file": str(scene.source or f"{scene.name} ({len(scene.tiles)} files)"),
         "format": scene.format,
         "variable": scene.variable,
         "recognised": known_as and f"as {known_as}, by its ground truth: names, colours and wavelengths are known",

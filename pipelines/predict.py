@@ -84,7 +84,8 @@ def command(
 ) -> None:
     """Map SCENE with the model in MODEL (from 'hsi train' or a run of 'hsi classify').
 
-    Several SCENEs are tiles of one scene, on one grid, and give one map; of tiles that overlap, the first counts.
+    Several SCENEs are one scene: its bands, a file each, or tiles on one grid, of which the first counts where they
+    overlap; a folder of bands is one, too.
 
     The scene is read, mapped and written by blocks, so that its size does not matter. With the map come its
     confidence, a report to open in a browser, and a record with the areas of the classes. With --scheduler or

@@ -24,14 +24,14 @@ Examples:
 
 
 @click.command("train", cls=Command, epilog=EPILOG)
-@click.argument("scene_path", metavar="SCENE", type=click.Path(path_type=Path))
+@click.argument("scene_paths", metavar="SCENE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @input_options
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The model file to write.")
 @click.option("--overwrite", is_flag=True, help="Replace a model that hsi wrote there.")
 @resume_option
 @partial(setting_options, without=("mapping.min_area",))
 def command(
-    scene_path: Path,
+    scene_paths: tuple[Path, ...],
     inputs: InputSettings,
     config: Path | None,
     overrides: Mapping[str, Any],
@@ -50,8 +50,8 @@ def command(
 
     settings = load_settings(config, overrides)
     trained, timer = train_model(
-        lambda: read_inputs(scene_path, inputs.labels, inputs), settings, out, overwrite=overwrite, resume=resume,
-        checkpoint_seconds=run_settings.checkpoint_seconds, sources=input_files(scene_path, inputs),
+        lambda: read_inputs(scene_paths, inputs.labels, inputs), settings, out, overwrite=overwrite, resume=resume,
+        checkpoint_seconds=run_settings.checkpoint_seconds, sources=input_files(scene_paths, inputs),
     )  # fmt: skip
     last = trained.trained.history[trained.trained.epoch - 1]
     seconds, accuracy = timer.seconds["train"], f"accuracy on training pixels {last.accuracy:.2%}"

@@ -30,7 +30,7 @@ from hsi.inference.resume import StripCache
 from hsi.inference.strips import read_strip, rows_around
 from hsi.io import open_scene
 from hsi.io.formats._product import scale_scene
-from hsi.preprocessing.mosaic import join_tiles
+from hsi.preprocessing.stack import join_scenes
 
 BLOCK_SECONDS = 600.0  # the usual time limit of a strip
 TAKE_SECONDS, DROP_SECONDS = 300, 10  # for all workers to take the model, with what they have to import, and to drop it
@@ -97,7 +97,8 @@ class StripClassifier(WorkerPlugin):  # type: ignore[misc]
             parts = [open_scene(path, self.variable, self.axes) for path in self.paths]
             scale, nodata, fill = self.values.scale, self.values.nodata, self.values.fill
             parts = [part if nodata is None else part.declare_nodata(nodata) for part in parts]
-            scene = parts[0] if len(parts) == 1 else join_tiles(parts)
+            scene = join_scenes(parts)
+            scene = replace(scene, wavelengths=self.values.wavelengths or scene.wavelengths)
             scene = crop_scene(scene, self.window) if self.window else scene
             scene = scene if scale == 1 else scale_scene(scene, [scale], [0.0])
             match = match_scene(saved, scene, self.resample, device=self.device, fill=fill)

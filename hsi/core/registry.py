@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """Plug-ins by name. Their ``package`` is imported on the first look-up.
+    """Plug-ins by name. Their ``package``, and the packages in it, are imported on the first look-up.
 
     ``kind`` is what error messages call a plug-in ("model").
     """
@@ -35,8 +35,8 @@ class Registry(Generic[T]):
     def _load(self) -> None:
         if not self._loaded:
             package = importlib.import_module(self._package)
-            for module in pkgutil.iter_modules(package.__path__):
-                importlib.import_module(f"{self._package}.{module.name}")
+            for module in pkgutil.walk_packages(package.__path__, f"{self._package}."):
+                importlib.import_module(module.name)
             self._loaded = True
 
     def __getitem__(self, name: str) -> T:

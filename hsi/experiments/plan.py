@@ -14,6 +14,7 @@ from hsi.errors import ConfigError, UsageError
 from hsi.experiments.jobs import Job
 from hsi.experiments.results import FinishedRun, read_finished
 from hsi.experiments.spec import Experiment, PlannedRun, SceneInput, merged, plan_runs, run_key
+from hsi.preprocessing.mosaic import files_of_tiles
 from hsi.settings import InputSettings, Settings, declarations
 from hsi.splits import choose_rule
 from hsi.workflows.inputs import given_files, mask_files, open_any_labels, open_any_scene
@@ -98,7 +99,7 @@ def make_plan(experiment: Experiment, where: str, out: Path) -> Plan:
         experiment = experiment.model_copy(update={"settings": merged({"split": {"rule": rule}}, experiment.settings)})
         planned = plan_runs(experiment, where)
         resolved = [_resolved(run, where) for run in planned]
-    hashes = hash_inputs(opened.source, labels.source, scene.georef, *mask_files(scene))
+    hashes = hash_inputs(*files_of_tiles(opened), labels.source, scene.georef, *mask_files(scene))
     given = {files: hash_files(files) for files in {given_files(settings) for settings in resolved}}
     runs = tuple(
         PlacedRun(run, run_key(settings, scene, [*hashes.values(), *given[given_files(settings)].values()]), out)

@@ -11,6 +11,7 @@ from hsi.core.events import info, warning
 from hsi.core.installation import machine, versions
 from hsi.errors import ComparisonError, OutputError, UsageError
 from hsi.io.benchmark_scenes import locate_split
+from hsi.preprocessing.mosaic import files_of_tiles
 from hsi.report.compare_runs import compare_runs
 from hsi.report.records import RunRecord, read_record
 from hsi.settings import LABEL_INPUTS, SCENE_INPUTS, InputSettings, Settings, validated
@@ -47,7 +48,9 @@ def rerun(
     what :func:`read_run` raises.
     """
     recorded = read_run(run)
-    named = (scene or Path(recorded.record.inputs.scene), recorded.inputs, labels or recorded.inputs.labels)
+    record = recorded.record.inputs
+    scenes = [scene] if scene else [Path(name) for name in record.parts or (record.scene,)]
+    named = (scenes, recorded.inputs, labels or recorded.inputs.labels)
     recorded = replace(recorded, settings=locate_split(recorded.settings, input_files(*named)))
     if out.resolve() == run.resolve():
         raise OutputError(f"{out}: is the run that its repetition is compared with: choose another --out")
@@ -55,7 +58,7 @@ def rerun(
 
     def read() -> Inputs:
         reading = recorded.inputs
-        inputs = read_inputs(scene or Path(recorded.record.inputs.scene), labels or reading.labels, reading)
+        inputs = read_inputs(scenes, labels or reading.labels, reading)
         changed.extend(find_changes(recorded, inputs))
         return inputs
 
@@ -97,7 +100,7 @@ def read_run(run: Path) -> RecordedRun:
 def find_changes(recorded: RecordedRun, inputs: Inputs) -> list[str]:
     """What has changed since a run was made: versions, machine, files; warns of it."""
     record = recorded.record
-    sources = (inputs.scene.source, inputs.labels.source, *inputs.masks, *given_files(recorded.settings))
+    sources = (*files_of_tiles(inputs.scene), inputs.labels.source, *inputs.masks, *given_files(recorded.settings))
     sums = hash_inputs(*sources, classes=inputs.classes)
     now = {"versions": versions(), "machine": machine()}
     changed = differing({"versions": record.versions, "machine": record.machine}, now)

@@ -59,11 +59,15 @@ def plan_map(saved: SavedModel, match: BandMatch, options: MapOptions, limit: in
 
 @dataclass(frozen=True)
 class SceneValues:
-    """How values of a scene are read: times ``scale``, with ``nodata`` in place of the file's and with ``fill``."""
+    """How values of a scene are read: times ``scale``, with ``nodata`` in place of the file's and with ``fill``.
+
+    ``wavelengths`` are those of its bands, in nm, where they are not the file's.
+    """
 
     scale: float = 1.0
     nodata: float | None = None
     fill: Fill = NO_FILL
+    wavelengths: tuple[float, ...] | None = None
 
 
 AS_STORED = SceneValues()

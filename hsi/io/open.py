@@ -22,7 +22,9 @@ from hsi.io.align import align_labels, grid_mismatch, places_to_align, same_grid
 from hsi.io.arrays import find_label_array, find_training_and_test, format_arrays, get_array, select_cube, select_labels
 from hsi.io.axes import GOOD, WIDTHS, Axes, find_axes, is_centres, last_name, letter_of, parse_axes
 from hsi.io.class_files import ClassFile, apply_class_file, read_class_file
+from hsi.io.formats._envi_header import is_envi_header
 from hsi.io.formats._product import find_product, report_unused, to_nanometres
+from hsi.io.formats._wavelengths import read_header_bands, read_table_bands, sensor_bands
 from hsi.io.formats.gdal import is_remote, open_remote
 from hsi.io.label_checks import note_fill_values, note_similar_names
 from hsi.io.reader import (
@@ -206,6 +208,27 @@ def open_classes(path: Path) -> ClassFile:
         return reader.read_classes(path, reader.arrays(path)[0])
 
     return read_class_file(Path(path), read_raster)
+
+
+def open_wavelengths(source: Path) -> tuple[tuple[float, ...], tuple[float, ...] | None]:
+    """Wavelengths and FWHM in nm of the bands of a scene, an ENVI header, a table, or a sensor by its name.
+
+    Raises :class:`UnknownNameError` for what is neither a file nor a sensor, and :class:`SceneFileError` for a file
+    without wavelengths.
+    """
+    if not source.exists() and source.parent == Path() and not source.suffix:
+        return sensor_bands(source.name)
+    if not is_remote(source) and source.is_file():
+        if is_envi_header(source):
+            found = read_header_bands(source)
+            if found:
+                return found
+        elif source.suffix.lower() in TABLES or not any(reader.accepts(source) for _, reader in READERS.items()):
+            return read_table_bands(source)
+    scene = open_scene(source)
+    if scene.wavelengths is None:
+        raise SceneFileError(f"{source}: has no wavelengths; give a scene that has them, or a table of them in nm")
+    return scene.wavelengths, scene.fwhm
 
 
 def files_of(path: Path) -> tuple[Path, ...]:

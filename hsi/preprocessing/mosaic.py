@@ -67,7 +67,7 @@ def join_tiles(scenes: Sequence[Scene]) -> Scene:
             values = tile.scene.fetch(there)
             has_data = _has_data(values, tile.scene.nodata)
             if not one:
-                values = _nodata_as_nan(values, tile.scene.nodata, dtype)
+                values = replace_nodata_by_nan(values, tile.scene.nodata, dtype)
             cube[here] = np.where((missing[here] & has_data)[:, :, None], values, cube[here])
             missing[here] &= ~has_data
         return cube
@@ -148,7 +148,7 @@ def _has_data(cube: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:
     return found
 
 
-def _nodata_as_nan(cube: NDArray[Any], nodata: float | None, dtype: np.dtype[Any]) -> NDArray[Any]:
+def replace_nodata_by_nan(cube: NDArray[Any], nodata: float | None, dtype: np.dtype[Any]) -> NDArray[Any]:
     """The cube in a float dtype with NaN for nodata, which 0 is only in all bands."""
     values = cube.astype(dtype)
     if nodata:

@@ -155,9 +155,10 @@ class EpochRecord(Record):
 
 
 class InputsRecord(Record):
-    """The scene and its labels."""
+    """The scene, the ``parts`` that it is joined from, and its labels."""
 
     scene: str
+    parts: tuple[str, ...] = ()
     variable: str | None = None
     axes: str | None = None
     sha256: dict[str, str] = {}

@@ -34,6 +34,7 @@ from hsi.preprocessing.denoisers.denoiser import (
 )
 from hsi.preprocessing.denoisers.mnf import MNFTruncation
 from hsi.preprocessing.denoisers.quality import held_out_block, measure_denoiser
+from hsi.preprocessing.mosaic import files_of_tiles
 from hsi.preprocessing.reducers import find_reducer, valid_blocks
 from hsi.preprocessing.reducers.reducer import Summary
 from hsi.report.html import Report, write_report_page
@@ -119,8 +120,8 @@ def denoise(
         overwrite: Whether to replace a cube of that name.
         progress: As for :func:`hsi.classify`.
         command: What record and report name as the command that made them.
-        **reading: How to read the scene: ``variable``, ``axes``, ``georef``, ``aoi``, ``mask``, ``mask_out``,
-            ``nodata`` and ``keep_bad_bands``.
+        **reading: How to read the scene: ``variable``, ``axes``, ``wavelengths``, ``georef``, ``aoi``,
+            ``mask``, ``mask_out``, ``nodata`` and ``keep_bad_bands``.
 
     Raises:
         UsageError: for a method that is not known, a parameter that has no effect on it, and too little memory.
@@ -129,7 +130,7 @@ def denoise(
     """
     own = {"stack": stack, "steps": steps, "components": components, "strength": strength}
     settings = validated(DenoisingSettings, {"method": method, "bands": bands, **own})
-    scene_inputs = ("variable", "axes", "georef", "aoi", "mask", "mask_out", "nodata", "keep_bad_bands")
+    scene_inputs = ("variable", "axes", "wavelengths", "georef", "aoi", "mask", "mask_out", "nodata", "keep_bad_bands")
     options = input_settings(scene_inputs, **reading)
     check_denoising(settings)
     if device is not None:
@@ -234,7 +235,7 @@ def describe_denoising(
     surveyed: SurveyedScene, result: DenoisingResult, timer: StageTimer, command: Sequence[str]
 ) -> dict[str, Any]:
     """The record next to a denoised cube: what was done and how well."""
-    source = surveyed.scene.source
+    source, files = surveyed.scene.source, files_of_tiles(surveyed.scene)
     return {
         "command": [*command],
         "date": date_now(),
@@ -242,7 +243,7 @@ def describe_denoising(
         "variable": surveyed.scene.variable,
         "axes": surveyed.scene.axes,
         "crs": surveyed.scene.georeference.crs if surveyed.scene.georeference else None,
-        "sha256": {} if source is None or is_remote(source) else hash_inputs(source),
+        "sha256": hash_inputs(*(file for file in files if not is_remote(file))),
         "denoising": result.to_dict(),
         "bands": surveyed.bands.to_dict(),
         "invalid_pixels": surveyed.survey.invalid,

@@ -22,6 +22,8 @@ from hsi.io.benchmark_scenes import recognise_scene, scene_facts, scene_names
 from hsi.io.class_files import apply_class_file
 from hsi.io.dataarray import is_dataarray, labels_from_dataarray, scene_from_dataarray
 from hsi.io.formats._checks import has_swapped_bytes
+from hsi.io.formats._product import find_product
+from hsi.io.formats.gdal import is_remote
 from hsi.io.geotiff import read_georeference
 from hsi.io.label_checks import note_fill_values
 from hsi.io.masks import apply_area, mask_file, open_masks, open_split, open_split_classes, split_files
@@ -38,8 +40,9 @@ from hsi.preprocessing.bands import (
     select_bands,
 )
 from hsi.preprocessing.denoisers.denoiser import DenoisingResult
-from hsi.preprocessing.mosaic import join_tiles
+from hsi.preprocessing.mosaic import SAME_WAVELENGTH
 from hsi.preprocessing.reducers import find_reducer
+from hsi.preprocessing.stack import common_name, join_scenes, list_band_files
 from hsi.settings import SECOND_WINDOW, USUAL_WINDOW, InputSettings, Settings, input_settings
 from hsi.splits import Split, choose_rule, make_split, split_request
 
@@ -87,19 +90,22 @@ def open_scene(
     georef: Path | str | None = None,
     aoi: Path | str | None = None,
     nodata: float | None = None,
-    wavelengths: Sequence[float] | None = None,
+    wavelengths: Sequence[float] | Path | str | None = None,
 ) -> Scene:
     """A cube ``(H, W, B)`` as a :class:`Scene`: a file, an array, a ``DataArray`` (axes in any order) or a scene.
 
     ``variable`` names one of several cubes in a file, ``axes`` is the order of the axes of an array or file, such as
     ``BHW`` where bands come first, ``georef`` a raster that lies where the scene lies, ``aoi`` polygons or a raster of
     the area to crop the scene to, ``nodata`` the value, as stored, that means "no data" instead of the file's, and
-    ``wavelengths`` the nanometres of the bands where the scene does not say them. Several paths are tiles of one scene.
+    ``wavelengths`` the nanometres of the bands where the scene does not say them, or what they are read from: a table,
+    a scene, or a sensor's name. Several paths are one scene: single bands of it, or tiles.
     Raises :class:`SceneFileError` for a file that is missing, damaged or of no known format, :class:`SceneError` for
     what is no cube of real numbers, and :class:`UsageError` for a wrong ``variable``, for wavelengths of another number
     than the bands, for a ``variable`` of what is no file, and where nothing says which axis of a file holds the bands.
     """
     options = input_settings(variable=variable, axes=axes, georef=georef, aoi=aoi, nodata=nodata)
+    if isinstance(wavelengths, (str, Path)):
+        return open_any_scene(scene, options.model_copy(update={"wavelengths": Path(wavelengths)}))
     return open_any_scene(scene, options, wavelengths)
 
 
@@ -111,17 +117,13 @@ def open_any_scene(
 ) -> Scene:
     """:func:`open_scene` with all settings of a scene; the size of its ``labels`` tells bands from rows.
 
-    Several paths are the tiles of one scene.
+    Several paths, or a folder of bands, are one scene: a stack where each file has one band, else a mosaic of tiles.
     """
     labels = options.labels if labels is None else labels
-    if isinstance(scene, (list, tuple)) and scene and all(isinstance(path, (str, Path)) for path in scene):
-        if len(scene) > 1:
-            opened = _open_tiles([Path(path) for path in scene], options, wavelengths)
-            return apply_area(options.aoi, opened) if options.aoi else opened
-        scene = Path(scene[0])
-    if isinstance(scene, (str, Path)):
-        size = Path(labels) if isinstance(labels, (str, Path)) else _size_of_labels(labels)
-        opened = io.open_scene(scene, options.variable, options.axes, size)
+    size = Path(labels) if isinstance(labels, (str, Path)) else _size_of_labels(labels)
+    if paths := _paths_of(scene):
+        parts = [io.open_scene(path, options.variable, options.axes, size) for path in paths]
+        opened = _join_parts(parts, options)
     elif options.variable is not None:
         raise UsageError(f"variable='{options.variable}' names a cube in a file, and this scene is no file's path")
     elif isinstance(scene, Scene) or is_dataarray(scene):
@@ -139,21 +141,58 @@ def open_any_scene(
             f"{opened.source or opened.name}: is not georeferenced: it has {opened.unplaced}; --georef takes the place "
             "from a raster of the same pixels"
         )
-    if options.nodata is not None:
+    if options.nodata is not None and not paths:
         opened = opened.declare_nodata(options.nodata)
-    if wavelengths is not None:
-        if len(wavelengths) != len(opened.bands):
-            raise UsageError(f"{len(wavelengths)} wavelengths are given for {len(opened.bands)} bands: one for each")
-        opened = replace(opened, wavelengths=tuple(float(value) for value in wavelengths))
+    opened = _with_wavelengths(opened, options, wavelengths)
     return apply_area(options.aoi, opened) if options.aoi else opened
 
 
-def _open_tiles(paths: Sequence[Path], options: InputSettings, wavelengths: Sequence[float] | None) -> Scene:
-    """The scene in several files; the area of interest is not applied yet."""
-    if options.georef:
-        raise UsageError(f"georef={options.georef} is the place of one file: leave it out, or give {paths[0]} alone")
-    reading = options.model_copy(update={"aoi": None})
-    return join_tiles([open_any_scene(path, reading, wavelengths) for path in paths])
+def _with_wavelengths(scene: Scene, options: InputSettings, given: Sequence[float] | None) -> Scene:
+    """The scene with the wavelengths that are given, or with those that the settings name."""
+    if given is not None:
+        if len(given) != len(scene.bands):
+            raise UsageError(f"{len(given)} wavelengths are given for {len(scene.bands)} bands: one for each")
+        return replace(scene, wavelengths=tuple(float(value) for value in given))
+    if options.wavelengths is None:
+        return scene
+    wavelengths, fwhm = io.open_wavelengths(options.wavelengths)
+    if len(wavelengths) != len(scene.bands):
+        raise UsageError(
+            f"{options.wavelengths}: has the wavelengths of {len(wavelengths)} bands, and "
+            f"{scene.source or scene.name} has {len(scene.bands)}: give those of this scene, one for each band"
+        )
+    info("wavelengths", f"{min(wavelengths):g} to {max(wavelengths):g} nm, from {options.wavelengths}")
+    if scene.wavelengths and (far := np.abs(np.subtract(scene.wavelengths, wavelengths)).max()) > SAME_WAVELENGTH:
+        warning(
+            f"{scene.source or scene.name}: its own wavelengths, up to {far:.4g} nm away from those of "
+            f"{options.wavelengths}, are not used"
+        )
+    return replace(scene, wavelengths=wavelengths, fwhm=fwhm)
+
+
+def _paths_of(scene: SceneLike) -> list[Path]:
+    """The files that are one scene: of a folder without a product its bands; empty for a scene in memory."""
+    many = isinstance(scene, (list, tuple)) and scene and all(isinstance(path, (str, Path)) for path in scene)
+    given: Any = scene if many else [scene] if isinstance(scene, (str, Path)) else []
+    paths = [Path(path) for path in given]
+    if len(paths) == 1 and not is_remote(paths[0]) and paths[0].is_dir() and find_product(paths[0]) == paths[0]:
+        return list_band_files(paths[0]) or paths
+    return paths
+
+
+def name_scene(paths: Sequence[Path]) -> str:
+    """A name for the scene in one or several files, such as for the folder of a run."""
+    return paths[0].stem if len(paths) == 1 else common_name([path.stem for path in paths])
+
+
+def _join_parts(parts: Sequence[Scene], options: InputSettings) -> Scene:
+    """The files of a scene as one, with the given nodata value."""
+    if options.georef and len(parts) > 1 and any(len(part.bands) > 1 for part in parts):
+        where = parts[0].source or parts[0].name
+        raise UsageError(f"georef={options.georef} is the place of one file: leave it out, or give {where} alone")
+    if options.nodata is not None:
+        parts = [part.declare_nodata(options.nodata) for part in parts]
+    return join_scenes(parts)
 
 
 def _scene_of_array(cube: NDArray[Any], axes: str | None, labels: tuple[int, int] | None) -> Scene:

@@ -110,6 +110,7 @@ def run_record(classified: Classified, timer: StageTimer, command: Sequence[str]
         "seed": settings.seed,
         "inputs": {
             "scene": str(scene.source or scene.name),
+            "parts": [str(path) for path in scene.tiles],
             "variable": scene.variable,
             "axes": scene.axes,
             "crs": scene.georeference.crs if scene.georeference else None,

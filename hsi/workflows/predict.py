@@ -249,6 +249,7 @@ def open_job(
         blend=bool(stored.blend) if options.blend is None else options.blend,
     )
     opened = open_any_scene(scene, reading)
+    wavelengths = opened.wavelengths
     usable = open_masks(reading, opened)
     if usable is not None and saved.denoiser and options.cluster.given:
         raise UsageError(
@@ -263,7 +264,7 @@ def open_job(
             f"the model's {saved.reducer.name} components use fine differences between bands, which interpolation "
             "blurs: for scenes of other sensors, train the model with the reducer pca"
         )
-    values = SceneValues(scale, reading.nodata, fill)
+    values = SceneValues(scale, reading.nodata, fill, wavelengths if reading.wavelengths else None)
     return MapJob(saved, match, wanted, plan_map(saved, match, wanted, limit), device, usable, values)
 
 
@@ -388,10 +389,14 @@ def map_facts(job: MapJob, hashes: Mapping[str, str]) -> dict[str, Any]:
         "bands": job.match.note,
         "options": vars(job.options),
         "mask": None if job.usable is None else hash_array(job.usable),
-        "values": [job.values.scale, job.values.nodata, *map(list, astuple(job.values.fill))],
+        "values": [job.values.scale, job.values.nodata, *map(list, astuple(job.values.fill)), *_given_wavelengths(job)],
         "window": None if scene.area is None else list(astuple(scene.area.window)),
         "device": job.device.type,
     }
+
+
+def _given_wavelengths(job: MapJob) -> list[float]:
+    return list(job.values.wavelengths or ())
 
 
 def map_on_workers(

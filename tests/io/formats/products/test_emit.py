@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 
 from hsi.core.scene import Block
 from hsi.io import open_scene
-from hsi.io.formats import emit as reader
+from hsi.io.formats.products import emit as reader
 from tests.io.helpers import FEW, refuse_scene
 from tests.io.product_makers import emit, emit_grid
 

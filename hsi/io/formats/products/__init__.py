@@ -1,0 +1,1 @@
+"""Readers of data products, one module a product; each registers itself."""
