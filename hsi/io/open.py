@@ -338,7 +338,8 @@ def _join_training_and_test(
 def _find_labels(like: Scene, variable: str | None) -> LabelSource | Path:
     """An array in the scene's own file, or a file in its folder."""
     if like.source is None:
-        raise LabelError(f"no labels found: {like.name} is not from a file; give labels=FILE")
+        origin = f"joined from {len(like.tiles)} files" if like.tiles else "not from a file"
+        raise LabelError(f"no labels found: {like.name} is {origin}; give labels=FILE")
     path, shape = like.source, (like.height, like.width)
     reader = find_reader(path)
     others = [array for array in _arrays_like(reader, path, like) if array.name != (like.variable or "")]
