@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import cache, lru_cache
 
@@ -38,6 +39,14 @@ CANDIDATES = np.array(np.meshgrid(SHADES, SHADES, SHADES)).reshape(3, -1).T
 def hex_colour(colour: Colour) -> str:
     """``#rrggbb``."""
     return "#{:02x}{:02x}{:02x}".format(*colour)
+
+
+def parse_hex(text: object) -> Colour | None:
+    """The colour of ``#rrggbb``; None for anything else."""
+    if not isinstance(text, str) or not re.fullmatch("#[0-9a-fA-F]{6}", text):
+        return None
+    red, green, blue = bytes.fromhex(text[1:])
+    return red, green, blue
 
 
 class Palette:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import re
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hsi.core.colours import Colour
+from hsi.core.colours import Colour, parse_hex
 from hsi.core.georeference import crs_name
 from hsi.core.scene import Scene
 from hsi.errors import LabelError, SceneFileError, UsageError, suggest_names
@@ -132,7 +131,7 @@ def _read_with_gdal(path: Path, file: Path, title: str, options: InputSettings) 
         fields[field] = _kind_of(values)
         frame[field] = values
     if drawn:
-        colours = dict(zip(frame["class"], map(_parse_colour, frame["colour"]), strict=True))
+        colours = dict(zip(frame["class"], map(parse_hex, frame["colour"]), strict=True))
         known = {str(key).strip(): colour for key, colour in colours.items() if key and colour}
         return Layer(path, frame, field, fields[field], colours=known, name_field=named[0])
     return Layer(path, frame, field, fields[field], _note_field(field, options), name_field=next(iter(named), None))
@@ -168,15 +167,6 @@ def find_class_field(path: Path, options: InputSettings) -> tuple[str, str, str,
 def _are_drawn(fields: Mapping[str, str], field: str, options: InputSettings) -> bool:
     """Whether the classes have their ids, names and colours in :data:`CLASS_FIELDS`, and no field was named."""
     return options.label_field is None and field == CLASS_FIELDS[0] and {*CLASS_FIELDS} <= fields.keys()
-
-
-def _parse_colour(text: Any) -> Colour | None:
-    """A colour ``#rrggbb``; None for anything else."""
-    digits = text[1:] if isinstance(text, str) and re.fullmatch("#[0-9a-fA-F]{6}", text) else None
-    if digits is None:
-        return None
-    red, green, blue = bytes.fromhex(digits)
-    return red, green, blue
 
 
 def _list_layers(path: Path, file: Path) -> Any:

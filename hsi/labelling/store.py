@@ -11,70 +11,36 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hsi.core.class_colours import name_colours
-from hsi.core.colours import Colour, hex_colour
+from hsi.core.colours import Colour
 from hsi.core.events import warning
-from hsi.core.files import write_atomically
-from hsi.core.labels import LARGEST_ID, ClassTable, LabelMap, printable_name
+from hsi.core.labels import LARGEST_ID, ClassTable, LabelMap
 from hsi.core.scene import Block, Scene
-from hsi.errors import LabelError, OutputError, UsageError
-from hsi.io.class_files import ClassEntry, ClassFile
+from hsi.errors import LabelError
 from hsi.io.open import open_classes
-from hsi.io.vector_files import CLASS_FIELDS, Layer, find_class_field, is_vector, parse_crs, read_layer
-from hsi.io.vector_labels import LONGEST_NAME, draw_layer, features_in_pixels
-from hsi.io.vectors.geopackage import (
-    Change,
-    Table,
-    add_columns,
-    change_rows,
-    create_layer,
-    edit_geopackage,
-    read_plain_table,
-    read_table,
-    replace_plain_table,
-    signature,
+from hsi.io.vector_files import CLASS_FIELDS, Layer, is_vector, read_layer
+from hsi.io.vector_labels import AREAS, draw_layer, features_in_pixels
+from hsi.labelling.classes import (
+    LabelClass,
+    check_name,
+    classes_of,
+    classes_of_labels,
+    classes_of_table,
+    plain_name,
 )
-from hsi.io.vectors.write import UPWARDS, need_geopandas
+from hsi.labelling.label_file import LabelFile
+from hsi.labelling.shapes import (
+    POINTS,
+    Shape,
+    area_around,
+    check_geometry,
+    cut_shapes,
+    pixel_box,
+    same_row,
+)
 from hsi.settings import InputSettings
 from hsi.splits.split import FEW
-
-LAYER = "labels"
-CLASSES = "hsi_classes"
-AREAS = ("Polygon", "MultiPolygon")
-POINTS = ("Point", "MultiPoint")
-COLUMNS = {"colour": "TEXT", "shape": "TEXT", "author": "TEXT", "time": "DATETIME"}
-SLIVER = 1e-6  # pixels; what is left of a shape under another one and is smaller is nothing
-
-
-@dataclass(frozen=True)
-class LabelClass:
-    """A class: its id, name and RGB colour (0 to 255)."""
-
-    id: int
-    name: str
-    colour: Colour
-
-
-@dataclass(frozen=True)
-class Shape:
-    """A drawn shape of a class.
-
-    ``geometry`` (shapely: Polygon, MultiPolygon, Point or MultiPoint) is in pixels, (column, row) from the upper left
-    corner of the scene, so that the centre of the first pixel is (0.5, 0.5). ``kind`` says how it was drawn: polygon,
-    brush, rectangle, point or region. ``time`` is that of its last change (UTC, ISO 8601). ``placed`` is the geometry
-    in the coordinates of the file, ``fields`` are all values of its row as stored.
-    """
-
-    id: int
-    class_id: int
-    geometry: Any
-    kind: str = "polygon"
-    author: str = ""
-    time: str = ""
-    placed: Any = None
-    fields: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -105,15 +71,7 @@ class Edit:
 
     def window(self, shape: tuple[int, int]) -> Block | None:
         """The pixels of a scene (rows, columns) around the shapes that changed; None where there are none."""
-        import shapely
-
-        changed = [one.geometry for side in (self.before, self.after) for one in side.values() if one]
-        if not changed:
-            return None
-        west, north, east, south = shapely.total_bounds(changed).tolist()
-        left, top = max(0, int(west)), max(0, int(north))
-        right, bottom = min(shape[1], int(east) + 1), min(shape[0], int(south) + 1)
-        return Block(top, left, bottom - top, right - left) if right > left and bottom > top else None
+        return area_around([*self.before.values(), *self.after.values()], shape)
 
 
 class LabelStore:
@@ -152,16 +110,14 @@ class LabelStore:
         self._done: list[Edit] = []
         self._undone: list[Edit] = []
         self._listeners: list[Callable[[Edit], None]] = []
-        self._revision, self._next, self._signature = 0, 1, tuple[int, ...]()
+        self._revision, self._next = 0, 1
         self._map: tuple[int, LabelMap] | None = None
-        self._table: Table | None = None
-        self._field: tuple[str, str, str | None] = (CLASS_FIELDS[0], "integer", CLASS_FIELDS[1])
-        self._check_path()
+        self.file = LabelFile(self.path, scene, self.options)
         if self.path.exists():
             self._load()
         elif self.options.classes:
-            self._classes = _classes_of(open_classes(self.options.classes))
-        self._classes = self._classes or _classes_of_table(classes)
+            self._classes = classes_of(open_classes(self.options.classes))
+        self._classes = self._classes or classes_of_table(classes)
 
     # ---- what is there
 
@@ -200,7 +156,7 @@ class LabelStore:
         """The last shape at a place in pixels; None where there is none."""
         import shapely
 
-        pixel, place = _pixel_box(column, row), shapely.Point(column, row)
+        pixel, place = pixel_box(column, row), shapely.Point(column, row)
         for one in reversed(self.shapes):
             if one.geometry.intersects(pixel if one.geometry.geom_type in POINTS else place):
                 return one
@@ -305,7 +261,7 @@ class LabelStore:
         with self._lock:
             self._refresh()
             known = self._class(class_id)
-            name = self._checked_name(name, [one for one in self._classes if one != known])
+            name = check_name(name, [one for one in self._classes if one != known])
             self._replace_class(f"rename class {known.name}", replace(known, name=name))
 
     def recolour_class(self, class_id: int, colour: Colour) -> None:
@@ -344,8 +300,8 @@ class LabelStore:
         :func:`hsi.io.open.open_classes` raises.
         """
         path = Path(path)
-        found = _classes_of_labels(path) if is_vector(path) and path.suffix.lower() != ".csv" else None
-        listed = _classes_of(open_classes(path)) if found is None else found
+        found = classes_of_labels(path) if is_vector(path) and path.suffix.lower() != ".csv" else None
+        listed = classes_of(open_classes(path)) if found is None else found
         with self._lock:
             self._refresh()
             classes, before = self._classes, len(self._classes)
@@ -374,7 +330,7 @@ class LabelStore:
             self._refresh()
             classes, ids = self._classes, dict[int, int]()
             for number in np.unique(found.ids[usable]).tolist():
-                name = _plain_name(found.names.get(number, f"class {number}"))
+                name = plain_name(found.names.get(number, f"class {number}"))
                 known = next((one for one in classes if one.name == name), None)
                 if known is None:
                     known = self._new_class(classes, name, layer.colours.get(name))
@@ -442,7 +398,9 @@ class LabelStore:
                 shapes.pop(number, None)
             else:
                 shapes[number] = one
-        self._save(edit, shapes)
+        changed = {one.id for one in edit.classes_after if one not in edit.classes_before}
+        named = {number for number, one in shapes.items() if one.class_id in changed}  # rows have the class's name
+        self.file.save({*edit.after, *named}, self._shapes, shapes, edit.classes_after)
         self._shapes, self._classes = shapes, edit.classes_after
         self._revision += 1
 
@@ -453,7 +411,9 @@ class LabelStore:
     def _stamp(self, shape: Shape) -> Shape:
         """The shape as changed by the author now, with its place in the file where that is not known."""
         known = self._shapes.get(shape.id)
-        placed = known.placed if known is not None and known.geometry is shape.geometry else self._place(shape.geometry)
+        placed = (
+            known.placed if known is not None and known.geometry is shape.geometry else self.file.place(shape.geometry)
+        )
         return replace(shape, author=self.author, time=_now(), placed=placed)
 
     def _class(self, class_id: int) -> LabelClass:
@@ -463,202 +423,41 @@ class LabelStore:
         return known
 
     def _new_class(self, classes: Sequence[LabelClass], name: str, colour: Colour | None) -> LabelClass:
-        name, used = self._checked_name(name, classes), {one.id for one in classes}
+        name, used = check_name(name, classes), {one.id for one in classes}
         number = max([0, *used, *(one.class_id for one in self._shapes.values())]) + 1
         if number > LARGEST_ID:
             raise LabelError(f"{self.path}: class ids go to {LARGEST_ID}: merge classes first")
         known = {place: one.colour for place, one in enumerate(classes)}
         return LabelClass(number, name, colour or name_colours((*(one.name for one in classes), name), known)[-1])
 
-    def _checked_name(self, name: str, others: Iterable[LabelClass]) -> str:
-        name = _plain_name(name)
-        if not name or len(name) > LONGEST_NAME:
-            raise LabelError(f"the name of a class has 1 to {LONGEST_NAME} characters, this one {len(name)}")
-        if any(one.name == name for one in others):
-            raise LabelError(f"there is a class '{name[:60]}' already: choose another name, or merge the two classes")
-        return name
-
-    def _checked(self, geometry: Any) -> Any:
-        """A geometry that labels pixels of the scene, repaired where its outline crosses itself."""
-        import shapely
-
-        if geometry is None or geometry.is_empty or geometry.geom_type not in (*AREAS, *POINTS):
-            raise LabelError("a label is a polygon or a point: draw three corners or more")
-        geometry = shapely.force_2d(geometry)
-        if not np.isfinite(shapely.get_coordinates(geometry)).all():
-            raise LabelError("a coordinate of the shape is not a finite number: draw it again")
-        if not geometry.is_valid:
-            parts = shapely.get_parts(shapely.make_valid(geometry))
-            geometry = shapely.union_all([part for part in parts if part.geom_type in AREAS])
-        if not self._labels_a_pixel(geometry):
-            raise LabelError(
-                "the shape contains no pixel's centre of the scene: draw it larger and inside, or set a point"
-            )
-        return geometry
-
-    def _labels_a_pixel(self, geometry: Any) -> bool:
-        from hsi.io.vector_labels import Canvas
-
-        size = self.scene.height, self.scene.width
-        all_touched = self.options.all_touched and geometry.geom_type in AREAS
-        canvas = Canvas(size, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), "", all_touched)
-        return not geometry.is_empty and canvas.gives_a_pixel(geometry)
-
     def _cut(self, shape: Shape) -> dict[int, Shape | None]:
         """The shapes of other classes without what lies under a new one."""
-        import shapely
+        cut = cut_shapes(shape, self._shapes.values(), self._size, self.options.all_touched)
+        return {number: one and self._stamp(one) for number, one in cut.items()}
 
-        cover = _footprint(shape.geometry)
-        shapely.prepare(cover)
-        others = [one for one in self._shapes.values() if one.class_id != shape.class_id and one.id != shape.id]
-        near = shapely.intersects(cover, np.array([_footprint(one.geometry) for one in others], object))
-        changed: dict[int, Shape | None] = {}
-        for one in (one for one, hit in zip(others, near, strict=True) if hit):
-            if one.geometry.geom_type in POINTS:
-                parts = shapely.get_parts(one.geometry)
-                rest = parts[~shapely.contains_properly(cover, _centres(parts))]
-                left = shapely.multipoints(rest) if len(rest) > 1 else (rest[0] if len(rest) else None)
-                if len(rest) == len(parts):
-                    continue
-            else:
-                remaining = shapely.get_parts(shapely.difference(one.geometry, cover))
-                pieces = [part for part in remaining if part.geom_type == "Polygon" and part.area > SLIVER]
-                left = shapely.union_all(pieces) if pieces else None
-                if left is not None and one.geometry.area - left.area <= SLIVER:
-                    continue  # only their edges meet
-            usable = left is not None and self._labels_a_pixel(left)
-            changed[one.id] = self._stamp(replace(one, geometry=left)) if usable else None
-        return changed
+    def _checked(self, geometry: Any) -> Any:
+        return check_geometry(geometry, self._size, self.options.all_touched)
 
-    # ---- places
-
-    def _place(self, geometry: Any) -> Any:
-        """A geometry in pixels in the coordinates of the file."""
-        import shapely
-        from pyproj import Transformer
-
-        scene, full = self.scene, self.scene.area.full if self.scene.area else self.scene
-        place, crs = scene.georeference, self._file_crs()
-        if place is not None and place.crs:
-            a, b, c, d, e, f = place.transform
-        else:
-            a, b, c, d, e, f = full.georeference.transform if full.georeference else UPWARDS
-            column, row = (scene.area.window.column, scene.area.window.row) if scene.area else (0, 0)
-            c, f = a * column + b * row + c, d * column + e * row + f
-        placed = shapely.transform(geometry, lambda xy: xy @ np.array([[a, d], [b, e]]) + (c, f))
-        if place is None or not place.crs or crs is None or crs == place.crs:
-            return placed
-        project = Transformer.from_crs(place.crs, crs, always_xy=True).transform
-        return shapely.transform(placed, lambda xy: np.stack(project(xy[:, 0], xy[:, 1]), axis=1))
-
-    def _file_crs(self) -> str | None:
-        """The CRS of the file, that of the scene for a new one."""
-        if self._table is not None:
-            return parse_crs(self.options.label_crs) or self._table.crs
-        place = self.scene.georeference
-        return (place.crs or None) if place else None
-
-    # ---- the file
-
-    def _check_path(self) -> None:
-        need_geopandas(self.path, "labels")
-        if self.path.suffix.lower() != ".gpkg":
-            raise UsageError(
-                f"{self.path}: drawn labels are saved as GeoPackage: give a name that ends with .gpkg; labels of other "
-                "formats are imported into it"
-            )
-        if self.scene.source and self.path.exists() and self.path.samefile(self.scene.source):
-            raise UsageError(f"{self.path}: is the scene, so no labels can be saved there: choose another --labels")
-        if self.path.is_dir():
-            raise UsageError(f"{self.path}: is a folder: give the name of a file that ends with .gpkg")
+    @property
+    def _size(self) -> tuple[int, int]:
+        return self.scene.height, self.scene.width
 
     def _load(self) -> None:
-        """Take the state of the file; raises for one that is not readable as labels of the scene."""
-        mark = signature(self.path)
-        name, field, kind, name_field = find_class_field(self.path, self.options)
-        table = read_table(self.path, name)
-        stored = [
-            LabelClass(int(i), str(text), parsed)
-            for i, text, shade in read_plain_table(self.path, CLASSES)
-            for parsed in (_colour(shade),)
-        ]
-        given = open_classes(self.options.classes) if self.options.classes else None
-        known = given if given and not stored else _class_file(self.path, stored) if kind == "text" else None
-        shapes, names, notes = self._read_shapes(table, field, kind, name_field, known)
-        if given and not stored:
-            stored = list(_classes_of(given))
-        self._table, self._field, self._signature = table, (field, kind, name_field), mark
-        self._shapes, self.notes = shapes, notes
-        self._classes = _join_classes(stored, names, _drawn_colours(table, field) if kind != "text" else {})
-        self._next = max([self._next - 1, *table.rows]) + 1
-
-    def _read_shapes(
-        self, table: Table, field: str, kind: str, name_field: str | None, known: ClassFile | None
-    ) -> tuple[dict[int, Shape], dict[int, str], tuple[str, ...]]:
-        """The rows that have a class and a shape, the names of their classes, and notes on the others."""
-        if not table.rows:
-            return {}, {}, ()
-        layer = self._layer_of(table, field, kind, name_field)
-        geometries, classes, usable, notes = features_in_pixels(layer, self.scene, self.options, known)
-        shapes = {}
-        for place, (number, values) in enumerate(table.rows.items()):
-            if usable[place]:
-                geometry = geometries[place]
-                drawn = str(values.get("shape") or "")
-                own = drawn or ("point" if geometry.geom_type in POINTS else "polygon")
-                author, time = str(values.get("author") or ""), str(values.get("time") or "")
-                placed = table.shapes[number]
-                shapes[number] = Shape(number, int(classes.ids[place]), geometry, own, author, time, placed, values)
-        present = np.unique(classes.ids[usable]).tolist()
-        return shapes, {i: classes.names.get(i, f"class {i}") for i in present}, (*classes.notes, *notes)
-
-    def _layer_of(self, table: Table, field: str, kind: str, name_field: str | None) -> Layer:
-        """The rows of the file as the reader of vector labels takes them."""
-        import geopandas
-
-        columns = {key: [row[key] for row in table.rows.values()] for key in (field, name_field) if key}
-        crs = parse_crs(self.options.label_crs) or table.crs
-        frame = geopandas.GeoDataFrame(columns, geometry=[*table.shapes.values()], crs=crs)
-        return Layer(self.path, frame, field, kind, name_field=name_field)
-
-    def _draw(self) -> LabelMap:
-        import geopandas
-
-        size, shapes = (self.scene.height, self.scene.width), self.shapes
-        empty = LabelMap(np.zeros(size, np.int32), ClassTable((), (), ()), source=self.path)
-        if not shapes:
-            return empty
-        names = {one.id: one.name for one in self._classes}
-        ids = [one.class_id for one in shapes]
-        columns = {CLASS_FIELDS[0]: ids, CLASS_FIELDS[1]: [names[i] for i in ids]}
-        placed = [one.placed for one in shapes]
-        frame = geopandas.GeoDataFrame(columns, geometry=placed, crs=self._file_crs())
-        colours = {one.name: one.colour for one in self._classes}
-        layer = Layer(self.path, frame, CLASS_FIELDS[0], "integer", colours=colours, name_field=CLASS_FIELDS[1])
-        areas = any(one.geometry.geom_type in AREAS for one in shapes)
-        options = InputSettings(all_touched=self.options.all_touched and areas, background=self.options.background)
-        try:
-            return draw_layer(layer, self.scene, options)
-        except LabelError as error:  # all pixels lie under shapes of several classes
-            return replace(empty, notes=(str(error),))
+        """Take the state of the file."""
+        found = self.file.load()
+        self._shapes, self._classes, self.notes = found.shapes, found.classes, found.notes
+        self._next = max(self._next, found.last + 1)
 
     def _refresh(self) -> None:
         """Take over what another program has changed in the file since it was last read or saved."""
-        if self._table is None:
-            if self.path.exists():
-                raise OutputError(f"{self.path}: has appeared meanwhile and is left alone: open it, or choose another")
+        if not self.file.changed_outside():
             return
-        mark = signature(self.path)
-        if mark == self._signature:
-            return
-        if not self.path.exists():
-            raise OutputError(f"{self.path}: has been moved or deleted: put it back, so that changes can be saved")
         shapes, classes = self._shapes, self._classes
         self._load()
         changed = {
             number: (shapes.get(number), self._shapes.get(number))
             for number in sorted(shapes.keys() | self._shapes.keys())
-            if not _same(shapes.get(number), self._shapes.get(number))
+            if not same_row(shapes.get(number), self._shapes.get(number))
         }
         for number in shapes.keys() - changed.keys():  # as objects that edits refer to, with the fields of the file
             self._shapes[number] = replace(shapes[number], fields=self._shapes[number].fields)
@@ -671,54 +470,26 @@ class LabelStore:
         self._undone.clear()
         self._announce(edit)
 
-    def _save(self, edit: Edit, shapes: Mapping[int, Shape]) -> None:
-        """Write an edit to the file; ``shapes`` are all shapes after it."""
-        if self._table is None:
-            self._create()
-        table = self._table
-        assert table is not None
-        recoloured = {one for one in edit.classes_after if one not in edit.classes_before}
-        ids = {one.id for one in recoloured}
-        touched = {*edit.after, *(number for number, one in shapes.items() if one.class_id in ids)}
-        lacking = {name: kind for name, kind in COLUMNS.items() if name not in table.types}
-        with edit_geopackage(self.path, None) as base:
-            if lacking:
-                add_columns(base, table, lacking)
-                table = replace(table, types={**table.types, **lacking})
-            changes = {number: self._row_change(edit, number, shapes.get(number), table) for number in sorted(touched)}
-            change_rows(base, table, changes)
-            rows = [(one.id, one.name, hex_colour(one.colour)) for one in edit.classes_after]
-            types = {"class_id": "INTEGER PRIMARY KEY", "class": "TEXT NOT NULL", "colour": "TEXT"}
-            replace_plain_table(base, CLASSES, types, rows)
-        self._table, self._signature = table, signature(self.path)
+    def _draw(self) -> LabelMap:
+        import geopandas
 
-    def _row_change(self, edit: Edit, number: int, shape: Shape | None, table: Table) -> Change:
-        if shape is None:
-            return Change(None)
-        known = self._shapes.get(number)
-        new = next(one for one in edit.classes_after if one.id == shape.class_id)
-        field, kind, name_field = self._field
-        values: dict[str, Any] = {} if known else dict(shape.fields or {})  # of a row that was deleted: all it had
-        values[field] = new.name if kind == "text" else new.id
-        if name_field:
-            values[name_field] = new.name
-        own = {"colour": hex_colour(new.colour), "shape": shape.kind, "author": shape.author, "time": shape.time}
-        values |= {name: value for name, value in own.items() if _fits(table.types[name], COLUMNS[name])}
-        moved = known is None or known.placed is not shape.placed
-        return Change(values, shape.placed if moved else None)
-
-    def _create(self) -> None:
-        """A new file without shapes; raises :class:`OutputError` where one has appeared or none can be written."""
-        import pandas as pd
-
-        types = {"class_id": "int64", "class": "object", "colour": "object", "shape": "object", "author": "object"}
-        types["time"] = pd.DatetimeTZDtype("ms", "UTC")
-        with write_atomically(self.path.resolve(), durable=True, marked=True) as part:
-            part.unlink()
-            create_layer(part, LAYER, types, self._file_crs())
-            if self.path.exists():
-                raise OutputError(f"{self.path}: has appeared meanwhile and is left alone: choose another --labels")
-        self._table, self._signature = read_table(self.path, LAYER), signature(self.path)
+        size, shapes = self._size, self.shapes
+        empty = LabelMap(np.zeros(size, np.int32), ClassTable((), (), ()), source=self.path)
+        if not shapes:
+            return empty
+        names = {one.id: one.name for one in self._classes}
+        ids = [one.class_id for one in shapes]
+        columns = {CLASS_FIELDS[0]: ids, CLASS_FIELDS[1]: [names[i] for i in ids]}
+        placed = [one.placed for one in shapes]
+        frame = geopandas.GeoDataFrame(columns, geometry=placed, crs=self.file.crs)
+        colours = {one.name: one.colour for one in self._classes}
+        layer = Layer(self.path, frame, CLASS_FIELDS[0], "integer", colours=colours, name_field=CLASS_FIELDS[1])
+        areas = any(one.geometry.geom_type in AREAS for one in shapes)
+        options = InputSettings(all_touched=self.options.all_touched and areas, background=self.options.background)
+        try:
+            return draw_layer(layer, self.scene, options)
+        except LabelError as error:  # all pixels lie under shapes of several classes
+            return replace(empty, notes=(str(error),))
 
 
 def _login_name() -> str:
@@ -737,115 +508,11 @@ def _count(count: int, what: str) -> str:
     return f"{count:,} {what}{'s' * (count != 1)}"
 
 
-def _plain_name(name: str) -> str:
-    return " ".join(printable_name(name).split())
-
-
 def _lacking(pixels: int, shapes: int) -> str:
     if pixels < FEW:
         return f"{_count(pixels, 'pixel')}: label {FEW} or more"
     return "one shape: draw a second one elsewhere, so that the class can be tested" if shapes == 1 else ""
 
 
-def _pixel_box(column: float, row: float) -> Any:
-    import shapely
-
-    left, top = np.floor(column), np.floor(row)
-    return shapely.box(left, top, left + 1, top + 1)
-
-
-def _centres(points: NDArray[Any]) -> NDArray[Any]:
-    """The centres ``(n,)`` of the pixels that points ``(n,)`` lie in."""
-    import shapely
-
-    centres: NDArray[Any] = shapely.points(np.floor(shapely.get_coordinates(points)) + 0.5)
-    return centres
-
-
-def _footprint(geometry: Any) -> Any:
-    """The area that a shape labels: a polygon itself, of points their pixels."""
-    import shapely
-
-    if geometry.geom_type in AREAS:
-        return geometry
-    corners = np.floor(shapely.get_coordinates(geometry))
-    return shapely.union_all(shapely.box(*corners.T, *(corners + 1).T))
-
-
-def _same(first: Shape | None, second: Shape | None) -> bool:
-    """Whether two states of a row are equal in class, place and what is shown of it."""
-    if first is None or second is None:
-        return first is second
-    shown = [(one.class_id, one.kind, one.author, one.time) for one in (first, second)]
-    return shown[0] == shown[1] and bool(first.placed.equals_exact(second.placed))
-
-
 def _without(classes: tuple[LabelClass, ...], removed: LabelClass) -> tuple[LabelClass, ...]:
     return tuple(one for one in classes if one.id != removed.id)
-
-
-def _fits(declared: str, wanted: str) -> bool:
-    """Whether a column of another program takes a text or time."""
-    return declared.startswith(("TEXT", wanted)) or not declared
-
-
-def _colour(text: Any) -> Colour:
-    digits = str(text).removeprefix("#")
-    red, green, blue = bytes.fromhex(digits) if len(digits) == 6 else (128, 128, 128)
-    return red, green, blue
-
-
-def _drawn_colours(table: Table, field: str) -> dict[int, Colour]:
-    """The colours of classes in the rows of labels that were drawn, by id."""
-    if field != CLASS_FIELDS[0] or "colour" not in table.types:
-        return {}
-    rows = table.rows.values()
-    return {row[field]: _colour(row["colour"]) for row in rows if row[field] is not None and row["colour"]}
-
-
-def _class_file(path: Path, classes: Iterable[LabelClass]) -> ClassFile | None:
-    entries = tuple(ClassEntry(one.id, one.name, one.colour) for one in classes)
-    return ClassFile(path, entries) if entries else None
-
-
-def _classes_of(file: ClassFile) -> tuple[LabelClass, ...]:
-    given = {place: entry.colour for place, entry in enumerate(file.entries) if entry.colour}
-    colours = name_colours(tuple(entry.name for entry in file.entries), given)
-    return tuple(
-        LabelClass(entry.id, _plain_name(entry.name), colour)
-        for entry, colour in zip(file.entries, colours, strict=True)
-    )
-
-
-def _classes_of_table(table: ClassTable | None) -> tuple[LabelClass, ...]:
-    if table is None:
-        return ()
-    return tuple(LabelClass(*one) for one in zip(table.ids, table.names, table.colours, strict=True))
-
-
-def _classes_of_labels(path: Path) -> tuple[LabelClass, ...] | None:
-    """The classes that drawn labels, or other vector labels, have; None where a class file is to be read."""
-    stored = read_plain_table(path, CLASSES) if path.suffix.lower() == ".gpkg" else []
-    if stored:
-        return tuple(LabelClass(int(i), str(name), _colour(shade)) for i, name, shade in stored)
-    layer = read_layer(path, InputSettings())
-    values = layer.frame[layer.name_field or layer.field].dropna()
-    names = sorted({_plain_name(str(value)) for value in values} - {""})
-    names = names if layer.kind == "text" or layer.name_field else [f"class {name}" for name in names]
-    own = {place: layer.colours[name] for place, name in enumerate(names) if name in layer.colours}
-    chosen = zip(names, name_colours(tuple(names), own), strict=True)
-    return tuple(LabelClass(place, name, colour) for place, (name, colour) in enumerate(chosen, 1))
-
-
-def _join_classes(
-    stored: Sequence[LabelClass], names: Mapping[int, str], colours: Mapping[int, Colour]
-) -> tuple[LabelClass, ...]:
-    """The stored classes and those of rows that are not among them, by id."""
-    known = {one.id: one for one in stored}
-    missing = {i: name for i, name in names.items() if i not in known}
-    every = [*known.values(), *(LabelClass(i, name, (0, 0, 0)) for i, name in missing.items())]
-    every.sort(key=lambda one: one.id)
-    given = {place: known[one.id].colour for place, one in enumerate(every) if one.id in known}
-    given |= {p: colours[one.id] for p, one in enumerate(every) if p not in given and one.id in colours}
-    chosen = name_colours(tuple(one.name for one in every), given)
-    return tuple(replace(one, colour=colour) for one, colour in zip(every, chosen, strict=True))

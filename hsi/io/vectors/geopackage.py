@@ -100,8 +100,8 @@ def read_plain_table(path: Path, name: str) -> list[tuple[Any, ...]]:
 
 
 @contextmanager
-def edit_geopackage(path: Path, original: Path | None) -> Iterator[sqlite3.Connection]:
-    """A connection to a copy of ``original``, which takes the place of ``path`` when the block ends without error.
+def edit_geopackage(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection to a copy of a file, which takes its place when the block ends without error.
 
     The copy is made in the same folder and renamed when it is complete and on disk, so that readers have the old file
     or the new one, and a killed process leaves the old one. While another program edits the file, changes are made in
@@ -109,20 +109,19 @@ def edit_geopackage(path: Path, original: Path | None) -> Iterator[sqlite3.Conne
     when the file cannot be written.
     """
     target = path.resolve()  # a link stays one
-    source = (original or path).resolve()
     try:
-        if target == source and _is_edited(target):
+        if _is_edited(target):
             with closing(_connect(target, "rw")) as base, base:
                 base.execute("BEGIN IMMEDIATE")
                 yield base
             return
-        if source.stat().st_size > LARGEST_FILE:
+        if target.stat().st_size > LARGEST_FILE:
             raise OutputError(
-                f"{path}: has {source.stat().st_size:,} bytes and is written anew at each change: save the layer of "
+                f"{path}: has {target.stat().st_size:,} bytes and is written anew at each change: save the layer of "
                 f"the labels in a file of its own, of less than {LARGEST_FILE:,}"
             )
         with write_atomically(target, durable=True, marked=True) as part:
-            with closing(_connect(source, "ro")) as there, closing(_connect(part, "rw")) as base:
+            with closing(_connect(target, "ro")) as there, closing(_connect(part, "rw")) as base:
                 there.backup(base)
                 base.execute("PRAGMA journal_mode = DELETE")  # that of the source may be a log in a second file
                 base.execute("PRAGMA journal_mode = MEMORY")
@@ -130,8 +129,7 @@ def edit_geopackage(path: Path, original: Path | None) -> Iterator[sqlite3.Conne
                 base.execute("BEGIN")
                 yield base
                 base.commit()
-            if target.exists():
-                shutil.copymode(target, part)
+            shutil.copymode(target, part)
     except sqlite3.Error as error:
         raise OutputError(f"{path}: cannot be written: {error}") from error
 
