@@ -36,6 +36,7 @@ NEEDED_DRIVERS = ("GTiff",)
 EXTRAS = {
     "vector": "labels from GeoPackage, Shapefile and GeoJSON",
     "xarray": "xarray.DataArray in and out of the Python interface",
+    "zarr": "Zarr stores as scenes and labels",
     "denoise": "'hsi denoise' and --denoise",
     "cluster": "--workers and --scheduler",
     "export": "'hsi export --format onnx'",

@@ -65,6 +65,7 @@ ENDS_EARLY = (
 )
 FLOAT_KINDS = frozenset(("float16", "float32", "float64", "float128", "single", "double"))
 REAL_KINDS = FLOAT_KINDS | {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
+STORE_FILES = ("zarr.json", ".zgroup", ".zarray", ".zmetadata")  # metadata of a Zarr store, which is a folder
 
 
 @dataclass(frozen=True)
@@ -273,13 +274,21 @@ def describe_content(path: Path) -> str:
     return "text" if all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in start) else ""
 
 
+def is_store(path: Path) -> bool:
+    """Whether a folder is a Zarr store, which is read as a file is."""
+    return path.is_dir() and any((path / name).is_file() for name in STORE_FILES)
+
+
 def check_file(path: Path) -> None:
-    """Raise :class:`SceneFileError` unless the path is a file that can be read, is not empty and no stand-in for one.
+    """Raise :class:`SceneFileError` unless the path is a file that can be read, is not empty and no stand-in for one,
+    or a Zarr store.
 
     Git LFS and git-annex leave a line of text in the place of a file that was not fetched, and a browser may have
     saved the page of an error or a login.
     """
     try:
+        if is_store(path):
+            return
         if path.is_dir():
             names = sorted(entry.name for entry in path.iterdir() if entry.is_file())[:5]
             inside = f"it holds {', '.join(names)}" if names else "it holds no file"

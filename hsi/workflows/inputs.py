@@ -28,7 +28,7 @@ from hsi.io.geotiff import read_georeference
 from hsi.io.label_checks import note_fill_values
 from hsi.io.masks import apply_area, mask_file, open_masks, open_split, open_split_classes, split_files
 from hsi.io.open import open_classes
-from hsi.io.reader import arrange_axes, check_file
+from hsi.io.reader import arrange_axes, check_file, is_store
 from hsi.preprocessing.band_matching import BandList
 from hsi.preprocessing.bands import (
     CONSTANT,
@@ -175,9 +175,10 @@ def _paths_of(scene: SceneLike) -> list[Path]:
     many = isinstance(scene, (list, tuple)) and scene and all(isinstance(path, (str, Path)) for path in scene)
     given: Any = scene if many else [scene] if isinstance(scene, (str, Path)) else []
     paths = [Path(path) for path in given]
-    if len(paths) == 1 and not is_remote(paths[0]) and paths[0].is_dir() and find_product(paths[0]) == paths[0]:
-        return list_band_files(paths[0]) or paths
-    return paths
+    folder = paths[0] if len(paths) == 1 and not is_remote(paths[0]) and paths[0].is_dir() else None
+    if folder is None or is_store(folder) or find_product(folder) != folder:
+        return paths
+    return list_band_files(folder) or paths
 
 
 def name_scene(paths: Sequence[Path]) -> str:

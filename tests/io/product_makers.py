@@ -190,6 +190,66 @@ def aviris_ng(folder: Path) -> Product:
     return Product(path, values)
 
 
+def aviris(folder: Path, instrument: str = "AV3", rotated: bool = False) -> Product:
+    """AVIRIS-3 and -5: the layout of AVIRIS-NG, with GDAL's transform; a corner has no data."""
+    values = np.random.default_rng(4).random((11, 9, 12), np.float32)
+    values[0, 0] = -9999
+    path = folder / f"{instrument}20250801t165910_005_L2A_OE_da8b3ef7_RFL_ORT.nc"
+    place = NORTH_UP @ rasterio.Affine.rotation(13) if rotated else NORTH_UP
+    with h5py.File(path, "w") as file:
+        cube = file.create_dataset("reflectance/reflectance", data=np.moveaxis(values, 2, 0), compression="gzip")
+        cube.attrs["_FillValue"] = np.float32([-9999])
+        cube.attrs["grid_mapping"] = "transverse_mercator"
+        file["reflectance/wavelength"] = np.linspace(390, 2500, 12, dtype=np.float32)
+        file["reflectance/fwhm"] = np.full(12, 7.5, np.float32)
+        file["easting"] = 500_000 + 30.0 * np.arange(9)
+        file["northing"] = 4_000_000 - 30.0 * np.arange(11)
+        mapping = file.create_dataset("transverse_mercator", data=b"")
+        mapping.attrs["spatial_ref"] = mapping.attrs["crs_wkt"] = UTM33
+        mapping.attrs["GeoTransform"] = " ".join(map(repr, place.to_gdal()))
+    return Product(path, values)
+
+
+TANAGER_METADATA = """GROUP=GridStructure
+\tGROUP=GRID_1
+\t\tGridName="HYP"
+\t\tXDim=9
+\t\tYDim=13
+\t\tUpperLeftPointMtrs=(500000.000000,4000000.000000)
+\t\tLowerRightMtrs=(500270.000000,3999610.000000)
+\t\tProjection=HE5_GCTP_UTM
+\t\tZoneCode=33
+\t\tPixelRegistration=HE5_HDFE_CORNER
+\t\tGridOrigin=HE5_HDFE_GD_UL
+"""
+
+
+def tanager(folder: Path, *, ortho: bool = True, cube: str = "surface_reflectance") -> Product:
+    """(bands, rows, columns) of float32 with wavelengths as attributes; the corner outside the strip has numbers."""
+    values = np.random.default_rng(6).random((13, 9, 12), np.float32)
+    values[1, 1] = -9999
+    group = f"HDFEOS/{'GRIDS' if ortho else 'SWATHS'}/HYP"
+    kind = f"{'ortho' if ortho else 'basic'}_{'sr' if cube == 'surface_reflectance' else 'radiance'}"
+    path = folder / f"20250423_134021_00_4001_{kind}_hdf5.h5"
+    with h5py.File(path, "w") as file:
+        data = file.create_dataset(f"{group}/Data Fields/{cube}", data=np.moveaxis(values, 2, 0), chunks=(4, 5, 5))
+        data.attrs["_FillValue"] = np.float32(-9999)
+        data.attrs["wavelengths"] = np.linspace(376.4, 2499.1, 12)
+        data.attrs["fwhm"] = np.full(12, 5.6)
+        if cube == "surface_reflectance":
+            data.attrs["good_wavelengths"] = np.array([1] * 5 + [0] + [1] * 6)
+        void = np.zeros(values.shape[:2], np.uint8)
+        void[0, 0] = 1
+        file[f"{group}/Data Fields/nodata_pixels"] = void
+        file[f"{group}/Data Fields/beta_cloud_mask"] = 1 - void
+        if ortho:
+            file[group].attrs["epsg_code"] = np.int64(32633)
+            file["HDFEOS INFORMATION/StructMetadata.0"] = np.bytes_(TANAGER_METADATA)
+    expected = values.copy()
+    expected[0, 0] = -9999
+    return Product(path, expected)
+
+
 def scaled(stored: np.ndarray, gain: float, nodata: float) -> np.ndarray:
     values = (stored * gain).astype(np.float32)
     values[stored == nodata] = np.nan
@@ -204,5 +264,8 @@ PRODUCTS: dict[str, Callable[[Path], Product]] = {
     "emit-swath": lambda folder: emit(folder, gridded=False),
     "emit-contiguous": lambda folder: emit(folder, chunks=False),
     "neon": neon,
-    "aviris-ng": aviris_ng,
+    "aviris": aviris_ng,
+    "aviris-3": aviris,
+    "tanager": tanager,
+    "tanager-basic": lambda folder: tanager(folder, ortho=False, cube="toa_radiance"),
 }

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hsi.core.georeference import epsg_wkt, parse_crs
 from hsi.core.scene import Block, Georeference, Scene
 from hsi.errors import SceneFileError
 from hsi.io.axes import GOOD, WIDTHS, is_centres, letter_of
+from hsi.io.formats._cf import find_crs, holds_crs, letter_of_coordinate, place_of_grid, read_number
 from hsi.io.formats._hdf5 import (
     Dataset,
     File,
@@ -31,8 +30,7 @@ from hsi.io.formats._hdf5 import (
     read_axes,
     to_text,
 )
-from hsi.io.formats._product import grid_of_centres, is_spectral_unit, scale_scene
-from hsi.io.geotiff import gdal_env
+from hsi.io.formats._product import scale_scene
 from hsi.io.reader import (
     Array,
     ArrayInfo,
@@ -49,13 +47,8 @@ TITLE = "a NetCDF or HDF5 file"
 CLASSIC = (b"CDF\x01", b"CDF\x02", b"CDF\x05")
 MOST_ARRAYS = 500
 MOST_BANDS = 2**16
-LONGEST_AXIS = 2**20
 NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable"
 ATTRIBUTE = "@"  # between the name of an array and that of its attribute
-CRS_KEYS = ("crs_wkt", "spatial_ref", "crs", "proj4")
-LATITUDE, LONGITUDE = ("degrees_north", "degree_north", "degrees_n"), ("degrees_east", "degree_east", "degrees_e")
-OFF_GRID = 0.1  # share of a pixel by which coordinates may leave an even grid: float32 has no more digits
-COUNTED_FROM = (0.0, 0.5, 1.0)  # first coordinates of what only counts pixels
 
 
 @register_reader("subdatasets")
@@ -109,8 +102,10 @@ class SubdatasetReader(ArraysReader):
             unsigned = data.dtype.kind == "i" and to_text(data.attrs.get("_Unsigned", "")).lower() == "true"
             dtype = np.dtype(f"u{data.dtype.itemsize}") if unsigned else data.dtype.newbyteorder("=")
             nodata, place = fill_value(data), _georeference(file, data, axes)
-            crs = None if place else _crs(file, _grid_mapping(file, data))
-            gain, offset = (_number(data, key, usual) for key, usual in (("scale_factor", 1.0), ("add_offset", 0.0)))
+            crs = None if place else find_crs(file, _grid_mapping(file, data))
+            gain, offset = (
+                read_number(data, key, usual) for key, usual in (("scale_factor", 1.0), ("add_offset", 0.0))
+            )
         if unsigned and nodata is not None and nodata < 0:
             nodata += 2.0 ** (8 * dtype.itemsize)
 
@@ -214,22 +209,8 @@ def _label(data: Dataset, axis: int) -> str:
 def _letter(data: Dataset, axis: int) -> str:
     """``H``, ``W`` or ``B`` by the label, the scales, and what these say of themselves; else empty."""
     scales = list(_scales(data, axis))
-    known = (_letter_of_coordinate(scale) or letter_of(scale.name or "") for scale in scales)
+    known = (letter_of_coordinate(scale) or letter_of(scale.name or "") for scale in scales)
     return next(filter(None, (letter_of(_label(data, axis)), *known)), "")
-
-
-def _letter_of_coordinate(data: Dataset) -> str:
-    axis, name, unit = (to_text(data.attrs.get(key, "")).lower() for key in ("axis", "standard_name", "units"))
-    if axis == "y" or unit in LATITUDE or name in ("latitude", "projection_y_coordinate"):
-        return "H"
-    if axis == "x" or unit in LONGITUDE or name in ("longitude", "projection_x_coordinate"):
-        return "W"
-    return "B" if "wavelength" in name or is_spectral_unit(unit) else ""
-
-
-def _number(data: Dataset, key: str, usual: float) -> float:
-    values = np.asarray(data.attrs.get(key, usual), np.float64).ravel()
-    return float(values[0]) if values.size else usual
 
 
 def _georeference(file: File, data: Dataset, axes: str) -> Georeference | None:
@@ -239,21 +220,8 @@ def _georeference(file: File, data: Dataset, axes: str) -> Georeference | None:
     """
     if not {"H", "W"} <= set(axes):
         return None
-    mapping = _grid_mapping(file, data)
     down, across = (_coordinate(file, data, axes.index(letter), letter) for letter in "HW")
-    if down is not None and across is not None:
-        x, y = _centres(across), _centres(down)
-        if x is None or y is None:
-            return None
-        if not (_counts_pixels(x) and _counts_pixels(y)):
-            degrees = all(_is_angle(axis) for axis in (down, across))
-            crs = _crs(file, mapping) or (epsg_wkt(4326) if degrees else None)
-            return grid_of_centres(crs, (y.size, x.size), (x[0], y[0]), (x[-1], y[-1]))
-    numbers = to_text(mapping.attrs.get("GeoTransform", "")).split() if mapping is not None else []
-    with suppress(ValueError):
-        c, a, b, f, d, e = (float(number) + 0.0 for number in numbers)
-        return Georeference(_crs(file, mapping), (a, b, c, d, e, f))
-    return None
+    return place_of_grid(down, across, file, _grid_mapping(file, data))
 
 
 def _coordinate(file: File, data: Dataset, axis: int, letter: str) -> Dataset | None:
@@ -268,26 +236,6 @@ def _coordinate(file: File, data: Dataset, axis: int, letter: str) -> Dataset | 
     return next((item for item in stored if not _only_names(item)), None)
 
 
-def _centres(coordinate: Dataset) -> NDArray[np.float64] | None:
-    """Coordinates of pixel centres in even steps; None where they are not even or there is only one."""
-    if not 1 < coordinate.shape[0] <= LONGEST_AXIS:
-        return None
-    values = np.asarray(coordinate[()], np.float64)
-    values = values * _number(coordinate, "scale_factor", 1.0) + _number(coordinate, "add_offset", 0.0)
-    even = np.linspace(values[0], values[-1], values.size)
-    step = abs(even[1] - even[0])
-    return values if 0 < step < np.inf and np.all(np.abs(values - even) <= OFF_GRID * step) else None
-
-
-def _counts_pixels(values: NDArray[np.float64]) -> bool:
-    return values[0] in COUNTED_FROM and bool(np.all(np.diff(values) == 1))
-
-
-def _is_angle(coordinate: Dataset) -> bool:
-    name, unit = (coordinate.name or "").rpartition("/")[2].lower(), to_text(coordinate.attrs.get("units", "")).lower()
-    return unit in (*LATITUDE, *LONGITUDE) or (not unit and name.startswith(("lat", "lon")))
-
-
 def _grid_mapping(file: File, data: Dataset) -> Any:
     """The variable that ``grid_mapping`` names, else one that holds a CRS; None without."""
     named = to_text(data.attrs.get("grid_mapping", "")).split(":")[0].strip()
@@ -296,24 +244,6 @@ def _grid_mapping(file: File, data: Dataset) -> Any:
             return group[named]
     for group in (data.parent, file):
         for item in group.values():
-            if item is not data and any(key in item.attrs for key in ("grid_mapping_name", *CRS_KEYS[:2])):
+            if item is not data and holds_crs(item):
                 return item
-    return None
-
-
-def _crs(file: File, mapping: Any) -> str | None:
-    """The CRS as WKT from the grid mapping, in WKT or in the parameters of the CF conventions, or from the file."""
-    for attributes in (() if mapping is None else (mapping.attrs,)) + (file.attrs,):
-        for key in CRS_KEYS:
-            with gdal_env():
-                crs = parse_crs(to_text(attributes[key])) if key in attributes else None
-                if crs is not None:
-                    return str(crs.to_wkt())
-    if mapping is None or "grid_mapping_name" not in mapping.attrs:
-        return None
-    with suppress(Exception):  # pyproj is optional, and raises many errors
-        from pyproj import CRS
-
-        parameters = {key: value.item() if hasattr(value, "item") else value for key, value in mapping.attrs.items()}
-        return str(CRS.from_cf({k: to_text(v) if isinstance(v, bytes) else v for k, v in parameters.items()}).to_wkt())
     return None

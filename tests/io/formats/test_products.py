@@ -22,10 +22,12 @@ PLACES = {
     "prisma": (NORTH_UP, 32633),
     "emit": ((0.000542, 0, -115.9, 0, -0.000542, 33.4), 4326),
     "neon": ((1, 0, 368_000, 0, -1, 4_307_000), 32618),
-    "aviris-ng": (NORTH_UP, 32633),
+    "aviris": (NORTH_UP, 32633),
+    "aviris-3": (NORTH_UP, 32633),
+    "tanager": (NORTH_UP, 32633),
 }
 # bands in opaque air and water vapour, and those of PRISMA's VNIR where its SWIR overlaps, in nm
-BAD = {"emit": [1725], "neon": [1351, 1931], "prisma": [966, 977]}
+BAD = {"emit": [1725], "neon": [1351, 1931], "prisma": [966, 977], "tanager": [1341]}
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +54,7 @@ def test_a_window_is_that_part_of_the_scene(name, data, products):
 
 @each
 def test_no_other_product_and_no_matlab_reader_recognises_it(name, products):
-    own = name.split("-swath")[0].split("-conti")[0]
+    own = name.partition("-")[0]
     knowing = {key for key, reader in READERS.items() if reader.recognises(products[name][0].path)}
     assert {key for key in knowing if READERS[key].is_product} == {own}
     assert knowing - {own} <= {"gdal", "subdatasets"}
