@@ -110,8 +110,8 @@ def classify(
         probabilities: Whether the probability of every class is returned.
         progress: True for a bar for each stage, or a function that is called with the stage, what is done of it, its
             total and a note.
-        **reading: How to read scene and labels: ``variable``, ``axes``, ``wavelengths``, ``georef``, ``aoi``,
-            ``mask``, ``mask_out``, ``nodata``, ``drop_bands``, ``drop_wavelengths``, ``keep_bad_bands``,
+        **reading: How to read scene and labels: ``asset``, ``variable``, ``axes``, ``wavelengths``, ``georef``,
+            ``aoi``, ``mask``, ``mask_out``, ``nodata``, ``drop_bands``, ``drop_wavelengths``, ``keep_bad_bands``,
             ``label_variable``, ``background``, ``label_field``, ``label_layer``, ``label_name_field``, ``label_crs``,
             ``classes``, ``all_touched`` and ``align``, as the options of the command.
 
@@ -215,6 +215,7 @@ def predict(
     max_memory: str | None = None,
     resample_bands: bool = False,
     scale: float | str | None = None,
+    asset: str | None = None,
     variable: str | None = None,
     axes: str | None = None,
     wavelengths: Path | str | None = None,
@@ -267,6 +268,7 @@ def predict(
         resample_bands: Whether to interpolate the model's bands where the scene has others.
         scale: What to multiply the scene's values by, such as ``1e-4``, or ``"auto"`` for the factor that is found
             between this scene and the training scene; without it a scene on another scale is refused.
+        asset: The asset of a STAC Item that is the cube.
         variable: The array of the scene's file that is the cube.
         axes: The order of the axes of an array or of the scene's file, such as ``BHW``.
         wavelengths: Where the nanometres of the scene's bands are: a table, a scene with them, or a sensor's name.
@@ -300,7 +302,7 @@ def predict(
     given["vector"] = None if vector is None else Path(vector)
     cluster = ClusterOptions(scheduler, workers, block_timeout)
     named = {field.name: given[field.name] for field in fields(workflow.PredictOptions) if field.name in given}
-    names = ("variable", "axes", "wavelengths", "georef", "aoi", "mask", "mask_out", "nodata")
+    names = ("asset", "variable", "axes", "wavelengths", "georef", "aoi", "mask", "mask_out", "nodata")
     reading = input_settings(**{name: given[name] for name in names})
     place, listener = None if out is None else Path(out), reporter_for(progress)
     with report_to(listener):

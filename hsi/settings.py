@@ -75,6 +75,9 @@ class InputSettings(Section):
     )  # fmt: skip
     all_touched: bool = setting(False, "Label all pixels a polygon touches, not only centres.", option="--all-touched")
     align: bool = setting(False, "Reproject labels on another grid, nearest neighbour.", option="--align")
+    asset: str | None = setting(
+        None, "Asset of a STAC Item that is the cube.", option="--asset", metavar="NAME", shown="its data"
+    )
     variable: str | None = setting(None, "Array of the file that is the cube.", option="--variable")
     axes: str | None = setting(
         None, "Order of the cube's axes, such as BHW.", option="--axes", metavar="HWB", shown="by names and lengths"

@@ -25,6 +25,7 @@ from hsi.training import recipe, window_selection
 from pipelines.cli import COMMANDS, cli
 from tests.conftest import QUICK, ROOT, run_here
 from tests.io import file_makers
+from tests.io.stac.items import write_item
 
 pytest.importorskip("geopandas")
 pytest.importorskip("rioxarray")
@@ -101,6 +102,7 @@ def workspace(tmp_path_factory):
     scipy.io.savemat(folder / "data" / "indian_pines.mat", {"cube": cube, "cube_gt": labels}, do_compression=True)
     write_envi(folder / "scene.hdr", cube, wavelengths)
     write_envi(folder / "flightline.hdr", cube[:30], wavelengths)
+    write_item(folder / "item.json", {"reflectance": {"href": "scene.hdr", "roles": ["data"]}})
     file_makers.tiff(folder / "scene.tif", cube, **grid)
     file_makers.tiff(folder / "labels.tif", labels, **grid)
     file_makers.tiff(folder / "mask.tif", (labels != 1).astype(np.uint8), **grid)

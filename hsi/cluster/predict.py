@@ -39,8 +39,8 @@ TAKE_SECONDS, DROP_SECONDS = 300, 10  # for all workers to take the model, with 
 @dataclass
 class StripClassifier(WorkerPlugin):  # type: ignore[misc]
     """All that a worker needs to classify any strip of a scene: the bytes of the model's file, the scene's ``paths``,
-    absolute or behind a network and several of a mosaic, the ``window`` of it that is mapped, whose ``shape`` is
-    ``(H, W, bands)``, and how the map is made.
+    absolute or behind a network and several of a mosaic, the ``asset`` where it is a STAC Item, the ``window`` of it
+    that is mapped, whose ``shape`` is ``(H, W, bands)``, and how the map is made.
 
     A plug-in of Dask's is sent to each worker once, and to those that come later. Scene and model are opened with the
     first strip, so that an error belongs to a strip and reaches the client.
@@ -57,6 +57,7 @@ class StripClassifier(WorkerPlugin):  # type: ignore[misc]
     device: str
     window: Block | None = None
     values: SceneValues = AS_STORED
+    asset: str | None = None
     job: MapJob | None = field(default=None, init=False, repr=False)
     idempotent = True
 
@@ -94,7 +95,7 @@ class StripClassifier(WorkerPlugin):  # type: ignore[misc]
             path.write_bytes(self.model)
             saved = load_model(path)
         try:
-            parts = [open_scene(path, self.variable, self.axes) for path in self.paths]
+            parts = [open_scene(path, self.variable, self.axes, asset=self.asset) for path in self.paths]
             scale, nodata, fill = self.values.scale, self.values.nodata, self.values.fill
             parts = [part if nodata is None else part.declare_nodata(nodata) for part in parts]
             scene = join_scenes(parts)

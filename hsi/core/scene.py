@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import mmap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -64,6 +64,16 @@ class Georeference:
 
 
 @dataclass(frozen=True)
+class ItemSource:
+    """The STAC Item that a scene is from: the ``path`` of a file or web address, the ``asset`` that is the cube, and
+    its ``dates``, by the names of the Item's properties."""
+
+    path: Path
+    asset: str
+    dates: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Scene:
     """A cube ``(H, W, B)`` of any real dtype that is read lazily.
 
@@ -75,7 +85,7 @@ class Scene:
     makes physical units. ``nodata`` is the value for "no data", NaN where the file's value was replaced.
     ``hiding`` names the alpha band or mask of the file whose hidden pixels are read as 0 in all bands, ``unplaced``
     says what the file has in place of a georeference; both are empty for most files. ``area`` is what the scene is of a
-    larger one, ``tiles`` the files that it is joined from.
+    larger one, ``tiles`` the files that it is joined from, ``item`` the STAC Item that names its ``source``.
     """
 
     name: str
@@ -98,6 +108,7 @@ class Scene:
     unplaced: str = ""
     area: Area | None = field(default=None, compare=False)
     tiles: tuple[Path, ...] = ()
+    item: ItemSource | None = None
     stored: Scene | None = field(default=None, compare=False, repr=False)
     to_units: Callable[[Array, float | None], Array] | None = field(default=None, compare=False, repr=False)
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hsi.core.class_colours import name_colours
-from hsi.core.events import warning
+from hsi.core.events import info, warning
 from hsi.core.labels import ClassTable, LabelMap, decode_one_hot, label_map
 from hsi.core.scene import Georeference, Scene
 from hsi.errors import HsiError, LabelError, SceneFileError, UsageError
@@ -25,7 +25,7 @@ from hsi.io.class_files import ClassFile, apply_class_file, read_class_file
 from hsi.io.formats._envi_header import is_envi_header
 from hsi.io.formats._product import find_product, report_unused, to_nanometres
 from hsi.io.formats._wavelengths import read_header_bands, read_table_bands, sensor_bands
-from hsi.io.formats.gdal import is_remote, open_remote
+from hsi.io.formats.gdal import is_remote, open_remote, read_remote_labels
 from hsi.io.label_checks import note_fill_values, note_similar_names
 from hsi.io.reader import (
     READERS,
@@ -41,6 +41,8 @@ from hsi.io.reader import (
     crop_labels,
     describe_content,
 )
+from hsi.io.stac.item import Asset, Item, is_item, read_item
+from hsi.io.stac.scene import add_item_facts
 from hsi.io.vector_files import TABLES, VECTOR_FORMATS, is_vector
 from hsi.io.vector_labels import read_vector_labels
 from hsi.settings import InputSettings
@@ -63,22 +65,29 @@ class LabelSource:
 
 
 def open_scene(
-    path: Path | str, variable: str | None = None, axes: str | None = None, labels: Path | tuple[int, int] | None = None
+    path: Path | str,
+    variable: str | None = None,
+    axes: str | None = None,
+    labels: Path | tuple[int, int] | None = None,
+    asset: str | None = None,
 ) -> Scene:
     """The cube in a file as a :class:`Scene` ``(H, W, B)``; formats that allow it are read by window later.
 
-    ``path`` may be the folder of a product, or GDAL's name for a raster behind a network. ``variable`` names one of
-    several cubes in a file. ``axes`` is the order of its axes, such as ``BHW``, for formats that leave it open; without
-    it names and lengths in the file decide, and the size of its ``labels``, a file or (rows, columns). Raises
-    :class:`SceneFileError` for a file that is missing, damaged or of no known format, :class:`SceneError` when it
-    holds no cube of real numbers, and :class:`UsageError` for a wrong ``variable`` or ``axes``, when several cubes
-    need one, and where nothing says which axis is the bands.
+    ``path`` may be the folder of a product, GDAL's name for a raster behind a network, a web address, or a STAC Item,
+    of whose assets ``asset`` names one. ``variable`` names one of several cubes in a file. ``axes`` is the order of its
+    axes, such as ``BHW``, for formats that leave it open; without it names and lengths in the file decide, and the size
+    of its ``labels``, a file or (rows, columns). Raises :class:`SceneFileError` for a file that is missing, damaged or
+    of no known format, :class:`SceneError` when it holds no cube of real numbers, and :class:`UsageError` for a wrong
+    ``asset``, ``variable`` or ``axes``, when several assets or cubes need one, and where nothing says which axis is the
+    bands.
     """
     path = Path(path)
+    if is_item(path):
+        return _open_item(path, asset, variable, axes, labels)
+    if asset is not None:
+        raise UsageError(f"{path}: is no STAC Item, and asset={asset} names a part of one: leave it out")
     if is_remote(path):
-        if variable is not None:
-            raise UsageError(f"{path}: a raster behind a network holds one cube: leave variable={variable} out")
-        _refuse_axes(path, axes, "a raster behind a network")
+        _refuse_remote(path, variable, axes)
         return open_remote(path)
     path = find_product(path)
     check_file(path)
@@ -91,6 +100,47 @@ def open_scene(
         return _open_array(reader, path, arrays, array, axes, labels)
     _refuse_axes(path, axes, reader.title)
     return reader.open(path, array)
+
+
+def _open_item(
+    path: Path, name: str | None, variable: str | None, axes: str | None, labels: Path | tuple[int, int] | None
+) -> Scene:
+    """The cube of a STAC Item, with what the Item says of its bands and pixels."""
+    item = read_item(path)
+    asset = item.choose_asset(name)
+    info("asset", f"{asset.name} of {item.name}")
+
+    def read_mask(mask: Asset) -> LabelContent:
+        file, address = _place_of(item, mask)
+        if is_remote(file):
+            return read_remote_labels(file, address)
+        check_file(file)
+        reader = find_reader(file)
+        planes = [array for array in reader.arrays(file) if array.is_plane]
+        if len(planes) != 1:
+            raise SceneFileError(f"{file}: holds {len(planes)} planes (rows, columns), expected one")
+        return reader.read_labels(file, planes[0])
+
+    file, address = _place_of(item, asset)
+    if is_remote(file):
+        _refuse_remote(file, variable, axes)
+        return add_item_facts(open_remote(file, address), item, asset, read_mask)
+    if is_item(file):
+        raise SceneFileError(f"{path}: its asset {asset.name} is another STAC Item, {file}: give that one")
+    return add_item_facts(open_scene(file, variable, axes, labels), item, asset, read_mask)
+
+
+def _place_of(item: Item, asset: Asset) -> tuple[Path, str]:
+    """The path of an asset, without a signature, and its address."""
+    address = item.locate(asset)
+    return Path(address.partition("?")[0]) if is_remote(Path(address)) else Path(address), address
+
+
+def _refuse_remote(path: Path, variable: str | None, axes: str | None) -> None:
+    """Raise :class:`UsageError` for what a raster behind a network has no use for."""
+    if variable is not None:
+        raise UsageError(f"{path}: a raster behind a network holds one cube: leave variable={variable} out")
+    _refuse_axes(path, axes, "a raster behind a network")
 
 
 def _refuse_axes(path: Path, axes: str | None, title: str) -> None:
@@ -232,7 +282,12 @@ def open_wavelengths(source: Path) -> tuple[tuple[float, ...], tuple[float, ...]
 
 
 def files_of(path: Path) -> tuple[Path, ...]:
-    """Every file that holds the scene or the labels at ``path``: a header and its data, the parts of a Shapefile."""
+    """Every file that holds the scene or the labels at ``path``: a header and its data, the parts of a Shapefile.
+
+    Of a STAC Item that is its document alone.
+    """
+    if is_item(path):
+        return (path,)
     if not is_vector(path):
         return find_reader(path).files(path)
     if path.suffix.lower() != ".shp":
@@ -341,6 +396,8 @@ def _find_labels(like: Scene, variable: str | None) -> LabelSource | Path:
         origin = f"joined from {len(like.tiles)} files" if like.tiles else "not from a file"
         raise LabelError(f"no labels found: {like.name} is {origin}; give labels=FILE")
     path, shape = like.source, (like.height, like.width)
+    if is_remote(path):
+        raise LabelError(f"no labels found: {path} is behind a network; give labels=FILE")
     reader = find_reader(path)
     others = [array for array in _arrays_like(reader, path, like) if array.name != (like.variable or "")]
     if variable is None:

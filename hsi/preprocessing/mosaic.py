@@ -80,7 +80,7 @@ def join_tiles(scenes: Sequence[Scene]) -> Scene:
         fetch,
         name=f"{first.name} and {count - 1} more",
         source=None,
-        tiles=tuple(scene.source for scene in scenes if scene.source),
+        tiles=tuple(path for scene in scenes if (path := path_of(scene))),
         height=height,
         width=width,
         dtype=dtype,
@@ -157,5 +157,11 @@ def replace_nodata_by_nan(cube: NDArray[Any], nodata: float | None, dtype: np.dt
 
 
 def files_of_tiles(scene: Scene) -> tuple[Path, ...]:
-    """The files that a scene is read from: its own, or those of its tiles."""
-    return (scene.source,) if scene.source else scene.tiles
+    """The files that a scene is read from: its STAC Item and its own file, or those of its tiles."""
+    files = (scene.item.path if scene.item else None, scene.source)
+    return scene.tiles or tuple(path for path in files if path)
+
+
+def path_of(scene: Scene) -> Path | None:
+    """What opens a scene again: its STAC Item, or its file."""
+    return scene.item.path if scene.item else scene.source

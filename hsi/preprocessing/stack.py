@@ -16,7 +16,7 @@ from hsi.core.events import info, warning
 from hsi.core.georeference import crs_name, grid_offset, pixel_size, same_crs
 from hsi.core.scene import Block, Scene
 from hsi.errors import SceneError
-from hsi.preprocessing.mosaic import join_tiles, replace_nodata_by_nan
+from hsi.preprocessing.mosaic import join_tiles, path_of, replace_nodata_by_nan
 
 NUMBER = re.compile(r"(?:^|[^a-z0-9])b(?:and)?[ _-]?(\d{1,4})([a-z]?)(?![a-z0-9])", re.IGNORECASE)
 NANOMETRES = re.compile(r"(?<![\d.])(\d{3,5}(?:[.]\d+)?)[ _-]?nm(?![a-z0-9])", re.IGNORECASE)
@@ -97,7 +97,7 @@ def stack_bands(scenes: Sequence[Scene]) -> Scene:
         fetch,
         name=common_name([scene.name for scene in ordered]),
         source=None,
-        tiles=tuple(scene.source for scene in ordered if scene.source),
+        tiles=tuple(path for scene in ordered if (path := path_of(scene))),
         bands=tuple(range(len(ordered))),
         dtype=dtype,
         nodata=first.nodata if one else float("nan"),

@@ -159,6 +159,7 @@ class InputsRecord(Record):
 
     scene: str
     parts: tuple[str, ...] = ()
+    asset: str | None = None
     variable: str | None = None
     axes: str | None = None
     sha256: dict[str, str] = {}

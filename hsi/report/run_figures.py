@@ -19,6 +19,7 @@ from hsi.core.labels import ClassTable, codes_of
 from hsi.core.scene import Georeference, Scene
 from hsi.errors import HsiError, SceneFileError, UsageError
 from hsi.io import files_of, open_scene
+from hsi.io.formats.gdal import is_remote
 from hsi.io.geotiff import gdal_env, nodata_value, read_classes
 from hsi.preprocessing.stack import join_scenes
 from hsi.report.figures import RunFigures, class_spectra, false_colour, ground_of
@@ -100,12 +101,15 @@ def _open_scene_of(folder: Path, record: RunRecord) -> Scene:
     """The scene of a run with the bands and wavelengths that the run used."""
     paths = [Path(name) for name in record.inputs.parts or (record.inputs.scene,)]
     for path in paths:
+        if is_remote(path):
+            continue
         if not path.exists():
             raise UsageError(f"{path}: the scene of {folder} is not there any more (as seen from {Path.cwd()})")
         hashes = hash_files(files_of(path))
         if any(record.inputs.sha256.get(name) != value for name, value in hashes.items()):
             raise UsageError(f"{path}: has changed since {folder} was made from it, so it cannot be drawn for that run")
-    scene = join_scenes([open_scene(path, record.inputs.variable, record.inputs.axes) for path in paths])
+    how: dict[str, Any] = {"axes": record.inputs.axes, "asset": record.inputs.asset}
+    scene = join_scenes([open_scene(path, record.inputs.variable, **how) for path in paths])
     positions = {band: position for position, band in enumerate(scene.bands)}
     used = [number - 1 for number in record.bands.used]
     if not set(used) <= positions.keys():

@@ -20,7 +20,7 @@ from hsi.core.scene import Array, Block, PixelSurvey, Scene, scene_from_array
 from hsi.errors import UsageError
 from hsi.io import open_scene
 from hsi.io.cubes import STRIP, check_cube_name, cube_files, cube_writer
-from hsi.io.formats.gdal import is_remote
+from hsi.io.formats.gdal import address_of
 from hsi.preprocessing.bands import BandSelection, format_ranges
 from hsi.preprocessing.denoisers import DENOISERS, denoise_scene
 from hsi.preprocessing.denoisers.denoised_scene import WORKING_BYTES, cache_scene, clean_stored
@@ -120,7 +120,7 @@ def denoise(
         overwrite: Whether to replace a cube of that name.
         progress: As for :func:`hsi.classify`.
         command: What record and report name as the command that made them.
-        **reading: How to read the scene: ``variable``, ``axes``, ``wavelengths``, ``georef``, ``aoi``,
+        **reading: How to read the scene: ``asset``, ``variable``, ``axes``, ``wavelengths``, ``georef``, ``aoi``,
             ``mask``, ``mask_out``, ``nodata`` and ``keep_bad_bands``.
 
     Raises:
@@ -130,8 +130,8 @@ def denoise(
     """
     own = {"stack": stack, "steps": steps, "components": components, "strength": strength}
     settings = validated(DenoisingSettings, {"method": method, "bands": bands, **own})
-    scene_inputs = ("variable", "axes", "wavelengths", "georef", "aoi", "mask", "mask_out", "nodata", "keep_bad_bands")
-    options = input_settings(scene_inputs, **reading)
+    scene_inputs = ("asset", "variable", "axes", "wavelengths", "georef", "aoi", "mask", "mask_out", "nodata")
+    options = input_settings((*scene_inputs, "keep_bad_bands"), **reading)
     check_denoising(settings)
     if device is not None:
         if not DENOISERS[method].trains:
@@ -235,15 +235,14 @@ def describe_denoising(
     surveyed: SurveyedScene, result: DenoisingResult, timer: StageTimer, command: Sequence[str]
 ) -> dict[str, Any]:
     """The record next to a denoised cube: what was done and how well."""
-    source, files = surveyed.scene.source, files_of_tiles(surveyed.scene)
     return {
         "command": [*command],
         "date": date_now(),
-        "scene": str(source or surveyed.scene.name),
+        "scene": address_of(surveyed.scene),
         "variable": surveyed.scene.variable,
         "axes": surveyed.scene.axes,
         "crs": surveyed.scene.georeference.crs if surveyed.scene.georeference else None,
-        "sha256": hash_inputs(*(file for file in files if not is_remote(file))),
+        "sha256": hash_inputs(*files_of_tiles(surveyed.scene)),
         "denoising": result.to_dict(),
         "bands": surveyed.bands.to_dict(),
         "invalid_pixels": surveyed.survey.invalid,

@@ -85,6 +85,7 @@ class Inputs:
 def open_scene(
     scene: SceneLike,
     *,
+    asset: str | None = None,
     variable: str | None = None,
     axes: str | None = None,
     georef: Path | str | None = None,
@@ -94,16 +95,17 @@ def open_scene(
 ) -> Scene:
     """A cube ``(H, W, B)`` as a :class:`Scene`: a file, an array, a ``DataArray`` (axes in any order) or a scene.
 
-    ``variable`` names one of several cubes in a file, ``axes`` is the order of the axes of an array or file, such as
-    ``BHW`` where bands come first, ``georef`` a raster that lies where the scene lies, ``aoi`` polygons or a raster of
-    the area to crop the scene to, ``nodata`` the value, as stored, that means "no data" instead of the file's, and
-    ``wavelengths`` the nanometres of the bands where the scene does not say them, or what they are read from: a table,
-    a scene, or a sensor's name. Several paths are one scene: single bands of it, or tiles.
-    Raises :class:`SceneFileError` for a file that is missing, damaged or of no known format, :class:`SceneError` for
-    what is no cube of real numbers, and :class:`UsageError` for a wrong ``variable``, for wavelengths of another number
-    than the bands, for a ``variable`` of what is no file, and where nothing says which axis of a file holds the bands.
+    ``asset`` names one of a STAC Item's assets, ``variable`` one of several cubes in a file, ``axes`` is the order of
+    the axes of an array or file, such as ``BHW`` where bands come first, ``georef`` a raster that lies where the scene
+    lies, ``aoi`` polygons or a raster of the area to crop the scene to, ``nodata`` the value, as stored, that means
+    "no data" instead of the file's, and ``wavelengths`` the nanometres of the bands where the scene does not say them,
+    or what they are read from: a table, a scene, or a sensor's name. Several paths are one scene: single bands of it,
+    or tiles. Raises :class:`SceneFileError` for a file that is missing, damaged or of no known format,
+    :class:`SceneError` for what is no cube of real numbers, and :class:`UsageError` for a wrong ``asset`` or
+    ``variable``, for wavelengths of another number than the bands, for an ``asset`` or ``variable`` of what is no file,
+    and where nothing says which axis of a file holds the bands.
     """
-    options = input_settings(variable=variable, axes=axes, georef=georef, aoi=aoi, nodata=nodata)
+    options = input_settings(asset=asset, variable=variable, axes=axes, georef=georef, aoi=aoi, nodata=nodata)
     if isinstance(wavelengths, (str, Path)):
         return open_any_scene(scene, options.model_copy(update={"wavelengths": Path(wavelengths)}))
     return open_any_scene(scene, options, wavelengths)
@@ -122,8 +124,10 @@ def open_any_scene(
     labels = options.labels if labels is None else labels
     size = Path(labels) if isinstance(labels, (str, Path)) else _size_of_labels(labels)
     if paths := _paths_of(scene):
-        parts = [io.open_scene(path, options.variable, options.axes, size) for path in paths]
+        parts = [io.open_scene(path, options.variable, options.axes, size, options.asset) for path in paths]
         opened = _join_parts(parts, options)
+    elif options.asset is not None:
+        raise UsageError(f"asset='{options.asset}' names a part of a STAC Item, and this scene is no file's path")
     elif options.variable is not None:
         raise UsageError(f"variable='{options.variable}' names a cube in a file, and this scene is no file's path")
     elif isinstance(scene, Scene) or is_dataarray(scene):

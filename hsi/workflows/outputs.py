@@ -15,6 +15,7 @@ from hsi.core.events import Advance, info, progress
 from hsi.core.installation import machine, versions
 from hsi.core.scene import Scene
 from hsi.inference.map_files import MapOptions, MapSummary, layer_files, layer_path
+from hsi.io.formats.gdal import address_of
 from hsi.io.geotiff import nodata_value, read_classes, write_band, write_class_map
 from hsi.report.figures import ClassSpectra, RunFigures, class_spectra, false_colour, ground_of, write_figures
 from hsi.report.html import (
@@ -109,8 +110,9 @@ def run_record(classified: Classified, timer: StageTimer, command: Sequence[str]
         "machine": machine(),
         "seed": settings.seed,
         "inputs": {
-            "scene": str(scene.source or scene.name),
+            "scene": address_of(scene),
             "parts": [str(path) for path in scene.tiles],
+            "asset": scene.item and scene.item.asset,
             "variable": scene.variable,
             "axes": scene.axes,
             "crs": scene.georeference.crs if scene.georeference else None,

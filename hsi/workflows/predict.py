@@ -31,7 +31,7 @@ from hsi.inference.scene_scale import adapt_scene, parse_scale, warn_of_novel_pi
 from hsi.inference.smoothing import min_area_pixels, parse_min_area, parse_smoothing
 from hsi.inference.training_pixels import runs_to_text
 from hsi.io import files_of
-from hsi.io.formats.gdal import is_remote, remote_name
+from hsi.io.formats.gdal import address_of, is_remote, remote_name
 from hsi.io.geotiff import make_cog, nodata_value, read_classes, side_files
 from hsi.io.masks import open_masks
 from hsi.models import WindowNetwork, choose_engine
@@ -406,14 +406,20 @@ def map_on_workers(
     from hsi.cluster.predict import BLOCK_SECONDS, StripClassifier, write_map_on
 
     scene = job.match.scene
-    paths = tuple(str(path if is_remote(path) else path.absolute()) for path in files_of_tiles(scene))
+    if scene.item and scene.tiles:
+        raise UsageError(
+            "workers open the files of tiles, and these are of STAC Items: leave scheduler and workers out"
+        )
+    files_of_scene = (scene.item.path,) if scene.item else files_of_tiles(scene)
+    paths = tuple(str(path if is_remote(path) else path.absolute()) for path in files_of_scene)
     if not paths:
         raise UsageError("workers read the scene from its file: give a path, or leave scheduler and workers out")
     about_scene = (paths, scene.variable, scene.axes, scene.shape, options.resample_bands)
     window = scene.area and scene.area.window
     classifier = StripClassifier(
-        model.read_bytes(), *about_scene, job.options, job.plan, options.device, window, job.values
-    )
+        model.read_bytes(), *about_scene, job.options, job.plan, options.device, window, job.values,
+        scene.item and scene.item.asset,
+    )  # fmt: skip
     limit = options.cluster.block_timeout or BLOCK_SECONDS
     with options.cluster.connected() as client:
         threads = client.nthreads()
@@ -446,7 +452,7 @@ def report_job(job: MapJob, limit: int) -> None:
 def map_record(job: MapJob, summary: MapSummary, timer: StageTimer) -> dict[str, Any]:
     """What was mapped and how."""
     return {
-        "scene": str(job.match.scene.source or job.match.scene.name),
+        "scene": address_of(job.match.scene),
         "tiles": [str(path) for path in job.match.scene.tiles],
         "crs": job.match.scene.georeference.crs if job.match.scene.georeference else None,
         "bands": job.match.note,

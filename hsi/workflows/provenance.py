@@ -42,10 +42,13 @@ class StageTimer:
 
 
 def hash_inputs(*sources: Path | None, classes: Path | None = None) -> dict[str, str]:
-    """SHA-256 of every file that holds these scenes and labels, and of a class file, by its path."""
+    """SHA-256 of every file that holds these scenes and labels, and of a class file, by its path; what lies behind a
+    network has none."""
     from hsi.io import files_of
+    from hsi.io.formats.gdal import is_remote
 
-    files = [path for source in sources if source is not None for path in files_of(source)]
+    local = [source for source in sources if source is not None and not is_remote(source)]
+    files = [path for source in local for path in files_of(source)]
     return hash_files([*files, classes] if classes else files)
 
 

@@ -52,6 +52,7 @@ FORMATS |= {"EHdr": "ESRI BIL, BIP or BSQ", "ERS": "ER Mapper", "RST": "Idrisi",
 OF_ONE_FILE = ("GTiff", "JP2OpenJPEG", "LAN", VIRTUAL)
 ESRI_DATA = (".bil", ".bip", ".bsq", ".flt", ".img", ".raw", ".dat", ".dem", "")
 PREFIXES = ("/vsicurl/", "/vsis3/", "/vsigs/", "/vsiaz/")
+WEB = ("http:/", "https:/")  # as paths, which lose a slash
 REMOTE_TITLE = "a GeoTIFF or JPEG 2000 behind a network"
 ALLOWED_BANDS = (None, "VRTSourcedRasterBand")  # others run programs over their sources or read raw bytes of any file
 SOURCE_ELEMENTS = ("SourceFilename", "SourceDataset")
@@ -215,24 +216,53 @@ def _add_envi_bands(scene: Scene) -> Scene:
 
 
 def is_remote(path: Path) -> bool:
-    """Whether a path is one of GDAL's names for remote files, such as ``/vsis3/bucket/scene.tif``."""
-    return path.as_posix().startswith(PREFIXES)
+    """Whether a path is one of GDAL's names for remote files, such as ``/vsis3/bucket/scene.tif``, or a web address."""
+    return path.as_posix().startswith((*PREFIXES, *WEB))
 
 
 def remote_name(path: Path) -> str:
-    """The name as GDAL takes it; a path has lost one of the two slashes of ``/vsicurl/https://…``."""
-    return re.sub(r"^(/vsicurl/[a-z]+):/+", r"\1://", path.as_posix())
+    """The name or web address itself; a path has lost one of the two slashes of ``/vsicurl/https://…``."""
+    return re.sub(r"^((?:/vsicurl/)?[a-z]+):/+", r"\1://", path.as_posix())
 
 
-def open_remote(path: Path) -> Scene:
-    """A raster behind a network as a scene that is read by window.
+def web_address(path: Path) -> str:
+    """The web address that a path is, such as ``https://host/scene.tif``; empty for any other path."""
+    return remote_name(path) if path.as_posix().startswith(WEB) else ""
+
+
+def address_of(scene: Scene) -> str:
+    """What opens a scene again, for a record: its STAC Item, file or web address; else its name."""
+    path = scene.item.path if scene.item and not scene.tiles else scene.source
+    return scene.name if path is None else remote_name(path) if is_remote(path) else str(path)
+
+
+def open_remote(path: Path, address: str | None = None) -> Scene:
+    """A raster behind a network as a scene that is read by window; messages name ``path``, which may lack a signature
+    that the ``address`` has.
 
     GDAL takes access keys and regions from the environment (``AWS_ACCESS_KEY_ID``, ``AWS_NO_SIGN_REQUEST``, …). Raises
     :class:`SceneFileError` when it cannot be reached or is no GeoTIFF or JPEG 2000.
     """
+    return raster_scene(path, _remote_opener(path, address), "remote raster")
+
+
+def read_remote_labels(path: Path, address: str | None = None) -> LabelContent:
+    """The only band of a raster behind a network, as :func:`open_remote` opens it.
+
+    Raises :class:`SceneFileError` for a raster of several bands, too.
+    """
+    with _remote_opener(path, address)() as dataset:
+        if len(bands_of(dataset).data) != 1:
+            raise SceneFileError(f"{path}: has {dataset.count} bands, expected one")
+        return raster_labels(dataset)
+
+
+def _remote_opener(path: Path, address: str | None = None) -> Opener:
     # these are read by window, and name no other files as a virtual raster does
-    driver = "JP2OpenJPEG" if path.suffix.lower() == ".jp2" else "GTiff"
-    return raster_scene(path, lambda: open_dataset(path, remote_name(path), driver, REMOTE_TITLE), "remote raster")
+    name = address or remote_name(path)
+    driver = "JP2OpenJPEG" if Path(name.partition("?")[0]).suffix.lower() == ".jp2" else "GTiff"
+    name = f"/vsicurl/{name}" if name.startswith(("http:", "https:")) else name
+    return lambda: open_dataset(path, name, driver, REMOTE_TITLE)
 
 
 def _opener(path: Path) -> Opener:

@@ -1,5 +1,7 @@
 """Serves the files of a folder by ranges of bytes, as object storage does: ``python range_server.py FOLDER``.
 
+``/to/ADDRESS`` and ``/to/NAME`` redirect, and what is in a folder ``signed`` needs ``?signature=right``.
+
 A process of its own, because GDAL lets no other Python thread run while it waits for an answer.
 """
 
@@ -7,6 +9,7 @@ import re
 import sys
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import unquote
 
 
 class Ranges(SimpleHTTPRequestHandler):
@@ -20,6 +23,15 @@ class Ranges(SimpleHTTPRequestHandler):
 
     def answer(self, body):
         path = Path(self.translate_path(self.path))
+        if self.path.startswith("/to/"):
+            self.send_response(302)
+            target = unquote(self.path.removeprefix("/to/"))
+            self.send_header("Location", target if ":" in target else f"/{target}")
+            self.end_headers()
+            return
+        if path.parent.name == "signed" and not self.path.endswith("?signature=right"):
+            self.send_error(403)
+            return
         if not path.is_file():
             self.send_error(404)
             return

@@ -1,8 +1,6 @@
 """Rasters by GDAL: metadata, class names, remote files, and virtual rasters that lead nowhere else."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -587,19 +585,10 @@ class TestVirtual:
         refuse_scene(edit(virtual, 'rasterXSize="7" rasterYSize="11"', size), "cannot hold it")
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    """A folder and the address under which its files are served."""
-    folder = tmp_path_factory.mktemp("served")
-    program = Path(__file__).with_name("range_server.py")
-    with subprocess.Popen([sys.executable, program, folder], stdout=subprocess.PIPE, text=True) as server:
-        yield folder, f"/vsicurl/http://127.0.0.1:{int(server.stdout.readline())}"
-        server.kill()
-
-
 class TestRemote:
     def test_a_geotiff_over_http_is_the_file(self, served):
         folder, address = served
+        address = f"/vsicurl/{address}"
         cube = small_cube(shape=(70, 30, 5))
         near, far = open_scene(tiff(folder / "scene.tif", cube, **UTM)), open_scene(Path(f"{address}/scene.tif"))
         assert (far.shape, far.dtype, far.georeference) == (near.shape, near.dtype, near.georeference)
@@ -612,6 +601,7 @@ class TestRemote:
     )
     def test_what_is_missing_or_no_raster(self, name, text, served):
         folder, address = served
+        address = f"/vsicurl/{address}"
         if text:
             (folder / name).write_text(text)
         with pytest.raises(SceneFileError, match=rf"{name}: cannot be read as a GeoTIFF or JPEG 2000"):
