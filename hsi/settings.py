@@ -73,10 +73,10 @@ class InputSettings(Section):
         None, "Ids, names and colours of classes: .qml, .sld, .csv, map, model.", option="--classes",
         shown="the labels'",
     )  # fmt: skip
-    all_touched: bool = setting(False, "Label all pixels a polygon touches, not only centres.", option="--all-touched")
-    align: bool = setting(False, "Reproject labels on another grid, nearest neighbour.", option="--align")
+    all_touched: bool = setting(False, "Label every pixel that a polygon touches.", option="--all-touched")
+    align: bool = setting(False, "Reproject labels to the scene, nearest neighbour.", option="--align")
     asset: str | None = setting(
-        None, "Asset of a STAC Item that is the cube.", option="--asset", metavar="NAME", shown="its data"
+        None, "Asset of a STAC Item.", option="--asset", metavar="NAME", shown="data of most bands"
     )
     variable: str | None = setting(None, "Array of the file that is the cube.", option="--variable")
     axes: str | None = setting(

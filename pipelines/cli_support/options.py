@@ -27,7 +27,7 @@ from hsi.settings import (
 from .completion import COMPLETED, complete_assignment, completes
 
 METAVARS = {int: "N", float: "X", str: "TEXT", Path: "FILE"}
-VECTOR = "Also write the map's areas as polygons: .gpkg or .geojson."
+VECTOR = "Also write the map as polygons: .gpkg, .geojson."
 RUN = "run."  # prefix of the settings that have no effect on the result
 Function = Callable[..., Any]
 
@@ -77,7 +77,7 @@ map_options = functools.partial(input_options, without=SCENE_INPUTS - PIXEL_INPU
 
 def resume_option(function: Function) -> Function:
     """Add ``--resume``, for commands that can continue interrupted work."""
-    text = "Continue interrupted work of the same settings, if any."
+    text = "Continue interrupted work of the same settings."
     return click.option("--resume", is_flag=True, help=text)(function)
 
 
