@@ -8,6 +8,7 @@
 # make sbom       list the installed packages with versions and licences in build/sbom.json
 # make docs       build the documentation into site/
 # make dist       build wheel and source archive in dist/ and check them as PyPI does
+# make qgis-plugin  write the QGIS plugin to dist/hsi_processing.zip
 # make bench      measure the engines on this machine; writes benchmarks/results/engines.json
 # make gpu        measure a GPU in a few minutes: tests, engines, memory, profile; writes benchmarks/results/gpu.json
 VENV ?= .venv
@@ -16,7 +17,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TOOLS := build/tools
 
-.PHONY: structure slow faults kills fuzz audit sbom demo setup test lint docs dist bench gpu clean
+.PHONY: structure slow faults kills fuzz audit sbom demo setup test lint docs dist qgis-plugin bench gpu clean
 
 demo: $(READY)
 	$(BIN)/hsi fetch indian_pines --to data
@@ -70,6 +71,9 @@ dist: $(READY) $(TOOLS)
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation
 	$(TOOLS)/bin/twine check --strict dist/*
+
+qgis-plugin: $(READY)
+	PYTHONPATH=. $(BIN)/python integrations/qgis/build.py --zip dist/hsi_processing.zip
 
 bench: $(READY)
 	$(BIN)/hsi fetch indian_pines --to data

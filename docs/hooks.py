@@ -151,4 +151,7 @@ def _full(name: str) -> str:
 
 
 if __name__ == "__main__":
+    from integrations.qgis.build import write_parameters
+
     (ROOT / "configs" / "default.yaml").write_text(default_yaml(), encoding="utf-8")
+    write_parameters()

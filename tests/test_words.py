@@ -17,7 +17,7 @@ SUFFIXES = {".py", ".md", ".html", ".js", ".css"}
 def text_files() -> Iterator[Path]:
     """The files whose words are checked."""
     yield ROOT / "README.md"
-    for folder in ("hsi", "pipelines", "docs"):
+    for folder in ("hsi", "pipelines", "integrations", "docs"):
         yield from (path for path in sorted((ROOT / folder).rglob("*")) if path.suffix in SUFFIXES)
 
 

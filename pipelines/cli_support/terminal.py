@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 TEXT_WIDTH = 68  # what the label leaves of 80 columns
 LONGEST_NAME = 78  # letters of a name in a table
+PROGRESS = "HSI_PROGRESS"  # environment variable: "lines" prints progress for a program that reads it
 
 
 @dataclass
@@ -165,8 +166,12 @@ def has_viewer() -> bool:
 def progress(title: str, unit: str = "") -> Iterator[Advance]:
     """A progress bar on stderr, drawn only where it can be seen: ``advance(done, total, note)``.
 
-    Without a total it shows that the work goes on, and for how long.
+    Without a total it shows that the work goes on, and for how long. Programs that read it set :data:`PROGRESS` and
+    get a line for each percent: ``progress: 42 % training``.
     """
+    if os.environ.get(PROGRESS) == "lines":
+        yield _progress_lines(title)
+        return
     from rich.progress import BarColumn, Progress, TextColumn
     from rich.table import Column
 
@@ -179,6 +184,21 @@ def progress(title: str, unit: str = "") -> Iterator[Advance]:
             bar.update(task, completed=done, total=total, note=note)
 
         yield advance
+
+
+def _progress_lines(title: str) -> Advance:
+    """Prints a line on stderr whenever the percentage is another."""
+    last: int | None = None
+
+    def advance(done: int, total: int, note: str = "") -> None:
+        nonlocal last
+        percent = 100 * done // total if total > 0 else 0
+        if percent != last and not chosen.quiet:
+            last = percent
+            click.echo(f"progress: {percent} % {title}", err=True)
+
+    advance(0, 0)
+    return advance
 
 
 def _numbers_column() -> ProgressColumn:

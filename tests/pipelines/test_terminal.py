@@ -29,6 +29,18 @@ def entry(i, name):
     }
 
 
+def test_progress_as_lines_for_programs(capsys, monkeypatch):
+    from pipelines.cli_support.terminal import progress
+
+    monkeypatch.setenv("HSI_PROGRESS", "lines")
+    with progress("map", "rows") as advance:
+        for row in range(0, 401, 100):
+            advance(row, 400, "a note")
+            advance(row + 1, 400)
+    lines = [f"progress: {percent} % map" for percent in (0, 25, 50, 75, 100)]
+    assert capsys.readouterr() == ("", "\n".join(lines) + "\n")
+
+
 class TestTables:
     """Every table within 80 columns, its numbers whole."""
 
