@@ -47,11 +47,15 @@ class ClassEntry:
 
 @dataclass(frozen=True)
 class ClassFile:
-    """The classes of a file. Where it gives no ids, they are numbered from 1 and not ``numbered``."""
+    """The classes of a file. Where it gives no ids, they are numbered from 1 and not ``numbered``.
+
+    Texts are compared with names alone, and exactly, where they are ``exact``.
+    """
 
     path: Path
     entries: tuple[ClassEntry, ...]
     numbered: bool = True
+    exact: bool = False
 
     @cached_property
     def by_id(self) -> Mapping[int, ClassEntry]:
@@ -60,6 +64,8 @@ class ClassFile:
 
     @cached_property
     def _by_text(self) -> Mapping[str, ClassEntry]:
+        if self.exact:
+            return {entry.name: entry for entry in self.entries}
         exact = {text: entry for entry in self.entries for text in (str(entry.id), entry.name, entry.value) if text}
         loose: dict[str, list[ClassEntry]] = {}
         for text, entry in exact.items():
@@ -68,7 +74,8 @@ class ClassFile:
 
     def find(self, text: str) -> ClassEntry | None:
         """The class of that name or value, exactly or else but for case and spaces."""
-        return self._by_text.get(text) or self._by_text.get(_loose(text))
+        found = self._by_text.get(text)
+        return found if found or self.exact else self._by_text.get(_loose(text))
 
     def number(self, names: Iterable[str]) -> dict[str, int]:
         """An id for each name: that of the class in the file, and free ones for names that it lacks."""

@@ -14,11 +14,13 @@ from hsi.core.colours import Colour, parse_hex
 from hsi.core.georeference import crs_name
 from hsi.core.scene import Scene
 from hsi.errors import LabelError, SceneFileError, UsageError, suggest_names
+from hsi.io.class_files import ClassFile
 from hsi.io.reader import convert_errors, first_bytes, wrong_format
 from hsi.io.vectors.archives import holds_vectors, is_archive, unpack_vectors
 from hsi.io.vectors.coordinates import infer_numbers, read_coordinates
 from hsi.io.vectors.envi_roi import TEXT_START, XML_START, read_roi_text, read_roi_xml
 from hsi.io.vectors.features import Features
+from hsi.io.vectors.geopackage import read_classes
 from hsi.io.vectors.xml_files import check_xml
 from hsi.settings import InputSettings
 from hsi.version import install_hint
@@ -29,6 +31,7 @@ VECTOR_FORMATS = (
 )
 SQLITE, SHAPE, FLATGEOBUF = b"SQLite format 3\x00", b"\x00\x00\x27\x0a", b"fgb\x03fgb"
 TABLES = (".csv", ".tsv")
+GEOPACKAGE = "a GeoPackage"
 A_KML, A_TABLE, ROI_TEXT, ROI_XML = "KML", "a table", "ENVI regions as text", "ENVI regions as XML"
 # number the features of a file, and are no classes
 ID_FIELDS = frozenset({"id", "fid", "ogc_fid", "gid", "objectid", "featureid", "feature_id", "uuid"})
@@ -52,7 +55,8 @@ class Layer:
 
     ``kind`` of the field is "text", "integer" or "real"; ``notes`` name a field that was not given. Coordinates are
     (column, row) from the upper left corner of the scene where they are ``in_pixels``. ``colours`` are by class name,
-    and ``name_field`` is the column of the classes' names where ``field`` has their ids.
+    ``name_field`` is the column of the classes' names where ``field`` has their ids, and ``classes`` are those that
+    :class:`hsi.labelling.store.LabelStore` stored for labels of other programs.
     """
 
     path: Path
@@ -63,6 +67,7 @@ class Layer:
     in_pixels: bool = False
     colours: Mapping[str, Colour] = dataclasses.field(default_factory=dict)
     name_field: str | None = None
+    classes: ClassFile | None = None
 
 
 def is_vector(path: Path) -> bool:
@@ -134,7 +139,16 @@ def _read_with_gdal(path: Path, file: Path, title: str, options: InputSettings) 
         colours = dict(zip(frame["class"], map(parse_hex, frame["colour"]), strict=True))
         known = {str(key).strip(): colour for key, colour in colours.items() if key and colour}
         return Layer(path, frame, field, fields[field], colours=known, name_field=named[0])
-    return Layer(path, frame, field, fields[field], _note_field(field, options), name_field=next(iter(named), None))
+    read = Layer(path, frame, field, fields[field], _note_field(field, options), name_field=next(iter(named), None))
+    return replace(read, classes=_find_classes(file, frame[field], fields[field]) if title == GEOPACKAGE else None)
+
+
+def _find_classes(file: Path, values: Any, kind: str) -> ClassFile | None:
+    """The classes that are stored with labels of another program; None where the field has none of them."""
+    entries = read_classes(file)
+    present = {str(value).strip() if kind == "text" else value for value in values.dropna()}
+    used = any((one.name if kind == "text" else one.id) in present for one in entries)
+    return ClassFile(file, entries, exact=True) if used else None
 
 
 def _find_class_field(
@@ -286,7 +300,7 @@ def _detect_format(path: Path) -> str | None:
     """The format by the first bytes, so that GDAL is never asked to open anything else."""
     start = first_bytes(path, 4096)
     if start.startswith(SQLITE) and (start[68:70] == b"GP" or path.suffix.lower() == ".gpkg"):
-        return "a GeoPackage"
+        return GEOPACKAGE
     if start.startswith(SHAPE) and path.suffix.lower() == ".shp":  # its index starts in the same way
         return "a Shapefile"
     if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):

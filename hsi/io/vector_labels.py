@@ -122,7 +122,7 @@ def read_vector_labels(path: Path, like: Scene, options: InputSettings, known: C
 
 def draw_layer(layer: Layer, like: Scene, options: InputSettings, known: ClassFile | None = None) -> LabelMap:
     """The features of a layer as labels ``(H, W)`` of a scene; see :func:`read_vector_labels`."""
-    path = layer.path
+    path, known = layer.path, known or layer.classes
     layer, canvas, classes, geometries, usable, notes_on_shapes = _place_features(layer, like, options, known)
     notes = [*layer.notes, *classes.notes, *notes_on_shapes]
     wanted = classes.known & usable

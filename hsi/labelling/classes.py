@@ -7,16 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hsi.core.class_colours import name_colours
-from hsi.core.colours import Colour, parse_hex
+from hsi.core.colours import Colour
 from hsi.core.labels import ClassTable, printable_name
 from hsi.errors import LabelError
-from hsi.io.class_files import ClassEntry, ClassFile
+from hsi.io.class_files import ClassEntry
 from hsi.io.vector_files import read_layer
 from hsi.io.vector_labels import LONGEST_NAME
-from hsi.io.vectors.geopackage import read_plain_table
+from hsi.io.vectors.geopackage import read_classes
 from hsi.settings import InputSettings
 
-CLASSES = "hsi_classes"  # the table of a GeoPackage that holds the classes, those without shapes too
 GREY = (128, 128, 128)
 
 
@@ -44,26 +43,21 @@ def check_name(name: str, others: Iterable[LabelClass]) -> str:
     return name
 
 
-def stored_classes(path: Path) -> list[LabelClass]:
+def stored_classes(path: Path) -> tuple[LabelClass, ...]:
     """The classes in the table of a GeoPackage; none where it has no such table."""
-    rows = read_plain_table(path, CLASSES)
-    return [LabelClass(int(i), plain_name(str(name)), parse_hex(shade) or GREY) for i, name, shade in rows]
+    return classes_of(read_classes(path))
 
 
-def class_file(path: Path, classes: Iterable[LabelClass]) -> ClassFile | None:
-    """Classes as a file of classes that vector labels are read with; None where there are none."""
-    entries = tuple(ClassEntry(one.id, one.name, one.colour) for one in classes)
-    return ClassFile(path, entries) if entries else None
-
-
-def classes_of(file: ClassFile) -> tuple[LabelClass, ...]:
+def classes_of(entries: Sequence[ClassEntry]) -> tuple[LabelClass, ...]:
     """The classes of a class file, with a colour for those without."""
-    given = {place: entry.colour for place, entry in enumerate(file.entries) if entry.colour}
-    colours = name_colours(tuple(entry.name for entry in file.entries), given)
-    return tuple(
-        LabelClass(entry.id, plain_name(entry.name), colour)
-        for entry, colour in zip(file.entries, colours, strict=True)
-    )
+    given = {place: one.colour for place, one in enumerate(entries) if one.colour}
+    colours = name_colours(tuple(one.name for one in entries), given)
+    return tuple(LabelClass(one.id, plain_name(one.name), colour) for one, colour in zip(entries, colours, strict=True))
+
+
+def entries_of(classes: Iterable[LabelClass]) -> tuple[ClassEntry, ...]:
+    """Classes as those of a class file."""
+    return tuple(ClassEntry(one.id, one.name, one.colour) for one in classes)
 
 
 def classes_of_table(table: ClassTable | None) -> tuple[LabelClass, ...]:
@@ -75,9 +69,9 @@ def classes_of_table(table: ClassTable | None) -> tuple[LabelClass, ...]:
 
 def classes_of_labels(path: Path) -> tuple[LabelClass, ...]:
     """The classes that drawn labels, or other vector labels, have."""
-    stored = stored_classes(path) if path.suffix.lower() == ".gpkg" else []
+    stored = stored_classes(path) if path.suffix.lower() == ".gpkg" else ()
     if stored:
-        return tuple(stored)
+        return stored
     layer = read_layer(path, InputSettings())
     values = layer.frame[layer.name_field or layer.field].dropna()
     names = sorted({plain_name(str(value)) for value in values} - {""})
@@ -90,10 +84,10 @@ def classes_of_labels(path: Path) -> tuple[LabelClass, ...]:
 def join_classes(
     stored: Sequence[LabelClass], names: Mapping[int, str], colours: Mapping[int, Colour]
 ) -> tuple[LabelClass, ...]:
-    """The stored classes and those of rows that are not among them, by id."""
-    known = {one.id: one for one in stored}
+    """The stored classes, with the names that rows give them, and those of rows that are not among them, by id."""
+    known = {one.id: replace(one, name=names.get(one.id) or one.name) for one in stored}
     missing = {i: name for i, name in names.items() if i not in known}
-    every = [*known.values(), *(LabelClass(i, name, (0, 0, 0)) for i, name in missing.items())]
+    every = [*known.values(), *(LabelClass(i, name or f"class {i}", GREY) for i, name in missing.items())]
     every.sort(key=lambda one: one.id)
     given = {place: known[one.id].colour for place, one in enumerate(every) if one.id in known}
     given |= {p: colours[one.id] for p, one in enumerate(every) if p not in given and one.id in colours}

@@ -15,6 +15,7 @@ from hsi.core.scene import Scene
 from hsi.errors import OutputError, UsageError
 from hsi.io.class_files import ClassFile
 from hsi.io.open import open_classes
+from hsi.io.reader import check_file
 from hsi.io.vector_files import CLASS_FIELDS, DRAWN_FIELDS, Layer, find_class_field, parse_crs
 from hsi.io.vector_labels import features_in_pixels
 from hsi.io.vectors.geopackage import (
@@ -25,17 +26,16 @@ from hsi.io.vectors.geopackage import (
     create_layer,
     edit_geopackage,
     read_table,
-    replace_plain_table,
     signature,
+    write_classes,
 )
 from hsi.io.vectors.write import UPWARDS, need_geopandas
-from hsi.labelling.classes import CLASSES, LabelClass, class_file, classes_of, join_classes, stored_classes
+from hsi.labelling.classes import LabelClass, classes_of, entries_of, join_classes, stored_classes
 from hsi.labelling.shapes import POINTS, Shape
 from hsi.settings import InputSettings
 
 LAYER = "labels"
 COLUMNS = {"colour": "TEXT", **dict.fromkeys(DRAWN_FIELDS, "TEXT"), "time": "DATETIME"}
-CLASS_COLUMNS = {"class_id": "INTEGER PRIMARY KEY", "class": "TEXT NOT NULL", "colour": "TEXT"}
 
 
 @dataclass(frozen=True)
@@ -73,14 +73,15 @@ class LabelFile:
 
     def load(self) -> Contents:
         """What the file holds; raises for one that is not readable as labels of the scene."""
+        check_file(self.path)
         mark = signature(self.path)
         name, field, kind, name_field = find_class_field(self.path, self.options)
         table, stored = read_table(self.path, name), stored_classes(self.path)
-        given = open_classes(self.options.classes) if self.options.classes else None
-        known = given if given and not stored else class_file(self.path, stored) if kind == "text" else None
+        known = ClassFile(self.path, entries_of(stored), exact=True) if stored and kind == "text" else None
+        if self.options.classes and not stored:
+            known = open_classes(self.options.classes)
+            stored = classes_of(known.entries)
         shapes, names, notes = self._read_shapes(table, (field, kind, name_field), known)
-        if given and not stored:
-            stored = [*classes_of(given)]
         self._table, self._field, self._signature = table, (field, kind, name_field), mark
         colours = _drawn_colours(table, field) if kind != "text" else {}
         return Contents(shapes, join_classes(stored, names, colours), notes, max(table.rows, default=0))
@@ -103,7 +104,7 @@ class LabelFile:
                 placed = table.shapes[number]
                 shapes[number] = Shape(number, int(classes.ids[place]), geometry, own, author, time, placed, values)
         present = np.unique(classes.ids[usable]).tolist()
-        return shapes, {i: classes.names.get(i, f"class {i}") for i in present}, (*classes.notes, *notes)
+        return shapes, {i: classes.names.get(i, "") for i in present}, (*classes.notes, *notes)
 
     def _layer_of(self, table: Table, field: str, kind: str, name_field: str | None) -> Layer:
         """The rows of the file as the reader of vector labels takes them."""
@@ -172,8 +173,7 @@ class LabelFile:
                 for number in sorted(numbers)
             }
             change_rows(base, table, changes)
-            rows = [(one.id, one.name, hex_colour(one.colour)) for one in classes]
-            replace_plain_table(base, CLASSES, CLASS_COLUMNS, rows)
+            write_classes(base, entries_of(classes))
         self._table, self._signature = table, signature(self.path)
 
     def _row_change(

@@ -19,7 +19,7 @@ from hsi.core.labels import LARGEST_ID, ClassTable, LabelMap
 from hsi.core.scene import Block, Scene
 from hsi.errors import LabelError
 from hsi.io.open import open_classes
-from hsi.io.vector_files import CLASS_FIELDS, Layer, is_vector, read_layer
+from hsi.io.vector_files import CLASS_FIELDS, TABLES, Layer, is_vector, read_layer
 from hsi.io.vector_labels import AREAS, draw_layer, features_in_pixels
 from hsi.labelling.classes import (
     LabelClass,
@@ -116,8 +116,9 @@ class LabelStore:
         if self.path.exists():
             self._load()
         elif self.options.classes:
-            self._classes = classes_of(open_classes(self.options.classes))
-        self._classes = self._classes or classes_of_table(classes)
+            self._classes = classes_of(open_classes(self.options.classes).entries)
+        known = self._classes or classes_of_table(classes)
+        self._classes = tuple(one for one in known if one.id != self._background)
 
     # ---- what is there
 
@@ -300,18 +301,16 @@ class LabelStore:
         :func:`hsi.io.open.open_classes` raises.
         """
         path = Path(path)
-        found = classes_of_labels(path) if is_vector(path) and path.suffix.lower() != ".csv" else None
-        listed = classes_of(open_classes(path)) if found is None else found
+        drawn = is_vector(path) and path.suffix.lower() not in TABLES
+        listed = classes_of_labels(path) if drawn else classes_of(open_classes(path).entries)
         with self._lock:
             self._refresh()
             classes, before = self._classes, len(self._classes)
-            names = {one.name for one in classes}
             for one in listed:
-                if one.name not in names:
-                    free = one.id not in {known.id for known in classes}
-                    classes = (*classes, replace(self._new_class(classes, one.name, one.colour), id=one.id) if free
-                               else self._new_class(classes, one.name, one.colour))  # fmt: skip
-                    names.add(one.name)
+                if one.name not in {known.name for known in classes}:
+                    added = self._new_class(classes, one.name, one.colour)
+                    free = one.id not in {self._background, *(known.id for known in classes)}
+                    classes = (*classes, replace(added, id=one.id) if free else added)
             if len(classes) > before:
                 self._commit(f"import classes of {path.name}", {}, classes)
             return len(classes) - before
@@ -437,6 +436,11 @@ class LabelStore:
 
     def _checked(self, geometry: Any) -> Any:
         return check_geometry(geometry, self._size, self.options.all_touched)
+
+    @property
+    def _background(self) -> int:
+        """The id that means unlabelled."""
+        return self.options.background or 0
 
     @property
     def _size(self) -> tuple[int, int]:

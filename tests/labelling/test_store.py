@@ -2,17 +2,24 @@
 
 import os
 import signal
+import sqlite3
+import subprocess
+import sys
+from dataclasses import replace
+from subprocess import PIPE
 
 import numpy as np
 import pytest
 
-from hsi.core.scene import scene_from_array
-from hsi.errors import LabelError, OutputError, UsageError
+from hsi.core.scene import Block, Georeference, crop_scene, scene_from_array
+from hsi.errors import LabelError, OutputError, SceneFileError, UsageError
 from hsi.labelling import regions
 from hsi.labelling.store import LabelStore
+from hsi.settings import InputSettings
 from hsi.workflows.inputs import open_labels
+from tests.io.helpers import utm_scene
+from tests.io.vector_makers import point, rectangle, vector
 
-pytest.importorskip("geopandas")
 SCENE = scene_from_array(np.ones((50, 60, 3), np.float32))
 
 
@@ -141,3 +148,118 @@ def test_disk_without_room_loses_nothing(store, monkeypatch):
     with pytest.raises(OutputError, match="No space left"):
         store.add(1, regions.point(55, 2))
     assert state(store) == before == state(store)
+
+
+def rows(path, layer="fields"):
+    base = sqlite3.connect(path)
+    base.row_factory = sqlite3.Row
+    return {row["fid"]: dict(row) for row in base.execute(f"SELECT * FROM {layer}")}
+
+
+@pytest.fixture
+def foreign(tmp_path):
+    """Labels of another program in longitude and latitude, with a feature without a class and one outside."""
+    shapes = [rectangle(0, 0, 3, 3), rectangle(5, 1, 8, 6), rectangle(9, 0, 10, 1), rectangle(90, 90, 99, 99)]
+    cover, weight = ["water", "grass", None, "grass"], [0.5, None, 7.5, 1.25]
+    named = {"landcover": cover, "weight": weight, "area_m2": [1.5, 2.5, None, 4.0]}
+    path = vector(tmp_path / "training.gpkg", shapes, crs="EPSG:4326", layer="fields", **named)
+    with sqlite3.connect(path) as base:
+        base.execute("CREATE TABLE notes (text TEXT)")
+        base.execute("INSERT INTO notes VALUES ('mine')")
+    return path
+
+
+def test_foreign_rows_and_fields_stay(foreign):
+    before, scene, options = rows(foreign), utm_scene(), InputSettings(label_field="landcover")
+    store = LabelStore(foreign, scene, options=options, author="me")
+    assert [one.name for one in store.classes] == ["grass", "water"] and len(store.shapes) == 3
+    assert store.shapes[0].geometry.bounds == pytest.approx((0, 0, 3, 3), abs=1e-6)
+    bare = store.add_class("bare soil", (1, 2, 3))
+    added = store.add(bare.id, regions.rectangle((4, 0), (6, 3)), "rectangle")
+    after = rows(foreign)
+    extra = {"colour": None, "shape": None, "author": None, "time": None}
+    assert {number: after[number] for number in before} == {number: row | extra for number, row in before.items()}
+    assert after[added.id]["landcover"] == "bare soil" and after[added.id]["author"] == "me"
+    assert sqlite3.connect(foreign).execute("SELECT * FROM notes").fetchall() == [("mine",)]
+    read = open_labels(foreign, scene, field="landcover")
+    assert np.array_equal(read.values, store.rasterize().values) and read.table == store.rasterize().table
+    assert open_labels(foreign, scene).table == read.table, "the added fields are no classes"
+    assert LabelStore(foreign, scene, options=options).classes == store.classes
+
+
+def test_foreign_row_returns_with_all_its_values(foreign):
+    before = rows(foreign)
+    store = LabelStore(foreign, utm_scene(), options=InputSettings(label_field="landcover"))
+    store.rename_class(1, "meadow")
+    assert [row["landcover"] for row in rows(foreign).values()] == ["water", "meadow", None, "meadow"]
+    store.delete([1, 2])
+    store.undo()
+    store.undo()
+    for number, row in rows(foreign).items():
+        assert {name: row[name] for name in ("landcover", "weight", "area_m2")} == {
+            name: before[number][name] for name in ("landcover", "weight", "area_m2")
+        }
+    assert open_labels(foreign, utm_scene(), field="landcover").counts == {1: 15, 2: 9}
+
+
+EDITOR = """
+import sqlite3, sys
+base = sqlite3.connect(sys.argv[1])
+base.execute("PRAGMA journal_mode = WAL")
+for name in ("ST_IsEmpty", "ST_MinX", "ST_MaxX", "ST_MinY", "ST_MaxY"):  # of triggers that do not run
+    base.create_function(name, 1, lambda _: 0)
+base.execute("UPDATE labels SET author = 'Ada' WHERE fid = 3")
+base.commit()
+print(flush=True)
+input()
+print(base.execute("SELECT count(*) FROM labels").fetchone()[0])
+"""
+
+
+def test_file_open_in_a_program_that_logs_its_changes(store):
+    with subprocess.Popen([sys.executable, "-c", EDITOR, store.path], stdin=PIPE, stdout=PIPE, text=True) as other:
+        other.stdout.readline()
+        store.add(1, regions.point(55, 2), "point")
+        assert store.shape(3).author == "Ada" and other.communicate("\n")[0] == "4\n"
+    store.add(1, regions.point(57, 2), "point")
+    assert open_labels(store.path, SCENE).counts == {1: 63, 2: 61}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"mine", "GeoPackage"), (b"SQLite format 3\x00" + bytes(200), "cannot be read"), (b"", "empty")],
+)
+def test_file_that_is_no_geopackage_is_left_alone(tmp_path, content, words):
+    path = tmp_path / "labels.gpkg"
+    path.write_bytes(content)
+    with pytest.raises((SceneFileError, UsageError), match=words):
+        LabelStore(path, SCENE)
+    assert path.read_bytes() == content
+
+
+def test_classes_come_from_other_files(store, tmp_path):
+    other = LabelStore(tmp_path / "other.gpkg", SCENE)
+    other.add_class("water", (1, 2, 3))
+    (tmp_path / "classes.csv").write_text("id,name,colour\n0,nothing,#000000\n2,corn,#ff0000\n9,oats,#00ff00\n")
+    assert store.import_classes(other.path) == 1 and store.import_classes(tmp_path / "classes.csv") == 2
+    names = {one.id: one.name for one in store.classes}
+    assert names == {1: "corn", 2: "soy", 3: "water", 4: "nothing", 9: "oats"}
+
+
+def test_shapes_come_from_another_program(tmp_path):
+    path = vector(tmp_path / "a.geojson", [rectangle(0, 0, 3, 3), point(5.5, 4.5)], kind=["a", "b"])
+    store = LabelStore(tmp_path / "labels.gpkg", utm_scene())
+    assert store.import_shapes(path) == 2 and store.rasterize().counts == {1: 9, 2: 1}
+    assert store.undo() == "import 2 shapes of a.geojson" and store.rasterize().counts == {}
+
+
+def test_area_of_interest_and_transform_without_crs(tmp_path):
+    place = Georeference(None, (2.0, 0, 100, 0, -2.0, 500))
+    scene = replace(SCENE, georeference=place)
+    part = crop_scene(scene, Block(10, 20, 30, 30), np.ones((30, 30), bool))
+    for number, one in enumerate((scene, part, crop_scene(SCENE, Block(10, 20, 30, 30)))):
+        store = LabelStore(tmp_path / f"{number}.gpkg", one)
+        store.add(store.add_class("corn").id, regions.rectangle((2, 3), (5, 7)))
+        assert np.array_equal(open_labels(store.path, one).values, store.rasterize().values)
+        assert store.rasterize().values[3:7, 2:5].all() and store.rasterize().counts == {1: 12}
+        assert LabelStore(store.path, one).shapes[0].geometry.equals(store.shapes[0].geometry)

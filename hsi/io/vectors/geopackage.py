@@ -11,17 +11,21 @@ import shutil
 import sqlite3
 import struct
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hsi.core.colours import hex_colour, parse_hex
 from hsi.core.files import write_atomically
 from hsi.errors import OutputError, SceneFileError
+from hsi.io.class_files import ClassEntry
 
 LARGEST_FILE = 1 << 28  # bytes; a changed file is written anew
 BUSY_SECONDS = 5.0
+CLASS_TABLE = "hsi_classes"
+CLASS_COLUMNS = {"class_id": "INTEGER PRIMARY KEY", "class": "TEXT NOT NULL", "colour": "TEXT"}
 ENVELOPES = (0, 32, 48, 48, 64)  # bytes before a geometry, by the kind of its bounding box
 Row = Mapping[str, Any]
 
@@ -67,9 +71,10 @@ def read_table(path: Path, name: str) -> Table:
     """All rows of a layer. Raises :class:`SceneFileError` for a damaged file."""
     import pyogrio
 
+    crs = pyogrio.read_info(path, layer=name)["crs"]  # before, as GDAL has an SQLite of its own, with its own locks
     try:
         with closing(_connect(path, "ro")) as base:
-            table = _describe(base, name, pyogrio.read_info(path, layer=name)["crs"])
+            table = _describe(base, name, crs)
             columns = [table.key, table.geometry, *table.types]
             found = base.execute(f"SELECT {', '.join(map(_quote, columns))} FROM {_quote(name)} ORDER BY 1").fetchall()
     except (sqlite3.Error, UnicodeError) as error:
@@ -89,14 +94,15 @@ def _describe(base: sqlite3.Connection, name: str, crs: Any) -> Table:
     return Table(name, key, str(geometry), srs_id, crs, types)
 
 
-def read_plain_table(path: Path, name: str) -> list[tuple[Any, ...]]:
-    """The rows of a table without geometry; none where there is no such table."""
+def read_classes(path: Path) -> tuple[ClassEntry, ...]:
+    """The classes that :func:`write_classes` stored; none in other files."""
     try:
         with closing(_connect(path, "ro")) as base:
-            exists = base.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)).fetchone()
-            return base.execute(f"SELECT * FROM {_quote(name)} ORDER BY 1").fetchall() if exists else []
+            exists = base.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (CLASS_TABLE,)).fetchone()
+            rows = base.execute(f"SELECT {', '.join(CLASS_COLUMNS)} FROM {CLASS_TABLE}").fetchall() if exists else []
     except sqlite3.Error as error:
         raise SceneFileError(f"{path}: cannot be read as a GeoPackage: {error}") from error
+    return tuple(ClassEntry(int(i), str(name), parse_hex(shade)) for i, name, shade in sorted(rows))
 
 
 @contextmanager
@@ -122,10 +128,10 @@ def edit_geopackage(path: Path) -> Iterator[sqlite3.Connection]:
             )
         with write_atomically(target, durable=True, marked=True) as part:
             with closing(_connect(target, "ro")) as there, closing(_connect(part, "rw")) as base:
+                base.execute("PRAGMA synchronous = OFF")  # the complete file is written to disk before it is renamed
                 there.backup(base)
                 base.execute("PRAGMA journal_mode = DELETE")  # that of the source may be a log in a second file
                 base.execute("PRAGMA journal_mode = MEMORY")
-                base.execute("PRAGMA synchronous = OFF")  # the complete file is written to disk before it is renamed
                 base.execute("BEGIN")
                 yield base
                 base.commit()
@@ -176,18 +182,17 @@ def add_columns(base: sqlite3.Connection, table: Table, types: Mapping[str, str]
         base.execute(f"ALTER TABLE {_quote(table.name)} ADD COLUMN {_quote(name)} {kind}")
 
 
-def replace_plain_table(
-    base: sqlite3.Connection, name: str, types: Mapping[str, str], rows: list[tuple[Any, ...]]
-) -> None:
-    """Write a table without geometry, with ``rows`` in place of those that it has."""
-    columns = ", ".join(f"{_quote(column)} {kind}" for column, kind in types.items())
-    base.execute(f"CREATE TABLE IF NOT EXISTS {_quote(name)} ({columns})")
+def write_classes(base: sqlite3.Connection, classes: Iterable[ClassEntry]) -> None:
+    """Store ids, names and colours of all classes in a table without geometry, in place of those that it has."""
+    columns = ", ".join(f"{name} {kind}" for name, kind in CLASS_COLUMNS.items())
+    base.execute(f"CREATE TABLE IF NOT EXISTS {CLASS_TABLE} ({columns})")
     base.execute(
         "INSERT OR IGNORE INTO gpkg_contents (table_name, data_type, identifier) VALUES (?, 'attributes', ?)",
-        (name, name),
+        (CLASS_TABLE, CLASS_TABLE),
     )
-    base.execute(f"DELETE FROM {_quote(name)}")
-    base.executemany(f"INSERT INTO {_quote(name)} VALUES ({', '.join('?' * len(types))})", rows)
+    base.execute(f"DELETE FROM {CLASS_TABLE}")
+    rows = [(one.id, one.name, hex_colour(one.colour) if one.colour else None) for one in classes]
+    base.executemany(f"INSERT INTO {CLASS_TABLE} VALUES (?, ?, ?)", rows)
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
