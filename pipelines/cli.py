@@ -29,6 +29,7 @@ COMMANDS = {
     "rerun": "Run a finished run again and say whether the result is the same.",
     "train": "Train on labelled pixels and save the model.",
     "predict": "Map a scene of any size with a saved model.",
+    "label": "Draw labels in the browser and see the map at once.",
     "denoise": "Write a scene with less noise, and say how much it helped.",
     "export": "Write a saved model as ONNX or TorchScript, for other programs.",
     "sample": "Draw random pixels of a map, to be labelled for evaluate.",

@@ -1,0 +1,196 @@
+"""The list of classes: choose, add, rename, recolour, merge, delete and import them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bokeh.models import (
+    Button,
+    ColorPicker,
+    Column,
+    ColumnDataSource,
+    DataTable,
+    Div,
+    HTMLTemplateFormatter,
+    InlineStyleSheet,
+    NumberFormatter,
+    Row,
+    Select,
+    TableColumn,
+    TextInput,
+)
+
+from hsi.core.colours import Colour, hex_colour
+from hsi.errors import UsageError
+from hsi.io.vector_files import is_vector
+
+if TYPE_CHECKING:
+    from hsi.labelling.page.page import Page
+
+SWATCH = "<span class='swatch' style='background:<%- value %>'></span>"
+ROW = 26
+
+
+class ClassList:
+    """The table of classes and the fields that change the chosen one."""
+
+    def __init__(self, page: Page) -> None:
+        self.page, self.store = page, page.session.store
+        self.chosen: int | None = None  # id
+        self._listening = True
+        self._asked: int | None = None  # the class whose deletion waits for a second click
+        self.source = ColumnDataSource({"key": [], "colour": [], "name": [], "pixels": [], "shapes": []})
+        number = NumberFormatter(format="0,0", text_align="right")
+        columns = [
+            TableColumn(field="key", title="", width=18, sortable=False),
+            TableColumn(field="colour", title="", width=24, formatter=HTMLTemplateFormatter(template=SWATCH),
+                        sortable=False),
+            TableColumn(field="name", title="class", width=100, sortable=False),
+            TableColumn(field="pixels", title="pixels", width=52, formatter=number, sortable=False),
+            TableColumn(field="shapes", title="shapes", width=50, formatter=number, sortable=False),
+        ]  # fmt: skip
+        style = InlineStyleSheet(css=TABLE)
+        self.table = DataTable(
+            source=self.source, columns=columns, index_position=None, width=272, height=210, row_height=ROW,
+            reorderable=False, autosize_mode="none", stylesheets=[style], sizing_mode="stretch_height",
+            min_height=120,
+        )  # fmt: skip
+        self.name = TextInput(placeholder="name", width=128, title="")
+        self.colour = ColorPicker(width=44, title="", color="#808080")
+        self.add = Button(label="Add class", width=80)
+        self.into = Select(title="Merge into", options=[], width=132)
+        self.merge = Button(label="Merge", width=58)
+        self.delete = Button(label="Delete", width=62)
+        self.import_path = TextInput(placeholder="file of classes or labels", width=182)
+        self.import_button = Button(label="Import", width=70)
+        self.notes = Div(text="", css_classes=["notes"], width=262)
+        guard, watch = page.guard, page.watch
+        self.source.selected.on_change("indices", watch(self._picked))
+        self.name.on_change("value", watch(self._rename))
+        self.colour.on_change("color", watch(self._recolour))
+        self.add.on_click(guard(self._add))
+        self.merge.on_click(guard(self._merge))
+        self.delete.on_click(guard(self._delete))
+        self.import_button.on_click(guard(self._import))
+        self.layout = Column(
+            self.table,
+            Row(self.colour, self.name, self.add, css_classes=["line"]),
+            Row(self.into, self.merge, self.delete, css_classes=["line"]),
+            Row(self.import_path, self.import_button, css_classes=["line"]),
+            self.notes,
+            name="classes", sizing_mode="stretch_both",
+        )  # fmt: skip
+
+    def update(self) -> None:
+        """Show the classes as they are now."""
+        counts, classes = self.store.counts(), self.store.classes
+        ids = [one.id for one in classes]
+        if self.chosen not in ids:
+            self.chosen = ids[0] if ids else None
+        self._listening = False
+        try:
+            self.source.data = {
+                "key": [str(place) if place <= 9 else "" for place in range(1, len(ids) + 1)],
+                "colour": [hex_colour(one.colour) for one in classes],
+                "name": [one.name for one in classes],
+                "pixels": [one.pixels for one in counts],
+                "shapes": [one.shapes for one in counts],
+            }
+            self.source.selected.indices = [ids.index(self.chosen)] if self.chosen is not None else []
+            current = next((one for one in classes if one.id == self.chosen), None)
+            self.name.value = current.name if current else ""
+            self.colour.color = hex_colour(current.colour) if current else "#808080"
+            self.name.disabled = self.colour.disabled = current is None
+            self.into.options = [(str(one.id), one.name) for one in classes if one.id != self.chosen]
+            self.into.value = self.into.options[0][0] if self.into.options else ""
+            for control in (self.merge, self.into):
+                control.disabled = len(classes) < 2
+            self.delete.disabled = current is None
+        finally:
+            self._listening = True
+        self._asked, self.delete.label, self.delete.button_type = None, "Delete", "default"
+        lacking = [f"{one.name}: {one.lacks}" for one in counts if one.lacks]
+        self.notes.text = "<br>".join(self.page.plain(line) for line in lacking[:4])
+
+    def current(self) -> int:
+        """The id of the chosen class; a first class is made where there is none."""
+        if self.chosen is None:
+            self.chosen = self.store.add_class("class 1").id
+        return self.chosen
+
+    def colour_of(self) -> Colour | None:
+        """The colour of the chosen class."""
+        return next((one.colour for one in self.store.classes if one.id == self.chosen), None)
+
+    def choose(self, place: int) -> None:
+        """Choose a class by its place in the list; the selected shape gets that class."""
+        if not 0 <= place < len(self.store.classes):
+            raise UsageError(f"there is no class {place + 1}: add it first")
+        self.chosen = self.store.classes[place].id
+        selected = self.page.drawing.selected
+        if selected is not None and self.page.drawing.tool in ("Move", "Edit"):
+            self.store.reclass(selected, self.chosen)
+        self.update()
+        self.page.chosen_class()
+
+    def _picked(self, attr: str, old: list[int], new: list[int]) -> None:
+        if self._listening and new and self.store.classes[new[0]].id != self.chosen:
+            self.choose(new[0])
+
+    def _rename(self, attr: str, old: str, new: str) -> None:
+        known = next((one for one in self.store.classes if one.id == self.chosen), None)
+        if self._listening and known and new != known.name:
+            try:
+                self.store.rename_class(known.id, new)
+            finally:
+                self.update()
+
+    def _recolour(self, attr: str, old: str, new: str) -> None:
+        known = next((one for one in self.store.classes if one.id == self.chosen), None)
+        if self._listening and known and new != hex_colour(known.colour):
+            red, green, blue = bytes.fromhex(str(new).removeprefix("#"))
+            self.store.recolour_class(known.id, (red, green, blue))
+
+    def _add(self, *event: Any) -> None:
+        taken = {one.name for one in self.store.classes}
+        number = next(n for n in range(1, len(taken) + 2) if f"class {n}" not in taken)
+        self.chosen = self.store.add_class(f"class {number}").id
+        self.update()
+        self.page.chosen_class()
+
+    def _merge(self, *event: Any) -> None:
+        if self.chosen is not None and self.into.value:
+            source, self.chosen = self.chosen, int(self.into.value)
+            self.store.merge_classes(source, self.chosen)
+
+    def _delete(self, *event: Any) -> None:
+        """The first click asks, the second deletes."""
+        if self.chosen is None:
+            return
+        shapes = sum(one.class_id == self.chosen for one in self.store.shapes)
+        if shapes and self._asked != self.chosen:
+            self._asked = self.chosen
+            self.delete.label, self.delete.button_type = "Sure?", "danger"
+            self.page.hint(f"the class has {shapes} shapes, which are deleted with it: click again")
+            return
+        self.store.delete_class(self.chosen)
+
+    def _import(self, *event: Any) -> None:
+        if not self.import_path.value.strip():
+            raise UsageError("type the path of a file with classes or labels, then press Import")
+        path = Path(self.import_path.value.strip()).expanduser()
+        path = path if path.is_absolute() else self.page.session.path.parent / path
+        if is_vector(path):
+            self.page.hint(f"{self.store.import_shapes(path)} shapes are imported; Ctrl+Z takes them back")
+        else:
+            self.page.hint(f"{self.store.import_classes(path)} classes are imported; Ctrl+Z takes them back")
+
+
+TABLE = """
+.slick-header-column { font-weight: 600; font-size: 11px; background: #f2f4f5; border: none; padding: 3px 4px; }
+.slick-cell { font-size: 13px; border: none; padding: 3px 4px; line-height: 20px; }
+.slick-row.odd { background: white; }
+.slick-row .slick-cell.selected, .slick-row.active .slick-cell.selected { background: #cfe3f5; }
+.swatch { display: inline-block; width: 16px; height: 16px; border-radius: 3px; border: 1px solid #0005; }
+"""
