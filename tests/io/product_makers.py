@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -250,6 +251,67 @@ def tanager(folder: Path, *, ortho: bool = True, cube: str = "surface_reflectanc
     return Product(path, expected)
 
 
+HYPERION_BANDS = (7, 8, 57, 77, 100, 225)  # the first and the last are not calibrated, 57 and 77 overlap
+
+
+def hyperion(folder: Path) -> Product:
+    """A GeoTIFF of int16 for each band, 0 for no data, and the text file with the factors."""
+    stored = stored_numbers()[:, :, :6].astype(np.int16)
+    stored[0, 0] = 0
+    stem = "EO1H1950242005001110KZ"
+    for position, number in enumerate(HYPERION_BANDS):
+        tiff(folder / f"{stem}_B{number:03}_L1T.TIF", stored[:, :, position], **PLACE)
+    path = folder / f"{stem}_MTL_L1T.TXT"
+    factors = "SCALING_FACTOR_VNIR = 40.0\n    SCALING_FACTOR_SWIR = 80.0"
+    path.write_text(f"GROUP = L1\n  GROUP = RADIANCE_SCALING\n    {factors}\n  END_GROUP = RADIANCE_SCALING\nEND\n")
+    order = [1, 3, 2, 4]  # calibrated, by rising wavelength
+    divisors = np.array([40 if number <= 70 else 80 for number in HYPERION_BANDS])
+    expected = (stored / divisors).astype(np.float32)[:, :, order]
+    expected[0, 0] = np.nan
+    return Product(path, expected)
+
+
+def wyvern(folder: Path, scale: float | None = 0.0001) -> Product:
+    """L2A: uint16 with 65535 for no data; the scale is only in the STAC item, whose wavelengths are micrometres."""
+    stored = stored_numbers().astype(np.uint16)
+    stored[0, 0] = 65535
+    path = folder / "wyvern_dragonette-003_20250319T000402_d5ebab06_l2a.tiff"
+    tiff(path, stored, nodata=65535, tiled=True, blockxsize=16, blockysize=16, compress="deflate", **PLACE)
+    optical = [
+        {"name": f"Band_{i}", "center_wavelength": 0.445 + 0.0385 * i, "full_width_half_max": 0.018} for i in range(12)
+    ]
+    raster = [{"data_type": "uint16", "nodata": 65535, **({"scale": scale} if scale else {})} for _ in range(12)]
+    asset = {"href": f"./{path.name}", "roles": ["data"], "eo:bands": optical, "raster:bands": raster}
+    item = {"type": "Feature", "stac_version": "1.0.0", "properties": {"processing:level": "L2A"}}
+    path.with_suffix(".json").write_text(json.dumps({**item, "assets": {"Cloud optimized GeoTiff": asset}}))
+    return Product(path, scaled(stored, 0.0001, 65535))
+
+
+def pace(folder: Path, *, packed: bool = False) -> Product:
+    """A swath of float32 ``rhos``, or of packed ``Rrs`` with an offset, in three groups."""
+    path = folder / f"PACE_OCI.20240701T175112.L2.{'OC_AOP' if packed else 'SFREFL'}.V3_0.nc"
+    stored = stored_numbers(low=-9000).astype(np.int16 if packed else np.float32)
+    stored = stored if packed else stored / np.float32(10_000)
+    fill = -32767
+    stored[0, 0] = fill
+    with h5py.File(path, "w") as file:
+        file.attrs["instrument"] = "OCI"
+        cube = file.create_dataset(f"geophysical_data/{'Rrs' if packed else 'rhos'}", data=stored, compression="gzip")
+        cube.attrs["_FillValue"] = np.array([fill], stored.dtype)
+        if packed:
+            cube.attrs["scale_factor"], cube.attrs["add_offset"] = np.float32([2e-6]), np.float32([0.05])
+        file["geophysical_data/l2_flags"] = np.zeros(stored.shape[:2], np.int32)
+        file["sensor_band_parameters/wavelength_3d"] = np.linspace(351, 719, 12).astype(np.int32)
+        if packed:
+            file["geophysical_data/wavelength"] = np.linspace(350.4, 718.2, 12, dtype=np.float32)
+        for name in ("latitude", "longitude"):
+            file[f"navigation_data/{name}"] = np.random.default_rng(8).random(stored.shape[:2], np.float32)
+    expected = (stored * np.float32(2e-6) + np.float32(0.05)).astype(np.float32) if packed else stored.copy()
+    if packed:
+        expected[0, 0] = np.nan
+    return Product(path, expected)
+
+
 def scaled(stored: np.ndarray, gain: float, nodata: float) -> np.ndarray:
     values = (stored * gain).astype(np.float32)
     values[stored == nodata] = np.nan
@@ -266,6 +328,9 @@ PRODUCTS: dict[str, Callable[[Path], Product]] = {
     "neon": neon,
     "aviris": aviris_ng,
     "aviris-3": aviris,
+    "hyperion": hyperion,
+    "pace": pace,
     "tanager": tanager,
     "tanager-basic": lambda folder: tanager(folder, ortho=False, cube="toa_radiance"),
+    "wyvern": wyvern,
 }

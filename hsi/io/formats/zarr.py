@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 TITLE = "a Zarr store"
 LARGEST_METADATA = 2**26
 ATTRIBUTE = "@"
-# others decode objects, some by running code; the part before the last dot of a name is not looked at
+# others decode objects, some by running code; of a name such as numcodecs.zlib the last part counts
 CODECS = {
     *("adler32", "bitround", "blosc", "bytes", "bz2", "crc32", "crc32c", "delta", "endian", "fixedscaleoffset", "gzip"),
     *("lz4", "lzma", "packbits", "quantize", "sharding_indexed", "shuffle", "transpose", "vlen-bytes", "vlen-utf8"),
@@ -248,7 +248,7 @@ def _georeference(groups: Groups, group: str, data: Any, axes: Mapping[str, int]
 
 
 def _dimensions(levels: list[Any], data: Any, axes: Mapping[str, int]) -> list[Any]:
-    """The dimensions of rows and columns that the transform is for; those of the array where nothing is said."""
+    """The dimensions of rows and columns that the transform is for; those of the array where nothing is given."""
     found = next((level.attrs[key] for level in levels if (key := "spatial:dimensions") in level.attrs), None)
     return list(found)[-2:] if found else [data.dims[axes[letter]] for letter in "HW"]
 

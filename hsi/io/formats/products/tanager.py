@@ -79,6 +79,7 @@ class TanagerReader(ProductReader):
             format=f"Tanager {CUBES[name.rpartition('/')[2]]} ({kind}, HDF-EOS5)",
             nodata=nodata,
             georeference=georeference,
+            unplaced="" if kind == "ortho" else "a latitude and longitude for each pixel of a swath",
             wavelengths=facts.get("wavelengths"),
             fwhm=facts.get("fwhm"),
             good=tuple(value != 0 for value in facts["good"]) if "good" in facts else None,
