@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from hsi.version import __version__
 
 if TYPE_CHECKING:
-    from hsi.api import Classification, classify, predict, train
+    from hsi.api import Classification, classify, predict, train, train_scenes
+    from hsi.collection.train import TrainedScenes
     from hsi.core.labels import ClassTable, LabelMap
     from hsi.core.scene import Scene
     from hsi.errors import HsiError
@@ -40,6 +41,7 @@ __all__ = [
     "PredictedMap",
     "Scene",
     "Settings",
+    "TrainedScenes",
     "__version__",
     "classify",
     "compare",
@@ -52,6 +54,7 @@ __all__ = [
     "predict",
     "sample",
     "train",
+    "train_scenes",
 ]
 
 _HOMES = {
@@ -68,6 +71,7 @@ _HOMES = {
     "PredictedMap": "workflows.predict",
     "Scene": "core.scene",
     "Settings": "settings",
+    "TrainedScenes": "collection.train",
     "classify": "api",
     "compare": "experiments.run",
     "denoise": "workflows.denoise",
@@ -79,6 +83,7 @@ _HOMES = {
     "predict": "api",
     "sample": "workflows.sample",
     "train": "api",
+    "train_scenes": "api",
 }
 
 

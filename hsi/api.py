@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from hsi.collection.scenes import find_scenes, is_scene_list, is_several
+from hsi.collection.train import TrainedScenes
+from hsi.collection.train import train_scenes as train_on_scenes
 from hsi.core import notebook
 from hsi.core.events import Recorder, report_to, reporter_for
 from hsi.core.files import Manifest, find_config
@@ -154,7 +157,8 @@ def train(
 ) -> SavedModel:
     """Train a network on the labelled pixels of a scene and save it in ``out``, without a map.
 
-    The same as ``hsi train``: all labelled pixels train unless ``settings`` say otherwise. Nothing is printed.
+    The same as ``hsi train``: all labelled pixels train unless ``settings`` say otherwise. Nothing is printed. Several
+    scenes, with a list of as many labels, are trained on as :func:`hsi.train_scenes` does.
 
     Args:
         scene: A file's path, a list of paths of the bands or tiles of one scene, an array ``(H, W, B)``, an
@@ -177,10 +181,64 @@ def train(
         HsiError: as for :func:`hsi.classify`; :class:`OutputError` where ``out`` is taken or cannot be written.
     """
     wanted = _settings({}, settings or {}, config)
+    if is_scene_list(scene) or is_several(labels):
+        if is_baseline(wanted):
+            raise UsageError(f"{wanted.model.name} is a baseline and not saved: hsi.train_scenes gives its accuracy")
+        how: dict[str, Any] = {"overwrite": overwrite, "resume": resume, "progress": progress, **reading}
+        several: Any = scene
+        result = train_scenes(several, labels, out=out, settings=settings, config=config, **how)  # type: ignore[arg-type]
+        assert result.saved
+        return result.saved
     read = _Reader(scene, labels, reading)
     with report_to(reporter_for(progress)):
         trained, _ = train_model(read, wanted, Path(out), overwrite=overwrite, resume=resume, sources=read.sources)
     return trained.saved
+
+
+def train_scenes(
+    scenes: Sequence[SceneLike] | Path | str,
+    labels: Sequence[LabelsLike] | None = None,
+    *,
+    out: Path | str,
+    settings: Mapping[str, Any] | None = None,
+    config: Path | str | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: bool | Callable[[str, int, int, str], None] | None = None,
+    **reading: Any,
+) -> TrainedScenes:
+    """Train one network on the labelled pixels of several scenes, and measure it on scenes that are held out.
+
+    The same as ``hsi train`` with several scenes. With ``{"split.rule": "scenes:NAME"}`` in ``settings`` the scenes of
+    these names test, and with ``kfold-scenes`` each in turn, after which the saved model is trained on all.
+
+    Args:
+        scenes: The scenes, each as for :func:`hsi.train`, or the path of a YAML file that lists scenes and labels.
+        labels: The labels of each scene; none where a file lists them.
+        out: The model file to write (safetensors); the accuracy goes to the folder of its name with ``_accuracy``.
+        settings: Settings by their dotted names, such as ``{"split.rule": "kfold-scenes"}``.
+        config: A YAML file of settings, over which ``settings`` win.
+        overwrite: Whether a model file of that name is replaced.
+        resume: Whether an interrupted training of the same settings is continued.
+        progress: As for :func:`hsi.classify`.
+        **reading: How to read all scenes and labels, as for :func:`hsi.classify`.
+
+    Returns:
+        The saved model (None for a baseline) and, of held-out scenes, the accuracy of each and of all together.
+
+    Raises:
+        UsageError: for settings that make no sense, and for one scene.
+        BundleError: for a scene that lacks bands of the first one.
+        HsiError: as for :func:`hsi.train`.
+    """
+    wanted = _settings({}, settings or {}, config)
+    options = input_settings({*InputSettings.model_fields} - {"labels"}, **reading)
+    listed = [scenes] if isinstance(scenes, (str, Path)) else list(scenes)
+    found = find_scenes(listed, list(labels or ()), options)
+    if not found:
+        raise UsageError("two or more scenes are needed, with labels for each: hsi.train takes one")
+    with report_to(reporter_for(progress)):
+        return train_on_scenes(found, wanted, Path(out), overwrite=overwrite, resume=resume)
 
 
 class _Reader:

@@ -11,8 +11,9 @@ import click
 
 from hsi.settings import InputSettings, RunSettings, load_settings
 
-from .cli_support.help import Command
 from .cli_support.options import input_options, resume_option, setting_options
+from .cli_support.results import show_scenes
+from .cli_support.several import CommandOfScenes, several_labels
 from .cli_support.terminal import say
 
 EPILOG = """\b
@@ -20,18 +21,22 @@ Examples:
   hsi train scene.tif --labels landcover.tif --out model.safetensors
   hsi train scene.hdr --labels fields.gpkg --label-field crop \\
       --model hybridsn-se --val 10% --out crops.safetensors
+  hsi train a.hdr b.hdr c.hdr --labels a.gpkg b.gpkg c.gpkg --out all.safetensors
+  hsi train scenes.yaml --split kfold-scenes --out all.safetensors
 """
 
 
-@click.command("train", cls=Command, epilog=EPILOG)
+@click.command("train", cls=CommandOfScenes, epilog=EPILOG)
 @click.argument("scene_paths", metavar="SCENE...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@input_options
+@several_labels
+@partial(input_options, without=("labels",))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The model file to write.")
 @click.option("--overwrite", is_flag=True, help="Replace a model that hsi wrote there.")
 @resume_option
 @partial(setting_options, without=("mapping.min_area",))
 def command(
     scene_paths: tuple[Path, ...],
+    labels: tuple[Path, ...],
     inputs: InputSettings,
     config: Path | None,
     overrides: Mapping[str, Any],
@@ -44,15 +49,29 @@ def command(
 
     All labelled pixels train unless --train or --split says otherwise; what they leave is used for nothing. To know
     how good a model is, use 'hsi classify', or 'hsi evaluate' its map against other labels.
+
+    Several scenes with as many --labels, or a YAML list of them, train one model. --split scenes[:NAME] then tests it
+    on complete scenes, and --split kfold-scenes on each in turn.
     """
+    from hsi.collection.scenes import find_scenes
+    from hsi.collection.train import train_scenes
     from hsi.workflows.inputs import input_files, read_inputs
     from hsi.workflows.train import train_model
 
     settings = load_settings(config, overrides)
-    trained, timer = train_model(
-        lambda: read_inputs(scene_paths, inputs.labels, inputs), settings, out, overwrite=overwrite, resume=resume,
-        checkpoint_seconds=run_settings.checkpoint_seconds, sources=input_files(scene_paths, inputs),
-    )  # fmt: skip
+    how: dict[str, Any] = {"overwrite": overwrite, "resume": resume, **run_settings.model_dump()}
+    if scenes := find_scenes(scene_paths, labels, inputs):
+        result = train_scenes(scenes, settings, out, **how)
+        trained, timer = result.model, result.timer
+        show_scenes(result)
+    else:
+        inputs = inputs.model_copy(update={"labels": labels[0] if labels else None})
+        trained, timer = train_model(
+            lambda: read_inputs(scene_paths, inputs.labels, inputs), settings, out,
+            sources=input_files(scene_paths, inputs), **how,
+        )  # fmt: skip
+    if trained is None:
+        return
     last = trained.trained.history[trained.trained.epoch - 1]
     seconds, accuracy = timer.seconds["train"], f"accuracy on training pixels {last.accuracy:.2%}"
     say("trained", f"{seconds:.0f} s, loss {last.loss:.4f}, {accuracy}")

@@ -41,9 +41,9 @@ class SavedModel:
     ``bands`` are those that the reducer was fitted on; ``novelty`` measures the distance to the training pixels;
     ``trained_on`` are SHA-256 sums of the inputs. Scores are divided by ``temperature`` before the softmax, which
     changes no class. ``denoiser`` is applied to a scene first. ``training`` are the pixels that trained or validated
-    it; ``levels`` ``(3, B)`` the percentiles 2, 50 and 98 of the bands in the training scene; both are None in files of
-    earlier versions. ``fill`` are values of that scene that mean "no data" and that its file does not declare.
-    ``validation`` is the confidence of the validation pixels, None without any.
+    it, of each of its scenes; ``levels`` ``(3, B)`` the percentiles 2, 50 and 98 of the bands in the training scene;
+    files of earlier versions have neither. ``fill`` are values of that scene that mean "no data" and that its file does
+    not declare. ``validation`` is the confidence of the validation pixels, None without any.
     """
 
     model: WindowNetwork
@@ -55,7 +55,7 @@ class SavedModel:
     trained_on: Mapping[str, str]
     temperature: float = 1.0
     denoiser: Denoiser | None = None
-    training: TrainingPixels | None = None
+    training: tuple[TrainingPixels, ...] = ()
     levels: np.ndarray[Any, np.dtype[np.float64]] | None = None
     fill: Fill = NO_FILL
     validation: ValidationConfidence | None = None
@@ -95,8 +95,9 @@ def save_model(path: Path, saved: SavedModel) -> None:
     tensors = {f"model.{name}": value.detach().cpu().contiguous() for name, value in saved.model.state_dict().items()}
     arrays = {f"reducer.{name}": value for name, value in saved.reducer.state().items()}
     arrays |= {f"familiar.{name}": value for name, value in saved.novelty.state().items()}
-    if saved.training:
-        arrays |= {"training.runs": saved.training.runs, "training.spectra": saved.training.spectra}
+    for number, one in enumerate(saved.training):
+        prefix = _training_prefix(number)
+        arrays |= {f"{prefix}runs": one.runs, f"{prefix}spectra": one.spectra}
     if saved.validation:
         arrays |= {"validation.right": saved.validation.right, "validation.wrong": saved.validation.wrong}
     if saved.denoiser:
@@ -114,9 +115,14 @@ def save_model(path: Path, saved: SavedModel) -> None:
         "levels": None if saved.levels is None else saved.levels.tolist(),
         "fill": asdict(saved.fill),
     }
-    if saved.training:
-        place = saved.training.georeference
-        facts["training"] = {"shape": saved.training.shape, "georeference": asdict(place) if place else None}
+    places = [
+        {"shape": one.shape, "georeference": asdict(one.georeference) if one.georeference else None}
+        for one in saved.training
+    ]
+    if places:
+        facts["training"] = places[0]
+    if places[1:]:
+        facts["more_training"] = places[1:]
     content = to_safetensors(tensors, metadata={"hsi": json.dumps(facts)})
     with write_atomically(path) as part:
         part.write_bytes(content)  # the library's own function makes files that no one else can read
@@ -227,6 +233,7 @@ class Description(Record):
     trained_on: dict[str, str]
     temperature: float = 1.0
     training: TrainingScene | None = None
+    more_training: tuple[TrainingScene, ...] = ()  # of the other scenes, where there are several
     levels: tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]] | None = None
     fill: FillValues = FillValues()
 
@@ -266,14 +273,21 @@ def _assemble(description: Description, tensors: dict[str, torch.Tensor]) -> Sav
         denoiser=denoiser,
         levels=None if description.levels is None else np.asarray(description.levels, np.float64).reshape(3, size),
         fill=Fill(**description.fill.model_dump()),
-        training=_training(description.training, _arrays(tensors, "training."), size),
+        training=tuple(
+            _training(scene, _arrays(tensors, _training_prefix(number)), size)
+            for number, scene in enumerate((description.training, *description.more_training))
+            if scene
+        ),
         validation=ValidationConfidence(**validation) if validation else None,
     )
 
 
-def _training(scene: TrainingScene | None, arrays: Mapping[str, Any], bands: int) -> TrainingPixels | None:
-    if scene is None:
-        return None
+def _training_prefix(number: int) -> str:
+    """What the names of the arrays of a training scene begin with; files of one scene have no number."""
+    return f"training_{number}." if number else "training."
+
+
+def _training(scene: TrainingScene, arrays: Mapping[str, Any], bands: int) -> TrainingPixels:
     runs, spectra = arrays["runs"], arrays["spectra"]
     if runs.dtype != np.int64 or spectra.dtype != np.float32 or spectra.ndim != 2 or spectra.shape[1] != bands:
         raise ValueError("the training pixels are of another number of bands")

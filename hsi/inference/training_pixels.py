@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,6 +137,16 @@ def _indices(runs: Integers, numbers: Integers) -> Integers:
     starts, counts = runs.cumsum()[::2], runs[1::2].cumsum()
     which = np.searchsorted(counts, numbers, side="right")
     return np.asarray(starts[which] + numbers - (counts - runs[1::2])[which], np.int64)
+
+
+def join_runs(parts: Sequence[Integers | None]) -> Integers | None:
+    """The runs of the pixels of several scenes on one; None where nothing is known of any of them."""
+    known = [runs for runs in parts if runs is not None]
+    if len(known) < 2:
+        return known[0] if known else None
+    return runs_of(
+        np.unique(np.concatenate([np.empty(0, np.int64), *(part for runs in known for part in pixels_in(runs))]))
+    )
 
 
 def runs_to_mask(runs: Integers, shape: tuple[int, int]) -> NDArray[np.bool_]:

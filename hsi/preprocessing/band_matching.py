@@ -47,15 +47,15 @@ class BandMatch:
         return resampled
 
 
-def match_bands(trained: BandList, scene: Scene, resample: bool = False) -> BandMatch:
-    """The bands of the scene for a model.
+def match_bands(trained: BandList, scene: Scene, resample: bool = False, owner: str = "") -> BandMatch:
+    """The bands of the scene for a model, or for another scene, which is then named as the ``owner`` of the bands.
 
     With wavelengths on both sides, bands within 1 nm match; otherwise ``resample`` interpolates the bands of the model
     from the good bands of the scene by their widths. Without wavelengths the files must have the same number of bands.
     Raises :class:`BundleError` for bands that do not match, :class:`UsageError` for ``resample`` without wavelengths.
     """
     if trained.wavelengths is None or scene.wavelengths is None:
-        return _by_position(trained, scene, resample)
+        return _by_position(trained, scene, resample, owner)
     wanted, have = np.asarray(trained.wavelengths), np.asarray(scene.wavelengths)
     nearest = np.abs(wanted[:, None] - have[None]).argmin(axis=1)
     distance = np.abs(have[nearest] - wanted)
@@ -67,23 +67,24 @@ def match_bands(trained: BandList, scene: Scene, resample: bool = False) -> Band
     far = np.flatnonzero(distance > TOLERANCE)
     listed = ", ".join(f"{wanted[i]:.1f} nm (nearest {have[nearest[i]]:.1f})" for i in far[:MAX_LISTED])
     more = f" and {len(far) - MAX_LISTED} more" if len(far) > MAX_LISTED else ""
-    raise BundleError(
-        f"{scene.source or scene.name}: lacks {len(far)} of the model's {len(wanted)} bands within {TOLERANCE:g} nm: "
-        f"{listed}{more}; --resample-bands interpolates them"
-    )
-
-
-def _by_position(trained: BandList, scene: Scene, resample: bool) -> BandMatch:
+    remedy = "--drop-wavelengths leaves them out" if owner else "--resample-bands interpolates them"
+    bands = f"{len(wanted)} bands of {owner}" if owner else f"model's {len(wanted)} bands"
     where = scene.source or scene.name
-    lacking = "the model" if trained.wavelengths is None else str(where)
+    raise BundleError(f"{where}: lacks {len(far)} of the {bands} within {TOLERANCE:g} nm: {listed}{more}; {remedy}")
+
+
+def _by_position(trained: BandList, scene: Scene, resample: bool, owner: str) -> BandMatch:
+    where = scene.source or scene.name
+    lacking = owner or "the model" if trained.wavelengths is None else str(where)
     if resample:
         raise UsageError(f"--resample-bands needs wavelengths on both sides, and {lacking} has none")
     if len(scene.bands) != trained.of:
         turned = scene.axes is not None and trained.of in (scene.height, scene.width)
         hint = f"; it is read as {scene.axes}: --axes gives another order of its axes" if turned else ""
+        of = f"{owner} has" if owner else "the model was trained on a file of"
         raise BundleError(
-            f"{where}: has {len(scene.bands)} bands, the model was trained on a file of {trained.of}, "
-            f"and {lacking} has no wavelengths to match them by{hint}"
+            f"{where}: has {len(scene.bands)} bands, {of} {trained.of}, and {lacking} has no wavelengths to match them "
+            f"by{hint}"
         )
     taken = scene.keep_bands(trained.bands)
     return BandMatch(taken, None, f"{len(trained.bands)} bands by position, because {lacking} has no wavelengths")

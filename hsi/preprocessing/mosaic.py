@@ -60,7 +60,7 @@ def join_tiles(scenes: Sequence[Scene]) -> Scene:
         cube = np.full((block.height, block.width, 1 + max(first.bands)), empty, dtype)
         missing = np.ones((block.height, block.width), bool)
         for tile in tiles:
-            part = _shared(block, tile)
+            part = shared_block(block, tile)
             if part is None or not missing[part[0]].any():
                 continue
             here, there = part
@@ -121,7 +121,7 @@ def _offset(first: Scene, other: Scene) -> tuple[int, int]:
     return found
 
 
-def _shared(block: Block, tile: Tile) -> tuple[tuple[slice, slice], Block] | None:
+def shared_block(block: Block, tile: Tile) -> tuple[tuple[slice, slice], Block] | None:
     """What a block and a tile share: as slices of the block, and as a block of the tile; None for nothing."""
     top, left = max(block.row, tile.row), max(block.column, tile.column)
     bottom = min(block.row + block.height, tile.row + tile.scene.height)

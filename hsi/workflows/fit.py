@@ -35,7 +35,7 @@ from hsi.inference.map_files import MapOptions, MapSummary, map_writer
 from hsi.inference.model_file import SavedModel
 from hsi.inference.novelty import fit_novelty
 from hsi.inference.scores import pixel_scores
-from hsi.inference.training_pixels import training_pixels
+from hsi.inference.training_pixels import TrainingPixels, training_pixels
 from hsi.io.geotiff import class_dtype, nodata_value
 from hsi.models import (
     SHARES,
@@ -226,7 +226,7 @@ def fit_network(
         trained_on=trained_on,
         temperature=temperature.value if temperature else 1.0,
         denoiser=inputs.denoising.denoiser if inputs.denoising else None,
-        training=training_pixels(scene, split.train | split.validation),
+        training=used_pixels(inputs, split),
         levels=inputs.levels,
         fill=inputs.fill,
         validation=validation,
@@ -294,6 +294,14 @@ def fit_baseline_model(inputs: Inputs, settings: Settings, split: Split, timer: 
     sources = (*files_of_tiles(scene), labels.source, *inputs.masks, *given_files(settings))
     trained_on = hash_inputs(*sources, classes=inputs.classes)
     return BaselineClassifier(settings, trained_on, baseline, reducer, reduced)
+
+
+def used_pixels(inputs: Inputs, split: Split) -> tuple[TrainingPixels, ...]:
+    """The pixels of each scene that train or validate; of several scenes those without any are left out."""
+    used = split.train | split.validation
+    return tuple(
+        training_pixels(part.scene, used[block.slices]) for part, block in inputs.scenes() if used[block.slices].any()
+    )
 
 
 def reduce_around(inputs: Inputs, settings: Settings, split: Split) -> tuple[Reducer, NDArray[np.float32], int]:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from hsi import io
 from hsi.core.events import info, progress, warning
 from hsi.core.labels import LabelMap, decode_one_hot, label_map
-from hsi.core.scene import PixelSurvey, Scene, scene_from_array, survey_scene, take_sample
+from hsi.core.scene import Block, PixelSurvey, Scene, scene_from_array, survey_scene, take_sample
 from hsi.errors import HsiError, LabelError, SceneError, SplitError, UsageError
 from hsi.fill import NO_FILL, Fill, ends_with_alpha, format_value
 from hsi.io.axes import find_axes, parse_axes
@@ -61,7 +61,8 @@ class Inputs:
 
     ``masks`` are the files of masks and of the area of interest, ``classes`` is that of classes. Where the scene was
     denoised, ``denoising`` tells how. ``levels`` are those of the survey for the scene's bands, before, and ``fill`` is
-    what means "no data" although the file does not say so.
+    what means "no data" although the file does not say so. ``parts`` are the inputs of each of several scenes that lie
+    below each other in ``scene``, at the places in ``labels.scenes``; empty for one scene.
     """
 
     scene: Scene
@@ -75,11 +76,19 @@ class Inputs:
     levels: NDArray[np.float64] | None = None
     fill: Fill = NO_FILL
     classes: Path | None = None
+    parts: tuple[Inputs, ...] = ()
 
     @property
     def band_list(self) -> BandList:
-        """The bands that a model is trained on."""
-        return BandList(self.scene.bands, self.file_bands, self.scene.wavelengths, self.scene.fwhm)
+        """The bands that a model is trained on; of several scenes they are counted in the file of the first."""
+        scene = self.parts[0].scene if self.parts else self.scene
+        return BandList(scene.bands, self.file_bands, scene.wavelengths, scene.fwhm)
+
+    def scenes(self) -> list[tuple[Inputs, Block]]:
+        """The inputs of each scene, and its place in the rasters of all of them."""
+        if self.parts:
+            return list(zip(self.parts, (place.block for place in self.labels.scenes), strict=True))
+        return [(self, Block(0, 0, self.scene.height, self.scene.width))]
 
 
 def open_scene(

@@ -29,7 +29,7 @@ from hsi.inference.predict import MapJob, SceneValues, map_scene, plan_map, read
 from hsi.inference.resume import StripCache, clear_strips, read_facts
 from hsi.inference.scene_scale import adapt_scene, parse_scale, warn_of_novel_pixels
 from hsi.inference.smoothing import min_area_pixels, parse_min_area, parse_smoothing
-from hsi.inference.training_pixels import runs_to_text
+from hsi.inference.training_pixels import join_runs, runs_to_text
 from hsi.io import files_of
 from hsi.io.formats.gdal import address_of, is_remote, remote_name
 from hsi.io.geotiff import make_cog, nodata_value, read_classes, side_files
@@ -475,8 +475,7 @@ def map_record(job: MapJob, summary: MapSummary, timer: StageTimer) -> dict[str,
 
 def find_training_pixels(job: MapJob) -> dict[str, Any] | None:
     """The pixels of the map that trained or validated its model, for its record; None where they are not known."""
-    training = job.saved.training
-    runs = training.runs_on(job.match.scene) if training else None
+    runs = join_runs([one.runs_on(job.match.scene) for one in job.saved.training])
     return None if runs is None else {"pixels": int(runs[1::2].sum()), "runs": runs_to_text(runs)}
 
 

@@ -187,8 +187,9 @@ JOINED = {
 
 
 def holds_out_polygons(settings: Settings) -> bool:
-    """Whether the split is by polygons, so that neighbours of the training pixels do not show what test pixels do."""
-    return "polygons" in (settings.split.rule or "")
+    """Whether the split is by polygons or scenes, so that neighbours of the training pixels do not show what test
+    pixels do."""
+    return (settings.split.rule or "").endswith(("polygons", "scenes"))
 
 
 def resolve_by_scene(

@@ -35,11 +35,11 @@ Function = Callable[..., Any]
 class SettingOption(click.Option):
     """The option of one declared setting; ``name`` is the setting's dotted name."""
 
-    def __init__(self, setting: Declaration) -> None:
+    def __init__(self, setting: Declaration, **more: Any) -> None:
         self.heading = setting.heading
         option, kind = setting.extra("option"), setting.kind
         default = f" [default: {setting.default}]" if setting.default else ""
-        more: dict[str, Any] = {"type": click.Path(path_type=Path) if kind is Path else kind}
+        more |= {"type": click.Path(path_type=Path) if kind is Path else kind}
         more["metavar"] = setting.extra("metavar") or METAVARS.get(kind)
         names = [option]
         if kind is bool:

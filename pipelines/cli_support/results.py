@@ -25,8 +25,11 @@ from .terminal import (
 )
 
 if TYPE_CHECKING:
+    from hsi.collection.train import TrainedScenes
     from hsi.experiments.run import ComparisonResult
     from hsi.experiments.summary import Comparison, SplitComparison
+
+SHOWN = ("overall_accuracy", "average_accuracy", "kappa")  # of each held-out scene
 
 
 def show_accuracy(report: Mapping[str, Any]) -> None:
@@ -55,6 +58,23 @@ def show_accuracy(report: Mapping[str, Any]) -> None:
         say("confidence", calibration_in_words(report["calibration"]))
     if report["audit"]:
         say("audit", report["audit"]["in_words"])
+
+
+def show_scenes(result: TrainedScenes) -> None:
+    """A line for each held-out scene, then the accuracy on all of them together and where it is written."""
+    if result.accuracy is None:
+        return
+    table = new_table("accuracy on held-out scenes in percent")
+    add_name_column(table, 30, "scene")
+    add_number_columns(table, "test", *(OVERALL_METRICS[key].short for key in SHOWN))
+    for one in result.scenes:
+        values = [_value(OVERALL_METRICS[key], one.report[key]).rstrip("%") for key in SHOWN]
+        table.add_row(short_name(one.name), f"{one.confusion.total:,}", *values)
+    show(table)
+    show_accuracy(result.accuracy)
+    for one in result.scenes:
+        say_wrapped("audit", f"{one.name}: {one.report['independence']}")
+    say("written", f"{result.folder}: tables of all scenes together and of each, and its map")
 
 
 def show_estimate(estimate: dict[str, Any]) -> None:

@@ -1,0 +1,1 @@
+"""Several scenes, each with its labels, for one training."""
