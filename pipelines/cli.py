@@ -42,7 +42,8 @@ COMMANDS = {
     "completion": "Print a script for completion in bash, zsh or fish.",
 }
 
-READING = {*COMMANDS} - {"fetch", "models", "doctor", "completion"}  # files that may be damaged
+OF_INSTALLATION = {"doctor", "completion"}  # commands whose modules are in cli_support
+READING = {*COMMANDS} - {"fetch", "models", *OF_INSTALLATION}  # files that may be damaged
 GLOBAL = {flag for option in verbosity_options() for flag in option.opts}
 
 EPILOG = """\b
@@ -66,7 +67,7 @@ class LazyGroup(Command, click.Group):
             if ctx.resilient_parsing:
                 return None
             raise UnknownNameError("command", cmd_name, COMMANDS)
-        module = "cli_support.completion" if cmd_name == "completion" else cmd_name
+        module = f"cli_support.{cmd_name}" if cmd_name in OF_INSTALLATION else cmd_name
         command = importlib.import_module(f".{module}", __package__).command
         assert isinstance(command, click.Command)
         return command

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bokeh.models import (
+    AllIndices,
     Button,
     ColorPicker,
     Column,
@@ -97,6 +98,7 @@ class ClassList:
                 "pixels": [one.pixels for one in counts],
                 "shapes": [one.shapes for one in counts],
             }
+            self.table.view.filter = AllIndices()  # else the browser shows changed rows as they were
             self.source.selected.indices = [ids.index(self.chosen)] if self.chosen is not None else []
             current = next((one for one in classes if one.id == self.chosen), None)
             self.name.value = current.name if current else ""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Vector = NDArray[np.float64]
 MOST_PIXELS = 20_000  # of a shape whose spectra are averaged
 HOLE = 2.5  # times the usual step between wavelengths
-DASHES = ["dashed", "dotted", "dotdash", "dashdot"]
+DASHES = ([6], [2, 4], [2, 4, 6, 4], [6, 4, 2, 4])
 
 
 class Spectra:

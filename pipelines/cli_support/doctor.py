@@ -10,8 +10,8 @@ import click
 
 from hsi.core.installation import BROKEN, GOOD, LACKING, Finding, check_installation, versions
 
-from .cli_support.help import Command
-from .cli_support.terminal import say_wrapped
+from .help import Command
+from .terminal import say_wrapped
 
 EPILOG = """\b
 Examples:
