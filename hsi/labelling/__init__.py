@@ -14,5 +14,6 @@
     store.subscribe(listener)                               # listener(edit) after each change; edit.window((H, W))
 
 Geometries are shapely's. :mod:`hsi.labelling.regions` makes them of corners, brush strokes and spectral angles.
+:func:`hsi.labelling.cross_validation.cross_validate` gives the accuracy on shapes that were held out, as a ``text``.
 Errors are those of :mod:`hsi.errors`, with one line for the user.
 """
