@@ -214,10 +214,11 @@ class QuickClassifier:
         if not ids.size:
             raise UsageError("no pixel is labelled yet: draw a polygon or a stroke first")
         use = limit_pixels(ids, self.most)
-        points = features[labelled][use].astype(np.float64)
+        self.points_: Float = features[labelled][use]
         self.classes_, codes = np.unique(ids[use], return_inverse=True)
         targets = np.eye(self.classes_.size)[codes]
-        self.model_ = KernelRidge(alpha=self.ridge, kernel="rbf", gamma=self.gamma).fit(points, targets)
+        self.model_ = KernelRidge(alpha=self.ridge, kernel="rbf", gamma=self.gamma)
+        self.model_.fit(self.points_.astype(np.float64), targets)
         return self
 
     def predict(self, features: Float) -> tuple[NDArray[np.int32], Float]:

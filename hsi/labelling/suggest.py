@@ -1,0 +1,126 @@
+"""The place that is most worth labelling next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+
+from hsi.labelling.quick import Float, Mask, PixelFeatures, QuickClassifier
+
+CANDIDATES = 2000  # pixels that are compared
+KNOWN = 500  # labelled pixels that they are compared with
+GAMMA = 1.0  # of the kernel: pixels a distance of 1 from each other share 1/e
+NOISE = 0.1  # variance of what one label says about its own place
+REACH = 2  # pixels around a place that has been shown which are not shown
+
+
+@dataclass(frozen=True)
+class Place:
+    """A pixel, from 0: ``unlike`` is how much of it the labels leave open, 1 to 0, and ``between`` are the ids of the
+    two likeliest classes, empty with fewer than two."""
+
+    row: int
+    column: int
+    unlike: float
+    between: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Pixels that may be suggested: their ``rows`` and ``columns`` ``(n,)`` and features ``(n, F)``."""
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    features: Float
+
+    @cached_property
+    def kernel(self) -> Float:
+        """The similarity ``(n, n)`` of each two, 0 to 1."""
+        return similarity(self.features, self.features)
+
+
+def find_candidates(features: PixelFeatures | Float, valid: Mask, most: int = CANDIDATES, seed: int = 0) -> Candidates:
+    """A random sample of at most ``most`` of the ``valid`` pixels ``(H, W)``, the same for the same seed.
+
+    ``features`` are those of the scene, ``(H, W, F)`` or in strips.
+    """
+    places = np.flatnonzero(valid)
+    chosen = np.zeros(valid.shape, bool)
+    chosen.flat[np.random.default_rng(seed).choice(places, min(most, places.size), replace=False)] = True
+    rows, columns = np.nonzero(chosen)
+    return Candidates(rows, columns, features.at(chosen) if isinstance(features, PixelFeatures) else features[chosen])
+
+
+def suggest_place(
+    candidates: Candidates,
+    labels: NDArray[Any],
+    visited: Sequence[tuple[int, int]] = (),
+    classifier: QuickClassifier | None = None,
+    background: int = 0,
+) -> Place | None:
+    """The candidate that tells most about the pixels that the classifier is unsure of; None when all have been shown.
+
+    A label also says something about similar pixels, as an observation of a Gaussian process does. A candidate's score
+    is the variance that its label would remove from all candidates (Cohn et al. 1996, doi:10.1613/jair.295), each
+    weighted by how close its two likeliest classes are (Scheffer et al. 2001, doi:10.1007/3-540-44816-0_31). So it is
+    typical of many pixels, unlike those that are labelled or have been ``visited``, and uncertain. Without a
+    classifier of two classes weights are equal; the first place is the most typical one.
+
+    ``labels`` ``(H, W)`` are class ids, ``visited`` the places (row, column) that were suggested before, labelled or
+    not: neither they and their 5 x 5 surroundings nor labelled pixels are suggested. The same arguments give the same
+    place.
+    """
+    rows, columns = candidates.rows, candidates.columns
+    known = [] if classifier is None else [sample_points(classifier.points_, KNOWN)]
+    free = labels[rows, columns] == background
+    for row, column in visited:
+        near = (abs(rows - row) <= REACH) & (abs(columns - column) <= REACH)
+        free &= ~near
+        if labels[row, column] == background:
+            known.append(candidates.features[(rows == row) & (columns == column)])
+    if not free.any():
+        return None
+    weights, between = np.ones(rows.size, np.float32), None
+    if classifier is not None and classifier.classes_.size > 1:
+        _, probabilities = classifier.predict(candidates.features)
+        order = probabilities.argsort(axis=1)[:, :-3:-1]
+        first, second = np.take_along_axis(probabilities, order, axis=1).T
+        weights, between = 1 - (first - second), classifier.classes_[order]
+    covariance = covariance_given(candidates, np.concatenate(known) if known else candidates.features[:0])
+    variance = covariance.diagonal()
+    removed = weights @ covariance**2 / (variance + NOISE)
+    best = int(np.where(free, removed, -1.0).argmax())
+    classes = () if between is None else tuple(between[best].tolist())
+    return Place(int(rows[best]), int(columns[best]), float(variance[best]), classes)
+
+
+def covariance_given(candidates: Candidates, known: Float) -> Float:
+    """The covariance ``(n, n)`` of the candidates, given a label at each of the ``known`` features ``(m, F)``."""
+    if not len(known):
+        return candidates.kernel
+    among = similarity(known, known)
+    among.flat[:: len(known) + 1] += NOISE
+    lower = scipy.linalg.cholesky(among, lower=True)
+    spread = scipy.linalg.solve_triangular(lower, similarity(known, candidates.features), lower=True)
+    covariance: Float = candidates.kernel - spread.T @ spread
+    return covariance
+
+
+def similarity(first: Float, second: Float) -> Float:
+    """The kernel ``(n, m)`` of features ``(n, F)`` and ``(m, F)``."""
+    squares = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1) - 2 * (first @ second.T)
+    kernel: Float = np.exp(-GAMMA * np.maximum(squares, 0))
+    return kernel
+
+
+def sample_points(points: Float, most: int) -> Float:
+    """At most ``most`` of the points ``(n, F)``, the same each time."""
+    if len(points) <= most:
+        return points
+    return points[np.random.default_rng(0).choice(len(points), most, replace=False)]
