@@ -286,9 +286,9 @@ def run_key(settings: Settings, scene: SceneInput, contents: Iterable[str]) -> s
     file and this version. Where the files lie plays no part."""
     fields = SceneInput.model_fields.items()
     later = {name for name, field in fields if name not in FIRST_OPTIONS and getattr(scene, name) == field.default}
-    read = scene.model_dump(mode="json", exclude={"path", "labels", "georef", "mask", *later})
+    read = scene.model_dump(mode="json", exclude={"path", "labels", "georef", "mask", "wavelengths", *later})
     # by their names, because of two masks each has another effect
-    read |= {name: path.name for name in ("aoi", "mask_out") if (path := getattr(scene, name))}
+    read |= {name: path.name for name in ("aoi", "mask_out", "wavelengths") if (path := getattr(scene, name))}
     # a choice that changes nothing on a CPU; runs from before there was one keep their keys
     values = settings.model_dump(mode="json", exclude=None if settings.deterministic else {"deterministic"})
     known = {"settings": values, "read": read, "files": sorted(contents), "hsi": __version__}
