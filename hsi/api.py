@@ -81,6 +81,7 @@ def classify(
     overwrite: bool = False,
     vector: Path | str | None = None,
     probabilities: bool = False,
+    stac: bool = False,
     progress: bool | Callable[[str, int, int, str], None] | None = None,
     **reading: Any,
 ) -> Classification:
@@ -111,6 +112,7 @@ def classify(
         overwrite: Whether an earlier run in ``out`` is replaced.
         vector: A GeoPackage or GeoJSON to write the areas of the map to, as polygons; needs geopandas.
         probabilities: Whether the probability of every class is returned.
+        stac: Whether the run in ``out`` has STAC Items of its map and model.
         progress: True for a bar for each stage, or a function that is called with the stage, what is done of it, its
             total and a note.
         **reading: How to read scene and labels: ``asset``, ``variable``, ``axes``, ``wavelengths``, ``georef``,
@@ -128,6 +130,8 @@ def classify(
     read = _Reader(scene, labels, reading)
     if probabilities and is_baseline(wanted):
         raise UsageError(f"{wanted.model.name} is a baseline, which gives no probabilities: leave them out")
+    if stac and out is None:
+        raise UsageError("STAC Items are written next to a map: give out, or leave stac out")
     reporter = reporter_for(progress)
     array: Any = scene if is_dataarray(scene) else None
     with report_to(reporter), TemporaryDirectory(prefix="hsi-") as temporary:
@@ -135,7 +139,7 @@ def classify(
         classified, timer = run_classification(
             read, wanted, folder, COMMAND, overwrite=overwrite, probabilities=probabilities,
             polygons=None if vector is None else Path(vector),
-            checkpoint_seconds=None, complete=out is not None, sources=read.sources,
+            checkpoint_seconds=None, complete=out is not None, sources=read.sources, stac=stac,
         )  # fmt: skip
         files = {path.name: path.read_bytes() for path in folder.iterdir()} if out is None else {}
     area = classified.inputs.scene.area
@@ -152,6 +156,7 @@ def train(
     config: Path | str | None = None,
     overwrite: bool = False,
     resume: bool = False,
+    stac: bool = False,
     progress: bool | Callable[[str, int, int, str], None] | None = None,
     **reading: Any,
 ) -> SavedModel:
@@ -170,6 +175,7 @@ def train(
         config: A YAML file of settings, over which ``settings`` win.
         overwrite: Whether a model file of that name is replaced.
         resume: Whether an interrupted training of the same settings is continued.
+        stac: Whether a STAC Item of the model is written next to it.
         progress: As for :func:`hsi.classify`.
         **reading: How to read scene and labels, as for :func:`hsi.classify`.
 
@@ -184,14 +190,16 @@ def train(
     if is_scene_list(scene) or is_several(labels):
         if is_baseline(wanted):
             raise UsageError(f"{wanted.model.name} is a baseline and not saved: hsi.train_scenes gives its accuracy")
-        how: dict[str, Any] = {"overwrite": overwrite, "resume": resume, "progress": progress, **reading}
+        how: dict[str, Any] = {"overwrite": overwrite, "resume": resume, "stac": stac, "progress": progress}
         several: Any = scene
-        result = train_scenes(several, labels, out=out, settings=settings, config=config, **how)  # type: ignore[arg-type]
+        result = train_scenes(several, labels, out=out, settings=settings, config=config, **how, **reading)  # type: ignore[arg-type]
         assert result.saved
         return result.saved
     read = _Reader(scene, labels, reading)
     with report_to(reporter_for(progress)):
-        trained, _ = train_model(read, wanted, Path(out), overwrite=overwrite, resume=resume, sources=read.sources)
+        trained, _ = train_model(
+            read, wanted, Path(out), overwrite=overwrite, resume=resume, sources=read.sources, stac=stac
+        )
     return trained.saved
 
 
@@ -204,6 +212,7 @@ def train_scenes(
     config: Path | str | None = None,
     overwrite: bool = False,
     resume: bool = False,
+    stac: bool = False,
     progress: bool | Callable[[str, int, int, str], None] | None = None,
     **reading: Any,
 ) -> TrainedScenes:
@@ -220,6 +229,7 @@ def train_scenes(
         config: A YAML file of settings, over which ``settings`` win.
         overwrite: Whether a model file of that name is replaced.
         resume: Whether an interrupted training of the same settings is continued.
+        stac: Whether a STAC Item of the model is written next to it.
         progress: As for :func:`hsi.classify`.
         **reading: How to read all scenes and labels, as for :func:`hsi.classify`.
 
@@ -238,7 +248,7 @@ def train_scenes(
     if not found:
         raise UsageError("two or more scenes are needed, with labels for each: hsi.train takes one")
     with report_to(reporter_for(progress)):
-        return train_on_scenes(found, wanted, Path(out), overwrite=overwrite, resume=resume)
+        return train_on_scenes(found, wanted, Path(out), overwrite=overwrite, resume=resume, stac=stac)
 
 
 class _Reader:
@@ -284,6 +294,7 @@ def predict(
     nodata: float | None = None,
     cog: bool = False,
     report: bool = True,
+    stac: bool = False,
     scheduler: str | None = None,
     workers: int | None = None,
     block_timeout: float | None = None,
@@ -337,6 +348,7 @@ def predict(
         nodata: Value, as stored, that means "no data" instead of the file's.
         cog: Whether to write cloud-optimised GeoTIFFs.
         report: Whether to write the report, for which the scene is read once more.
+        stac: Whether to write a STAC Item, ``map_item.json``, of the map.
         scheduler: Address of a Dask scheduler on whose workers to work, such as ``tcp://host:8786``.
         workers: Number of processes to work in on this machine, instead.
         block_timeout: Seconds without a result after which a strip is sent to another worker, 600 when left out.

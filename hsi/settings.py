@@ -440,6 +440,14 @@ class Settings(Section):
         return self
 
 
+class OutputSettings(Section):
+    """What is written in addition to a map or a model."""
+
+    heading = "Output"
+
+    stac: bool = setting(False, "Also write STAC Items of the map and model.", option="--stac")
+
+
 class RunSettings(Section):
     """How a run is carried out, with no effect on its result: not part of a YAML file."""
 

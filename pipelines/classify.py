@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from hsi.settings import InputSettings, RunSettings, load_settings
+from hsi.settings import InputSettings, OutputSettings, RunSettings, load_settings
 
 from .cli_support.help import Command
-from .cli_support.options import VECTOR, input_options, resume_option, setting_options
+from .cli_support.options import VECTOR, input_options, output_options, resume_option, setting_options
 from .cli_support.results import show_accuracy, show_written
 
 EPILOG = """\b
@@ -33,6 +33,7 @@ Examples:
 @click.option("--overwrite", is_flag=True, help="Replace an earlier run in that folder.")
 @click.option("--figures/--no-figures", default=True, help="Draw the figures; 'hsi plot' can later.")
 @click.option("--vector", type=click.Path(path_type=Path), metavar="FILE", help=VECTOR)
+@output_options
 @resume_option
 @setting_options
 def command(
@@ -45,6 +46,7 @@ def command(
     overwrite: bool,
     figures: bool,
     vector: Path | None,
+    outputs: OutputSettings,
     resume: bool,
 ) -> None:
     """Train on labelled pixels of SCENE, map all of it, and report accuracy on the pixels left for testing.
@@ -60,7 +62,7 @@ def command(
     classified, _ = run_classification(
         lambda: read_inputs(scene_paths, inputs.labels, inputs), settings, out, ["hsi", *sys.argv[1:]],
         asked=requested(settings, inputs), overwrite=overwrite, resume=resume, figures=figures, polygons=vector,
-        checkpoint_seconds=run_settings.checkpoint_seconds, sources=input_files(scene_paths, inputs),
+        stac=outputs.stac, checkpoint_seconds=run_settings.checkpoint_seconds, sources=input_files(scene_paths, inputs),
     )  # fmt: skip
     show_accuracy(classified.accuracy)
     show_written(out, vector)

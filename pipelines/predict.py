@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hsi.cluster.client import ClusterOptions
-from hsi.settings import InputSettings
+from hsi.settings import InputSettings, OutputSettings
 
 from .cli_support.completion import Choice
 from .cli_support.help import Command
-from .cli_support.options import VECTOR, scene_options
+from .cli_support.options import VECTOR, output_options, scene_options
 from .cli_support.results import show_areas
 from .cli_support.terminal import say
 
@@ -53,6 +53,7 @@ Examples:
 @click.option("--smooth", help="Majority filter of the map, such as majority:3. [default: none]")
 @click.option("--min-area", metavar="AREA", help="Smallest area of a class: 0.5ha, 5000m2 or 12px. [default: none]")
 @click.option("--vector", type=click.Path(path_type=Path), metavar="FILE", help=VECTOR)
+@output_options
 @click.option("--no-report", is_flag=True, help="Write no report of the map, which reads the scene once more.")
 @click.option("--cog", is_flag=True, help="Write cloud-optimised GeoTIFFs.")
 @click.option(
@@ -76,6 +77,7 @@ def command(
     scene_paths: tuple[Path, ...],
     out: Path,
     inputs: InputSettings,
+    outputs: OutputSettings,
     no_report: bool,
     scheduler: str | None,
     workers: int | None,
@@ -94,7 +96,7 @@ def command(
     from hsi.workflows.predict import PredictOptions, predict
 
     cluster = ClusterOptions(scheduler, workers, block_timeout)
-    wanted = PredictOptions(report=not no_report, cluster=cluster, **options)
+    wanted = PredictOptions(report=not no_report, stac=outputs.stac, cluster=cluster, **options)
     predicted = predict(model_path, scene_paths, out, wanted, inputs, ["hsi", *sys.argv[1:]])
     show_areas(predicted.record["areas"])
     show_map(predicted, out)

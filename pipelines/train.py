@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from hsi.settings import InputSettings, RunSettings, load_settings
+from hsi.settings import InputSettings, OutputSettings, RunSettings, load_settings
 
-from .cli_support.options import input_options, resume_option, setting_options
+from .cli_support.options import input_options, output_options, resume_option, setting_options
 from .cli_support.results import show_scenes
 from .cli_support.several import CommandOfScenes, several_labels
 from .cli_support.terminal import say
@@ -32,6 +32,7 @@ Examples:
 @partial(input_options, without=("labels",))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The model file to write.")
 @click.option("--overwrite", is_flag=True, help="Replace a model that hsi wrote there.")
+@output_options
 @resume_option
 @partial(setting_options, without=("mapping.min_area",))
 def command(
@@ -43,6 +44,7 @@ def command(
     run_settings: RunSettings,
     out: Path,
     overwrite: bool,
+    outputs: OutputSettings,
     resume: bool,
 ) -> None:
     """Train on the labelled pixels of SCENE and save the model, without a map.
@@ -59,7 +61,12 @@ def command(
     from hsi.workflows.train import train_model
 
     settings = load_settings(config, overrides)
-    how: dict[str, Any] = {"overwrite": overwrite, "resume": resume, **run_settings.model_dump()}
+    how: dict[str, Any] = {
+        "overwrite": overwrite,
+        "resume": resume,
+        **run_settings.model_dump(),
+        **outputs.model_dump(),
+    }
     if scenes := find_scenes(scene_paths, labels, inputs):
         result = train_scenes(scenes, settings, out, **how)
         trained, timer = result.model, result.timer

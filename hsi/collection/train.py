@@ -11,7 +11,7 @@ from hsi.collection.scenes import LabelledScene, read_scenes
 from hsi.core.events import info
 from hsi.errors import UsageError
 from hsi.inference.blending import REACH
-from hsi.inference.model_file import SavedModel, save_model
+from hsi.inference.model_file import SavedModel
 from hsi.settings import SECOND_WINDOW, USUAL_WINDOW, Settings
 from hsi.workflows.fit import Classifier, NetworkClassifier, fit, fit_network, repeatable
 from hsi.workflows.inputs import Inputs, split_labels
@@ -19,7 +19,7 @@ from hsi.workflows.provenance import StageTimer
 from hsi.workflows.resolve import check_names, is_baseline, resolve_settings, updated
 from hsi.workflows.resume import CHECKPOINT_SECONDS, CheckpointPolicy
 from hsi.workflows.run_folder import WorkDirectory, check_free_files, unfinished_files
-from hsi.workflows.train import train_model
+from hsi.workflows.train import model_files, train_model, write_model
 
 HELD_OUT, IN_TURN = "scenes", "kfold-scenes"
 
@@ -49,8 +49,9 @@ def train_scenes(
     overwrite: bool = False,
     resume: bool = False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    stac: bool = False,
 ) -> TrainedScenes:
-    """Train on all ``scenes`` and save the model in the file ``out``.
+    """Train on all ``scenes`` and save the model in the file ``out``, with a STAC Item where asked for.
 
     The split ``scenes`` holds out some, which the saved model does not know; ``kfold-scenes`` holds out each in turn,
     unless a fold is given, and the saved model is then trained on all. Accuracy on held-out scenes is written to the
@@ -69,7 +70,7 @@ def train_scenes(
         wanted = resolve_settings(settings)
         trained, timer = train_model(
             lambda: read_scenes(scenes, gap_of(wanted)), settings, out, overwrite=overwrite, resume=resume,
-            checkpoint_seconds=checkpoint_seconds, sources=sources,
+            checkpoint_seconds=checkpoint_seconds, sources=sources, stac=stac,
         )  # fmt: skip
         return TrainedScenes(trained, timer)
     if resume and settings.split.rule == IN_TURN:
@@ -80,7 +81,7 @@ def train_scenes(
     if settings.model.name == "position":
         raise UsageError("the baseline position knows no other scene than its own: choose another --model")
     folder = out.with_name(f"{out.stem}_accuracy")
-    check_free_files(out, [out], overwrite=overwrite, resume=resume, inputs=sources)
+    check_free_files(out, model_files(out, stac), overwrite=overwrite, resume=resume, inputs=sources)
     inputs = read_scenes(scenes, gap_of(settings))
     with unfinished_files(out, resume=resume, overwrite=overwrite) as work, repeatable(settings):
         results = list[HeldOutScene]()
@@ -95,7 +96,7 @@ def train_scenes(
         write_accuracy(work.files / folder.name, pooled, results)
         model = _final_model(inputs, settings, classifier, timer, work, checkpoint_seconds if in_turn else None)
         if model:
-            save_model(work.files / out.name, model.saved)
+            write_model(work.files, out, model.saved, inputs, stac)
     return TrainedScenes(model, timer, pooled, tuple(results), folder)
 
 

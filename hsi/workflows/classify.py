@@ -25,7 +25,7 @@ from hsi.splits import Split
 from hsi.workflows.denoise import denoise_inputs
 from hsi.workflows.fit import Classifier, fit, repeatable
 from hsi.workflows.inputs import Inputs, complete_labels, given_files, split_labels
-from hsi.workflows.outputs import areas_of, run_record, write_report, write_run_report
+from hsi.workflows.outputs import areas_of, run_record, write_items, write_report, write_run_report
 from hsi.workflows.provenance import StageTimer
 from hsi.workflows.resolve import check_names, report_settings, resolve_settings, resolve_split_rule
 from hsi.workflows.resume import CHECKPOINT_SECONDS, CheckpointPolicy
@@ -102,10 +102,12 @@ def write_outputs(
     command: Sequence[str],
     asked: Mapping[str, Any] | None = None,
     figures: bool = True,
+    stac: Path | None = None,
 ) -> None:
     """Write the model, tables, figures, report and ``run.json`` next to the map.
 
-    ``command`` and ``asked`` (:func:`requested`) go into ``run.json``; without ``figures`` none are drawn.
+    ``command`` and ``asked`` (:func:`requested`) go into ``run.json``; without ``figures`` none are drawn. STAC Items
+    are written where ``stac`` is given, the folder that ``folder`` will be.
     """
     model = classified.model
     with timer.stage("write"):
@@ -115,6 +117,8 @@ def write_outputs(
     record = run_record(classified, timer, command)
     if asked is not None:
         record["asked"] = dict(asked)
+    if stac:
+        write_items(folder, stac, classified, record["date"])
     with timer.stage("report"):
         write_run_report(folder, classified, record, *drawn)
     (folder / "run.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
@@ -135,10 +139,11 @@ def run_classification(
     complete: bool = True,
     checkpoint_seconds: float | None = CHECKPOINT_SECONDS,
     sources: Sequence[Path | None] = (),
+    stac: bool = False,
 ) -> tuple[Classified, StageTimer]:
     """Classify what ``read`` returns and write a complete run to the folder ``out``, which appears when it is done.
 
-    The areas of the map also go to the vector file ``polygons``.
+    The areas of the map also go to the vector file ``polygons``. With ``stac`` the run has STAC Items.
     Unless it is to be ``complete``, only the map is written (:func:`write_outputs` writes the rest). With
     ``checkpoint_seconds`` None nothing is stored to resume from. Raises :class:`UsageError` for settings that make
     no sense, before anything is read, :class:`OutputError` where ``out`` is taken or would replace one of the
@@ -163,7 +168,7 @@ def run_classification(
         checkpoints = None if checkpoint_seconds is None else CheckpointPolicy(work, checkpoint_seconds)
         classified = classify(inputs, settings, work.files, timer, checkpoints, probabilities)
         if complete:
-            write_outputs(work.files, classified, timer, command, asked, figures)
+            write_outputs(work.files, classified, timer, command, asked, figures, out if stac else None)
     if polygons:
         layers = classified.mapped.layers
         confidence = layers["confidence"][0] if "confidence" in layers else None

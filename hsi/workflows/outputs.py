@@ -34,6 +34,9 @@ from hsi.report.html.denoising import denoising_section
 from hsi.report.html.provenance import run_provenance
 from hsi.report.run_figures import TRUTH
 from hsi.report.tables import write_tables
+from hsi.stac.document import item_path
+from hsi.stac.map_item import write_map_item
+from hsi.stac.model_item import write_model_item
 from hsi.workflows.inputs import Inputs
 from hsi.workflows.provenance import StageTimer, date_now, peak_memory
 
@@ -142,14 +145,29 @@ def run_record(classified: Classified, timer: StageTimer, command: Sequence[str]
     }
 
 
+def write_items(folder: Path, place: Path, classified: Classified, created: str) -> None:
+    """The STAC Items of the map and of the model of a run, in its ``folder`` that will be ``place``."""
+    scene, saved = classified.inputs.scene, classified.model.saved
+    model, mapped = folder / "model.safetensors", folder / "map.tif"
+    known: dict[str, Any] = {"created": created}
+    if saved:
+        write_model_item(item_path(model), item_path(place / model.name), model, saved, [scene], **known)
+        known["model"] = place / model.name
+    layers = {name: folder / f"{name}.tif" for name in ("map", "confidence", "probabilities")}
+    files = {name: path for name, path in layers.items() if path.is_file()}
+    files |= {"record": folder / "run.json", "report": folder / REPORT}
+    write_map_item(item_path(mapped), item_path(place / mapped.name), files, classified.mapped, scene, **known)
+
+
 def files_below(folder: Path) -> set[str]:
     """Names of the files in a folder and below it, relative to it."""
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-def map_files(map_path: Path, options: MapOptions, report: bool) -> dict[str, Path]:
-    """All files of a map with these options: its layers by name, "record" and "report"."""
+def map_files(map_path: Path, options: MapOptions, report: bool, stac: bool = False) -> dict[str, Path]:
+    """All files of a map with these options: its layers by name, "record", "item" and "report"."""
     files = layer_files(map_path, options) | {"record": map_path.with_suffix(".json")}
+    files |= {"item": item_path(map_path)} if stac else {}
     return files | ({"report": map_path.with_name(f"{map_path.stem}_{REPORT}")} if report else {})
 
 

@@ -40,6 +40,7 @@ from hsi.preprocessing.mosaic import files_of_tiles
 from hsi.report.html import MapView, Report, read_subsampled, sampled_class_spectra, view_step, write_report_page
 from hsi.report.html.provenance import map_provenance
 from hsi.settings import InputSettings
+from hsi.stac.map_item import write_map_item
 from hsi.workflows.inputs import Inputs, input_files, mask_files, open_any_scene
 from hsi.workflows.outputs import areas_of, files_below, map_files, sample_scene, spectra_notes
 from hsi.workflows.provenance import HASHED_AT_ONCE, StageTimer, date_now, hash_files, hash_inputs, peak_memory
@@ -73,6 +74,7 @@ class PredictOptions:
     scale: float | str | None = None
     cog: bool = False
     report: bool = True
+    stac: bool = False
     overwrite: bool = False
     resume: bool = False
     cluster: ClusterOptions = field(default_factory=ClusterOptions)
@@ -138,11 +140,13 @@ def predict(
     parse_scale(options.scale)
     rejection = parse_rejection(options.reject, options.reject_rate)
     wanted = MapOptions(None, options.probabilities, options.novelty, options.engine)
-    files = map_files(out, wanted, options.report) if out is not None else {}
+    files = map_files(out, wanted, options.report, options.stac) if out is not None else {}
     given = [model, *input_files(scene, reading)]
     if out is None:
         if options.cluster.given:
             raise UsageError("workers map into a file: give out, or leave scheduler and workers out")
+        if options.stac:
+            raise UsageError("a STAC Item is written next to a map: give out, or leave stac out")
     else:
         if out.suffix.lower() not in (".tif", ".tiff"):
             raise UsageError(f"{out}: a map is a GeoTIFF: give out a name that ends in .tif")
@@ -195,6 +199,9 @@ def predict(
                 for path in layers.values() if options.cog else ():
                     make_cog(path)
             record = about | map_record(job, summary, timer)
+            if options.stac:
+                more: dict[str, Any] = {"created": about["date"], "model": model, "cog": options.cog}
+                write_map_item(drafts["item"], files["item"], drafts, summary, job.match.stored or opened, **more)
             if options.report:
                 with timer.stage("report"), rasterio.Env(GDAL_CACHEMAX=job.plan.cache):
                     write_map_report(drafts, job, summary, record)

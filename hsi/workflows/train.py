@@ -6,13 +6,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hsi.errors import UsageError
-from hsi.inference.model_file import save_model
+from hsi.inference.model_file import SavedModel, save_model
 from hsi.io.benchmark_scenes import locate_split
 from hsi.settings import Settings
+from hsi.stac.document import item_path
+from hsi.stac.model_item import write_model_item
 from hsi.workflows.denoise import denoise_inputs
 from hsi.workflows.fit import NetworkClassifier, fit_network, repeatable
 from hsi.workflows.inputs import Inputs, complete_labels, given_files, split_labels
-from hsi.workflows.provenance import StageTimer
+from hsi.workflows.provenance import StageTimer, date_now
 from hsi.workflows.resolve import check_names, is_baseline, resolve_settings, updated
 from hsi.workflows.resume import CHECKPOINT_SECONDS, CheckpointPolicy
 from hsi.workflows.run_folder import check_free_files, unfinished_files
@@ -27,8 +29,9 @@ def train_model(
     resume: bool = False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     sources: Sequence[Path | None] = (),
+    stac: bool = False,
 ) -> tuple[NetworkClassifier, StageTimer]:
-    """Train on what ``read`` returns and save the model in the file ``out``.
+    """Train on what ``read`` returns and save the model in the file ``out``, with a STAC Item where asked for.
 
     All labelled pixels train unless ``settings`` say otherwise. Raises :class:`UsageError` for a baseline and for other
     settings that make no sense, before anything is read, :class:`OutputError` where ``out`` is taken or one of the
@@ -39,7 +42,8 @@ def train_model(
         settings = updated(settings, split={"rule": "all"})
     elif settings.split.rule is None:
         settings = updated(settings, split={"rule": "random"})  # nothing is held out for a test
-    check_free_files(out, [out], overwrite=overwrite, resume=resume, inputs=[*sources, *given_files(settings)])
+    given = [*sources, *given_files(settings)]
+    check_free_files(out, model_files(out, stac), overwrite=overwrite, resume=resume, inputs=given)
     if is_baseline(settings):
         raise UsageError(
             f"{settings.model.name} is a baseline and not saved: a saved scikit-learn model is a pickle, which can "
@@ -52,5 +56,19 @@ def train_model(
         inputs = denoise_inputs(inputs, settings, timer, work.files)
         checkpoints = CheckpointPolicy(work, checkpoint_seconds)
         trained = fit_network(inputs, settings, split_labels(inputs, settings), timer, checkpoints)
-        save_model(work.files / out.name, trained.saved)
+        write_model(work.files, out, trained.saved, inputs, stac)
     return trained, timer
+
+
+def model_files(out: Path, stac: bool) -> list[Path]:
+    """The files of a model, with its STAC Item where asked for."""
+    return [out, item_path(out)] if stac else [out]
+
+
+def write_model(folder: Path, out: Path, saved: SavedModel, inputs: Inputs, stac: bool) -> None:
+    """Write the files of a model to a folder, from which they will move to ``out`` and next to it."""
+    file, *items = (folder / path.name for path in model_files(out, stac))
+    save_model(file, saved)
+    for item in items:
+        scenes = [part.scene for part, _ in inputs.scenes()]
+        write_model_item(item, item_path(out), file, saved, scenes, created=date_now())

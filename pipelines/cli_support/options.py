@@ -16,6 +16,7 @@ from hsi.settings import (
     SCENE_INPUTS,
     Declaration,
     InputSettings,
+    OutputSettings,
     RunSettings,
     declarations,
     display_name,
@@ -66,6 +67,19 @@ def input_options(function: Function, without: Collection[str] = ()) -> Function
     @functools.wraps(function)
     def gather(**given: Any) -> Any:
         return function(inputs=input_settings(**{entry.name: given.pop(entry.name) for entry in settings}), **given)
+
+    return _with_options(gather, map(SettingOption, settings))
+
+
+def output_options(function: Function) -> Function:
+    """Add the options of :class:`hsi.settings.OutputSettings`; they arrive together as ``outputs``."""
+    settings = list(declarations(OutputSettings))
+
+    @functools.wraps(function)
+    def gather(**given: Any) -> Any:
+        values = {entry.name: given.pop(entry.name) for entry in settings}
+        values = {name: value for name, value in values.items() if value is not None}
+        return function(outputs=OutputSettings(**values), **given)
 
     return _with_options(gather, map(SettingOption, settings))
 
