@@ -173,6 +173,13 @@ class LabelStore:
         """What :meth:`redo` would do again; None for nothing."""
         return self._undone[-1].text if self._undone else None
 
+    @property
+    def reading_options(self) -> InputSettings:
+        """The options by which ``hsi train`` and ``hsi classify`` read these labels as :meth:`rasterize` does."""
+        areas = any(one.geometry.geom_type in AREAS for one in self.shapes)
+        own = {"labels": self.path, "label_field": self.file.class_field, "classes": None}
+        return self.options.model_copy(update={**own, "all_touched": self.options.all_touched and areas})
+
     def subscribe(self, listener: Callable[[Edit], None]) -> None:
         """Call ``listener`` after each change, undo and redo, in the thread that made it.
 
