@@ -19,6 +19,7 @@ from hsi.errors import ConfigError, HsiError, OutputError, UnknownNameError
 HASHED_AT_ONCE = 2**22  # bytes
 MANIFEST = ".hsi-manifest.json"
 KIND = "files that hsi wrote, with their SHA-256"
+MODEL_FILE = "model.safetensors"  # in the folder of a run, or of a model
 MARKED = ".hsi"  # the end of the name of the file that marks a temporary one as hsi's
 
 
@@ -55,6 +56,11 @@ def shipped_configs() -> dict[str, str]:
     """The settings files that come with this package, by name: the first line of each without its ``#``."""
     files = sorted(config_dir().glob("*.yaml"))
     return {file.stem: file.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ") for file in files}
+
+
+def find_model(path: Path) -> Path:
+    """The file of a saved model: the path itself, or the file in a folder, such as that of a run."""
+    return path / MODEL_FILE if path.is_dir() else path
 
 
 def cache_folder() -> Path:

@@ -50,7 +50,7 @@ class Reduction(nn.Module):
     def forward(self, bands: Tensor) -> Tensor:
         """``(N, B, h, w) -> (N, K, h, w)``."""
         ground = torch.isfinite(bands).all(dim=1, keepdim=True) & (bands != 0).any(dim=1, keepdim=True)
-        pixels = torch.where(ground, bands, torch.zeros_like(bands)).permute(0, 2, 3, 1)  # (N, h, w, B)
+        pixels = torch.where(ground, bands, torch.zeros(())).permute(0, 2, 3, 1)  # (N, h, w, B)
         centred = pixels.to(torch.float64) - self.mean
         components = centred @ self.weights if self.weights.ndim == 2 else centred * self.weights
         return components.to(torch.float32).permute(0, 3, 1, 2) * ground.to(torch.float32)
@@ -70,11 +70,32 @@ class ExportedNetwork(nn.Module):
         if shape == "tile" and not saved.model.shares_trunk:
             name = saved.settings.model.name
             raise UsageError(f"{name} pads or strides, so the windows of a tile share nothing: use --input patch")
-        self.shape, self.network, self.temperature = shape, saved.model, saved.temperature
+        self.saved, self.shape, self.values = saved, shape, values
+        self.network, self.temperature = saved.model, saved.temperature
         self.reduction = Reduction(saved.reducer) if values == "bands" else nn.Identity()
         self.folds = values == "bands"
         self.channels = len(saved.reducer.state()["mean"]) if values == "bands" else saved.model.components
         self.eval()
+
+    def describe(self) -> dict[str, Any]:
+        """The metadata that a program needs to use the file: see :func:`describe_export`."""
+        return describe_export(self.saved, self.shape, self.values)
+
+    def properties(self) -> dict[str, str]:
+        """Further metadata of an ONNX file, for one program."""
+        return {}
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The names of the outputs along axis 1."""
+        return self.saved.table.names
+
+    @property
+    def axes(self) -> dict[str, dict[int, str]]:
+        """The axes of input and output that have any length, by their numbers."""
+        if self.shape == "patch":
+            return {"input": {0: "patches"}, "probabilities": {0: "patches"}}
+        return {"input": {2: "h", 3: "w"}, "probabilities": {2: "rows", 3: "columns"}}
 
     def forward(self, values: Tensor) -> Tensor:
         """Probabilities of the classes, which are axis 1."""
@@ -125,28 +146,36 @@ def describe_export(saved: SavedModel, shape: Shape, values: Values) -> dict[str
     }
 
 
-Format = Literal["onnx", "torchscript"]
+Format = Literal["onnx", "torchscript", "deepness", "folder"]
 Scores = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 METADATA = "hsi"
 TOLERANCE = 1e-4  # of a probability, between the file and the network
 OPSET = 17
-SUFFIXES = {"onnx": ".onnx", "torchscript": ".pt"}
+SUFFIXES = {"onnx": ".onnx", "torchscript": ".pt", "deepness": ".onnx"}
 
 
 class ExportError(HsiError, RuntimeError):
     """An exported file with other results than its network."""
 
 
-def export_network(exported: ExportedNetwork, path: Path, form: Format, facts: Mapping[str, Any]) -> float:
-    """Write a file, compare it with the network on input of another size, and return the largest difference.
+def export_network(
+    exported: ExportedNetwork,
+    path: Path,
+    form: Format,
+    facts: Mapping[str, Any],
+    properties: Mapping[str, str] | None = None,
+) -> float:
+    """Write a file, compare it with the network on other input, and return the largest difference.
+
+    ``facts`` are its metadata "hsi", ``properties`` further metadata of an ONNX file.
 
     Raises :class:`ExportError` when it is more than rounding, :class:`UsageError` where a package is missing.
     """
-    if form == "onnx":
+    if form != "torchscript":
         need_onnx()
     with _quiet():
-        if form == "onnx":
-            _write_onnx(exported, path, facts)
+        if form != "torchscript":
+            _write_onnx(exported, path, {METADATA: json.dumps(facts), **(properties or {})})
         else:
             traced = torch.jit.trace(exported, (exported.example(),), check_trace=False)  # type: ignore[no-untyped-call]
             torch.jit.save(traced, str(path), _extra_files={f"{METADATA}.json": json.dumps(facts)})
@@ -168,19 +197,15 @@ def need_onnx() -> None:
         raise UsageError(f"ONNX needs onnx and onnxruntime: {install_hint('export')} ({error})") from error
 
 
-def _write_onnx(exported: ExportedNetwork, path: Path, facts: Mapping[str, Any]) -> None:
+def _write_onnx(exported: ExportedNetwork, path: Path, properties: Mapping[str, str]) -> None:
     import onnx
 
-    if exported.shape == "patch":
-        axes = {"input": {0: "patches"}, "probabilities": {0: "patches"}}
-    else:
-        axes = {"input": {2: "h", 3: "w"}, "probabilities": {2: "rows", 3: "columns"}}
     torch.onnx.export(
         exported, (exported.example(),), str(path), dynamo=False, opset_version=OPSET,
-        input_names=["input"], output_names=["probabilities"], dynamic_axes=axes,
+        input_names=["input"], output_names=["probabilities"], dynamic_axes=exported.axes,
     )  # fmt: skip
     model = onnx.load(path)
-    onnx.helper.set_model_props(model, {METADATA: json.dumps(facts)})
+    onnx.helper.set_model_props(model, dict(properties))
     onnx.checker.check_model(model)
     onnx.save(model, path)
 

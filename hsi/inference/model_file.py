@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 
 from hsi.accuracy.rejection import ValidationConfidence
-from hsi.core.files import write_atomically
+from hsi.core.files import find_model, write_atomically
 from hsi.core.labels import LARGEST_ID, ClassTable
 from hsi.core.scene import Georeference, Scene
 from hsi.errors import BundleError, UsageError
@@ -129,8 +129,9 @@ def save_model(path: Path, saved: SavedModel) -> None:
 
 
 def is_model_file(path: Path) -> bool:
-    """Whether a file begins as safetensors do: with the length of a header in JSON, and the header."""
+    """Whether a file, or the model in a folder, begins as safetensors do: with the length of a header in JSON."""
     try:
+        path = find_model(path)
         with path.open("rb") as file:
             start = file.read(9)
         return start[8:] == b"{" and 0 < int.from_bytes(start[:8], "little") < path.stat().st_size
@@ -139,10 +140,11 @@ def is_model_file(path: Path) -> bool:
 
 
 def load_model(path: Path) -> SavedModel:
-    """Read a model file, the network in ``eval()`` mode on the CPU.
+    """Read a model file, or the one in a folder, the network in ``eval()`` mode on the CPU.
 
     Raises :class:`BundleError` for a file that is missing, truncated, not a model file, or of a newer format.
     """
+    path = find_model(path)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

@@ -13,6 +13,7 @@ from xml.etree.ElementTree import Element
 
 from hsi.core.class_colours import name_colours
 from hsi.core.colours import Colour
+from hsi.core.files import find_model
 from hsi.core.labels import LARGEST_ID, ClassTable, LabelMap, printable_name
 from hsi.errors import LabelError, SceneFileError
 from hsi.io.formats._checks import parse_xml
@@ -94,7 +95,7 @@ def read_class_file(path: Path, read_raster: Callable[[Path], LabelContent]) -> 
     :class:`LabelError` for one without classes, for ids that are no integers from 0 to 65534 or occur twice, and for
     colours that are none.
     """
-    path = Path(path)
+    path = find_model(Path(path))
     check_file(path)
     readers = {**dict.fromkeys(STYLES, _read_style), **dict.fromkeys(TABLES, _read_rows), MODEL: _read_model}
     read = readers.get(path.suffix.lower())

@@ -13,6 +13,7 @@ from hsi.accuracy.calibration import measure_calibration
 from hsi.accuracy.leakage import audit_split
 from hsi.accuracy.metrics import confusion_matrix, measure_accuracy
 from hsi.core.events import progress
+from hsi.core.files import MODEL_FILE
 from hsi.core.labels import LabelMap, codes_of
 from hsi.inference.map_files import MapSummary
 from hsi.inference.map_polygons import check_polygon_file, write_polygons
@@ -112,7 +113,7 @@ def write_outputs(
     model = classified.model
     with timer.stage("write"):
         if model.saved:
-            save_model(folder / "model.safetensors", model.saved)
+            save_model(folder / MODEL_FILE, model.saved)
         drawn = write_report(folder, classified, figures)
     record = run_record(classified, timer, command)
     if asked is not None:

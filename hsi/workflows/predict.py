@@ -18,6 +18,7 @@ from hsi.accuracy.rejection import FEW, Rejection, parse_rejection
 from hsi.cluster.client import ClusterOptions
 from hsi.core.devices import resolve_device
 from hsi.core.events import Advance, info, progress, warning
+from hsi.core.files import find_model
 from hsi.core.installation import versions
 from hsi.core.labels import codes_of
 from hsi.core.memory import free_memory, parse_memory, resident_memory
@@ -137,6 +138,7 @@ def predict(
     """Map a scene with the model in a file into ``out`` and the files that belong to it, or without ``out`` in memory;
     :func:`hsi.predict` describes the options, the result and what is raised."""
     refuse_swapped(model, scene, out)
+    model = find_model(model)
     parse_scale(options.scale)
     rejection = parse_rejection(options.reject, options.reject_rate)
     wanted = MapOptions(None, options.probabilities, options.novelty, options.engine)

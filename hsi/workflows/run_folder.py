@@ -136,10 +136,11 @@ class Target:
         self.manifest.shown = self.shown
 
     @classmethod
-    def of_run(cls, out: Path) -> Target:
-        """A folder of its own; a link is followed, so that what it points to is replaced."""
+    def of_run(cls, out: Path, mark: str = MARK) -> Target:
+        """A folder of its own, which is complete with the file ``mark``; a link is followed, so that what it points to
+        is replaced."""
         place = out.resolve()
-        return cls(out, place, out, Manifest.of_folder(place, MARK))
+        return cls(out, place, out, Manifest.of_folder(place, mark))
 
     @classmethod
     def of_file(cls, out: Path, option: str = "out") -> Target:
@@ -318,8 +319,11 @@ def check_new_files(
     target.manifest.check(names, overwrite)
 
 
-def check_free(out: Path, overwrite: bool, resume: bool = True, inputs: Iterable[Path | None] = ()) -> None:
-    """Raise :class:`OutputError` unless a run may be written to ``out``.
+def check_free(
+    out: Path, overwrite: bool, resume: bool = True, inputs: Iterable[Path | None] = (), mark: str = MARK
+) -> None:
+    """Raise :class:`OutputError` unless a run, or another folder of results with the file ``mark``, may be written to
+    ``out``.
 
     With ``overwrite`` the files of an earlier run are replaced, unless they have changed or are among the ``inputs``;
     other files in that folder stay. Unless ``resume``, there must be no interrupted run either.
@@ -328,38 +332,39 @@ def check_free(out: Path, overwrite: bool, resume: bool = True, inputs: Iterable
         there = out.exists()
     except OSError as error:  # such as a name that is too long
         raise OutputError(f"{out}: cannot be written: {error.strerror}: choose another --out") from None
-    target = Target.of_run(out)
+    target, kind = Target.of_run(out, mark), "run" if mark == MARK else "model"
     target.check_unfinished(resume, overwrite)
     if not there:
         return
     if target.place in (Path.cwd(), *Path.cwd().parents):
-        raise OutputError(f"{out}: is where you are, and a run takes the place of its folder: choose another --out")
+        raise OutputError(f"{out}: is where you are, and a {kind} takes the place of its folder: choose another --out")
     if not out.is_dir():
-        raise OutputError(f"{out}: is a file; a run needs a folder: choose another --out")
+        raise OutputError(f"{out}: is a file; a {kind} needs a folder: choose another --out")
     if not any(out.iterdir()):
         return
     manifest = target.manifest
-    if MARK not in manifest.files:
-        lacks = "files that are no run of hsi" if not (out / MARK).exists() else "no record of the files that hsi wrote"
+    if mark not in manifest.files:
+        lacks = "no record of the files that hsi wrote" if (out / mark).exists() else f"files that are no {kind} of hsi"
         raise OutputError(f"{out}: holds {lacks}, so it is left alone: choose another --out")
     if not (overwrite or (resume and target.was_placing)):
-        raise OutputError(f"{out}: holds a finished run: choose another --out, or replace it with --overwrite")
+        raise OutputError(f"{out}: holds a finished {kind}: choose another --out, or replace it with --overwrite")
     target.check_inputs(manifest.files, inputs)
     manifest.check([name for name in manifest.files if os.path.lexists(target.place / name)], overwrite=True)
 
 
 @contextmanager
-def run_folder(out: Path, overwrite: bool, resume: bool = False) -> Iterator[WorkDirectory]:
-    """Work on a run; its ``files`` become ``out`` when the block ends well, or replace those of an earlier run there.
+def run_folder(out: Path, overwrite: bool, resume: bool = False, mark: str = MARK) -> Iterator[WorkDirectory]:
+    """Work on a run, or another folder of results with the file ``mark``; its ``files`` become ``out`` when the block
+    ends well, or replace those of an earlier one there.
 
     Raises :class:`OutputError` when ``out`` is taken or cannot be written.
     """
-    check_free(out, overwrite, resume)
-    target = Target.of_run(out)
+    check_free(out, overwrite, resume, mark=mark)
+    target = Target.of_run(out, mark)
     with unfinished(target, resume=resume, overwrite=overwrite) as work:
         yield work
         work.complete = True
-        check_free(out, work.replaces)  # another run may have finished meanwhile
+        check_free(out, work.replaces, mark=mark)  # another run may have finished meanwhile
         drafts, manifest = work.drafts(), target.manifest
         if target.place.is_dir() and any(target.place.iterdir()):
             manifest.place(drafts, work.replaces, stale=None)
@@ -369,4 +374,4 @@ def run_folder(out: Path, overwrite: bool, resume: bool = False) -> Iterator[Wor
         try:
             work.files.rename(target.place)
         except OSError as error:
-            raise OutputError(f"{out}: the finished run cannot be put in place: {error.strerror}") from None
+            raise OutputError(f"{out}: the finished files cannot be put in place: {error.strerror}") from None

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import onnxruntime
 import pytest
+import yaml
 
 import hsi
 from hsi.errors import UsageError
@@ -53,7 +54,7 @@ def test_8_bit_weights_are_measured(model, scenes, run, tmp_path):
     lines = {line.split("  ")[0]: line.split() for line in done.stdout.splitlines()}
     assert float(lines["int8 weights"][-2]) > 90
     assert float(lines["int8 weights"][-1]) > 0
-    assert names_in(tmp_path) == {"m.onnx"}
+    assert names_in(tmp_path) == {"m.onnx", "m.onnx.json"}
     result = hsi.export(model, tmp_path / "m.onnx", format="onnx", int8=True, overwrite=True)
     assert result.sizes["int8 weights"] < result.sizes["onnx"] / 2 and "which a check" in result.warnings[0]
 
@@ -76,6 +77,10 @@ def test_labels_that_trained_the_model_are_warned_of(model, scenes, run):
         (("onnx", "--out", "m.onnx", "--variable", "cube"), "are for check"),
         (("onxx", "--out", "m.onnx"), "onxx"),
         (("onnx", "--out", "m.onnx", "--check", "a.npy", "--drop-bands", "3"), "drop_bands has no effect"),
+        (("onnx", "--out", "m.onnx", "--licence", "mit"), "licence is for the card"),
+        (("deepness", "--out", "m.onnx", "--input", "patch"), "input has no effect on the format deepness"),
+        (("folder", "--out", "m", "--check", "a.npy"), "check has no effect on the format folder"),
+        (("folder", "--out", "m", "--licence", "my own"), "give an identifier in one word"),
     ],
 )
 def test_what_has_no_effect_is_refused(options, says, model, run, tmp_path):
@@ -129,3 +134,45 @@ def test_border_pixels_have_the_classes_of_the_map(model, scenes, run, tmp_path)
     (found,) = session.run(None, {"input": padded[None]})
     ids = np.array(facts["classes"]["ids"])[found[0].argmax(0)]
     assert np.mean(ids == read_classes(tmp_path / "map.tif")) > 0.999
+
+
+def test_a_folder_has_a_card_and_maps_like_its_model(mat_run, scenes, run, tmp_path):
+    done = run("export", mat_run.out, "--format", "folder", "--licence", "cc-by-4.0", "--out", "shared")
+    assert done.code == 0, done.stderr
+    folder = tmp_path / "shared"
+    assert names_in(folder) == {"README.md", "config.json", "model.safetensors"}
+    assert (folder / "model.safetensors").read_bytes() == (mat_run.out / "model.safetensors").read_bytes()
+    config = json.loads((folder / "config.json").read_text())
+    assert (config["architecture"], config["class_ids"]) == ("hybridsn-bn", [3, 7, 200, 300])
+    _, header, card = (folder / "README.md").read_text().split("---\n", 2)
+    metadata, accuracy = yaml.safe_load(header), json.loads((mat_run.out / "accuracy.json").read_text())
+    assert metadata["license"] == "cc-by-4.0"
+    (result,) = metadata["model-index"][0]["results"]
+    assert result["metrics"][0]["value"] == pytest.approx(accuracy["overall_accuracy"], abs=1e-6)
+    for expected in (
+        "24 of the 24 bands",
+        "`scene.mat`, SHA-256",
+        "## Leakage audit",
+        accuracy["audit"]["in_words"][:20],
+    ):
+        assert expected in card
+    mapped = run("predict", "shared", scenes["npy"], "--out", "map.tif")
+    assert mapped.code == 0, mapped.stderr
+    run("predict", mat_run.out / "model.safetensors", scenes["npy"], "--out", "own.tif")
+    assert (tmp_path / "map.tif").read_bytes() == (tmp_path / "own.tif").read_bytes()
+    hsi.HybridSNClassifier.load(folder)
+    again = run("export", mat_run.out, "--format", "folder", "--out", "shared")
+    assert again.code == 1 and "holds a finished model" in again.complaints[0]
+
+
+def test_a_folder_never_replaces_other_files(mat_run, model, run, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "README.md").write_text("mine")
+    done = run("export", model, "--format", "folder", "--out", "mine", "--overwrite")
+    assert done.code == 1 and "files that are no model of hsi" in done.complaints[0]
+    assert (tmp_path / "mine" / "README.md").read_text() == "mine"
+    done = run("export", model, "--format", "folder", "--out", mat_run.out, "--overwrite")
+    assert done.code == 1 and (mat_run.out / "map.tif").exists()
+    done = run("export", model, "--format", "folder", "--out", "new")
+    assert done.code == 0 and "states no licence" in done.stderr
+    assert "Not known: the model was trained without test pixels" in (tmp_path / "new" / "README.md").read_text()
