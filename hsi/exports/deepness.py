@@ -67,12 +67,13 @@ class DeepnessNetwork(ExportedNetwork):
         return (*super().output_names, NO_DATA)
 
     def properties(self) -> dict[str, str]:
-        """The metadata that the plugin reads, each as JSON; without ``resolution`` where the model has no pixel size.
+        """The metadata that the plugin reads, each as JSON; without ``resolution`` where the pixel size is unknown.
 
         A threshold and a smallest segment of 0 leave the map as it is: a pixel below the threshold would be of class 0.
         """
-        training = self.saved.training
-        metres = pixel_metres(training.georeference) if training and training.georeference else None
+        places = [one.georeference for one in self.saved.training]
+        sizes = {pixel_metres(place) if place else None for place in places}
+        metres = sizes.pop() if len(sizes) == 1 else None
         values: dict[str, Any] = {
             "model_type": "Segmentor",
             "class_names": dict(enumerate(self.output_names)),

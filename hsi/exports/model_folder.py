@@ -127,9 +127,9 @@ def _metadata(name: str, saved: SavedModel, accuracy: Mapping[str, Any] | None, 
 
 def _training(saved: SavedModel) -> str:
     lines = [f"{markdown_code(Path(path).name)}, SHA-256 `{sha256}`" for path, sha256 in saved.trained_on.items()]
-    if saved.training:
-        (height, width), place = saved.training.shape, saved.training.georeference
-        used = int(saved.training.runs[1::2].sum())
+    for one in saved.training:
+        (height, width), place = one.shape, one.georeference
+        used = int(one.runs[1::2].sum())
         lines.append(f"{used:,} training and validation pixels of a scene of {height:,} x {width:,} pixels")
         if place:
             title = escape_markdown(crs_title(place.crs) or "an unknown CRS")

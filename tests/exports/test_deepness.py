@@ -69,7 +69,7 @@ def saved_model(layer, **mapping):
     training = TrainingPixels((60, 75), scene.georeference, np.array([0, 4]), spectra)
     settings = updated(saved.settings, mapping=mapping)
     bands = BandList(USED, 15, None, None)
-    return replace(saved, settings=settings, bands=bands, temperature=0.8, training=training, fill=Fill((9999.0,)))
+    return replace(saved, settings=settings, bands=bands, temperature=0.8, training=(training,), fill=Fill((9999.0,)))
 
 
 def test_tiles_are_the_map_of_predict(layer, tmp_path, monkeypatch):
@@ -111,5 +111,5 @@ def test_the_sidecar_names_task_and_classes(layer, tmp_path, monkeypatch):
 def test_a_place_without_metres_has_no_resolution(layer):
     saved = saved_model(layer)
     degrees = Georeference("EPSG:4326", (0.1, 0, 5, 0, -0.1, 50))
-    saved = replace(saved, training=replace(saved.training, georeference=degrees))
+    saved = replace(saved, training=(replace(saved.training[0], georeference=degrees),))
     assert "resolution" not in deepness.DeepnessNetwork(saved).properties()
