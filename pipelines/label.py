@@ -43,5 +43,6 @@ def command(scene_path: Path, inputs: InputSettings, browser: bool, port: int, m
         opened=lambda address: say("open", address),
     )  # fmt: skip
     say("labels", str(outcome.labels))
-    for line in outcome.commands:
-        say("next" if line is outcome.commands[0] else "", line)
+    if outcome.folder:
+        say("written", str(outcome.folder))
+        say("again", *outcome.commands)

@@ -40,6 +40,7 @@ PARSED_ONLY = {
     "make": "sets up an environment of its own and runs everything, this test included",
     "pip": "changes the environment that the tests run in",
     "python": "measures for minutes; tests of their own run what it needs",
+    "hsi label": "serves a page until it is closed, as test_label.py does",
     "hsi fetch": "writes the real scene, as test_fetch.py does, over the generated one",
 }
 SIDE, BANDS, NAMES = 40, 44, ("water", "wheat", "maize", "meadow")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hsi.core.events import warning
+from hsi.labelling.page import Page
 from hsi.labelling.server import PageServer
 from hsi.labelling.session import LabelSession
 from hsi.settings import InputSettings
@@ -15,14 +16,14 @@ from hsi.settings import InputSettings
 if TYPE_CHECKING:
     from bokeh.document import Document
 
-    from hsi.labelling.page import Page
-
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a sitting leaves: the file of the ``labels``, and the commands that make the map of them again."""
+    """What a sitting leaves: the file of the ``labels``, the ``folder`` of the run where it was finished, and the
+    commands that make it again."""
 
     labels: Path
+    folder: Path | None = None
     commands: tuple[str, ...] = ()
 
 
@@ -43,15 +44,13 @@ def label_scene(
     pages: list[Page] = []
 
     def build(document: Document) -> None:
-        from hsi.labelling.page import Page
-
         for page in pages:
             page.close()
         pages[:] = [Page(session, document)]
 
     try:
         server = PageServer(build, port)
-        session.finish = server.stop
+        session.end = server.stop
         session.start()
         opened(server.address)
         server.run(browser)
@@ -61,4 +60,7 @@ def label_scene(
         session.close()
     if not session.store.path.exists():
         warning(f"{session.store.path}: nothing was drawn, so there is no file of labels")
-    return Outcome(session.store.path)
+    finished = session.outcome
+    if finished is None:
+        return Outcome(session.store.path)
+    return Outcome(session.store.path, finished.folder, finished.commands)

@@ -17,9 +17,13 @@ from hsi.core.memory import free_memory, parse_memory
 from hsi.core.scene import Block, Scene, survey_scene, take_sample
 from hsi.errors import HsiError, UsageError
 from hsi.io.masks import open_masks
+from hsi.labelling.cross_validation import CrossValidation, cross_validate
+from hsi.labelling.finish import Finished, finish, free_folder
+from hsi.labelling.network import NetworkTask, NetworkTraining, make_task
 from hsi.labelling.picture import ScenePicture, wavelength_channels
 from hsi.labelling.quick import PixelFeatures, QuickClassifier, mean_around
 from hsi.labelling.store import Edit, LabelStore
+from hsi.labelling.suggest import Candidates, Place, find_candidates, suggest_place
 from hsi.preprocessing.bands import BandSelection
 from hsi.preprocessing.reducers import reduce_cube
 from hsi.settings import InputSettings
@@ -72,7 +76,13 @@ class LabelSession:
         self.features: PixelFeatures | None = None
         self.classifier: QuickClassifier | None = None
         self.status = ""
-        self.finish: Callable[[], None] = self.close  # ends the sitting
+        self.end: Callable[[], None] = self.close  # ends the sitting
+        self.training: NetworkTraining | None = None
+        self.outcome: Finished | None = None
+        self._trained_revision = 0
+        self.accuracy: CrossValidation | None = None
+        self._candidates: Candidates | None = None
+        self._visited: list[tuple[int, int]] = []
         self._coarse: NDArray[np.float32] | None = None
         self._coarse_exact = False
         self._listeners: dict[str, list[Callable[[], None]]] = {}
@@ -114,6 +124,8 @@ class LabelSession:
         """End the work in the background."""
         self._ended.set()
         self._wanted.set()
+        if self.training is not None:
+            self.training.discard()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     @property
@@ -156,6 +168,58 @@ class LabelSession:
         scaled = np.rint(np.nan_to_num(confidence) * 255).astype(np.uint8)
         self.map = MapNow(ids.astype(np.uint16), scaled, maker, 1.0)
         self.announce("map")
+
+    # ---- the network and the end
+
+    def _task(self, model: str) -> NetworkTask:
+        """What trains a network on the labels as they are now."""
+        return make_task(self.store, [self.path], free_folder(Path("runs") / self.path.stem / "label"), model)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a network is being trained."""
+        return self.training is not None and self.training.state == "running"
+
+    def train(self, model: str) -> None:
+        """Train a network in the background; its map is shown when it is ready.
+
+        Raises :class:`LabelError` with fewer than two classes.
+        """
+        task = self._task(model)
+        if self.training is not None:
+            self.training.discard()
+        self._trained_revision = self.store.revision
+        self.training = NetworkTraining(task, self._training_changed)
+        self.announce("training")
+
+    def cancel_training(self) -> None:
+        """End the training of a network."""
+        if self.training is not None:
+            self.training.cancel()
+
+    def _training_changed(self, training: NetworkTraining) -> None:
+        self.training = training
+        self.say(training.text if training.state == "running" else "")
+        if training.state == "failed":
+            self.say(f"error: {training.error}")
+        result = training.result
+        if training.state == "finished" and result is not None:
+            confidence = np.ones(result.ids.shape, np.float32) if result.confidence is None else result.confidence
+            later = self.store.revision - self._trained_revision
+            since = f", without the last {later} changes" if later else ""
+            self.use_map(result.ids, confidence, f"network {training.task.settings.model.name}{since}")
+        self.announce("training")
+
+    def write_run(self, model: str) -> None:
+        """Write labels, model, map and report in the background, as ``hsi classify`` does; then "finished" is announced
+        and :attr:`outcome` has the folder and the commands."""
+        task = self._task(model)
+        self._trained_revision = self.store.revision
+        self.run(lambda: self._write_run(task))
+
+    def _write_run(self, task: NetworkTask) -> None:
+        self.outcome = finish(task, self.training, changed=self._training_changed)
+        self.announce("finished")
 
     def _note_edit(self, edit: Edit) -> None:
         self.announce("labels")
@@ -212,10 +276,14 @@ class LabelSession:
         height, width = chosen.shape
         if not chosen.any():
             self.map = MapNow(np.zeros((height, width), np.uint16), np.zeros((height, width), np.uint8), "", 1.0)
-            self.classifier = None
+            self.classifier = self.accuracy = None
             self.announce("map")
+            self.announce("accuracy")
             return
-        self.classifier = QuickClassifier().fit(features.at(chosen), labels.values[chosen])
+        labels = labels.masked(self.valid)
+        points = features.at(chosen)
+        self.classifier = QuickClassifier().fit(points, labels.values[chosen])
+        self._labelled = labels, points
         before = self.map
         self.map = MapNow(before.ids.copy(), before.confidence.copy(), "quick classifier", 0.0)
         seen = self._seen()
@@ -239,6 +307,32 @@ class LabelSession:
             self.announce("map")
         self.map = replace(self.map, done=1.0)
         self.announce("map")
+        self._assess()
+
+    def _assess(self) -> None:
+        """Test the quick classifier on shapes that are held out."""
+        labels, points = self._labelled
+        reach = max(self.features.sides) // 2 if self.features else 0
+        found = cross_validate(labels, points, QuickClassifier, reach, stopped=self._changed)
+        if found is not None:
+            self.accuracy = found
+            self.announce("accuracy")
+
+    def suggest(self) -> Place | None:
+        """The place that is most useful to label next, never the same twice; None when there is none left.
+
+        Raises :class:`UsageError` while the scene is being read.
+        """
+        features = self.features
+        if features is None or not self.picture.complete:
+            raise UsageError("the scene is being read; ask again when that is done")
+        if self._candidates is None:
+            self._candidates = find_candidates(features, self.valid)
+        drawn = self.store.rasterize()
+        place = suggest_place(self._candidates, drawn.values, self._visited, self.classifier, drawn.background)
+        if place is not None:
+            self._visited.append((place.row, place.column))
+        return place
 
     def _seen(self) -> Block:
         """The part of the viewport inside the scene."""

@@ -18,6 +18,7 @@ from bokeh.models import (
     PanTool,
     Range1d,
     ScaleBar,
+    Span,
     WheelZoomTool,
 )
 from bokeh.models.annotations.dimensional import Metric
@@ -26,7 +27,7 @@ from bokeh.plotting import figure
 from hsi.core.colours import hex_colour
 from hsi.core.georeference import crs_name
 from hsi.core.scene import Block
-from hsi.labelling.painting import as_words, hatch, paint_classes, paint_confidence
+from hsi.labelling.page.painting import as_words, hatch, paint_classes, paint_confidence
 from hsi.labelling.picture import step_for
 from hsi.report.figures.scale_bar import Ground, ground_of
 
@@ -105,6 +106,8 @@ class Canvas:
         for size, colour in ((34, "white"), (30, "#d00000")):
             plot.scatter("x", "y", source=self.targets, marker="circle", size=size, fill_alpha=0, line_color=colour,
                          line_width=2)  # fmt: skip
+        self.border = Span(dimension="height", line_color="white", line_width=2, visible=False)
+        plot.add_layout(self.border)
         self._add_ground()
 
     def _add_ground(self) -> None:
@@ -113,7 +116,7 @@ class Canvas:
         self.extent = Range1d(0, 1)  # of the view, in the unit of the bar
         self.figure.add_layout(ScaleBar(
             range=self.extent, unit=unit, dimensional=Metric(base_unit=unit, include=known, ticks=TICKS),
-            location="bottom_left", background_fill_alpha=0.75, bar_length=0.2, padding=6, margin=8,
+            location="bottom_left", background_fill_alpha=0.75, bar_length=0.12, padding=6, margin=8,
             border_line_color=None, label_text_font_size="12px",
         ))  # fmt: skip
         if not self.ground:
@@ -130,8 +133,8 @@ class Canvas:
             ))  # fmt: skip
         self.figure.add_layout(Label(
             x=middle[0] + 1.9 * across, y=middle[1] + 1.9 * up, x_units="screen", y_units="screen", text="N",
-            text_align="center", text_baseline="middle", text_font_style="bold", text_color="#222222",
-            text_outline_color="white", text_font_size="14px",
+            text_align="center", text_baseline="middle", text_font_style="bold", text_color="#111111",
+            text_font_size="15px", background_fill_color="white", background_fill_alpha=0.6, padding=1,
         ))  # fmt: skip
 
     # ---- what is seen
@@ -209,6 +212,7 @@ class Canvas:
             self._painting = True
         view = self.view
         self.session.show(view)
+        self.border.update(location=view.column + self.swipe * view.width, visible=self.swipe < 1)
         self.extent.end = view.width * (self.ground.across if self.ground else 1)
         self.session.run(self._paint)
 

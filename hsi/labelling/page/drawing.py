@@ -179,7 +179,7 @@ class Drawing:
             if self.corners and not self._far(self.corners[-1], (event.x, event.y)):  # else two corners set fast
                 self.finish()
         elif self.tool == "Edit" and self.selected is not None:
-            self._insert_corner(event.x, event.y)
+            self.insert_corner(event.x, event.y)
 
     def _boxed(self, event: SelectionGeometry) -> None:
         form = event.geometry
@@ -262,7 +262,7 @@ class Drawing:
         finally:
             self._show_vertices()
 
-    def _insert_corner(self, x: float, y: float) -> None:
+    def insert_corner(self, x: float, y: float) -> None:
         """A new corner where an edge is nearest."""
         import shapely
 

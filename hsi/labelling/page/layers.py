@@ -5,15 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bokeh.models import Column as Stack
-from bokeh.models import RadioButtonGroup, Row, Select, Slider, TextInput, Toggle
+from bokeh.models import Div, RadioButtonGroup, Row, Select, Slider, TextInput, Toggle
 
 from hsi.errors import UsageError
+from hsi.labelling.page.painting import confidence_shades
 from hsi.labelling.picture import band_channels, component_channels, wavelength_channels
 
 if TYPE_CHECKING:
     from hsi.labelling.page.page import Page
 
 LAYERS = ("map", "confidence", None)
+SHADES = ", ".join(f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue, _ in confidence_shades()[::32].tolist())
+LEGEND = (
+    f"<div style='height: 10px; background: linear-gradient(to right, {SHADES})'></div>"
+    "<div style='display: flex; justify-content: space-between; font-size: 12px'>"
+    "<span>0 %</span><span>confidence</span><span>100 %</span></div>"
+)
 STRETCHES = {"0.5": 0.5, "1": 1.0, "2": 2.0, "5": 5.0}
 WRAP = {"flex-wrap": "wrap", "align-items": "end"}
 WAVELENGTHS, COMPONENTS, BANDS = "true colour or near it", "components 1 to 3", "three bands"
@@ -35,6 +42,7 @@ class Layers:
         self.stretch = Select(
             options=[(key, f"{key} % cut") for key in STRETCHES], value="2", width=84, title="Contrast"
         )
+        self.legend = Div(text=LEGEND, visible=False, width=190)
         self.layer.on_change("active", watch(lambda attr, old, new: self._choose(LAYERS[new])))
         self.labels.on_change("active", watch(lambda attr, old, new: self._show_labels(new)))
         self.opacity.on_change("value", watch(lambda attr, old, new: self._fade(new)))
@@ -45,7 +53,10 @@ class Layers:
         self.stretch.on_change("value", watch(lambda attr, old, new: self._set("percent", STRETCHES[new])))
         self.layout = Stack(
             Row(self.layer, self.labels, self.opacity, self.swipe, self.threshold, styles=WRAP, spacing=8),
-            Row(self.channels, self.bands, self.stretch, self.canvas.place, styles=WRAP, sizing_mode="stretch_width"),
+            Row(
+                self.channels, self.bands, self.stretch, self.legend, self.canvas.place, styles=WRAP,
+                sizing_mode="stretch_width",
+            ),
             name="layers", sizing_mode="stretch_width",
         )  # fmt: skip
 
@@ -59,6 +70,7 @@ class Layers:
 
     def _choose(self, layer: str | None) -> None:
         self.canvas.layer = layer
+        self.legend.visible = layer == "confidence"
         self.canvas.look()
 
     def _show_labels(self, shown: bool) -> None:

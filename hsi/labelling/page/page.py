@@ -35,7 +35,7 @@ class Page:
     def __init__(self, session: LabelSession, document: Document) -> None:
         self.session, self.document = session, document
         self.open, self.painted = True, 0
-        self.status = Div(text="", name="status", css_classes=["status"], sizing_mode="stretch_width")
+        self.status = Div(text="", css_classes=["status"], sizing_mode="stretch_width")
         self.message = Div(
             text="", name="message", stylesheets=[InlineStyleSheet(css=MESSAGE)], sizing_mode="stretch_width"
         )
@@ -57,8 +57,8 @@ class Page:
         help_div = Div(text=f"<table class='keys'>{help_table}</table>", name="help", sizing_mode="stretch_width")
         roots = [
             self.canvas.figure, self.classes.layout, self.spectra.layout, self.layers.layout, self.actions.layout,
-            tools, self.status, self.message,
-            help_div, self.actions.buttons,
+            tools, self.message,
+            help_div, self.actions.buttons, self.actions.accuracy_layout,
         ]  # fmt: skip
         for root in roots:
             document.add_root(root)
@@ -71,6 +71,9 @@ class Page:
         session.listen("labels", lambda: self.soon(self._labels_changed))
         session.listen("map", lambda: self.soon(self._map_changed))
         session.listen("picture", lambda: self.soon(self.canvas.look))
+        session.listen("accuracy", lambda: self.soon(self.actions.accuracy_changed))
+        session.listen("training", lambda: self.soon(self.actions.training_changed))
+        session.listen("finished", lambda: self.soon(self.actions.finished))
         session.listen("status", lambda: self.soon(self._status_changed))
         self._labels_changed()
         self._status_changed()

@@ -25,13 +25,13 @@ def paint_classes(ids: NDArray[np.uint16], table: ClassTable) -> NDArray[np.uint
 
 def paint_confidence(confidence: NDArray[np.uint8], ids: NDArray[np.uint16]) -> NDArray[np.uint8]:
     """Confidence ``(h, w)`` from 0 to 255 as ``(h, w, 4)`` uint8; transparent where there is no class."""
-    picture: NDArray[np.uint8] = _shades()[confidence]
+    picture: NDArray[np.uint8] = confidence_shades()[confidence]
     picture[ids == 0, 3] = 0
     return picture
 
 
 @cache
-def _shades() -> NDArray[np.uint8]:
+def confidence_shades() -> NDArray[np.uint8]:
     """256 colours, even to the eye and for every kind of colour vision."""
     from matplotlib import colormaps
 
