@@ -8,10 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hsi.core.events import warning
-from hsi.core.files import Manifest, hash_files
-from hsi.errors import HsiError, TrainingError
-from hsi.labelling.network import NetworkTask, NetworkTraining
+from hsi.core.files import Manifest
+from hsi.errors import TrainingError
+from hsi.labelling.network import NetworkTask, NetworkTraining, sum_of_labels
 from hsi.workflows.run_folder import check_free, run_folder
 
 
@@ -40,8 +39,8 @@ def finish(
 ) -> Finished:
     """Write model, map, confidence, accuracy, figures and report of a task to the folder ``task.out``.
 
-    What was ``trained`` is used where its labels and settings are those of the task; else a network is trained now,
-    with ``changed`` called as it advances. Its temporary files are removed. Raises :class:`OutputError` where the
+    What was ``trained``, or still is, is used where its labels and settings are those of the task; else a network is
+    trained now, with ``changed`` called as it advances. Temporary files are removed. Raises :class:`OutputError` where the
     folder is taken, and :class:`TrainingError` where the training fails or is cancelled.
     """
     check_free(task.out, overwrite, False, [*task.scene, *([task.options.labels] if task.options.labels else [])])
@@ -61,12 +60,8 @@ def finish(
 
 
 def fits(task: NetworkTask, trained: NetworkTraining) -> bool:
-    """Whether a training is that of the task, from the labels as they are now."""
-    result, labels = trained.result, task.options.labels
-    if trained.task != task or result is None or labels is None:
+    """Whether a training, which may still be running, is that of the task from the labels as they are now."""
+    now = sum_of_labels(task)
+    if trained.task != task or not now or trained.labels_sum != now:
         return False
-    try:
-        return hash_files([labels])[str(labels)] in result.sums.values()
-    except (OSError, HsiError) as error:
-        warning(f"{labels}: {error}")
-        return False
+    return trained.wait() == "finished" and trained.result is not None and now in trained.result.sums.values()

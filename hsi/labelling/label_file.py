@@ -129,10 +129,13 @@ class LabelFile:
             column, row = (scene.area.window.column, scene.area.window.row) if scene.area else (0, 0)
             c, f = a * column + b * row + c, d * column + e * row + f
         placed = shapely.transform(geometry, lambda xy: xy @ np.array([[a, d], [b, e]]) + (c, f))
-        if place is None or not place.crs or crs is None or crs == place.crs:
-            return placed
-        project = Transformer.from_crs(place.crs, crs, always_xy=True).transform
-        return shapely.transform(placed, lambda xy: np.stack(project(xy[:, 0], xy[:, 1]), axis=1))
+        if place is not None and place.crs and crs is not None and crs != place.crs:
+            project = Transformer.from_crs(place.crs, crs, always_xy=True).transform
+            placed = shapely.transform(placed, lambda xy: np.stack(project(xy[:, 0], xy[:, 1]), axis=1))
+        kind = self._table.kind if self._table else ""  # of a layer that has only shapes of several parts
+        several = {"MULTIPOLYGON": shapely.multipolygons, "MULTIPOINT": shapely.multipoints}
+        alone = kind == f"MULTI{placed.geom_type.upper()}"
+        return several[kind]([placed]) if alone else placed
 
     def changed_outside(self) -> bool:
         """Whether another program has written to the file since it was read or saved.

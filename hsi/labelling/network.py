@@ -25,8 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi.core.events import Advance, Reporter, report_to
+from hsi.core.files import hash_files
 from hsi.core.interrupts import interrupts_on_termination
 from hsi.errors import HsiError, LabelError
+from hsi.io.geotiff import gdal_env
 from hsi.labelling.store import LabelStore
 from hsi.settings import InputSettings, Settings, declarations
 from hsi.splits import choose_rule
@@ -128,6 +130,7 @@ class NetworkTraining:
     result: NetworkMap | None = None
 
     def __post_init__(self) -> None:
+        self.labels_sum = sum_of_labels(self.task)
         self._folder = Path(tempfile.mkdtemp(prefix="hsi-label-"))
         with (self._folder / "errors.txt").open("w", encoding="utf-8") as errors:
             self._process = subprocess.Popen(
@@ -210,6 +213,15 @@ class NetworkTraining:
             self.error = str(event["error"])
 
 
+def sum_of_labels(task: NetworkTask) -> str:
+    """The SHA-256 of the labels of a task as they are now; empty where they cannot be read."""
+    labels = task.options.labels
+    try:
+        return hash_files([labels])[str(labels)] if labels else ""
+    except OSError:
+        return ""
+
+
 def _to_json(task: NetworkTask, folder: Path) -> str:
     return json.dumps(
         {
@@ -229,7 +241,7 @@ def _read_run(folder: Path) -> NetworkMap:
     def read(name: str) -> tuple[NDArray[Any], float | None] | None:
         if not (folder / name).exists():
             return None
-        with rasterio.open(folder / name) as dataset:
+        with gdal_env(), rasterio.open(folder / name) as dataset:
             return dataset.read(1), dataset.nodata
 
     mapped, confidence = read("map.tif"), read("confidence.tif")

@@ -18,7 +18,7 @@ from hsi.labelling.store import LabelStore
 from hsi.settings import InputSettings, Settings
 from hsi.workflows.inputs import open_scene
 
-FAST = {"training": {"epochs": 2}, "model": {"name": "hybridsn-ds-gap", "window": 9, "second_window": 0}}
+FAST = {"training": {"epochs": 2}, "model": {"name": "hybridsn-ds-gap", "window": 11, "second_window": 0}}
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_run_is_that_of_the_command_and_its_model_that_of_train(folder):
     train_model(read, settings, folder / "again.safetensors")
     first, second = (load_file(file) for file in (done.folder / "model.safetensors", folder / "again.safetensors"))
     assert first.keys() == second.keys() and all(np.array_equal(first[name], second[name]) for name in first)
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="holds a finished run"):
         finish(task)
     assert free_folder(done.folder) == folder / "run-2"
 

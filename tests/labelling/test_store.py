@@ -9,7 +9,9 @@ from dataclasses import replace
 from subprocess import PIPE
 
 import numpy as np
+import pyogrio
 import pytest
+import shapely
 
 from hsi.core.scene import Block, Georeference, crop_scene, scene_from_array
 from hsi.errors import LabelError, OutputError, SceneFileError, UsageError
@@ -263,3 +265,31 @@ def test_area_of_interest_and_transform_without_crs(tmp_path):
         assert np.array_equal(open_labels(store.path, one).values, store.rasterize().values)
         assert store.rasterize().values[3:7, 2:5].all() and store.rasterize().counts == {1: 12}
         assert LabelStore(store.path, one).shapes[0].geometry.equals(store.shapes[0].geometry)
+
+
+def test_labels_without_shapes_open_again(store):
+    store.delete([one.id for one in store.shapes])
+    again = LabelStore(store.path, SCENE)
+    assert again.classes == store.classes and again.shapes == () and again.rasterize().counts == {}
+    assert [one.lacks for one in again.counts()] == ["0 pixels: label 5 or more"] * 2
+    again.add(1, regions.point(2, 2), "point")
+    assert open_labels(store.path, SCENE).counts == {1: 1}
+
+
+def test_layer_of_multipolygons_takes_what_is_drawn(tmp_path):
+    parts = shapely.MultiPolygon([rectangle(0, 0, 2, 2), rectangle(4, 0, 6, 2)])
+    path = vector(tmp_path / "a.gpkg", [parts, rectangle(7, 0, 9, 2)], kind=["a", "b"])
+    store = LabelStore(path, utm_scene())
+
+    def declared():
+        return sqlite3.connect(path).execute("SELECT geometry_type_name FROM gpkg_geometry_columns").fetchone()[0]
+
+    store.add(1, regions.rectangle((4, 4), (6, 6)))
+    assert (
+        declared() == "MULTIPOLYGON"
+        and pyogrio.read_dataframe(path, layer="a").geom_type.tolist() == ["MultiPolygon"] * 3
+    )
+    store.add(1, regions.point(6, 1), "point")
+    assert declared() == "GEOMETRY" and open_labels(path, utm_scene()).counts == {1: 13, 2: 4}
+    store.undo()
+    assert store.undo_text == "draw polygon", "nothing was taken for a change by another program"

@@ -13,7 +13,7 @@ import struct
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +34,14 @@ Row = Mapping[str, Any]
 class Table:
     """A layer's rows by their key: the values of all fields as they are stored, and the geometries.
 
-    ``types`` are the declared types of all columns but ``key`` and ``geometry``; ``crs`` is WKT, None for none.
+    ``types`` are the declared types of all columns but ``key`` and ``geometry``; ``kind`` is the declared type of the
+    geometries, such as GEOMETRY or MULTIPOLYGON; ``crs`` is WKT, None for none.
     """
 
     name: str
     key: str
     geometry: str
+    kind: str
     srs_id: int
     crs: str | None
     types: Mapping[str, str]
@@ -81,17 +83,17 @@ def read_table(path: Path, name: str) -> Table:
         raise SceneFileError(f"{path}: cannot be read as a GeoPackage: {error}") from error
     rows = {row[0]: dict(zip(table.types, row[2:], strict=True)) for row in found}
     shapes = {row[0]: _decode(row[1]) for row in found}
-    return Table(table.name, table.key, table.geometry, table.srs_id, table.crs, table.types, rows, shapes)
+    return replace(table, rows=rows, shapes=shapes)
 
 
 def _describe(base: sqlite3.Connection, name: str, crs: Any) -> Table:
-    geometry, srs_id = base.execute(
-        "SELECT column_name, srs_id FROM gpkg_geometry_columns WHERE table_name = ?", (name,)
+    geometry, kind, srs_id = base.execute(
+        "SELECT column_name, geometry_type_name, srs_id FROM gpkg_geometry_columns WHERE table_name = ?", (name,)
     ).fetchone()
     columns = base.execute(f"PRAGMA table_info({_quote(name)})").fetchall()
     key = next((str(column[1]) for column in columns if column[5]), "rowid")
     types = {str(column[1]): str(column[2]).upper() for column in columns if column[1] not in (key, geometry)}
-    return Table(name, key, str(geometry), srs_id, crs, types)
+    return Table(name, key, str(geometry), str(kind).upper(), srs_id, crs, types)
 
 
 def read_classes(path: Path) -> tuple[ClassEntry, ...]:
@@ -166,6 +168,10 @@ def change_rows(base: sqlite3.Connection, table: Table, changes: Mapping[int, Ch
             marks = ", ".join("?" * (len(names) + 1))
             base.execute(f"INSERT INTO {name} ({', '.join([key, *names])}) VALUES ({marks})", (number, *values))
     drawn = [change.geometry for change in changes.values() if change.geometry is not None]
+    if {geometry.geom_type.upper() for geometry in drawn} - {table.kind}:  # the layer may hold any from now on
+        base.execute(
+            "UPDATE gpkg_geometry_columns SET geometry_type_name = 'GEOMETRY' WHERE table_name = ?", (table.name,)
+        )
     if drawn:  # the box may be larger than the rows, but must not be smaller
         sides = zip(("min_x", "min_y", "max_x", "max_y"), shapely.total_bounds(drawn).tolist(), strict=True)
         grown = ", ".join(f"{side} = {side[:3]}(coalesce({side}, {value!r}), {value!r})" for side, value in sides)
