@@ -40,8 +40,8 @@ def finish(
     """Write model, map, confidence, accuracy, figures and report of a task to the folder ``task.out``.
 
     What was ``trained``, or still is, is used where its labels and settings are those of the task; else a network is
-    trained now, with ``changed`` called as it advances. Temporary files are removed. Raises :class:`OutputError` where the
-    folder is taken, and :class:`TrainingError` where the training fails or is cancelled.
+    trained now, with ``changed`` called as it advances. Temporary files are removed. Raises :class:`OutputError` where
+    the folder is taken, and :class:`TrainingError` where the training fails or is cancelled.
     """
     check_free(task.out, overwrite, False, [*task.scene, *([task.options.labels] if task.options.labels else [])])
     training = trained if trained is not None and fits(task, trained) else NetworkTraining(task, changed)
