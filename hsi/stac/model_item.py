@@ -77,7 +77,7 @@ def write_model_item(
                 "description": "Of the pixel in the middle of the window, in the order of the classes.",
                 "tasks": TASKS,
                 "result": {"shape": [-1, len(saved.table)], "dim_order": ["batch", "class"], "data_type": "float32"},
-                LEGEND: legend(saved.table),
+                LEGEND: _classes(saved),
                 "post_processing_function": None,
             }
         ],
@@ -103,6 +103,11 @@ def write_model_item(
     grids = [(one.georeference, one.shape) for one in saved.training]
     item = make_item(properties["mlm:name"], grids, properties, {"model": asset}, [*links, *source])
     write_item(path, item)
+
+
+def _classes(saved: SavedModel) -> list[dict[str, Any]]:
+    """The classes without titles, which readers of the extension refuse; descriptions have the names, too."""
+    return [{name: value for name, value in one.items() if name != "title"} for one in legend(saved.table)]
 
 
 def _bands(saved: SavedModel) -> list[dict[str, Any]]:

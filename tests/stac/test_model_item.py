@@ -52,7 +52,7 @@ def test_the_item_of_a_model(made):
     (given,), (result,) = mlm.input, mlm.output
     assert given.input.shape == [-1, count, window, window] and len(given.bands) == count
     assert result.result.shape == [-1, classes]
-    assert [(one.value, one.title) for one in result.classes] == list(
+    assert [(one.value, one.description) for one in result.classes] == list(
         zip(saved.table.ids, saved.table.names, strict=True)
     )
     settings = mlm.hyperparameters.to_dict()

@@ -1,5 +1,6 @@
 """Which asset of a STAC Item is read, from where, and what is refused."""
 
+import contextlib
 import json
 
 import pytest
@@ -162,3 +163,17 @@ def test_the_smallest_item_of_each_version_is_one(tmp_path):
         read = stac_item.read_item(item)
         assert read.dates == {"datetime": "2024-06-01T10:00:00Z"} and len(read.assets["all"].bands) == 5
         assert json.loads(item.read_text())["stac_version"] == version and describe_bands(version)
+
+
+@pytest.mark.parametrize("value", [None, 3, "data", [], ["x", 4, None], {}, {"a": [1]}, True, 1e400])
+@pytest.mark.parametrize("key", ["roles", "bands", "eo:bands", "nodata", "href", "type"])
+def test_values_of_any_kind_are_no_reason_to_crash(key, value, tmp_path):
+    cube = write_scene(tmp_path / "cube.tif")
+    item = write_item(tmp_path / "item.json", {"all": {"href": "cube.tif", "roles": ["data"]} | {key: value}})
+    with contextlib.suppress(HsiError):
+        assert (open_scene(item).read() == cube).all()
+    document = json.loads(item.read_text())
+    for name in ("id", "properties", "links", "assets", "type"):
+        item.write_text(json.dumps(document | {name: value}))
+        with contextlib.suppress(HsiError):
+            open_scene(item)
