@@ -40,8 +40,9 @@ class PixelClassifier(Protocol):
 class CrossValidation:
     """The accuracy on shapes that were held out, as a share with the ends of its 95 % interval; None without a test.
 
-    Shapes of a class that are near each other are one place, and were held out together. ``places`` are those of the
-    tested classes, ``untested`` the names of classes that lie in a single place. The ``confusion`` matrix has the
+    It is that of places without labels near them: in fields that hold labels, the map is better. Shapes of a class that
+    are near each other are one place, and were held out together. ``places`` are those of the tested classes,
+    ``untested`` the names of classes that lie in a single place. The ``confusion`` matrix has the
     classes of the labels, with the truth in rows. ``enough`` says whether the number means something.
     """
 
@@ -64,8 +65,9 @@ class CrossValidation:
             need = f": draw a second shape of {missing} in another place" if missing else ""
             return f"accuracy: too few shapes to tell{need}"
         low, high = (round(100 * end) for end in self.interval)
-        found = f"accuracy {100 * self.accuracy:.0f} % ({low} to {high}) on shapes that were held out"
-        found += f", {self.places} places"
+        found = (
+            f"accuracy {100 * self.accuracy:.0f} % ({low} to {high}) away from labels, on {self.places} places held out"
+        )
         if self.untested:
             return f"{found}; too few shapes to tell for {missing}: draw a second one in another place"
         return found if self.enough else f"{found}: too few to tell more, draw shapes in {FEW_PLACES} or more places"

@@ -33,7 +33,7 @@ from hsi.labelling.store import LabelStore
 from hsi.settings import InputSettings, Settings, declarations
 from hsi.splits import choose_rule
 
-MODELS = ("hybridsn", "hybridsn-ds-gap")  # the accurate one, and one of a hundredth of its weights
+MODELS = ("hybridsn", "hybridsn-ds-gap")  # the second has a hundredth of the weights, and trains for longer
 SECONDS_BETWEEN = 0.2  # two events of progress
 SECONDS_TO_END = 10.0  # of a cancelled process, before it is killed
 NICENESS = 5  # so that the page stays quick
