@@ -309,15 +309,24 @@ def run_task(text: str, stream: TextIO) -> int:
     return 0
 
 
-def _end_with_parent() -> None:
-    """Wait for the end of standard input, then end as if terminated."""
-    sys.stdin.read()
-    signal.raise_signal(signal.SIGTERM)
+def main() -> int:
+    """Work on the task in the first line of standard input; ends, and removes its files, when standard input ends."""
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
+    task, alone = sys.stdin.readline(), threading.Event()
+
+    def end_with_parent() -> None:
+        sys.stdin.read()
+        alone.set()
+        signal.raise_signal(signal.SIGTERM)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    try:
+        return run_task(task, sys.stdout)
+    finally:
+        if alone.is_set():
+            shutil.rmtree(Path(json.loads(task)["folder"]).parent, ignore_errors=True)
 
 
 if __name__ == "__main__":
-    if hasattr(os, "nice"):
-        os.nice(NICENESS)
-    first = sys.stdin.readline()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    sys.exit(run_task(first, sys.stdout))
+    sys.exit(main())
