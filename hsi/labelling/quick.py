@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.linalg
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
@@ -189,8 +190,8 @@ def mean_around(components: Float, valid: Mask, side: int) -> Float:
 
 
 class QuickClassifier:
-    """A least-squares support vector machine (Suykens and Vandewalle 1999, doi:10.1023/A:1018628609742), that is kernel
-    ridge regression of scikit-learn on one target a class, 1 or 0.
+    """A least-squares support vector machine (Suykens and Vandewalle 1999, doi:10.1023/A:1018628609742) with a radial
+    basis function kernel: ridge regression on one target a class, 1 or 0.
 
     It is fitted by one solution of linear equations and predicts by matrix products, so the time does not depend on the
     data, and it works from a single class on. Probabilities are a softmax of the scores; far from all labelled pixels
@@ -207,8 +208,6 @@ class QuickClassifier:
         Of more than ``most`` pixels a sample is used, in which large classes are reduced first. Raises
         :class:`UsageError` when no pixel is labelled.
         """
-        from sklearn.kernel_ridge import KernelRidge
-
         labelled = labels != background
         ids = labels[labelled].astype(np.int32)
         if not ids.size:
@@ -217,8 +216,9 @@ class QuickClassifier:
         self.points_: Float = features[labelled][use]
         self.classes_, codes = np.unique(ids[use], return_inverse=True)
         targets = np.eye(self.classes_.size)[codes]
-        self.model_ = KernelRidge(alpha=self.ridge, kernel="rbf", gamma=self.gamma)
-        self.model_.fit(self.points_.astype(np.float64), targets)
+        kernel = similarity(self.points_.astype(np.float64), self.points_.astype(np.float64), self.gamma)
+        kernel.flat[:: len(kernel) + 1] += self.ridge
+        self.weights_: Float = scipy.linalg.solve(kernel, targets, assume_a="pos").astype(np.float32)
         return self
 
     def predict(self, features: Float) -> tuple[NDArray[np.int32], Float]:
@@ -226,15 +226,25 @@ class QuickClassifier:
         ``(..., F)``."""
         points = features.reshape(-1, features.shape[-1])
         probabilities = np.empty((len(points), self.classes_.size), np.float32)
-        step = max(1, KERNEL // len(self.model_.dual_coef_))
+        step = max(1, KERNEL // len(self.points_))
         for start in range(0, len(points), step):
-            scores = SHARPNESS * self.model_.predict(points[start : start + step])
+            scores = SHARPNESS * (similarity(points[start : start + step], self.points_, self.gamma) @ self.weights_)
             scores -= scores.max(axis=1, keepdims=True)
             np.exp(scores, out=scores)
             probabilities[start : start + step] = scores / scores.sum(axis=1, keepdims=True)
         shape = features.shape[:-1]
         ids = self.classes_[probabilities.argmax(axis=1)].reshape(shape)
         return ids, probabilities.reshape(*shape, -1)
+
+
+def similarity(first: NDArray[Any], second: NDArray[Any], gamma: float) -> NDArray[Any]:
+    """The radial basis function kernel ``(n, m)`` of features ``(n, F)`` and ``(m, F)``, in their dtype."""
+    kernel: NDArray[Any] = first @ (2 * gamma * second.T)
+    kernel -= gamma * (second**2).sum(axis=1)
+    kernel -= gamma * (first**2).sum(axis=1)[:, None]
+    np.minimum(kernel, 0, out=kernel)
+    np.exp(kernel, out=kernel)
+    return kernel
 
 
 def limit_pixels(ids: NDArray[np.int32], most: int) -> NDArray[np.int64]:

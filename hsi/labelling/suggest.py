@@ -11,10 +11,10 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-from hsi.labelling.quick import Float, Mask, PixelFeatures, QuickClassifier
+from hsi.labelling.quick import Float, Mask, PixelFeatures, QuickClassifier, similarity
 
-CANDIDATES = 2000  # pixels that are compared
-KNOWN = 500  # labelled pixels that they are compared with
+CANDIDATES = 1000  # pixels that are compared
+KNOWN = 200  # labelled pixels that they are compared with
 GAMMA = 1.0  # of the kernel: pixels a distance of 1 from each other share 1/e
 NOISE = 0.1  # variance of what one label says about its own place
 REACH = 2  # pixels around a place that has been shown which are not shown
@@ -42,7 +42,7 @@ class Candidates:
     @cached_property
     def kernel(self) -> Float:
         """The similarity ``(n, n)`` of each two, 0 to 1."""
-        return similarity(self.features, self.features)
+        return similarity(self.features, self.features, GAMMA)
 
 
 def find_candidates(features: PixelFeatures | Float, valid: Mask, most: int = CANDIDATES, seed: int = 0) -> Candidates:
@@ -94,7 +94,7 @@ def suggest_place(
         weights, between = 1 - (first - second), classifier.classes_[order]
     covariance = covariance_given(candidates, np.concatenate(known) if known else candidates.features[:0])
     variance = covariance.diagonal()
-    removed = weights @ covariance**2 / (variance + NOISE)
+    removed = np.einsum("i,ij,ij->j", weights, covariance, covariance) / (variance + NOISE)
     best = int(np.where(free, removed, -1.0).argmax())
     classes = () if between is None else tuple(between[best].tolist())
     return Place(int(rows[best]), int(columns[best]), float(variance[best]), classes)
@@ -104,19 +104,12 @@ def covariance_given(candidates: Candidates, known: Float) -> Float:
     """The covariance ``(n, n)`` of the candidates, given a label at each of the ``known`` features ``(m, F)``."""
     if not len(known):
         return candidates.kernel
-    among = similarity(known, known)
+    among = similarity(known, known, GAMMA)
     among.flat[:: len(known) + 1] += NOISE
     lower = scipy.linalg.cholesky(among, lower=True)
-    spread = scipy.linalg.solve_triangular(lower, similarity(known, candidates.features), lower=True)
+    spread = scipy.linalg.solve_triangular(lower, similarity(known, candidates.features, GAMMA), lower=True)
     covariance: Float = candidates.kernel - spread.T @ spread
     return covariance
-
-
-def similarity(first: Float, second: Float) -> Float:
-    """The kernel ``(n, m)`` of features ``(n, F)`` and ``(m, F)``."""
-    squares = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1) - 2 * (first @ second.T)
-    kernel: Float = np.exp(-GAMMA * np.maximum(squares, 0))
-    return kernel
 
 
 def sample_points(points: Float, most: int) -> Float:
