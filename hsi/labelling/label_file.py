@@ -23,6 +23,7 @@ from hsi.io.vectors.geopackage import (
     Table,
     add_columns,
     change_rows,
+    check_size,
     create_layer,
     edit_geopackage,
     read_table,
@@ -74,6 +75,7 @@ class LabelFile:
     def load(self) -> Contents:
         """What the file holds; raises for one that is not readable as labels of the scene."""
         check_file(self.path)
+        check_size(self.path)
         mark = signature(self.path)
         name, field, kind, name_field = find_class_field(self.path, self.options)
         table, stored = read_table(self.path, name), stored_classes(self.path)

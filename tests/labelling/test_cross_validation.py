@@ -41,8 +41,8 @@ def test_strokes_in_one_field_do_not_test_each_other():
     far = [(2, row, column) for row in (40, 44, 48) for column in (40, 44, 48)]
     found = validate([*near, *far], 20)
     assert found.accuracy is None and found.untested == ("class 1", "class 2") and "too few shapes" in found.text
-    apart = [(1 + number % 2, 12 * row, 12 * column) for number, (row, column) in enumerate(np.ndindex(5, 5))]
-    found = validate(apart, 12)
+    distant = [(1 + number % 2, 12 * row, 12 * column) for number, (row, column) in enumerate(np.ndindex(5, 5))]
+    found = validate(distant, 12)
     assert found.places == 25 and found.accuracy < 0.6, "a memory of places is no better than chance"
     assert found.interval[0] < found.accuracy < found.interval[1] and found.enough
 

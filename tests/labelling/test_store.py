@@ -293,3 +293,9 @@ def test_layer_of_multipolygons_takes_what_is_drawn(tmp_path):
     assert declared() == "GEOMETRY" and open_labels(path, utm_scene()).counts == {1: 13, 2: 4}
     store.undo()
     assert store.undo_text == "draw polygon", "nothing was taken for a change by another program"
+
+
+def test_file_that_is_too_large_is_refused_when_it_is_opened(store, monkeypatch):
+    monkeypatch.setattr("hsi.io.vectors.geopackage.LARGEST_FILE", 1000)
+    with pytest.raises(UsageError, match="a file of its own"):
+        LabelStore(store.path, SCENE)

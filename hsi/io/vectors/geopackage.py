@@ -19,10 +19,10 @@ from typing import Any
 
 from hsi.core.colours import hex_colour, parse_hex
 from hsi.core.files import write_atomically
-from hsi.errors import OutputError, SceneFileError
+from hsi.errors import OutputError, SceneFileError, UsageError
 from hsi.io.class_files import ClassEntry
 
-LARGEST_FILE = 1 << 28  # bytes; a changed file is written anew
+LARGEST_FILE = 1 << 28  # bytes; a changed file is written as a new one
 BUSY_SECONDS = 5.0
 CLASS_TABLE = "hsi_classes"
 CLASS_COLUMNS = {"class_id": "INTEGER PRIMARY KEY", "class": "TEXT NOT NULL", "colour": "TEXT"}
@@ -123,11 +123,6 @@ def edit_geopackage(path: Path) -> Iterator[sqlite3.Connection]:
                 base.execute("BEGIN IMMEDIATE")
                 yield base
             return
-        if target.stat().st_size > LARGEST_FILE:
-            raise OutputError(
-                f"{path}: has {target.stat().st_size:,} bytes and is written anew at each change: save the layer of "
-                f"the labels in a file of its own, of less than {LARGEST_FILE:,}"
-            )
         with write_atomically(target, durable=True, marked=True) as part:
             with closing(_connect(target, "ro")) as there, closing(_connect(part, "rw")) as base:
                 base.execute("PRAGMA synchronous = OFF")  # the complete file is written to disk before it is renamed
@@ -140,6 +135,16 @@ def edit_geopackage(path: Path) -> Iterator[sqlite3.Connection]:
             shutil.copymode(target, part)
     except sqlite3.Error as error:
         raise OutputError(f"{path}: cannot be written: {error}") from error
+
+
+def check_size(path: Path) -> None:
+    """Raise :class:`UsageError` for a file that is too large to be written as a new one at each change."""
+    size = path.stat().st_size
+    if size > LARGEST_FILE:
+        raise UsageError(
+            f"{path}: has {size:,} bytes and each change would write all of it: save the layer of the labels in a "
+            f"file of its own, of less than {LARGEST_FILE:,}"
+        )
 
 
 def _is_edited(path: Path) -> bool:
