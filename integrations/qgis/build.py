@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PLUGIN = Path(__file__).resolve().parent / "hsi_processing"
 PARAMETERS = PLUGIN / "parameters.json"
 METADATA = PLUGIN / "metadata.txt"
+LONGEST_LABEL = 72  # letters; a wider dialog scrolls
 DATE = (1980, 1, 1, 0, 0, 0)  # of the files in the archive
 LEFT_OUT = {"scheduler", "workers", "block_timeout", "label_layer"}  # for clusters; the layer is that of the vectors
 MAIN = {  # what the dialog shows first; all else is advanced
@@ -42,7 +43,7 @@ KINDS = {  # options whose values QGIS has widgets for
 LABELS = {  # shorter than the options' help, or without what only a command line can do
     "labels": "Labelled polygons or points",
     "model__name": "Network or baseline",
-    "split__rule": "Split into training and test pixels",
+    "split__rule": "Training and test pixels",
     "reducer__name": "Reduction of the bands",
     "training__engine": "Engine",
     "training__lr_schedule": "Schedule of the learning rate",
@@ -54,21 +55,26 @@ LABELS = {  # shorter than the options' help, or without what only a command lin
     "config": "File of settings (YAML)",
     "vector": "Polygons of the map's areas",
     "max_memory": "Most memory, such as 1GB",
+    "mapping__min_area": "Smallest area of a class: 0.5ha, 5000m2 or 12px",
+    "reject": "Leave the least certain pixels unclassified: accuracy:95%, or 0.6",
 }
 RASTER_LABELS = "Class raster, in place of polygons or points"
 SCENE = {"name": "SCENE", "option": "", "kind": "raster", "label": "Hyperspectral scene", "required": True}
 MAP = {**SCENE, "name": "MAP", "label": "Map, a class raster"}
-TILES = {"name": "MORE_TILES", "option": "", "kind": "rasters", "label": "More tiles of the same scene"}
+MORE = {
+    **{"name": "MORE_FILES", "option": "", "kind": "rasters", "label": "More bands or tiles of the same scene"},
+    "advanced": True,
+}
 MODEL = {
     **{"name": "MODEL", "option": "", "kind": "file", "label": "Model", "filter": "Models (*.safetensors)"},
     "required": True,
 }
 REPORT = {"name": "REPORT", "kind": "html", "label": "Report"}
-TABLE = {"name": "ACCURACY", "kind": "file", "label": "Accuracy table", "file": "accuracy.csv"}
+TABLE = {"name": "ACCURACY", "kind": "html", "label": "Accuracy table", "file": "accuracy.csv"}
 ALGORITHMS: dict[str, dict[str, Any]] = {
     "classify": {
         "title": "Classify",
-        "inputs": [SCENE],
+        "inputs": [SCENE, MORE],
         "out": {"kind": "new_folder", "label": "Folder of the results"},
         "outputs": [
             {"name": "MAP", "kind": "raster", "label": "Map", "file": "map.tif", "load": True},
@@ -80,13 +86,13 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
     },
     "train": {
         "title": "Train",
-        "inputs": [SCENE],
+        "inputs": [SCENE, MORE],
         "out": {"kind": "new_file", "label": "Model", "filter": "Models (*.safetensors)"},
         "outputs": [],
     },
     "predict": {
         "title": "Predict",
-        "inputs": [MODEL, SCENE, {**TILES, "advanced": True}],
+        "inputs": [MODEL, SCENE, MORE],
         "out": {"kind": "new_raster", "label": "Map"},
         "outputs": [
             {"name": "CONFIDENCE", "kind": "raster", "label": "Confidence", "file": "{stem}_confidence.tif"},
@@ -134,7 +140,7 @@ def _parameters(option: click.Option, command: click.Command, out: dict[str, Any
     if name == "out":
         yield {"name": "OUTPUT", "option": "--out", **out}
         return
-    one |= {"kind": _kind(option), "label": _label(option)}
+    one |= {"kind": _kind(option), "label": _label(option), "help": option.help or ""}
     if name not in MAIN:
         one["advanced"] = True
     if one["kind"] == "choice":
@@ -144,6 +150,8 @@ def _parameters(option: click.Option, command: click.Command, out: dict[str, Any
     elif not option.is_flag and isinstance(option.default, (str, int, float)):
         one["default"] = option.default
     if name == "labels":
+        if command.name == "evaluate":
+            one["label"] = LABELS[name]  # they have no default there
         yield {**one, "kind": "vectors", "layer_option": "--label-layer"}
         yield {**one, "name": "LABEL_RASTER", "kind": "raster", "label": RASTER_LABELS, "advanced": True}
         return
@@ -190,13 +198,16 @@ def _bounds(option: click.Option) -> dict[str, Any]:
 
 
 def _label(option: click.Option) -> str:
-    """The help of an option as the label of a widget: options by their words, without a full stop."""
+    """The help of an option as the label of a widget: options by their words, no full stop, long parts left out."""
     text = re.sub(
         r"--([a-z-]+)", lambda found: f'"{found[1].replace("-", " ")}"', " ".join((option.help or "").split())
     )
     sentence, bracket, default = text.partition(" [default: ")
     label = LABELS.get(option.name or "") or sentence.rstrip(".")
-    return label if option.name == "max_memory" else f"{label}{bracket}{default}"
+    complete = f"{label}{bracket}{default}"
+    if len(complete) <= LONGEST_LABEL:
+        return complete
+    return label if len(label) <= LONGEST_LABEL else re.split(r"[:;] ", label)[0]
 
 
 def metadata() -> str:

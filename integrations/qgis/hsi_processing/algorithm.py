@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from qgis.core import (
+    QgsApplication,
     QgsFields,
     QgsProcessing,
     QgsProcessingAlgorithm,
@@ -48,8 +50,10 @@ from .command import PROGRESS, Cancelled, CommandError, find_command, run_comman
 VECTORS = [QgsProcessing.TypeVectorPolygon, QgsProcessing.TypeVectorPoint]
 VECTOR_FORMATS = ["gpkg", "geojson", "shp", "fgb", "kml"]  # that hsi reads as they are
 COPIES = "fgb"  # a copied GeoPackage lacks features whose identifiers collide, and GeoJSON lacks some CRSs
+# QGIS lists those of "html", reports and tables, in its Results Viewer, with links to open them
 OUTPUTS = {"raster": QgsProcessingOutputRasterLayer, "file": QgsProcessingOutputFile, "html": QgsProcessingOutputHtml}
 FROM_PATH = ("raster", "rasters", "layer")  # also files that QGIS cannot open, such as .mat
+SPACES = re.compile(r"^ +| {2,}")
 Words = list[str]
 
 
@@ -105,6 +109,7 @@ class HsiAlgorithm(QgsProcessingAlgorithm):
         """Declare the parameters and outputs."""
         for one in self.about["parameters"]:
             parameter = make_parameter(one)
+            parameter.setHelp(one.get("help", ""))
             if one.get("advanced"):
                 parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.FlagAdvanced)
             self.addParameter(parameter)
@@ -269,7 +274,7 @@ def make_parameter(one: dict[str, Any]) -> QgsProcessingParameterDefinition:
         parameter.setUsesStaticStrings(True)
         return parameter
     if kind == "flag":
-        return QgsProcessingParameterBoolean(name, label, False, True)
+        return QgsProcessingParameterBoolean(name, label, False)
     if kind in ("integer", "number"):
         number = QgsProcessingParameterNumber
         parameter = number(
@@ -297,10 +302,14 @@ def make_parameter(one: dict[str, Any]) -> QgsProcessingParameterDefinition:
 
 
 class LineReader:
-    """Shows what the command prints: progress in the bar and its stages in words, all else in the log."""
+    """Shows what the command prints: progress in the bar and its stages in words, all else in the log.
+
+    The log in a window is HTML, in which only spaces that do not break leave the columns of a table in line.
+    """
 
     def __init__(self, feedback: QgsProcessingFeedback) -> None:
         self.feedback, self.stage = feedback, ""
+        self.in_window = QgsApplication.platform() == "desktop"
 
     def __call__(self, line: str) -> None:
         """Show one line."""
@@ -313,7 +322,9 @@ class LineReader:
         elif line.startswith("warning: "):
             self.feedback.pushWarning(line)
         else:  # errors too, which QGIS shows once more as the reason of the failure
-            self.feedback.pushConsoleInfo(line)
+            self.feedback.pushConsoleInfo(
+                SPACES.sub(lambda run: "\u00a0" * len(run[0]), line) if self.in_window else line
+            )
 
 
 def raster_path(layer: QgsRasterLayer, feedback: QgsProcessingFeedback) -> str:
