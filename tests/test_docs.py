@@ -31,7 +31,7 @@ pytest.importorskip("geopandas")
 pytest.importorskip("rioxarray")
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-LONG_PAGES = {"README", "benchmark"}  # more than seven seconds of commands
+LONG_PAGES = {"README", "benchmark", "several_scenes"}  # more than seven seconds of commands
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 INDENTED = re.compile(r"(?:^    \S.*\n?(?:^    .*\n?)*)", re.M)
 PROGRAMS = ("hsi", "make", "pip", "python")
@@ -110,6 +110,9 @@ def workspace(tmp_path_factory):
     file_makers.tiff(folder / "qa.tif", np.where(labels == 1, 8, 0).astype(np.uint16), **grid)
     shutil.copy(folder / "labels.tif", folder / "place.tif")
     write_features(folder, labels, grid)
+    for name in "abc":
+        write_envi(folder / f"{name}.hdr", cube, wavelengths)
+        shutil.copy(folder / "training.gpkg", folder / f"{name}.gpkg")
     (folder / "configs").symlink_to(ROOT / "configs")
     train = ("train", "scene.hdr", "--labels", "training.gpkg", "--label-field", "landcover", *QUICK)
     assert run_here(*train, "--out", "landcover.safetensors", cwd=folder).code == 0  # several pages use this model
