@@ -39,7 +39,6 @@ MOST_DOTS = 2_000_000  # of a picture with hatching
 TICKS: list[float] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000]
 CLOSE = 4  # pixels of the scene that the narrowest view shows
 MOST_SHAPES = 3_000  # that are drawn at a time
-SELECTED = "#ffffff"
 
 
 class Canvas:
@@ -83,8 +82,10 @@ class Canvas:
         image = {"image": "image", "x": "x", "y": "y", "dw": "dw", "dh": "dh"}
         plot.image_rgba(source=self.pictures, **image)
         self.map_glyph = plot.image_rgba(source=self.maps, global_alpha=0.6, **image)
-        empty: dict[str, list[Any]] = {"xs": [], "ys": [], "fill": [], "line": [], "width": [], "number": []}
-        self.areas = ColumnDataSource(empty)
+        self.areas = ColumnDataSource({"xs": [], "ys": [], "fill": [], "width": [], "casing": []})
+        self.casing = plot.multi_polygons(
+            xs="xs", ys="ys", source=self.areas, fill_alpha=0, line_color="white", line_width="casing"
+        )
         self.area_glyph = plot.multi_polygons(
             xs="xs", ys="ys", source=self.areas, fill_color="fill", fill_alpha=0.25, line_color="fill",
             line_width="width", line_alpha=1.0,
@@ -276,7 +277,7 @@ class Canvas:
         store = self.session.store
         places = {one.id: place for place, one in enumerate(store.classes, 1)}
         colours = {one.id: hex_colour(one.colour) for one in store.classes}
-        areas: dict[str, list[Any]] = {"xs": [], "ys": [], "fill": [], "line": [], "width": [], "number": []}
+        areas: dict[str, list[Any]] = {"xs": [], "ys": [], "fill": [], "width": [], "casing": []}
         dots: dict[str, list[Any]] = {"x": [], "y": [], "fill": [], "size": []}
         numbers: dict[str, list[Any]] = {"x": [], "y": [], "text": []}
         for shape in store.shapes[-MOST_SHAPES:]:
@@ -293,9 +294,8 @@ class Canvas:
                 areas["xs"].append([[list(ring.coords.xy[0]) for ring in part] for part in rings])
                 areas["ys"].append([[list(ring.coords.xy[1]) for ring in part] for part in rings])
                 areas["fill"].append(colour)
-                areas["line"].append(SELECTED if shape.id == selected else colour)
                 areas["width"].append(4 if shape.id == selected else 2)
-                areas["number"].append(shape.id)
+                areas["casing"].append(9 if shape.id == selected else 4)
             middle = form.representative_point()
             numbers["x"].append(middle.x)
             numbers["y"].append(middle.y)
@@ -304,7 +304,7 @@ class Canvas:
 
     def show_shapes(self, shown: bool) -> None:
         """Show or hide the labels."""
-        for renderer in (self.area_glyph, self.dot_glyph, self.number_glyph):
+        for renderer in (self.casing, self.area_glyph, self.dot_glyph, self.number_glyph):
             renderer.visible = shown
 
     # ---- the cursor

@@ -47,9 +47,9 @@ class ClassList:
             TableColumn(field="key", title="", width=18, sortable=False),
             TableColumn(field="colour", title="", width=24, formatter=HTMLTemplateFormatter(template=SWATCH),
                         sortable=False),
-            TableColumn(field="name", title="class", width=100, sortable=False),
-            TableColumn(field="pixels", title="pixels", width=52, formatter=number, sortable=False),
-            TableColumn(field="shapes", title="shapes", width=50, formatter=number, sortable=False),
+            TableColumn(field="name", title="class", width=112, sortable=False),
+            TableColumn(field="pixels", title="pixels", width=48, formatter=number, sortable=False),
+            TableColumn(field="shapes", title="shapes", width=46, formatter=number, sortable=False),
         ]  # fmt: skip
         style = InlineStyleSheet(css=TABLE)
         self.table = DataTable(

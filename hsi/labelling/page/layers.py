@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 LAYERS = ("map", "confidence", None)
 SHADES = ", ".join(f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue, _ in confidence_shades()[::32].tolist())
 LEGEND = (
-    f"<div style='height: 10px; background: linear-gradient(to right, {SHADES})'></div>"
-    "<div style='display: flex; justify-content: space-between; font-size: 12px'>"
+    f"<div style='width: 180px; height: 10px; background: linear-gradient(to right, {SHADES})'></div>"
+    "<div style='width: 180px; display: flex; justify-content: space-between; font-size: 12px'>"
     "<span>0 %</span><span>confidence</span><span>100 %</span></div>"
 )
 STRETCHES = {"0.5": 0.5, "1": 1.0, "2": 2.0, "5": 5.0}

@@ -54,7 +54,15 @@ class Page:
             name="tools", styles={"flex-wrap": "wrap", "align-items": "center"},
         )  # fmt: skip
         help_table = "".join(f"<tr><th>{escape(keys)}</th><td>{escape(what)}</td></tr>" for keys, what in HELP)
-        help_div = Div(text=f"<table class='keys'>{help_table}</table>", name="help", sizing_mode="stretch_width")
+        style = InlineStyleSheet(
+            css="th { text-align: left; vertical-align: top; width: 40%; } td { padding-bottom: 3px; }"
+        )
+        help_div = Div(
+            stylesheets=[style],
+            text=f"<table class='keys'>{help_table}</table>",
+            name="help",
+            sizing_mode="stretch_width",
+        )
         roots = [
             self.canvas.figure, self.classes.layout, self.spectra.layout, self.layers.layout, self.actions.layout,
             tools, self.message,
