@@ -53,6 +53,7 @@ OF_ONE_FILE = ("GTiff", "JP2OpenJPEG", "LAN", VIRTUAL)
 ESRI_DATA = (".bil", ".bip", ".bsq", ".flt", ".img", ".raw", ".dat", ".dem", "")
 PREFIXES = ("/vsicurl/", "/vsis3/", "/vsigs/", "/vsiaz/")
 WEB = ("http:/", "https:/")  # as paths, which lose a slash
+SIGNATURE = re.compile(r"\?[^\s']*")
 REMOTE_TITLE = "a GeoTIFF or JPEG 2000 behind a network"
 ALLOWED_BANDS = (None, "VRTSourcedRasterBand")  # others run programs over their sources or read raw bytes of any file
 SOURCE_ELEMENTS = ("SourceFilename", "SourceDataset")
@@ -262,7 +263,16 @@ def _remote_opener(path: Path, address: str | None = None) -> Opener:
     name = address or remote_name(path)
     driver = "JP2OpenJPEG" if Path(name.partition("?")[0]).suffix.lower() == ".jp2" else "GTiff"
     name = f"/vsicurl/{name}" if name.startswith(("http:", "https:")) else name
-    return lambda: open_dataset(path, name, driver, REMOTE_TITLE)
+
+    @contextmanager
+    def opened() -> Iterator[Any]:
+        try:
+            with open_dataset(path, name, driver, REMOTE_TITLE) as dataset:
+                yield dataset
+        except SceneFileError as error:
+            raise SceneFileError(SIGNATURE.sub("", str(error))) from None  # GDAL quotes the name with its signature
+
+    return opened
 
 
 def _opener(path: Path) -> Opener:

@@ -107,6 +107,15 @@ class TestWeb:
             assert (scene.read() == cube).all() and scene.wavelengths[0] == 450
             assert "right" not in str(scene.source)
 
+    @pytest.mark.parametrize("name", ["signed/cube.tif", "item.json"])
+    def test_signatures_are_in_no_message(self, name, served):
+        folder, address = served
+        write_scene(folder / "stac" / "signed" / "cube.tif")
+        write_item(folder / "stac" / "item.json", {"all": data_asset(f"{name}?signature=secret")})
+        with pytest.raises(SceneFileError, match=f"{name}: cannot be read") as caught:
+            open_scene(f"{address}/stac/item.json")
+        assert "secret" not in str(caught.value)
+
     def test_a_raster_by_its_address(self, served):
         folder, address = served
         cube = write_scene(folder / "plain.tif")
