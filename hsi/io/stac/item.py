@@ -64,7 +64,7 @@ class Item:
         """
         if name is not None:
             if name not in self.assets:
-                raise UnknownNameError("asset", name, self.assets)
+                raise UsageError(f"{self.path}: {UnknownNameError('asset', name, self.assets)}")
             return self.assets[name]
         data = [asset for asset in self.assets.values() if DATA in asset.roles]
         data = data or [asset for asset in self.assets.values() if not asset.roles & OTHER_ROLES]

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from hsi.errors import HsiError, SceneFileError, UnknownNameError, UsageError
+from hsi.errors import HsiError, SceneFileError, UsageError
 from hsi.io import files_of, open_scene
 from hsi.io.stac import item as stac_item
 from tests.io.helpers import refuse_scene
@@ -25,7 +25,7 @@ class TestAsset:
         scene = open_scene(item)
         assert (scene.read() == cube).all() and scene.item.asset == "all" and scene.name == "scene_1"
         assert (open_scene(item, asset="rgb").read() == cube[:, :, :3]).all()
-        with pytest.raises(UnknownNameError, match="unknown asset 'al': did you mean all"):
+        with pytest.raises(UsageError, match=r"item\.json: unknown asset 'al': did you mean all"):
             open_scene(item, asset="al")
         assert item in files_of(item)
 
