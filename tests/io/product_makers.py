@@ -251,12 +251,12 @@ def tanager(folder: Path, *, ortho: bool = True, cube: str = "surface_reflectanc
     return Product(path, expected)
 
 
-HYPERION_BANDS = (7, 8, 57, 77, 100, 225)  # the first and the last are not calibrated, 57 and 77 overlap
+HYPERION_BANDS = (7, 57, 77, 100)  # 7 is not calibrated, 57 and 77 overlap
 
 
 def hyperion(folder: Path) -> Product:
     """A GeoTIFF of int16 for each band, 0 for no data, and the text file with the factors."""
-    stored = stored_numbers()[:, :, :6].astype(np.int16)
+    stored = stored_numbers()[:, :, :4].astype(np.int16)
     stored[0, 0] = 0
     stem = "EO1H1950242005001110KZ"
     for position, number in enumerate(HYPERION_BANDS):
@@ -264,7 +264,7 @@ def hyperion(folder: Path) -> Product:
     path = folder / f"{stem}_MTL_L1T.TXT"
     factors = "SCALING_FACTOR_VNIR = 40.0\n    SCALING_FACTOR_SWIR = 80.0"
     path.write_text(f"GROUP = L1\n  GROUP = RADIANCE_SCALING\n    {factors}\n  END_GROUP = RADIANCE_SCALING\nEND\n")
-    order = [1, 3, 2, 4]  # calibrated, by rising wavelength
+    order = [2, 1, 3]  # calibrated, by rising wavelength
     divisors = np.array([40 if number <= 70 else 80 for number in HYPERION_BANDS])
     expected = (stored / divisors).astype(np.float32)[:, :, order]
     expected[0, 0] = np.nan
@@ -327,10 +327,8 @@ PRODUCTS: dict[str, Callable[[Path], Product]] = {
     "emit-contiguous": lambda folder: emit(folder, chunks=False),
     "neon": neon,
     "aviris": aviris_ng,
-    "aviris-3": aviris,
     "hyperion": hyperion,
     "pace": pace,
     "tanager": tanager,
-    "tanager-basic": lambda folder: tanager(folder, ortho=False, cube="toa_radiance"),
     "wyvern": wyvern,
 }

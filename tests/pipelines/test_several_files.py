@@ -27,16 +27,25 @@ def parts(sample, scenes, tmp_path):
     return {"bands": sorted(bands), "tiles": tiles, "labels": labels, "table": tmp_path / "bands.txt"}
 
 
-@pytest.mark.parametrize("kind", ["bands", "tiles"])
-def test_gives_the_map_of_one_file_and_can_be_repeated(kind, parts, scenes, run, tmp_path):
+def classify(run, parts, files, out):
     more = ("--labels", parts["labels"], *OPTIONS, "--wavelengths", parts["table"])
-    assert run("classify", scenes["tiff"], *more, "--out", "one").code == 0
-    done = run("classify", *parts[kind], *more, "--out", "many")
+    done = run("classify", *files, *more, "--out", out)
     assert done.code == 0, done.stderr
-    assert (tmp_path / "many/map.tif").read_bytes() == (tmp_path / "one/map.tif").read_bytes()
-    inputs = json.loads((tmp_path / "many/run.json").read_text())["inputs"]
-    assert len(inputs["parts"]) == len(parts[kind])
-    assert inputs["wavelengths_nm"] == pytest.approx(list(CENTRES))
+
+
+def test_bands_and_tiles_give_the_map_of_one_file(parts, scenes, run, tmp_path):
+    for out, files in {"one": [scenes["tiff"]], "bands": parts["bands"], "tiles": parts["tiles"]}.items():
+        classify(run, parts, files, out)
+        assert (tmp_path / out / "map.tif").read_bytes() == (tmp_path / "one/map.tif").read_bytes()
+        inputs = json.loads((tmp_path / out / "run.json").read_text())["inputs"]
+        assert len(inputs["parts"]) == (0 if out == "one" else len(parts[out]))
+        assert inputs["wavelengths_nm"] == pytest.approx(list(CENTRES))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["bands", "tiles"])
+def test_the_run_is_repeated_and_drawn_from_its_record(kind, parts, run):
+    classify(run, parts, parts[kind], "many")
     done = run("rerun", "many")
     assert done.code == 0 and "reproduced  many" in done.stdout, done.stderr
     done = run("plot", "many", "--figure", "false_colour", "--out", "figures")

@@ -23,7 +23,6 @@ PLACES = {
     "emit": ((0.000542, 0, -115.9, 0, -0.000542, 33.4), 4326),
     "neon": ((1, 0, 368_000, 0, -1, 4_307_000), 32618),
     "aviris": (NORTH_UP, 32633),
-    "aviris-3": (NORTH_UP, 32633),
     "hyperion": (NORTH_UP, 32633),
     "tanager": (NORTH_UP, 32633),
     "wyvern": (NORTH_UP, 32633),

@@ -9,7 +9,9 @@ from tests.io.product_makers import tanager
 
 
 def test_a_basic_product_is_a_swath_without_a_place(tmp_path):
-    scene = open_scene(tanager(tmp_path, ortho=False, cube="toa_radiance").path)
+    product = tanager(tmp_path, ortho=False, cube="toa_radiance")
+    scene = open_scene(product.path)
+    np.testing.assert_array_equal(scene.read(), product.expected)
     assert (scene.georeference, scene.good) == (None, None)
     assert scene.format == "Tanager radiance (basic, HDF-EOS5)"
 
