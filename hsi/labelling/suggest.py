@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from hsi.labelling.quick import Float, Mask, PixelFeatures, QuickClassifier, similarity
 
-CANDIDATES = 1000  # pixels that are compared
-KNOWN = 200  # labelled pixels that they are compared with
+CANDIDATES = 2000  # pixels that are compared
+TYPICAL = 300  # of them, evenly spread, stand for all pixels
+KNOWN = 100  # labelled pixels that they are compared with
 GAMMA = 1.0  # of the kernel: pixels a distance of 1 from each other share 1/e
-NOISE = 0.1  # variance of what one label says about its own place
+NOISE = 0.1  # variance of what one look, or a stroke of 3 x 3 labelled pixels, says about its own place
+STROKE = 9  # pixels of a stroke, which say much the same
 REACH = 2  # pixels around a place that has been shown which are not shown
 
 
@@ -39,10 +41,15 @@ class Candidates:
     columns: NDArray[np.int64]
     features: Float
 
+    @property
+    def typical(self) -> slice:
+        """Those that stand for all pixels of the scene."""
+        return slice(None, None, -(-self.rows.size // TYPICAL))
+
     @cached_property
     def kernel(self) -> Float:
-        """The similarity ``(n, n)`` of each two, 0 to 1."""
-        return similarity(self.features, self.features, GAMMA)
+        """The similarity ``(t, n)`` of the typical ones to all, 0 to 1."""
+        return similarity(self.features[self.typical], self.features, GAMMA)
 
 
 def find_candidates(features: PixelFeatures | Float, valid: Mask, most: int = CANDIDATES, seed: int = 0) -> Candidates:
@@ -67,8 +74,8 @@ def suggest_place(
     """The candidate that tells most about the pixels that the classifier is unsure of; None when all have been shown.
 
     A label also says something about similar pixels, as an observation of a Gaussian process does. A candidate's score
-    is the variance that its label would remove from all candidates (Cohn et al. 1996, doi:10.1613/jair.295), each
-    weighted by how close its two likeliest classes are (Scheffer et al. 2001, doi:10.1007/3-540-44816-0_31). So it is
+    is the variance that its label would remove from the scene (Cohn et al. 1996, doi:10.1613/jair.295), where a pixel's
+    weight is how close its two likeliest classes are (Scheffer et al. 2001, doi:10.1007/3-540-44816-0_31). So it is
     typical of many pixels, unlike those that are labelled or have been ``visited``, and uncertain. Without a
     classifier of two classes weights are equal; the first place is the most typical one.
 
@@ -77,13 +84,15 @@ def suggest_place(
     place.
     """
     rows, columns = candidates.rows, candidates.columns
-    known = [] if classifier is None else [sample_points(classifier.points_, KNOWN)]
+    known = candidates.features[:0] if classifier is None else sample_points(classifier.points_, KNOWN)
+    share = 1.0 if classifier is None else len(known) / len(classifier.points_)
+    noise = np.full(len(known), NOISE * max(0.1, STROKE * share))
+    shown = np.zeros(rows.size, bool)
     free = labels[rows, columns] == background
     for row, column in visited:
         near = (abs(rows - row) <= REACH) & (abs(columns - column) <= REACH)
         free &= ~near
-        if labels[row, column] == background:
-            known.append(candidates.features[(rows == row) & (columns == column)])
+        shown |= (rows == row) & (columns == column)
     if not free.any():
         return None
     weights, between = np.ones(rows.size, np.float32), None
@@ -92,24 +101,25 @@ def suggest_place(
         order = probabilities.argsort(axis=1)[:, :-3:-1]
         first, second = np.take_along_axis(probabilities, order, axis=1).T
         weights, between = 1 - (first - second), classifier.classes_[order]
-    covariance = covariance_given(candidates, np.concatenate(known) if known else candidates.features[:0])
-    variance = covariance.diagonal()
-    removed = np.einsum("i,ij,ij->j", weights, covariance, covariance) / (variance + NOISE)
+    known = np.concatenate([known, candidates.features[shown]])
+    noise = np.append(noise, np.full(np.count_nonzero(shown), NOISE))
+    covariance, variance = covariance_given(candidates, known, noise)
+    removed = np.einsum("i,ij,ij->j", weights[candidates.typical], covariance, covariance) / (variance + NOISE)
     best = int(np.where(free, removed, -1.0).argmax())
     classes = () if between is None else tuple(between[best].tolist())
     return Place(int(rows[best]), int(columns[best]), float(variance[best]), classes)
 
 
-def covariance_given(candidates: Candidates, known: Float) -> Float:
-    """The covariance ``(n, n)`` of the candidates, given a label at each of the ``known`` features ``(m, F)``."""
+def covariance_given(candidates: Candidates, known: Float, noise: NDArray[np.floating[Any]]) -> tuple[Float, Float]:
+    """The covariance ``(t, n)`` of typical candidates with all, and the variance ``(n,)`` of all, given a label with
+    ``noise`` ``(m,)`` at each of the ``known`` features ``(m, F)``."""
     if not len(known):
-        return candidates.kernel
+        return candidates.kernel, np.ones(candidates.rows.size, np.float32)
     among = similarity(known, known, GAMMA)
-    among.flat[:: len(known) + 1] += NOISE
+    among.flat[:: len(known) + 1] += noise.astype(np.float32)
     lower = scipy.linalg.cholesky(among, lower=True)
     spread = scipy.linalg.solve_triangular(lower, similarity(known, candidates.features, GAMMA), lower=True)
-    covariance: Float = candidates.kernel - spread.T @ spread
-    return covariance
+    return candidates.kernel - spread[:, candidates.typical].T @ spread, 1 - np.einsum("ij,ij->j", spread, spread)
 
 
 def sample_points(points: Float, most: int) -> Float:
