@@ -82,6 +82,7 @@ def classify(
     vector: Path | str | None = None,
     probabilities: bool = False,
     stac: bool = False,
+    track: str | None = None,
     progress: bool | Callable[[str, int, int, str], None] | None = None,
     **reading: Any,
 ) -> Classification:
@@ -113,6 +114,7 @@ def classify(
         vector: A GeoPackage or GeoJSON to write the areas of the map to, as polygons; needs geopandas.
         probabilities: Whether the probability of every class is returned.
         stac: Whether the run in ``out`` has STAC Items of its map and model.
+        track: ``tensorboard`` or ``mlflow``: a program to report settings, metrics by epoch and the run to.
         progress: True for a bar for each stage, or a function that is called with the stage, what is done of it, its
             total and a note.
         **reading: How to read scene and labels: ``asset``, ``variable``, ``axes``, ``wavelengths``, ``georef``,
@@ -140,6 +142,7 @@ def classify(
             read, wanted, folder, COMMAND, overwrite=overwrite, probabilities=probabilities,
             polygons=None if vector is None else Path(vector),
             checkpoint_seconds=None, complete=out is not None, sources=read.sources, stac=stac,
+            track=track,
         )  # fmt: skip
         files = {path.name: path.read_bytes() for path in folder.iterdir()} if out is None else {}
     area = classified.inputs.scene.area
@@ -157,6 +160,7 @@ def train(
     overwrite: bool = False,
     resume: bool = False,
     stac: bool = False,
+    track: str | None = None,
     progress: bool | Callable[[str, int, int, str], None] | None = None,
     **reading: Any,
 ) -> SavedModel:
@@ -176,6 +180,7 @@ def train(
         overwrite: Whether a model file of that name is replaced.
         resume: Whether an interrupted training of the same settings is continued.
         stac: Whether a STAC Item of the model is written next to it.
+        track: ``tensorboard`` or ``mlflow``: a program to report settings, metrics by epoch and the model to.
         progress: As for :func:`hsi.classify`.
         **reading: How to read scene and labels, as for :func:`hsi.classify`.
 
@@ -190,7 +195,8 @@ def train(
     if is_scene_list(scene) or is_several(labels):
         if is_baseline(wanted):
             raise UsageError(f"{wanted.model.name} is a baseline and not saved: hsi.train_scenes gives its accuracy")
-        how: dict[str, Any] = {"overwrite": overwrite, "resume": resume, "stac": stac, "progress": progress}
+        how: dict[str, Any] = {"overwrite": overwrite, "resume": resume, "stac": stac, "track": track}
+        how["progress"] = progress
         several: Any = scene
         result = train_scenes(several, labels, out=out, settings=settings, config=config, **how, **reading)  # type: ignore[arg-type]
         assert result.saved
@@ -198,7 +204,7 @@ def train(
     read = _Reader(scene, labels, reading)
     with report_to(reporter_for(progress)):
         trained, _ = train_model(
-            read, wanted, Path(out), overwrite=overwrite, resume=resume, sources=read.sources, stac=stac
+            read, wanted, Path(out), overwrite=overwrite, resume=resume, sources=read.sources, stac=stac, track=track
         )
     return trained.saved
 
@@ -213,6 +219,7 @@ def train_scenes(
     overwrite: bool = False,
     resume: bool = False,
     stac: bool = False,
+    track: str | None = None,
     progress: bool | Callable[[str, int, int, str], None] | None = None,
     **reading: Any,
 ) -> TrainedScenes:
@@ -230,6 +237,7 @@ def train_scenes(
         overwrite: Whether a model file of that name is replaced.
         resume: Whether an interrupted training of the same settings is continued.
         stac: Whether a STAC Item of the model is written next to it.
+        track: ``tensorboard`` or ``mlflow``, where no scene is held out: a program to report to.
         progress: As for :func:`hsi.classify`.
         **reading: How to read all scenes and labels, as for :func:`hsi.classify`.
 
@@ -248,7 +256,8 @@ def train_scenes(
     if not found:
         raise UsageError("two or more scenes are needed, with labels for each: hsi.train takes one")
     with report_to(reporter_for(progress)):
-        return train_on_scenes(found, wanted, Path(out), overwrite=overwrite, resume=resume, stac=stac)
+        how: dict[str, Any] = {"overwrite": overwrite, "resume": resume, "stac": stac, "track": track}
+        return train_on_scenes(found, wanted, Path(out), **how)
 
 
 class _Reader:

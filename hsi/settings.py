@@ -273,6 +273,7 @@ Spectral = Literal["none", "discriminant", "logistic", "pool"]
 Engine = Literal["auto", "dense", "patch"]
 Schedule = Literal["constant", "step", "cosine", "one-cycle", "plateau"]
 Optimiser = Literal["adam", "adamw"]
+Program = Literal["tensorboard", "mlflow"]
 
 
 class TrainingSettings(Section):
@@ -454,6 +455,7 @@ class RunSettings(Section):
     heading = "Training"
 
     checkpoint_seconds: float = setting(30.0, "Seconds between checkpoints of the training; 0: after each step.", ge=0)
+    track: Program | None = setting(None, "Also report the run to tensorboard or mlflow.", option="--track")
 
 
 @dataclass(frozen=True)
@@ -512,7 +514,8 @@ def declarations(kind: type[Section] = Settings, prefix: str = "") -> Iterator[D
 
 def display_name(name: str) -> str:
     """A setting as a message names it: ``--lr (training.lr)``, or ``training.clip`` where it has no option."""
-    option = next(entry.extra("option") for entry in declarations() if entry.name == name)
+    known = (*declarations(), *declarations(RunSettings, "run."))
+    option = next(entry.extra("option") for entry in known if entry.name == name)
     return f"{option} ({name})" if option else name
 
 

@@ -62,7 +62,7 @@ def command(
     classified, _ = run_classification(
         lambda: read_inputs(scene_paths, inputs.labels, inputs), settings, out, ["hsi", *sys.argv[1:]],
         asked=requested(settings, inputs), overwrite=overwrite, resume=resume, figures=figures, polygons=vector,
-        stac=outputs.stac, checkpoint_seconds=run_settings.checkpoint_seconds, sources=input_files(scene_paths, inputs),
+        stac=outputs.stac, sources=input_files(scene_paths, inputs), **run_settings.model_dump(),
     )  # fmt: skip
     show_accuracy(classified.accuracy)
     show_written(out, vector)

@@ -50,6 +50,7 @@ def train_scenes(
     resume: bool = False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     stac: bool = False,
+    track: str | None = None,
 ) -> TrainedScenes:
     """Train on all ``scenes`` and save the model in the file ``out``, with a STAC Item where asked for.
 
@@ -70,9 +71,11 @@ def train_scenes(
         wanted = resolve_settings(settings)
         trained, timer = train_model(
             lambda: read_scenes(scenes, gap_of(wanted)), settings, out, overwrite=overwrite, resume=resume,
-            checkpoint_seconds=checkpoint_seconds, sources=sources, stac=stac,
+            checkpoint_seconds=checkpoint_seconds, sources=sources, stac=stac, track=track,
         )  # fmt: skip
         return TrainedScenes(trained, timer)
+    if track:
+        raise UsageError(f"track follows one training, and the split {settings.split.rule} also tests it: leave it out")
     if resume and settings.split.rule == IN_TURN:
         raise UsageError("--resume continues one training, and kfold-scenes has several: leave it out, or give --fold")
     settings, timer = resolve_settings(settings), StageTimer()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Protocol
@@ -26,6 +26,9 @@ class Reporter:
 
     def warning(self, text: str) -> None:
         """A warning."""
+
+    def metrics(self, epoch: int, values: Mapping[str, float]) -> None:
+        """Metrics of an epoch of the training, by name."""
 
     def progress(self, title: str, unit: str) -> AbstractContextManager[Advance]:
         """A stage of the work, which moves from 0 to a total of ``unit``."""
@@ -60,6 +63,11 @@ def warning(text: str) -> None:
     _REPORTER.get().warning(text)
 
 
+def metrics(epoch: int, values: Mapping[str, float]) -> None:
+    """Report metrics of an epoch of the training, by name."""
+    _REPORTER.get().metrics(epoch, values)
+
+
 def progress(title: str, unit: str = "") -> AbstractContextManager[Advance]:
     """Report the progress of a stage: ``with progress("survey", "rows") as advance: advance(done, total)``."""
     return _REPORTER.get().progress(title, unit)
@@ -92,6 +100,10 @@ class Recorder(Reporter):
         """Store a warning."""
         self.warnings.append(text)
         self.outer.warning(text)
+
+    def metrics(self, epoch: int, values: Mapping[str, float]) -> None:
+        """Pass the metrics of an epoch on."""
+        self.outer.metrics(epoch, values)
 
     def progress(self, title: str, unit: str) -> AbstractContextManager[Advance]:
         """Pass the progress of a stage on."""

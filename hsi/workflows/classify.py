@@ -23,6 +23,7 @@ from hsi.inference.smoothing import min_area_pixels, parse_min_area
 from hsi.io.benchmark_scenes import locate_split
 from hsi.settings import LABEL_INPUTS, SCENE_INPUTS, InputSettings, Settings
 from hsi.splits import Split
+from hsi.tracking.tracker import tracked
 from hsi.workflows.denoise import denoise_inputs
 from hsi.workflows.fit import Classifier, fit, repeatable
 from hsi.workflows.inputs import Inputs, complete_labels, given_files, split_labels
@@ -141,10 +142,12 @@ def run_classification(
     checkpoint_seconds: float | None = CHECKPOINT_SECONDS,
     sources: Sequence[Path | None] = (),
     stac: bool = False,
+    track: str | None = None,
 ) -> tuple[Classified, StageTimer]:
     """Classify what ``read`` returns and write a complete run to the folder ``out``, which appears when it is done.
 
     The areas of the map also go to the vector file ``polygons``. With ``stac`` the run has STAC Items.
+    The run is also reported to the program ``track`` (:mod:`hsi.tracking`).
     Unless it is to be ``complete``, only the map is written (:func:`write_outputs` writes the rest). With
     ``checkpoint_seconds`` None nothing is stored to resume from. Raises :class:`UsageError` for settings that make
     no sense, before anything is read, :class:`OutputError` where ``out`` is taken or would replace one of the
@@ -163,13 +166,16 @@ def run_classification(
         settings = resolve_settings(settings)
         check_names(settings)
     report_settings(settings)
-    with timer.stage("read"):
-        inputs = complete_labels(read(), settings)
-    with run_folder(out, overwrite, resume) as work, repeatable(settings):
-        checkpoints = None if checkpoint_seconds is None else CheckpointPolicy(work, checkpoint_seconds)
-        classified = classify(inputs, settings, work.files, timer, checkpoints, probabilities)
-        if complete:
-            write_outputs(work.files, classified, timer, command, asked, figures, out if stac else None)
+    with tracked(track, out.name, settings) as run:
+        with timer.stage("read"):
+            inputs = complete_labels(read(), settings)
+        with run_folder(out, overwrite, resume) as work, repeatable(settings):
+            checkpoints = None if checkpoint_seconds is None else CheckpointPolicy(work, checkpoint_seconds)
+            classified = classify(inputs, settings, work.files, timer, checkpoints, probabilities)
+            if complete:
+                write_outputs(work.files, classified, timer, command, asked, figures, out if stac else None)
+        if run:
+            run.complete(classified.model.settings, classified.accuracy, out if complete else None)
     if polygons:
         layers = classified.mapped.layers
         confidence = layers["confidence"][0] if "confidence" in layers else None

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from hsi.core.devices import (
     release_memory,
     resolve_device,
 )
-from hsi.core.events import info, progress, warning
+from hsi.core.events import Advance, info, metrics, progress, warning
 from hsi.core.interrupts import defer_interrupts
 from hsi.core.scene import Block
 from hsi.errors import DeviceMemoryError, TrainingError, UsageError
@@ -541,11 +542,11 @@ def train(trainer: Trainer, callback: CheckpointCallback | None, timer: StageTim
     """
     if callback is None:
         with timer.stage("train"), progress("train", "epochs") as advance:
-            return trainer.fit(lambda epoch, epochs: advance(epoch.epoch, epochs, epoch_note(epoch)))
+            return trainer.fit(partial(report_epoch, advance))
     callback.resume(trainer)
     with timer.stage("train"), progress("train", "epochs") as advance, defer_interrupts() as callback.stop:
         try:
-            fitted = trainer.fit(lambda epoch, epochs: advance(epoch.epoch, epochs, epoch_note(epoch)), callback)
+            fitted = trainer.fit(partial(report_epoch, advance), callback)
         except TrainingError as error:
             callback.note_last(error)
             raise
@@ -571,6 +572,13 @@ def report_plan(settings: Settings, trainer: Trainer) -> None:
     info("training", f"{recipe.engine} engine, {number}, on {describe_device(trainer.device)}")
     info("", f"{recipe.epochs} epochs of {recipe.steps // recipe.epochs} steps, {recipe.optimiser}, "
             f"{recipe.lr_schedule} learning rate up to {recipe.lr:g}")  # fmt: skip
+
+
+def report_epoch(advance: Advance, epoch: Epoch, epochs: int) -> None:
+    """Report an epoch that is done, for the progress bar and for programs that follow the training."""
+    advance(epoch.epoch, epochs, epoch_note(epoch))
+    values = {name: value for name, value in asdict(epoch).items() if name != "epoch" and value is not None}
+    metrics(epoch.epoch, values)
 
 
 def epoch_note(epoch: Epoch) -> str:

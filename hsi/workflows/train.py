@@ -11,6 +11,7 @@ from hsi.io.benchmark_scenes import locate_split
 from hsi.settings import Settings
 from hsi.stac.document import item_path
 from hsi.stac.model_item import write_model_item
+from hsi.tracking.tracker import tracked
 from hsi.workflows.denoise import denoise_inputs
 from hsi.workflows.fit import NetworkClassifier, fit_network, repeatable
 from hsi.workflows.inputs import Inputs, complete_labels, given_files, split_labels
@@ -30,8 +31,11 @@ def train_model(
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     sources: Sequence[Path | None] = (),
     stac: bool = False,
+    track: str | None = None,
 ) -> tuple[NetworkClassifier, StageTimer]:
     """Train on what ``read`` returns and save the model in the file ``out``, with a STAC Item where asked for.
+
+    The training is also reported to the program ``track`` (:mod:`hsi.tracking`).
 
     All labelled pixels train unless ``settings`` say otherwise. Raises :class:`UsageError` for a baseline and for other
     settings that make no sense, before anything is read, :class:`OutputError` where ``out`` is taken or one of the
@@ -51,12 +55,15 @@ def train_model(
         )
     settings = resolve_settings(settings)
     check_names(settings)
-    inputs, timer = complete_labels(read(), settings), StageTimer()
-    with unfinished_files(out, resume=resume, overwrite=overwrite) as work, repeatable(settings):
-        inputs = denoise_inputs(inputs, settings, timer, work.files)
-        checkpoints = CheckpointPolicy(work, checkpoint_seconds)
-        trained = fit_network(inputs, settings, split_labels(inputs, settings), timer, checkpoints)
-        write_model(work.files, out, trained.saved, inputs, stac)
+    with tracked(track, out.stem, settings) as run:
+        inputs, timer = complete_labels(read(), settings), StageTimer()
+        with unfinished_files(out, resume=resume, overwrite=overwrite) as work, repeatable(settings):
+            inputs = denoise_inputs(inputs, settings, timer, work.files)
+            checkpoints = CheckpointPolicy(work, checkpoint_seconds)
+            trained = fit_network(inputs, settings, split_labels(inputs, settings), timer, checkpoints)
+            write_model(work.files, out, trained.saved, inputs, stac)
+        if run:
+            run.complete(trained.settings, {}, out)
     return trained, timer
 
 

@@ -29,7 +29,7 @@ PARAMETERS = PLUGIN / "parameters.json"
 METADATA = PLUGIN / "metadata.txt"
 LONGEST_LABEL = 72  # letters; a wider dialog scrolls
 DATE = (1980, 1, 1, 0, 0, 0)  # of the files in the archive
-LEFT_OUT = {"scheduler", "workers", "block_timeout", "label_layer"}  # for clusters; the layer is that of the vectors
+LEFT_OUT = {"scheduler", "workers", "block_timeout", "run__track", "label_layer"}  # the layer is that of the vectors
 MAIN = {  # what the dialog shows first; all else is advanced
     *("labels", "label_field", "model__name", "split__rule", "design", "points", "probabilities", "vector", "out"),
     "overwrite",

@@ -102,7 +102,8 @@ def setting_options(function: Function, without: Collection[str] = ()) -> Functi
     (not with ``"run."`` in ``without``).
     Raises :class:`UsageError` for a setting that is given twice.
     """
-    settings = [entry for entry in declarations() if entry.extra("option") and entry.name not in without]
+    of_run = () if RUN in without else declarations(RunSettings, RUN)
+    settings = [entry for entry in (*declarations(), *of_run) if entry.extra("option") and entry.name not in without]
     settings.sort(key=lambda entry: not entry.name.startswith("model."))  # the model before its input
 
     @functools.wraps(function)
@@ -139,6 +140,7 @@ def _assigned(overrides: dict[str, Any], assignments: Iterable[str], without: Co
         if name in overrides:
             raise UsageError(f"{display_name(name)} is given as an option and by --set: leave one out")
         (of_run if name.startswith(RUN) else assigned)[name] = value
+    of_run |= {name: overrides.pop(name) for name in [*overrides] if name.startswith(RUN)}
     overrides |= assigned
     if RUN in without:
         return {"overrides": overrides}
