@@ -455,7 +455,9 @@ class RunSettings(Section):
     heading = "Training"
 
     checkpoint_seconds: float = setting(30.0, "Seconds between checkpoints of the training; 0: after each step.", ge=0)
-    track: Program | None = setting(None, "Also report the run to tensorboard or mlflow.", option="--track")
+    track: Program | None = setting(
+        None, "Also report the run to tensorboard or mlflow.", option="--track", metavar="PROGRAM"
+    )
 
 
 @dataclass(frozen=True)

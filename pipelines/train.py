@@ -21,7 +21,7 @@ Examples:
   hsi train scene.tif --labels landcover.tif --out model.safetensors
   hsi train scene.hdr --labels fields.gpkg --label-field crop \\
       --model hybridsn-se --val 10% --out crops.safetensors
-  hsi train a.hdr b.hdr c.hdr --labels a.gpkg b.gpkg c.gpkg --out all.safetensors
+  hsi train a.hdr b.hdr --labels a.gpkg b.gpkg --out both.safetensors
   hsi train scenes.yaml --split kfold-scenes --out all.safetensors
 """
 
