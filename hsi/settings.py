@@ -60,7 +60,7 @@ class InputSettings(Section):
     )
     label_field: str | None = setting(None, "Field with the class.", option="--label-field", shown="the only one")
     label_layer: str | None = setting(
-        None, "Layer of a GeoPackage, file in a ZIP.", option="--label-layer", shown="the only one"
+        None, "Layer of a GeoPackage or ZIP.", option="--label-layer", shown="the only one"
     )
     label_name_field: str | None = setting(
         None, "Field with the names of classes whose ids are in --label-field.", option="--label-name-field"
