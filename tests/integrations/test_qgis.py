@@ -17,7 +17,7 @@ from hsi.version import __version__
 from integrations.qgis import build
 from integrations.qgis.hsi_processing import command as plugin_command
 from integrations.qgis.hsi_processing.command import Cancelled, CommandError, find_command, run_command
-from tests.conftest import ROOT, names_in, run_in_subprocess
+from tests.conftest import ROOT, names_in
 
 NAMES = {3: "water", 7: "wheat", 200: "maize", 300: "meadow"}
 
@@ -184,17 +184,14 @@ def fields(scenes, sample, tmp_path_factory):
 
 @pytest.mark.slow
 class TestInQgis:
-    def test_classify_gives_the_map_of_the_command(self, qgis, scenes, fields, tmp_path):
+    def test_classify_gives_the_map_of_the_command(self, qgis, run, scenes, fields, tmp_path):
         words = (f"--SCENE={scenes['tiff']}", f"--LABELS={fields}|layername=fields", "--LABEL_FIELD=landcover")
         shown = qgis("run", "hsi:classify", *words, "--MODEL=knn", "--FIGURES=no", f"--OUTPUT={tmp_path / 'a'}")
         assert "training    on the" in shown and "100 - done" in shown
         assert f"MAP:\t{tmp_path / 'a' / 'map.tif'}" in shown and f"REPORT:\t{tmp_path / 'a' / 'report.html'}" in shown
         assert f"Report: file://{tmp_path / 'a' / 'report.html'}" in shown
         labels = ("--labels", fields, "--label-layer", "fields", "--label-field", "landcover")
-        done = run_in_subprocess(
-            *("classify", scenes["tiff"], *labels, "--model", "knn", "--no-figures", "--out", tmp_path / "b"),
-            cwd=tmp_path,
-        )
+        done = run("classify", scenes["tiff"], *labels, "--model", "knn", "--no-figures", "--out", tmp_path / "b")
         assert done.code == 0, done.stderr
         assert (tmp_path / "a" / "map.tif").read_bytes() == (tmp_path / "b" / "map.tif").read_bytes()
         seen = json.loads(qgis("in_qgis", "map", tmp_path / "a" / "map.tif"))
