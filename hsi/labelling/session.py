@@ -396,12 +396,6 @@ def labels_file(scene: Path) -> Path:
     return scene.with_name(f"{scene.stem}{LABELS}")
 
 
-def check_vector(path: Path) -> None:
-    """Raise :class:`UsageError` for labels that cannot be drawn on."""
-    if path.suffix.lower() != ".gpkg":
-        raise UsageError(f"{path}: labels are drawn in a GeoPackage: give --labels a name that ends in .gpkg")
-
-
 def _read_by_one(scene: Scene) -> Scene:
     """The same scene, read by one thread at a time: not all libraries of files allow more."""
     lock, fetch = threading.Lock(), scene.fetch

@@ -16,7 +16,7 @@ from tests.conftest import run_in_subprocess, started
 from tests.io.file_makers import envi
 
 NAMES = ("corn", "water", "forest", "roads & <b>paths</b>", "bare soil")
-STARTED, SOON = 60_000, 30_000  # milliseconds
+STARTED, FINISHED = 60_000, 400_000  # milliseconds
 
 
 def test_labels_that_cannot_be_drawn_on_and_missing_packages_are_named(run, scenes, monkeypatch):
@@ -64,7 +64,7 @@ class Labelling:
         columns = self.model("['name', 'pixels', 'shapes'].map((name) => column(find('DataTable').source, name))")
         return list(zip(*columns, strict=True))
 
-    def wait(self, condition, seconds=30):
+    def wait(self, condition, seconds=60):
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, (self.classes(), self.complaints)
@@ -180,7 +180,7 @@ def test_from_nothing_to_a_map_that_the_commands_make_again(labelling, made, tmp
         seen.wait(lambda: seen.colours() >= 5)
         seen.page.locator("select").filter(has_text="hybridsn-ds-gap").select_option("hybridsn-ds-gap")
         seen.page.get_by_role("button", name="Finish").click()
-        seen.page.get_by_text("Written:").wait_for(timeout=240_000)
+        seen.page.get_by_text("Written:").wait_for(timeout=FINISHED)
         out, _ = seen.process.communicate(timeout=60)
     folder = tmp_path / re.search(r"^written +(.+)$", out, re.MULTILINE)[1]
     assert {"map.tif", "report.html", "run.json"} <= {path.name for path in folder.iterdir()}

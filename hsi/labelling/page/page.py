@@ -83,7 +83,10 @@ class Page:
         session.listen("training", lambda: self.soon(self.actions.training_changed))
         session.listen("finished", lambda: self.soon(self.actions.finished))
         session.listen("status", lambda: self.soon(self._status_changed))
-        self._labels_changed()
+        self._labels_changed()  # also what changed while the page was made
+        self._map_changed()
+        self.actions.accuracy_changed()
+        self.actions.training_changed()
         self._status_changed()
         for note in session.store.notes:
             self.hint(note)
