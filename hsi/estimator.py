@@ -66,8 +66,8 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         lr: Highest learning rate; None is by engine and network.
         symmetries: Whether maps are averaged with that of the scene after a half turn; None is yes for HybridSN.
         blend: Whether probabilities are averaged over similar neighbours; None chooses by the scene.
-        spectral: The linear classifier of the pixel's own components that the network is joined with:
-            "discriminant", "logistic" or "none"; None chooses by the scene.
+        spectral: The classifiers that the network is joined with: "discriminant", "logistic", "pool", "filtered" or
+            "none"; None chooses by the scene.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
         background: The label that means unlabelled, and what :meth:`predict` says where a pixel cannot be used.
         settings: Other settings by the names of ``configs/default.yaml``, such as ``{"training.balance": 0}``.

@@ -269,7 +269,7 @@ class ModelSettings(Section):
         return window
 
 
-Spectral = Literal["none", "discriminant", "logistic", "pool"]
+Spectral = Literal["none", "discriminant", "logistic", "pool", "filtered"]
 Engine = Literal["auto", "dense", "patch"]
 Schedule = Literal["constant", "step", "cosine", "one-cycle", "plateau"]
 Optimiser = Literal["adam", "adamw"]
@@ -351,9 +351,9 @@ class MappingSettings(Section):
         why="except for small fields: similar neighbours are mostly of one class",
     )  # fmt: skip
     spectral: Spectral | None = setting(
-        None, "Classifiers of single pixels to join with: none, discriminant, logistic or pool.",
-        why="use no surroundings: a pool of a discriminant and an SVM, weighted by training pixels that are held out, "
-        "for small fields; a logistic regression for other ground",
+        None, "Classifiers to join with: none, discriminant, logistic, pool or filtered.",
+        why="pool: a discriminant and an SVM of the pixel, for small fields; filtered: the same of components averaged "
+        "over similar neighbours; both weighted by training pixels that are held out; logistic: for other ground",
     )  # fmt: skip
     min_area: str | None = setting(
         None, "Smallest area of a class: 0.5ha, 5000m2 or 12px; others join their largest neighbour.",

@@ -22,7 +22,7 @@ from hsi.errors import BundleError, UsageError
 from hsi.fill import NO_FILL, Fill
 from hsi.inference.novelty import NoveltyDetector
 from hsi.inference.training_pixels import TrainingPixels
-from hsi.models import SpectralEnsemble, SpectralPool, SupportVectors, WindowNetwork, build_networks
+from hsi.models import SpectralPool, SupportVectors, WindowNetwork, build_networks
 from hsi.preprocessing.band_matching import BandList, BandMatch, match_bands
 from hsi.preprocessing.denoisers import Denoiser, denoise_scene, denoiser_state, restore_denoiser
 from hsi.preprocessing.denoisers.denoised_scene import WORKING_BYTES
@@ -311,21 +311,22 @@ def _load_network(description: Description, weights: dict[str, torch.Tensor]) ->
 
 def _build_network(description: Description, weights: Mapping[str, torch.Tensor]) -> WindowNetwork:
     chosen, spectral = description.settings.model, description.settings.mapping.spectral
-    size = (0, 0, 0)
-    if spectral == "pool":
+    if spectral in (None, "none"):
+        size = (0, 0, 0)
+    else:
         vectors, pairs = weights["machine.vectors"].shape, weights["machine.intercepts"].shape
         size = (vectors[0], vectors[1], pairs[0])
     model = build_networks(
         chosen.name,
-        components=description.components - size[1],
+        components=description.components - (size[1] if spectral == "pool" else 0),
         windows=chosen.windows or (0,),
         classes=len(description.classes.ids),
         width=chosen.width,
         resolution=chosen.resolution,
     )
-    if spectral == "pool":
-        return SpectralPool(model, SupportVectors(size, model.classes))
-    return SpectralEnsemble(model) if spectral in ("discriminant", "logistic") else model
+    if spectral in (None, "none"):
+        return model
+    return SpectralPool(model, SupportVectors(size, model.classes), filtered=spectral == "filtered")
 
 
 def _arrays(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from hsi.models.build import Flops, build_model, build_networks, check_multipliers, count_flops, count_parameters
 from hsi.models.ensemble import (
+    FILTER_REACH,
     SHARES,
     MultiWindowEnsemble,
-    SpectralEnsemble,
     SpectralPool,
     SupportVectors,
+    filter_components,
     fit_linear,
     fit_support_vectors,
     join_linear,
@@ -15,12 +16,12 @@ from hsi.models.ensemble import (
 from hsi.models.network import MODELS, ModelEntry, WindowNetwork, choose_engine
 
 __all__ = [
+    "FILTER_REACH",
     "MODELS",
     "SHARES",
     "Flops",
     "ModelEntry",
     "MultiWindowEnsemble",
-    "SpectralEnsemble",
     "SpectralPool",
     "SupportVectors",
     "WindowNetwork",
@@ -30,6 +31,7 @@ __all__ = [
     "choose_engine",
     "count_flops",
     "count_parameters",
+    "filter_components",
     "fit_linear",
     "fit_support_vectors",
     "join_linear",

@@ -22,50 +22,9 @@ SHARES = {"discriminant": 0.5, "logistic": 0.9}
 LEAST = math.log(1e-4)  # of a pool's members: a sure member that is wrong does not overrule all others
 MARGIN_SCALE = 2.0  # a pixel on the margin of two classes has the logistic probability of 2, which is 0.88
 PIECE = 1 << 13  # pixels that are compared with all support vectors at a time
-
-
-class SpectralEnsemble(WindowNetwork):
-    """The weighted geometric mean of class probabilities: a network's and a linear classifier's of the middle pixel.
-
-    That is a logarithmic opinion pool (Genest and Zidek 1986, doi:10.1214/ss/1177013825). Where fields have few pixels,
-    or test areas differ from training areas, what a network learnt about surroundings misleads it; a linear classifier
-    of the single pixel makes other errors. ``share`` is its weight, from 0 to 1. Shapes are those of
-    :class:`WindowNetwork`; the trunk gives the network's features, followed by the components.
-    """
-
-    share: Tensor
-
-    def __init__(self, network: WindowNetwork, share: float = 0.5) -> None:
-        super().__init__(network.components, network.window, network.classes)
-        self.margin, self.patch_bytes = network.margin, network.patch_bytes
-        self.network = network
-        self.linear = nn.Linear(network.components, network.classes)
-        self.register_buffer("share", torch.tensor(share))
-
-    @property
-    def cache_bytes(self) -> int:
-        """Bytes that the network caches."""
-        return self.network.cache_bytes
-
-    def trunk(self, tiles: Tensor) -> Tensor:
-        """``(N, K, h, w) -> (N, C + K, h - margin, w - margin)``."""
-        return torch.cat([self.network.trunk(tiles), crop(tiles, self.margin // 2)], dim=1)
-
-    def head(self, features: Tensor) -> Tensor:
-        """``(N, C + K, p, p) -> (N, classes)``: logarithms of the mean probabilities, up to a constant."""
-        middle = self.head_window // 2
-        spectra = features[:, -self.components :, middle, middle]
-        return self._join(self.network.head(features[:, : -self.components]), self.linear(spectra))
-
-    def head_map(self, features: Tensor) -> Tensor:
-        """``(1, C + K, h, w) -> (1, classes, h - p + 1, w - p + 1)``."""
-        spectra = crop(features[:, -self.components :], self.head_window // 2)
-        spectral = self.linear(spectra.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        return self._join(self.network.head_map(features[:, : -self.components]), spectral)
-
-    def _join(self, spatial: Tensor, spectral: Tensor) -> Tensor:
-        joined: Tensor = (1 - self.share) * F.log_softmax(spatial, 1) + self.share * F.log_softmax(spectral, 1)
-        return joined
+FILTER_REACH = 5  # pixels to each side that are averaged: as far as the smallest window reaches
+FILTER_SHARPNESS = 0.3  # difference of two pixels, in units of the components' spread, for which the weight is 0.6
+FILTER_LEADING = 8  # components that are compared: those with the most signal
 
 
 class SupportVectors(nn.Module):
@@ -112,22 +71,25 @@ class SupportVectors(nn.Module):
 
 
 class SpectralPool(WindowNetwork):
-    """A network, a linear classifier and a support vector machine of the middle pixel: a weighted sum of the logarithms
-    of their class probabilities.
+    """A network, a linear classifier and a support vector machine: a weighted sum of the logarithms of their class
+    probabilities.
 
     A logarithmic opinion pool (Genest and Zidek 1986, doi:10.1214/ss/1177013825) whose ``weights`` need not add up to
-    one, so that they are a temperature, too. The first components of the input are the network's and the linear
-    classifier's, the others the support vector machine's. Shapes are those of :class:`WindowNetwork`; the trunk gives
-    the network's features, followed by all components.
+    one, so that they are a temperature, too. The first components of the input are the network's; the linear classifier
+    sees those of the middle pixel. The support vector machine sees the other components of the input, or with
+    ``filtered`` the first ones averaged over similar neighbours, by :func:`filter_components`. Shapes are those of
+    :class:`WindowNetwork`; the trunk gives the network's features, followed by what the classifiers see.
     """
 
     weights: Tensor
 
-    def __init__(self, network: WindowNetwork, machine: SupportVectors) -> None:
-        super().__init__(network.components + machine.vectors.shape[1], network.window, network.classes)
+    def __init__(self, network: WindowNetwork, machine: SupportVectors, *, filtered: bool = False) -> None:
+        own, others = network.components, machine.vectors.shape[1]
+        super().__init__(own if filtered else own + others, network.window, network.classes)
+        self.seen = own + others  # values that the classifiers see of a pixel
         self.margin, self.patch_bytes = network.margin, network.patch_bytes
-        self.network = network
-        self.linear = nn.Linear(network.components, network.classes)
+        self.network, self.filtered = network, filtered
+        self.linear = nn.Linear(own, network.classes)
         self.machine = machine
         self.register_buffer("weights", torch.tensor([0.5, 0.5, 0.0]))
 
@@ -137,23 +99,31 @@ class SpectralPool(WindowNetwork):
         return self.network.cache_bytes
 
     def trunk(self, tiles: Tensor) -> Tensor:
-        """``(N, K, h, w) -> (N, C + K, h - margin, w - margin)``."""
-        features = self.network.trunk(tiles[:, : self.network.components])
-        return torch.cat([features, crop(tiles, self.margin // 2)], dim=1)
+        """``(N, K, h, w) -> (N, C + S, h - margin, w - margin)``."""
+        parts = [self.network.trunk(tiles[:, : self.network.components]), crop(tiles, self.margin // 2)]
+        if self.seen > self.components:
+            parts.append(self._filter(tiles))
+        return torch.cat(parts, dim=1)
 
     def head(self, features: Tensor) -> Tensor:
-        """``(N, C + K, p, p) -> (N, classes)``: sums of logarithms of probabilities."""
+        """``(N, C + S, p, p) -> (N, classes)``: sums of logarithms of probabilities."""
         middle = self.head_window // 2
-        spectral = self._spectral(features[:, -self.components :, middle, middle])
-        return self._weighted(self.network.head(features[:, : -self.components])) + spectral
+        spectral = self._spectral(features[:, -self.seen :, middle, middle])
+        return self._weighted(self.network.head(features[:, : -self.seen])) + spectral
 
     def head_map(self, features: Tensor) -> Tensor:
-        """``(1, C + K, h, w) -> (1, classes, h - p + 1, w - p + 1)``."""
-        spectra = crop(features[:, -self.components :], self.head_window // 2)
+        """``(1, C + S, h, w) -> (1, classes, h - p + 1, w - p + 1)``."""
+        spectra = crop(features[:, -self.seen :], self.head_window // 2)
         height, width = spectra.shape[2:]
-        spectral = self._spectral(spectra[0].reshape(self.components, -1).t())
-        spatial = self._weighted(self.network.head_map(features[:, : -self.components]))
+        spectral = self._spectral(spectra[0].reshape(self.seen, -1).t())
+        spatial = self._weighted(self.network.head_map(features[:, : -self.seen]))
         return spatial + spectral.t().reshape(1, self.classes, height, width)
+
+    def _filter(self, tiles: Tensor) -> Tensor:
+        """``(N, K, h - margin, w - margin)``, zeros where the window of the filter does not reach."""
+        reach, rim = min(FILTER_REACH, self.window // 2), self.margin // 2
+        filtered = filter_components(tiles, reach)
+        return F.pad(filtered, (reach - rim,) * 4) if reach >= rim else crop(filtered, rim - reach)
 
     def _weighted(self, scores: Tensor, member: int = 0) -> Tensor:
         weighted: Tensor = self.weights[member] * member_logarithms(scores)
@@ -162,7 +132,33 @@ class SpectralPool(WindowNetwork):
     def _spectral(self, pixels: Tensor) -> Tensor:
         own = self.network.components
         linear = self._weighted(self.linear(pixels[:, :own]), 1)
+        linear = linear - 1e3 * (self.linear.bias < -1e3).to(linear.dtype)  # classes that were not trained
+        if not len(self.machine.vectors):
+            return linear
         return linear + self._weighted(self.machine(pixels[:, own:]), 2)
+
+
+def filter_components(tiles: Tensor, reach: int = FILTER_REACH) -> Tensor:
+    """Components averaged over neighbours up to ``reach`` pixels away by their similarity:
+    ``(N, K, h, w) -> (N, K, h - 2 reach, w - 2 reach)``.
+
+    A filter that preserves edges before pixels are classified (Kang, Li and Benediktsson 2014,
+    doi:10.1109/TGRS.2013.2275613). Pixels whose components are all zero, outside the scene or without data, have no
+    weight and stay zero.
+    """
+    guide = tiles[:, :FILTER_LEADING]
+    guide = guide * (FILTER_SHARPNESS * (2 * guide.shape[1]) ** 0.5) ** -1
+    known = (tiles != 0).any(dim=1, keepdim=True).to(tiles.dtype)  # any() of numbers is wrong in ONNX
+    middle, total = crop(guide, reach), crop(tiles, reach) * 0  # zeros_like would be a constant in ONNX
+    sums = total[:, :1]
+    height, width = total.shape[-2], total.shape[-1]  # not unpacked: ONNX would take them for constants
+    for down in range(2 * reach + 1):
+        for right in range(2 * reach + 1):
+            place = (..., slice(down, down + height), slice(right, right + width))
+            weight = (guide[place] - middle).square().sum(dim=1, keepdim=True).neg().exp() * known[place]
+            total = torch.addcmul(total, weight, tiles[place])
+            sums = sums + weight
+    return total * (crop(known, reach) / sums.clamp(min=1e-6))
 
 
 def member_logarithms(scores: Tensor) -> Tensor:
@@ -172,11 +168,12 @@ def member_logarithms(scores: Tensor) -> Tensor:
 
 def join_linear(
     network: WindowNetwork, kind: str, pixels: NDArray[np.float32], codes: NDArray[np.int64]
-) -> SpectralEnsemble:
-    """An ensemble of a network and the linear classifier of ``kind``, fitted on ``pixels`` ``(n, K)`` with ``codes``
-    ``(n,)``; see :func:`fit_linear`."""
-    joined = SpectralEnsemble(network, SHARES[kind])
+) -> SpectralPool:
+    """A network pooled with the linear classifier of ``kind``, fitted on ``pixels`` ``(n, K)`` with ``codes`` ``(n,)``;
+    see :func:`fit_linear`."""
+    joined = SpectralPool(network, SupportVectors((0, 0, 0), network.classes))
     joined.linear = fit_linear(kind, pixels, codes, network.classes)
+    joined.weights.copy_(torch.tensor([1 - SHARES[kind], SHARES[kind], 0.0]))
     return joined.to(next(network.parameters()).device).eval()
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,21 +16,25 @@ from hsi.models import SupportVectors, fit_linear, fit_support_vectors, member_l
 from hsi.splits.groups import assign_folds
 
 FOLDS = 4
-HELD_OUT_SQUARE = 22  # pixels, twice the window where surroundings mislead, of the squares that are held out as one
+SQUARES = (1, 4, 8, 11, 16, 22)  # sides, in pixels, of the squares that are held out as one
+HELD_OUT_SQUARE = max(SQUARES)  # where no test pixels say how far it is to training pixels
+MEASURED = 5000  # pixels, at most, whose distance is measured
 MOST_PIXELS = 1500  # to cross-validate a support vector machine with, whose time grows with their square
 LEAST_WEIGHT = 0.02  # of a member that is worth its time
+FILTERED_COSTS = (10.0, 100.0, 1e3)
+FILTERED_GAMMAS = (1 / 32, 1 / 8, 1 / 2)  # times the number of components
 Codes = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-def held_out_folds(codes: Codes, train: NDArray[np.bool_], seed: int, block: int = 0) -> Codes:
+def held_out_folds(codes: Codes, train: NDArray[np.bool_], seed: int, block: int = 1) -> Codes:
     """The fold ``(H, W)`` of each training pixel, -1 for other pixels and for those that always train.
 
     Pixels of a class go to :data:`FOLDS` folds in random order; with ``block`` complete squares of so many pixels do,
     so that the surroundings of a fold are unknown to the others.
     """
     random, folds = np.random.default_rng(seed), np.full(train.shape, -1, np.int64)
-    if not block:
+    if block <= 1:
         folds[train] = assign_stratified_folds(codes[train], FOLDS, random)
         return folds
     rows, columns = np.nonzero(train)
@@ -42,35 +45,70 @@ def held_out_folds(codes: Codes, train: NDArray[np.bool_], seed: int, block: int
     return folds
 
 
-@dataclass(frozen=True, eq=False)
-class SpectralMembers:
-    """The linear classifier and the support vector machine of a pool, fitted on all training pixels, with the
-    logarithms of probabilities ``held_out`` ``(2, n, C)`` that those of the other folds give; 0 for pixels that always
-    train."""
+def square_to_hold_out(codes: Codes, train: NDArray[np.bool_], test: NDArray[np.bool_], seed: int) -> int:
+    """The side of the squares of training pixels to hold out as one, so that what is held out is as far from the other
+    training pixels as ``test`` pixels are from all of them; the largest without test pixels.
+
+    Mean distances are compared (Mila et al. 2022, doi:10.1111/2041-210X.13851, compare their distribution). Only the
+    places of test pixels are used, not their classes. Squares of which the first fold leaves less than half of the
+    training pixels, or a single class, are too large.
+    """
+    places = np.argwhere(train)
+    wanted = _mean_distance(places, np.argwhere(test)) if test.any() and train.any() else np.inf
+    best, least = 1, np.inf
+    for side in SQUARES:
+        fold = held_out_folds(codes, train, seed, side)[train]
+        others = fold != 0
+        if others.all() or 2 * np.count_nonzero(others) < len(fold) or np.unique(codes[train][others]).size < 2:
+            continue
+        sides = [(places[fold != one], places[fold == one]) for one in range(FOLDS) if (fold == one).any()]
+        found = float(np.mean([_mean_distance(others, own) for others, own in sides]))
+        difference = -side if wanted == np.inf else abs(found - wanted)
+        if difference < least:
+            best, least = side, difference
+    return best
+
+
+def _mean_distance(places: Codes, others: Codes) -> float:
+    from scipy.spatial import cKDTree
+
+    some = others[:: -(-len(others) // MEASURED)]
+    distances, _ = cKDTree(places).query(some, p=np.inf)
+    return float(np.mean(distances))
+
+
+class Members(NamedTuple):
+    """The linear classifier and the support vector machine of a pool."""
 
     linear: torch.nn.Linear
     machine: SupportVectors
-    held_out: Floats
 
 
-def fit_spectral_members(
+def fit_members(
     pixels: NDArray[np.float32], spectra: NDArray[np.float32], codes: Codes, folds: Codes, classes: int, bands: int
-) -> SpectralMembers:
-    """Fit on components ``pixels`` ``(n, K)`` and ``spectra`` ``(n, S)`` of ``codes`` ``(n,)``.
+) -> tuple[Members, Members, Floats]:
+    """Fit on components ``pixels`` ``(n, K)`` and, for the support vector machine, ``spectra`` ``(n, S)`` of ``codes``
+    ``(n,)``.
 
     The support vector machine has the cost and the gamma, around one over the number of ``bands``, that are most
-    accurate over the ``folds`` ``(n,)``.
+    accurate over the ``folds`` ``(n,)``; for 0 bands they are fewer, and gamma is around one over S. Returns members
+    fitted on all pixels, others fitted without the first fold, and the logarithms of probabilities ``(2, n, C)`` of
+    each pixel that those of the other folds give; 0 for pixels that always train.
     """
     tuned = _tune(spectra, codes, folds, bands)
-    held_out = np.zeros((2, codes.size, classes))
-    for fold in range(int(folds.max()) + 1):
-        others, own = folds != fold, folds == fold
-        linear = fit_linear("discriminant", pixels[others], codes[others], classes)
-        machine = _machine(spectra[others], codes[others], classes, tuned)
-        held_out[0, own] = _logarithms(linear, pixels[own])
-        held_out[1, own] = _logarithms(machine, spectra[own])
-    linear = fit_linear("discriminant", pixels, codes, classes)
-    return SpectralMembers(linear, _machine(spectra, codes, classes, tuned), held_out)
+
+    def fit(used: NDArray[np.bool_]) -> Members:
+        machine = _machine(spectra[used], codes[used], classes, tuned)
+        return Members(fit_linear("discriminant", pixels[used], codes[used], classes), machine)
+
+    held_out, without_first = np.zeros((2, codes.size, classes)), None
+    for fold in np.unique(folds[folds >= 0]):
+        own = folds == fold
+        others = fit(~own)
+        without_first = without_first or others
+        held_out[:, own] = [_logarithms(others.linear, pixels[own]), _logarithms(others.machine, spectra[own])]
+    fitted = fit(np.ones(codes.size, bool))
+    return fitted, without_first or fitted, held_out
 
 
 def fit_weights(logarithms: Floats, codes: Codes, usual: Floats, spread: float) -> Floats:
@@ -104,7 +142,9 @@ def _tune(spectra: NDArray[np.float32], codes: Codes, folds: Codes, bands: int) 
 
     used = subsample(codes, MOST_PIXELS, np.random.default_rng(0))
     spectra, codes, folds = spectra[used], codes[used], folds[used]
-    candidates = [{"cost": cost, "gamma": gamma / bands} for cost in COSTS for gamma in SCALED_GAMMAS]
+    costs, gammas = (COSTS, SCALED_GAMMAS) if bands else (FILTERED_COSTS, FILTERED_GAMMAS)
+    scale = bands or spectra.shape[1]
+    candidates = [{"cost": cost, "gamma": gamma / scale} for cost in costs for gamma in gammas]
     right = np.zeros(len(candidates), np.int64)
     for number, values in enumerate(candidates):
         for fold in range(int(folds.max()) + 1):

@@ -24,12 +24,14 @@ class WindowAdvice:
     ``accuracy`` is the share of the training pixels that a linear discriminant classifies correctly by means over
     squares of each of :data:`SIDES`, empty where there are too few, and ``best`` the largest side that is level with
     the highest, 0 for none. ``near`` is the share of the test pixels with a training pixel in the usual window, 0
-    without test pixels.
+    without test pixels. ``square`` is the side of the squares of training pixels that are as far from others as test
+    pixels are from all of them.
     """
 
     accuracy: tuple[float, ...]
     best: int
     near: float
+    square: int = 1
 
     @property
     def small_fields(self) -> bool:
@@ -58,8 +60,10 @@ class WindowAdvice:
 
     @property
     def spectral(self) -> Spectral:
-        """The classifiers of single pixels that the network is combined with."""
-        return "pool" if self.small_fields else "logistic" if self.distant else "none"
+        """The classifiers that the network is combined with: of single pixels, or of similar neighbours."""
+        if self.small_fields:
+            return "pool"
+        return "logistic" if self.distant else "filtered" if self.square > 1 else "none"
 
     @property
     def blend(self) -> bool:

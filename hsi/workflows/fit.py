@@ -30,7 +30,7 @@ from hsi.core.devices import (
 from hsi.core.events import Advance, info, metrics, progress, warning
 from hsi.core.interrupts import defer_interrupts
 from hsi.core.scene import Block
-from hsi.errors import DeviceMemoryError, TrainingError, UsageError
+from hsi.errors import DeviceMemoryError, TrainingError
 from hsi.inference.blending import REACH
 from hsi.inference.map_files import MapOptions, MapSummary, map_writer
 from hsi.inference.model_file import SavedModel
@@ -39,6 +39,7 @@ from hsi.inference.scores import pixel_scores
 from hsi.inference.training_pixels import TrainingPixels, training_pixels
 from hsi.io.geotiff import class_dtype, nodata_value
 from hsi.models import (
+    FILTER_REACH,
     SHARES,
     SpectralPool,
     SupportVectors,
@@ -46,15 +47,16 @@ from hsi.models import (
     build_networks,
     count_flops,
     count_parameters,
+    filter_components,
     join_linear,
     member_logarithms,
 )
-from hsi.models.windows import crop
+from hsi.models.windows import crop, gather_windows
 from hsi.preprocessing.mosaic import files_of_tiles
 from hsi.preprocessing.reducers import JoinedReducer, Reducer, fit_reducer, reduce_pixels, reduce_scene
 from hsi.settings import SECOND_WINDOW, USUAL_WINDOW, ReducerSettings, Settings
 from hsi.splits import Split
-from hsi.training.held_out import HELD_OUT_SQUARE, fit_spectral_members, fit_weights, held_out_folds, improves
+from hsi.training.held_out import Members, fit_members, fit_weights, held_out_folds, improves, square_to_hold_out
 from hsi.training.trainer import Epoch, TrainedNetwork, Trainer
 from hsi.workflows.inputs import Inputs, given_files
 from hsi.workflows.predict import map_inputs
@@ -62,15 +64,16 @@ from hsi.workflows.provenance import StageTimer, hash_inputs
 from hsi.workflows.resolve import (
     check_calibration,
     check_windows,
-    holds_out_polygons,
     is_baseline,
     resolve_by_scene,
     suit_bands,
     suit_components,
+    updated,
 )
 from hsi.workflows.resume import CheckpointCallback, CheckpointPolicy, identity_of, tile_of
 
 PROBE_STEPS = 0.3  # of those of the training, for the network that is trained without held-out pixels
+FILTERED_AT_ONCE = 4096  # training pixels, at a time, whose windows are copied to be filtered
 TILE_SIDES = (96, 48, 24)  # of training, one after the other, when the usual tiles do not fit into memory
 
 
@@ -196,21 +199,32 @@ def fit_network(
     rows, columns = np.nonzero(split.train)
     pixels, truth = padded[:, rows + half, columns + half].T, codes[split.train]
     kind, wanted = settings.mapping.spectral or "none", settings.mapping.calibrate is not False
+    pooled = kind in ("pool", "filtered")
     network, temperature, validation, pool = trained.model, None, None, None
     if kind in SHARES:
         network = join_linear(network, kind, pixels, truth)
     with discarded_if_diverged(checkpoints):
-        if kind == "pool" or (wanted and not split.validation.any()):
+        if pooled or (wanted and not split.validation.any()):
             probe = train_probe(model, trainer, padded, codes, split, settings, timer)
-            if kind == "pool":
-                network, reducer, pool = join_pool(network, probe, inputs, reducer, pixels, settings, timer)
+            tested = probe.network if probe else None
+            if probe and pooled:
+                joined = join_pool(network, probe, inputs, reducer, padded, pixels, settings, timer)
+                network, tested, reducer, pool = joined.network, joined.tested, joined.reducer, joined.record
                 info("pool", describe_pool(pool))
-            elif probe:
-                temperature = calibrate(score_probe(probe, pixels, truth, settings), codes[probe.held_out], "held out")
+            elif probe and kind in SHARES:
+                others = probe.folds[split.train] != 0
+                tested = join_linear(probe.network, kind, pixels[others], truth[others])
+            elif pooled:
+                warning("too few training pixels to weight a pool with: the network classifies alone")
+            if pooled and not isinstance(network, SpectralPool):
+                settings = updated(settings, mapping={"spectral": "none"})
+            if probe and tested and wanted and not split.validation.any():
+                scores = score_pixels(tested, probe.trainer, probe.padded, probe.held_out, once(settings))
+                temperature = calibrate(scores, codes[probe.held_out], "held out")
         if split.validation.any():
             with timer.stage("calibrate"), progress("calibrate"):
                 wide = padded
-                if kind == "pool":
+                if isinstance(reducer, JoinedReducer):
                     around = maximum_filter(split.validation, 2 * REACH + 1)
                     wide = reduce_scene(scene, reducer, inputs.survey.valid, margin=half, around=around)
                 scores = score_pixels(network, trainer, wide, split.validation, settings)
@@ -361,10 +375,10 @@ def train_probe(
 ) -> Probe | None:
     """Train the first network again on three quarters of the training pixels, for fewer steps; None for too few pixels.
 
-    Where test pixels are on other ground, complete squares of the training pixels are held out.
+    Squares of training pixels are held out as one, so large that these are as far from others as test pixels are.
     """
-    by_place = settings.mapping.spectral == "logistic" or holds_out_polygons(settings)
-    folds = held_out_folds(codes, split.train, settings.seed, HELD_OUT_SQUARE if by_place else 0)
+    square = square_to_hold_out(codes, split.train, split.test, settings.seed)
+    folds = held_out_folds(codes, split.train, settings.seed, square)
     held_out, others = folds == 0, split.train & (folds != 0)
     if not held_out.any() or np.unique(codes[others]).size < 2:
         return None
@@ -380,64 +394,88 @@ def train_probe(
     return Probe(trained.model, short, own, codes, split.train, folds)
 
 
-def score_probe(
-    probe: Probe, pixels: NDArray[np.float32], codes: NDArray[np.int64], settings: Settings
-) -> NDArray[np.float32]:
-    """Class scores ``(n, C)`` of the held-out pixels as for a map, but without the average over symmetries."""
-    network, kind = probe.network, settings.mapping.spectral or "none"
-    if kind in SHARES:
-        others = probe.folds[probe.train] != 0
-        network = join_linear(network, kind, pixels[others], codes[others])
-    once = settings.model_copy(update={"mapping": settings.mapping.model_copy(update={"symmetries": False})})
-    return score_pixels(network, probe.trainer, probe.padded, probe.held_out, once)
+def once(settings: Settings) -> Settings:
+    """The settings without the average over symmetries, which changes confidence little."""
+    return updated(settings, mapping={"symmetries": False})
+
+
+@dataclass(frozen=True, eq=False)
+class Pooled:
+    """A network pooled with classifiers of the pixel, or alone where they do not help, the reducer of its input, and a
+    record; ``tested`` is the same of members that have not seen the held-out pixels, None where it has other inputs."""
+
+    network: WindowNetwork
+    tested: WindowNetwork | None
+    reducer: Reducer
+    record: dict[str, Any]
 
 
 def join_pool(
     network: WindowNetwork,
-    probe: Probe | None,
+    probe: Probe,
     inputs: Inputs,
     reducer: Reducer,
+    padded: NDArray[np.float32],
     pixels: NDArray[np.float32],
     settings: Settings,
     timer: StageTimer,
-) -> tuple[WindowNetwork, Reducer, dict[str, Any]]:
+) -> Pooled:
     """Pool a network with a linear discriminant and a support vector machine, weighted by held-out pixels.
 
     The weights of the two are fitted on all training pixels, each of which is predicted by the other folds; those of
-    the two together and of the network on the pixels that the probe has not seen. Returns the pool, the reducer with
-    the principal components that the support vector machine takes, and a record. Raises :class:`UsageError` where no
-    pixel can be held out.
+    the two together and of the network on the pixels that the probe has not seen. Only what raises their likelihood by
+    more than two standard errors joins the member that leads: the network of wide fields, the two of small fields.
     """
-    if probe is None:
-        raise UsageError(
-            "mapping.spectral=pool holds out training pixels to weight its members, and there are too few: "
-            "use mapping.spectral=discriminant, or none"
-        )
-    scene, train, valid = inputs.scene, probe.train, inputs.survey.valid
+    scene, train, valid, classes = inputs.scene, probe.train, inputs.survey.valid, network.classes
+    filtered, codes, folds = settings.mapping.spectral == "filtered", probe.codes[train], probe.folds[train]
     with timer.stage("pool"), progress("pool", "rows") as advance:
-        principal = fit_reducer(scene, ReducerSettings(name="pca", whiten=False, standardise=True), valid, advance)
-        joined = JoinedReducer(reducer, principal.state()["weights"])
-        spectra = reduce_pixels(scene, joined, train)[:, reducer.components :]
-        codes, folds = probe.codes[train], probe.folds[train]
-        members = fit_spectral_members(pixels, spectra, codes, folds, network.classes, len(scene.bands))
-        seen = folds >= 0
-        spectral = fit_weights(members.held_out[:, seen], codes[seen], np.zeros(2), 1.0)
-        scores = score_pixels(probe.network, probe.trainer, probe.padded, probe.held_out, settings)
+        if filtered:
+            spectra = filtered_pixels(padded, train)
+            fitted, others, held_out = fit_members(pixels, spectra, codes, folds, classes, 0)
+        else:
+            principal = fit_reducer(scene, ReducerSettings(name="pca", whiten=False, standardise=True), valid, advance)
+            joined = JoinedReducer(reducer, principal.state()["weights"])
+            spectra = reduce_pixels(scene, joined, train)[:, reducer.components :]
+            fitted, others, held_out = fit_members(pixels, spectra, codes, folds, classes, len(scene.bands))
+        seen, first = held_out.any(axis=(0, 2)), folds == 0
+        spectral = fit_weights(held_out[:, seen], codes[seen], np.zeros(2), 1.0)
+        scores = score_pixels(probe.network, probe.trainer, probe.padded, probe.held_out, settings)  # as in the map
         own = member_logarithms(torch.from_numpy(scores)).numpy()
-        held_out = folds == 0
-        both = np.stack([np.tensordot(spectral, members.held_out[:, held_out], 1), own])
-        usual = np.array([1.0, 0.0])
-        found = fit_weights(both, codes[held_out], usual, 0.2)
-        together, alone = (found if improves(both, codes[held_out], found, usual) else usual).tolist()
+        both = np.stack([np.tensordot(spectral, held_out[:, first], 1), own])
+        usual = np.array([0.0, 1.0] if filtered else [1.0, 0.0])
+        found = fit_weights(both, codes[first], usual, 0.2)
+        together, alone = (found if improves(both, codes[first], found, usual) else usual).tolist()
     weights = [alone, *(together * spectral).tolist()]
-    used = weights[2] > 0
-    machine = members.machine if used else SupportVectors((0, 0, 0), network.classes)
-    pool = SpectralPool(network, machine)
-    pool.linear = members.linear
-    pool.weights.copy_(torch.tensor(weights))
     record = dict(zip(("network", "discriminant", "svm"), weights, strict=True))
-    record |= {"support_vectors": len(machine.vectors), "held_out": int(np.count_nonzero(seen))}
-    return pool.to(probe.trainer.device).eval(), joined if used else reducer, record
+    record |= {"filtered": filtered, "support_vectors": 0, "held_out": int(np.count_nonzero(seen))}
+    if not any(weights[1:]):
+        return Pooled(network, probe.network, reducer, record)
+    used = weights[2] > 0
+    record["support_vectors"] = len(fitted.machine.vectors) if used else 0
+
+    def pool(network: WindowNetwork, members: Members) -> SpectralPool:
+        machine = members.machine if used else SupportVectors((0, 0, 0), classes)
+        made = SpectralPool(network, machine, filtered=filtered)
+        made.linear = members.linear
+        made.weights.copy_(torch.tensor(weights))
+        return made.to(probe.trainer.device).eval()
+
+    if filtered:
+        return Pooled(pool(network, fitted), pool(probe.network, others), reducer, record)
+    return Pooled(pool(network, fitted), None, joined if used else reducer, record)
+
+
+def filtered_pixels(padded: NDArray[np.float32], chosen: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Components ``(n, K)`` of the ``chosen`` pixels ``(H, W)``, averaged over similar neighbours, from components
+    ``(K, H + window - 1, W + window - 1)``."""
+    half = (padded.shape[1] - chosen.shape[0]) // 2
+    reach = min(FILTER_REACH, half)
+    scene = torch.from_numpy(crop(padded, half - reach))
+    rows, columns = (torch.from_numpy(places) for places in np.nonzero(chosen))
+    parts = zip(torch.split(rows, FILTERED_AT_ONCE), torch.split(columns, FILTERED_AT_ONCE), strict=True)
+    windows = (gather_windows(scene, *places, 2 * reach + 1) for places in parts)
+    filtered: NDArray[np.float32] = torch.cat([filter_components(part, reach)[..., 0, 0] for part in windows]).numpy()
+    return filtered
 
 
 def describe_pool(pool: dict[str, Any]) -> str:

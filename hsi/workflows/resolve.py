@@ -3,6 +3,7 @@ work."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from hsi.preprocessing.denoisers.total_variation import require_scikit_image
 from hsi.preprocessing.reducers import find_reducer
 from hsi.settings import USUAL_REDUCER, USUAL_WINDOW, DenoisingSettings, Settings, display_name
 from hsi.splits import Split, check_default_request, check_request, choose_rule, split_request
-from hsi.training.held_out import HELD_OUT_SQUARE, held_out_folds
+from hsi.training.held_out import HELD_OUT_SQUARE, held_out_folds, square_to_hold_out
 from hsi.training.window_selection import SMALL_WINDOW, advise_window
 from hsi.workflows.inputs import given_files
 
@@ -182,6 +183,7 @@ JOINED = {
     "none": "",
     "discriminant": ", joined with a linear discriminant of the pixel's components",
     "logistic": ", joined with a logistic regression of the pixel's components",
+    "filtered": ", pooled with a discriminant and a support vector machine of filtered components",
     "pool": ", pooled with a linear discriminant and a support vector machine of the pixel",
 }
 
@@ -210,7 +212,8 @@ def resolve_by_scene(
     folds = None
     if holds_out_polygons(settings):
         folds = held_out_folds(codes, split.train, settings.seed, HELD_OUT_SQUARE)
-    found = advise_window(components, codes, split.train, split.test, folds)
+    square = square_to_hold_out(codes, split.train, split.test, settings.seed)
+    found = replace(advise_window(components, codes, split.train, split.test, folds), square=square)
     window = window or found.window
     if second is None:
         second = found.second_window if max(components.shape[1:]) >= found.second_window else 0

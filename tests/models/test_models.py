@@ -19,6 +19,7 @@ from hsi.models import (
     choose_engine,
     count_flops,
     count_parameters,
+    filter_components,
     fit_linear,
     fit_support_vectors,
     hybridsn,
@@ -385,7 +386,7 @@ class TestSeparable:
             torch.testing.assert_close(block(x), plain, rtol=1e-4, atol=1e-5)
 
 
-class TestSpectralEnsemble:
+class TestJoinedLinear:
     def joined(self, name="hybridsn-bn-se", classes=3, kind="discriminant"):
         random = np.random.default_rng(0)
         pixels, codes = random.normal(size=(60, 17)).astype(np.float32), np.arange(60) % classes
@@ -401,9 +402,9 @@ class TestSpectralEnsemble:
     def test_it_is_the_weighted_geometric_mean_of_both(self, classes, kind, estimator, share):
         joined, pixels, codes = self.joined(classes=classes, kind=kind)
         patches = torch.randn(5, 17, 13, 13, generator=torch.Generator().manual_seed(1))
-        spectral = estimator.fit(pixels, codes).predict_proba(patches[:, :, 6, 6].numpy())
+        spectral = estimator.fit(pixels, codes).predict_proba(patches[:, :, 6, 6].numpy()).clip(1e-4)
         with torch.no_grad():
-            expected = joined.network(patches).softmax(1).numpy() ** (1 - share) * spectral**share
+            expected = joined.network(patches).softmax(1).numpy().clip(1e-4) ** (1 - share) * spectral**share
             found = joined(patches).softmax(1).numpy()
         np.testing.assert_allclose(found, expected / expected.sum(1, keepdims=True), atol=1e-4)
 
@@ -464,7 +465,9 @@ class TestSpectralPool:
         middle = patches[:, :, 6, 6]
         scores = pool.network(patches[:, :17]), pool.linear(middle[:, :17]), pool.machine(middle[:, 17:])
         logs = [one.softmax(1).clamp(min=1e-4).log() for one in scores]
-        torch.testing.assert_close(pool(patches), 0.3 * logs[0] + 0.5 * logs[1] + 0.4 * logs[2], rtol=1e-4, atol=1e-4)
+        found, expected = pool(patches), 0.3 * logs[0] + 0.5 * logs[1] + 0.4 * logs[2]
+        torch.testing.assert_close(found[:, :3], expected[:, :3], rtol=1e-4, atol=1e-4)
+        assert (found[:, 3] < -100).all()  # it was not trained
 
     @pytest.mark.parametrize("name", ["hybridsn-bn", "ssftt"])
     @torch.no_grad()
@@ -475,6 +478,39 @@ class TestSpectralPool:
         patches = gather_windows(tile[0], rows.flatten(), columns.flatten(), 13)
         dense = pool.head_map(pool.trunk(tile))[0].flatten(1).T
         torch.testing.assert_close(dense, pool(patches), rtol=1e-4, atol=1e-4)
+
+
+class TestFilteredPool:
+    def pool(self, window):
+        random = np.random.default_rng(0)
+        pixels, codes = random.normal(size=(60, 17)).astype(np.float32), np.arange(60) % 4
+        network = lively("hybridsn-bn", components=17, window=window, classes=4).eval()
+        pool = SpectralPool(network, fit_support_vectors(pixels, codes, 4, cost=10.0, gamma=0.1), filtered=True)
+        pool.linear = fit_linear("discriminant", pixels, codes, 4)
+        pool.weights.copy_(torch.tensor([0.3, 0.5, 0.4]))
+        return pool.eval()
+
+    @pytest.mark.parametrize("window", [11, 13, 25])
+    @torch.no_grad()
+    def test_dense_is_patch(self, window):
+        pool = self.pool(window)
+        tile = torch.randn(1, 17, window + 4, window + 3, generator=torch.Generator().manual_seed(2))
+        tile[..., :6, :7] = 0  # without data
+        rows, columns = torch.meshgrid(torch.arange(5), torch.arange(4), indexing="ij")
+        patches = gather_windows(tile[0], rows.flatten(), columns.flatten(), window)
+        dense = pool.head_map(pool.trunk(tile))[0].flatten(1).T
+        torch.testing.assert_close(dense, pool(patches), rtol=1e-4, atol=1e-4)
+
+    def test_the_filter_averages_noise_and_leaves_edges_and_pixels_without_data(self):
+        random = torch.Generator().manual_seed(0)
+        tile = 0.05 * torch.randn(1, 9, 30, 30, generator=random)
+        tile[..., 15:] += 3  # an edge
+        tile[..., 12, 12] = 0
+        filtered = filter_components(tile)
+        assert filtered.shape == (1, 9, 20, 20)
+        assert filtered[..., 7, 7].abs().max() == 0
+        assert filtered[..., :10].std() < 0.25 * tile[..., :15].std()
+        torch.testing.assert_close(filtered[..., 10:].mean(), torch.tensor(3.0), atol=0.02, rtol=0)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 7, 64])

@@ -2,9 +2,18 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy.special import log_softmax
 
-from hsi.training.held_out import FOLDS, fit_spectral_members, fit_weights, held_out_folds, improves
+from hsi.training.held_out import (
+    FOLDS,
+    HELD_OUT_SQUARE,
+    fit_members,
+    fit_weights,
+    held_out_folds,
+    improves,
+    square_to_hold_out,
+)
 
 
 def test_each_fold_has_a_share_of_each_class():
@@ -52,8 +61,29 @@ def test_the_members_predict_pixels_that_they_have_not_seen():
     ring *= ((1 + 2 * codes) / np.linalg.norm(ring, axis=1))[:, None]  # no line separates the classes
     codes[-1] = 3  # a class of one pixel always trains
     folds = held_out_folds(codes[None], np.ones((1, 90), bool), seed=0)[0]
-    members = fit_spectral_members(pixels, ring, codes, folds, classes=5, bands=2)
-    right = members.held_out.argmax(axis=2) == codes
+    fitted, without_first, held_out = fit_members(pixels, ring, codes, folds, classes=5, bands=2)
+    right = held_out.argmax(axis=2) == codes
+    seen = np.flatnonzero(folds == 0)
+    np.testing.assert_allclose(
+        log_softmax(without_first.linear(torch.from_numpy(pixels[seen])).detach().numpy(), axis=1).clip(np.log(1e-4)),
+        held_out[0, seen], atol=1e-5,
+    )  # fmt: skip
+    assert not torch.equal(fitted.linear.weight, without_first.linear.weight)
     assert right[0, :-1].mean() > 0.7
     assert right[1, :-1].mean() > 0.9
-    assert not members.held_out[:, -1].any()
+    assert not held_out[:, -1].any()
+
+
+@pytest.mark.parametrize(("distance", "expected"), [(1, {1}), (3, {8, 11}), (7, {22}), (40, {HELD_OUT_SQUARE})])
+def test_held_out_pixels_are_as_far_from_training_pixels_as_test_pixels_are(distance, expected):
+    codes, train = np.arange(14400).reshape(120, 120) % 3, np.zeros((120, 120), bool)
+    train[:70] = True
+    test = np.zeros_like(train)
+    test[69 + distance] = True
+    assert square_to_hold_out(codes, train, test, seed=0) in expected
+
+
+def test_without_test_pixels_the_largest_squares_are_held_out():
+    train, codes = np.ones((60, 60), bool), np.arange(3600).reshape(60, 60) % 3
+    assert square_to_hold_out(codes, train, ~train, seed=0) == HELD_OUT_SQUARE
+    assert square_to_hold_out(codes[:20, :20], train[:20, :20], ~train[:20, :20], seed=0) < HELD_OUT_SQUARE

@@ -1,5 +1,7 @@
 """What training pixels tell of their surroundings: how wide fields are, and how much of a map is near them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -57,6 +59,7 @@ def test_test_pixels_outside_all_training_windows(rows, distant):
     found = survey(components, codes, train)
     assert (found.small_fields, found.distant, found.misleading) == (False, distant, distant)
     assert (found.spectral, found.blend) == ("logistic" if distant else "none", True)
+    assert replace(found, square=8).spectral == ("logistic" if distant else "filtered")
     assert found.near == pytest.approx((rows + 7) / 48, abs=0.03)
 
 

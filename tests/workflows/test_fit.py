@@ -32,6 +32,20 @@ def test_a_pool_of_small_fields_is_saved_mapped_again_and_exported(coarse, tmp_p
     export_network(ExportedNetwork(saved, "tile", "bands"), tmp_path / "m.onnx", "onnx", {})  # compares both
 
 
+def test_filtered_components_join_a_network_that_was_hardly_trained(tmp_path):
+    cube, truth, _ = make_scene(height=36, width=40, bands=24, classes=4, field=9, noise=0.3, seed=0)
+    usual = {"mapping.spectral": "filtered", "mapping.blend": True}
+    run = hsi.classify(cube, truth, epochs=3, settings=usual, **CALLS)
+    alone = hsi.classify(cube, truth, epochs=3, settings={**usual, "mapping.spectral": "none"}, **CALLS)
+    pool = run.classified.model.describe()["pool"]
+    assert pool["filtered"] and pool["svm"] > 0
+    assert run.report["overall_accuracy"] > alone.report["overall_accuracy"] + 0.1
+    path = tmp_path / "model.safetensors"
+    save_model(path, run.classified.model.saved)
+    assert np.array_equal(hsi.predict(path, cube, device="cpu").classes, run.classes)
+    export_network(ExportedNetwork(load_model(path), "tile", "bands"), tmp_path / "m.onnx", "onnx", {})
+
+
 def test_confidence_is_calibrated_by_training_pixels_that_are_held_out():
     cube, truth, _ = make_scene(height=36, width=40, bands=24, classes=4, field=9, noise=0.05, seed=0)
     usual = {"mapping.spectral": "none", "mapping.blend": True, "mapping.symmetries": False}
