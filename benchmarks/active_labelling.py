@@ -185,7 +185,7 @@ def draw(record: dict[str, Any], path: Path) -> None:
             accuracy = np.array([run["oa"] for run in rules[rule]])
             axes.fill_between(strokes, accuracy.min(0), accuracy.max(0), color=COLOURS[rule], alpha=0.15, lw=0)
             axes.plot(strokes, accuracy.mean(0), color=COLOURS[rule], label=title)
-        axes.set(title=scene.replace("-", " ").capitalize(), xlabel="strokes", ylim=(None, 101), xlim=(0, None))
+        axes.set(title=scene.replace("-", " ").title(), xlabel="strokes", ylim=(None, 101), xlim=(0, None))
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("overall accuracy (%)")
