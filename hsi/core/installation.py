@@ -40,6 +40,9 @@ EXTRAS = {
     "denoise": "'hsi denoise' and --denoise",
     "cluster": "--workers and --scheduler",
     "export": "'hsi export --format onnx'",
+    "label": "'hsi label'",
+    "mlflow": "--track mlflow",
+    "tensorboard": "--track tensorboard",
     "samples": "'hsi fetch indian_pines' without a download",
     **dict.fromkeys(("all", "dev", "docs"), ""),
 }

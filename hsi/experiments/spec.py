@@ -65,8 +65,10 @@ class Row(Section):
     def _settings_of_config(cls, value: Any) -> Any:
         if not isinstance(value, dict) or not isinstance(value.get("config"), (str, Path)):
             return value
-        shared = settings_values(find_config(Path(value["config"])))
-        return {**value, "settings": merged(shared, value.get("settings") or {})}
+        own = value.get("settings") or {}
+        if not isinstance(own, dict):
+            return value
+        return {**value, "settings": merged(settings_values(find_config(Path(value["config"]))), own)}
 
 
 class NamedSplit(SplitSettings):

@@ -21,6 +21,7 @@ from hsi.models.windows import crop
 SHARES = {"discriminant": 0.5, "logistic": 0.9}
 LEAST = math.log(1e-4)  # of a pool's members: a sure member that is wrong does not overrule all others
 MARGIN_SCALE = 2.0  # a pixel on the margin of two classes has the logistic probability of 2, which is 0.88
+MISSING = -1e4  # score of a class without training pixels
 PIECE = 1 << 13  # pixels that are compared with all support vectors at a time
 FILTER_REACH = 5  # pixels to each side that are averaged: as far as the smallest window reaches
 FILTER_SHARPNESS = 0.3  # difference of two pixels, in units of the components' spread, for which the weight is 0.6
@@ -132,7 +133,7 @@ class SpectralPool(WindowNetwork):
     def _spectral(self, pixels: Tensor) -> Tensor:
         own = self.network.components
         linear = self._weighted(self.linear(pixels[:, :own]), 1)
-        linear = linear - 1e3 * (self.linear.bias < -1e3).to(linear.dtype)  # classes that were not trained
+        linear = linear + MISSING * (self.linear.bias == MISSING).to(linear.dtype)
         if not len(self.machine.vectors):
             return linear
         return linear + self._weighted(self.machine(pixels[:, own:]), 2)
@@ -195,7 +196,7 @@ def fit_linear(kind: str, pixels: NDArray[np.float32], codes: NDArray[np.int64],
     linear = nn.Linear(pixels.shape[1], classes)
     with torch.no_grad():
         linear.weight.zero_()
-        linear.bias.fill_(-1e4)
+        linear.bias.fill_(MISSING)
         linear.weight[estimator.classes_] = weight.float()
         linear.bias[estimator.classes_] = bias.float()
     return linear

@@ -30,8 +30,9 @@ Floats = NDArray[np.float64]
 def held_out_folds(codes: Codes, train: NDArray[np.bool_], seed: int, block: int = 1) -> Codes:
     """The fold ``(H, W)`` of each training pixel, -1 for other pixels and for those that always train.
 
-    Pixels of a class go to :data:`FOLDS` folds in random order; with ``block`` complete squares of so many pixels do,
-    so that the surroundings of a fold are unknown to the others.
+    Pixels of a class go to :data:`FOLDS` folds in random order; with a ``block`` of more than one pixel complete
+    squares of that side do, so that the surroundings of a fold are unknown to the others. Pixels of a class that the
+    others lack always train.
     """
     random, folds = np.random.default_rng(seed), np.full(train.shape, -1, np.int64)
     if block <= 1:
@@ -42,6 +43,9 @@ def held_out_folds(codes: Codes, train: NDArray[np.bool_], seed: int, block: int
     counts = np.zeros((group.max() + 1, codes.max() + 1), np.int64)
     np.add.at(counts, (group, codes[train]), 1)
     folds[train] = assign_folds(counts, FOLDS, random)[group]
+    for fold in range(FOLDS):
+        own = folds == fold
+        folds[own & ~np.isin(codes, codes[train & ~own])] = -1
     return folds
 
 
@@ -50,8 +54,8 @@ def square_to_hold_out(codes: Codes, train: NDArray[np.bool_], test: NDArray[np.
     training pixels as ``test`` pixels are from all of them; the largest without test pixels.
 
     Mean distances are compared (Mila et al. 2022, doi:10.1111/2041-210X.13851, compare their distribution). Only the
-    places of test pixels are used, not their classes. Squares of which the first fold leaves less than half of the
-    training pixels, or a single class, are too large.
+    places of test pixels are used, not their classes. Squares that hold out less than half of the training pixels, or
+    whose first fold holds out none or leaves a single class, are too large.
     """
     places = np.argwhere(train)
     wanted = _mean_distance(places, np.argwhere(test)) if test.any() and train.any() else np.inf
@@ -59,7 +63,7 @@ def square_to_hold_out(codes: Codes, train: NDArray[np.bool_], test: NDArray[np.
     for side in SQUARES:
         fold = held_out_folds(codes, train, seed, side)[train]
         others = fold != 0
-        if others.all() or 2 * np.count_nonzero(others) < len(fold) or np.unique(codes[train][others]).size < 2:
+        if others.all() or 2 * np.count_nonzero(fold >= 0) < len(fold) or np.unique(codes[train][others]).size < 2:
             continue
         sides = [(places[fold != one], places[fold == one]) for one in range(FOLDS) if (fold == one).any()]
         found = float(np.mean([_mean_distance(others, own) for others, own in sides]))

@@ -72,6 +72,7 @@ from hsi.workflows.resolve import (
 )
 from hsi.workflows.resume import CheckpointCallback, CheckpointPolicy, identity_of, tile_of
 
+WORSE = 0.05  # by so much a temperature worsens the error that it calibrates where a few squares decide it
 PROBE_STEPS = 0.3  # of those of the training, for the network that is trained without held-out pixels
 FILTERED_AT_ONCE = 4096  # training pixels, at a time, whose windows are copied to be filtered
 TILE_SIDES = (96, 48, 24)  # of training, one after the other, when the usual tiles do not fit into memory
@@ -518,8 +519,8 @@ def calibrate(scores: NDArray[np.float32], codes: NDArray[np.int64], which: str)
             )
         return None
     before, after = found.error
-    if after > before and which == "held out":
-        return None  # few squares, whose likelihood a few sure errors decide
+    if after > before + WORSE and which == "held out":
+        return None
     fitted = f"temperature {found.value:.3g} by {found.pixels:,} {which} pixels"
     info("calibrated", f"{fitted}: ECE from {before:.2%} to {after:.2%}")
     return found

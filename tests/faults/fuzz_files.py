@@ -186,7 +186,7 @@ def hdf5(root: Path) -> Made:
 
 def hdf5_products(root: Path) -> Made:
     """EMIT with and without a grid, PRISMA, NEON and AVIRIS-NG."""
-    for name in ("emit", "emit-swath", "emit-contiguous", "prisma", "neon", "aviris-ng"):
+    for name in ("emit", "emit-swath", "emit-contiguous", "prisma", "neon", "aviris"):
         yield itself(product_makers.PRODUCTS[name](folder_in(root, name)).path, "bytes")
 
 

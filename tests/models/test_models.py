@@ -427,6 +427,16 @@ class TestJoinedLinear:
             named = joined(torch.randn(50, 17, 13, 13, generator=torch.Generator().manual_seed(3))).argmax(1)
         assert set(named.tolist()) <= {0, 2}
 
+    def test_classes_that_are_far_apart_are_all_named(self):
+        pixels, codes = np.random.default_rng(0).normal(size=(60, 17)).astype(np.float32), np.arange(60) % 3
+        pixels += 1000 * np.eye(17, dtype=np.float32)[codes]  # the discriminant's intercepts are below -1e4
+        joined = join_linear(
+            lively("hybridsn", components=17, window=13, classes=3).eval(), "discriminant", pixels, codes
+        )
+        patches = torch.from_numpy(pixels[:9])[..., None, None].expand(-1, -1, 13, 13)
+        with torch.no_grad():
+            assert joined(patches).argmax(1).tolist() == codes[:9].tolist()
+
 
 class TestSpectralPool:
     def pool(self, name="hybridsn-bn", known=(0, 1, 2)):
