@@ -429,7 +429,7 @@ class TestJoinedLinear:
 
     def test_classes_that_are_far_apart_are_all_named(self):
         pixels, codes = np.random.default_rng(0).normal(size=(60, 17)).astype(np.float32), np.arange(60) % 3
-        pixels += 1000 * np.eye(17, dtype=np.float32)[codes]  # the discriminant's intercepts are below -1e4
+        pixels += 60 * np.eye(17, dtype=np.float32)[codes]  # the intercepts of the discriminant are below -1000
         joined = join_linear(
             lively("hybridsn", components=17, window=13, classes=3).eval(), "discriminant", pixels, codes
         )
