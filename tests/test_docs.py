@@ -31,7 +31,7 @@ pytest.importorskip("geopandas")
 pytest.importorskip("rioxarray")
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-LONG_PAGES = {"README", "benchmark", "several_scenes"}  # more than seven seconds of commands
+LONG_PAGES = {"README", "benchmark", "several_scenes", "denoise", "splits"}  # more than two seconds of commands
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 INDENTED = re.compile(r"(?:^    \S.*\n?(?:^    .*\n?)*)", re.M)
 PROGRAMS = ("hsi", "make", "pip", "python")

@@ -91,6 +91,7 @@ def test_the_same_seed_makes_the_same_file(kind):
     assert len(set(made[0])) > 15
 
 
+@pytest.mark.slow
 def test_every_end_is_seen():
     done = run_module("-c", FAKES)
     assert done.returncode == 0, done.stderr

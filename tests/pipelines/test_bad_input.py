@@ -364,6 +364,7 @@ class TestUnforeseen:
             run("classify", scenes["mat"], "--debug")
 
 
+@pytest.mark.slow
 def test_an_interrupt_while_training_leaves_a_checkpoint_alone(scenes, tmp_path):
     words = ("classify", scenes["mat"], *SMALL, "--epochs", 1_000_000, "--set", "run.checkpoint_seconds=0")
     with started(*words, cwd=tmp_path) as process:

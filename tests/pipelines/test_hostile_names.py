@@ -131,7 +131,11 @@ def test_layers_and_fields_are_known_by_their_names_alone(files, run):
 
 
 @pytest.mark.parametrize(
-    "names", [("[red]x[/red]", "<b>&amp;", "\x1b[31mred\x07", "5$ \\frac{"), ("$\\frac{$", "$x$", "a $ b", "c")]
+    "names",
+    [
+        ("[red]x[/red]", "<b>&amp;", "\x1b[31mred\x07", "5$ \\frac{"),
+        pytest.param(("$\\frac{$", "$x$", "a $ b", "c"), marks=pytest.mark.slow),
+    ],
 )
 def test_of_an_envi_header_printed_as_they_are_and_escaped_in_files(names, sample, run, tmp_path):
     scene = file_makers.envi(tmp_path / "cube.hdr", sample.cube)

@@ -348,7 +348,8 @@ class TestTheRest:
             assert seen.page.locator(".by-touch").is_visible() and not seen.page.locator("#keys").is_visible()
 
     def test_a_wide_screen_shows_read_out_and_spectrum_next_to_the_map(self, opened, tiff_run):
-        with opened(tiff_run.out / "report.html", viewport={"width": 1280, "height": 900}) as seen:
+        wide = {"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce"}  # smooth scrolling takes time
+        with opened(tiff_run.out / "report.html", **wide) as seen:
             seen.page.locator(".contents a", has_text="Map").click()
             seen.click(12, 20)
             seen.page.wait_for_selector("#spectrum-chart svg")

@@ -49,8 +49,10 @@ def make_trainer(model_name="hybridsn-bn", *, validation=None, seed=0, problem=N
         ("cnn2d", {"epochs": 10}),
         *[(name, {"epochs": 20}) for name in ("cnn3d", "ssrn", "ssftt")],
         ("hybridsn-ds-gap", {"epochs": 40}),
-        ("mobilenet-v1", {"epochs": 20, "batch": 32}),
-        pytest.param("shufflenet-v2", {"epochs": 20, "batch": 32}, marks=pytest.mark.slow),
+        *[
+            pytest.param(name, {"epochs": 20, "batch": 32}, marks=pytest.mark.slow)
+            for name in ("mobilenet-v1", "shufflenet-v2")
+        ],
     ],
 )
 def test_networks_and_engines_learn_a_simple_scene(model, settings):
