@@ -196,9 +196,9 @@ def test_from_nothing_to_a_map_that_the_commands_make_again(labelling, made, tmp
 
 
 @pytest.mark.slow
-def test_every_tool_of_the_mouse_draws(labelling, made):
+def test_every_tool_of_the_mouse_draws(labelling, made, tmp_path):
     scene, _ = made
-    with labelling(scene, size=(1920, 1080)) as seen:
+    with labelling(scene, "--labels", tmp_path / "new.gpkg", size=(1920, 1080)) as seen:
         for key, drags, moves in (("b", True, 8), ("r", True, 8), ("d", False, 1), ("g", False, 1)):
             before = sum(pixels for _, pixels, _ in seen.classes())
             seen.press(key)
