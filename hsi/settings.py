@@ -514,6 +514,18 @@ def declarations(kind: type[Section] = Settings, prefix: str = "") -> Iterator[D
             yield Declaration(f"{prefix}{name}", kind.heading, field)
 
 
+def reading_arguments(options: InputSettings) -> list[str]:
+    """The options of the commands that read a scene and its labels as these settings do."""
+    words = list[str]()
+    for setting in declarations(InputSettings):
+        value, option = getattr(options, setting.name), setting.extra("option")
+        if value is True:
+            words.append(option)
+        elif value is not None and value is not False:
+            words += [option, str(value)]
+    return words
+
+
 def display_name(name: str) -> str:
     """A setting as a message names it: ``--lr (training.lr)``, or ``training.clip`` where it has no option."""
     known = (*declarations(), *declarations(RunSettings, "run."))

@@ -15,7 +15,7 @@ from hsi.experiments.jobs import Job
 from hsi.experiments.results import FinishedRun, read_finished
 from hsi.experiments.spec import Experiment, PlannedRun, SceneInput, merged, plan_runs, run_key
 from hsi.preprocessing.mosaic import files_of_tiles
-from hsi.settings import InputSettings, Settings, declarations
+from hsi.settings import Settings, reading_arguments
 from hsi.splits import choose_rule
 from hsi.workflows.inputs import given_files, mask_files, open_any_labels, open_any_scene
 from hsi.workflows.provenance import hash_files, hash_inputs
@@ -67,18 +67,6 @@ class Plan:
     experiment: Experiment
     runs: tuple[PlacedRun, ...]
     sha256: Mapping[str, str]
-
-
-def reading_arguments(scene: SceneInput) -> list[str]:
-    """The options of ``hsi classify`` that read a scene as it is described."""
-    words = []
-    for setting in declarations(InputSettings):
-        value, option = getattr(scene, setting.name), setting.extra("option")
-        if value is True:
-            words.append(option)
-        elif value is not None and value is not False:
-            words += [option, str(value)]
-    return words
 
 
 def make_plan(experiment: Experiment, where: str, out: Path) -> Plan:

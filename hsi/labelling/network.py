@@ -30,7 +30,7 @@ from hsi.core.interrupts import interrupts_on_termination
 from hsi.errors import HsiError, LabelError
 from hsi.io.geotiff import gdal_env
 from hsi.labelling.store import LabelStore
-from hsi.settings import InputSettings, Settings, declarations
+from hsi.settings import InputSettings, Settings, reading_arguments
 from hsi.splits import choose_rule
 
 MODELS = ("hybridsn", "hybridsn-ds-gap")  # the second has a hundredth of the weights, and trains for longer
@@ -71,12 +71,7 @@ class NetworkTask:
 
     @property
     def _arguments(self) -> tuple[str, ...]:
-        given = list[str](map(str, self.scene))
-        for one in declarations(InputSettings):
-            value = getattr(self.options, one.name)
-            if value not in (None, False):
-                given += [one.extra("option"), *([] if value is True else [str(value)])]
-        seed = self.settings.seed
+        given, seed = (*map(str, self.scene), *reading_arguments(self.options)), self.settings.seed
         return (*given, "--model", self.settings.model.name, *(["--seed", str(seed)] if seed else []))
 
 

@@ -54,6 +54,8 @@ def test_commands_name_what_was_done(folder):
     options = InputSettings(labels=folder / "a.gpkg", label_field="cover", all_touched=True)
     drawn = NetworkTask((folder / "a.hdr",), options, task.settings, folder / "run")
     assert drawn.train_command[3:8] == ("--labels", str(folder / "a.gpkg"), "--label-field", "cover", "--all-touched")
+    zeros = NetworkTask((folder / "a.hdr",), InputSettings(nodata=0, background=0), task.settings, folder / "run")
+    assert {"--nodata", "--background"} < set(zeros.train_command)
 
 
 @pytest.mark.slow
