@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import threading
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +26,7 @@ from bokeh.plotting import figure
 from hsi.core.colours import hex_colour
 from hsi.core.georeference import crs_name
 from hsi.core.scene import Block
+from hsi.labelling.page.latest_work import LatestWork
 from hsi.labelling.page.painting import as_words, hatch, paint_classes, paint_confidence
 from hsi.labelling.picture import step_for
 from hsi.report.figures.scale_bar import Ground, ground_of
@@ -54,8 +54,9 @@ class Canvas:
         self.cursor = (self.height // 2, self.width // 2)  # row and column
         self.across, self.down = 800, 600  # dots of the figure
         self._sized: set[str] = set()
-        self._fitted, self._lock = True, threading.Lock()  # until the user moves or zooms
-        self._wanted = self._painting = self._moving = False
+        self._fitted = True  # until the user moves or zooms
+        self._moving = False
+        self._painting = LatestWork(self._paint)
         self._make_figure()
         self._make_layers()
         self.place = Div(text="", css_classes=["place"], sizing_mode="stretch_width")
@@ -206,31 +207,16 @@ class Canvas:
 
     def look(self) -> None:
         """Paint what is seen now; while a painting is under way the next one waits."""
-        with self._lock:
-            self._wanted = True
-            if self._painting:
-                return
-            self._painting = True
+        if not self._painting.request():
+            return
         view = self.view
         self.session.show(view)
         self.border.update(location=view.column + self.swipe * view.width, visible=self.swipe < 1)
         self.extent.end = view.width * (self.ground.across if self.ground else 1)
-        self.session.run(self._paint)
+        self.session.run(self._painting.work)
 
     def _paint(self) -> None:
-        while True:
-            with self._lock:
-                if not self._wanted:
-                    self._painting = False
-                    return
-                self._wanted = False
-            try:
-                changes = self._painted()
-            except Exception:
-                with self._lock:
-                    self._painting = False
-                raise
-            self.page.soon(functools.partial(self._use, *changes))
+        self.page.soon(functools.partial(self._use, *self._painted()))
 
     def _use(self, picture: dict[str, Any], classes: dict[str, Any] | None) -> None:
         self.pictures.data = picture

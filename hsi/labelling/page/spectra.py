@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from hsi.core.colours import INK, hex_colour
 from hsi.core.scene import Block
+from hsi.labelling.page.latest_work import LatestWork
 
 if TYPE_CHECKING:
     from hsi.labelling.page.page import Page
@@ -33,7 +33,7 @@ class Spectra:
         known = scene.wavelengths is not None
         self.places: Vector = np.asarray(scene.wavelengths if known else [band + 1 for band in scene.bands], np.float64)
         self._sums: dict[int, tuple[Any, int, Vector, Vector]] = {}
-        self._lock, self._busy, self._wanted = threading.Lock(), False, False
+        self._averaging = LatestWork(self._average)
         self._order = np.argsort(self.places, kind="stable")
         every = np.sort(self._all_places())
         self.figure = plot = figure(
@@ -119,27 +119,11 @@ class Spectra:
 
     def update(self) -> None:
         """Compute the means of the classes again, in the background."""
-        with self._lock:
-            self._wanted = True
-            if self._busy:
-                return
-            self._busy = True
-        self.session.run(self._average)
+        if self._averaging.request():
+            self.session.run(self._averaging.work)
 
     def _average(self) -> None:
-        while True:
-            with self._lock:
-                if not self._wanted:
-                    self._busy = False
-                    return
-                self._wanted = False
-            try:
-                lines = self._class_lines()
-            except Exception:
-                with self._lock:
-                    self._busy = False
-                raise
-            self.page.soon(functools.partial(self._show, lines))
+        self.page.soon(functools.partial(self._show, self._class_lines()))
 
     def _class_lines(self) -> dict[int, tuple[Vector, Vector]]:
         """Mean and standard deviation ``(B,)`` of each class that has pixels."""
