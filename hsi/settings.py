@@ -13,6 +13,7 @@ import shlex
 import types
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
 
@@ -512,6 +513,12 @@ def declarations(kind: type[Section] = Settings, prefix: str = "") -> Iterator[D
             yield from declarations(field.annotation, f"{prefix}{name}.")
         else:
             yield Declaration(f"{prefix}{name}", kind.heading, field)
+
+
+def plain_settings(settings: Settings) -> dict[str, Any]:
+    """Settings by their dotted names, without those that are None."""
+    values = {entry.name: reduce(getattr, entry.name.split("."), settings) for entry in declarations()}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def reading_arguments(options: InputSettings) -> list[str]:

@@ -13,6 +13,7 @@ from hsi.core.files import hash_files
 from hsi.core.scene import Scene
 from hsi.inference.model_file import SavedModel
 from hsi.models import MODELS
+from hsi.settings import plain_settings
 from hsi.stac.document import (
     BYTES,
     LEGEND,
@@ -81,7 +82,7 @@ def write_model_item(
                 "post_processing_function": None,
             }
         ],
-        "mlm:hyperparameters": _flatten(saved.settings.model_dump(mode="json", exclude_none=True)),
+        "mlm:hyperparameters": plain_settings(saved.settings),
         "bands": bands,
     }
     checksum = next(iter(hash_files([file]).values()))
@@ -118,14 +119,6 @@ def _bands(saved: SavedModel) -> list[dict[str, Any]]:
         for band, value in zip(bands, values or (), strict=bool(values)):
             band[key] = round(value / 1e3, 9)  # type: ignore[assignment]
     return bands
-
-
-def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by their dotted names."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        flat |= _flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
-    return flat
 
 
 def _identifier(name: str) -> str:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import reduce
 from importlib import import_module
 from pathlib import Path
 from typing import Any, get_args
 
 from hsi.core.events import Recorder, info, report_to, warning
 from hsi.errors import UnknownNameError, UsageError
-from hsi.settings import Program, Settings, declarations
+from hsi.settings import Program, Settings, plain_settings
 from hsi.version import install_hint
 
 
@@ -102,12 +101,6 @@ def open_tracker(kind: str, name: str) -> Tracker:
     except Exception as error:  # such as a server that does not answer
         raise UsageError(f"track={kind}: its store cannot be used: {module.REMEDY}: {_one_line(error)}") from error
     return tracker
-
-
-def plain_settings(settings: Settings) -> dict[str, Any]:
-    """Settings by their dotted names, without those that are None."""
-    values = {entry.name: reduce(getattr, entry.name.split("."), settings) for entry in declarations()}
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def _one_line(error: Exception) -> str:
