@@ -17,9 +17,9 @@ from torch import Tensor
 from hsi.core.georeference import pixel_metres
 from hsi.exports.network import ExportedNetwork
 from hsi.fill import ENOUGH_BANDS
-from hsi.inference.blending import LEADING, PASSES, RADIUS, REACH, SHARPNESS
+from hsi.inference.blending import PASSES, RADIUS, REACH, SHARPNESS
 from hsi.inference.model_file import SavedModel
-from hsi.models import WindowNetwork
+from hsi.models import WindowNetwork, scale_guide
 from hsi.models.symmetries import AVERAGED, apply_symmetry, undo_symmetry
 
 TILE = 256  # pixels of a side: 0.8 GB of memory in ONNX Runtime
@@ -138,8 +138,7 @@ class DeepnessNetwork(ExportedNetwork):
 
 def _blend(probabilities: Tensor, components: Tensor) -> Tensor:
     """:func:`hsi.inference.blending.blend` of ``(1, C, h, w)`` by operations that ONNX has."""
-    guide = components[:, :LEADING]
-    guide = guide * (SHARPNESS * (2 * guide.shape[1]) ** 0.5) ** -1
+    guide = scale_guide(components, SHARPNESS)
     known = (components != 0).any(dim=1, keepdim=True).to(torch.float32)
     weights = []
     for near, other in zip(_neighbours(guide), _neighbours(known), strict=True):

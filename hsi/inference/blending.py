@@ -8,11 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hsi.models import scale_guide
+
 RADIUS = 3  # pixels to each side: squares of 7 x 7
 PASSES = 2  # the second averages the result of the first
 REACH = RADIUS * PASSES  # how far away a pixel can have an effect
 SHARPNESS = 0.45  # difference of two pixels, in units of the components' spread, for which the weight is 0.6
-LEADING = 8  # components that are compared: those with the most signal
 TILE_SIDE = 256  # pixels at a time, whose weights and probabilities stay in a processor's cache
 # half of a square's neighbours: the weight of a pair of pixels is the same in both directions
 SHIFTS = [(down, right) for down in range(RADIUS + 1) for right in range(-RADIUS, RADIUS + 1) if (down, right) > (0, 0)]
@@ -42,7 +43,7 @@ def blend(probabilities: Tensor, components: Tensor) -> Tensor:
 
 def _blend_tile(probabilities: Tensor, components: Tensor) -> Tensor:
     """The same for a tile, as one line of pixels: columns of zeros after each row separate it from the next."""
-    guide = components[:LEADING] * (SHARPNESS * (2 * len(components[:LEADING])) ** 0.5) ** -1
+    guide = scale_guide(components, SHARPNESS)
     width = probabilities.shape[2] + RADIUS
     known = _in_line(components.any(dim=0).to(guide.dtype))
     average, guide = _in_line(probabilities), _in_line(guide)

@@ -12,6 +12,7 @@ from hsi.models.ensemble import (
     fit_support_vectors,
     join_linear,
     member_logarithms,
+    scale_guide,
 )
 from hsi.models.network import MODELS, ModelEntry, WindowNetwork, choose_engine
 
@@ -36,4 +37,5 @@ __all__ = [
     "fit_support_vectors",
     "join_linear",
     "member_logarithms",
+    "scale_guide",
 ]

@@ -25,7 +25,7 @@ MISSING = -1e4  # score of a class without training pixels
 PIECE = 1 << 13  # pixels that are compared with all support vectors at a time
 FILTER_REACH = 5  # pixels to each side that are averaged: as far as the smallest window reaches
 FILTER_SHARPNESS = 0.3  # difference of two pixels, in units of the components' spread, for which the weight is 0.6
-FILTER_LEADING = 8  # components that are compared: those with the most signal
+LEADING = 8  # components that are compared for it: those with the most signal
 
 
 class SupportVectors(nn.Module):
@@ -139,6 +139,14 @@ class SpectralPool(WindowNetwork):
         return linear + self._weighted(self.machine(pixels[:, own:]), 2)
 
 
+def scale_guide(components: Tensor, sharpness: float) -> Tensor:
+    """The leading components ``(..., K, h, w)``, so scaled that a pixel's weight for another is the exponential of
+    minus their squared difference; it is 0.6 where they differ by ``sharpness`` times the components' spread."""
+    guide = components[..., :LEADING, :, :]
+    scaled: Tensor = guide * (sharpness * (2 * guide.shape[-3]) ** 0.5) ** -1
+    return scaled
+
+
 def filter_components(tiles: Tensor, reach: int = FILTER_REACH) -> Tensor:
     """Components averaged over neighbours up to ``reach`` pixels away by their similarity:
     ``(N, K, h, w) -> (N, K, h - 2 reach, w - 2 reach)``.
@@ -147,8 +155,7 @@ def filter_components(tiles: Tensor, reach: int = FILTER_REACH) -> Tensor:
     doi:10.1109/TGRS.2013.2275613). Pixels whose components are all zero, outside the scene or without data, have no
     weight and stay zero.
     """
-    guide = tiles[:, :FILTER_LEADING]
-    guide = guide * (FILTER_SHARPNESS * (2 * guide.shape[1]) ** 0.5) ** -1
+    guide = scale_guide(tiles, FILTER_SHARPNESS)
     known = (tiles != 0).any(dim=1, keepdim=True).to(tiles.dtype)  # any() of numbers is wrong in ONNX
     middle, total = crop(guide, reach), crop(tiles, reach) * 0  # zeros_like would be a constant in ONNX
     sums = total[:, :1]

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from hsi.inference import blending as blending_module
-from hsi.inference.blending import LEADING, RADIUS, REACH, SHARPNESS
+from hsi.inference.blending import RADIUS, REACH, SHARPNESS
+from hsi.models.ensemble import LEADING
 from tests.inference.reference import blend
 
 
