@@ -74,6 +74,32 @@ class Labelling:
         for key in keys:
             self.page.keyboard.press(key)
 
+    def message(self):
+        """The line at the top of the page."""
+        return self.model("models.find((model) => model.name == 'message').text")
+
+    def focused(self):
+        """Tag and text of the element that has the focus, and whether that is seen."""
+        return self.page.evaluate(
+            """() => {
+              let element = document.activeElement
+              while (element.shadowRoot?.activeElement) element = element.shadowRoot.activeElement
+              const ring = getComputedStyle(element)
+              return [element.tagName, element.innerText ?? "", element.className.includes?.("bk-events")
+                      || ring.outlineStyle == "solid" && parseFloat(ring.outlineWidth) >= 2]
+            }"""
+        )
+
+    def tab_to(self, text):
+        """Go on with Tab to what shows a text, and check that each step is seen."""
+        for _ in range(60):
+            self.press("Tab")
+            tag, found, ringed = self.focused()
+            assert ringed or tag == "BODY", (tag, found)
+            if text in found:
+                return found
+        raise AssertionError(f"{text} is not reached")
+
     def polygon(self, row, column, side):
         """Draw a square by mouse."""
         before = sum(shapes for _, _, shapes in self.classes())
@@ -193,6 +219,48 @@ def test_from_nothing_to_a_map_that_the_commands_make_again(labelling, made, tmp
     assert made_again.keys() == first.keys()
     for name, values in first.items():
         np.testing.assert_array_equal(values, made_again[name])
+
+
+@pytest.mark.slow
+def test_the_keyboard_alone_goes_from_a_first_class_to_finish(labelling, made, tmp_path):
+    scene, places = made
+    with labelling(scene, "--labels", tmp_path / "keys.gpkg") as seen:
+        row, column = 35, 45  # of the cursor
+        seen.press("f")
+        for number, name in enumerate(("prd corn", "water"), 1):  # letters that choose tools outside of a field
+            seen.tab_to("Add class")
+            seen.press("Enter")
+            seen.wait(lambda: seen.focused()[0] == "INPUT")
+            seen.page.keyboard.type(name)
+            seen.press("Enter")
+            seen.wait(lambda known=name: known in [one for one, _, _ in seen.classes()])
+            for down, right in places[number]:
+                across = "ArrowRight" if right > column else "ArrowLeft"
+                seen.press(*["ArrowDown" if down > row else "ArrowUp"] * abs(down - row))
+                seen.press(*[across] * abs(right - column))
+                seen.press("p", " ", *["ArrowRight"] * 6, " ", *["ArrowDown"] * 6, " ", "Enter")
+                row, column = down + 6, right + 6
+            seen.wait(lambda known=number: seen.classes()[known - 1][2] == 2)
+        assert [shapes for _, _, shapes in seen.classes()] == [2, 2]
+        seen.press("Control+z")
+        seen.wait(lambda: seen.classes()[1][2] == 1)
+        seen.press("Control+y", "F2")
+        seen.wait(lambda: seen.focused()[0] == "INPUT" and seen.classes()[1][2] == 2)
+        seen.page.keyboard.type("lake")
+        seen.press("Escape", "F2")
+        seen.wait(lambda: seen.focused()[0] == "INPUT")
+        seen.page.keyboard.type("river")
+        seen.press("Enter")
+        seen.wait(lambda: [name for name, _, _ in seen.classes()] == ["prd corn", "river"])
+        seen.press("n")
+        seen.wait(lambda: "draw here" in seen.message())
+        names = [seen.tab_to("") for _ in range(35)]
+        assert {"Merge", "Delete", "Import", "Keys", "Polygon", "Train network", "Finish"} <= {*names}
+        seen.tab_to("hybridsn")
+        seen.press("ArrowDown")
+        seen.tab_to("Finish")
+        seen.press("Enter")
+        seen.wait(lambda: "writing labels, model, map and report" in seen.message())
 
 
 @pytest.mark.slow

@@ -28,6 +28,10 @@ LARGEST_TABLE = 1 << 28  # bytes
 DEGREES = "EPSG:4326"
 
 
+class CoordinatesError(LabelError):
+    """A table has no columns of coordinates."""
+
+
 def read_coordinates(path: Path, shape: tuple[int, int], scene_crs: str | None, label_crs: str | None) -> Features:
     """The rows of a table as points, with all columns that are no coordinates as fields.
 
@@ -49,7 +53,7 @@ def read_coordinates(path: Path, shape: tuple[int, int], scene_crs: str | None, 
         name: infer_numbers([row[i] for row in rows]) for i, name in enumerate(header) if i not in everywhere and name
     }
     if used is None and wkt is None:
-        raise LabelError(
+        raise CoordinatesError(
             f"{path}: no columns of coordinates: name them x and y (easting and northing), lon and lat, or row and "
             f"column; its first line has {', '.join(name[:40] for name in header[:12])}"
         )

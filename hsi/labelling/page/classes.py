@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bokeh.events import ValueSubmit
 from bokeh.models import (
     AllIndices,
     Button,
@@ -25,6 +26,7 @@ from bokeh.models import (
 from hsi.core.colours import Colour, hex_colour
 from hsi.errors import UsageError
 from hsi.io.vector_files import is_vector
+from hsi.io.vectors.coordinates import CoordinatesError
 
 if TYPE_CHECKING:
     from hsi.labelling.page.page import Page
@@ -70,10 +72,11 @@ class ClassList:
         self.source.selected.on_change("indices", watch(self._picked))
         self.name.on_change("value", watch(self._rename))
         self.colour.on_change("color", watch(self._recolour))
-        self.add.on_click(guard(self._add))
+        self.add.on_click(guard(lambda event: self.add_new()))
         self.merge.on_click(guard(self._merge))
         self.delete.on_click(guard(self._delete))
         self.import_button.on_click(guard(self._import))
+        self.import_path.on_event(ValueSubmit, guard(self._import))
         self.layout = Column(
             self.table,
             Row(self.colour, self.name, self.add, css_classes=["line"]),
@@ -111,9 +114,18 @@ class ClassList:
             self.delete.disabled = current is None
         finally:
             self._listening = True
-        self._asked, self.delete.label, self.delete.button_type = None, "Delete", "default"
+        self.forget_question()
         lacking = [f"{one.name}: {one.lacks}" for one in counts if one.lacks]
         self.notes.text = "<br>".join(self.page.plain(line) for line in lacking[:4])
+
+    @property
+    def asks(self) -> bool:
+        """Whether the deletion of a class waits for a second click."""
+        return self._asked is not None
+
+    def forget_question(self) -> None:
+        """Delete nothing: the next click asks again."""
+        self._asked, self.delete.label, self.delete.button_type = None, "Delete", "default"
 
     def current(self) -> int:
         """The id of the chosen class; a first class is made where there is none."""
@@ -154,17 +166,28 @@ class ClassList:
             red, green, blue = bytes.fromhex(str(new).removeprefix("#"))
             self.store.recolour_class(known.id, (red, green, blue))
 
-    def _add(self, *event: Any) -> None:
+    def choose_near(self, step: int) -> None:
+        """Choose the class that many places after the chosen one, or before it."""
+        ids = [one.id for one in self.store.classes]
+        if ids:
+            place = ids.index(self.chosen) + step if self.chosen in ids else 0
+            self.choose(min(max(place, 0), len(ids) - 1))
+
+    def add_new(self) -> None:
+        """Add a class, whose name can be typed then."""
         taken = {one.name for one in self.store.classes}
         number = next(n for n in range(1, len(taken) + 2) if f"class {n}" not in taken)
         self.chosen = self.store.add_class(f"class {number}").id
         self.update()
         self.page.chosen_class()
+        self.page.hint("type the name of the class, then press Enter")
+        self.page.keyboard.focus("name")
 
     def _merge(self, *event: Any) -> None:
         if self.chosen is not None and self.into.value:
             source, self.chosen = self.chosen, int(self.into.value)
             self.store.merge_classes(source, self.chosen)
+            self.page.hint("merged; Ctrl+Z takes it back")
 
     def _delete(self, *event: Any) -> None:
         """The first click asks, the second deletes."""
@@ -174,7 +197,8 @@ class ClassList:
         if shapes and self._asked != self.chosen:
             self._asked = self.chosen
             self.delete.label, self.delete.button_type = "Sure?", "danger"
-            self.page.hint(f"the class has {shapes} shapes, which are deleted with it: click again")
+            self.page.hint(f"shapes of the class: {shapes:,}; they are deleted with it: click again, or press Esc")
+            self.page.keyboard.focus("delete")  # which a button with another label loses
             return
         self.store.delete_class(self.chosen)
 
@@ -183,15 +207,22 @@ class ClassList:
             raise UsageError("type the path of a file with classes or labels, then press Import")
         path = Path(self.import_path.value.strip()).expanduser()
         path = path if path.is_absolute() else self.page.session.path.parent / path
-        if is_vector(path):
-            self.page.hint(f"{self.store.import_shapes(path)} shapes are imported; Ctrl+Z takes them back")
-        else:
-            self.page.hint(f"{self.store.import_classes(path)} classes are imported; Ctrl+Z takes them back")
+        count, what = 0, "classes"
+        try:
+            if is_vector(path):
+                count, what = self.store.import_shapes(path), "shapes"
+            else:
+                count = self.store.import_classes(path)
+        except CoordinatesError:  # a table of classes
+            count = self.store.import_classes(path)
+        self.page.hint(f"imported {what}: {count:,}; Ctrl+Z takes them back" if count else f"{path}: no new {what}")
 
 
 TABLE = """
+[hidefocus]:not([class]) { display: none; } /* else the grid takes the focus at each change */
 .slick-header-column { font-weight: 600; font-size: 11px; background: #f2f4f5; border: none; padding: 3px 4px; }
 .slick-cell { font-size: 13px; border: none; padding: 3px 4px; line-height: 20px; }
+.slick-cell.active { border: none; }
 .slick-row.odd { background: white; }
 .slick-row .slick-cell.selected, .slick-row.active .slick-cell.selected { background: #cfe3f5; }
 .swatch { display: inline-block; width: 16px; height: 16px; border-radius: 3px; border: 1px solid #0005; }

@@ -49,6 +49,7 @@ class Drawing:
         self.selected: int | None = None  # id of a shape
         self.corners: list[tuple[float, float]] = []
         self._region: tuple[int, int, Block, Any, int] | None = None
+        self._taken: int | None = None  # the corner that the keyboard moves
         self._listening = True
         plot = self.canvas.figure
         self.pending = ColumnDataSource({"x": [], "y": []})
@@ -61,6 +62,9 @@ class Drawing:
         self.vertices = ColumnDataSource({"x": [], "y": []})
         vertex_renderer = plot.scatter("x", "y", source=self.vertices, marker="square", size=10, fill_color="white",
                                        line_color="#d00000", line_width=2)  # fmt: skip
+        self.taken = ColumnDataSource({"x": [], "y": []})
+        plot.scatter("x", "y", source=self.taken, marker="square", size=14, fill_color="#d00000", line_color="white",
+                     line_width=2)  # fmt: skip
         self.free = FreehandDrawTool(renderers=[self.trail_renderer], num_objects=1)
         self.box = BoxSelectTool(renderers=[])
         self.drag = PointDrawTool(renderers=[vertex_renderer], add=False)
@@ -82,6 +86,7 @@ class Drawing:
 
     def choose(self, tool: str) -> None:
         """Take another tool."""
+        self._take(None)
         self.cancel()
         self.tool = tool
         self.buttons.active = list(TOOLS).index(tool)
@@ -91,34 +96,36 @@ class Drawing:
         bar.active_tap = self.drag if tool == "Edit" else None
         self.size.visible, self.angle.visible = tool == "Brush", tool == "Region"
         self.show_brush()
-        self._show_vertices()
+        self.show_vertices()
         self.page.hint(TOOLS[tool][1])
 
     def cancel(self) -> None:
         """Forget the shape that is being drawn and the selection."""
         self.corners = []
         self.pending.data = {"x": [], "y": []}
-        if self.selected is not None:
+        if self._taken is not None:  # Esc leaves the corner where it was, and the shape selected
+            self._take(None)
+        elif self.selected is not None:
             self.select(None)
 
     def select(self, number: int | None) -> None:
         """Select a shape; None for none."""
         self.selected = number
         self.canvas.show_labels(number)
-        self._show_vertices()
+        self.show_vertices()
 
     def delete(self) -> None:
         """Delete the selected shape."""
         if self.selected is not None:
             number, self.selected = self.selected, None
             self.store.delete(number)
-            self._show_vertices()
+            self.show_vertices()
 
     def nudge(self, columns: int, rows: int) -> None:
         """Move the selected shape."""
         if self.selected is not None:
             self.store.move(self.selected, columns, rows)
-            self._show_vertices()
+            self.show_vertices()
 
     def act(self) -> None:
         """Use the tool at the cursor of the keyboard."""
@@ -135,6 +142,13 @@ class Drawing:
                 self._show_pending()
         elif self.tool == "Brush":
             self._add(self._brush([(column + 0.5, row + 0.5)]), "brush")
+        elif self.tool == "Edit" and self._taken is not None:
+            places = self._corners()
+            places[self._taken] = column + 0.5, row + 0.5
+            self._reshape(places)
+        elif self.tool == "Edit" and (near := self._vertex_near(column + 0.5, row + 0.5)) is not None:
+            self._take(near)
+            self.page.hint("corner taken: move the cursor, Space sets it down, Backspace removes it, Esc leaves it")
         else:
             self._use_at(column + 0.5, row + 0.5)
 
@@ -146,9 +160,22 @@ class Drawing:
             self._add(polygon(corners), "polygon")
 
     def take_back(self) -> None:
-        """Take the last corner back."""
-        self.corners.pop()
-        self._show_pending()
+        """Take the last corner back, or remove the one that the keyboard has taken; else delete what is selected."""
+        if self.corners:
+            self.corners.pop()
+            self._show_pending()
+        elif self._taken is not None:
+            places = self._corners()
+            del places[self._taken]
+            self._reshape(places)
+        else:
+            self.delete()
+
+    def insert_at_cursor(self) -> None:
+        """A new corner at the cursor of the keyboard, with the tool Edit."""
+        if self.tool == "Edit" and self.selected is not None:
+            row, column = self.canvas.cursor
+            self.insert_corner(column + 0.5, row + 0.5)
 
     # ---- the mouse
 
@@ -170,7 +197,7 @@ class Drawing:
             self._grow(int(y // 1), int(x // 1))
         elif self.tool in ("Move", "Edit"):
             found = self.store.find(x, y)
-            if self.tool == "Edit" and self.selected is not None and self._near_vertex(x, y):
+            if self.tool == "Edit" and self._vertex_near(x, y) is not None:
                 return
             self.select(found.id if found else None)
 
@@ -227,7 +254,8 @@ class Drawing:
 
     # ---- corners
 
-    def _show_vertices(self) -> None:
+    def show_vertices(self) -> None:
+        """Show the corners of the selected shape, where the tool edits them."""
         xs: list[float] = []
         ys: list[float] = []
         if self.tool == "Edit" and self.selected is not None:
@@ -239,13 +267,13 @@ class Drawing:
             else:
                 self.page.hint("this shape has too many corners to edit: move it with Alt and the arrows, or delete it")
         self._quietly(lambda: setattr(self.vertices, "data", {"x": xs, "y": ys}))
+        self._take(None)
 
     def _dragged(self, *change: Any) -> None:
         """A corner has been moved, or deleted by Backspace."""
         if not self._listening or self.selected is None:
             return
-        places = list(zip(self.vertices.data["x"], self.vertices.data["y"], strict=True))
-        self._reshape(places)
+        self._reshape(self._corners())
 
     def _reshape(self, places: list[tuple[float, float]]) -> None:
         assert self.selected is not None
@@ -258,9 +286,10 @@ class Drawing:
             else:
                 import shapely
 
-                self.store.edit(self.selected, shapely.Polygon(places, [ring.coords for ring in form.interiors]))
+                outline = polygon(places).exterior
+                self.store.edit(self.selected, shapely.Polygon(outline, [ring.coords for ring in form.interiors]))
         finally:
-            self._show_vertices()
+            self.show_vertices()
 
     def insert_corner(self, x: float, y: float) -> None:
         """A new corner where an edge is nearest."""
@@ -275,9 +304,22 @@ class Drawing:
         at = int(np.argmin(edges)) + 1
         self._reshape([*places[:at], (x, y), *places[at:-1]])
 
-    def _near_vertex(self, x: float, y: float) -> bool:
-        places = zip(self.vertices.data["x"], self.vertices.data["y"], strict=True)
-        return any(not self._far(place, (x, y), 2 * NEAR_DOTS) for place in places)
+    def _corners(self) -> list[tuple[float, float]]:
+        """The corners that are shown of the selected shape."""
+        return list(zip(self.vertices.data["x"], self.vertices.data["y"], strict=True))
+
+    def _take(self, corner: int | None) -> None:
+        """Take a corner, by its place in the list, to move it with the keyboard; None for none."""
+        self._taken = corner
+        places = [] if corner is None else [self._corners()[corner]]
+        self.taken.data = {"x": [x for x, _ in places], "y": [y for _, y in places]}
+
+    def _vertex_near(self, x: float, y: float) -> int | None:
+        """The corner at a place, by its number: within some dots or in the same pixel; None where there is none."""
+        places = self._corners()
+        near = [i for i, place in enumerate(places) if not self._far(place, (x, y), 2 * NEAR_DOTS)]
+        near += [i for i, place in enumerate(places) if max(abs(place[0] - x), abs(place[1] - y)) <= 1]
+        return min(near, key=lambda i: np.hypot(places[i][0] - x, places[i][1] - y), default=None)
 
     def _far(self, first: tuple[float, float], second: tuple[float, float], dots: float = NEAR_DOTS) -> bool:
         plot = self.canvas.figure

@@ -125,6 +125,9 @@ class Page:
             work()
         except HsiError as error:
             self.error(str(error))
+        except Exception as error:
+            self.error(f"{type(error).__name__}: {error}; nothing was changed")
+            raise
 
     @staticmethod
     def plain(text: str) -> str:
@@ -152,6 +155,7 @@ class Page:
         if selected is not None and all(one.id != selected for one in self.session.store.shapes):
             self.drawing.selected = None
         self.canvas.show_labels(self.drawing.selected)
+        self.drawing.show_vertices()
         self.spectra.update()
         self.actions.labels_changed()
         store = self.session.store

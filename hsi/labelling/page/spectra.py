@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from bokeh.models import BoxAnnotation, Button, ColumnDataSource, Range1d, Row
+from bokeh.models import BoxAnnotation, Button, ColumnDataSource, InlineStyleSheet, Range1d, Row
 from bokeh.models import Column as Stack
 from bokeh.plotting import figure
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Vector = NDArray[np.float64]
 MOST_PIXELS = 20_000  # of a shape whose spectra are averaged
 HOLE = 2.5  # times the usual step between wavelengths
+FOCUSED = ":host(:focus-within) { outline: 2px solid #111827; }"
 DASHES = ([6], [2, 4], [2, 4, 6, 4], [6, 4, 2, 4])
 
 
@@ -39,7 +40,7 @@ class Spectra:
         self.figure = plot = figure(
             height=230, sizing_mode="stretch_both", min_height=150, toolbar_location=None, tools="xwheel_zoom,xpan",
             x_axis_label="wavelength (nm)" if known else "band", x_range=Range1d(every[0], every[-1]),
-            min_border=4, outline_line_color=None,
+            min_border=4, outline_line_color=None, stylesheets=[InlineStyleSheet(css=FOCUSED)],
         )  # fmt: skip
         plot.axis.axis_label_text_font_style = "normal"
         plot.axis.axis_label_text_font_size = plot.axis.major_label_text_font_size = "11px"

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("bokeh")
 from bokeh.document import Document
-from bokeh.events import Tap
+from bokeh.events import Tap, ValueSubmit
 
 from hsi.core.synthetic import make_scene
 from hsi.labelling.page import Page
@@ -94,6 +94,34 @@ def test_corners_are_moved_added_and_taken_away(page):
     assert store.shapes[0].geometry.area == 16
 
 
+def test_the_keyboard_moves_adds_and_removes_corners(page):
+    store = page.session.store
+    draw(page, 2, 3)
+    page.canvas.set_cursor(2, 7)
+    press(page, "e", " ")
+    assert page.drawing.selected == 1
+    press(page, " ", "Shift+ArrowRight", " ")  # take the upper right corner, and set it down
+    assert store.shapes[0].geometry.area == 36
+    press(page, " ", "ArrowDown", "Escape", "ArrowUp", " ", "Backspace")
+    assert store.shapes[0].geometry.area == 8
+    press(page, "Ctrl+z", "ArrowUp", "i")
+    assert (17.5, 1.5) in store.shapes[0].geometry.exterior.coords
+    press(page, "Ctrl+z", "Ctrl+z", "Delete")
+    assert store.shapes == ()
+
+
+def test_classes_are_added_and_chosen_by_key_and_come_from_a_table(page, tmp_path):
+    (tmp_path / "classes.csv").write_text("id,name,colour\n2,corn,#ff0000\n9,oats,#00ff00\n")
+    page.classes.import_path.value = "classes.csv"
+    page.classes.import_path._trigger_event(ValueSubmit(page.classes.import_path, "classes.csv"))
+    press(page, "c", ",")
+    assert page.classes.chosen == 9
+    press(page, ",", ",", ".", ".", ".")
+    assert [one.name for one in page.session.store.classes] == ["corn", "oats", "class 1"]
+    assert page.classes.chosen == 10
+    assert page.keyboard.keys.wanted == "name 1"
+
+
 def test_names_with_markup_are_text_and_wrong_input_is_said_in_the_page(page):
     draw(page, 2, 3)
     page.classes.name.value = "<b onmouseover='x'>corn</b>"
@@ -114,6 +142,9 @@ def test_names_with_markup_are_text_and_wrong_input_is_said_in_the_page(page):
 def test_deleting_a_class_with_shapes_asks_first(page):
     draw(page, 2, 3)
     delete = page.classes.delete
+    delete._trigger_event(click(delete))
+    assert (len(page.session.store.shapes), delete.label) == (1, "Sure?")
+    press(page, "Escape")
     delete._trigger_event(click(delete))
     assert (len(page.session.store.shapes), delete.label) == (1, "Sure?")
     delete._trigger_event(click(delete))
