@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -60,7 +60,7 @@ class CrossValidation:
     @property
     def text(self) -> str:
         """The result in a sentence or two."""
-        missing = _list(self.untested)
+        missing = list_names(self.untested)
         if self.accuracy is None or self.interval is None:
             need = f": draw a second shape of {missing} in another place" if missing else ""
             return f"accuracy: too few shapes to tell{need}"
@@ -173,6 +173,7 @@ def _no_pixels(classes: int) -> ConfusionMatrix:
     return confusion_matrix(np.zeros(0, np.int64), np.zeros(0, np.int64), classes)
 
 
-def _list(names: tuple[str, ...], most: int = 4) -> str:
+def list_names(names: Sequence[str], most: int = 4) -> str:
+    """Names in quotes, the first four of them."""
     listed = [f"'{name}'" for name in names[:most]]
     return ", ".join(listed) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -23,16 +23,18 @@ from bokeh.models import (
     TextInput,
 )
 
-from hsi.core.colours import Colour, hex_colour
+from hsi.core.colours import Colour, Palette, hex_colour
 from hsi.errors import UsageError
 from hsi.io.vector_files import is_vector
 from hsi.io.vectors.coordinates import CoordinatesError
+from hsi.labelling.cross_validation import list_names
 
 if TYPE_CHECKING:
     from hsi.labelling.page.page import Page
 
 SWATCH = "<span class='swatch' style='background:<%- value %>'></span>"
 ROW = 26
+SIMILAR = 10.0  # CIEDE2000, for the kind of colour vision that separates two colours worst
 
 
 class ClassList:
@@ -46,10 +48,10 @@ class ClassList:
         self.source = ColumnDataSource({"key": [], "colour": [], "name": [], "pixels": [], "shapes": []})
         number = NumberFormatter(format="0,0", text_align="right")
         columns = [
-            TableColumn(field="key", title="", width=18, sortable=False),
+            TableColumn(field="key", title="", width=24, sortable=False),
             TableColumn(field="colour", title="", width=24, formatter=HTMLTemplateFormatter(template=SWATCH),
                         sortable=False),
-            TableColumn(field="name", title="class", width=112, sortable=False),
+            TableColumn(field="name", title="class", width=126, sortable=False),
             TableColumn(field="pixels", title="pixels", width=48, formatter=number, sortable=False),
             TableColumn(field="shapes", title="shapes", width=46, formatter=number, sortable=False),
         ]  # fmt: skip
@@ -95,7 +97,7 @@ class ClassList:
         self._listening = False
         try:
             self.source.data = {
-                "key": [str(place) if place <= 9 else "" for place in range(1, len(ids) + 1)],
+                "key": [str(place) for place in range(1, len(ids) + 1)],  # as in the picture
                 "colour": [hex_colour(one.colour) for one in classes],
                 "name": [one.name for one in classes],
                 "pixels": [one.pixels for one in counts],
@@ -115,8 +117,12 @@ class ClassList:
         finally:
             self._listening = True
         self.forget_question()
-        lacking = [f"{one.name}: {one.lacks}" for one in counts if one.lacks]
-        self.notes.text = "<br>".join(self.page.plain(line) for line in lacking[:4])
+        lacking: dict[str, list[str]] = {}
+        for one in counts:
+            if one.lacks:
+                lacking.setdefault(one.lacks, []).append(one.name)
+        lines = [f"{list_names(names)}: {lacks}" for lacks, names in lacking.items()]
+        self.notes.text = "<br>".join(self.page.plain(line) for line in lines[:4])
 
     @property
     def asks(self) -> bool:
@@ -165,6 +171,10 @@ class ClassList:
         if self._listening and known and new != hex_colour(known.colour):
             red, green, blue = bytes.fromhex(str(new).removeprefix("#"))
             self.store.recolour_class(known.id, (red, green, blue))
+            others = [one for one in self.store.classes if one.id != known.id]
+            same = [one.name for one in others if Palette([one.colour]).distance((red, green, blue)) < SIMILAR]
+            if same:
+                self.page.hint(f"to some eyes, such as those without a kind of cone, this resembles {list_names(same)}")
 
     def choose_near(self, step: int) -> None:
         """Choose the class that many places after the chosen one, or before it."""

@@ -40,7 +40,7 @@ class Spectra:
         self.figure = plot = figure(
             height=230, sizing_mode="stretch_both", min_height=150, toolbar_location=None, tools="xwheel_zoom,xpan",
             x_axis_label="wavelength (nm)" if known else "band", x_range=Range1d(every[0], every[-1]),
-            min_border=4, outline_line_color=None, stylesheets=[InlineStyleSheet(css=FOCUSED)],
+            min_border=4, min_border_right=16, outline_line_color=None, stylesheets=[InlineStyleSheet(css=FOCUSED)],
         )  # fmt: skip
         plot.axis.axis_label_text_font_style = "normal"
         plot.axis.axis_label_text_font_size = plot.axis.major_label_text_font_size = "11px"

@@ -9,6 +9,7 @@ pytest.importorskip("bokeh")
 from bokeh.document import Document
 from bokeh.events import Tap, ValueSubmit
 
+from hsi.core.colours import Palette, hex_colour
 from hsi.core.synthetic import make_scene
 from hsi.labelling.page import Page
 from hsi.labelling.session import LabelSession, labels_file
@@ -120,6 +121,15 @@ def test_classes_are_added_and_chosen_by_key_and_come_from_a_table(page, tmp_pat
     assert [one.name for one in page.session.store.classes] == ["corn", "oats", "class 1"]
     assert page.classes.chosen == 10
     assert page.keyboard.keys.wanted == "name 1"
+
+
+def test_first_eight_classes_differ_for_every_kind_of_colour_vision(page):
+    press(page, *"c" * 8)
+    colours = [one.colour for one in page.session.store.classes]
+    assert min(Palette(colours[:place]).distance(colours[place]) for place in range(1, 8)) > 15  # CIEDE2000
+    page.classes.colour.color = hex_colour((colours[0][0] + 8, *colours[0][1:]))
+    assert "resembles" in page.message.text
+    assert page.classes.source.data["key"] == list("12345678")
 
 
 def test_names_with_markup_are_text_and_wrong_input_is_said_in_the_page(page):
