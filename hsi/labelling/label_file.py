@@ -26,9 +26,11 @@ from hsi.io.vectors.geopackage import (
     check_size,
     create_layer,
     edit_geopackage,
+    read_places,
     read_table,
     signature,
     write_classes,
+    write_places,
 )
 from hsi.io.vectors.write import UPWARDS, need_geopandas
 from hsi.labelling.classes import LabelClass, classes_of, entries_of, join_classes, stored_classes
@@ -41,12 +43,14 @@ COLUMNS = {"colour": "TEXT", **dict.fromkeys(DRAWN_FIELDS, "TEXT"), "time": "DAT
 
 @dataclass(frozen=True)
 class Contents:
-    """What a file holds: shapes by their id, classes, and notes on rows that are no shapes; ``last`` is the last id."""
+    """What a file holds: shapes by their id, classes, notes on rows that are no shapes, and the places (row, column) of
+    the scene that were suggested; ``last`` is the last id."""
 
     shapes: dict[int, Shape]
     classes: tuple[LabelClass, ...]
     notes: tuple[str, ...] = ()
     last: int = 0
+    places: tuple[tuple[int, int], ...] = ()
 
 
 class LabelFile:
@@ -86,7 +90,9 @@ class LabelFile:
         shapes, names, notes = self._read_shapes(table, (field, kind, name_field), known)
         self._table, self._field, self._signature = table, (field, kind, name_field), mark
         colours = _drawn_colours(table, field) if kind != "text" else {}
-        return Contents(shapes, join_classes(stored, names, colours), notes, max(table.rows, default=0))
+        row, column = self._corner
+        places = tuple((one - row, other - column) for one, other in read_places(self.path))
+        return Contents(shapes, join_classes(stored, names, colours), notes, max(table.rows, default=0), places)
 
     def _read_shapes(
         self, table: Table, field: tuple[str, str, str | None], known: ClassFile | None
@@ -128,7 +134,7 @@ class LabelFile:
             a, b, c, d, e, f = place.transform
         else:
             a, b, c, d, e, f = full.georeference.transform if full.georeference else UPWARDS
-            column, row = (scene.area.window.column, scene.area.window.row) if scene.area else (0, 0)
+            row, column = self._corner
             c, f = a * column + b * row + c, d * column + e * row + f
         placed = shapely.transform(geometry, lambda xy: xy @ np.array([[a, d], [b, e]]) + (c, f))
         if place is not None and place.crs and crs is not None and crs != place.crs:
@@ -138,6 +144,12 @@ class LabelFile:
         several = {"MULTIPOLYGON": shapely.multipolygons, "MULTIPOINT": shapely.multipoints}
         alone = kind == f"MULTI{placed.geom_type.upper()}"
         return several[kind]([placed]) if alone else placed
+
+    @property
+    def _corner(self) -> tuple[int, int]:
+        """Row and column of the first pixel of the scene in its file."""
+        area = self.scene.area
+        return (area.window.row, area.window.column) if area else (0, 0)
 
     def changed_outside(self) -> bool:
         """Whether another program has written to the file since it was read or saved.
@@ -158,8 +170,10 @@ class LabelFile:
         before: Mapping[int, Shape],
         after: Mapping[int, Shape],
         classes: Collection[LabelClass],
+        places: Collection[tuple[int, int]] = (),
     ) -> None:
-        """Write the rows of these ``numbers``, and the classes; ``before`` and ``after`` are all shapes.
+        """Write the rows of these ``numbers``, the classes and the places that were suggested; ``before`` and ``after``
+        are all shapes.
 
         Raises :class:`OutputError` where that is not possible, and leaves the file as it was.
         """
@@ -179,6 +193,9 @@ class LabelFile:
             }
             change_rows(base, table, changes)
             write_classes(base, entries_of(classes))
+            if places:
+                row, column = self._corner
+                write_places(base, [(one + row, other + column) for one, other in places])
         self._table, self._signature = table, signature(self.path)
 
     def _row_change(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi.core.events import info, progress
+from hsi.core.events import info, progress, warning
 from hsi.core.memory import free_memory, parse_memory
 from hsi.core.scene import Block, Scene, survey_scene, take_sample
 from hsi.errors import HsiError, UsageError
@@ -82,7 +82,6 @@ class LabelSession:
         self._trained_revision = 0
         self.accuracy: CrossValidation | None = None
         self._candidates: Candidates | None = None
-        self._visited: list[tuple[int, int]] = []
         self._coarse: NDArray[np.float32] | None = None
         self._coarse_exact = False
         self._listeners: dict[str, list[Callable[[], None]]] = {}
@@ -319,7 +318,9 @@ class LabelSession:
             self.announce("accuracy")
 
     def suggest(self) -> Place | None:
-        """The place that is most useful to label next, never the same twice; None when there is none left.
+        """The place that is most useful to label next; None when there is none left.
+
+        None is given twice, also after a restart: places are stored with the labels.
 
         Raises :class:`UsageError` while the scene is being read.
         """
@@ -329,9 +330,12 @@ class LabelSession:
         if self._candidates is None:
             self._candidates = find_candidates(features, self.valid)
         drawn = self.store.rasterize()
-        place = suggest_place(self._candidates, drawn.values, self._visited, self.classifier, drawn.background)
+        place = suggest_place(self._candidates, drawn.values, self.store.places, self.classifier, drawn.background)
         if place is not None:
-            self._visited.append((place.row, place.column))
+            try:
+                self.store.note_place(place.row, place.column)
+            except HsiError as error:
+                warning(f"{error}; after a restart this place may be suggested again")
         return place
 
     def _seen(self) -> Block:

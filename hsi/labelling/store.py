@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,6 +107,7 @@ class LabelStore:
         self._lock = threading.RLock()
         self._shapes: dict[int, Shape] = {}
         self._classes: tuple[LabelClass, ...] = ()
+        self._places: tuple[tuple[int, int], ...] = ()
         self._done: list[Edit] = []
         self._undone: list[Edit] = []
         self._listeners: list[Callable[[Edit], None]] = []
@@ -145,6 +146,22 @@ class LabelStore:
         """The shapes in ascending order of id, which is the order in which they were first drawn."""
         with self._lock:
             return tuple(self._shapes[number] for number in sorted(self._shapes))
+
+    @property
+    def places(self) -> tuple[tuple[int, int], ...]:
+        """The places (row, column) that were suggested for a label, in this sitting or before; they are no labels."""
+        return self._places
+
+    def note_place(self, row: int, column: int) -> None:
+        """Store a place that was suggested; with the next change where there is no file yet.
+
+        Raises :class:`OutputError` where it cannot be stored; it is noted for this sitting then.
+        """
+        with self._lock:
+            self._places = (*self._places, (row, column))
+            if self.path.exists():
+                self._refresh()
+                self._save((), self._shapes, self._classes)
 
     def shape(self, number: int) -> Shape:
         """The shape of that id; raises :class:`LabelError` where there is none."""
@@ -406,9 +423,12 @@ class LabelStore:
                 shapes[number] = one
         changed = {one.id for one in edit.classes_after if one not in edit.classes_before}
         named = {number for number, one in shapes.items() if one.class_id in changed}  # rows have the class's name
-        self.file.save({*edit.after, *named}, self._shapes, shapes, edit.classes_after)
+        self._save({*edit.after, *named}, shapes, edit.classes_after)
         self._shapes, self._classes = shapes, edit.classes_after
         self._revision += 1
+
+    def _save(self, numbers: Collection[int], shapes: Mapping[int, Shape], classes: tuple[LabelClass, ...]) -> None:
+        self.file.save(numbers, self._shapes, shapes, classes, self._places)
 
     def _announce(self, edit: Edit) -> None:
         for listener in [*self._listeners]:
@@ -457,6 +477,7 @@ class LabelStore:
         """Take the state of the file."""
         found = self.file.load()
         self._shapes, self._classes, self.notes = found.shapes, found.classes, found.notes
+        self._places = tuple(dict.fromkeys((*found.places, *self._places)))
         self._next = max(self._next, found.last + 1)
 
     def _refresh(self) -> None:

@@ -42,6 +42,22 @@ def test_labels_are_read_as_they_were_drawn(store):
     assert read.values[40, 30] == 2 and read.values[1, 1] == 1 and read.counts == {1: 61, 2: 61}
 
 
+def test_places_that_were_suggested_are_stored_with_the_labels(store, tmp_path):
+    part = crop_scene(SCENE, Block(10, 20, 30, 30))
+    store.note_place(12, 25)
+    LabelStore(store.path, part).note_place(0, 1)
+    store.add(1, regions.point(40, 40), "point")  # which takes over what was written meanwhile
+    again = LabelStore(store.path, SCENE)
+    assert again.places == ((12, 25), (10, 21))
+    assert LabelStore(store.path, part).places == ((2, 5), (0, 1))
+    assert again.counts() == store.counts() and open_labels(store.path, SCENE).counts == {1: 62, 2: 61}
+    fresh = LabelStore(tmp_path / "fresh.gpkg", SCENE)
+    fresh.note_place(3, 4)
+    assert not fresh.path.exists() and fresh.places == ((3, 4),)
+    fresh.add_class("corn")
+    assert LabelStore(fresh.path, SCENE).places == ((3, 4),)
+
+
 def test_file_opens_with_everything(store):
     again = LabelStore(store.path, SCENE)
     assert again.classes == store.classes and again.counts() == store.counts()

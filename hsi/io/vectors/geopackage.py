@@ -11,7 +11,7 @@ import shutil
 import sqlite3
 import struct
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +26,8 @@ LARGEST_FILE = 1 << 28  # bytes; a changed file is written as a new one
 BUSY_SECONDS = 5.0
 CLASS_TABLE = "hsi_classes"
 CLASS_COLUMNS = {"class_id": "INTEGER PRIMARY KEY", "class": "TEXT NOT NULL", "colour": "TEXT"}
+PLACE_TABLE = "hsi_places"
+PLACE_COLUMNS = {"row": "INTEGER NOT NULL", "column": "INTEGER NOT NULL"}
 ENVELOPES = (0, 32, 48, 48, 64)  # bytes before a geometry, by the kind of its bounding box
 Row = Mapping[str, Any]
 
@@ -98,13 +100,24 @@ def _describe(base: sqlite3.Connection, name: str, crs: Any) -> Table:
 
 def read_classes(path: Path) -> tuple[ClassEntry, ...]:
     """The classes that :func:`write_classes` stored; none in other files."""
+    rows = _read_attributes(path, CLASS_TABLE, CLASS_COLUMNS)
+    return tuple(ClassEntry(int(i), str(name), parse_hex(shade)) for i, name, shade in sorted(rows))
+
+
+def read_places(path: Path) -> tuple[tuple[int, int], ...]:
+    """The (row, column) that :func:`write_places` stored; none in other files."""
+    return tuple((int(row), int(column)) for row, column in _read_attributes(path, PLACE_TABLE, PLACE_COLUMNS))
+
+
+def _read_attributes(path: Path, name: str, columns: Mapping[str, str]) -> list[Any]:
+    """The rows of a table without geometry, in the order in which they were written; none where it is missing."""
+    listed = ", ".join(map(_quote, columns))
     try:
         with closing(_connect(path, "ro")) as base:
-            exists = base.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (CLASS_TABLE,)).fetchone()
-            rows = base.execute(f"SELECT {', '.join(CLASS_COLUMNS)} FROM {CLASS_TABLE}").fetchall() if exists else []
+            exists = base.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone()
+            return base.execute(f"SELECT {listed} FROM {name} ORDER BY rowid").fetchall() if exists else []
     except sqlite3.Error as error:
         raise SceneFileError(f"{path}: cannot be read as a GeoPackage: {error}") from error
-    return tuple(ClassEntry(int(i), str(name), parse_hex(shade)) for i, name, shade in sorted(rows))
 
 
 @contextmanager
@@ -195,15 +208,26 @@ def add_columns(base: sqlite3.Connection, table: Table, types: Mapping[str, str]
 
 def write_classes(base: sqlite3.Connection, classes: Iterable[ClassEntry]) -> None:
     """Store ids, names and colours of all classes in a table without geometry, in place of those that it has."""
-    columns = ", ".join(f"{name} {kind}" for name, kind in CLASS_COLUMNS.items())
-    base.execute(f"CREATE TABLE IF NOT EXISTS {CLASS_TABLE} ({columns})")
+    rows = [(one.id, one.name, hex_colour(one.colour) if one.colour else None) for one in classes]
+    _write_attributes(base, CLASS_TABLE, CLASS_COLUMNS, rows)
+
+
+def write_places(base: sqlite3.Connection, places: Iterable[tuple[int, int]]) -> None:
+    """Store (row, column) of places, in place of those that are stored."""
+    _write_attributes(base, PLACE_TABLE, PLACE_COLUMNS, list(places))
+
+
+def _write_attributes(
+    base: sqlite3.Connection, name: str, types: Mapping[str, str], rows: Sequence[tuple[Any, ...]]
+) -> None:
+    columns = ", ".join(f"{_quote(column)} {kind}" for column, kind in types.items())
+    base.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
     base.execute(
         "INSERT OR IGNORE INTO gpkg_contents (table_name, data_type, identifier) VALUES (?, 'attributes', ?)",
-        (CLASS_TABLE, CLASS_TABLE),
+        (name, name),
     )
-    base.execute(f"DELETE FROM {CLASS_TABLE}")
-    rows = [(one.id, one.name, hex_colour(one.colour) if one.colour else None) for one in classes]
-    base.executemany(f"INSERT INTO {CLASS_TABLE} VALUES (?, ?, ?)", rows)
+    base.execute(f"DELETE FROM {name}")
+    base.executemany(f"INSERT INTO {name} VALUES ({', '.join('?' * len(types))})", rows)
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
