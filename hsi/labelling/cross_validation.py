@@ -57,6 +57,22 @@ class CrossValidation:
         """Whether there are ten places or more, and two or more of each class."""
         return self.accuracy is not None and self.places >= FEW_PLACES and not self.untested
 
+    def to_dict(self) -> dict[str, Any]:
+        """The result as plain values for an accuracy report, see :mod:`hsi.report.tables`."""
+        words = "the quick classifier of hsi label, trained without the shapes that it is tested on"
+        return {
+            "classifier": "quick classifier of hsi label",
+            "folds": FOLDS,
+            "accuracy": self.accuracy,
+            "interval": None if self.interval is None else list(self.interval),
+            "places": self.places,
+            "pixels": self.confusion.total,
+            "untested": list(self.untested),
+            "enough": self.enough,
+            "confusion_matrix": self.confusion.counts.tolist(),
+            "in_words": f"{words}: {self.text}",
+        }
+
     @property
     def text(self) -> str:
         """The result in a sentence or two."""

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,9 +29,14 @@ from hsi.core.files import hash_files
 from hsi.core.interrupts import interrupts_on_termination
 from hsi.errors import HsiError, LabelError
 from hsi.io.geotiff import gdal_env
+from hsi.labelling.cross_validation import cross_validate
+from hsi.labelling.quick import MOST_COMPONENTS, PixelFeatures, QuickClassifier
 from hsi.labelling.store import LabelStore
 from hsi.settings import InputSettings, Settings, reading_arguments
 from hsi.splits import choose_rule
+
+if TYPE_CHECKING:
+    from hsi.workflows.inputs import Inputs
 
 MODELS = ("hybridsn", "hybridsn-ds-gap")  # the second has a hundredth of the weights, and trains for longer
 SECONDS_BETWEEN = 0.2  # two events of progress
@@ -278,6 +283,16 @@ class _JsonReporter(Reporter):
         yield advance
 
 
+def cross_validate_inputs(inputs: Inputs) -> dict[str, Any]:
+    """The cross-validation that the page shows, of the labels of a run, as an entry of its accuracy report."""
+    valid = inputs.survey.valid
+    labels = inputs.labels.masked(valid)
+    features = PixelFeatures(inputs.scene, valid, components=min(MOST_COMPONENTS, len(inputs.scene.bands)))
+    reach = max(features.sides) // 2
+    found = cross_validate(labels, features.at(labels.labelled), QuickClassifier, reach)
+    return {"cross_validation": found and found.to_dict()}
+
+
 def run_task(text: str, stream: TextIO) -> int:
     """Classify as the JSON of a task says, with events as lines of JSON; returns the exit code."""
     from hsi.workflows.classify import requested, run_classification
@@ -297,6 +312,7 @@ def run_task(text: str, stream: TextIO) -> int:
                 asked=requested(settings, options),
                 checkpoint_seconds=None,
                 sources=input_files(scene, options),
+                assess_more=cross_validate_inputs if settings.split.rule == "all" else None,
             )
     except HsiError as error:
         reporter.write(error=str(error))

@@ -26,6 +26,7 @@ SIDES = (1, 5, 9)  # of the squares whose means are features; 1 is the pixel
 SAMPLE = 1 << 18  # pixels that the components are fitted on
 STRIP = 16  # rows of a strip of the sample
 TILE = 64  # side of the pieces that single pixels are taken from
+MOST_COMPONENTS = 15  # of the features of a scene on the page
 GAMMA, RIDGE = 0.3, 0.01  # of the kernel, for features of about unit total variance, and of the regression
 SHARPNESS = 6.0  # of probabilities: scores are 1 at pixels of the class, and 0 at those of others and far away
 MOST_PIXELS = 2000  # that the classifier is fitted on

@@ -21,7 +21,7 @@ from hsi.labelling.cross_validation import CrossValidation, cross_validate
 from hsi.labelling.finish import Finished, finish, free_folder
 from hsi.labelling.network import NetworkTask, NetworkTraining, make_task
 from hsi.labelling.picture import ScenePicture, wavelength_channels
-from hsi.labelling.quick import PixelFeatures, QuickClassifier, mean_around
+from hsi.labelling.quick import MOST_COMPONENTS, PixelFeatures, QuickClassifier, mean_around
 from hsi.labelling.store import Edit, LabelStore
 from hsi.labelling.suggest import Candidates, Place, find_candidates, suggest_place
 from hsi.preprocessing.bands import BandSelection
@@ -238,7 +238,9 @@ class LabelSession:
             self.announce("picture")
         self.say("computing features …")
         height, width, bands = self.scene.shape
-        self.features = PixelFeatures(self.scene, self.valid, components=min(15, bands), limit=self.limit // 4)
+        self.features = PixelFeatures(
+            self.scene, self.valid, components=min(MOST_COMPONENTS, bands), limit=self.limit // 4
+        )
         self.say("")
         if height * width <= AT_ONCE:
             for _ in self.features.prepare():

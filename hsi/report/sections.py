@@ -85,6 +85,10 @@ def summary_table(report: Report) -> Table:
         bounds = interval(subset["intervals"]["overall_accuracy"])
         named = f"Overall accuracy {subset_name(key)} ({subset['pixels']} pixels)"
         rows.append((named, percent(subset["overall_accuracy"]), bounds))
+    if report.get("cross_validation"):
+        checked = report["cross_validation"]
+        named = f"Cross-validation of the quick classifier, {checked['pixels']} pixels held out"
+        rows.append((named, percent(checked["accuracy"]), interval(checked["interval"])))
     if report.get("calibration"):
         rows.append(("Expected calibration error", percent(report["calibration"]["error"]), ""))
     if report.get("estimate"):

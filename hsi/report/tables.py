@@ -4,8 +4,9 @@ A *report* is what :func:`hsi.accuracy.metrics.measure_accuracy` gives, and wher
 ``split`` (the rule in words), ``split_notes`` (what the split left out or could not do), ``seed``, ``audit``
 (``LeakageAudit.to_dict()`` of :mod:`hsi.accuracy.leakage`), ``areas`` (pixels and hectares of the classes on the map),
 ``calibration`` (of :func:`hsi.accuracy.calibration.measure_calibration`), ``measured_on`` (what the counted pixels are:
-test, reference or training), ``subsets`` (the overall metrics without some of the pixels, by name) and ``estimate`` (of
-:func:`hsi.accuracy.area_estimation.estimate_map`, with ``doubts``, a list of lines).
+test, reference or training), ``subsets`` (the overall metrics without some of the pixels, by name), ``estimate`` (of
+:func:`hsi.accuracy.area_estimation.estimate_map`, with ``doubts``, a list of lines) and ``cross_validation`` (of
+another classifier on shapes held out: ``accuracy`` and ``interval``, None for too few, ``pixels``, and ``in_words``).
 """
 
 from __future__ import annotations
@@ -112,6 +113,11 @@ def _accuracy_rows(report: Report) -> Iterator[Mapping[str, Any]]:
     for key in OVERALL_METRICS:
         low, high = report["intervals"].get(key) or (None, None)
         yield {"row": key, "value": report[key], "low": low, "high": high}
+    checked = report.get("cross_validation")
+    if checked:
+        low, high = checked["interval"] or (None, None)
+        row = {"row": "cross_validation_overall_accuracy", "value": checked["accuracy"], "low": low, "high": high}
+        yield row | {"pixels": checked["pixels"]}
     for name, subset in (report.get("subsets") or {}).items():
         for key in OVERALL_METRICS:
             low, high = subset["intervals"].get(key) or (None, None)
@@ -218,6 +224,8 @@ def notes(report: Report) -> list[str]:
         lines.append(f"Confidence: {calibration_in_words(report['calibration'])}.")
     if report.get("estimate"):
         lines += [f"{line}." for line in estimate_in_words(report["estimate"])]
+    if report.get("cross_validation"):
+        lines.append(f"Cross-validation, not a test of this map: {report['cross_validation']['in_words']}.")
     if report.get("audit") is not None:
         lines.append(f"Leakage audit: {report['audit']['in_words']}.")
     return lines

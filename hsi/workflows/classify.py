@@ -143,11 +143,13 @@ def run_classification(
     sources: Sequence[Path | None] = (),
     stac: bool = False,
     track: str | None = None,
+    assess_more: Callable[[Inputs], Mapping[str, Any]] | None = None,
 ) -> tuple[Classified, StageTimer]:
     """Classify what ``read`` returns and write a complete run to the folder ``out``, which appears when it is done.
 
     The areas of the map also go to the vector file ``polygons``. With ``stac`` the run has STAC Items.
-    The run is also reported to the program ``track`` (:mod:`hsi.tracking`).
+    The run is also reported to the program ``track`` (:mod:`hsi.tracking`). ``assess_more`` gives further entries of
+    the accuracy report, see :mod:`hsi.report.tables`.
     Unless it is to be ``complete``, only the map is written (:func:`write_outputs` writes the rest). With
     ``checkpoint_seconds`` None nothing is stored to resume from. Raises :class:`UsageError` for settings that make
     no sense, before anything is read, :class:`OutputError` where ``out`` is taken or would replace one of the
@@ -172,6 +174,9 @@ def run_classification(
         with run_folder(out, overwrite, resume) as work, repeatable(settings):
             checkpoints = None if checkpoint_seconds is None else CheckpointPolicy(work, checkpoint_seconds)
             classified = classify(inputs, settings, work.files, timer, checkpoints, probabilities)
+            if assess_more is not None:
+                with timer.stage("assess"), progress("assess"):
+                    classified.accuracy.update(assess_more(classified.inputs))
             if complete:
                 write_outputs(work.files, classified, timer, command, asked, figures, out if stac else None)
         if run:

@@ -139,6 +139,7 @@ def run_record(classified: Classified, timer: StageTimer, command: Sequence[str]
             "masked": survey.masked,
         },
         "split": classified.split.to_dict(labels),
+        **{key: classified.accuracy[key] for key in ("cross_validation",) if key in classified.accuracy},
         "seconds": timer.seconds,
         "cpu_seconds": timer.cpu_seconds,
         "peak_memory_bytes": peak_memory(),

@@ -10,13 +10,17 @@ import pytest
 import scipy.io
 from safetensors.numpy import load_file
 
+from hsi.accuracy.metrics import confusion_matrix, measure_accuracy
+from hsi.core.labels import ClassTable
 from hsi.errors import LabelError, OutputError, TrainingError
 from hsi.labelling import regions
 from hsi.labelling.finish import finish, fits, free_folder
-from hsi.labelling.network import NetworkTask, NetworkTraining, make_task, run_task
+from hsi.labelling.network import NetworkTask, NetworkTraining, cross_validate_inputs, make_task, run_task
+from hsi.labelling.session import LabelSession
 from hsi.labelling.store import LabelStore
+from hsi.report.tables import to_csv, to_markdown
 from hsi.settings import InputSettings, Settings
-from hsi.workflows.inputs import open_scene
+from hsi.workflows.inputs import open_scene, read_inputs
 
 FAST = {"training": {"epochs": 2}, "model": {"name": "hybridsn-ds-gap", "window": 11, "second_window": 0}}
 
@@ -60,7 +64,6 @@ def test_commands_name_what_was_done(folder):
 
 @pytest.mark.slow
 def test_run_is_that_of_the_command_and_its_model_that_of_train(folder):
-    from hsi.workflows.inputs import read_inputs
     from hsi.workflows.train import train_model
 
     stages = []
@@ -72,6 +75,9 @@ def test_run_is_that_of_the_command_and_its_model_that_of_train(folder):
     done = finish(task, training)
     assert {"map.tif", "model.safetensors", "report.html", "run.json"} <= {one.name for one in done.folder.iterdir()}
     record = json.loads((done.folder / "run.json").read_text())
+    checked = json.loads((done.folder / "accuracy.json").read_text())["cross_validation"]
+    assert record["cross_validation"] == checked and "too few shapes to tell" in checked["in_words"]
+    assert "no test" in (done.folder / "report.html").read_text()
     assert record["command"] == list(task.classify_command) and not training._folder.exists()
     settings = Settings.model_validate(FAST)
     read = lambda: read_inputs(task.scene, task.options.labels, task.options)  # noqa: E731
@@ -105,6 +111,25 @@ def test_failure_is_one_line(folder):
     stream = io.StringIO()
     assert run_task(json.dumps(values), stream) == 1
     assert "lost.gpkg" in json.loads(stream.getvalue().splitlines()[-1])["error"]
+
+
+def test_cross_validation_of_a_run_is_that_of_the_page_and_no_test(folder):
+    task = make(folder)
+    found = cross_validate_inputs(read_inputs(task.scene, task.options.labels, task.options))["cross_validation"]
+    session = LabelSession(folder / "scene.mat", InputSettings())
+    session.start()
+    end = time.monotonic() + 60
+    while session.accuracy is None and time.monotonic() < end:
+        time.sleep(0.02)
+    session.close()
+    assert found == session.accuracy.to_dict()
+    assert (found["accuracy"], found["enough"]) == (None, False) and "too few" in found["in_words"]
+    table = ClassTable((1, 2), ("left", "right"), ((1, 2, 3), (4, 5, 6)))
+    nothing = confusion_matrix(np.zeros(0, int), np.zeros(0, int), 2)
+    report = {"model": "x", "audit": None, **measure_accuracy(nothing, table, [72, 72]), "cross_validation": found}
+    assert "Cross-validation, not a test of this map: the quick classifier of hsi label" in to_markdown(report)
+    assert "cross_validation_overall_accuracy" in to_csv(report)
+    assert "No test pixels" in to_markdown(report)
 
 
 def test_one_class_is_too_few(folder, tmp_path):

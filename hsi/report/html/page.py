@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 OWN_SECTIONS = ("audit", "calibration", "estimate")  # have a section of the page, so they need no note
+DEFAULTS: dict[str, Any] = {**dict.fromkeys(OWN_SECTIONS), "measured_on": "test", "cross_validation": None}
 SCRIPTS = ("fields", "colours", "layers", "viewer", "gestures", "readout", "legend", "spectrum", "controls", "tables",
            "preferences", "main")  # fmt: skip
 
@@ -93,7 +94,7 @@ def render_report(report: Report) -> str:
     script = "\n".join([*parts, *(_static(f"{name}.js") for name in SCRIPTS)])
     script = f'"use strict";\n(() => {{\n{script}}})();\n'
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    accuracy = report.accuracy and {**dict.fromkeys(OWN_SECTIONS), "measured_on": "test", **report.accuracy}
+    accuracy = report.accuracy and {**DEFAULTS, **report.accuracy}
     page = _environment().get_template("report.html").render(
         report=report,
         view=report.view,
