@@ -180,7 +180,8 @@ def fit_network(
     with timer.stage("reduce"):
         reducer, padded, margin = reduce_around(inputs, settings, split)
         settings = suit_components(settings, reducer.components)
-        settings = resolve_by_scene(settings, crop(padded, margin), codes, split)
+        square = square_to_hold_out(codes, split.train, split.test, settings.seed)
+        settings = resolve_by_scene(settings, crop(padded, margin), codes, split, square)
     windows, half = settings.model.windows, max(settings.model.windows) // 2
     padded = crop(padded, margin - half)
     model = build_networks(
@@ -206,7 +207,7 @@ def fit_network(
         network = join_linear(network, kind, pixels, truth)
     with discarded_if_diverged(checkpoints):
         if pooled or (wanted and not split.validation.any()):
-            probe = train_probe(model, trainer, padded, codes, split, settings, timer)
+            probe = train_probe(model, trainer, padded, codes, split, square, settings, timer)
             tested = probe.network if probe else None
             if probe and pooled:
                 joined = join_pool(network, probe, inputs, reducer, padded, pixels, settings, timer)
@@ -373,12 +374,13 @@ def train_probe(
     split: Split,
     settings: Settings,
     timer: StageTimer,
+    square: int,
 ) -> Probe | None:
     """Train the first network again on three quarters of the training pixels, for fewer steps; None for too few pixels.
 
-    Squares of training pixels are held out as one, so large that these are as far from others as test pixels are.
+    Squares of training pixels with sides of ``square`` pixels are held out as one, see
+    :func:`hsi.training.held_out.square_to_hold_out`.
     """
-    square = square_to_hold_out(codes, split.train, split.test, settings.seed)
     folds = held_out_folds(codes, split.train, settings.seed, square)
     held_out, others = folds == 0, split.train & (folds != 0)
     if not held_out.any() or np.unique(codes[others]).size < 2:

@@ -21,7 +21,7 @@ from hsi.preprocessing.denoisers.total_variation import require_scikit_image
 from hsi.preprocessing.reducers import find_reducer
 from hsi.settings import USUAL_REDUCER, USUAL_WINDOW, DenoisingSettings, Settings, display_name
 from hsi.splits import Split, check_default_request, check_request, choose_rule, split_request
-from hsi.training.held_out import HELD_OUT_SQUARE, held_out_folds, square_to_hold_out
+from hsi.training.held_out import HELD_OUT_SQUARE, held_out_folds
 from hsi.training.window_selection import SMALL_WINDOW, advise_window
 from hsi.workflows.inputs import given_files
 
@@ -199,8 +199,10 @@ def resolve_by_scene(
     components: NDArray[np.float32],
     codes: NDArray[np.int64],
     split: Split,
+    square: int,
 ) -> Settings:
-    """The settings with windows, blending, spectral classifier and context dropout chosen from the scene.
+    """The settings with windows, blending, spectral classifier and context dropout chosen from the scene and
+    from the ``square`` of :func:`hsi.training.held_out.square_to_hold_out`.
 
     A model that is trained and not tested is for other scenes, where nothing is near its training pixels.
     """
@@ -212,7 +214,6 @@ def resolve_by_scene(
     folds = None
     if holds_out_polygons(settings):
         folds = held_out_folds(codes, split.train, settings.seed, HELD_OUT_SQUARE)
-    square = square_to_hold_out(codes, split.train, split.test, settings.seed)
     found = replace(advise_window(components, codes, split.train, split.test, folds), square=square)
     window = window or found.window
     if second is None:
