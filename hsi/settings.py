@@ -327,8 +327,8 @@ class TrainingSettings(Section):
         why="1 where the surroundings mislead, so that the network learns to classify without them; else 0",
     )  # fmt: skip
     amp: Literal["auto", "off"] = setting(
-        "auto", "bfloat16 in training, where the device has it.",
-        why="where device and network are faster in it; maps are always float32",
+        "auto", "bfloat16 in training, and in maps under SE and CBAM, where the device has it.",
+        why="where device and network are faster in it; maps of other networks are in float32",
     )  # fmt: skip
 
     @model_validator(mode="after")

@@ -149,6 +149,7 @@ def classify_strip(strip: Strip, job: MapJob) -> dict[str, NDArray[Any]]:
     probabilities = torch.empty((len(saved.table), *around), device=job.device)
     padded = torch.from_numpy(strip.padded)
     how: dict[str, Any] = {"engine": options.engine, "tile": job.plan.tile, "symmetries": options.symmetries}
+    how["amp"] = saved.settings.training.amp
     for block, scores in padded_scores(saved.model, padded, device=job.device, **how):
         rows, columns = block.slices
         probabilities[:, rows, columns] = scores.softmax(0)

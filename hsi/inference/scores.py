@@ -1,17 +1,18 @@
-"""Class scores of a network, tile by tile, in ``eval()`` mode and float32."""
+"""Class scores of a network, tile by tile, in ``eval()`` mode and float32; see :func:`map_precision` for products."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hsi.core.devices import is_out_of_memory, release_memory
+from hsi.core.devices import bfloat16_suits, is_out_of_memory, release_memory
 from hsi.core.scene import Block
 from hsi.errors import DeviceMemoryError, TrainingError
 from hsi.inference.blending import REACH, blend
@@ -26,6 +27,14 @@ DIVERGED = "the model's scores are no numbers: its training diverged; train agai
 Scores = Callable[[WindowNetwork, Tensor], Tensor]
 
 
+def map_precision(model: WindowNetwork, device: torch.device, engine: str, amp: str) -> str:
+    """What a network maps in, by the rule of its training (``training.amp``): "bfloat16" where the products of gated
+    heads are in it, their sums in float32, else "float32"."""
+    gated = any(isinstance(module, WindowNetwork) and module.gated for module in model.modules())
+    dense = choose_engine(engine, model) == "dense"
+    return "bfloat16" if gated and dense and amp == "auto" and bfloat16_suits(device, model, engine) else "float32"
+
+
 @torch.no_grad()
 def padded_scores(
     model: WindowNetwork,
@@ -35,16 +44,21 @@ def padded_scores(
     engine: str = "auto",
     tile: int | None = None,
     symmetries: bool = False,
+    amp: str = "off",
 ) -> Iterator[tuple[Block, Tensor]]:
     """Class scores ``(classes, h, w)`` of each tile of components ``(K, H + window - 1, W + window - 1)``, padded by
     half a window.
 
     ``symmetries`` averages the class probabilities with those of the scene after a half turn, at twice the cost; the
-    scores are then the logarithms of these averages. Where the device has too little memory for a tile, tiles are
-    halved, with a warning; raises :class:`DeviceMemoryError` when the smallest are too large.
+    scores are then the logarithms of these averages. ``amp`` is that of the training, see :func:`map_precision`. Where
+    the device has too little memory for a tile, tiles are halved, with a warning; raises :class:`DeviceMemoryError`
+    when the smallest are too large.
     """
     scores_of = _dense_scores if choose_engine(engine, model) == "dense" else _patch_scores
     model = model.to(device).eval()
+    for network in model.modules():
+        if isinstance(network, WindowNetwork):
+            network.maps_in_bfloat16 = map_precision(model, device, engine, amp) == "bfloat16"
     reach = model.window - 1
     side = tile or max(16, int(TILE_SIDE * min(1.0, (30 / len(padded)) ** 0.5)))
     waiting = _tiles(Block(0, 0, padded.shape[1] - reach, padded.shape[2] - reach), side)
@@ -82,6 +96,7 @@ def pixel_scores(
     engine: str = "auto",
     symmetries: bool = False,
     blended: bool = False,
+    amp: str = "off",
 ) -> NDArray[np.float32]:
     """Class scores ``(n, classes)`` of the ``chosen`` ``(H, W)`` pixels in order of rows, as for a map.
 
@@ -90,6 +105,7 @@ def pixel_scores(
     """
     height, width = chosen.shape
     half, reach = model.window // 2, REACH if blended else 0
+    how: dict[str, Any] = {"device": device, "engine": engine, "symmetries": symmetries, "amp": amp}
     parts = []
     for top in range(0, height, TILE_SIDE):
         here = chosen[top : top + TILE_SIDE]
@@ -98,7 +114,7 @@ def pixel_scores(
         first, last = max(0, top - reach), min(height, top + len(here) + reach)
         piece = padded[:, first : last + model.window - 1]
         probabilities = torch.empty((model.classes, last - first, width), device=device)
-        for block, scores in padded_scores(model, piece, device=device, engine=engine, symmetries=symmetries):
+        for block, scores in padded_scores(model, piece, **how):
             probabilities[:, *block.slices] = scores.softmax(0)
         if blended:
             middle = piece[:, half : half + last - first, half : half + width]

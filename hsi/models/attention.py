@@ -15,14 +15,6 @@ from hsi.models.windows import has_channels_last
 LARGEST_MATRIX = 25  # side of a window whose places a matrix product weighs: beyond, it has too many numbers
 
 
-def channel_maxima(features: Tensor) -> Tensor:
-    """``features.amax(dim=1)`` by maxima of halves, faster on CPUs: ``(N, C, p, p) -> (N, p, p)``."""
-    while features.shape[1] > 1:
-        half = (features.shape[1] + 1) // 2  # the middle one of an odd number is in both halves
-        features = torch.maximum(features[:, :half], features[:, -half:])
-    return features[:, 0]
-
-
 class _MeanAndMaximum(torch.autograd.Function):
     """Mean and maximum over channels, ``(N, C, p, p)`` to two of ``(N, p, p)``.
 
@@ -132,7 +124,7 @@ class SpatialAttention(nn.Module):
         if features.requires_grad and torch.is_grad_enabled() and not tracing():
             means, maxima = _MeanAndMaximum.apply(features)  # type: ignore[no-untyped-call]
             return self.gate(means, maxima)
-        return self.gate(features.sum(dim=1) / features.shape[1], channel_maxima(features))
+        return self.gate(features.sum(dim=1) / features.shape[1], features.amax(dim=1))
 
     def forward(self, features: Tensor) -> Tensor:
         """``(N, C, p, p) -> (N, C, p, p)``."""

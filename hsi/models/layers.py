@@ -16,8 +16,9 @@ from hsi.core.devices import bfloat16_pays
 from hsi.models.windows import view_windows
 
 LEAST_WINDOW = 11  # a convolution is as fast for smaller ones
-GATE_ERROR = 1e-5  # of gates in (0, 1): as much as float32 rounds in the sum of a large window
-COARSE_ERROR = 3e-3  # of gates without their small factors, which are in bfloat16
+# errors of gates in (0, 1), without their small factors, which are in bfloat16, and with them: as much as float32
+# rounds in the sum of a large window, and less than bfloat16 rounds a gate
+FINE_ERRORS, COARSE_ERRORS = (3e-3, 1e-5), (1e-2, 1e-3)
 MOST_FACTORS, FACTORS_A_TILE = 24, 6  # of float32: more take as long as copies; together, to bound memory
 WINDOWS = 256  # copied at a time to compute a gate
 TILE = 3  # windows along the side of a transformed tile: larger ones take fewer sums per pixel, and more memory
@@ -60,27 +61,32 @@ def slide_gated_dense(
     gates: Tensor,
     window: int,
     weigh_places: Callable[[Tensor], Tensor] | None = None,
+    dtype: torch.dtype | None = None,
 ) -> Tensor:
     """A dense layer at every window of a tile, whose channels a gate of each window weighs: features ``(C, h, w)`` and
     gates ``(h', w', C)`` to ``(h', w', out)``.
 
     Windows are copied, a few at a time. ``weigh_places`` gives weights ``(n, 1, p, p)`` of the places of gated windows.
+    The product is in ``dtype``, by default that of the features; its sums are in float32.
     """
+    dtype = dtype or features.dtype
+    weight, bias = layer.weight.to(dtype), layer.bias.to(dtype)
     rows = []
     for row, row_gates in zip(view_windows(features, window), gates, strict=True):  # (w', C, p, p), (w', C)
         for some, gate in zip(row.split(WINDOWS), row_gates.split(WINDOWS), strict=True):
-            x = some * gate[:, :, None, None]
+            # a product of the view would have its strides, which sums, maxima and the matrix below are slower for
+            x = some.contiguous().mul_(gate[:, :, None, None])
             if weigh_places:
                 x *= weigh_places(x)
-            rows.append(layer(x.flatten(1)))
-    return torch.cat(rows).view(*gates.shape[:2], -1)
+            rows.append(F.linear(x.flatten(1).to(dtype), weight, bias))
+    return torch.cat(rows).to(features.dtype).view(*gates.shape[:2], -1)
 
 
-def factor_gates(gates: Tensor) -> list[tuple[Tensor, Tensor]]:
+def factor_gates(gates: Tensor, errors: tuple[float, float] = FINE_ERRORS) -> list[tuple[Tensor, Tensor]]:
     """Gates of neighbouring windows as sums of few products: ``(h, w, C)`` to pairs ``(h, w, r)`` and ``(r, C)``.
 
-    The smallest truncated singular value decompositions: the first pair differs from no gate by more than
-    :data:`COARSE_ERROR`, all pairs together by no more than :data:`GATE_ERROR`. No pairs if gates are no numbers.
+    The smallest truncated singular value decompositions: the first pair differs from no gate by more than the first of
+    the ``errors``, all pairs together by no more than the second. No pairs if gates are no numbers.
     """
     flat = gates.flatten(0, 1)
     if not flat.isfinite().all():
@@ -90,7 +96,7 @@ def factor_gates(gates: Tensor) -> list[tuple[Tensor, Tensor]]:
     channels = vectors.flip(1).t().to(flat.dtype)
     weights = flat @ channels.t()
     ranks = [0]
-    for error in (COARSE_ERROR, GATE_ERROR):
+    for error in errors:
         # of a remainder within the bound the root mean square is within it, too
         rank = max(1, ranks[-1], int((values.cumsum(0) > flat.numel() * error**2).sum()))
         while rank < len(channels) and (flat - weights[:, :rank] @ channels[:rank]).abs().max() > error:
@@ -195,14 +201,19 @@ class GatedLinearAsConv(LinearAsConv):
     float32 rounds the large ones.
     """
 
-    def gated(self, features: Tensor, gates: Tensor) -> Tensor:
-        """``(1, C, h, w)`` and gates ``(h - p + 1, w - p + 1, C) -> (1, out, h - p + 1, w - p + 1)``."""
+    def gated(self, features: Tensor, gates: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+        """``(1, C, h, w)`` and gates ``(h - p + 1, w - p + 1, C) -> (1, out, h - p + 1, w - p + 1)``.
+
+        With bfloat16 as ``dtype`` factors of gates are fewer, and windows that are copied are multiplied in it.
+        """
         if not self.pays(features):
-            return slide_gated_dense(self.layer, features[0], gates, self.window).permute(2, 0, 1)[None]
+            copied = slide_gated_dense(self.layer, features[0], gates, self.window, dtype=dtype)
+            return copied.permute(2, 0, 1)[None]
         rim = self.window - 1
         step = self.side - rim
         height, width = (length - rim for length in features.shape[-2:])
         slid = self.layer.bias.repeat(height, width, 1)
+        errors = COARSE_ERRORS if dtype == torch.bfloat16 else FINE_ERRORS
         small = torch.bfloat16 if bfloat16_pays(features.device) else features.dtype
         dtypes = (features.dtype, small)
         factored: dict[torch.dtype, list[FactoredTile]] = {dtype: [] for dtype in dtypes}
@@ -210,18 +221,18 @@ class GatedLinearAsConv(LinearAsConv):
         for tile, (row, column) in enumerate(corners):
             rows, columns = slice(row, min(row + step, height)), slice(column, min(column + step, width))
             here = slid[rows, columns]
-            pairs = factor_gates(gates[rows, columns])
-            cost = sum(len(channels) * dtype.itemsize for (_, channels), dtype in zip(pairs, dtypes))  # noqa: B905
+            pairs = factor_gates(gates[rows, columns], errors)
+            cost = sum(len(channels) * own.itemsize for (_, channels), own in zip(pairs, dtypes))  # noqa: B905
             if not pairs or cost > MOST_FACTORS * features.itemsize:
                 seen = features[0, :, row : rows.stop + rim, column : columns.stop + rim]
-                here.copy_(slide_gated_dense(self.layer, seen, gates[rows, columns], self.window))
+                here.copy_(slide_gated_dense(self.layer, seen, gates[rows, columns], self.window, dtype=dtype))
                 continue
-            for pair, dtype in zip(pairs, dtypes):  # noqa: B905 (there may be no small factors)
-                factored[dtype].append((tile, here, *pair))
+            for pair, own in zip(pairs, dtypes):  # noqa: B905 (there may be no small factors)
+                factored[own].append((tile, here, *pair))
         spectra = self._transform(features[0], height, width)
-        for dtype, some in factored.items():
-            for group in _group_factored(some, FACTORS_A_TILE * len(corners) * features.itemsize // dtype.itemsize):
-                self._add_tiles(spectra, group, dtype)
+        for own, some in factored.items():
+            for group in _group_factored(some, FACTORS_A_TILE * len(corners) * features.itemsize // own.itemsize):
+                self._add_tiles(spectra, group, own)
         return slid.permute(2, 0, 1)[None]
 
     def _transform(self, features: Tensor, height: int, width: int) -> Tensor:

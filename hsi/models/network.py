@@ -28,6 +28,8 @@ class WindowNetwork(nn.Module):
     """
 
     margin: int = 0
+    gated: bool = False  # whether a gate of each window weighs the features before the first dense layer
+    maps_in_bfloat16: bool = False  # whether a gated head multiplies in bfloat16 while it maps, with float32 sums
     patch_bytes: int = 130  # memory of the patch engine per component of a patch's pixel, above all measurements
 
     def __init__(self, components: int, window: int, classes: int) -> None:

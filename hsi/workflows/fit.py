@@ -35,7 +35,7 @@ from hsi.inference.blending import REACH
 from hsi.inference.map_files import MapOptions, MapSummary, map_writer
 from hsi.inference.model_file import SavedModel
 from hsi.inference.novelty import fit_novelty
-from hsi.inference.scores import pixel_scores
+from hsi.inference.scores import map_precision, pixel_scores
 from hsi.inference.training_pixels import TrainingPixels, training_pixels
 from hsi.io.geotiff import class_dtype, nodata_value
 from hsi.models import (
@@ -149,13 +149,15 @@ class NetworkClassifier(Classifier):
 
     def describe(self) -> dict[str, Any]:
         """The recipe, size and history of the network."""
-        model = self.saved.model
+        model, recipe = self.saved.model, self.trained.recipe
+        device = next(self.trained.model.parameters()).device
         return {
-            "recipe": self.trained.recipe.to_dict(),
+            "recipe": recipe.to_dict(),
+            "map_precision": map_precision(model, device, recipe.engine, self.settings.training.amp),
             "parameters": count_parameters(model),
             "multiply_adds": asdict(count_flops(model)),
             "weight_bytes": sum(tensor.nbytes for tensor in model.state_dict().values()),
-            "device": str(next(self.trained.model.parameters()).device),
+            "device": str(device),
             "reducer": f"{self.saved.reducer.describe()}; fitted on all valid pixels, labelled or not",
             "calibration": self.temperature.to_dict() if self.temperature else None,
             "pool": self.pool,
@@ -372,9 +374,9 @@ def train_probe(
     padded: NDArray[np.float32],
     codes: NDArray[np.int64],
     split: Split,
+    square: int,
     settings: Settings,
     timer: StageTimer,
-    square: int,
 ) -> Probe | None:
     """Train the first network again on three quarters of the training pixels, for fewer steps; None for too few pixels.
 
@@ -498,6 +500,7 @@ def score_pixels(
     """Class scores ``(n, C)`` of the ``chosen`` pixels, as for a map."""
     averages = {"symmetries": bool(settings.mapping.symmetries), "blended": bool(settings.mapping.blend)}
     how: dict[str, Any] = {"device": trainer.device, "engine": trainer.recipe.engine, **averages}
+    how["amp"] = settings.training.amp
     return pixel_scores(network, torch.from_numpy(padded), chosen, **how)
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from hsi.core import devices
 from hsi.inference import scores as scores_module
-from hsi.inference.scores import pixel_scores
+from hsi.inference.scores import map_precision, pixel_scores
 from hsi.models import MODELS, build_model
 from hsi.models.windows import pad_scene
 from tests.inference.reference import blend, score_pixels
@@ -46,6 +47,22 @@ def test_averaging_over_a_half_turn_gives_a_turned_scene_the_turned_map(engine):
     one, other = (score_pixels(model, values, engine=engine, symmetries=True).exp() for values in (components, turned))
     torch.testing.assert_close(other, one.flip(1, 2), rtol=0, atol=1e-5)
     assert not torch.allclose(one, score_pixels(model, components).softmax(0), atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["hybridsn-bn", "hybridsn-se", "hybridsn-bn-cbam"])
+def test_gated_heads_map_in_the_precision_of_the_training(name, monkeypatch):
+    monkeypatch.setattr(devices, "bfloat16_pays", lambda device: True)
+    model, cpu = wake(build_model(name, components=13, window=11, classes=3)), torch.device("cpu")
+    exact, rough, again = (score_pixels(model, make_components(), amp=amp) for amp in ("off", "auto", "off"))
+    torch.testing.assert_close(rough.softmax(0), exact.softmax(0), rtol=0, atol=0.03)
+    assert torch.equal(exact, again)
+    gated = name != "hybridsn-bn"
+    assert torch.equal(exact, rough) != gated
+    assert map_precision(model, cpu, "dense", "auto") == ("bfloat16" if gated else "float32")
+    assert {map_precision(model, cpu, *how) for how in (("patch", "auto"), ("dense", "off"))} == {"float32"}
+    monkeypatch.setattr(devices, "bfloat16_pays", lambda device: False)
+    assert map_precision(model, cpu, "dense", "auto") == "float32"
+    assert torch.equal(score_pixels(model, make_components(), amp="auto"), exact)
 
 
 @pytest.mark.parametrize(("symmetries", "blended"), [(False, False), (True, False), (True, True)])
