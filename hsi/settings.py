@@ -353,8 +353,8 @@ class MappingSettings(Section):
     )  # fmt: skip
     spectral: Spectral | None = setting(
         None, "Classifiers to join with: none, discriminant, logistic, pool or filtered.",
-        why="pool: a discriminant and an SVM of the pixel, for small fields; filtered: the same of components averaged "
-        "over similar neighbours; both weighted by training pixels that are held out; logistic: for other ground",
+        why="pool: linear classifiers and an SVM of the pixel, for small fields and other ground; filtered: a "
+        "discriminant and an SVM of components averaged over similar neighbours; both weighted by held-out pixels",
     )  # fmt: skip
     min_area: str | None = setting(
         None, "Smallest area of a class: 0.5ha, 5000m2 or 12px; others join their largest neighbour.",

@@ -11,8 +11,11 @@ from hsi.models.ensemble import (
     fit_linear,
     fit_support_vectors,
     join_linear,
+    leading_inputs,
     member_logarithms,
+    place_inputs,
     scale_guide,
+    sum_linear,
 )
 from hsi.models.network import MODELS, ModelEntry, WindowNetwork, choose_engine
 
@@ -36,6 +39,9 @@ __all__ = [
     "fit_linear",
     "fit_support_vectors",
     "join_linear",
+    "leading_inputs",
     "member_logarithms",
+    "place_inputs",
     "scale_guide",
+    "sum_linear",
 ]

@@ -76,10 +76,10 @@ class SpectralPool(WindowNetwork):
     probabilities.
 
     A logarithmic opinion pool (Genest and Zidek 1986, doi:10.1214/ss/1177013825) whose ``weights`` need not add up to
-    one, so that they are a temperature, too. The first components of the input are the network's; the linear classifier
-    sees those of the middle pixel. The support vector machine sees the other components of the input, or with
-    ``filtered`` the first ones averaged over similar neighbours, by :func:`filter_components`. Shapes are those of
-    :class:`WindowNetwork`; the trunk gives the network's features, followed by what the classifiers see.
+    one, so that they are a temperature, too. The first components of the input are the network's. Of the middle pixel
+    the linear classifier sees all components, and the support vector machine those that the network does not see; with
+    ``filtered`` it sees the network's, averaged over similar neighbours by :func:`filter_components`. Shapes are those
+    of :class:`WindowNetwork`; the trunk gives the network's features, followed by what the classifiers see.
     """
 
     weights: Tensor
@@ -90,7 +90,7 @@ class SpectralPool(WindowNetwork):
         self.seen = own + others  # values that the classifiers see of a pixel
         self.margin, self.patch_bytes = network.margin, network.patch_bytes
         self.network, self.filtered = network, filtered
-        self.linear = nn.Linear(own, network.classes)
+        self.linear = nn.Linear(self.components, network.classes)
         self.machine = machine
         self.register_buffer("weights", torch.tensor([0.5, 0.5, 0.0]))
 
@@ -132,7 +132,7 @@ class SpectralPool(WindowNetwork):
 
     def _spectral(self, pixels: Tensor) -> Tensor:
         own = self.network.components
-        linear = self._weighted(self.linear(pixels[:, :own]), 1)
+        linear = self._weighted(self.linear(pixels[:, : self.components]), 1)
         linear = linear + MISSING * (self.linear.bias == MISSING).to(linear.dtype)
         if not len(self.machine.vectors):
             return linear
@@ -185,17 +185,20 @@ def join_linear(
     return joined.to(next(network.parameters()).device).eval()
 
 
-def fit_linear(kind: str, pixels: NDArray[np.float32], codes: NDArray[np.int64], classes: int) -> nn.Linear:
+def fit_linear(
+    kind: str, pixels: NDArray[np.float32], codes: NDArray[np.int64], classes: int, cost: float = 1.0
+) -> nn.Linear:
     """A linear classifier of ``pixels`` ``(n, K)`` with ``codes`` ``(n,)``.
 
     ``kind`` is "discriminant", the linear one (Fisher 1936, doi:10.1111/j.1469-1809.1936.tb02137.x), or "logistic",
-    regression with scikit-learn's penalty (Cox 1958, doi:10.1111/j.2517-6161.1958.tb00292.x). A class without a
-    training pixel gets a very low score.
+    regression with scikit-learn's penalty, divided by ``cost`` (Cox 1958, doi:10.1111/j.2517-6161.1958.tb00292.x). A
+    class without a training pixel gets a very low score.
     """
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.linear_model import LogisticRegression
 
-    estimator = LinearDiscriminantAnalysis() if kind == "discriminant" else LogisticRegression(max_iter=1000)
+    regression = LogisticRegression(C=cost, max_iter=1000)
+    estimator = LinearDiscriminantAnalysis() if kind == "discriminant" else regression
     estimator.fit(pixels, codes)
     weight, bias = torch.from_numpy(estimator.coef_), torch.from_numpy(estimator.intercept_)
     if len(estimator.classes_) == 2:  # scikit-learn gives the difference of the two
@@ -207,6 +210,36 @@ def fit_linear(kind: str, pixels: NDArray[np.float32], codes: NDArray[np.int64],
         linear.weight[estimator.classes_] = weight.float()
         linear.bias[estimator.classes_] = bias.float()
     return linear
+
+
+def sum_linear(linears: Sequence[nn.Linear], weights: Sequence[float]) -> nn.Linear:
+    """One linear classifier, whose score is the weighted sum of those of ``linears`` of the same inputs."""
+    summed = nn.Linear(linears[0].in_features, linears[0].out_features)
+    weighted = list(zip(linears, weights, strict=True))
+    with torch.no_grad():
+        summed.weight.copy_(torch.stack([weight * linear.weight for linear, weight in weighted]).sum(dim=0))
+        summed.bias.copy_(torch.stack([weight * linear.bias for linear, weight in weighted]).sum(dim=0))
+        summed.bias[linears[0].bias == MISSING] = MISSING
+    return summed
+
+
+def place_inputs(linear: nn.Linear, first: int, inputs: int) -> nn.Linear:
+    """The same classifier of ``inputs`` values, of which it sees those from the ``first`` on."""
+    placed = nn.Linear(inputs, linear.out_features)
+    with torch.no_grad():
+        placed.weight.zero_()
+        placed.weight[:, first : first + linear.in_features] = linear.weight
+        placed.bias.copy_(linear.bias)
+    return placed
+
+
+def leading_inputs(linear: nn.Linear, inputs: int) -> nn.Linear:
+    """A linear classifier of the first ``inputs`` alone."""
+    made = nn.Linear(inputs, linear.out_features)
+    with torch.no_grad():
+        made.weight.copy_(linear.weight[:, :inputs])
+        made.bias.copy_(linear.bias)
+    return made
 
 
 def fit_support_vectors(

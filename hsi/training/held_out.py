@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax
+from scipy.stats import t as student_t
 
 from hsi.baselines.svm import COSTS, SCALED_GAMMAS
 from hsi.baselines.tuned import assign_stratified_folds, subsample
-from hsi.models import SupportVectors, fit_linear, fit_support_vectors, member_logarithms
+from hsi.models import SupportVectors, fit_linear, fit_support_vectors, member_logarithms, place_inputs, sum_linear
 from hsi.splits.groups import assign_folds
 
 FOLDS = 4
@@ -20,7 +23,9 @@ SQUARES = (1, 4, 8, 11, 16, 22)  # sides, in pixels, of the squares that are hel
 HELD_OUT_SQUARE = max(SQUARES)  # where no test pixels say how far it is to training pixels
 MEASURED = 5000  # pixels, at most, whose distance is measured
 MOST_PIXELS = 1500  # to cross-validate a support vector machine with, whose time grows with their square
+MOST_FITTED = 5000  # pixels to fit it on
 LEAST_WEIGHT = 0.02  # of a member that is worth its time
+REGRESSION_COSTS = (0.01, 0.1, 1.0, 10.0)
 FILTERED_COSTS = (10.0, 100.0, 1e3)
 FILTERED_GAMMAS = (1 / 32, 1 / 8, 1 / 2)  # times the number of components
 Codes = NDArray[np.int64]
@@ -38,8 +43,7 @@ def held_out_folds(codes: Codes, train: NDArray[np.bool_], seed: int, block: int
     if block <= 1:
         folds[train] = assign_stratified_folds(codes[train], FOLDS, random)
         return folds
-    rows, columns = np.nonzero(train)
-    _, group = np.unique(rows // block * train.shape[1] + columns // block, return_inverse=True)
+    group = squares_of(train, block)
     counts = np.zeros((group.max() + 1, codes.max() + 1), np.int64)
     np.add.at(counts, (group, codes[train]), 1)
     folds[train] = assign_folds(counts, FOLDS, random)[group]
@@ -47,6 +51,13 @@ def held_out_folds(codes: Codes, train: NDArray[np.bool_], seed: int, block: int
         own = folds == fold
         folds[own & ~np.isin(codes, codes[train & ~own])] = -1
     return folds
+
+
+def squares_of(chosen: NDArray[np.bool_], side: int) -> Codes:
+    """The number ``(n,)``, from 0, of the square of ``side`` pixels that each of the ``chosen`` ``(H, W)`` is in."""
+    rows, columns = np.nonzero(chosen)
+    _, number = np.unique(rows // side * chosen.shape[1] + columns // side, return_inverse=True)
+    return np.asarray(number, np.int64)
 
 
 def square_to_hold_out(codes: Codes, train: NDArray[np.bool_], test: NDArray[np.bool_], seed: int) -> int:
@@ -91,28 +102,49 @@ class Members(NamedTuple):
 def fit_members(
     pixels: NDArray[np.float32], spectra: NDArray[np.float32], codes: Codes, folds: Codes, classes: int, bands: int
 ) -> tuple[Members, Members, Floats]:
-    """Fit on components ``pixels`` ``(n, K)`` and, for the support vector machine, ``spectra`` ``(n, S)`` of ``codes``
-    ``(n,)``.
+    """Fit on components ``pixels`` ``(n, K)`` and on ``spectra`` ``(n, S)`` of ``codes`` ``(n,)``.
 
-    The support vector machine has the cost and the gamma, around one over the number of ``bands``, that are most
-    accurate over the ``folds`` ``(n,)``; for 0 bands they are fewer, and gamma is around one over S. Returns members
-    fitted on all pixels, others fitted without the first fold, and the logarithms of probabilities ``(2, n, C)`` of
-    each pixel that those of the other folds give; 0 for pixels that always train.
+    The linear classifier is a discriminant of components; where ``spectra`` are of a scene's ``bands`` it is a weighted
+    sum with logistic regressions of components and of these, and sees K + S values. The support vector machine of
+    ``spectra`` has the cost and the gamma, around one over the number of bands, that are most accurate over the
+    ``folds`` ``(n,)``; for 0 bands, of filtered components, they are fewer, and gamma is around one over S. Of many
+    pixels it is fitted on a stratified sample of :data:`MOST_FITTED`. Returns members fitted on all pixels, others
+    fitted without the first fold, and the logarithms of probabilities ``(2, n, C)`` of each pixel that those of the
+    other folds give; 0 for pixels that always train.
     """
     tuned = _tune(spectra, codes, folds, bands)
+    values = np.concatenate([pixels, spectra], axis=1) if bands else pixels
+    kinds = [("discriminant", pixels, 0, 1.0)]
+    if bands:
+        places = ((pixels, 0), (spectra, pixels.shape[1]))
+        kinds += [("logistic", seen, first, _tune_regression(seen, codes, folds)) for seen, first in places]
 
-    def fit(used: NDArray[np.bool_]) -> Members:
-        machine = _machine(spectra[used], codes[used], classes, tuned)
-        return Members(fit_linear("discriminant", pixels[used], codes[used], classes), machine)
+    def fit(used: NDArray[np.bool_]) -> tuple[list[torch.nn.Linear], SupportVectors]:
+        linears = [
+            place_inputs(fit_linear(kind, seen[used], codes[used], classes, cost), first, values.shape[1])
+            for kind, seen, first, cost in kinds
+        ]
+        some = np.flatnonzero(used)[subsample(codes[used], MOST_FITTED, np.random.default_rng(0))]
+        return linears, _machine(spectra[some], codes[some], classes, tuned)
 
-    held_out, without_first = np.zeros((2, codes.size, classes)), None
-    for fold in np.unique(folds[folds >= 0]):
-        own = folds == fold
-        others = fit(~own)
-        without_first = without_first or others
-        held_out[:, own] = [_logarithms(others.linear, pixels[own]), _logarithms(others.machine, spectra[own])]
-    fitted = fit(np.ones(codes.size, bool))
-    return fitted, without_first or fitted, held_out
+    own = {int(fold): folds == fold for fold in np.unique(folds[folds >= 0])}
+    fits = {fold: fit(~held_out) for fold, held_out in own.items()}
+    complete = fit(np.ones(codes.size, bool))
+    shares = np.ones(1)
+    if bands:
+        logs = np.zeros((len(kinds), codes.size, classes))
+        for fold, (linears, _) in fits.items():
+            logs[:, own[fold]] = [_logarithms(linear, values[own[fold]]) for linear in linears]
+        shares = fit_weights(logs[:, folds >= 0], codes[folds >= 0], np.zeros(len(kinds)), 1.0)
+
+    def join(fitted: tuple[list[torch.nn.Linear], SupportVectors]) -> Members:
+        return Members(sum_linear(fitted[0], shares.tolist()), fitted[1])
+
+    held_out = np.zeros((2, codes.size, classes))
+    for fold, fitted in fits.items():
+        linear, machine = join(fitted)
+        held_out[:, own[fold]] = [_logarithms(linear, values[own[fold]]), _logarithms(machine, spectra[own[fold]])]
+    return join(complete), join(fits.get(0, complete)), held_out
 
 
 def fit_weights(logarithms: Floats, codes: Codes, usual: Floats, spread: float) -> Floats:
@@ -132,31 +164,53 @@ def fit_weights(logarithms: Floats, codes: Codes, usual: Floats, spread: float) 
     return np.asarray(np.where(found.x < LEAST_WEIGHT, 0.0, found.x))
 
 
-def improves(logarithms: Floats, codes: Codes, weights: Floats, usual: Floats) -> bool:
-    """Whether ``weights`` give the true ``codes`` ``(n,)`` a higher likelihood than the ``usual`` ones do, by more than
-    two standard errors."""
+def improves(logarithms: Floats, codes: Codes, weights: Floats, usual: Floats, squares: Codes) -> bool:
+    """Whether ``weights`` give the true ``codes`` ``(n,)`` a higher likelihood than the ``usual`` ones do, beyond
+    Student's interval of 95 %.
+
+    Pixels of one of the ``squares`` ``(n,)`` are no independent evidence, so the error is that of a sum over squares
+    (Liang and Zeger 1986, doi:10.1093/biomet/73.1.13).
+    """
     places = np.arange(codes.size)
     ours, theirs = (log_softmax(np.tensordot(each, logarithms, 1), axis=1)[places, codes] for each in (weights, usual))
     gains = ours - theirs
-    return bool(gains.mean() > 2 * gains.std() / codes.size**0.5)
+    sums = np.bincount(squares, gains - gains.mean())
+    if sums.size < 2:
+        return False
+    error = (sums.size / (sums.size - 1) * (sums**2).sum()) ** 0.5
+    return bool(gains.sum() > student_t.ppf(0.975, sums.size - 1) * error)
 
 
 def _tune(spectra: NDArray[np.float32], codes: Codes, folds: Codes, bands: int) -> dict[str, float]:
     from sklearn.svm import SVC
 
-    used = subsample(codes, MOST_PIXELS, np.random.default_rng(0))
-    spectra, codes, folds = spectra[used], codes[used], folds[used]
     costs, gammas = (COSTS, SCALED_GAMMAS) if bands else (FILTERED_COSTS, FILTERED_GAMMAS)
     scale = bands or spectra.shape[1]
     candidates = [{"cost": cost, "gamma": gamma / scale} for cost in costs for gamma in gammas]
-    right = np.zeros(len(candidates), np.int64)
-    for number, values in enumerate(candidates):
+    makers = [partial(SVC, C=values["cost"], gamma=values["gamma"]) for values in candidates]
+    return candidates[_most_accurate(makers, spectra, codes, folds)]
+
+
+def _tune_regression(spectra: NDArray[np.float32], codes: Codes, folds: Codes) -> float:
+    from sklearn.linear_model import LogisticRegression
+
+    makers = [partial(LogisticRegression, C=cost, max_iter=1000) for cost in REGRESSION_COSTS]
+    return REGRESSION_COSTS[_most_accurate(makers, spectra, codes, folds)]
+
+
+def _most_accurate(makers: Sequence[Callable[[], Any]], values: NDArray[np.float32], codes: Codes, folds: Codes) -> int:
+    """The place of the classifier that is right for most pixels of held-out folds, the first of equal ones."""
+    used = subsample(codes, MOST_PIXELS, np.random.default_rng(0))
+    values, codes, folds = values[used], codes[used], folds[used]
+    right = np.zeros(len(makers), np.int64)
+    for number, make in enumerate(makers):
         for fold in range(int(folds.max()) + 1):
             others, own = folds != fold, folds == fold
             if own.any() and np.unique(codes[others]).size > 1:
-                machine: Any = SVC(C=values["cost"], gamma=values["gamma"]).fit(spectra[others], codes[others])
-                right[number] += np.count_nonzero(machine.predict(spectra[own]) == codes[own])
-    return candidates[int(right.argmax())]
+                right[number] += np.count_nonzero(
+                    make().fit(values[others], codes[others]).predict(values[own]) == codes[own]
+                )
+    return int(right.argmax())
 
 
 def _machine(spectra: NDArray[np.float32], codes: Codes, classes: int, tuned: dict[str, float]) -> SupportVectors:

@@ -22,21 +22,27 @@ class WindowAdvice:
     """What training pixels show about the surroundings of a pixel.
 
     ``accuracy`` is the share of the training pixels that a linear discriminant classifies correctly by means over
-    squares of each of :data:`SIDES`, empty where there are too few, and ``best`` the largest side that is level with
-    the highest, 0 for none. ``near`` is the share of the test pixels with a training pixel in the usual window, 0
-    without test pixels. ``square`` is the side of the squares of training pixels that are as far from others as test
-    pixels are from all of them.
+    squares of each of :data:`SIDES`, empty where there are too few, and ``level`` the sides that are level with the
+    highest. ``nearest`` is the share whose class the nearest other training pixel has. ``near`` is the share of the
+    test pixels with a training pixel in the usual window, 0 without test pixels. ``square`` is the side of the squares
+    of training pixels that are as far from others as test pixels are from all of them.
     """
 
     accuracy: tuple[float, ...]
-    best: int
+    level: tuple[int, ...]
+    nearest: float
     near: float
     square: int = 1
 
     @property
     def small_fields(self) -> bool:
-        """Whether pixels more than one pixel away mostly belong to other fields."""
-        return self.best in SMALL_SIDES
+        """Whether pixels more than one pixel away mostly belong to other fields.
+
+        Where neither larger squares nor single pixels stand out, the nearest training pixel tells.
+        """
+        if not self.level:
+            return False
+        return max(self.level) in SMALL_SIDES or (1 in self.level and self.nearest < 0.5)
 
     @property
     def distant(self) -> bool:
@@ -61,9 +67,9 @@ class WindowAdvice:
     @property
     def spectral(self) -> Spectral:
         """The classifiers that the network is combined with: of single pixels, or of similar neighbours."""
-        if self.small_fields:
+        if self.misleading:
             return "pool"
-        return "logistic" if self.distant else "filtered" if self.square > 1 else "none"
+        return "filtered" if self.square > 1 else "none"
 
     @property
     def blend(self) -> bool:
@@ -72,8 +78,11 @@ class WindowAdvice:
 
     def in_words(self) -> str:
         """One line for the report."""
-        means = ", ".join(f"{side} x {side} {share:.1%}" for side, share in zip(SIDES, self.accuracy, strict=False))
-        fields = f"accuracy on training pixels by means over {means}" if means else "too few to estimate fields' size"
+        if self.accuracy:
+            means = ", ".join(f"{side} x {side} {share:.1%}" for side, share in zip(SIDES, self.accuracy, strict=True))
+            fields = f"accuracy on training pixels by means over {means}, by the nearest other one {self.nearest:.1%}"
+        else:
+            fields = "too few to estimate fields' size"
         return f"{fields}; {self.near:.0%} of the test pixels have one near"
 
 
@@ -88,9 +97,8 @@ def advise_window(
 
     ``components`` are ``(K, H, W)``; class positions ``codes``, training pixels ``train`` and test pixels ``test`` are
     ``(H, W)``. Means over squares are classified by a linear discriminant (Fisher 1936,
-    doi:10.1111/j.1469-1809.1936.tb02137.x) in five folds of the training pixels, or in ``folds`` ``(H, W)``; of squares
-    with level accuracies the largest counts, since in wide fields all have. Only the places of test pixels are used,
-    not their classes.
+    doi:10.1111/j.1469-1809.1936.tb02137.x) in five folds of the training pixels, or in ``folds`` ``(H, W)``. Only the
+    places of test pixels are used, not their classes.
     """
     from scipy.ndimage import distance_transform_cdt
 
@@ -99,17 +107,29 @@ def advise_window(
     of_train = None if folds is None else folds[train]
     accuracy = (cross_validate(means_at(components, train, side), codes[train], of_train) for side in SIDES)
     known = tuple(share for share in accuracy if share is not None)
-    return WindowAdvice(known, _largest_level(known, int(np.count_nonzero(train))), near)
+    level = _level_sides(known, int(np.count_nonzero(train)))
+    return WindowAdvice(known, level, _share_of_nearest(codes, train), near)
 
 
-def _largest_level(accuracy: tuple[float, ...], pixels: int) -> int:
-    """The largest side whose accuracy is level with the highest, by one standard error for this number of ``pixels``,
-    as Breiman et al. (1984) choose the size of a tree; 0 for none."""
+def _level_sides(accuracy: tuple[float, ...], pixels: int) -> tuple[int, ...]:
+    """The sides whose accuracy is level with the highest, by one standard error for this number of ``pixels``, as
+    Breiman et al. (1984) choose the size of a tree."""
     if not accuracy:
-        return 0
+        return ()
     highest = max(accuracy)
     least = highest - max(LEVEL, (highest * (1 - highest) / pixels) ** 0.5)
-    return max(side for side, share in zip(SIDES, accuracy, strict=True) if share >= least)
+    return tuple(side for side, share in zip(SIDES, accuracy, strict=True) if share >= least)
+
+
+def _share_of_nearest(codes: NDArray[np.int64], train: NDArray[np.bool_]) -> float:
+    """The share of training pixels whose class the nearest other one has."""
+    from scipy.spatial import cKDTree
+
+    places, own = np.argwhere(train), codes[train]
+    if len(places) < 2:
+        return 0.0
+    _, nearest = cKDTree(places).query(places, k=[2])
+    return float(np.mean(own[np.ravel(nearest)] == own))
 
 
 def cross_validate(

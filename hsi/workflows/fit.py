@@ -6,7 +6,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ from hsi.models import (
     count_parameters,
     filter_components,
     join_linear,
+    leading_inputs,
     member_logarithms,
 )
 from hsi.models.windows import crop, gather_windows
@@ -56,7 +57,7 @@ from hsi.preprocessing.mosaic import files_of_tiles
 from hsi.preprocessing.reducers import JoinedReducer, Reducer, fit_reducer, reduce_pixels, reduce_scene
 from hsi.settings import SECOND_WINDOW, USUAL_WINDOW, ReducerSettings, Settings
 from hsi.splits import Split
-from hsi.training.held_out import Members, fit_members, fit_weights, held_out_folds, improves, square_to_hold_out
+from hsi.training.held_out import Members, fit_members, fit_weights, held_out_folds, improves, squares_of
 from hsi.training.trainer import Epoch, TrainedNetwork, Trainer
 from hsi.workflows.inputs import Inputs, given_files
 from hsi.workflows.predict import map_inputs
@@ -64,6 +65,7 @@ from hsi.workflows.provenance import StageTimer, hash_inputs
 from hsi.workflows.resolve import (
     check_calibration,
     check_windows,
+    choose_square,
     is_baseline,
     resolve_by_scene,
     suit_bands,
@@ -74,6 +76,7 @@ from hsi.workflows.resume import CheckpointCallback, CheckpointPolicy, identity_
 
 WORSE = 0.05  # by so much a temperature worsens the error that it calibrates where a few squares decide it
 PROBE_STEPS = 0.3  # of those of the training, for the network that is trained without held-out pixels
+OTHER_GROUND_SHARE = 0.2  # of the network in a pool on other ground, chosen on blocks cut from training sides
 FILTERED_AT_ONCE = 4096  # training pixels, at a time, whose windows are copied to be filtered
 TILE_SIDES = (96, 48, 24)  # of training, one after the other, when the usual tiles do not fit into memory
 
@@ -182,7 +185,7 @@ def fit_network(
     with timer.stage("reduce"):
         reducer, padded, margin = reduce_around(inputs, settings, split)
         settings = suit_components(settings, reducer.components)
-        square = square_to_hold_out(codes, split.train, split.test, settings.seed)
+        square = choose_square(settings, codes, split)
         settings = resolve_by_scene(settings, crop(padded, margin), codes, split, square)
     windows, half = settings.model.windows, max(settings.model.windows) // 2
     padded = crop(padded, margin - half)
@@ -214,14 +217,18 @@ def fit_network(
             if probe and pooled:
                 joined = join_pool(network, probe, inputs, reducer, padded, pixels, settings, timer)
                 network, tested, reducer, pool = joined.network, joined.tested, joined.reducer, joined.record
+                probe = replace(probe, padded=joined.padded)
                 info("pool", describe_pool(pool))
             elif probe and kind in SHARES:
                 others = probe.folds[split.train] != 0
                 tested = join_linear(probe.network, kind, pixels[others], truth[others])
             elif pooled:
-                warning("too few training pixels to weight a pool with: the network classifies alone")
-            if pooled and not isinstance(network, SpectralPool):
-                settings = updated(settings, mapping={"spectral": "none"})
+                warning("too few training pixels to weight a pool with: the network and a logistic regression classify")
+                kind = "logistic"
+                network = join_linear(network, kind, pixels, truth)
+            if pooled:
+                kind = kind if isinstance(network, SpectralPool) else "none"
+                settings = updated(settings, mapping={"spectral": kind})
             if probe and tested and wanted and not split.validation.any():
                 scores = score_pixels(tested, probe.trainer, probe.padded, probe.held_out, once(settings))
                 temperature = calibrate(scores, codes[probe.held_out], "held out")
@@ -353,7 +360,7 @@ def discarded_if_diverged(checkpoints: CheckpointPolicy | None) -> Iterator[None
 @dataclass(frozen=True, eq=False)
 class Probe:
     """A network that was trained, for fewer steps, without the training pixels ``held_out`` ``(H, W)``, one of the
-    ``folds`` ``(H, W)``; ``padded`` are its components."""
+    ``folds`` ``(H, W)``, for which those of a ``square`` were held out as one; ``padded`` are its components."""
 
     network: WindowNetwork
     trainer: Trainer
@@ -361,6 +368,7 @@ class Probe:
     codes: NDArray[np.int64]
     train: NDArray[np.bool_]
     folds: NDArray[np.int64]
+    square: int
 
     @property
     def held_out(self) -> NDArray[np.bool_]:
@@ -380,8 +388,7 @@ def train_probe(
 ) -> Probe | None:
     """Train the first network again on three quarters of the training pixels, for fewer steps; None for too few pixels.
 
-    Squares of training pixels with sides of ``square`` pixels are held out as one, see
-    :func:`hsi.training.held_out.square_to_hold_out`.
+    Training pixels of a ``square``, see :func:`choose_square`, are held out as one.
     """
     folds = held_out_folds(codes, split.train, settings.seed, square)
     held_out, others = folds == 0, split.train & (folds != 0)
@@ -396,7 +403,7 @@ def train_probe(
     short = Trainer(first, own, codes, others, none, training, **how)
     with timer.stage("calibrate"), progress("hold out", "epochs") as advance:
         trained = short.fit(lambda epoch, epochs: advance(epoch.epoch, epochs, epoch_note(epoch)))
-    return Probe(trained.model, short, own, codes, split.train, folds)
+    return Probe(trained.model, short, own, codes, split.train, folds, square)
 
 
 def once(settings: Settings) -> Settings:
@@ -407,10 +414,12 @@ def once(settings: Settings) -> Settings:
 @dataclass(frozen=True, eq=False)
 class Pooled:
     """A network pooled with classifiers of the pixel, or alone where they do not help, the reducer of its input, and a
-    record; ``tested`` is the same of members that have not seen the held-out pixels, None where it has other inputs."""
+    record; ``tested`` is the same of members that have not seen the held-out pixels, for ``padded`` components around
+    these. It is None where weights by held-out pixels are calibration enough, since the map is not blended."""
 
     network: WindowNetwork
     tested: WindowNetwork | None
+    padded: NDArray[np.float32]
     reducer: Reducer
     record: dict[str, Any]
 
@@ -425,11 +434,12 @@ def join_pool(
     settings: Settings,
     timer: StageTimer,
 ) -> Pooled:
-    """Pool a network with a linear discriminant and a support vector machine, weighted by held-out pixels.
+    """Pool a network with linear classifiers and a support vector machine, weighted by held-out pixels.
 
     The weights of the two are fitted on all training pixels, each of which is predicted by the other folds; those of
-    the two together and of the network on the pixels that the probe has not seen. Only what raises their likelihood by
-    more than two standard errors joins the member that leads: the network of wide fields, the two of small fields.
+    the two together and of the network on the pixels that the probe has not seen. Only what raises their likelihood,
+    see :func:`improves`, joins the member that leads: the network of wide fields, the two of small fields. On other
+    ground in wide fields the network has a fixed share, since held-out squares share fields with the other pixels.
     """
     scene, train, valid, classes = inputs.scene, probe.train, inputs.survey.valid, network.classes
     filtered, codes, folds = settings.mapping.spectral == "filtered", probe.codes[train], probe.folds[train]
@@ -444,30 +454,39 @@ def join_pool(
             fitted, others, held_out = fit_members(pixels, spectra, codes, folds, classes, len(scene.bands))
         seen, first = held_out.any(axis=(0, 2)), folds == 0
         spectral = fit_weights(held_out[:, seen], codes[seen], np.zeros(2), 1.0)
-        scores = score_pixels(probe.network, probe.trainer, probe.padded, probe.held_out, settings)  # as in the map
-        own = member_logarithms(torch.from_numpy(scores)).numpy()
-        both = np.stack([np.tensordot(spectral, held_out[:, first], 1), own])
-        usual = np.array([0.0, 1.0] if filtered else [1.0, 0.0])
-        found = fit_weights(both, codes[first], usual, 0.2)
-        together, alone = (found if improves(both, codes[first], found, usual) else usual).tolist()
+        if settings.mapping.blend and not filtered:
+            together, alone = 1 - OTHER_GROUND_SHARE, OTHER_GROUND_SHARE * float(spectral.sum())
+        else:
+            scores = score_pixels(probe.network, probe.trainer, probe.padded, probe.held_out, settings)  # as in the map
+            own = member_logarithms(torch.from_numpy(scores)).numpy()
+            both = np.stack([np.tensordot(spectral, held_out[:, first], 1), own])
+            usual = np.array([0.0, 1.0] if filtered else [1.0, 0.0])
+            found, squares = fit_weights(both, codes[first], usual, 0.2), squares_of(probe.held_out, probe.square)
+            together, alone = (found if improves(both, codes[first], found, usual, squares) else usual).tolist()
     weights = [alone, *(together * spectral).tolist()]
-    record = dict(zip(("network", "discriminant", "svm"), weights, strict=True))
+    record = dict(zip(("network", "linear", "svm"), weights, strict=True))
     record |= {"filtered": filtered, "support_vectors": 0, "held_out": int(np.count_nonzero(seen))}
     if not any(weights[1:]):
-        return Pooled(network, probe.network, reducer, record)
-    used = weights[2] > 0
-    record["support_vectors"] = len(fitted.machine.vectors) if used else 0
+        return Pooled(network, probe.network, probe.padded, reducer, record)
+    if weights[2] > 0:
+        record["support_vectors"] = len(fitted.machine.vectors)
+    used = weights[2] > 0 or bool(fitted.linear.weight[:, pixels.shape[1] :].any())  # the values beyond components
 
     def pool(network: WindowNetwork, members: Members) -> SpectralPool:
-        machine = members.machine if used else SupportVectors((0, 0, 0), classes)
-        made = SpectralPool(network, machine, filtered=filtered)
-        made.linear = members.linear
+        none = SupportVectors((0, spectra.shape[1] if used else 0, 0), classes)
+        made = SpectralPool(network, members.machine if weights[2] > 0 else none, filtered=filtered)
+        made.linear = members.linear if used else leading_inputs(members.linear, pixels.shape[1])
         made.weights.copy_(torch.tensor(weights))
         return made.to(probe.trainer.device).eval()
 
+    made, tested, padded = pool(network, fitted), pool(probe.network, others), probe.padded
     if filtered:
-        return Pooled(pool(network, fitted), pool(probe.network, others), reducer, record)
-    return Pooled(pool(network, fitted), None, joined if used else reducer, record)
+        return Pooled(made, tested, padded, reducer, record)
+    reducer = joined if used else reducer
+    if used and settings.mapping.blend:
+        around = maximum_filter(probe.held_out, 2 * REACH + 1)
+        padded = reduce_scene(scene, reducer, valid, margin=tested.window // 2, around=around)
+    return Pooled(made, tested if settings.mapping.blend else None, padded, reducer, record)
 
 
 def filtered_pixels(padded: NDArray[np.float32], chosen: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -485,7 +504,7 @@ def filtered_pixels(padded: NDArray[np.float32], chosen: NDArray[np.bool_]) -> N
 
 def describe_pool(pool: dict[str, Any]) -> str:
     """The weights of the members."""
-    names = {"network": "network", "discriminant": "linear discriminant", "svm": "support vector machine"}
+    names = {"network": "network", "linear": "linear classifiers", "svm": "support vector machine"}
     listed = ", ".join(f"{name} {pool[key]:.2f}" for key, name in names.items())
     return f"weights {listed}, by {pool['held_out']:,} training pixels, each held out once"
 

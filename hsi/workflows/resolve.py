@@ -21,7 +21,7 @@ from hsi.preprocessing.denoisers.total_variation import require_scikit_image
 from hsi.preprocessing.reducers import find_reducer
 from hsi.settings import USUAL_REDUCER, USUAL_WINDOW, DenoisingSettings, Settings, display_name
 from hsi.splits import Split, check_default_request, check_request, choose_rule, split_request
-from hsi.training.held_out import HELD_OUT_SQUARE, held_out_folds
+from hsi.training.held_out import HELD_OUT_SQUARE, held_out_folds, square_to_hold_out
 from hsi.training.window_selection import SMALL_WINDOW, advise_window
 from hsi.workflows.inputs import given_files
 
@@ -184,7 +184,7 @@ JOINED = {
     "discriminant": ", joined with a linear discriminant of the pixel's components",
     "logistic": ", joined with a logistic regression of the pixel's components",
     "filtered": ", pooled with a discriminant and a support vector machine of filtered components",
-    "pool": ", pooled with a linear discriminant and a support vector machine of the pixel",
+    "pool": ", pooled with linear classifiers and a support vector machine of the pixel",
 }
 
 
@@ -194,6 +194,14 @@ def holds_out_polygons(settings: Settings) -> bool:
     return (settings.split.rule or "").endswith(("polygons", "scenes"))
 
 
+def choose_square(settings: Settings, codes: NDArray[np.int64], split: Split) -> int:
+    """The side of the squares of training pixels that are held out as one, see :func:`square_to_hold_out`; the largest
+    where the split is by polygons or scenes."""
+    if holds_out_polygons(settings):
+        return HELD_OUT_SQUARE
+    return square_to_hold_out(codes, split.train, split.test, settings.seed)
+
+
 def resolve_by_scene(
     settings: Settings,
     components: NDArray[np.float32],
@@ -201,8 +209,8 @@ def resolve_by_scene(
     split: Split,
     square: int,
 ) -> Settings:
-    """The settings with windows, blending, spectral classifier and context dropout chosen from the scene and
-    from the ``square`` of :func:`hsi.training.held_out.square_to_hold_out`.
+    """The settings with windows, blending, spectral classifier and context dropout chosen from the scene; ``square`` is
+    that of :func:`choose_square`.
 
     A model that is trained and not tested is for other scenes, where nothing is near its training pixels.
     """
@@ -213,7 +221,7 @@ def resolve_by_scene(
         return settings
     folds = None
     if holds_out_polygons(settings):
-        folds = held_out_folds(codes, split.train, settings.seed, HELD_OUT_SQUARE)
+        folds = held_out_folds(codes, split.train, settings.seed, square)
     found = replace(advise_window(components, codes, split.train, split.test, folds), square=square)
     window = window or found.window
     if second is None:

@@ -25,6 +25,9 @@ from hsi.models import (
     hybridsn,
     join_linear,
     layers,
+    leading_inputs,
+    place_inputs,
+    sum_linear,
 )
 from hsi.models.attention import SpatialAttention
 from hsi.models.layers import GatedLinearAsConv, LinearAsConv, slide_dense, slide_gated_dense, unfold_depth
@@ -449,7 +452,9 @@ class TestSpectralPool:
         spectra[:, 1] += codes
         network = lively(name, components=17, window=13, classes=4).eval()
         pool = SpectralPool(network, fit_support_vectors(spectra, codes, 4, cost=10.0, gamma=0.1))
-        pool.linear = fit_linear("discriminant", pixels, codes, 4)
+        linears = [fit_linear("discriminant", pixels, codes, 4), fit_linear("logistic", spectra, codes, 4, cost=0.1)]
+        placed = [place_inputs(linear, first, 23) for linear, first in zip(linears, (0, 17), strict=True)]
+        pool.linear = sum_linear(placed, [0.8, 0.6])
         pool.weights.copy_(torch.tensor([0.3, 0.5, 0.4]))
         return pool.eval(), spectra, codes
 
@@ -475,11 +480,22 @@ class TestSpectralPool:
         pool, *_ = self.pool()
         patches = torch.randn(5, 23, 13, 13, generator=torch.Generator().manual_seed(1))
         middle = patches[:, :, 6, 6]
-        scores = pool.network(patches[:, :17]), pool.linear(middle[:, :17]), pool.machine(middle[:, 17:])
+        scores = pool.network(patches[:, :17]), pool.linear(middle), pool.machine(middle[:, 17:])
         logs = [one.softmax(1).clamp(min=1e-4).log() for one in scores]
         found, expected = pool(patches), 0.3 * logs[0] + 0.5 * logs[1] + 0.4 * logs[2]
         torch.testing.assert_close(found[:, :3], expected[:, :3], rtol=1e-4, atol=1e-4)
         assert (found[:, 3] < -100).all()  # it was not trained
+
+    def test_a_sum_of_linear_classifiers_is_one(self):
+        random = np.random.default_rng(0)
+        codes = np.arange(60) % 3
+        first, last = (torch.from_numpy(random.normal(size=(60, size)).astype(np.float32)) for size in (5, 2))
+        one, other = fit_linear("discriminant", first.numpy(), codes, 4), fit_linear("logistic", last.numpy(), codes, 4)
+        both = sum_linear([place_inputs(one, 0, 7), place_inputs(other, 5, 7)], [0.8, 0.6])
+        scores = both(torch.cat([first, last], 1))
+        torch.testing.assert_close(scores[:, :3], (0.8 * one(first) + 0.6 * other(last))[:, :3])
+        assert (scores[:, 3] < -1000).all()  # it was not trained
+        torch.testing.assert_close(leading_inputs(place_inputs(one, 0, 7), 5)(first), one(first))
 
     @pytest.mark.parametrize("name", ["hybridsn-bn", "ssftt"])
     @torch.no_grad()

@@ -48,9 +48,21 @@ def test_a_member_without_knowledge_is_no_improvement():
     codes = random.integers(0, 3, 900)
     good, noise = np.eye(3)[codes] + random.normal(size=(900, 3)), random.normal(size=(900, 3))
     logs = log_softmax(np.stack([noise, good]), axis=2)
-    assert improves(logs, codes, np.array([0.0, 1.0]), np.array([1.0, 0.0]))
-    assert not improves(logs, codes, np.array([0.05, 1.0]), np.array([0.0, 1.0]))
-    assert not improves(logs, codes, np.array([1.0, 0.0]), np.array([1.0, 0.0]))
+    single = np.arange(900)
+    assert improves(logs, codes, np.array([0.0, 1.0]), np.array([1.0, 0.0]), single)
+    assert not improves(logs, codes, np.array([0.05, 1.0]), np.array([0.0, 1.0]), single)
+    assert not improves(logs, codes, np.array([1.0, 0.0]), np.array([1.0, 0.0]), single)
+
+
+def test_pixels_of_one_square_are_no_independent_evidence():
+    squares = np.arange(8).repeat(40)
+    codes = squares % 2
+    scores = np.zeros((2, 320, 2))
+    scores[0, np.arange(320), codes] = np.array([2.0, -1.0, 1.5, -0.5, 2.0, -1.0, 0.5, -0.5])[squares]
+    logs, ours, usual = log_softmax(scores, axis=2), np.array([0.3, 1.0]), np.array([0.0, 1.0])
+    assert improves(logs, codes, ours, usual, np.arange(320))
+    assert not improves(logs, codes, ours, usual, squares)
+    assert not improves(logs, codes, ours, usual, np.zeros(320, int))
 
 
 def test_the_members_predict_pixels_that_they_have_not_seen():
@@ -62,10 +74,11 @@ def test_the_members_predict_pixels_that_they_have_not_seen():
     codes[-1] = 3  # a class of one pixel always trains
     folds = held_out_folds(codes[None], np.ones((1, 90), bool), seed=0)[0]
     fitted, without_first, held_out = fit_members(pixels, ring, codes, folds, classes=5, bands=2)
+    values = np.concatenate([pixels, ring], axis=1)
     right = held_out.argmax(axis=2) == codes
     seen = np.flatnonzero(folds == 0)
     np.testing.assert_allclose(
-        log_softmax(without_first.linear(torch.from_numpy(pixels[seen])).detach().numpy(), axis=1).clip(np.log(1e-4)),
+        log_softmax(without_first.linear(torch.from_numpy(values[seen])).detach().numpy(), axis=1).clip(np.log(1e-4)),
         held_out[0, seen], atol=1e-5,
     )  # fmt: skip
     assert not torch.equal(fitted.linear.weight, without_first.linear.weight)

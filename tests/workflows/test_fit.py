@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import hsi
+from hsi.core.events import Recorder, report_to
 from hsi.core.synthetic import make_scene
 from hsi.exports.network import ExportedNetwork, export_network
 from hsi.inference.model_file import load_model, save_model
@@ -22,7 +23,7 @@ def test_a_pool_of_small_fields_is_saved_mapped_again_and_exported(coarse, tmp_p
     cube, truth = coarse
     run = hsi.classify(cube, truth, epochs=3, settings={"mapping.spectral": "pool", "mapping.blend": False}, **CALLS)
     pool = run.classified.model.describe()["pool"]
-    assert pool["discriminant"] > 0 and pool["svm"] > 0 and pool["support_vectors"] > 3
+    assert pool["linear"] > 0 and pool["svm"] > 0 and pool["support_vectors"] > 3
     assert run.report["calibration"]["error"] < 0.1
     path = tmp_path / "model.safetensors"
     save_model(path, run.classified.model.saved)
@@ -56,3 +57,15 @@ def test_confidence_is_calibrated_by_training_pixels_that_are_held_out():
     assert np.array_equal(plain.classes, fitted.classes)
     assert plain.report["calibration"]["error"] > 0.08 > 0.04 > fitted.report["calibration"]["error"]
     assert plain.classified.model.saved.temperature == 1 > fitted.classified.model.saved.temperature
+
+
+def test_a_logistic_regression_joins_where_no_pixel_can_be_held_out(tmp_path):
+    cube, truth, _ = make_scene(height=36, width=40, bands=24, classes=3, field=9, noise=0.05, seed=0)
+    reports = Recorder()
+    with report_to(reports):
+        run = hsi.classify(cube, truth, epochs=3, settings={"mapping.spectral": "pool"}, **{**CALLS, "train": "1"})
+    assert any("too few training pixels to weight a pool" in text for text in reports.warnings)
+    assert run.classified.model.saved.settings.mapping.spectral == "logistic"
+    path = tmp_path / "model.safetensors"
+    save_model(path, run.classified.model.saved)
+    assert np.array_equal(hsi.predict(path, cube, device="cpu").classes, run.classes)
