@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.engines.measure import PreparedScene, Sizes, build, classify, map_row, training_rows, write_scene
+from benchmarks.engines.measure import PreparedScene, Sizes, build, classify, map_rows, training_rows, write_scene
 from benchmarks.engines.rates import machine_rates, median_seconds
 from benchmarks.engines.tables import maps, table, training
 from benchmarks.report import RESULTS, ROOT, write_results
@@ -76,7 +76,7 @@ def measure(
     record["rates"] = {"gigamultiply_adds_s": rates.multiply_adds / 1e9, "gigabytes_s": rates.bytes / 1e9}
     pieces: dict[str, Callable[[], Any]] = {
         "tests": lambda: run_tests(device) if tests else "not run",
-        "map": lambda: [map_row(MODEL, prepared, rates, device, sizes)],
+        "map": lambda: map_rows(MODEL, prepared, rates, device, sizes),
         "training": lambda: training_rows(MODEL, prepared, rates, device, sizes),
         "fit": lambda: classify(scene, scratch / "run", str(device), *(("--epochs", 20) if quick else ())),
         "rate": lambda: [rate_of_map(device, sizes, bfloat16) for bfloat16 in (False, True)],

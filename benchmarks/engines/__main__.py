@@ -28,11 +28,11 @@ def parse_models(context: click.Context, option: click.Parameter, text: str) -> 
     callback=parse_models,
     help="HybridSN variants to map with.",
 )
-@click.option("--repeats", type=click.IntRange(1), default=5, show_default=True, help="Runs behind each median.")
+@click.option("--repeats", type=click.IntRange(1), default=3, show_default=True, help="Runs behind each median.")
 @click.option(
     "--rows",
     type=click.IntRange(1),
-    default=20,
+    default=10,
     show_default=True,
     help="Rows to map the conventional way; the time is scaled to all rows.",
 )

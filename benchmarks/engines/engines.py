@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from benchmarks.engines.conventional import conventional_pass, conventional_scores
 from benchmarks.engines.rates import Rates, median_seconds
 from hsi.core.devices import retain_freed_memory
+from hsi.inference.blending import blend
 from hsi.inference.scores import padded_scores
 from hsi.models.build import multiply_adds
 from hsi.models.hybridsn import HybridSN
@@ -70,11 +72,11 @@ class TrainingTimes:
         return self.conventional / self.together
 
 
-def dense_scores(model: HybridSN, padded: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """Scores ``(classes, H, W)`` of a padded scene by the dense engine."""
+def dense_scores(model: HybridSN, padded: torch.Tensor, device: torch.device, symmetries: bool = False) -> torch.Tensor:
+    """Scores ``(classes, H, W)`` of a padded scene by the dense engine, in the precision of a default map."""
     height, width = (side - model.window + 1 for side in padded.shape[1:])
     scores = torch.empty(model.classes, height, width)
-    for block, part in padded_scores(model, padded, device=device, engine="dense"):
+    for block, part in padded_scores(model, padded, device=device, engine="dense", symmetries=symmetries, amp="auto"):
         scores[:, *block.slices] = part.cpu()
     return scores
 
@@ -109,6 +111,22 @@ def time_map(
         largest_difference=float((reference[0] - scores).abs().max()),
         same_class=float((reference[0].argmax(0) == scores.argmax(0)).double().mean()),
     )
+
+
+def time_averages(model: HybridSN, components: Float, *, device: torch.device, repeats: int) -> dict[str, float]:
+    """Median seconds of a plain map of ``(K, H, W)`` components, one averaged over the half turn, and one that is also
+    blended, as by default."""
+    padded = pad_scene(torch.from_numpy(components), model.window)
+    guide = torch.from_numpy(components)
+    ways: dict[str, Callable[[], Any]] = {
+        "plain": lambda: dense_scores(model, padded, device),
+        "averaged": lambda: dense_scores(model, padded, device, symmetries=True),
+        "averaged and blended": lambda: blend(
+            dense_scores(model, padded, device, symmetries=True).softmax(0).to(device), guide.to(device)
+        ),
+    }
+    with retain_freed_memory():
+        return {way: median_seconds(work, repeats) for way, work in ways.items()}
 
 
 def time_training(

@@ -14,7 +14,16 @@ def to_markdown(record: dict[str, Any]) -> str:
         f"This machine does {rates['gigamultiply_adds_s']:.0f} billion multiply-adds a second in matrix products "
         f"and copies {rates['gigabytes_s']:.1f} GB a second, read and written; a floor is the time at these rates."
     )
-    parts = [head, maps(record), training(record), large(record), memory(record), target(record), commands(record)]
+    parts = [
+        head,
+        maps(record),
+        averages(record),
+        training(record),
+        large(record),
+        memory(record),
+        target(record),
+        commands(record),
+    ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -47,6 +56,13 @@ def maps(record: dict[str, Any]) -> str:
     timed, pixels = record["map"][0]["timed"], record["map"][0]["pixels"]
     note = f"The conventional way was timed on {timed:,} of {pixels:,} pixels and scaled; differences are of these."
     return f"{table(headings, rows)}\n\n{note}"
+
+
+def averages(record: dict[str, Any]) -> str:
+    """Maps with and without averages."""
+    seconds = record["averages"]["seconds"]
+    rows = [[way, f"{spent:.2f} s", f"{spent / seconds['plain']:.1f} ×"] for way, spent in seconds.items()]
+    return table([f"map by `{record['averages']['model']}`", "dense", "of a plain map"], rows)
 
 
 def training(record: dict[str, Any]) -> str:
@@ -114,5 +130,9 @@ def commands(record: dict[str, Any]) -> str:
     rows = [[f"`hsi classify`, {stage}", f"{seconds:.2f} s"] for stage, seconds in run["stages"].items()]
     rows.append(["`hsi classify`, everything", f"{run['wall']:.1f} s"])
     rows += [[f"`{name}`", f"{seconds:.2f} s"] for name, seconds in record["start"].items()]
+    for other in record["others"]:
+        name = " ".join(["hsi classify", *other["options"]])
+        rows.append([f"`{name}`, training", f"{other['stages']['train']:.1f} s"])
+        rows.append([f"`{name}`, everything, {other['wall'] / run['wall']:.2f} ×", f"{other['wall']:.1f} s"])
     peak = f"Overall accuracy {run['overall_accuracy']:.2%}, peak memory {run['peak_bytes'] / 1e6:,.0f} MB."
     return f"{table(['command', 'wall time'], rows)}\n\n{peak}"

@@ -74,8 +74,8 @@ def test_a_map_and_a_training_pass_are_timed_and_agree():
     components = np.random.default_rng(0).standard_normal((13, 12, 10), np.float32)
     rates = Rates(1e9, 1e9)
     times = time_map(model, components, rates, device=CPU, repeats=1, rows=4)
-    assert (times.pixels, times.timed, times.same_class) == (120, 40, 1.0)
-    assert times.largest_difference < 1e-3
+    assert (times.pixels, times.timed) == (120, 40)
+    assert times.largest_difference < 0.1 and times.same_class > 0.9  # gated heads may be in bfloat16
     assert times.ratio == times.conventional / times.dense
     assert times.floor > 0
     codes, train = np.arange(120).reshape(12, 10) % 4, np.zeros((12, 10), bool)
@@ -94,7 +94,7 @@ def test_a_map_and_a_training_pass_are_timed_and_agree():
 def test_every_part_is_measured_and_tabulated(monkeypatch, tmp_path):
     cube, labels, _ = make_scene(24, 20, bands=20, classes=3, field=8, seed=1)
     np.savez(tmp_path / "scene.npz", cube=cube, gt=labels)
-    accuracies = iter([0.9, 0.97, 0.99])  # with default settings, then of more and more epochs
+    accuracies = iter([0.9, 0.9, 0.9, 0.97, 0.99])  # of three commands, then of more and more epochs
 
     def classify(path, out, device, *options):
         run = {"options": options, "wall": 3.0, "stages": {"read": 0.1, "train": 2.0}, "peak_bytes": 10**9}
@@ -106,8 +106,9 @@ def test_every_part_is_measured_and_tabulated(monkeypatch, tmp_path):
     sizes = measure.Sizes(components=13, window=11, repeats=1, rows=3, large=64, large_windows=(11,))
     names = ["hybridsn-bn", "hybridsn-se"]
     record = measure.measure(tmp_path / "scene.npz", names, sizes, device="cpu", scratch=tmp_path)
-    assert [row["model"] for row in record["map"]] == names
-    assert all(row["same_class"] == 1 and row["largest_difference"] < 1e-4 for row in record["map"])
+    assert [row["model"] for row in record["map"]] == [*names, "hybridsn-se, trained"]
+    assert all(row["same_class"] > 0.9 and row["largest_difference"] < 0.3 for row in record["map"])
+    assert set(record["averages"]["seconds"]) == {"plain", "averaged", "averaged and blended"}
     assert all(min(row["conventional"], row["patch"], row["dense"]) > 0 for row in record["training"])
     everything, split = record["training"][:2]
     assert everything["pixels"] > split["pixels"] == everything["timed"]
@@ -117,7 +118,8 @@ def test_every_part_is_measured_and_tabulated(monkeypatch, tmp_path):
     assert [run["overall_accuracy"] for run in record["target"]["tried"]] == [0.97, 0.99]
     assert record["target"]["ratio"] == 100 * split["conventional"] / 2.0
     assert record["materialised_patches"]["Indian Pines"] > 10**8
-    assert "| `hybridsn-se` |" in to_markdown(record)
+    written = to_markdown(record)
+    assert "| `hybridsn-se, trained` |" in written and "`hsi classify --train 55.5%`, everything, 1.00 ×" in written
 
 
 def test_an_unknown_network_is_refused():
