@@ -171,7 +171,7 @@ def to_markdown(record: dict[str, Any]) -> str:
 
 
 @click.command()
-@click.option("--kind", default="blended", show_default=True, help="The map, as measured.")
+@click.option("--kind", default="half turn and blended", show_default=True, help="The map, as measured.")
 @click.option("--rows", default=512, show_default=True, help="Rows of a block.")
 @click.option("--network", default=1.25e9, show_default=True, help="Bytes a second that the client takes.")
 @click.option("--lost", default=1e-3, show_default=True, help="Share of blocks whose worker is lost meanwhile.")
