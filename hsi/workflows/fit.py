@@ -454,7 +454,7 @@ def join_pool(
             fitted, others, held_out = fit_members(pixels, spectra, codes, folds, classes, len(scene.bands))
         seen, first = held_out.any(axis=(0, 2)), folds == 0
         spectral = fit_weights(held_out[:, seen], codes[seen], np.zeros(2), 1.0)
-        if settings.mapping.blend and not filtered:
+        if settings.mapping.blend and not filtered and probe.square > 1:
             together, alone = 1 - OTHER_GROUND_SHARE, OTHER_GROUND_SHARE * float(spectral.sum())
         else:
             scores = score_pixels(probe.network, probe.trainer, probe.padded, probe.held_out, settings)  # as in the map
