@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from hsi.core.memory import glibc
 from hsi.errors import DeviceError
 
 
@@ -167,7 +166,7 @@ def retain_freed_memory() -> Iterator[None]:
     By default glibc requests memory from the system for every large array and returns it when the array is freed; since
     the system clears each page, this takes up to a third of a training step on a CPU. No effect with other C libraries.
     """
-    library = _glibc()
+    library = glibc()
     if library is None:
         yield
         return
@@ -179,10 +178,3 @@ def retain_freed_memory() -> Iterator[None]:
         library.mallopt(MMAP_MAX, USUAL_MAPS)
         library.mallopt(TRIM_THRESHOLD, USUAL_TRIM)
         library.malloc_trim(0)
-
-
-def _glibc() -> ctypes.CDLL | None:
-    if sys.platform != "linux":
-        return None
-    library = ctypes.CDLL(None)
-    return library if hasattr(library, "mallopt") and hasattr(library, "malloc_trim") else None

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
+import math
 import re
+import shutil
+import sys
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from hsi.errors import UsageError
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from hsi.errors import OutputError, UsageError
 
 MB = 10**6
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
@@ -15,6 +25,7 @@ OUTPUT_TILE = 256  # rows of a tile of the files that are written
 CACHES = (16 * MB, 512 * MB)  # smallest and largest block cache of GDAL, a share of the limit
 CACHE_SHARE = 16
 USABLE = 0.8  # of the free memory below the limit; the C library retains some freed memory, measured up to 19 %
+MMAP_THRESHOLD, MOST_ARENAS = -3, -8  # parameters of glibc's mallopt(3)
 PIECES = 48 * MB  # copies of a piece of a scene while it is reduced, for the largest of several reads
 
 
@@ -38,6 +49,51 @@ def resident_memory() -> int:
     import psutil
 
     return int(psutil.Process().memory_info().rss)
+
+
+def glibc() -> ctypes.CDLL | None:
+    """The C library of Linux, where its allocator can be set; else None."""
+    if sys.platform != "linux":
+        return None
+    library = ctypes.CDLL(None)
+    return library if hasattr(library, "mallopt") and hasattr(library, "malloc_trim") else None
+
+
+def return_freed_memory() -> None:
+    """From now on large arrays are returned to the system when they are freed, whichever thread made them.
+
+    By default glibc retains those of up to 32 MB, separately for each thread: hundreds of megabytes in a process with
+    several. No effect with other C libraries.
+    """
+    library = glibc()
+    if library is not None:
+        library.mallopt(MMAP_THRESHOLD, MB)
+        library.mallopt(MOST_ARENAS, 1)
+
+
+def scratch_array(
+    shape: tuple[int, ...], dtype: DTypeLike, most: int | None = None, folder: Path | None = None
+) -> NDArray[Any]:
+    """An array of zeros: in memory, or in a temporary file where it takes more than ``most`` bytes.
+
+    The file is in ``folder``, by default the temporary folder of the system, and disappears with the array; see
+    :func:`hsi.core.scene.forget_pages`. Raises :class:`OutputError` where there is no room for it.
+    """
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if most is None or size <= most:
+        return np.zeros(shape, dtype)
+    where = folder or Path(tempfile.gettempdir())
+    try:
+        free = shutil.disk_usage(where).free
+        if free < size:
+            raise OSError(f"{free / 10**9:,.1f} GB are free")
+        with tempfile.TemporaryFile(dir=where) as file:  # the mapping has its own handle
+            return np.memmap(file, dtype, "w+", shape=shape)
+    except OSError as error:
+        raise OutputError(
+            f"{where}: a temporary file of {size / 10**9:,.1f} GB cannot be written ({error.strerror or error}): free "
+            "some space, or set TMPDIR to another folder"
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from hsi.core.events import Advance, Reporter, report_to
 from hsi.core.files import hash_files
 from hsi.core.interrupts import interrupts_on_termination
+from hsi.core.scene import Block
 from hsi.errors import HsiError, LabelError
 from hsi.io.geotiff import gdal_env
 from hsi.labelling.cross_validation import cross_validate
@@ -88,7 +89,7 @@ def make_task(
     All shapes train, as in ``hsi train``; with ``hold_out`` about half of each class only test. Raises
     :class:`LabelError` unless two classes are drawn, and with ``hold_out`` unless each has two shapes.
     """
-    labels = store.rasterize()
+    labels = store.drawn_pixels().labels
     if len(labels.table) < 2:
         raise LabelError(f"{store.path}: a network needs two classes or more: draw shapes of another one")
     if hold_out and choose_rule(labels)[0] != "polygons":
@@ -100,14 +101,29 @@ def make_task(
 
 @dataclass(frozen=True)
 class NetworkMap:
-    """A finished run in a temporary ``folder``: its map, class ids ``(H, W)`` with 0 for no data, the ``confidence``
-    ``(H, W)`` float32 or None, and its ``accuracy``, see ``accuracy.json``; ``sums`` are the SHA-256 of its inputs."""
+    """A finished run in a temporary ``folder``: its ``accuracy``, see ``accuracy.json``, and the SHA-256 of its inputs
+    ``sums``."""
 
     folder: Path
-    ids: NDArray[Any]
-    confidence: NDArray[np.float32] | None
     accuracy: Mapping[str, Any]
     sums: Mapping[str, str]
+
+    def read(self, block: Block) -> tuple[NDArray[Any], NDArray[np.float32]]:
+        """Class ids ``(h, w)`` of a part of the map, 0 for no data, and confidence float32, 1 where there is none."""
+        ids, nodata = self._layer("map.tif", block)
+        if (self.folder / "confidence.tif").exists():
+            confidence = np.nan_to_num(self._layer("confidence.tif", block)[0])
+        else:
+            confidence = np.ones(ids.shape, np.float32)
+        return ids if nodata is None else np.where(ids == nodata, 0, ids), confidence
+
+    def _layer(self, name: str, block: Block) -> tuple[NDArray[Any], float | None]:
+        import rasterio
+
+        rows, columns = block.slices
+        with gdal_env(), rasterio.open(self.folder / name) as dataset:
+            window = ((rows.start, rows.stop), (columns.start, columns.stop))
+            return dataset.read(1, window=window), dataset.nodata
 
 
 @dataclass
@@ -235,22 +251,12 @@ def _to_json(task: NetworkTask, folder: Path) -> str:
 
 
 def _read_run(folder: Path) -> NetworkMap:
-    """The map of a complete run in memory."""
-    import rasterio
-
-    def read(name: str) -> tuple[NDArray[Any], float | None] | None:
-        if not (folder / name).exists():
-            return None
-        with gdal_env(), rasterio.open(folder / name) as dataset:
-            return dataset.read(1), dataset.nodata
-
-    mapped, confidence = read("map.tif"), read("confidence.tif")
-    assert mapped is not None
-    ids, nodata = mapped
+    """A complete run."""
+    if not (folder / "map.tif").exists():
+        raise FileNotFoundError(folder / "map.tif")
     accuracy = json.loads((folder / "accuracy.json").read_text("utf-8"))
     record = json.loads((folder / "run.json").read_text("utf-8"))
-    usable = np.where(ids == nodata, 0, ids) if nodata is not None else ids
-    return NetworkMap(folder, usable, confidence and confidence[0], accuracy, record["inputs"]["sha256"])
+    return NetworkMap(folder, accuracy, record["inputs"]["sha256"])
 
 
 class _JsonReporter(Reporter):
@@ -289,7 +295,7 @@ def cross_validate_inputs(inputs: Inputs) -> dict[str, Any]:
     labels = inputs.labels.masked(valid)
     features = PixelFeatures(inputs.scene, valid, components=min(MOST_COMPONENTS, len(inputs.scene.bands)))
     reach = max(features.sides) // 2
-    found = cross_validate(labels, features.at(labels.labelled), QuickClassifier, reach)
+    found = cross_validate(labels, features.at(*np.nonzero(labels.labelled)), QuickClassifier, reach)
     return {"cross_validation": found and found.to_dict()}
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +18,10 @@ from numpy.typing import NDArray
 from hsi.core.colours import EMPTY
 from hsi.core.events import warning
 from hsi.core.files import cache_folder, write_atomically
-from hsi.core.scene import Block, Scene, usable_pixels
+from hsi.core.memory import scratch_array
+from hsi.core.scene import Block, Scene, forget_pages, take_sample, usable_pixels
 from hsi.errors import OutputError, UsageError
+from hsi.io.open import files_of
 from hsi.preprocessing.reducers import find_reducer
 from hsi.report.figures.maps import display_bands
 from hsi.settings import ReducerSettings
@@ -28,10 +33,13 @@ OVERVIEW_BYTES = 512 * 2**20  # of the scene as stored that are read for the fir
 OVERVIEW_PIXELS = 640_000  # of the first picture, at most
 DIRECT_BYTES = 256 * 2**20  # of the scene as stored that are read for one view before all of it has been
 CHUNK_BYTES = 32 * 2**20
-SAMPLE_BYTES = 64 * 2**20  # that components are fitted on
+SAMPLE_BYTES = 24 * 2**20  # that components are fitted on
+PIECE = 1 << 15  # pixels that are transformed at a time, because each makes float64 copies
 COARSE = 8  # the step of the level that large views are taken from
 CACHED_PIXELS = 500_000  # from which on the picture is stored in the user's cache
 MOST_CACHED = 12  # files
+HASHED = 2**20  # bytes of the scene that tell it from others
+SPARE = 1.1  # of the bytes of a picture, that have to be free to store it
 SCALE = (0.05, 99.95)  # percentiles that levels 1 to 65535 span
 
 
@@ -76,7 +84,7 @@ def band_channels(scene: Scene, bands: Sequence[int]) -> Channels:
 def component_channels(scene: Scene, use: NDArray[np.bool_] | None = None) -> Channels:
     """The first three components of minimum noise fraction, or principal ones where noise cannot be estimated.
 
-    They are fitted on strips of complete rows from all over the scene, of 64 MiB as stored; ``use`` ``(H, W)`` are
+    They are fitted on strips of complete rows from all over the scene, of 24 MiB as stored; ``use`` ``(H, W)`` are
     the pixels to use, all by default.
     """
     strips = list(_sample_strips(scene, use))
@@ -93,7 +101,10 @@ def component_channels(scene: Scene, use: NDArray[np.bool_] | None = None) -> Ch
                 raise
 
     def compute(cube: NDArray[Any]) -> NDArray[np.float32]:
-        reduced = reducer.transform(np.nan_to_num(cube.reshape(-1, cube.shape[2])))
+        pixels = cube.reshape(-1, cube.shape[2])
+        reduced = np.empty((len(pixels), 3), np.float32)
+        for start in range(0, len(pixels), PIECE):
+            reduced[start : start + PIECE] = reducer.transform(np.nan_to_num(pixels[start : start + PIECE]))
         return reduced.reshape(*cube.shape[:2], 3)
 
     return Channels(f"components 1 to 3 ({name.upper()})", f"{name} 1 to 3", compute)
@@ -124,14 +135,21 @@ class ScenePicture:
     """The picture of a scene in some :class:`Channels`.
 
     A coarse overview is read at once; :meth:`build` reads the scene once and stores all of it, in memory or, for a
-    large scene in a file, in the user's cache, where the next start finds it. Methods may be called from any thread.
+    large scene in a file, in the user's cache, where the next start finds it, unless a file of the scene has another
+    size, time or sample of values by then. Methods may be called from any thread.
     """
 
     def __init__(
-        self, scene: Scene, channels: Channels, use: NDArray[np.bool_] | None = None, folder: Path | None = None
+        self,
+        scene: Scene,
+        channels: Channels,
+        use: NDArray[np.bool_] | None = None,
+        folder: Path | None = None,
+        most: int | None = None,
     ) -> None:
-        """``use`` ``(H, W)`` are the pixels to show; ``folder`` is that of the cache, by default the user's."""
-        self.scene, self.channels, self.use = scene, channels, use
+        """``use`` ``(H, W)`` are the pixels to show; ``folder`` is that of the cache, by default the user's. Where it
+        cannot be written, a picture of more than ``most`` bytes is in a temporary file."""
+        self.scene, self.channels, self.use, self._most = scene, channels, use, most
         self._usable: NDArray[np.bool_] | None = None
         large = scene.source is not None and scene.height * scene.width >= CACHED_PIXELS
         self._stem = (folder or cache_folder() / "pictures") / self._name() if large else None
@@ -158,7 +176,11 @@ class ScenePicture:
         if self._usable is None:
             if not self.complete:
                 return np.ones((self.scene.height, self.scene.width), bool)
-            self._usable = np.asarray(self.levels[1][:, :, 0] > 0)
+            usable = np.empty((self.scene.height, self.scene.width), bool)
+            for block in self.scene.blocks():
+                np.greater(self.levels[1][block.slices][:, :, 0], 0, out=usable[block.slices])
+                forget_pages(self.levels[1])
+            self._usable = usable
         return self._usable
 
     def build(self, progress: Advance | None = None, stopped: Callable[[], bool] = lambda: False) -> bool:
@@ -176,25 +198,34 @@ class ScenePicture:
         except _Stopped:
             return False
         except OutputError as error:
-            warning(f"{error}; the picture stays in memory")
+            warning(f"{error}; the picture is not stored, and made again at the next start")
         if not self.complete:
-            full = np.empty((height, width, 3), np.uint16)
+            full: Levels = scratch_array((height, width, 3), np.uint16, self._most)
             try:
                 self._fill(full, progress, stopped)
             except _Stopped:
                 return False
-            self.levels = {1: full, **self.levels}
+            coarse = np.array(full[::COARSE, ::COARSE])
+            forget_pages(full)
+            self.levels = {1: full, COARSE: coarse} if self._stem else {1: full, **self.levels}
         return True
 
     def _store(self, shape: tuple[int, int, int], progress: Advance | None, stopped: Callable[[], bool]) -> None:
-        """Write the levels to the cache."""
+        """Write the levels to the cache. Raises :class:`OutputError` where that is not possible."""
+        folder, size = self._level_file(1).parent, 2 * math.prod(shape)
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+        if folder.exists() and shutil.disk_usage(folder).free < SPARE * size:
+            raise OutputError(f"{folder}: there is no room for {size / 10**6:,.0f} MB")
         with write_atomically(self._level_file(1)) as part:
             file = np.lib.format.open_memmap(part, "w+", np.uint16, shape)
             self._fill(file, progress, stopped)
             file.flush()
+            coarse = np.array(file[::COARSE, ::COARSE])
+            forget_pages(file)
         with write_atomically(self._level_file(COARSE)) as part, part.open("wb") as stream:
-            np.save(stream, np.asarray(file[::COARSE, ::COARSE]))
-        _forget_old(self._level_file(1).parent)
+            np.save(stream, coarse)
+        _forget_old(folder)
 
     def view(self, window: Block, step: int, percent: float = 2.0) -> View:
         """The pixels of a ``window``, every ``step``-th (a power of two), stretched between two percentiles of all the
@@ -208,7 +239,9 @@ class ScenePicture:
                 rows.start // level : -(-rows.stop // level) : every,
                 columns.start // level : -(-columns.stop // level) : every,
             ]
-            return View(block, step, self._stretch(cut, percent), True)
+            pixels = self._stretch(np.array(cut), percent)
+            forget_pages(self.levels[level])
+            return View(block, step, pixels, True)
         rows_read = -(-block.height // step)
         if rows_read * block.width * self._pixel_bytes <= DIRECT_BYTES:
             return View(block, step, self._stretch(self._quantise(*self._read(block, step)), percent), True)
@@ -266,6 +299,7 @@ class ScenePicture:
                 raise _Stopped
             block = Block(top, 0, min(rows, height - top), width)
             target[block.slices] = self._quantise(*self._read(block, 1))
+            forget_pages(target)
             if progress:
                 progress(block.row + block.height, height)
 
@@ -274,15 +308,16 @@ class ScenePicture:
         return self._stem.with_name(f"{self._stem.name}.{factor}.npy")
 
     def _name(self) -> str:
-        """A name that changes with the file, its bands and what is shown."""
+        """A name that changes with the files and a sample of their values, the bands, and what is shown."""
         scene, facts = self.scene, []
-        for path in scene.tiles or (scene.source,):
-            assert path is not None
+        named = scene.tiles or (() if scene.source is None else (scene.source,))
+        for path in (file for one in named for file in files_of(one)):
             status = path.stat()
             facts.append([str(path.resolve()), status.st_size, status.st_mtime_ns])
         window = scene.area and [scene.area.window.row, scene.area.window.column]
         use = None if self.use is None else hashlib.sha256(np.packbits(self.use).tobytes()).hexdigest()
-        seen = [facts, scene.shape, scene.bands, scene.variable, str(scene.nodata), scene.scale, window, use]
+        sample = hashlib.sha256(take_sample(scene, HASHED).read().tobytes()).hexdigest()
+        seen = [facts, sample, scene.shape, scene.bands, scene.variable, str(scene.nodata), scene.scale, window, use]
         text = json.dumps([*seen, self.channels.key, SCALE])
         return f"{scene.name[:40].replace('/', '_')}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 

@@ -3,7 +3,6 @@ step."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 from hsi.core.events import progress
+from hsi.core.memory import scratch_array
 from hsi.core.scene import Block, Scene, forget_pages
 from hsi.errors import SceneError, UsageError
 from hsi.preprocessing.reducers.mnf import MNF
@@ -25,6 +25,7 @@ Mask = NDArray[np.bool_]
 SIDES = (1, 5, 9)  # of the squares whose means are features; 1 is the pixel
 SAMPLE = 1 << 18  # pixels that the components are fitted on
 STRIP = 16  # rows of a strip of the sample
+AT_ONCE = 64 * 2**20  # bytes of the scene as float64 that are reduced at a time
 TILE = 64  # side of the pieces that single pixels are taken from
 MOST_COMPONENTS = 15  # of the features of a scene on the page
 GAMMA, RIDGE = 0.3, 0.01  # of the kernel, for features of about unit total variance, and of the regression
@@ -40,7 +41,7 @@ class PixelFeatures:
     over 5 x 5 and 9 x 9 valid pixels around it, and 0 for pixels that are not valid. Components are scaled halfway
     between unit variance and unit noise, and so that the total variance is about 1. A scene of more than 262,144 pixels
     is sampled in strips for the fit. Only components are stored, ``(H, W, K)``, in a temporary file where they take
-    more than ``limit`` bytes; means are computed when they are read.
+    more than ``limit`` bytes; means are computed when they are read. The scene is read in strips of 64 MiB as float64.
     """
 
     def __init__(
@@ -68,12 +69,7 @@ class PixelFeatures:
         self.reducer.weights_ = self.reducer.weights_ / np.sqrt(spread * spread.sum() * len(sides))
         shape = (scene.height, scene.width, self.reducer.components)
         self._ready = np.zeros(scene.height, bool)
-        self._stored: Float
-        if limit is not None and 4 * int(np.prod(shape)) > limit:
-            with tempfile.TemporaryFile(dir=folder) as file:  # the mapping has its own handle
-                self._stored = np.memmap(file, np.float32, "w+", shape=shape)
-        else:
-            self._stored = np.zeros(shape, np.float32)
+        self._stored: Float = scratch_array(shape, np.float32, limit, folder)
 
     @property
     def count(self) -> int:
@@ -91,7 +87,7 @@ class PixelFeatures:
         A caller can stop between strips, or read windows in another thread if the scene can be read in several.
         """
         with progress("features", "rows") as advance:
-            for block in self.scene.blocks():
+            for block in self.scene.blocks(AT_ONCE):
                 rows = block.slices[0]
                 if not self._ready[rows].all():
                     self._stored[rows] = self._reduce(block)
@@ -121,9 +117,8 @@ class PixelFeatures:
         features[~self.valid[block.slices]] = 0
         return features
 
-    def at(self, chosen: Mask) -> Float:
-        """The features ``(n, F)`` float32 of the ``chosen`` ``(H, W)`` pixels, in order of rows."""
-        rows, columns = np.nonzero(chosen)
+    def at(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Float:
+        """The features ``(n, F)`` float32 of the pixels at ``rows`` and ``columns`` ``(n,)``."""
         features = np.empty((rows.size, self.count), np.float32)
         across = -(-self.scene.width // TILE)
         tiles = rows // TILE * across + columns // TILE
@@ -149,8 +144,7 @@ class PixelFeatures:
 
     def _release(self) -> None:
         """Pages of a file do not count as this process's memory once they are written or copied."""
-        if isinstance(self._stored, np.memmap):
-            forget_pages(self._stored)
+        forget_pages(self._stored)
 
 
 def pixel_features(scene: Scene, valid: Mask, **options: Any) -> Float:
@@ -172,9 +166,9 @@ def sample_strips(scene: Scene, valid: Mask, pixels: int = SAMPLE) -> Iterator[V
         tops = np.linspace(0, scene.height - STRIP, count).astype(int).tolist()
         blocks = [Block(top, 0, STRIP, scene.width) for top in tops]
         if sum(int(valid[block.slices].sum()) for block in blocks) < min(pixels // 8, int(valid.sum())):
-            blocks = list(scene.blocks())
+            blocks = list(scene.blocks(AT_ONCE))
     else:
-        blocks = list(scene.blocks())
+        blocks = list(scene.blocks(AT_ONCE))
     for block in blocks:
         yield scene.read(block), valid[block.slices]
 

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsi.core.events import info, progress, warning
-from hsi.core.memory import free_memory, parse_memory
-from hsi.core.scene import Block, Scene, survey_scene, take_sample
+from hsi.core.memory import MB, free_memory, parse_memory, resident_memory, return_freed_memory, scratch_array
+from hsi.core.scene import Block, Scene, forget_pages, survey_scene, take_sample
 from hsi.errors import HsiError, UsageError
 from hsi.io.masks import open_masks
 from hsi.labelling.cross_validation import CrossValidation, cross_validate
 from hsi.labelling.finish import Finished, finish, free_folder
 from hsi.labelling.network import NetworkTask, NetworkTraining, make_task
-from hsi.labelling.picture import ScenePicture, wavelength_channels
+from hsi.labelling.picture import Channels, ScenePicture, step_for, wavelength_channels
 from hsi.labelling.quick import MOST_COMPONENTS, PixelFeatures, QuickClassifier, mean_around
 from hsi.labelling.store import Edit, LabelStore
 from hsi.labelling.suggest import Candidates, Place, find_candidates, suggest_place
@@ -30,15 +30,17 @@ from hsi.settings import InputSettings
 from hsi.workflows.inputs import check_usable, choose_input_bands, open_any_scene, say_dropped
 
 AT_ONCE = 90_000  # pixels that are classified before anything is shown
-COARSE = 8  # every how many pixels of a larger view are classified first
-STRIP_PIXELS = 100_000  # that are classified between two checks for changes
+STRIP_PIXELS = 50_000  # that are classified between two checks for changes
+ROWS_BETWEEN = 8  # rows of the coarse map that are computed between two checks
+WORKING = 300 * MB  # what reading, features and classifying take for a scene of any size, and libraries loaded later
+VALID_BYTES = 1  # of a pixel, whether it is usable
 LABELS = "_labels.gpkg"  # after the name of the scene
 
 
 @dataclass(frozen=True)
 class MapNow:
     """The map as far as it is: ``ids`` ``(H, W)`` uint16, 0 where there is none, ``confidence`` ``(H, W)`` uint8 from 0
-    to 255, and what made it in words. Both arrays change while the map is being computed."""
+    to 255, and what made it in words. Both arrays change while a map is being computed, and may be those of a file."""
 
     ids: NDArray[np.uint16]
     confidence: NDArray[np.uint8]
@@ -50,14 +52,18 @@ class LabelSession:
     """What the page of ``hsi label`` shows and changes.
 
     ``path`` is the scene, ``options`` how it and its labels are read; ``max_memory``, such as ``"1GB"``, is the most to
-    use, half of what is free by default. Raises what :func:`hsi.open_scene` and :class:`LabelStore` raise.
+    use, of this process and of one that trains a network, half of what is free by default. What has a value for each
+    pixel is in temporary files where memory is short. Raises :class:`UsageError` for too little of it, and what
+    :func:`hsi.open_scene` and :class:`LabelStore` raise.
     ``listen(name, function)`` calls a function, in any thread, when "picture", "map", "labels" or "status" has changed.
     """
 
     def __init__(self, path: Path, options: InputSettings, max_memory: str | None = None) -> None:
         self.path, self.options = path, options
-        self.limit = parse_memory(max_memory) if max_memory else free_memory() // 2
         opened = open_any_scene(path, options)
+        self.limit = parse_memory(max_memory) if max_memory else None
+        room = plan_room(opened, self.limit)
+        return_freed_memory()
         self.full_scene = opened
         chosen = choose_input_bands(opened, options)
         with progress("survey"):
@@ -70,8 +76,10 @@ class LabelSession:
         height, width, bands = self.scene.shape
         info("scene", f"{path}: {height} x {width} pixels, {bands} bands")
         self.store = LabelStore(options.labels or labels_file(path), self.scene, options=options)
-        self.picture = ScenePicture(self.scene, wavelength_channels(self.scene), self.use)
-        self.map = MapNow(np.zeros((height, width), np.uint16), np.zeros((height, width), np.uint8), "", 1.0)
+        self._room = room // 2  # for components; the rest is for the picture and the map
+        self.picture = self._make_picture(wavelength_channels(self.scene))
+        ids, confidence = (scratch_array((height, width), dtype, room // 16) for dtype in (np.uint16, np.uint8))
+        self.map = MapNow(ids, confidence, "", 1.0)
         self.viewport = Block(0, 0, height, width)
         self.features: PixelFeatures | None = None
         self.classifier: QuickClassifier | None = None
@@ -82,8 +90,11 @@ class LabelSession:
         self._trained_revision = 0
         self.accuracy: CrossValidation | None = None
         self._candidates: Candidates | None = None
-        self._coarse: NDArray[np.float32] | None = None
-        self._coarse_exact = False
+        self._coarse_step = max(8, step_for((height * width) ** 0.5, (AT_ONCE / 2) ** 0.5))
+        self._coarse: list[NDArray[np.float32]] = []  # features of every such row and column
+        self._exact: list[NDArray[np.float32]] = []  # the same from stored components
+        self._writing = threading.Lock()
+        self._turn = 0  # grows with each maker of the map
         self._listeners: dict[str, list[Callable[[], None]]] = {}
         self._wanted = threading.Event()
         self._ended = threading.Event()
@@ -155,18 +166,38 @@ class LabelSession:
 
     def show_channels(self, make: Callable[[Scene], Any]) -> None:
         """Show other channels; raises what ``make`` raises."""
-        picture = ScenePicture(self.scene, make(self.scene), self.use)
-        self.picture = picture
+        picture = self.picture = self._make_picture(make(self.scene))
         self.announce("picture")
         if not picture.complete and picture.build(stopped=lambda: self.ended or self.picture is not picture):
             self.announce("picture")
 
-    def use_map(self, ids: NDArray[Any], confidence: NDArray[Any], maker: str) -> None:
-        """Show a map of another maker ``(H, W)``, such as a network's, until a label changes."""
-        self._revision = self.store.revision
-        scaled = np.rint(np.nan_to_num(confidence) * 255).astype(np.uint8)
-        self.map = MapNow(ids.astype(np.uint16), scaled, maker, 1.0)
+    def _make_picture(self, channels: Channels) -> ScenePicture:
+        return ScenePicture(self.scene, channels, self.use, most=self._room // 4)
+
+    def use_map(self, read: Callable[[Block], tuple[NDArray[Any], NDArray[Any]]], maker: str) -> None:
+        """Show a map of another maker, such as a network's, until a label changes; ``read(block)`` gives its class ids
+        and confidence, 0 to 1."""
+        with self._writing:
+            self._turn += 1
+            self._revision = self.store.revision
+            for block in self._strips():
+                ids, confidence = read(block)
+                self.map.ids[block.slices] = ids
+                self.map.confidence[block.slices] = np.rint(confidence * 255)
+            self._release()
+            self.map = replace(self.map, maker=maker, done=1.0)
         self.announce("map")
+
+    def _strips(self) -> list[Block]:
+        """The scene in strips of complete rows."""
+        height, width, _ = self.scene.shape
+        rows = max(1, STRIP_PIXELS // width)
+        return [Block(top, 0, min(rows, height - top), width) for top in range(0, height, rows)]
+
+    def _release(self) -> None:
+        """Pages of the map's files do not count as this process's memory."""
+        forget_pages(self.map.ids)
+        forget_pages(self.map.confidence)
 
     # ---- the network and the end
 
@@ -203,10 +234,9 @@ class LabelSession:
             self.say(f"error: {training.error}")
         result = training.result
         if training.state == "finished" and result is not None:
-            confidence = np.ones(result.ids.shape, np.float32) if result.confidence is None else result.confidence
             later = self.store.revision - self._trained_revision
             since = f", without the last {later} changes" if later else ""
-            self.use_map(result.ids, confidence, f"network {training.task.settings.model.name}{since}")
+            self.use_map(result.read, f"network {training.task.settings.model.name}{since}")
         self.announce("training")
 
     def write_run(self, model: str) -> None:
@@ -238,9 +268,8 @@ class LabelSession:
             self.announce("picture")
         self.say("computing features …")
         height, width, bands = self.scene.shape
-        self.features = PixelFeatures(
-            self.scene, self.valid, components=min(MOST_COMPONENTS, bands), limit=self.limit // 4
-        )
+        most = min(MOST_COMPONENTS, bands)
+        self.features = PixelFeatures(self.scene, self.valid, components=most, limit=self._room)
         self.say("")
         if height * width <= AT_ONCE:
             for _ in self.features.prepare():
@@ -259,51 +288,67 @@ class LabelSession:
 
     def _prepare(self) -> bool:
         """Store the components of the scene; False where a label changed meanwhile."""
-        assert self.features is not None
-        for block in self.features.prepare():
+        features = self.features
+        assert features is not None
+        if not self._sample(self._changed):
+            return False
+        for block in features.prepare():
             self.say(f"computing features: {(block.row + block.height) / self.scene.height:.0%}")
             if self._changed():
                 return False
         self.say("")
+        return self._sample(self._changed)
+
+    def _sample(self, stopped: Callable[[], bool] = lambda: False) -> bool:
+        """Features of every few rows and columns, for the first map of a large view; False where it was ``stopped``."""
+        features, (height, width, _) = self.features, self.scene.shape
+        assert features is not None
+        if height * width <= AT_ONCE:
+            return True
+        target, step = self._exact if features.ready else self._coarse, self._coarse_step
+        for number, row in enumerate(range(len(target) * step, height, step)):
+            if number % ROWS_BETWEEN == 0 and stopped():
+                return False
+            target.append(self._row_features(row)[0, ::step])
         return True
 
     def _remap(self) -> None:
         """Fit the quick classifier and map first what is seen, then all of the scene."""
         features = self.features
         assert features is not None
-        self._revision = self.store.revision
-        labels = self.store.rasterize()
-        chosen = labels.labelled & self.valid
-        height, width = chosen.shape
-        if not chosen.any():
-            self.map = MapNow(np.zeros((height, width), np.uint16), np.zeros((height, width), np.uint8), "", 1.0)
+        with self._writing:
+            self._turn += 1
+            turn, self._revision = self._turn, self.store.revision
+        drawn = self.store.drawn_pixels()
+        labels = drawn.labels.masked(drawn.cut(self.valid))
+        rows, columns = np.nonzero(labels.labelled)
+        if not rows.size:
+            for block in self._strips():
+                self.map.ids[block.slices] = self.map.confidence[block.slices] = 0
+            self._release()
+            self.map = replace(self.map, maker="", done=1.0)
             self.classifier = self.accuracy = None
             self.announce("map")
             self.announce("accuracy")
             return
-        labels = labels.masked(self.valid)
-        points = features.at(chosen)
-        self.classifier = QuickClassifier().fit(points, labels.values[chosen])
+        points = features.at(drawn.rows[rows], drawn.columns[columns])
+        self.classifier = QuickClassifier().fit(points, labels.values[rows, columns])
         self._labelled = labels, points
-        before = self.map
-        self.map = MapNow(before.ids.copy(), before.confidence.copy(), "quick classifier", 0.0)
-        seen = self._seen()
+        self.map = replace(self.map, maker="quick classifier", done=0.0)
+        seen, strips = self._seen(), self._strips()
         if seen.height * seen.width <= AT_ONCE:
-            self._map_block(seen)
+            self._map_block(seen, turn)
         else:
-            self._map_coarsely()
+            self._map_coarsely(turn)
         self.announce("map")
         if not features.ready and not self._prepare():
             return
-        rows = max(1, STRIP_PIXELS // width)
-        strips = [Block(top, 0, min(rows, height - top), width) for top in range(0, height, rows)]
-        if (seen.height, seen.width) == (height, width) and height * width <= AT_ONCE:
-            strips = []
+        if (seen.height, seen.width) == self.scene.shape[:2] and seen.height * seen.width <= AT_ONCE:
+            strips = []  # it is done
         strips.sort(key=lambda block: abs(block.row + block.height / 2 - seen.row - seen.height / 2))
         for number, block in enumerate(strips, 1):
-            if self._changed():
+            if self._changed() or not self._map_block(block, turn):
                 return
-            self._map_block(block)
             self.map = replace(self.map, done=number / len(strips))
             self.announce("map")
         self.map = replace(self.map, done=1.0)
@@ -331,8 +376,9 @@ class LabelSession:
             raise UsageError("the scene is being read; ask again when that is done")
         if self._candidates is None:
             self._candidates = find_candidates(features, self.valid)
-        drawn = self.store.rasterize()
-        place = suggest_place(self._candidates, drawn.values, self.store.places, self.classifier, drawn.background)
+        drawn, found = self.store.drawn_pixels(), self._candidates
+        labels = drawn.at(found.rows, found.columns)
+        place = suggest_place(found, labels, self.store.places, self.classifier, drawn.labels.background)
         if place is not None:
             try:
                 self.store.note_place(place.row, place.column)
@@ -348,26 +394,38 @@ class LabelSession:
         bottom, right = min(view.row + view.height, height), min(view.column + view.width, width)
         return Block(top, left, max(1, bottom - top), max(1, right - left))
 
-    def _map_block(self, block: Block) -> None:
+    def _map_block(self, block: Block, turn: int) -> bool:
+        """Map a block; False, and nothing is done, where another map has begun since that of the ``turn``."""
         assert self.features is not None
-        ids, confidence = self._classify(self.features.read(block))
-        valid = self.valid[block.slices]
-        self.map.ids[block.slices] = np.where(valid, ids, 0)
-        self.map.confidence[block.slices] = np.where(valid, confidence, 0)
+        found = self._classify(self.features.read(block))
+        return self._write(block, turn, *found)
 
-    def _map_coarsely(self) -> None:
-        """Map every 8th pixel, and give its class to those around it."""
+    def _write(self, block: Block, turn: int, ids: NDArray[Any], confidence: NDArray[Any]) -> bool:
+        valid = self.valid[block.slices]
+        with self._writing:
+            if turn != self._turn:
+                return False
+            self.map.ids[block.slices] = np.where(valid, ids, 0)
+            self.map.confidence[block.slices] = np.where(valid, confidence, 0)
+            self._release()
+        return True
+
+    def _map_coarsely(self, turn: int) -> None:
+        """Map every few rows and columns, and give their classes to the pixels around them."""
+        step = self._coarse_step
+        ids, confidence = self._classify(self._coarse_features())
+        for block in self._strips():
+            places = np.ix_(*(np.arange(each.start, each.stop) // step for each in block.slices))
+            self._write(block, turn, ids[places], confidence[places])
+
+    def _coarse_features(self) -> NDArray[np.float32]:
+        """The features ``(h, w, F)`` of every few rows and columns; computed now where that has not been done."""
         assert self.features is not None
-        height, width, _ = self.scene.shape
-        features = self.features
-        if self._coarse is None or (features.ready and not self._coarse_exact):
-            rows = range(0, height, COARSE)
-            self._coarse_exact = features.ready
-            read = (self._row_features(row) for row in rows)
-            self._coarse = np.concatenate([one[:, ::COARSE] for one in read])
-        ids, confidence = self._classify(self._coarse)
-        self.map.ids[:] = np.where(self.valid, _spread(ids, height, width), 0)
-        self.map.confidence[:] = np.where(self.valid, _spread(confidence, height, width), 0)
+        for known in (self._exact, self._coarse):
+            if len(known) * self._coarse_step >= self.scene.height:
+                return np.stack(known)
+        self._sample()
+        return np.stack(self._exact if self.features.ready else self._coarse)
 
     def _row_features(self, row: int) -> NDArray[np.float32]:
         """The features ``(1, W, F)`` of a row, with means over the row alone until all components are stored."""
@@ -392,9 +450,19 @@ class LabelSession:
         return np.asarray(self.scene.read(Block(row, column, 1, 1))[0, 0], np.float64)
 
 
-def _spread(values: NDArray[Any], height: int, width: int) -> NDArray[Any]:
-    """Values ``(h, w)`` of every 8th pixel for all pixels ``(height, width)``."""
-    return np.repeat(np.repeat(values, COARSE, axis=0), COARSE, axis=1)[:height, :width]
+def plan_room(scene: Scene, limit: int | None) -> int:
+    """Bytes for arrays of a scene's size within a ``limit`` of memory, besides those that always are in memory.
+
+    Without a limit it is half of what is free. Raises :class:`UsageError` for a limit that is too small for the scene.
+    """
+    pixels = scene.height * scene.width
+    least = resident_memory() + WORKING + VALID_BYTES * pixels
+    if limit is None:
+        return max(0, free_memory() // 2 - (least - resident_memory()))
+    if limit < least:
+        need = f"at least {least / MB + 1:,.0f} MB"
+        raise UsageError(f"{scene.source}: --max-memory is {limit / MB:,.0f} MB, and labelling this scene needs {need}")
+    return limit - least
 
 
 def labels_file(scene: Path) -> Path:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hsi.core.labels import LabelMap
 from hsi.core.scene import Block
 from hsi.errors import LabelError
 from hsi.io.vector_labels import AREAS, Canvas
@@ -16,6 +17,7 @@ from hsi.io.vector_labels import AREAS, Canvas
 POINTS = ("Point", "MultiPoint")
 SLIVER = 1e-6  # pixels; what is left of a shape under another one and is smaller is nothing
 PIXELS = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)  # the transform of pixel coordinates
+MARGIN = 16  # pixels around shapes; twice the distance that the accuracy of drawn labels depends on, and more
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,64 @@ class Shape:
     time: str = ""
     placed: Any = None
     fields: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnPixels:
+    """The labels ``(h, w)`` of a part of a scene: its ``rows`` ``(h,)`` and ``columns`` ``(w,)`` near shapes.
+
+    Others are left out, so that it is small where the scene is large. Distances of up to 2 * ``MARGIN`` pixels are
+    those in the scene, larger ones are at least that large.
+    """
+
+    labels: LabelMap
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+
+    def cut(self, values: NDArray[Any]) -> NDArray[Any]:
+        """The values ``(h, w)`` of these pixels from those of the scene ``(H, W)``."""
+        return values[np.ix_(self.rows, self.columns)]
+
+    def at(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.int32]:
+        """The class ids of pixels of the scene, arrays of any shape; that of the background for those left out."""
+        down, across = _positions(rows, self.rows), _positions(columns, self.columns)
+        inside = (down >= 0) & (across >= 0)
+        ids = np.full(rows.shape, self.labels.background, np.int32)
+        ids[inside] = self.labels.values[down[inside], across[inside]]
+        return ids
+
+
+def _positions(places: NDArray[np.int64], known: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Positions of places in ``known`` ``(m,)``, ascending; -1 where it lacks them."""
+    if not known.size:
+        return np.full(places.shape, -1)
+    found = np.minimum(np.searchsorted(known, places), known.size - 1)
+    return np.where(known[found] == places, found, -1)
+
+
+def move_together(geometries: Sequence[Any], size: tuple[int, int]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Shapes in pixels of a scene of ``size`` (rows, columns) without the rows and columns far from all of them: the
+    moved geometries ``(n,)``, the rows and the columns that remain; see :class:`DrawnPixels`."""
+    import shapely
+
+    west, north, east, south = shapely.bounds(geometries).T
+    (rows, down), (columns, across) = (
+        _remaining(np.floor(low), np.floor(high), most)
+        for low, high, most in ((north, south, size[0]), (west, east, size[1]))
+    )
+    points, owners = shapely.get_coordinates(geometries, return_index=True)
+    moved = shapely.set_coordinates(np.array(geometries, object), points - np.stack([across, down], axis=1)[owners])
+    return moved, rows, columns
+
+
+def _remaining(first: NDArray[Any], last: NDArray[Any], most: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The places below ``most`` within ``MARGIN`` of a span, and how many before each span are left out."""
+    first, last = (np.clip(ends, 0, most - 1).astype(np.int64) for ends in (first, last))
+    change = np.zeros(most + 1, np.int64)
+    np.add.at(change, np.maximum(first - MARGIN, 0), 1)
+    np.add.at(change, np.minimum(last + MARGIN + 1, most), -1)
+    near = np.cumsum(change[:-1]) > 0
+    return np.flatnonzero(near), np.cumsum(~near)[first]
 
 
 def area_around(shapes: Iterable[Shape | None], size: tuple[int, int]) -> Block | None:

@@ -32,15 +32,20 @@ from hsi.labelling.classes import (
 from hsi.labelling.label_file import LabelFile
 from hsi.labelling.shapes import (
     POINTS,
+    DrawnPixels,
     Shape,
     area_around,
     check_geometry,
     cut_shapes,
+    move_together,
     pixel_box,
     same_row,
 )
 from hsi.settings import InputSettings
 from hsi.splits.split import FEW
+
+NO_CLASSES = ClassTable((), (), ())
+SMALL = 1 << 20  # pixels of a scene all of which are drawn on after each change
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,7 @@ class LabelStore:
         self._listeners: list[Callable[[Edit], None]] = []
         self._revision, self._next = 0, 1
         self._map: tuple[int, LabelMap] | None = None
+        self._drawn: tuple[int, DrawnPixels] | None = None
         self.file = LabelFile(self.path, scene, self.options)
         if self.path.exists():
             self._load()
@@ -216,10 +222,32 @@ class LabelStore:
                 self._map = self._revision, self._draw()
             return self._map[1]
 
+    def drawn_pixels(self) -> DrawnPixels:
+        """The labels of the pixels near shapes, in which those of a large scene take little time and memory.
+
+        They are those of :meth:`rasterize`, but for pixels whose centre lies on an outline to the last digit.
+        """
+        with self._lock:
+            if self._drawn is None or self._drawn[0] != self._revision:
+                height, width = self._size
+                shapes = self.shapes
+                if height * width <= SMALL:
+                    labels, rows, columns = self.rasterize(), np.arange(height), np.arange(width)
+                elif not shapes:
+                    rows = columns = np.zeros(0, np.int64)
+                    labels = LabelMap(np.zeros((0, 0), np.int32), NO_CLASSES, source=self.path)
+                else:
+                    moved, rows, columns = move_together([one.geometry for one in shapes], self._size)
+                    facts: dict[str, Any] = {"georeference": None, "area": None, "stored": None}
+                    near = replace(self.scene, height=rows.size, width=columns.size, **facts)
+                    labels = self._draw_on(near, shapes, moved, in_pixels=True)
+                self._drawn = self._revision, DrawnPixels(labels, rows, columns)
+            return self._drawn[1]
+
     def counts(self) -> tuple[ClassCount, ...]:
         """Pixels and shapes of each class, and what it lacks: five pixels to train, a second shape to test."""
         with self._lock:
-            pixels, classes = self.rasterize().counts, self._classes
+            pixels, classes = self.drawn_pixels().labels.counts, self._classes
             drawn = np.bincount([one.class_id for one in self._shapes.values()] or [0], minlength=LARGEST_ID + 1)
         return tuple(
             ClassCount(one.id, one.name, pixels.get(one.id, 0), count, _lacking(pixels.get(one.id, 0), count))
@@ -503,25 +531,31 @@ class LabelStore:
         self._announce(edit)
 
     def _draw(self) -> LabelMap:
+        shapes = self.shapes
+        return self._draw_on(self.scene, shapes, [one.placed for one in shapes])
+
+    def _draw_on(
+        self, scene: Scene, shapes: Sequence[Shape], geometries: Iterable[Any], in_pixels: bool = False
+    ) -> LabelMap:
+        """The labels of a scene: shapes at the ``geometries``, in the file's coordinates or ``in_pixels``."""
         import geopandas
 
-        size, shapes = self._size, self.shapes
-        empty = LabelMap(np.zeros(size, np.int32), ClassTable((), (), ()), source=self.path)
-        if not shapes:
-            return empty
+        size = scene.height, scene.width
+        if not len(shapes):
+            return LabelMap(np.zeros(size, np.int32), NO_CLASSES, source=self.path)
         names = {one.id: one.name for one in self._classes}
         ids = [one.class_id for one in shapes]
         columns = {CLASS_FIELDS[0]: ids, CLASS_FIELDS[1]: [names[i] for i in ids]}
-        placed = [one.placed for one in shapes]
-        frame = geopandas.GeoDataFrame(columns, geometry=placed, crs=self.file.crs)
+        frame = geopandas.GeoDataFrame(columns, geometry=[*geometries], crs=None if in_pixels else self.file.crs)
         colours = {one.name: one.colour for one in self._classes}
-        layer = Layer(self.path, frame, CLASS_FIELDS[0], "integer", colours=colours, name_field=CLASS_FIELDS[1])
+        how: dict[str, Any] = {"colours": colours, "name_field": CLASS_FIELDS[1], "in_pixels": in_pixels}
+        layer = Layer(self.path, frame, CLASS_FIELDS[0], "integer", **how)
         areas = any(one.geometry.geom_type in AREAS for one in shapes)
         options = InputSettings(all_touched=self.options.all_touched and areas, background=self.options.background)
         try:
-            return draw_layer(layer, self.scene, options)
+            return draw_layer(layer, scene, options)
         except LabelError as error:  # all pixels lie under shapes of several classes
-            return replace(empty, notes=(str(error),))
+            return LabelMap(np.zeros(size, np.int32), NO_CLASSES, source=self.path, notes=(str(error),))
 
 
 def _login_name() -> str:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from hsi.labelling.quick import Float, Mask, PixelFeatures, QuickClassifier, similarity
 
 CANDIDATES = 2000  # pixels that are compared
+LARGE = 1 << 22  # pixels from which on candidates are drawn from all pixels, valid or not
+SPARE = 50  # times as many as wanted, of which the valid ones are used
 TYPICAL = 300  # of them, evenly spread, stand for all pixels
 KNOWN = 100  # labelled pixels that they are compared with
 GAMMA = 1.0  # of the kernel: pixels a distance of 1 from each other share 1/e
@@ -57,11 +59,16 @@ def find_candidates(features: PixelFeatures | Float, valid: Mask, most: int = CA
 
     ``features`` are those of the scene, ``(H, W, F)`` or in strips.
     """
-    places = np.flatnonzero(valid)
-    chosen = np.zeros(valid.shape, bool)
-    chosen.flat[np.random.default_rng(seed).choice(places, min(most, places.size), replace=False)] = True
-    rows, columns = np.nonzero(chosen)
-    return Candidates(rows, columns, features.at(chosen) if isinstance(features, PixelFeatures) else features[chosen])
+    random = np.random.default_rng(seed)
+    if valid.size > LARGE:  # without a list of all pixels
+        places = np.unique(random.integers(valid.size, size=most * SPARE))
+        places = random.permutation(places[valid.flat[places]])[:most]
+    else:
+        places = np.flatnonzero(valid)
+        places = random.choice(places, min(most, places.size), replace=False)
+    rows, columns = np.unravel_index(np.sort(places), valid.shape)
+    found = features.at(rows, columns) if isinstance(features, PixelFeatures) else features[rows, columns]
+    return Candidates(rows, columns, found)
 
 
 def suggest_place(
@@ -79,16 +86,16 @@ def suggest_place(
     typical of many pixels, unlike those that are labelled or have been ``visited``, and uncertain. Without a
     classifier of two classes weights are equal; the first place is the most typical one.
 
-    ``labels`` ``(H, W)`` are class ids, ``visited`` the places (row, column) that were suggested before, labelled or
-    not: neither they and their 5 x 5 surroundings nor labelled pixels are suggested. The same arguments give the same
-    place.
+    ``labels`` are class ids, ``(H, W)`` or those of the candidates ``(n,)``; ``visited`` are the places (row, column)
+    that were suggested before, labelled or not: neither they and their 5 x 5 surroundings nor labelled pixels are
+    suggested. The same arguments give the same place.
     """
     rows, columns = candidates.rows, candidates.columns
     known = candidates.features[:0] if classifier is None else sample_points(classifier.points_, KNOWN)
     share = 1.0 if classifier is None else len(known) / len(classifier.points_)
     noise = np.full(len(known), NOISE * max(0.1, STROKE * share))
     shown = np.zeros(rows.size, bool)
-    free = labels[rows, columns] == background
+    free = (labels if labels.ndim == 1 else labels[rows, columns]) == background
     for row, column in visited:
         near = (abs(rows - row) <= REACH) & (abs(columns - column) <= REACH)
         free &= ~near

@@ -1,12 +1,16 @@
 """The picture of a scene: what is asked for is shown, at the resolution of the screen, also of a large scene."""
 
+import os
+
 import numpy as np
 import pytest
 
 from hsi.core.colours import EMPTY
+from hsi.core.events import Recorder, report_to
 from hsi.core.scene import Block, scene_from_array
 from hsi.core.synthetic import make_scene
 from hsi.errors import UsageError
+from hsi.io import open_scene
 from hsi.labelling import picture
 from hsi.labelling.picture import ScenePicture, band_channels, component_channels, step_for, wavelength_channels
 
@@ -55,11 +59,49 @@ def test_a_large_scene_is_shown_coarsely_at_once_and_in_full_after_one_reading(s
     fine = first.view(everything, 1)
     assert (fine.step, fine.fine) == (1, True)
     assert np.count_nonzero(~first.usable) == 20
-    reads = []
-    again = stored.with_fetch(lambda block: reads.append(block))
-    np.testing.assert_array_equal(ScenePicture(again, channels, folder=tmp_path / "cache").view(everything, 1).pixels,
-                                  fine.pixels)  # fmt: skip
-    assert not reads
+    again = ScenePicture(stored, channels, folder=tmp_path / "cache")
+    assert again.complete
+    np.testing.assert_array_equal(again.view(everything, 1).pixels, fine.pixels)
+
+
+HEADER = "ENVI\nsamples = 30\nlines = 40\nbands = 24\ndata type = 12\ninterleave = bip\nbyte order = 0\n"
+
+
+def test_a_scene_that_has_changed_is_read_again(scene, monkeypatch, tmp_path):
+    monkeypatch.setattr(picture, "CACHED_PIXELS", 100)
+    monkeypatch.setattr(picture, "OVERVIEW_PIXELS", 100)
+    header, data, cube = tmp_path / "scene.hdr", tmp_path / "scene.img", scene.read().astype(np.uint16)
+    header.write_text(HEADER)
+
+    def show(cube, time):
+        """Whether the picture was stored before, and the picture."""
+        data.write_bytes(cube.tobytes())
+        os.utime(data, ns=(time, time))  # the header stays as it is
+        stored = open_scene(header)
+        shown = ScenePicture(stored, band_channels(stored, (20, 10, 2)), folder=tmp_path / "cache")
+        known = shown.complete
+        assert shown.build()
+        return known, shown.view(Block(0, 0, 40, 30), 1).pixels
+
+    assert [show(cube, 10**18)[0] for _ in range(2)] == [False, True]
+    assert not show(cube, 10**18 + 1)[0]
+    known, turned = show(cube[::-1], 10**18 + 1)
+    assert not known, "of the same size and time, with other values"
+    assert (turned[-5:, :4] == EMPTY).all() and not (turned[:5, :4] == EMPTY).all(), "upside down"
+
+
+def test_a_cache_that_cannot_be_written_costs_only_the_next_start(scene, monkeypatch, tmp_path):
+    monkeypatch.setattr(picture, "CACHED_PIXELS", 100)
+    monkeypatch.setattr(picture, "OVERVIEW_PIXELS", 100)
+    path, folder = tmp_path / "scene.npy", tmp_path / "cache"
+    np.save(path, scene.read())
+    folder.touch()  # no folder can be made there; permissions do not stop an administrator
+    with report_to(heard := Recorder()):
+        shown = ScenePicture(open_scene(path), wavelength_channels(scene), folder=folder, most=1000)
+        assert shown.build()
+    assert "not stored, and made again" in heard.warnings[0]
+    assert isinstance(shown.levels[1], np.memmap), "it does not count as memory"
+    assert shown.usable.sum() == 40 * 30 - 20
 
 
 def test_components_are_shown_where_noise_can_be_estimated(scene):

@@ -38,7 +38,7 @@ def test_features_are_the_same_however_they_are_read(features):
         assert [block.height for block in stored.prepare()] == [50] and stored.ready
         np.testing.assert_allclose(stored.read(window), features[window.slices], atol=1e-6)
         chosen = np.random.default_rng(0).random(VALID.shape) < 0.02
-        np.testing.assert_allclose(stored.at(chosen), features[chosen], atol=1e-6)
+        np.testing.assert_allclose(stored.at(*np.nonzero(chosen)), features[chosen], atol=1e-6)
 
 
 def test_means_are_of_valid_pixels(features):

@@ -315,3 +315,21 @@ def test_file_that_is_too_large_is_refused_when_it_is_opened(store, monkeypatch)
     monkeypatch.setattr("hsi.io.vectors.geopackage.LARGEST_FILE", 1000)
     with pytest.raises(UsageError, match="a file of its own"):
         LabelStore(store.path, SCENE)
+
+
+def test_a_large_scene_is_drawn_on_near_shapes_only(tmp_path, monkeypatch):
+    scene = scene_from_array(np.zeros((300, 400, 3), np.uint8))
+    store = LabelStore(tmp_path / "a.gpkg", scene, author="me")
+    one, two = (store.add_class(name).id for name in ("corn", "oats"))
+    monkeypatch.setattr("hsi.labelling.store.SMALL", 1000)
+    assert store.drawn_pixels().labels.values.size == 0
+    store.add(one, regions.polygon([(20.2, 30.1), (29.7, 33.3), (24.1, 41.8)]))
+    store.add(two, regions.rectangle((-5, 280), (6, 310)), "rectangle")
+    store.add(two, regions.point(399.5, 150.2), "point")
+    drawn, full = store.drawn_pixels(), store.rasterize()
+    assert drawn.labels.values.size < full.values.size / 3
+    np.testing.assert_array_equal(drawn.labels.values, drawn.cut(full.values))
+    np.testing.assert_array_equal(drawn.labels.polygons > 0, drawn.cut(full.polygons) > 0)
+    assert drawn.labels.counts == full.counts and drawn.labels.table == full.table
+    np.testing.assert_array_equal(drawn.at(*np.mgrid[0:300, 0:400]), full.values)
+    assert [one.pixels for one in store.counts()] == list(full.counts.values())

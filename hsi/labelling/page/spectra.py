@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hsi.core.colours import INK, hex_colour
 from hsi.core.scene import Block
 from hsi.labelling.page.latest_work import LatestWork
+from hsi.labelling.shapes import DrawnPixels, Shape
 
 if TYPE_CHECKING:
     from hsi.labelling.page.page import Page
@@ -128,13 +129,13 @@ class Spectra:
 
     def _class_lines(self) -> dict[int, tuple[Vector, Vector]]:
         """Mean and standard deviation ``(B,)`` of each class that has pixels."""
-        labels = self.session.store.rasterize()
+        drawn = self.session.store.drawn_pixels()
         sums: dict[int, tuple[Any, int, Vector, Vector]] = {}
         classes: dict[int, list[int]] = {}
         for shape in self.session.store.shapes:
             known = self._sums.get(shape.id)
             if known is None or known[0] is not shape.geometry:
-                known = self._sum(shape.geometry, labels.values == shape.class_id)
+                known = self._sum(shape, drawn)
             sums[shape.id] = known
             classes.setdefault(shape.class_id, []).append(shape.id)
         self._sums = sums
@@ -147,8 +148,9 @@ class Spectra:
                 lines[class_id] = mean, np.sqrt(np.maximum(square - mean**2, 0))
         return lines
 
-    def _sum(self, geometry: Any, labelled: NDArray[np.bool_]) -> tuple[Any, int, Vector, Vector]:
+    def _sum(self, shape: Shape, drawn: DrawnPixels) -> tuple[Any, int, Vector, Vector]:
         """Count, sum and sum of squares of the spectra under a shape."""
+        geometry = shape.geometry
         height, width, bands = self.session.scene.shape
         west, north, east, south = geometry.bounds
         top, left = max(0, int(north)), max(0, int(west))
@@ -157,7 +159,7 @@ class Spectra:
         rows = max(1, MOST_PIXELS // max(1, right - left))
         for row in range(top, min(bottom, top + 4 * rows), rows):
             block = Block(row, left, min(rows, bottom - row), right - left)
-            use = labelled[block.slices] & self.session.valid[block.slices]
+            use = (drawn.at(*np.mgrid[block.slices]) == shape.class_id) & self.session.valid[block.slices]
             if use.any():
                 spectra = self.session.scene.read(block)[use].astype(np.float64)
                 count, total, squares = count + len(spectra), total + spectra.sum(0), squares + (spectra**2).sum(0)

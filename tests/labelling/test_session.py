@@ -1,0 +1,47 @@
+"""A sitting without a page: its memory, and maps that follow the labels."""
+
+import time
+
+import numpy as np
+import pytest
+
+from hsi.core.synthetic import make_scene
+from hsi.errors import UsageError
+from hsi.labelling import session as sessions
+from hsi.labelling.regions import rectangle
+from hsi.labelling.session import LabelSession
+from hsi.settings import InputSettings
+
+
+@pytest.fixture
+def path(tmp_path):
+    np.save(tmp_path / "scene.npy", make_scene(60, 50, 24, 3, 10, seed=2)[0])
+    return tmp_path / "scene.npy"
+
+
+def test_arrays_of_the_scene_are_in_files_where_memory_is_short(path, monkeypatch):
+    monkeypatch.setattr(sessions, "AT_ONCE", 400)  # so that the scene counts as large
+    monkeypatch.setattr(sessions, "STRIP_PIXELS", 500)
+    maps = []
+    for room in (10**5, 10**9):
+        monkeypatch.setattr(sessions, "plan_room", lambda scene, limit, room=room: room)
+        session = LabelSession(path, InputSettings(), "1GB")
+        session.start()
+        for place in (2, 30) if room == 10**5 else ():
+            kind = session.store.add_class(f"class {place}")
+            session.store.add(kind.id, rectangle((place, place), (place + 4, place + 4)))
+        end = time.monotonic() + 20
+        while session.accuracy is None:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        assert session.features is not None
+        assert isinstance(session.features._stored, np.memmap) == (room == 10**5)
+        maps.append(session.map.ids.copy())
+        session.close()
+    np.testing.assert_array_equal(*maps)
+    assert set(np.unique(maps[0])) == {1, 2}
+
+
+def test_too_little_memory_is_refused_with_what_is_needed(path):
+    with pytest.raises(UsageError, match=r"--max-memory is 50 MB, and labelling this scene needs at least \d+ MB"):
+        LabelSession(path, InputSettings(), "50MB")
