@@ -44,17 +44,17 @@ def finish(
     the folder is taken, and :class:`TrainingError` where the training fails or is cancelled.
     """
     check_free(task.out, overwrite, False, [*task.scene, *([task.options.labels] if task.options.labels else [])])
-    training = trained if trained is not None and fits(task, trained) else NetworkTraining(task, changed)
-    try:
-        if training.wait() != "finished" or training.result is None:
-            raise TrainingError(training.error or "the training was cancelled: nothing was written")
-        source = training.result.folder
-        with run_folder(task.out, overwrite) as work:
+    with run_folder(task.out, overwrite) as work:  # before the training, as the folder may not be writable
+        training = trained if trained is not None and fits(task, trained) else NetworkTraining(task, changed)
+        try:
+            if training.wait() != "finished" or training.result is None:
+                raise TrainingError(training.error or "the training was cancelled: nothing was written")
+            source = training.result.folder
             for name in Manifest.of_folder(source).files:
                 (work.files / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source / name, work.files / name)
-    finally:
-        training.discard()
+        finally:
+            training.discard()
     commands = (task.classify_command, task.train_command, task.test_command)
     return Finished(task.out, tuple(shlex.join(command) for command in commands if command))
 

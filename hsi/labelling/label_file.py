@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -235,6 +236,12 @@ class LabelFile:
             )
         if self.scene.source and self.path.exists() and self.path.samefile(self.scene.source):
             raise UsageError(f"{self.path}: is the scene, so no labels can be saved there: choose another --labels")
+        folder = self.path.resolve().parent
+        if not folder.is_dir() or not os.access(folder, os.W_OK):
+            fault = "cannot be written to" if folder.is_dir() else "is not there"
+            raise UsageError(
+                f"{self.path}: labels cannot be saved, as its folder {fault}: choose another one with --labels FILE"
+            )
         if self.path.is_dir():
             raise UsageError(f"{self.path}: is a folder: give the name of a file that ends with .gpkg")
 

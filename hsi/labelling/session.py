@@ -247,7 +247,10 @@ class LabelSession:
         self.run(lambda: self._write_run(task))
 
     def _write_run(self, task: NetworkTask) -> None:
-        self.outcome = finish(task, self.training, changed=self._training_changed)
+        try:
+            self.outcome = finish(task, self.training, changed=self._training_changed)
+        finally:
+            self.announce("training")  # so that Finish can be pressed again where it failed
         self.announce("finished")
 
     def _note_edit(self, edit: Edit) -> None:

@@ -104,6 +104,12 @@ def test_cancelled_training_ends_and_leaves_nothing(folder):
     assert not training._folder.exists() and not (folder / "other").exists()
 
 
+def test_folder_that_cannot_be_written_is_named_before_the_training(folder, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OutputError, match="file"):
+        finish(replace(make(folder), out=tmp_path / "file" / "run"), changed=lambda one: pytest.fail("it trains"))
+
+
 def test_failure_is_one_line(folder):
     task = make(folder)
     lost = replace(task, options=task.options.model_copy(update={"labels": folder / "lost.gpkg"}))

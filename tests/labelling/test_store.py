@@ -88,6 +88,8 @@ def test_refuses_what_is_no_label(store, tmp_path):
         store.add_class(" corn")
     with pytest.raises(UsageError, match="GeoPackage"):
         LabelStore(tmp_path / "labels.shp", SCENE)
+    with pytest.raises(UsageError, match="its folder is not there"):
+        LabelStore(tmp_path / "missing" / "labels.gpkg", SCENE)
     fresh = LabelStore(tmp_path / "new.gpkg", SCENE)
     (tmp_path / "new.gpkg").write_text("mine")
     with pytest.raises(OutputError, match="appeared"):
@@ -166,6 +168,17 @@ def test_disk_without_room_loses_nothing(store, monkeypatch):
     with pytest.raises(OutputError, match="No space left"):
         store.add(1, regions.point(55, 2))
     assert state(store) == before == state(store)
+
+
+def test_labels_that_another_program_locks_are_not_waited_for_without_end(store, monkeypatch):
+    monkeypatch.setattr("hsi.io.vectors.geopackage.BUSY_SECONDS", 0.05)
+    before, other = state(store), sqlite3.connect(store.path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(OutputError, match="cannot be written: database is locked"):
+        store.add(1, regions.point(55, 2))
+    other.close()
+    assert state(store) == before
+    store.add(1, regions.point(55, 2), "point")
 
 
 def rows(path, layer="fields"):

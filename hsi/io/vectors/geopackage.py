@@ -139,6 +139,8 @@ def edit_geopackage(path: Path) -> Iterator[sqlite3.Connection]:
         with write_atomically(target, durable=True, marked=True) as part:
             with closing(_connect(target, "ro")) as there, closing(_connect(part, "rw")) as base:
                 base.execute("PRAGMA synchronous = OFF")  # the complete file is written to disk before it is renamed
+                there.execute("BEGIN")
+                there.execute("SELECT 1 FROM sqlite_master").fetchone()  # backup() would wait for ever for a lock
                 there.backup(base)
                 base.execute("PRAGMA journal_mode = DELETE")  # that of the source may be a log in a second file
                 base.execute("PRAGMA journal_mode = MEMORY")

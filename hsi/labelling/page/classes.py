@@ -217,6 +217,10 @@ class ClassList:
             raise UsageError("type the path of a file with classes or labels, then press Import")
         path = Path(self.import_path.value.strip()).expanduser()
         path = path if path.is_absolute() else self.page.session.path.parent / path
+        if not path.exists():
+            raise UsageError(f"{path}: there is no such file: type its path, or its name next to the scene")
+        if self.store.path.exists() and path.samefile(self.store.path):
+            raise UsageError(f"{path}: holds the labels of this page: import another file")
         count, what = 0, "classes"
         try:
             if is_vector(path):

@@ -155,9 +155,9 @@ class Drawing:
     def finish(self) -> None:
         """Close the polygon that is being drawn."""
         if self.tool == "Polygon" and self.corners:
-            corners, self.corners = self.corners, []
+            self._add(polygon(self.corners), "polygon")  # corners stay where that fails
+            self.corners = []
             self.pending.data = {"x": [], "y": []}
-            self._add(polygon(corners), "polygon")
 
     def take_back(self) -> None:
         """Take the last corner back, or remove the one that the keyboard has taken; else delete what is selected."""

@@ -132,6 +132,18 @@ def test_first_eight_classes_differ_for_every_kind_of_colour_vision(page):
     assert page.classes.source.data["key"] == list("12345678")
 
 
+def test_a_polygon_that_cannot_be_saved_is_not_lost(page, monkeypatch):
+    press(page, "p", " ", *["ArrowRight"] * 5, " ", "Enter")
+    assert "draw on" in page.message.text and len(page.drawing.corners) == 2
+    press(page, *["ArrowDown"] * 5, " ")
+    with monkeypatch.context() as full:
+        full.setattr("hsi.core.files.os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
+        press(page, "Enter")
+    assert "No space left" in page.message.text and page.session.store.shapes == ()
+    press(page, "Enter")
+    assert len(page.session.store.shapes) == 1 and page.drawing.corners == []
+
+
 def test_names_with_markup_are_text_and_wrong_input_is_said_in_the_page(page):
     draw(page, 2, 3)
     page.classes.name.value = "<b onmouseover='x'>corn</b>"
