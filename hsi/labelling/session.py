@@ -32,7 +32,7 @@ from hsi.workflows.inputs import check_usable, choose_input_bands, open_any_scen
 AT_ONCE = 90_000  # pixels that are classified before anything is shown
 STRIP_PIXELS = 50_000  # that are classified between two checks for changes
 ROWS_BETWEEN = 8  # rows of the coarse map that are computed between two checks
-WORKING = 300 * MB  # what reading, features and classifying take for a scene of any size, and libraries loaded later
+WORKING = 620 * MB  # what reading, features and classifying take for a scene of any size, and libraries loaded later
 VALID_BYTES = 1  # of a pixel, whether it is usable
 LABELS = "_labels.gpkg"  # after the name of the scene
 
@@ -52,9 +52,9 @@ class LabelSession:
     """What the page of ``hsi label`` shows and changes.
 
     ``path`` is the scene, ``options`` how it and its labels are read; ``max_memory``, such as ``"1GB"``, is the most to
-    use, of this process and of one that trains a network, half of what is free by default. What has a value for each
-    pixel is in temporary files where memory is short. Raises :class:`UsageError` for too little of it, and what
-    :func:`hsi.open_scene` and :class:`LabelStore` raise.
+    use in this process, half of what is free by default; a network is trained in another one, which it does not limit.
+    What has a value for each pixel is in temporary files where memory is short. Raises :class:`UsageError` for too
+    little of it, and what :func:`hsi.open_scene` and :class:`LabelStore` raise.
     ``listen(name, function)`` calls a function, in any thread, when "picture", "map", "labels" or "status" has changed.
     """
 

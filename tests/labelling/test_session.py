@@ -43,5 +43,5 @@ def test_arrays_of_the_scene_are_in_files_where_memory_is_short(path, monkeypatc
 
 
 def test_too_little_memory_is_refused_with_what_is_needed(path):
-    with pytest.raises(UsageError, match=r"--max-memory is 50 MB, and labelling this scene needs at least \d+ MB"):
+    with pytest.raises(UsageError, match=r"--max-memory is 50 MB, and labelling this scene needs at least [\d,]+ MB"):
         LabelSession(path, InputSettings(), "50MB")

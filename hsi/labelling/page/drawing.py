@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +36,7 @@ TOOLS = {
     "Edit": ("e", "click a shape; drag its corners, double-click an edge for a new one, Delete removes the shape"),
 }
 REACH = 150  # pixels around the one that a region grows from
+ROWS = 32  # whose angles are computed at a time
 MOST_CORNERS = 300  # of a shape that can be edited corner by corner
 NEAR_DOTS = 6  # two clicks that are nearer are one
 
@@ -239,7 +241,9 @@ class Drawing:
             raise UsageError("there is no spectrum at this place: click a pixel with data")
         top, left = max(0, row - REACH), max(0, column - REACH)
         window = Block(top, left, min(height, row + REACH + 1) - top, min(width, column + REACH + 1) - left)
-        angles = spectral_angles(self.session.scene.read(window), spectrum)
+        starts = range(top, top + window.height, ROWS)
+        parts = (replace(window, row=row, height=min(ROWS, top + window.height - row)) for row in starts)
+        angles = np.concatenate([spectral_angles(self.session.scene.read(part), spectrum) for part in parts])
         angles[~self.session.valid[window.slices]] = np.nan
         self._add(grow_region(angles, self.angle.value, row, column, window), "region")
         self._region = row, column, window, angles, self.store.shapes[-1].id
