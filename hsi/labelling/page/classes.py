@@ -51,7 +51,7 @@ class ClassList:
             TableColumn(field="key", title="", width=24, sortable=False),
             TableColumn(field="colour", title="", width=24, formatter=HTMLTemplateFormatter(template=SWATCH),
                         sortable=False),
-            TableColumn(field="name", title="class", width=126, sortable=False),
+            TableColumn(field="name", title="class", width=112, sortable=False),
             TableColumn(field="pixels", title="pixels", width=48, formatter=number, sortable=False),
             TableColumn(field="shapes", title="shapes", width=46, formatter=number, sortable=False),
         ]  # fmt: skip
