@@ -6,7 +6,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -217,7 +217,6 @@ def fit_network(
             if probe and pooled:
                 joined = join_pool(network, probe, inputs, reducer, padded, pixels, settings, timer)
                 network, tested, reducer, pool = joined.network, joined.tested, joined.reducer, joined.record
-                probe = replace(probe, padded=joined.padded)
                 info("pool", describe_pool(pool))
             elif probe and kind in SHARES:
                 others = probe.folds[split.train] != 0
@@ -414,12 +413,11 @@ def once(settings: Settings) -> Settings:
 @dataclass(frozen=True, eq=False)
 class Pooled:
     """A network pooled with classifiers of the pixel, or alone where they do not help, the reducer of its input, and a
-    record; ``tested`` is the same of members that have not seen the held-out pixels, for ``padded`` components around
-    these. It is None where weights by held-out pixels are calibration enough, since the map is not blended."""
+    record; ``tested`` is the same of members that have not seen the held-out pixels. It is None where the weights by
+    held-out pixels are the calibration: on other ground these are easier than the pixels of the map."""
 
     network: WindowNetwork
     tested: WindowNetwork | None
-    padded: NDArray[np.float32]
     reducer: Reducer
     record: dict[str, Any]
 
@@ -467,7 +465,7 @@ def join_pool(
     record = dict(zip(("network", "linear", "svm"), weights, strict=True))
     record |= {"filtered": filtered, "support_vectors": 0, "held_out": int(np.count_nonzero(seen))}
     if not any(weights[1:]):
-        return Pooled(network, probe.network, probe.padded, reducer, record)
+        return Pooled(network, probe.network, reducer, record)
     if weights[2] > 0:
         record["support_vectors"] = len(fitted.machine.vectors)
     used = weights[2] > 0 or bool(fitted.linear.weight[:, pixels.shape[1] :].any())  # the values beyond components
@@ -479,14 +477,9 @@ def join_pool(
         made.weights.copy_(torch.tensor(weights))
         return made.to(probe.trainer.device).eval()
 
-    made, tested, padded = pool(network, fitted), pool(probe.network, others), probe.padded
     if filtered:
-        return Pooled(made, tested, padded, reducer, record)
-    reducer = joined if used else reducer
-    if used and settings.mapping.blend:
-        around = maximum_filter(probe.held_out, 2 * REACH + 1)
-        padded = reduce_scene(scene, reducer, valid, margin=tested.window // 2, around=around)
-    return Pooled(made, tested if settings.mapping.blend else None, padded, reducer, record)
+        return Pooled(pool(network, fitted), pool(probe.network, others), reducer, record)
+    return Pooled(pool(network, fitted), None, joined if used else reducer, record)
 
 
 def filtered_pixels(padded: NDArray[np.float32], chosen: NDArray[np.bool_]) -> NDArray[np.float32]:
