@@ -33,6 +33,7 @@ def test_a_pool_of_small_fields_is_saved_mapped_again_and_exported(coarse, tmp_p
     export_network(ExportedNetwork(saved, "tile", "bands"), tmp_path / "m.onnx", "onnx", {})  # compares both
 
 
+@pytest.mark.slow
 def test_filtered_components_join_a_network_that_was_hardly_trained(tmp_path):
     cube, truth, _ = make_scene(height=36, width=40, bands=24, classes=4, field=9, noise=0.3, seed=0)
     usual = {"mapping.spectral": "filtered", "mapping.blend": True}

@@ -49,6 +49,7 @@ def wait(condition, seconds=20):
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_the_keyboard_alone_draws_classes_and_takes_them_back(page):
     store = page.session.store
     draw(page, 2, 3)
@@ -123,6 +124,7 @@ def test_classes_are_added_and_chosen_by_key_and_come_from_a_table(page, tmp_pat
     assert page.keyboard.keys.wanted == "name 1"
 
 
+@pytest.mark.slow
 def test_first_eight_classes_differ_for_every_kind_of_colour_vision(page):
     press(page, *"c" * 8)
     colours = [one.colour for one in page.session.store.classes]
