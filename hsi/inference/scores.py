@@ -56,9 +56,10 @@ def padded_scores(
     """
     scores_of = _dense_scores if choose_engine(engine, model) == "dense" else _patch_scores
     model = model.to(device).eval()
+    in_bfloat16 = map_precision(model, device, engine, amp) == "bfloat16"
     for network in model.modules():
         if isinstance(network, WindowNetwork):
-            network.maps_in_bfloat16 = map_precision(model, device, engine, amp) == "bfloat16"
+            network.maps_in_bfloat16 = in_bfloat16
     reach = model.window - 1
     side = tile or max(16, int(TILE_SIDE * min(1.0, (30 / len(padded)) ** 0.5)))
     waiting = _tiles(Block(0, 0, padded.shape[1] - reach, padded.shape[2] - reach), side)

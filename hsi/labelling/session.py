@@ -458,10 +458,10 @@ def plan_room(scene: Scene, limit: int | None) -> int:
 
     Without a limit it is half of what is free. Raises :class:`UsageError` for a limit that is too small for the scene.
     """
-    pixels = scene.height * scene.width
-    least = resident_memory() + WORKING + VALID_BYTES * pixels
+    working = WORKING + VALID_BYTES * scene.height * scene.width
     if limit is None:
-        return max(0, free_memory() // 2 - (least - resident_memory()))
+        return max(0, free_memory() // 2 - working)
+    least = resident_memory() + working
     if limit < least:
         need = f"at least {least / MB + 1:,.0f} MB"
         raise UsageError(f"{scene.source}: --max-memory is {limit / MB:,.0f} MB, and labelling this scene needs {need}")
