@@ -294,8 +294,8 @@ def cross_validate_inputs(inputs: Inputs) -> dict[str, Any]:
     valid = inputs.survey.valid
     labels = inputs.labels.masked(valid)
     features = PixelFeatures(inputs.scene, valid, components=min(MOST_COMPONENTS, len(inputs.scene.bands)))
-    reach = max(features.sides) // 2
-    found = cross_validate(labels, features.at(*np.nonzero(labels.labelled)), QuickClassifier, reach)
+    points = features.at(*np.nonzero(labels.labelled))
+    found = cross_validate(labels, points, QuickClassifier, features.reach)
     return {"cross_validation": found and found.to_dict()}
 
 

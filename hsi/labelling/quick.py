@@ -77,6 +77,11 @@ class PixelFeatures:
         return len(self.sides) * self.reducer.components
 
     @property
+    def reach(self) -> int:
+        """How far, in pixels along rows and columns, the pixels are that the features of a pixel depend on."""
+        return max(self.sides) // 2
+
+    @property
     def ready(self) -> bool:
         """Whether all components are stored."""
         return bool(self._ready.all())
@@ -135,7 +140,7 @@ class PixelFeatures:
 
     def _around(self, block: Block) -> tuple[Block, tuple[slice, slice]]:
         """The block with the surroundings that its means take, and where it is in them."""
-        margin = max(self.sides) // 2
+        margin = self.reach
         top, left = max(0, block.row - margin), max(0, block.column - margin)
         bottom = min(self.scene.height, block.row + block.height + margin)
         right = min(self.scene.width, block.column + block.width + margin)

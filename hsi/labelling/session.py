@@ -360,9 +360,8 @@ class LabelSession:
 
     def _assess(self) -> None:
         """Test the quick classifier on shapes that are held out."""
-        labels, points = self._labelled
-        reach = max(self.features.sides) // 2 if self.features else 0
-        found = cross_validate(labels, points, QuickClassifier, reach, stopped=self._changed)
+        assert self.features is not None
+        found = cross_validate(*self._labelled, QuickClassifier, self.features.reach, stopped=self._changed)
         if found is not None:
             self.accuracy = found
             self.announce("accuracy")
