@@ -16,6 +16,8 @@ from tests.conftest import run_in_subprocess, started
 from tests.io.file_makers import envi
 
 NAMES = ("corn", "water", "forest", "roads & <b>paths</b>", "bare soil")
+WIDER = """[...document.querySelectorAll("body, main > *")].filter((one) => one.scrollWidth > one.clientWidth)
+  .map((one) => one.className)"""  # parts of the page that are cut at the right
 STARTED, FINISHED = 60_000, 400_000  # milliseconds
 
 
@@ -280,3 +282,9 @@ def test_every_tool_of_the_mouse_draws(labelling, made, tmp_path):
             seen.wait(lambda count=before: sum(pixels for _, pixels, _ in seen.classes()) > count)
         ((_, _, shapes),) = seen.classes()
         assert shapes == 4
+        long = "maize with undersown clover <b>and</b> grass strips " * 2
+        seen.rename(long.strip())
+        assert seen.page.locator(".name").get_attribute("title") == long.strip()  # the list cuts it
+        seen.page.set_viewport_size({"width": 1366, "height": 768})
+        seen.page.wait_for_timeout(1000)
+        assert seen.page.evaluate(WIDER) == []

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 AROUND = 120  # pixels that are seen around a suggested place
 LAST_MS = 1500  # for the last messages to arrive
 NOTES = """
-:host { font-size: 13px; line-height: 1.4; }
+:host { font-size: 13px; line-height: 1.4; overflow-wrap: anywhere; }
 .doubt { color: #7a4b00; } .sure { font-weight: 600; } .soft { color: #52606d; }
-code { font-size: 11px; overflow-wrap: anywhere; }
+code { font-size: 11px; }
 """
 
 

@@ -59,7 +59,7 @@ class Canvas:
         self._painting = LatestWork(self._paint)
         self._make_figure()
         self._make_layers()
-        self.place = Div(text="", css_classes=["place"], sizing_mode="stretch_width")
+        self.place = Div(text="", name="place")
 
     def _make_figure(self) -> None:
         self.pan, self.wheel = PanTool(), WheelZoomTool(zoom_on_axis=False)

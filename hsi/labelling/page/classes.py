@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from hsi.labelling.page.page import Page
 
 SWATCH = "<span class='swatch' style='background:<%- value %>'></span>"
+NAME = "<span class='name' dir='auto' title='<%- value %>'><%- value %></span>"  # what is cut is shown on hover
+END = {"align-items": "end"}
 ROW = 26
 SIMILAR = 10.0  # CIEDE2000, for the kind of colour vision that separates two colours worst
 
@@ -51,25 +53,27 @@ class ClassList:
             TableColumn(field="key", title="", width=24, sortable=False),
             TableColumn(field="colour", title="", width=24, formatter=HTMLTemplateFormatter(template=SWATCH),
                         sortable=False),
-            TableColumn(field="name", title="class", width=112, sortable=False),
-            TableColumn(field="pixels", title="pixels", width=48, formatter=number, sortable=False),
-            TableColumn(field="shapes", title="shapes", width=46, formatter=number, sortable=False),
+            TableColumn(field="name", title="class", width=150, formatter=HTMLTemplateFormatter(template=NAME),
+                        sortable=False),
+            TableColumn(field="pixels", title="pixels", width=54, formatter=number, sortable=False),
+            TableColumn(field="shapes", title="shapes", width=50, formatter=number, sortable=False),
         ]  # fmt: skip
         style = InlineStyleSheet(css=TABLE)
         self.table = DataTable(
-            source=self.source, columns=columns, index_position=None, width=272, height=210, row_height=ROW,
-            reorderable=False, autosize_mode="none", stylesheets=[style], sizing_mode="stretch_height",
-            min_height=120,
+            source=self.source, columns=columns, index_position=None, height=210, row_height=ROW, reorderable=False,
+            autosize_mode="force_fit", stylesheets=[style], sizing_mode="stretch_both", min_height=120,
         )  # fmt: skip
-        self.name = TextInput(placeholder="name", width=128, title="")
+        self.name = TextInput(placeholder="name", min_width=100, sizing_mode="stretch_width", title="")
         self.colour = ColorPicker(width=44, title="", color="#808080")
         self.add = Button(label="Add class", width=80)
-        self.into = Select(title="Merge into", options=[], width=132)
+        self.into = Select(title="Merge into", options=[], min_width=100, sizing_mode="stretch_width")
         self.merge = Button(label="Merge", width=58)
         self.delete = Button(label="Delete", width=62)
-        self.import_path = TextInput(placeholder="file of classes or labels", width=182)
+        self.import_path = TextInput(
+            placeholder="file of classes or labels", min_width=100, sizing_mode="stretch_width"
+        )
         self.import_button = Button(label="Import", width=70)
-        self.notes = Div(text="", css_classes=["notes"], width=262)
+        self.notes = Div(text="", stylesheets=[InlineStyleSheet(css=NOTES)], sizing_mode="stretch_width")
         guard, watch = page.guard, page.watch
         self.source.selected.on_change("indices", watch(self._picked))
         self.name.on_change("value", watch(self._rename))
@@ -81,9 +85,9 @@ class ClassList:
         self.import_path.on_event(ValueSubmit, guard(self._import))
         self.layout = Column(
             self.table,
-            Row(self.colour, self.name, self.add, css_classes=["line"]),
-            Row(self.into, self.merge, self.delete, css_classes=["line"]),
-            Row(self.import_path, self.import_button, css_classes=["line"]),
+            Row(self.colour, self.name, self.add, styles=END, sizing_mode="stretch_width"),
+            Row(self.into, self.merge, self.delete, styles=END, sizing_mode="stretch_width"),
+            Row(self.import_path, self.import_button, styles=END, sizing_mode="stretch_width"),
             self.notes,
             name="classes", sizing_mode="stretch_both",
         )  # fmt: skip
@@ -153,6 +157,7 @@ class ClassList:
             self.store.reclass(selected, self.chosen)
         self.update()
         self.page.chosen_class()
+        self.page.hint(f"class {place + 1}: {self.store.classes[place].name}")  # in full, as the list may cut it
 
     def _picked(self, attr: str, old: list[int], new: list[int]) -> None:
         if self._listening and new and self.store.classes[new[0]].id != self.chosen:
@@ -235,9 +240,16 @@ class ClassList:
 TABLE = """
 [hidefocus]:not([class]) { display: none; } /* else the grid takes the focus at each change */
 .slick-header-column { font-weight: 600; font-size: 11px; background: #f2f4f5; border: none; padding: 3px 4px; }
+.slick-header-column:nth-child(n+4) { text-align: right; }
+.slick-viewport { overflow-x: hidden !important; }
+.name { display: block; overflow: hidden; text-overflow: ellipsis; text-align: left; }
 .slick-cell { font-size: 13px; border: none; padding: 3px 4px; line-height: 20px; }
 .slick-cell.active { border: none; }
 .slick-row.odd { background: white; }
 .slick-row .slick-cell.selected, .slick-row.active .slick-cell.selected { background: #cfe3f5; }
 .swatch { display: inline-block; width: 16px; height: 16px; border-radius: 3px; border: 1px solid #0005; }
+"""
+NOTES = """
+:host { max-height: 102px; overflow-y: auto; overflow-wrap: anywhere; line-height: 17px; flex: none; }
+:host(:focus-visible) { outline: 2px solid #111827; box-shadow: 0 0 0 5px #ffd54a; }
 """

@@ -72,10 +72,10 @@ class Drawing:
         self.drag = PointDrawTool(renderers=[vertex_renderer], add=False)
         plot.add_tools(self.free, self.box, self.drag)
         plot.toolbar.active_drag, plot.toolbar.active_tap = self.canvas.pan, None
-        style = InlineStyleSheet(css=".bk-btn { padding: 5px 9px; }")
+        style = InlineStyleSheet(css=".bk-btn { padding: 5px 8px; }")
         self.buttons = RadioButtonGroup(labels=list(TOOLS), active=0, stylesheets=[style])
-        self.size = Slider(title="Pixels", start=1, end=25, value=3, step=1, width=110)
-        self.angle = Slider(title="Degrees", start=0.2, end=15, value=3, step=0.1, width=110, format="0.0")
+        self.size = Slider(title="Pixels", start=1, end=25, value=3, step=1, width=100)
+        self.angle = Slider(title="Degrees", start=0.2, end=15, value=3, step=0.1, width=100, format="0.0")
         self.buttons.on_change("active", lambda attr, old, new: self.choose(list(TOOLS)[new]))
         self.angle.on_change("value_throttled", self.page.watch(self.regrow))
         self.size.on_change("value", lambda attr, old, new: self.show_brush())

@@ -76,7 +76,11 @@ const element = view?.input_el ?? view?.button_el
 element?.focus()
 element?.select?.()
 """
-RING = """
+CONTROLS = """
+.bk-btn-primary, .bk-btn-primary.bk-active { background-color: #1f6aa5; border-color: #1a5a8d; }
+.bk-btn-primary:hover { background-color: #1a5a8d; }
+.bk-btn-success { background-color: #2e7d32; border-color: #276a2b; }
+.bk-btn-success:hover { background-color: #276a2b; }
 :focus-visible { outline: 2px solid #111827 !important; outline-offset: 1px; box-shadow: 0 0 0 5px #ffd54a !important;
   position: relative; z-index: 2; }
 """
@@ -104,9 +108,9 @@ class Keyboard:
         controls = {"name": page.classes.name, "delete": page.classes.delete}
         self.keys.js_on_change("wanted", CustomJS(args={"keys": self.keys, "controls": controls}, code=FOCUS))
         self.keys.on_change("count", page.watch(lambda *change: self.press(self.keys.pressed)))
-        ring = InlineStyleSheet(css=RING)
+        style = InlineStyleSheet(css=CONTROLS)
         for control in {one for root in document.roots for one in root.references() if isinstance(one, Widget)}:
-            control.stylesheets = [*control.stylesheets, ring]
+            control.stylesheets = [*control.stylesheets, style]
 
     def focus(self, control: str) -> None:
         """Give the focus to a control: "name", whose text is selected, or "delete"."""

@@ -53,10 +53,7 @@ class Layers:
         self.stretch.on_change("value", watch(lambda attr, old, new: self._set("percent", STRETCHES[new])))
         self.layout = Stack(
             Row(self.layer, self.labels, self.opacity, self.swipe, self.threshold, styles=WRAP, spacing=8),
-            Row(
-                self.channels, self.bands, self.stretch, self.legend, self.canvas.place, styles=WRAP,
-                sizing_mode="stretch_width",
-            ),
+            Row(self.channels, self.bands, self.stretch, self.legend, styles=WRAP),
             name="layers", sizing_mode="stretch_width",
         )  # fmt: skip
 

@@ -65,8 +65,7 @@ class Page:
         )
         roots = [
             self.canvas.figure, self.classes.layout, self.spectra.layout, self.layers.layout, self.actions.layout,
-            tools, self.message,
-            help_div, self.actions.buttons, self.actions.accuracy_layout,
+            tools, self.message, help_div, self.actions.buttons, self.actions.accuracy_layout, self.canvas.place,
         ]  # fmt: skip
         for root in roots:
             document.add_root(root)

@@ -152,6 +152,8 @@ def test_names_with_markup_are_text_and_wrong_input_is_said_in_the_page(page):
     assert page.session.store.classes[0].name == "<b onmouseover='x'>corn</b>"
     assert "&lt;b onmouseover=" in page.classes.notes.text
     assert "<b" not in page.classes.notes.text
+    press(page, "1")
+    assert "class 1: &lt;b onmouseover=&#x27;x&#x27;&gt;corn&lt;/b&gt;" in page.message.text  # the list may cut a name
     press(page, "7")
     assert "there is no class 7" in page.message.text
     assert "class='error'" in page.message.text
