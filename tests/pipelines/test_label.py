@@ -207,7 +207,8 @@ def test_from_nothing_to_a_map_that_the_commands_make_again(labelling, made, tmp
         assert seen.classes() == drawn
         seen.wait(lambda: seen.colours() >= 5)
         seen.page.locator("select").filter(has_text="hybridsn-ds-gap").select_option("hybridsn-ds-gap")
-        seen.page.get_by_role("button", name="Finish").click()
+        seen.tab_to("Finish")
+        seen.press("Enter")
         seen.page.get_by_text("Written:").wait_for(timeout=FINISHED)
         out, _ = seen.process.communicate(timeout=60)
     folder = tmp_path / re.search(r"^written +(.+)$", out, re.MULTILINE)[1]

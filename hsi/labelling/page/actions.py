@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bokeh.models import Button, Column, Div, InlineStyleSheet, Row, Select
+from bokeh.models import Button, Column, Div, InlineStyleSheet, Row, Select, Widget
 
 from hsi.labelling.network import MODELS
 
@@ -16,7 +16,7 @@ LAST_MS = 1500  # for the last messages to arrive
 NOTES = """
 :host { font-size: 13px; line-height: 1.4; overflow-wrap: anywhere; }
 .doubt { color: #7a4b00; } .sure { font-weight: 600; } .soft { color: #52606d; }
-code { font-size: 11px; }
+code { display: block; font-size: 11px; margin: 4px 0; padding: 3px 5px; background: #f2f4f5; word-break: break-all; }
 """
 
 
@@ -107,9 +107,11 @@ class Actions:
         """Show what was written, and end the server."""
         outcome, plain = self.session.outcome, self.page.plain
         assert outcome is not None
-        lines = "<br>".join(f"<code>{plain(line)}</code>" for line in outcome.commands)
-        self.map_state.text = f"<b>Written: {plain(str(outcome.folder))}</b><br>The same again:<br>{lines}"
-        self.page.hint(f"finished: {outcome.folder}; you can close this window")
-        for control in (self.next, self.train, self.model, self.cancel, self.finish):
+        folder, document = outcome.folder.resolve(), self.page.document
+        lines = "".join(f"<code>{plain(line)}</code>" for line in outcome.commands)
+        self.map_state.text = f"<b>Written: {plain(str(folder))}</b><br>The same again, from the same folder:{lines}"
+        self.page.hint(f"finished: {folder}; you can close this window")
+        for control in document.select({"type": Widget}):
             control.disabled = True
-        self.page.document.add_timeout_callback(self.session.end, LAST_MS)
+        document.config.update(reconnect_session=False, notify_connection_status=False)  # the server ends as it should
+        document.add_timeout_callback(self.session.end, LAST_MS)

@@ -102,7 +102,7 @@ class Keyboard:
         self.page = page
         self.keys = Keys()
         self._wanted = 0
-        page.canvas.figure.tags = [self.keys]  # a part of the document
+        page.canvas.figure.tags = [self.keys, document.config]  # parts of the document, whose changes are sent
         passed = {"keys": self.keys, "table": page.classes.table}
         document.js_on_event(DocumentReady, CustomJS(args=passed, code=LISTEN))
         controls = {"name": page.classes.name, "delete": page.classes.delete}

@@ -11,6 +11,7 @@ from bokeh.events import Tap, ValueSubmit
 
 from hsi.core.colours import Palette, hex_colour
 from hsi.core.synthetic import make_scene
+from hsi.labelling.finish import Finished
 from hsi.labelling.page import Page
 from hsi.labelling.session import LabelSession, labels_file
 from hsi.settings import InputSettings
@@ -202,6 +203,15 @@ def test_the_map_follows_the_labels_and_says_where_to_go_next(page):
     again.close()
     press(page, "d", " ")  # a label there
     wait(lambda: session.map.done == 1 and len(np.unique(session.map.ids)) == 2)
+
+
+def test_the_end_is_shown_in_full_and_nothing_can_be_pressed_after_it(page, tmp_path):
+    page.session.outcome = Finished(tmp_path / "runs", ("hsi classify '<b>.mat'",))
+    page.actions.finished()
+    assert str(tmp_path / "runs") in page.message.text
+    assert "<code>hsi classify &#x27;&lt;b&gt;.mat&#x27;</code>" in page.actions.map_state.text
+    assert all(one.disabled for one in (page.actions.finish, page.undo_button, page.classes.add, page.drawing.buttons))
+    assert not page.document.config.notify_connection_status  # no alarm that the server has ended
 
 
 def test_all_is_there_again_after_the_server_was_killed(page):
