@@ -25,7 +25,7 @@ Examples:
 @input_options
 @click.option("--browser/--no-browser", default=True, help="Open the page in the browser.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="Port. [default: any free one]")
-@click.option("--max-memory", help="Most memory of the page, such as 1GB. [default: half of free]")
+@click.option("--max-memory", help="Most memory of the page and of training, each. [default: half of what is free]")
 def command(scene_path: Path, inputs: InputSettings, browser: bool, port: int, max_memory: str | None) -> None:
     """Draw labels on SCENE in the browser and see the map of all of it at once.
 

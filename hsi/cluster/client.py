@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hsi.core.memory import free_memory, resident_memory
+from hsi.core.memory import usual_limit
 from hsi.errors import ClusterError, UsageError
 from hsi.version import install_hint
 
@@ -47,7 +47,7 @@ class ClusterOptions:
         """Bytes of memory for each process where no limit is given."""
         if self.scheduler is not None:
             return REMOTE_MEMORY
-        return resident_memory() + free_memory() // (2 * (self.workers or 1))
+        return usual_limit(self.workers or 1)
 
     @contextmanager
     def connected(self) -> Iterator[Client]:

@@ -8,6 +8,9 @@ import re
 import shutil
 import sys
 import tempfile
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +30,9 @@ CACHE_SHARE = 16
 USABLE = 0.8  # of the free memory below the limit; the C library retains some freed memory, measured up to 19 %
 MMAP_THRESHOLD, MOST_ARENAS = -3, -8  # parameters of glibc's mallopt(3)
 PIECES = 48 * MB  # copies of a piece of a scene while it is reduced, for the largest of several reads
+SECONDS_BETWEEN = 0.05  # two times that the memory of a process with a limit is measured
+
+_limit: int | None = None  # of this process, see limit_memory
 
 
 def parse_memory(text: str) -> int:
@@ -49,6 +55,31 @@ def resident_memory() -> int:
     import psutil
 
     return int(psutil.Process().memory_info().rss)
+
+
+def usual_limit(processes: int = 1) -> int:
+    """Bytes for this process where nobody gives a limit: that of :func:`limit_memory`, else half of what is free for
+    each of so many ``processes`` besides what this one uses."""
+    return _limit or resident_memory() + free_memory() // (2 * processes)
+
+
+def limit_memory(limit: int, exceeded: Callable[[], None]) -> None:
+    """From now on plans of this process keep within ``limit`` bytes, and ``exceeded`` is called, in a thread, when it
+    uses more. Raises :class:`UsageError` for less than it uses now."""
+    global _limit
+    if limit < (now := resident_memory()):
+        raise UsageError(
+            f"--max-memory is {limit / MB:,.0f} MB, and {now / MB + 1:,.0f} MB are in use already: give more"
+        )
+    _limit = limit
+    return_freed_memory()
+
+    def watch() -> None:
+        while resident_memory() <= limit:
+            time.sleep(SECONDS_BETWEEN)
+        exceeded()
+
+    threading.Thread(target=watch, name="hsi-memory", daemon=True).start()
 
 
 def glibc() -> ctypes.CDLL | None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hsi.core.devices import retain_freed_memory
 from hsi.core.events import progress
-from hsi.core.memory import MemoryModel, MemoryPlan, free_memory, plan_memory, resident_memory
+from hsi.core.memory import MemoryModel, MemoryPlan, plan_memory, usual_limit
 from hsi.core.scene import Block, Scene
 from hsi.errors import TrainingError
 from hsi.fill import NO_FILL, Fill
@@ -221,7 +221,7 @@ def map_in_memory(
     options = MapOptions(
         probabilities=probabilities, engine=engine, symmetries=bool(mapping.symmetries), blend=bool(mapping.blend)
     )
-    plan = plan_map(saved, match, options, resident_memory() + free_memory() // 2)
+    plan = plan_map(saved, match, options, usual_limit())
     with progress("map", "rows") as advance:
         return map_scene({}, MapJob(saved, match, options, plan, device), progress=advance, in_memory=True).layers
 

@@ -36,16 +36,18 @@ def finish(
     trained: NetworkTraining | None = None,
     overwrite: bool = False,
     changed: Callable[[NetworkTraining], None] = lambda training: None,
+    limit: int | None = None,
 ) -> Finished:
     """Write model, map, confidence, accuracy, figures and report of a task to the folder ``task.out``.
 
     What was ``trained``, or still is, is used where its labels and settings are those of the task; else a network is
-    trained now, with ``changed`` called as it advances. Temporary files are removed. Raises :class:`OutputError` where
-    the folder is taken, and :class:`TrainingError` where the training fails or is cancelled.
+    trained now within ``limit`` bytes of memory, with ``changed`` called as it advances. Temporary files are removed.
+    Raises :class:`OutputError` where the folder is taken, and :class:`TrainingError` where the training fails or is
+    cancelled.
     """
     check_free(task.out, overwrite, False, [*task.scene, *([task.options.labels] if task.options.labels else [])])
     with run_folder(task.out, overwrite) as work:  # before the training, as the folder may not be writable
-        training = trained if trained is not None and fits(task, trained) else NetworkTraining(task, changed)
+        training = trained if trained is not None and fits(task, trained) else NetworkTraining(task, changed, limit)
         try:
             if training.wait() != "finished" or training.result is None:
                 raise TrainingError(training.error or "the training was cancelled: nothing was written")

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from hsi.core.events import Advance, Reporter, report_to
 from hsi.core.files import hash_files
 from hsi.core.interrupts import interrupts_on_termination
+from hsi.core.memory import MB, limit_memory
 from hsi.core.scene import Block
 from hsi.errors import HsiError, LabelError
 from hsi.io.geotiff import gdal_env
@@ -132,10 +133,12 @@ class NetworkTraining:
 
     ``stage``, ``done`` and ``total`` say how far it is, ``warnings`` what it warned of. ``state`` is "running", then
     "finished", "cancelled" or "failed", with an ``error`` in a line. ``changed`` is called, in a thread, at each event.
+    The process uses at most ``limit`` bytes of memory.
     """
 
     task: NetworkTask
     changed: Callable[[NetworkTraining], None] = lambda training: None
+    limit: int | None = None
     state: str = "running"
     stage: str = "start"
     done: int = 0
@@ -159,7 +162,7 @@ class NetworkTraining:
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONUTF8": "1"},
             )
         assert self._process.stdin is not None
-        self._process.stdin.write(_to_json(self.task, self._folder / RUN) + "\n")
+        self._process.stdin.write(_to_json(self.task, self._folder / RUN, self.limit) + "\n")
         self._process.stdin.flush()
         self._thread = threading.Thread(target=self._follow, name="hsi-label-network", daemon=True)
         self._thread.start()
@@ -238,7 +241,7 @@ def sum_of_labels(task: NetworkTask) -> str:
         return ""
 
 
-def _to_json(task: NetworkTask, folder: Path) -> str:
+def _to_json(task: NetworkTask, folder: Path, limit: int | None) -> str:
     return json.dumps(
         {
             "scene": [str(path) for path in task.scene],
@@ -246,6 +249,7 @@ def _to_json(task: NetworkTask, folder: Path) -> str:
             "settings": task.settings.model_dump(mode="json", exclude_unset=True),
             "out": str(task.out),
             "folder": str(folder),
+            "limit": limit,
         }
     )
 
@@ -309,6 +313,8 @@ def run_task(text: str, stream: TextIO) -> int:
     options, settings = InputSettings(**values["options"]), Settings.model_validate(values["settings"])
     task, reporter = NetworkTask(scene, options, settings, out), _JsonReporter(stream)
     try:
+        if limit := values.get("limit"):
+            limit_memory(limit, lambda: _end_for_memory(reporter, limit))
         with report_to(reporter), interrupts_on_termination():
             run_classification(
                 lambda: read_inputs(scene, options.labels, options),
@@ -324,6 +330,11 @@ def run_task(text: str, stream: TextIO) -> int:
         reporter.write(error=str(error))
         return error.exit_code
     return 0
+
+
+def _end_for_memory(reporter: _JsonReporter, limit: int) -> None:
+    reporter.write(error=f"training needs more memory than the {limit / MB:,.0f} MB of --max-memory: give more")
+    os._exit(1)  # the files are removed by the process that began this one
 
 
 def main() -> int:

@@ -52,9 +52,9 @@ class LabelSession:
     """What the page of ``hsi label`` shows and changes.
 
     ``path`` is the scene, ``options`` how it and its labels are read; ``max_memory``, such as ``"1GB"``, is the most to
-    use in this process, half of what is free by default; a network is trained in another one, which it does not limit.
-    What has a value for each pixel is in temporary files where memory is short. Raises :class:`UsageError` for too
-    little of it, and what :func:`hsi.open_scene` and :class:`LabelStore` raise.
+    use in this process, half of what is free by default, and the most in that which trains a network. What has a value
+    for each pixel is in temporary files where memory is short. Raises :class:`UsageError` for too little of it, and
+    what :func:`hsi.open_scene` and :class:`LabelStore` raise.
     ``listen(name, function)`` calls a function, in any thread, when "picture", "map", "labels" or "status" has changed.
     """
 
@@ -219,7 +219,7 @@ class LabelSession:
         if self.training is not None:
             self.training.discard()
         self._trained_revision = self.store.revision
-        self.training = NetworkTraining(task, self._training_changed)
+        self.training = NetworkTraining(task, self._training_changed, self.limit)
         self.announce("training")
 
     def cancel_training(self) -> None:
@@ -248,7 +248,7 @@ class LabelSession:
 
     def _write_run(self, task: NetworkTask) -> None:
         try:
-            self.outcome = finish(task, self.training, changed=self._training_changed)
+            self.outcome = finish(task, self.training, changed=self._training_changed, limit=self.limit)
         finally:
             self.announce("training")  # so that Finish can be pressed again where it failed
         self.announce("finished")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hsi.core import events
 from hsi.core.devices import resolve_device
 from hsi.core.installation import machine, versions
-from hsi.core.memory import MB, free_memory, parse_memory, resident_memory
+from hsi.core.memory import MB, parse_memory, resident_memory, usual_limit
 from hsi.core.scene import Array, Block, PixelSurvey, Scene, scene_from_array
 from hsi.errors import UsageError
 from hsi.io import open_scene
@@ -142,7 +142,7 @@ def denoise(
         check_cube_name(path)
         files = (*cube_files(path), path.with_suffix(".json"), path.with_suffix(".html"))
         check_free_files(path, files, overwrite=overwrite, inputs=input_files(scene, options))
-    limit, timer = parse_memory(max_memory) if max_memory else resident_memory() + free_memory() // 2, StageTimer()
+    limit, timer = parse_memory(max_memory) if max_memory else usual_limit(), StageTimer()
     with events.report_to(recorder := events.reporter_for(progress)):
         surveyed = survey_noisy_scene(open_any_scene(scene, options), options)
         stored = surveyed.scene

@@ -21,7 +21,7 @@ from hsi.core.events import Advance, info, progress, warning
 from hsi.core.files import find_model
 from hsi.core.installation import versions
 from hsi.core.labels import codes_of
-from hsi.core.memory import free_memory, parse_memory, resident_memory
+from hsi.core.memory import parse_memory, usual_limit
 from hsi.errors import ResumeError, UsageError
 from hsi.inference.map_files import MapOptions, MapSummary, layer_files
 from hsi.inference.map_polygons import check_polygon_file, write_polygons
@@ -325,7 +325,7 @@ def map_inputs(
     """Map the scene that a model was trained on into ``files`` by layer and into memory; finished strips are stored in
     ``folder``, and taken from there."""
     match, strips = BandMatch(inputs.scene, None, "the bands it was trained on"), None
-    plan = plan_map(saved, match, options, resident_memory() + free_memory() // 2)
+    plan = plan_map(saved, match, options, usual_limit())
     job = MapJob(saved, match, options, plan, resolve_device(device), inputs.survey.valid)
     if folder:
         facts = {"weights": hash_weights(saved.model), "temperature": saved.temperature, "options": vars(options)}

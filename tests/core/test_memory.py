@@ -1,18 +1,25 @@
 """Amounts of memory, and plans within them."""
 
+import threading
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hsi.core import memory
 from hsi.core.memory import (
     CACHES,
+    MB,
     ROWS,
     TILE_SIDES,
     MemoryModel,
     free_memory,
+    limit_memory,
     parse_memory,
     plan_memory,
     resident_memory,
+    usual_limit,
 )
 from hsi.errors import UsageError
 from hsi.models import build_model
@@ -112,3 +119,16 @@ def test_the_patch_engine_needs_room_for_its_patches():
     with pytest.raises(UsageError):
         plan_memory(resident_memory() + 6 * 10**8, work(patches=256))
     assert plan_memory(resident_memory() + 3 * GB, work(patches=256)).tile == TILE_SIDES[1]
+
+
+def test_a_process_with_a_limit_plans_within_it_and_hears_when_it_uses_more(monkeypatch):
+    monkeypatch.setattr(memory, "_limit", None)
+    exceeded, limit = threading.Event(), resident_memory() + 100 * MB
+    limit_memory(limit, exceeded.set)
+    assert usual_limit() == limit
+    assert not exceeded.wait(0.2)
+    array = np.ones(40 * MB)  # of float64
+    assert exceeded.wait(10)
+    del array
+    with pytest.raises(UsageError, match=r"--max-memory is 1 MB, and .* are in use already"):
+        limit_memory(MB, exceeded.set)

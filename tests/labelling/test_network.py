@@ -12,6 +12,7 @@ from safetensors.numpy import load_file
 
 from hsi.accuracy.metrics import confusion_matrix, measure_accuracy
 from hsi.core.labels import ClassTable
+from hsi.core.memory import MB
 from hsi.core.scene import Block
 from hsi.errors import LabelError, OutputError, TrainingError
 from hsi.labelling import regions
@@ -148,3 +149,12 @@ def test_one_class_is_too_few(folder, tmp_path):
     store.add(store.add_class("other").id, regions.rectangle((12, 12), (15, 15)))
     with pytest.raises(LabelError, match="one shape"):
         make_task(store, [folder / "scene.mat"], tmp_path / "run", hold_out=True)
+
+
+def test_its_process_ends_with_a_line_where_it_may_not_use_the_memory_it_needs(folder):
+    training = NetworkTraining(make(folder), limit=100 * MB)
+    try:
+        assert training.wait(60) == "failed"
+        assert "--max-memory is 100 MB, and" in training.error
+    finally:
+        training.discard()
