@@ -6,7 +6,6 @@ import pytest
 import rasterio
 
 from hsi.accuracy.leakage import audit_split
-from hsi.baselines import BASELINES
 from hsi.core.labels import codes_of, default_table
 from tests.conftest import run_here
 from tests.pipelines.test_classify import PROMISED, band, content, files_in
@@ -138,16 +137,6 @@ def test_train_explains_why_baselines_are_not_saved(run, scenes, tmp_path):
     assert "pickle" in done.complaints[0]
     assert "hsi classify --model svm" in done.complaints[0]
     assert list(tmp_path.iterdir()) == []
-
-
-def test_models_lists_every_baseline(run):
-    done = run("models")
-    rows = {line.split()[0]: line for line in done.stdout.partition("baselines")[2].splitlines() if line.strip()}
-    for name, entry in BASELINES.items():
-        assert entry.sees in rows[name]
-        assert entry.title in rows[name]
-        assert entry.source.removeprefix("doi:") in rows[name]
-    assert max(map(len, done.stdout.splitlines())) <= 80
 
 
 def test_the_accuracy_is_that_of_the_map_without_small_areas(classify, tmp_path):

@@ -257,14 +257,14 @@ class TestASecondNetwork:
         cube, labels, _ = make_scene(60, 60, bands=20, classes=3, field=15, noise=1.0, seed=1)
         np.savez(tmp_path / "scene.npz", cube=cube, gt=labels)
         options = ("--device", "cpu", "--components", 13, "--epochs", 1, "--no-symmetries", "--out", "run")
-        done = run("classify", "scene.npz", *split, *options)
+        done = run("classify", "scene.npz", *split, *options, "--set", "mapping.spectral=none")
         assert done.code == 0, done.stderr
         (line,) = (line for line in done.stdout.splitlines() if line.startswith("window "))
         assert line.removeprefix("window").strip().startswith(told)
 
-    def test_blocks_keep_the_larger_window_apart(self, scenes, run, tmp_path):
+    def test_blocks_keep_the_larger_window_apart(self, scenes, run, no_figures, tmp_path):
         options = ("--split", "blocks", "--set", "model.second_window=15", "--set", "split.minimum=1", "--out", "run")
-        done = run("classify", scenes["mat"], *QUICK, *options)
+        done = run("classify", scenes["mat"], *QUICK, *options, "--set", "mapping.spectral=none")
         assert done.code == 0, done.stderr
         assert "buffer 7" in done.stdout
         assert content(tmp_path / "run" / "accuracy.json")["audit"]["contains_training"] == 0

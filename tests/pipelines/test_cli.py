@@ -7,6 +7,7 @@ import textwrap
 
 import pytest
 
+from hsi.baselines import BASELINES
 from hsi.version import __version__
 from pipelines.cli import COMMANDS
 from tests.conftest import ROOT, run_in_subprocess
@@ -117,6 +118,11 @@ def test_models_counts_the_parameters_of_each_network_at_its_own_sizes(run):
     for source in ("10.1155/2015/258619", "10.1109/IGARSS.2015.7326945", "1704.04861", "10.1109/TGRS.2022.3144158"):
         assert source in done.stdout
     assert "all bands (200), window 7" in done.stdout
+    lines = done.stdout.partition("baselines")[2].splitlines()
+    baselines = {line.split()[0]: line for line in lines if line.strip()}
+    for name, entry in BASELINES.items():
+        for part in (entry.sees, entry.title, entry.source.removeprefix("doi:")):
+            assert part in baselines[name]
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 

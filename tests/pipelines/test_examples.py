@@ -22,7 +22,7 @@ def examples_of(name):
 
 
 ALL = [(name, words) for name in ("hsi", *COMMANDS) for words in examples_of(name)]
-WITHOUT_SCENE = ("models", "completion", "doctor")
+WITHOUT_SCENE = ("completion", "doctor")  # those of models are run in test_cli
 QUICK = [words for _, words in ALL if words[0] in WITHOUT_SCENE or words[:2] == ["fetch", "--list"]]
 OF_SCENE = [words for name, words in ALL if name in ("inspect", "plot") and ("--figure" in words or len(words) == 2)]
 

@@ -11,13 +11,15 @@ from hsi.workflows import train as train_workflow
 from tests.conftest import QUICK, names_in
 from tests.io import file_makers
 
+ALONE = (*QUICK, "--set", "mapping.spectral=none")  # without a pool, which takes most of the time
+
 
 @pytest.fixture
 def train(run):
     """Train on a scene into ``m.safetensors`` of the test's folder; has to succeed."""
 
     def work(scene, *options, out="m.safetensors"):
-        done = run("train", scene, *QUICK, *options, "--out", out)
+        done = run("train", scene, *ALONE, *options, "--out", out)
         assert done.code == 0, done.stderr
         return done
 
@@ -96,7 +98,7 @@ def test_the_same_seed_trains_the_same_model(train, scenes, tmp_path):
 def test_a_model_that_is_there_is_replaced_only_when_asked(train, run, scenes, tmp_path):
     train(scenes["tiff"])
     before = (tmp_path / "m.safetensors").read_bytes()
-    done = run("train", scenes["tiff"], *QUICK, "--seed", 3, "--out", "m.safetensors")
+    done = run("train", scenes["tiff"], *ALONE, "--seed", 3, "--out", "m.safetensors")
     assert done.code == 1 and "--overwrite" in done.complaints[0]
     assert (tmp_path / "m.safetensors").read_bytes() == before
     train(scenes["tiff"], "--seed", 3, "--overwrite")
@@ -123,7 +125,7 @@ def test_a_new_folder_is_made(train, scenes, tmp_path):
 def test_what_cannot_be_done_is_said_before_any_work(options, code, says, run, scenes, tmp_path, monkeypatch):
     monkeypatch.setattr("hsi.training.trainer.Trainer.fit", lambda *_: pytest.fail("trained"))
     (tmp_path / "file").write_text("")
-    done = run("train", scenes["tiff"], *QUICK, "--out", "m.safetensors", *options)
+    done = run("train", scenes["tiff"], *ALONE, "--out", "m.safetensors", *options)
     assert (done.code, len(done.complaints)) == (code, 1), done.stderr
     assert says in done.complaints[0]
     assert names_in(tmp_path) == {"file"}
@@ -135,7 +137,7 @@ def test_a_failure_leaves_no_model_but_its_training(run, scenes, tmp_path, monke
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(train_workflow, "save_model", fail)
-    done = run("train", scenes["tiff"], *QUICK, "--out", "m.safetensors")
+    done = run("train", scenes["tiff"], *ALONE, "--out", "m.safetensors")
     assert done.code == 1
     assert "m.safetensors: cannot be written (No space left on device)" in done.complaints[0]
     assert "--resume continues it" in done.complaints[0]
