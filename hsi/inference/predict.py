@@ -23,7 +23,7 @@ from hsi.inference.blending import blend
 from hsi.inference.map_files import UNCLASSIFIED, MapOptions, MapSummary, MapWriter, map_table, map_writer
 from hsi.inference.model_file import SavedModel
 from hsi.inference.resume import StripCache
-from hsi.inference.scores import DIVERGED, PATCHES, padded_scores
+from hsi.inference.scores import DIVERGED, PATCHES, map_precision, padded_scores
 from hsi.inference.smoothing import majority, sieve
 from hsi.inference.strips import Strip, component_strips, strip_blocks
 from hsi.io.geotiff import TILE, class_dtype, gdal_env, nodata_value, read_classes
@@ -89,6 +89,12 @@ class MapJob:
     def window(self) -> int:
         """The side of the window that the map of a pixel depends on."""
         return self.saved.model.window + 2 * self.options.reach
+
+    @property
+    def precision(self) -> str:
+        """What the map is computed in, see :func:`hsi.inference.scores.map_precision`."""
+        saved = self.saved
+        return map_precision(saved.model, self.device, self.options.engine, saved.settings.training.amp)
 
     def blocks(self) -> list[Block]:
         """The strips of complete rows of the map, from top to bottom."""

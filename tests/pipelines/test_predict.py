@@ -76,6 +76,7 @@ class TestTheTrainingScene:
             [0.04 * row["pixels"] for row in record["areas"]]
         )
         assert record["command"][:2] == ["hsi", "predict"] and record["trained_on"]
+        assert record["map_precision"] == "float32"
         page = (tmp_path / "map_report.html").read_text()
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", record["date"])
         assert page.count(f">{record['date']}</time>") == 2
