@@ -218,7 +218,9 @@ class QuickClassifier:
         targets = np.eye(self.classes_.size)[codes]
         kernel = similarity(self.points_.astype(np.float64), self.points_.astype(np.float64), self.gamma)
         kernel.flat[:: len(kernel) + 1] += self.ridge
-        self.weights_: Float = scipy.linalg.solve(kernel, targets, assume_a="pos").astype(np.float32)
+        lower = np.linalg.cholesky(kernel)  # lets other threads run meanwhile, which scipy.linalg.solve does not
+        half = scipy.linalg.solve_triangular(lower, targets, lower=True)
+        self.weights_: Float = scipy.linalg.solve_triangular(lower, half, trans=1, lower=True).astype(np.float32)
         return self
 
     def predict(self, features: Float) -> tuple[NDArray[np.int32], Float]:

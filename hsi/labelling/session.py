@@ -30,7 +30,8 @@ from hsi.settings import InputSettings
 from hsi.workflows.inputs import check_usable, choose_input_bands, open_any_scene, say_dropped
 
 AT_ONCE = 90_000  # pixels that are classified before anything is shown
-STRIP_PIXELS = 50_000  # that are classified between two checks for changes
+STRIP_PIXELS = 50_000  # whose features are read at a time
+PIECE_PIXELS = 10_000  # that are classified between two checks for changes
 ROWS_BETWEEN = 8  # rows of the coarse map that are computed between two checks
 WORKING = 620 * MB  # what reading, features and classifying take for a scene of any size, and libraries loaded later
 VALID_BYTES = 1  # of a pixel, whether it is usable
@@ -340,7 +341,8 @@ class LabelSession:
         self.map = replace(self.map, maker="quick classifier", done=0.0)
         seen, strips = self._seen(), self._strips()
         if seen.height * seen.width <= AT_ONCE:
-            self._map_block(seen, turn)
+            if not self._map_block(seen, turn):
+                return
         else:
             self._map_coarsely(turn)
         self.announce("map")
@@ -350,7 +352,7 @@ class LabelSession:
             strips = []  # it is done
         strips.sort(key=lambda block: abs(block.row + block.height / 2 - seen.row - seen.height / 2))
         for number, block in enumerate(strips, 1):
-            if self._changed() or not self._map_block(block, turn):
+            if not self._map_block(block, turn):
                 return
             self.map = replace(self.map, done=number / len(strips))
             self.announce("map")
@@ -397,10 +399,17 @@ class LabelSession:
         return Block(top, left, max(1, bottom - top), max(1, right - left))
 
     def _map_block(self, block: Block, turn: int) -> bool:
-        """Map a block; False, and nothing is done, where another map has begun since that of the ``turn``."""
+        """Map a block; False, and the rest is not done, where a label has changed, or another map than that of the
+        ``turn`` has begun."""
         assert self.features is not None
-        found = self._classify(self.features.read(block))
-        return self._write(block, turn, *found)
+        if self._changed():
+            return False
+        features, rows = self.features.read(block), max(1, PIECE_PIXELS // block.width)
+        for top in range(0, block.height, rows):
+            part = replace(block, row=block.row + top, height=min(rows, block.height - top))
+            if self._changed() or not self._write(part, turn, *self._classify(features[top : top + rows])):
+                return False
+        return True
 
     def _write(self, block: Block, turn: int, ids: NDArray[Any], confidence: NDArray[Any]) -> bool:
         valid = self.valid[block.slices]

@@ -1,5 +1,8 @@
 """Features of pixels do not depend on how they are read, and the classifier works from one stroke on."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 
@@ -96,3 +99,24 @@ def test_large_classes_are_sampled_first():
     chosen = ids[limit_pixels(ids, 100)]
     assert np.bincount(chosen)[1:].tolist() == [5, 47, 47]
     assert np.array_equal(limit_pixels(ids, 1000), np.arange(1000))
+
+
+def test_fit_does_not_stop_other_threads():
+    random = np.random.default_rng(0)
+    features, labels = random.normal(size=(1800, 2)).astype(np.float32), np.arange(1800) % 3 + 1
+    shares = []
+    for _ in range(3):  # other programs may stop the thread, too
+        ticks, ended = [time.monotonic()], threading.Event()
+
+        def tick(ticks=ticks, ended=ended):
+            while not ended.wait(0.001):
+                ticks.append(time.monotonic())
+
+        thread = threading.Thread(target=tick)
+        thread.start()
+        QuickClassifier().fit(features, labels)
+        ended.set()
+        thread.join()
+        ticks.append(time.monotonic())
+        shares.append(np.diff(ticks).max() / (ticks[-1] - ticks[0]))
+    assert min(shares) < 0.5

@@ -42,6 +42,31 @@ def test_arrays_of_the_scene_are_in_files_where_memory_is_short(path, monkeypatc
     assert set(np.unique(maps[0])) == {1, 2}
 
 
+def test_a_change_ends_the_map_of_the_one_before_it(path, monkeypatch):
+    monkeypatch.setattr(sessions, "PIECE_PIXELS", 500, raising=False)
+    session = LabelSession(path, InputSettings())
+    classify, pixels = session._classify, {}
+
+    def draw_meanwhile(features):
+        pixels[session.classifier] = pixels.get(session.classifier, 0) + features[..., 0].size
+        if len(session.store.shapes) == 2:
+            session.store.add(second, rectangle((30, 2), (34, 6)))
+        return classify(features)
+
+    monkeypatch.setattr(session, "_classify", draw_meanwhile)
+    with session.store._lock:  # until both are drawn
+        first, second = (session.store.add_class(name).id for name in ("corn", "oats"))
+        for kind, place in ((first, 2), (second, 30)):
+            session.store.add(kind, rectangle((place, place), (place + 4, place + 4)))
+        session.start()
+    end = time.monotonic() + 20
+    while session.accuracy is None:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    session.close()
+    assert list(pixels.values()) == [500, session.map.ids.size]
+
+
 def test_too_little_memory_is_refused_with_what_is_needed(path):
     with pytest.raises(UsageError, match=r"--max-memory is 50 MB, and labelling this scene needs at least [\d,]+ MB"):
         LabelSession(path, InputSettings(), "50MB")
