@@ -286,6 +286,9 @@ def test_every_tool_of_the_mouse_draws(labelling, made, tmp_path):
         long = "maize with undersown clover <b>and</b> grass strips " * 2
         seen.rename(long.strip())
         assert seen.page.locator(".name").get_attribute("title") == long.strip()  # the list cuts it
+        seen.page.get_by_placeholder("file of classes").fill(f"/nowhere/{'long' * 60}.gpkg")
+        seen.press("Enter")
+        seen.wait(lambda: "there is no such file" in seen.message())
         seen.page.set_viewport_size({"width": 1366, "height": 768})
         seen.page.wait_for_timeout(1000)
         assert seen.page.evaluate(WIDER) == []

@@ -59,7 +59,7 @@ class Canvas:
         self._painting = LatestWork(self._paint)
         self._make_figure()
         self._make_layers()
-        self.place = Div(text="", name="place")
+        self.place = Div(text="", name="place", visible=False)
 
     def _make_figure(self) -> None:
         self.pan, self.wheel = PanTool(), WheelZoomTool(zoom_on_axis=False)
@@ -335,7 +335,7 @@ class Canvas:
         name = next((one.name for one in self.session.store.classes if one.id == number), None)
         if name:
             words.append(f"map: {name} ({now.confidence[row, column] / 255:.0%})")
-        self.place.text = escape(" · ".join(words))
+        self.place.update(text=escape(" · ".join(words)), visible=True)
 
 
 def _image(words: Any, block: Block, step: int) -> dict[str, Any]:

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from hsi.labelling.session import LabelSession
 
 TEMPLATES = Path(__file__).parent / "templates"
-MESSAGE = ".error { color: #b00020; font-weight: 600; } .error::before { content: '⚠ '; } .hint { color: #334e68; }"
+MESSAGE = """
+:host { overflow-wrap: anywhere; }
+.error { color: #b00020; font-weight: 600; } .error::before { content: '⚠ '; } .hint { color: #334e68; }
+"""
 CLOSED = "This page is open in another window, where you can go on; this one no longer changes anything."
 
 
@@ -87,6 +90,8 @@ class Page:
         self.actions.accuracy_changed()
         self.actions.training_changed()
         self._status_changed()
+        if not session.store.classes:
+            self.hint("press Add class or C, type its name, then draw it with one of the tools")
         for note in session.store.notes:
             self.hint(note)
 
