@@ -279,13 +279,26 @@ class LabelSession:
             for _ in self.features.prepare():
                 pass
         while not self.ended:
-            if self._revision != self.store.revision:
-                self._remap()
-            elif not self.features.ready:
-                self._prepare()
-            else:
-                self._wanted.wait(5)
-                self._wanted.clear()
+            seconds: float | None = 5
+            try:
+                if self._work():
+                    continue
+            except HsiError as error:  # such as of a drive that was away for a while
+                self.say(f"error: {error}; it is tried again when a label changes")
+                seconds = None
+            self._wanted.wait(seconds)
+            self._wanted.clear()
+
+    def _work(self) -> bool:
+        """Map the labels, or store components; False where nothing is left to do."""
+        assert self.features is not None
+        if self._revision != self.store.revision:
+            self._remap()
+            return True
+        if not self.features.ready:
+            self._prepare()
+            return True
+        return False
 
     def _changed(self) -> bool:
         return self.ended or self._revision != self.store.revision

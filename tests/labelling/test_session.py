@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hsi.core.synthetic import make_scene
-from hsi.errors import UsageError
+from hsi.errors import SceneFileError, UsageError
 from hsi.labelling import session as sessions
 from hsi.labelling.regions import rectangle
 from hsi.labelling.session import LabelSession
@@ -17,6 +17,13 @@ from hsi.settings import InputSettings
 def path(tmp_path):
     np.save(tmp_path / "scene.npy", make_scene(60, 50, 24, 3, 10, seed=2)[0])
     return tmp_path / "scene.npy"
+
+
+def wait_for(condition):
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_arrays_of_the_scene_are_in_files_where_memory_is_short(path, monkeypatch):
@@ -30,10 +37,8 @@ def test_arrays_of_the_scene_are_in_files_where_memory_is_short(path, monkeypatc
         for place in (2, 30) if room == 10**5 else ():
             kind = session.store.add_class(f"class {place}")
             session.store.add(kind.id, rectangle((place, place), (place + 4, place + 4)))
-        end = time.monotonic() + 20
-        while session.accuracy is None or len(session.accuracy.untested) < 2:  # of the map of both classes
-            assert time.monotonic() < end
-            time.sleep(0.02)
+        # of the map of both classes
+        wait_for(lambda: session.accuracy is not None and len(session.accuracy.untested) == 2)  # noqa: B023
         assert session.features is not None
         assert isinstance(session.features._stored, np.memmap) == (room == 10**5)
         maps.append(session.map.ids.copy())
@@ -59,12 +64,28 @@ def test_a_change_ends_the_map_of_the_one_before_it(path, monkeypatch):
         for kind, place in ((first, 2), (second, 30)):
             session.store.add(kind, rectangle((place, place), (place + 4, place + 4)))
         session.start()
-    end = time.monotonic() + 20
-    while session.accuracy is None:
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    wait_for(lambda: session.accuracy is not None)
     session.close()
     assert list(pixels.values()) == [500, session.map.ids.size]
+
+
+def test_after_a_scene_could_not_be_read_the_next_change_is_mapped(path, monkeypatch):
+    session = LabelSession(path, InputSettings())
+    read = sessions.PixelFeatures.read
+
+    def fail(features, block=None):
+        raise SceneFileError("scene.npy: cannot be read")
+
+    monkeypatch.setattr(sessions.PixelFeatures, "read", fail)
+    session.start()
+    first, second = (session.store.add_class(name).id for name in ("corn", "oats"))
+    session.store.add(first, rectangle((2, 2), (6, 6)))
+    wait_for(lambda: "cannot be read; it is tried again when a label changes" in session.status)
+    monkeypatch.setattr(sessions.PixelFeatures, "read", read)
+    session.store.add(second, rectangle((30, 30), (34, 34)))
+    wait_for(lambda: session.accuracy is not None)
+    session.close()
+    assert set(np.unique(session.map.ids)) == {1, 2}
 
 
 def test_too_little_memory_is_refused_with_what_is_needed(path):
