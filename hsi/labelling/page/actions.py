@@ -10,6 +10,7 @@ from hsi.labelling.network import MODELS
 
 if TYPE_CHECKING:
     from hsi.labelling.page.page import Page
+    from hsi.labelling.suggest import Place
 
 AROUND = 120  # pixels that are seen around a suggested place
 LAST_MS = 1500  # for the last messages to arrive
@@ -73,8 +74,20 @@ class Actions:
         self.accuracy.text = f"<span class='{'sure' if found.enough else 'doubt'}'>{text}.</span>"
 
     def next_place(self) -> None:
-        """Go to the place that is most useful to label."""
-        place = self.session.suggest()
+        """Find the place that is most useful to label, in the background, and go there."""
+        if self.next.disabled:
+            return
+        self.next.disabled = True
+        self.session.run(self._find_place)
+
+    def _find_place(self) -> None:
+        try:
+            place = self.session.suggest()
+            self.page.soon(lambda: self._show_place(place))
+        finally:
+            self.page.soon(lambda: setattr(self.next, "disabled", self.session.outcome is not None))
+
+    def _show_place(self, place: Place | None) -> None:
         if place is None:
             self.page.hint("all useful places have been shown")
             return

@@ -192,6 +192,7 @@ def test_the_map_follows_the_labels_and_says_where_to_go_next(page):
     places = []
     for _ in range(3):
         press(page, "n")
+        wait(lambda: not page.actions.next.disabled)
         places.append(page.canvas.cursor)
     again = LabelSession(session.path, InputSettings())  # after a restart
     again.start()
