@@ -62,6 +62,7 @@ class TestSameAsTheCommand:
             assert np.array_equal(result.classes, raster.read(1))
         assert result.report == json.loads((mat_run.out / "accuracy.json").read_text())
 
+    @pytest.mark.slow
     def test_saving_leaves_what_the_command_leaves(self, result, mat_run, tmp_path):
         folder = result.save(tmp_path / "run")
         listed = {path.relative_to(mat_run.out) for path in mat_run.out.rglob("*")}

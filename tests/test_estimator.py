@@ -188,6 +188,7 @@ class TestInputs:
         assert np.isnan(found.predict_proba(cube)[5, 5]).all()
         assert any("1 of 1,440 pixels" in warning for warning in found.warnings_)
 
+    @pytest.mark.slow
     def test_labels_may_be_a_file_or_a_label_map(self, scenes, sample):
         import hsi
 

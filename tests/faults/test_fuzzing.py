@@ -99,6 +99,7 @@ def test_every_end_is_seen():
         assert outcome == name.split()[0], name
 
 
+@pytest.mark.slow
 def test_the_command_counts_what_came_of_each_target():
     names = ("mat", "envi-header", "hdf5", "geopackage", "settings")
     words = [word for name in names for word in ("--target", name)]

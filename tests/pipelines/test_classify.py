@@ -494,6 +494,7 @@ def indian_pines(tmp_path_factory):
     return folder, run_here("classify", "data/indian_pines.mat", *options, cwd=folder)
 
 
+@pytest.mark.slow
 def test_indian_pines(indian_pines):
     folder, done = indian_pines
     assert (done.code, done.complaints) == (0, []), done.stderr

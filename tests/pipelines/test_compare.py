@@ -119,6 +119,7 @@ def test_json_records_what_was_compared_and_how_to_make_a_run_again(three, scene
     assert (tmp_path / "again" / "map.tif").read_bytes() == (three[0].parents[2] / command[-1] / "map.tif").read_bytes()
 
 
+@pytest.mark.slow
 def test_only_what_is_missing_changed_or_damaged_is_run(compare, experiment, tmp_path):
     assert compare(experiment()).code == 0
     assert len(compare.names) == 4

@@ -111,6 +111,7 @@ class TestArea:
         marked[4:8, 6:9] = 0
         return npy(tmp_path / "aoi.npy", marked)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("no_figures")
     def test_map_model_and_record(self, area: Path, scenes: dict[str, Path], sample: Sample, run: Run, tmp_path: Path):
         done = run("classify", scenes["tiff"], *SMALL, "--epochs", 1, "--aoi", area, "--out", "run")
