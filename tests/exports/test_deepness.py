@@ -72,6 +72,7 @@ def saved_model(layer, **mapping):
     return replace(saved, settings=settings, bands=bands, temperature=0.8, training=(training,), fill=Fill((9999.0,)))
 
 
+@pytest.mark.slow
 def test_tiles_are_the_map_of_predict(layer, tmp_path, monkeypatch):
     monkeypatch.setattr(deepness, "TILE", 48)
     saved = saved_model(layer, symmetries=True, blend=True)

@@ -151,6 +151,7 @@ def test_one_class_is_too_few(folder, tmp_path):
         make_task(store, [folder / "scene.mat"], tmp_path / "run", hold_out=True)
 
 
+@pytest.mark.slow
 def test_its_process_ends_with_a_line_where_it_may_not_use_the_memory_it_needs(folder):
     training = NetworkTraining(make(folder), limit=100 * MB)
     try:

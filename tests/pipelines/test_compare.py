@@ -230,6 +230,7 @@ def test_a_dry_run_lists_the_runs_of_the_chosen_rows_and_makes_none(compare, exp
     assert not list(tmp_path.glob("runs/compare/trial/*/*seed4*"))
 
 
+@pytest.mark.slow
 def test_settings_and_costs_of_networks_are_for_networks_where_baselines_are_rows_too(compare, scenes, tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text("seed: 7\ntraining: {label_smoothing: 0.1}\n")

@@ -106,6 +106,7 @@ def test_from_a_geopackage_to_every_file_of_a_run(files, run, tmp_path):
 
 # a map's side file, which is XML, has no way to hold a control character
 @pytest.mark.parametrize("files", [tuple(name.replace("\x1b", "") for name in NAMES)], indirect=True)
+@pytest.mark.slow
 def test_of_a_map_that_is_evaluated(files, run, tmp_path):
     scene, labels = files
     options = ("--labels", labels, "--label-layer", LAYER, "--label-field", FIELD)
