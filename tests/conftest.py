@@ -26,6 +26,7 @@ IDS = np.array([0, 3, 7, 200, 300], np.uint16)  # background and four classes wh
 CENTRES = np.linspace(450, 2400, 24)
 SMALL = ("--device", "cpu", "--components", "13", "--window", "11")  # the smallest network
 QUICK = (*SMALL, "--epochs", "2")
+ALONE = (*QUICK, "--set", "mapping.spectral=none")  # without a pool, which takes most of the time
 # of the run of the GeoTIFF scene, which has validation pixels
 TIFF_OPTIONS = (
     *(*SMALL, "--epochs", 6, "--train", "20", "--val", "10%", "--lr-schedule", "constant", "--seed", 5),

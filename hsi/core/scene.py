@@ -48,6 +48,11 @@ class Block:
         """Row and column slices into an ``(H, W, ...)`` array."""
         return slice(self.row, self.row + self.height), slice(self.column, self.column + self.width)
 
+    def strips(self, rows: int) -> Iterator[Block]:
+        """Parts of so many ``rows``, from top to bottom; the last one may have fewer."""
+        for done in range(0, self.height, rows):
+            yield replace(self, row=self.row + done, height=min(rows, self.height - done))
+
 
 @dataclass(frozen=True)
 class Georeference:
@@ -158,8 +163,7 @@ class Scene:
     def blocks(self, budget: int = 128 * 2**20) -> Iterator[Block]:
         """Strips of complete rows that cover the scene, each of about ``budget`` bytes as float64, at least one row."""
         rows = max(1, budget // (self.width * len(self.bands) * 8))
-        for row in range(0, self.height, rows):
-            yield Block(row, 0, min(rows, self.height - row), self.width)
+        return Block(0, 0, self.height, self.width).strips(rows)
 
     def __repr__(self) -> str:
         return f"<Scene {self.name}: {self._size}, {self.format}>"

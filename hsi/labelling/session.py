@@ -192,8 +192,7 @@ class LabelSession:
     def _strips(self) -> list[Block]:
         """The scene in strips of complete rows."""
         height, width, _ = self.scene.shape
-        rows = max(1, STRIP_PIXELS // width)
-        return [Block(top, 0, min(rows, height - top), width) for top in range(0, height, rows)]
+        return list(Block(0, 0, height, width).strips(max(1, STRIP_PIXELS // width)))
 
     def _release(self) -> None:
         """Pages of the map's files do not count as this process's memory."""
@@ -279,26 +278,21 @@ class LabelSession:
             for _ in self.features.prepare():
                 pass
         while not self.ended:
-            seconds: float | None = 5
             try:
-                if self._work():
-                    continue
+                if self._revision != self.store.revision:
+                    self._remap()
+                elif not self.features.ready:
+                    self._prepare()
+                else:
+                    self._wait(5)
             except HsiError as error:  # such as of a drive that was away for a while
                 self.say(f"error: {error}; it is tried again when a label changes")
-                seconds = None
-            self._wanted.wait(seconds)
-            self._wanted.clear()
+                self._wait()
 
-    def _work(self) -> bool:
-        """Map the labels, or store components; False where nothing is left to do."""
-        assert self.features is not None
-        if self._revision != self.store.revision:
-            self._remap()
-            return True
-        if not self.features.ready:
-            self._prepare()
-            return True
-        return False
+    def _wait(self, seconds: float | None = None) -> None:
+        """Wait until a label changes or the session ends."""
+        self._wanted.wait(seconds)
+        self._wanted.clear()
 
     def _changed(self) -> bool:
         return self.ended or self._revision != self.store.revision
@@ -417,10 +411,10 @@ class LabelSession:
         assert self.features is not None
         if self._changed():
             return False
-        features, rows = self.features.read(block), max(1, PIECE_PIXELS // block.width)
-        for top in range(0, block.height, rows):
-            part = replace(block, row=block.row + top, height=min(rows, block.height - top))
-            if self._changed() or not self._write(part, turn, *self._classify(features[top : top + rows])):
+        features = self.features.read(block)
+        for part in block.strips(max(1, PIECE_PIXELS // block.width)):
+            top = part.row - block.row
+            if self._changed() or not self._write(part, turn, *self._classify(features[top : top + part.height])):
                 return False
         return True
 

@@ -21,7 +21,7 @@ from hsi.inference.model_file import load_model
 from hsi.models import MODELS
 from hsi.report.figures import RUN_FIGURES
 from hsi.version import __version__
-from tests.conftest import IDS, QUICK, SMALL, TIFF_OPTIONS, run_here, run_in_subprocess
+from tests.conftest import ALONE, IDS, QUICK, SMALL, TIFF_OPTIONS, run_here, run_in_subprocess
 from tests.io import file_makers
 
 PROMISED = {
@@ -264,7 +264,7 @@ class TestASecondNetwork:
 
     def test_blocks_keep_the_larger_window_apart(self, scenes, run, no_figures, tmp_path):
         options = ("--split", "blocks", "--set", "model.second_window=15", "--set", "split.minimum=1", "--out", "run")
-        done = run("classify", scenes["mat"], *QUICK, *options, "--set", "mapping.spectral=none")
+        done = run("classify", scenes["mat"], *ALONE, *options)
         assert done.code == 0, done.stderr
         assert "buffer 7" in done.stdout
         assert content(tmp_path / "run" / "accuracy.json")["audit"]["contains_training"] == 0

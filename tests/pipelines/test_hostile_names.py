@@ -12,7 +12,7 @@ import shapely
 
 from hsi.core.files import MANIFEST
 from hsi.core.synthetic import synthetic_georeference
-from tests.conftest import IDS, QUICK, names_in
+from tests.conftest import ALONE, IDS, QUICK, names_in
 from tests.io import file_makers
 
 NAMES = (
@@ -143,7 +143,7 @@ def test_of_an_envi_header_printed_as_they_are_and_escaped_in_files(names, sampl
     ids = np.searchsorted(IDS, sample.truth).astype(np.uint8)[:, :, None]
     header = file_makers.envi(tmp_path / "cube_gt.hdr", ids)
     header.write_text(header.read_text() + f"classes = 5\nclass names = {{ {', '.join(('none', *names))} }}\n")
-    inspected, done = run("inspect", scene), run("classify", scene, "--model", "knn", "--train", 3, "--out", "run")
+    inspected, done = run("inspect", scene), run("classify", scene, *ALONE, "--train", 3, "--out", "run")
     assert (inspected.code, inspected.stderr, done.code, done.complaints) == (0, "", 0, [])
     for text in (inspected.stdout, done.stdout, done.stderr):
         assert all(name.replace("\x1b", "?").replace("\x07", "?") in text for name in names)

@@ -8,10 +8,8 @@ import rasterio
 
 from hsi.inference.model_file import load_model
 from hsi.workflows import train as train_workflow
-from tests.conftest import QUICK, names_in
+from tests.conftest import ALONE, names_in
 from tests.io import file_makers
-
-ALONE = (*QUICK, "--set", "mapping.spectral=none")  # without a pool, which takes most of the time
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -241,9 +240,8 @@ class Drawing:
             raise UsageError("there is no spectrum at this place: click a pixel with data")
         top, left = max(0, row - REACH), max(0, column - REACH)
         window = Block(top, left, min(height, row + REACH + 1) - top, min(width, column + REACH + 1) - left)
-        starts = range(top, top + window.height, ROWS)
-        parts = (replace(window, row=row, height=min(ROWS, top + window.height - row)) for row in starts)
-        angles = np.concatenate([spectral_angles(self.session.scene.read(part), spectrum) for part in parts])
+        scene = self.session.scene
+        angles = np.concatenate([spectral_angles(scene.read(part), spectrum) for part in window.strips(ROWS)])
         angles[~self.session.valid[window.slices]] = np.nan
         self._add(grow_region(angles, self.angle.value, row, column, window), "region")
         self._region = row, column, window, angles, self.store.shapes[-1].id
