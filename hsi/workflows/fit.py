@@ -40,7 +40,6 @@ from hsi.inference.training_pixels import TrainingPixels, training_pixels
 from hsi.io.geotiff import class_dtype, nodata_value
 from hsi.models import (
     FILTER_REACH,
-    SHARES,
     SpectralPool,
     SupportVectors,
     WindowNetwork,
@@ -75,6 +74,7 @@ from hsi.workflows.resolve import (
 from hsi.workflows.resume import CheckpointCallback, CheckpointPolicy, identity_of, tile_of
 
 WORSE = 0.05  # by so much a temperature worsens the error that it calibrates where a few squares decide it
+POOLS = ("pool", "filtered")  # of mapping.spectral: weighted by held-out pixels
 PROBE_STEPS = 0.3  # of those of the training, for the network that is trained without held-out pixels
 OTHER_GROUND_SHARE = 0.2  # of the network in a pool on other ground, chosen on blocks cut from training sides
 FILTERED_AT_ONCE = 4096  # training pixels, at a time, whose windows are copied to be filtered
@@ -205,32 +205,18 @@ def fit_network(
     trainer, trained, resumed_from = train_with_smaller_tiles(make_trainer, settings, checkpoints, identity, timer)
     rows, columns = np.nonzero(split.train)
     pixels, truth = padded[:, rows + half, columns + half].T, codes[split.train]
-    kind, wanted = settings.mapping.spectral or "none", settings.mapping.calibrate is not False
-    pooled = kind in ("pool", "filtered")
-    network, temperature, validation, pool = trained.model, None, None, None
-    if kind in SHARES:
-        network = join_linear(network, kind, pixels, truth)
+    wanted, temperature, validation = settings.mapping.calibrate is not False, None, None
+    held_out = wanted and not split.validation.any()
     with discarded_if_diverged(checkpoints):
-        if pooled or (wanted and not split.validation.any()):
+        probe = None
+        if held_out or settings.mapping.spectral in POOLS:
             probe = train_probe(model, trainer, padded, codes, split, square, settings, timer)
-            tested = probe.network if probe else None
-            if probe and pooled:
-                joined = join_pool(network, probe, inputs, reducer, padded, pixels, settings, timer)
-                network, tested, reducer, pool = joined.network, joined.tested, joined.reducer, joined.record
-                info("pool", describe_pool(pool))
-            elif probe and kind in SHARES:
-                others = probe.folds[split.train] != 0
-                tested = join_linear(probe.network, kind, pixels[others], truth[others])
-            elif pooled:
-                warning("too few training pixels to weight a pool with: the network and a logistic regression classify")
-                kind = "logistic"
-                network = join_linear(network, kind, pixels, truth)
-            if pooled:
-                kind = kind if isinstance(network, SpectralPool) else "none"
-                settings = updated(settings, mapping={"spectral": kind})
-            if probe and tested and wanted and not split.validation.any():
-                scores = score_pixels(tested, probe.trainer, probe.padded, probe.held_out, once(settings))
-                temperature = calibrate(scores, codes[probe.held_out], "held out")
+        joined = join_classifiers(trained.model, probe, inputs, reducer, padded, pixels, truth, settings, timer)
+        network, reducer = joined.network, joined.reducer
+        settings = updated(settings, mapping={"spectral": joined.spectral})
+        if probe and joined.tested and held_out:
+            scores = score_pixels(joined.tested, probe.trainer, probe.padded, probe.held_out, once(settings))
+            temperature = calibrate(scores, codes[probe.held_out], "held out")
         if split.validation.any():
             with timer.stage("calibrate"), progress("calibrate"):
                 wide = padded
@@ -256,7 +242,7 @@ def fit_network(
         fill=inputs.fill,
         validation=validation,
     )
-    return NetworkClassifier(settings, trained_on, saved, trained, temperature, resumed_from, pool)
+    return NetworkClassifier(settings, trained_on, saved, trained, temperature, resumed_from, joined.record)
 
 
 @dataclass(frozen=True, eq=False)
@@ -411,15 +397,44 @@ def once(settings: Settings) -> Settings:
 
 
 @dataclass(frozen=True, eq=False)
-class Pooled:
-    """A network pooled with classifiers of the pixel, or alone where they do not help, the reducer of its input, and a
-    record; ``tested`` is the same of members that have not seen the held-out pixels. It is None where the weights by
-    held-out pixels are the calibration: on other ground these are easier than the pixels of the map."""
+class Joined:
+    """A network joined with classifiers of the pixel, or alone where they do not help, the reducer of its input and, of
+    a pool, a record; ``tested`` is the same of members that have not seen the held-out pixels. It is None where the
+    weights by held-out pixels are the calibration: on other ground these are easier than the pixels of the map."""
 
     network: WindowNetwork
     tested: WindowNetwork | None
     reducer: Reducer
-    record: dict[str, Any]
+    spectral: str = "none"
+    record: dict[str, Any] | None = None
+
+
+def join_classifiers(
+    network: WindowNetwork,
+    probe: Probe | None,
+    inputs: Inputs,
+    reducer: Reducer,
+    padded: NDArray[np.float32],
+    pixels: NDArray[np.float32],
+    truth: NDArray[np.int64],
+    settings: Settings,
+    timer: StageTimer,
+) -> Joined:
+    """The network with the classifiers of ``mapping.spectral``, fitted on components of training pixels, ``(n, K)``
+    with classes ``truth`` ``(n,)``; a logistic regression where there are too few pixels to weight a pool with."""
+    kind = settings.mapping.spectral or "none"
+    if kind in POOLS and probe:
+        return join_pool(network, probe, inputs, reducer, padded, pixels, settings, timer)
+    if kind in POOLS:
+        warning("too few training pixels to weight a pool with: the network and a logistic regression classify")
+        kind = "logistic"
+    if kind == "none":
+        return Joined(network, probe.network if probe else None, reducer)
+    tested = None
+    if probe:
+        others = probe.folds[probe.train] != 0
+        tested = join_linear(probe.network, kind, pixels[others], truth[others])
+    return Joined(join_linear(network, kind, pixels, truth), tested, reducer, kind)
 
 
 def join_pool(
@@ -431,7 +446,7 @@ def join_pool(
     pixels: NDArray[np.float32],
     settings: Settings,
     timer: StageTimer,
-) -> Pooled:
+) -> Joined:
     """Pool a network with linear classifiers and a support vector machine, weighted by held-out pixels.
 
     The weights of the two are fitted on all training pixels, each of which is predicted by the other folds; those of
@@ -464,10 +479,11 @@ def join_pool(
     weights = [alone, *(together * spectral).tolist()]
     record = dict(zip(("network", "linear", "svm"), weights, strict=True))
     record |= {"filtered": filtered, "support_vectors": 0, "held_out": int(np.count_nonzero(seen))}
-    if not any(weights[1:]):
-        return Pooled(network, probe.network, reducer, record)
     if weights[2] > 0:
         record["support_vectors"] = len(fitted.machine.vectors)
+    info("pool", describe_pool(record))
+    if not any(weights[1:]):
+        return Joined(network, probe.network, reducer, record=record)
     used = weights[2] > 0 or bool(fitted.linear.weight[:, pixels.shape[1] :].any())  # the values beyond components
 
     def pool(network: WindowNetwork, members: Members) -> SpectralPool:
@@ -478,8 +494,8 @@ def join_pool(
         return made.to(probe.trainer.device).eval()
 
     if filtered:
-        return Pooled(pool(network, fitted), pool(probe.network, others), reducer, record)
-    return Pooled(pool(network, fitted), None, joined if used else reducer, record)
+        return Joined(pool(network, fitted), pool(probe.network, others), reducer, "filtered", record)
+    return Joined(pool(network, fitted), None, joined if used else reducer, "pool", record)
 
 
 def filtered_pixels(padded: NDArray[np.float32], chosen: NDArray[np.bool_]) -> NDArray[np.float32]:
