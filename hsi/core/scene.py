@@ -123,6 +123,11 @@ class Scene:
         return self.height, self.width, len(self.bands)
 
     @property
+    def extent(self) -> Block:
+        """All of the scene as one block."""
+        return Block(0, 0, self.height, self.width)
+
+    @property
     def grid_sizes(self) -> set[tuple[int, int]]:
         """The sizes that labels and masks of the scene may have: its own, and that of the scene it is cropped from."""
         return {(scene.height, scene.width) for scene in (self, *([self.area.full] if self.area else ()))}
@@ -132,7 +137,7 @@ class Scene:
 
         Raises :class:`SceneError` for a block that leaves the scene.
         """
-        block = block or Block(0, 0, self.height, self.width)
+        block = block or self.extent
         inside = block.row >= 0 and block.column >= 0 and block.height > 0 and block.width > 0
         if not inside or block.row + block.height > self.height or block.column + block.width > self.width:
             raise SceneError(f"{block} is outside the scene of {self.height} x {self.width} pixels")
@@ -163,7 +168,7 @@ class Scene:
     def blocks(self, budget: int = 128 * 2**20) -> Iterator[Block]:
         """Strips of complete rows that cover the scene, each of about ``budget`` bytes as float64, at least one row."""
         rows = max(1, budget // (self.width * len(self.bands) * 8))
-        return Block(0, 0, self.height, self.width).strips(rows)
+        return self.extent.strips(rows)
 
     def __repr__(self) -> str:
         return f"<Scene {self.name}: {self._size}, {self.format}>"

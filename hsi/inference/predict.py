@@ -194,11 +194,11 @@ def smooth_map(path: Path | None, size: int, scene: Scene, summary: MapSummary) 
     """
     half, width, nodata = size // 2, scene.width, nodata_value(summary.table)
     with map_writer({"map": path} if path else {}, summary.table, scene, in_memory=path is None) as writer:
-        for row in range(0, scene.height, TILE):
-            top, bottom = max(0, row - half), min(scene.height, row + TILE + half)
+        for block in scene.extent.strips(TILE):
+            top, bottom = max(0, block.row - half), min(scene.height, block.row + block.height + half)
             ids = read_classes(path, Block(top, 0, bottom - top, width)) if path else summary.layers["map"][top:bottom]
-            block = Block(row, 0, min(TILE, scene.height - row), width)
-            writer.add(block, {"map": majority(ids, size, ignore=nodata)[row - top : row - top + block.height]})
+            first = block.row - top
+            writer.add(block, {"map": majority(ids, size, ignore=nodata)[first : first + block.height]})
     smoothed = writer.summary()
     return replace(smoothed, novel=summary.novel, layers={**summary.layers, **smoothed.layers})
 
@@ -209,11 +209,11 @@ def sieve_map(path: Path | None, pixels: int, scene: Scene, summary: MapSummary,
 
     Areas of unclassified pixels remain. The map is in memory at once.
     """
-    table, size = summary.table, (scene.height, scene.width)
+    table = summary.table
     ids = summary.layers["map"] if path is None or "map" in summary.layers else read_classes(path)
     rejected = [number for number, name in zip(table.ids, table.names, strict=True) if name == UNCLASSIFIED]
     with map_writer({"map": path} if path else {}, table, scene, in_memory=in_memory) as writer:
-        writer.add(Block(0, 0, *size), {"map": sieve(ids, pixels, [nodata_value(table), *rejected])})
+        writer.add(scene.extent, {"map": sieve(ids, pixels, [nodata_value(table), *rejected])})
     sieved = writer.summary()
     return replace(sieved, novel=summary.novel, layers={**summary.layers, **sieved.layers})
 

@@ -126,8 +126,7 @@ def _read_ahead(
         allowed = None if usable is None else usable[block.slices]
         return _reduce_in_pieces(scene, stored, reducer, convert, allowed)
 
-    starts = range(0, scene.height, rows)
-    blocks = [Block(row, 0, min(rows, scene.height - row), scene.width) for row in starts]
+    blocks = list(scene.extent.strips(rows))
     with ThreadPoolExecutor(max_workers=1) as reading:
         coming = reading.submit(work, blocks[0])
         for following in [*blocks[1:], None]:

@@ -160,8 +160,7 @@ class ScenePicture:
             return
         small = pixels * stored <= DIRECT_BYTES and self._stem is None
         step = 1 if small else _power(pixels * stored / OVERVIEW_BYTES, (pixels / OVERVIEW_PIXELS) ** 0.5)
-        everything = Block(0, 0, scene.height, scene.width)
-        values, usable = self._read(everything, step)
+        values, usable = self._read(scene.extent, step)
         self._limits = _limits(values[usable])
         self.levels = {step: self._quantise(values, usable)}
 
@@ -294,10 +293,9 @@ class ScenePicture:
     def _fill(self, target: Levels, progress: Advance | None, stopped: Callable[[], bool]) -> None:
         height, width, bands = self.scene.shape
         rows = max(1, CHUNK_BYTES // (width * bands * self.scene.dtype.itemsize))
-        for top in range(0, height, rows):
+        for block in self.scene.extent.strips(rows):
             if stopped():
                 raise _Stopped
-            block = Block(top, 0, min(rows, height - top), width)
             target[block.slices] = self._quantise(*self._read(block, 1))
             forget_pages(target)
             if progress:

@@ -107,7 +107,7 @@ class PixelFeatures:
         Components that are not stored yet are computed for the block. Raises :class:`SceneError` for a
         block that leaves the scene.
         """
-        block = block or Block(0, 0, self.scene.height, self.scene.width)
+        block = block or self.scene.extent
         around, inside = self._around(block)
         if self._ready[around.slices[0]].all():
             components = np.array(self._stored[around.slices])

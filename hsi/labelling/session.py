@@ -81,7 +81,7 @@ class LabelSession:
         self.picture = self._make_picture(wavelength_channels(self.scene))
         ids, confidence = (scratch_array((height, width), dtype, room // 16) for dtype in (np.uint16, np.uint8))
         self.map = MapNow(ids, confidence, "", 1.0)
-        self.viewport = Block(0, 0, height, width)
+        self.viewport = self.scene.extent
         self.features: PixelFeatures | None = None
         self.classifier: QuickClassifier | None = None
         self.status = ""
@@ -191,8 +191,7 @@ class LabelSession:
 
     def _strips(self) -> list[Block]:
         """The scene in strips of complete rows."""
-        height, width, _ = self.scene.shape
-        return list(Block(0, 0, height, width).strips(max(1, STRIP_PIXELS // width)))
+        return list(self.scene.extent.strips(max(1, STRIP_PIXELS // self.scene.width)))
 
     def _release(self) -> None:
         """Pages of the map's files do not count as this process's memory."""

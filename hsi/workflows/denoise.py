@@ -217,10 +217,9 @@ def clean_blocks(
     """Blocks of the denoised scene, ``rows`` rows each, ``(h, w, B)`` in the dtype of the scene."""
     scene, valid = surveyed.scene, surveyed.survey.valid
     with events.progress("write", "rows") as advance:
-        for row in range(0, scene.height, rows):
-            block = Block(row, 0, min(rows, scene.height - row), scene.width)
+        for block in scene.extent.strips(rows):
             yield block, clean_stored(scene, surveyed.used, result.denoiser, block, valid, budget)
-            advance(row + block.height, scene.height)
+            advance(block.row + block.height, scene.height)
 
 
 def write_cube(path: Path, surveyed: SurveyedScene, result: DenoisingResult, rows: int, budget: int) -> None:

@@ -29,7 +29,6 @@ from hsi.core.devices import (
 )
 from hsi.core.events import Advance, info, metrics, progress, warning
 from hsi.core.interrupts import defer_interrupts
-from hsi.core.scene import Block
 from hsi.errors import DeviceMemoryError, TrainingError
 from hsi.inference.blending import REACH
 from hsi.inference.map_files import MapOptions, MapSummary, map_writer
@@ -274,7 +273,7 @@ class BaselineClassifier(Classifier):
         if predicted.confidence is not None:
             layers["confidence"] = predicted.confidence[None]
         with map_writer({name: folder / f"{name}.tif" for name in layers}, table, scene, in_memory=True) as writer:
-            writer.add(Block(0, 0, scene.height, scene.width), layers)
+            writer.add(scene.extent, layers)
         return writer.summary()
 
     def describe(self) -> dict[str, Any]:

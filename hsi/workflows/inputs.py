@@ -88,7 +88,7 @@ class Inputs:
         """The inputs of each scene, and its place in the rasters of all of them."""
         if self.parts:
             return list(zip(self.parts, (place.block for place in self.labels.scenes), strict=True))
-        return [(self, Block(0, 0, self.scene.height, self.scene.width))]
+        return [(self, self.scene.extent)]
 
 
 def open_scene(

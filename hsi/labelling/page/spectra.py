@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -157,8 +158,7 @@ class Spectra:
         bottom, right = min(height, int(south) + 1), min(width, int(east) + 1)
         total, squares, count = np.zeros(bands), np.zeros(bands), 0
         rows = max(1, MOST_PIXELS // max(1, right - left))
-        for row in range(top, min(bottom, top + 4 * rows), rows):
-            block = Block(row, left, min(rows, bottom - row), right - left)
+        for block in islice(Block(top, left, bottom - top, right - left).strips(rows), 4):
             use = (drawn.at(*np.mgrid[block.slices]) == shape.class_id) & self.session.valid[block.slices]
             if use.any():
                 spectra = self.session.scene.read(block)[use].astype(np.float64)
