@@ -14,6 +14,8 @@ TOLERANCE = 0.01  # corners that differ by less than this share of a pixel are t
 SQUARE = 0.01  # relative difference of the sides of a pixel that counts as square
 LONGITUDE_LATITUDE = "OGC:CRS84"
 EQUAL_AREA = "EPSG:6933"  # cylindrical equal-area on the WGS 84 ellipsoid
+STRETCHED = 0.01  # relative difference of areas on the map and on the ground that a projection may have
+LEAST_AREA = 1.0  # hectares on the ground that are compared, because projecting rounds to a tenth of a millimetre
 
 
 def parse_crs(text: str | None) -> Any:
@@ -129,17 +131,10 @@ def longitude_latitude(
 
     None without a CRS, with that of a local grid, and where one of the places has no longitude and latitude.
     """
-    from rasterio.errors import CRSError
-    from rasterio.warp import transform
-
     crs = parse_crs(georeference.crs)
     if crs is None or not (crs.is_projected or crs.is_geographic):
         return None
-    try:
-        degrees = np.array(transform(crs, LONGITUDE_LATITUDE, *georeference.map_coordinates(columns, rows)))
-    except CRSError:
-        return None
-    return degrees if np.isfinite(degrees).all() else None
+    return _project(crs, LONGITUDE_LATITUDE, *georeference.map_coordinates(columns, rows))
 
 
 def same_crs(first: str | None, second: str | None) -> bool:
@@ -176,31 +171,53 @@ def epsg_wkt(code: int) -> str | None:
 def pixel_hectares(georeference: Georeference | None, height: int, width: int) -> NDArray[np.float64] | None:
     """Hectares of a pixel in each row, ``(H,)`` float64, or None when the place is not known.
 
-    From the transform and the unit of a projected CRS. Under a geographic CRS the pixel's edges go through an
-    equal-area projection, which is exact for a grid along parallels and meridians; for a rotated one it is taken at
-    the middle of the row.
+    From the transform and the unit of a projected CRS. Where its areas are not those on the ground, as in Web Mercator,
+    and under a geographic CRS the pixel's edges go through an equal-area projection. This is exact for a grid along
+    parallels and meridians; for others it is taken at the middle of the row.
     """
     crs = parse_crs(georeference.crs) if georeference else None
-    if georeference is None or crs is None:
+    if georeference is None or crs is None or not (crs.is_projected or crs.is_geographic):
         return None
     a, b, _, d, e, _ = georeference.transform
-    if crs.is_projected:
-        metres = crs.linear_units_factor[1]
-        return np.full(height, abs(a * e - b * d) * metres**2 / 10_000)
-    return _geographic_hectares(crs, georeference, height, width) if crs.is_geographic else None
+    if crs.is_geographic:
+        return _ground_hectares(crs, georeference, height, width)
+    on_map = abs(a * e - b * d) * crs.linear_units_factor[1] ** 2 / 10_000
+    side = max(1.0, math.sqrt(LEAST_AREA / on_map)) if on_map else 1.0
+    ground = _ground_hectares(crs, georeference, height, width, side)
+    stretched = ground is not None and bool((np.abs(ground - on_map) > STRETCHED * ground).any())
+    return ground if stretched else np.full(height, on_map)
 
 
-def _geographic_hectares(crs: object, georeference: Georeference, height: int, width: int) -> NDArray[np.float64]:
+def _ground_hectares(
+    crs: Any, georeference: Georeference, height: int, width: int, side: float = 1.0
+) -> NDArray[np.float64] | None:
+    """Hectares on the ground of the pixel in the middle of each row, ``(H,)``, from a square of ``side`` pixels around
+    it; None outside the area of the CRS."""
+    a, b, c, d, e, f = georeference.transform
+    column, left = width / 2, c
+    if crs.is_geographic:
+        left = -a * column  # from the longitude of the middle column: areas do not depend on it
+    corners = side * np.array([[-0.5], [0.5], [0.5], [-0.5]])
+    across = column + 0.5 + corners + np.zeros(height)
+    down = np.arange(height) + 0.5 + np.roll(corners, 1, axis=0)
+    places = _project(crs, EQUAL_AREA, (a * across + b * down + left).ravel(), (d * across + e * down + f).ravel())
+    if places is None:
+        return None
+    x, y = places.reshape(2, 4, height)
+    x, y = x - x[0], y - y[0]  # else products of large numbers are subtracted
+    area = sum(x[i] * y[(i + 1) % 4] - x[(i + 1) % 4] * y[i] for i in range(4)) / 2  # shoelace
+    hectares: NDArray[np.float64] = np.abs(area) / side**2 / 10_000
+    return hectares if (hectares > 0).all() else None
+
+
+def _project(crs: Any, target: str, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Places ``(2, n)`` in another CRS; None where it is of another body, and where one of the places is outside."""
+    from rasterio._err import CPLE_BaseError
+    from rasterio.errors import CRSError
     from rasterio.warp import transform
 
-    a, b, _, d, e, f = georeference.transform
-    rows, column = np.arange(height), width / 2
-    corners = [(column, rows), (column + 1, rows), (column + 1, rows + 1), (column, rows + 1)]
-    x, y = np.empty((2, 4, height))
-    for i, (across, down) in enumerate(corners):
-        longitude = a * (across - column) + b * down  # from that of the middle column: areas do not depend on it
-        latitude = d * across + e * down + f
-        x[i], y[i] = transform(crs, EQUAL_AREA, longitude, latitude)
-    area = sum(x[i] * y[(i + 1) % 4] - x[(i + 1) % 4] * y[i] for i in range(4)) / 2  # shoelace
-    hectares: NDArray[np.float64] = np.abs(area) / 10_000
-    return hectares
+    try:
+        places = np.array(transform(crs, target, x, y))
+    except (CRSError, CPLE_BaseError):
+        return None
+    return places if np.isfinite(places).all() else None

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from pyproj import CRS, Geod
+from pyproj import CRS, Geod, Transformer
 
-from hsi.core.georeference import crs_name, crs_title, pixel_hectares, pixel_metres
+from hsi.core.georeference import crs_name, crs_title, longitude_latitude, pixel_hectares, pixel_metres
 from hsi.core.scene import Georeference
 from hsi.core.synthetic import synthetic_georeference
 
@@ -20,18 +20,32 @@ def geodesic_hectares(where, row, column=0):
 
 
 @pytest.mark.parametrize(
-    ("crs", "size", "expected"),
+    ("crs", "size", "corner", "expected"),
     [
-        ("EPSG:32616", (20.0, -20.0), 0.04),
-        ("EPSG:32616", (3.5, -4.0), 0.0014),
-        ("EPSG:2263", (100.0, -100.0), 10_000 * (1200 / 3937) ** 2 / 10_000),  # US survey feet
-        ("EPSG:2222", (10.0, -10.0), 100 * 0.3048**2 / 10_000),  # international feet
+        ("EPSG:32616", (20.0, -20.0), (5e5, 4e6), 0.04),
+        ("EPSG:32616", (3.5, -4.0), (5e5, 4e6), 0.0014),
+        ("EPSG:32616", (0.02, -0.02), (6e5, 5e6), 4e-8),
+        ("EPSG:2263", (100.0, -100.0), (1e6, 2e5), 10_000 * (1200 / 3937) ** 2 / 10_000),  # US survey feet
+        ("EPSG:2222", (10.0, -10.0), (7e5, 1e6), 100 * 0.3048**2 / 10_000),  # international feet
+        ("EPSG:32616", (20.0, -20.0), (5e8, 4e9), 0.04),  # no such place
     ],
 )
-def test_projected(crs, size, expected):
-    hectares = pixel_hectares(Georeference(crs, (size[0], 0, 5e5, 0, size[1], 4e6)), 7, 5)
+def test_projected(crs, size, corner, expected):
+    hectares = pixel_hectares(Georeference(crs, (size[0], 0, corner[0], 0, size[1], corner[1])), 7, 5)
     assert hectares.shape == (7,)
     np.testing.assert_allclose(hectares, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("size", [0.02, 30.0])
+@pytest.mark.parametrize(("crs", "left", "top"), [("EPSG:3857", 1e6, 8e6), ("EPSG:4087", -1e6, -6.5e6)])
+def test_a_projection_that_stretches_areas_has_those_on_the_ground(crs, left, top, size):
+    where = Georeference(crs, (size, 0, left, 0, -size, top))
+    to_degrees = Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform
+    (west, east), (north, south) = to_degrees([left, left + 1e5], [top, top - 1e5])
+    tall = Georeference("EPSG:4326", ((east - west) / 1e5 * size, 0, west, 0, (south - north) / 1e5 * size, north))
+    hectares = pixel_hectares(where, 5, 4)
+    assert hectares[0] < 0.6 * size**2 / 10_000
+    assert hectares[2] == pytest.approx(pixel_hectares(tall, 5, 4)[2], rel=0.02)
 
 
 def test_a_rotated_grid_has_the_area_of_its_pixels():
@@ -68,6 +82,16 @@ def test_another_unit_of_angle():
 def test_unknown_places_have_no_area(crs):
     assert pixel_hectares(Georeference(crs, (1, 0, 0, 0, -1, 0)), 3, 3) is None
     assert pixel_hectares(None, 3, 3) is None
+
+
+@pytest.mark.parametrize(
+    ("crs", "corner"),
+    [("EPSG:4326", (5e5, 4.4e6)), ("IAU_2015:30100", (10, 50))],  # metres taken for degrees; the Moon
+)
+def test_a_place_that_is_none_on_earth(crs, corner):
+    where = Georeference(CRS(crs).to_wkt(), (0.1, 0, corner[0], 0, -0.1, corner[1]))
+    assert pixel_hectares(where, 3, 3) is None
+    assert crs == "EPSG:4326" or longitude_latitude(where, np.zeros(1), np.zeros(1)) is None
 
 
 def test_names_of_a_crs():
