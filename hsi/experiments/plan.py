@@ -88,6 +88,7 @@ def make_plan(experiment: Experiment, where: str, out: Path) -> Plan:
         planned = plan_runs(experiment, where)
         resolved = [_resolved(run, where) for run in planned]
     hashes = hash_inputs(*files_of_tiles(opened), labels.source, scene.georef, *mask_files(scene))
+    hashes |= hash_files(path for path in (scene.classes, scene.wavelengths) if path and path.is_file())
     given = {files: hash_files(files) for files in {given_files(settings) for settings in resolved}}
     runs = tuple(
         PlacedRun(run, run_key(settings, scene, [*hashes.values(), *given[given_files(settings)].values()]), out)

@@ -25,3 +25,20 @@ def test_of_a_raster_pixels_are_drawn_at_random(tmp_path):
     scene = {"path": npy(tmp_path / "a.npy", small_cube()), "labels": npy(tmp_path / "gt.npy", small_labels())}
     plan = make_plan(scene_experiment(scene, ["svm"], {}), "models", tmp_path / "out")
     assert {run.planned.split for run in plan.runs} == {"random"}
+
+
+@pytest.mark.parametrize(
+    ("option", "before", "after"),
+    [("classes", "id,name\n1,oats\n", "id,name\n1,beet\n"), ("wavelengths", "500\n600\n700\n", "500\n600\n800\n")],
+)
+def test_runs_of_a_changed_table_of_classes_or_wavelengths_are_others(option, before, after, tmp_path):
+    table = tmp_path / "table.csv"
+    cube = small_cube(shape=(11, 7, 3))
+    scene = {"path": npy(tmp_path / "a.npy", cube), "labels": npy(tmp_path / "gt.npy", small_labels())}
+    experiment, keys = scene_experiment({**scene, option: table}, ["svm"], {}), []
+    for text in (before, after, before):
+        table.write_text(text)
+        plan = make_plan(experiment, "models", tmp_path / "out")
+        keys.append(plan.runs[0].key)
+    assert keys[0] == keys[2] != keys[1]
+    assert str(table) in plan.sha256
