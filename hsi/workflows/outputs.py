@@ -174,10 +174,12 @@ def map_files(map_path: Path, options: MapOptions, report: bool, stac: bool = Fa
 
 def find_confidence(map_path: Path) -> Path | None:
     """The confidence that ``hsi predict`` or ``hsi classify`` wrote with a map, unless the map was smoothed since."""
-    layer, smooth = layer_path(map_path, "confidence"), None
+    layer, run, smooth = layer_path(map_path, "confidence"), file_of_run(map_path, "run.json"), None
     path = layer if layer.is_file() else file_of_run(map_path, "confidence.tif")
-    with suppress(OSError, ValueError, RecursionError, AttributeError):  # a map of another program has no record
-        record = json.loads(map_path.with_suffix(".json").read_text(encoding="utf-8"))
+    # a map of another program has no record
+    with suppress(OSError, ValueError, RecursionError, AttributeError, LookupError, TypeError):
+        record = json.loads((run or map_path.with_suffix(".json")).read_text(encoding="utf-8"))
+        record = record["settings"]["mapping"] if run else record
         smooth = record.get("smooth") or record.get("min_area")
     if path and smooth:
         info("confidence", f"not compared: the map was smoothed ({smooth}), which its confidence does not include")

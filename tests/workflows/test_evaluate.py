@@ -336,6 +336,14 @@ class TestCalibration:
         calibration = hsi.evaluate(write_map(pair[0]), pair[1]).report["calibration"]
         assert (calibration is None) == ("smooth" in record)
 
+    def test_that_of_a_run_with_a_smallest_area_is_not_used(self, pair, write_map, confident, tmp_path):
+        confident("confidence.tif")
+        path, found = write_map(pair[0]), []
+        for least in (None, "6px"):
+            (tmp_path / "run.json").write_text(json.dumps({"settings": {"mapping": {"min_area": least}}}))
+            found.append(hsi.evaluate(path, pair[1]).report["calibration"])
+        assert found[0] is not None and found[1] is None
+
     @pytest.mark.parametrize(
         ("more", "says"),
         [({"scale": 100.0}, "is a probability from 0 to 1"), ({"rows": 29}, "the confidence is 29 x 20")],
