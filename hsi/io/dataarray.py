@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi.core.georeference import has_no_place
+from hsi.core.georeference import difference, has_no_place
 from hsi.core.labels import ClassTable
 from hsi.core.scene import Block, Georeference, Scene
 from hsi.errors import LabelError, SceneError, UsageError
@@ -66,19 +66,24 @@ def crop_dataarray(array: xarray.DataArray, window: Block) -> xarray.DataArray:
     return array.isel({rows: down, columns: across})
 
 
-def labels_from_dataarray(array: xarray.DataArray, like: xarray.DataArray | None = None) -> NDArray[Any]:
-    """Class values ``(H, W)`` of a ``DataArray``, a band axis of length 1 left out.
+def labels_from_dataarray(array: xarray.DataArray, like: xarray.DataArray | Scene | None = None) -> NDArray[Any]:
+    """Class values ``(H, W)`` of a ``DataArray``, NaN where it has no data; a band axis of length 1 is left out.
 
-    Raises :class:`LabelError` where it has other axes, or coordinates that are not those of the scene ``like``.
+    Raises :class:`LabelError` where it has other axes, or a place or coordinates that are not those of the scene
+    ``like``.
     """
     rows, columns = _axis(array, "H"), _axis(array, "W")
     extra = [dim for dim in array.dims if dim not in (rows, columns)]
     if rows is None or columns is None or any(array.sizes[dim] != 1 for dim in extra):
         raise LabelError(f"labels have 2 axes (rows, columns), found {_describe(array)}")
     plane = array.isel(dict.fromkeys(extra, 0), drop=True).transpose(rows, columns)
-    if like is not None:
+    if isinstance(like, Scene):
+        _check_place(plane, rows, columns, like)
+    elif like is not None:
         _check_coordinates(plane, rows, columns, like)
-    return np.asarray(plane.values)
+    values, nodata = np.asarray(plane.values), _nodata(array)
+    void = None if nodata is None or values.dtype.kind not in "iuf" else values == nodata
+    return values if void is None or not void.any() else np.where(void, np.nan, values)
 
 
 def map_like(array: xarray.DataArray, values: NDArray[Any], name: str, **attributes: Any) -> xarray.DataArray:
@@ -177,9 +182,32 @@ def _nodata(array: xarray.DataArray) -> float | None:
 def _check_coordinates(plane: xarray.DataArray, rows: str, columns: str, like: xarray.DataArray) -> None:
     scene_rows, scene_columns, _ = _axes(like)
     for axis, dim, scene_dim in (("rows", rows, scene_rows), ("columns", columns, scene_columns)):
-        if dim not in plane.coords or scene_dim not in like.coords:
-            continue
-        values, wanted = plane.coords[dim].values, like.coords[scene_dim].values
-        step = np.abs(np.diff(wanted)).min(initial=np.inf) if wanted.dtype.kind in "iuf" else np.inf
-        if values.shape != wanted.shape or np.abs(values - wanted).max(initial=0) > 0.01 * step:
-            raise LabelError(f"the labels' {axis} ({dim}) are not those of the scene: reindex them like it")
+        if dim in plane.coords and scene_dim in like.coords:
+            _check_axis(axis, dim, plane.coords[dim].values, like.coords[scene_dim].values)
+
+
+def _check_place(plane: xarray.DataArray, rows: str, columns: str, like: Scene) -> None:
+    """Compare with the place of a scene of this size; coordinates that only count pixels fit any."""
+    full = like.area.full if like.area else like  # labels may be those of all of a cropped scene
+    like = full if plane.shape == (full.height, full.width) else like
+    where, shape = like.georeference, (like.height, like.width)
+    if where is None or plane.shape != shape:
+        return
+    if place := _georeference(plane, rows, columns):
+        if reason := difference(where, place, shape):
+            raise LabelError(
+                f"labels: not on the grid of the scene {like.name}: {reason}; rioxarray's reproject_match changes that"
+            )
+        return
+    a, b, c, d, e, f = where.transform
+    for axis, dim, start, step in (("rows", rows, f, e), ("columns", columns, c, a)):
+        if b == d == 0 and dim in plane.coords and plane.coords[dim].dtype.kind in "iuf":
+            values, count = plane.coords[dim].values, np.arange(plane.sizes[dim])
+            if not any(np.array_equal(values, count + first) for first in (0, 0.5, 1)):
+                _check_axis(axis, dim, values, start + step * (count + 0.5))
+
+
+def _check_axis(axis: str, dim: str, values: NDArray[Any], wanted: NDArray[Any]) -> None:
+    step = np.abs(np.diff(wanted)).min(initial=np.inf) if wanted.dtype.kind in "iuf" else np.inf
+    if values.shape != wanted.shape or np.abs(values - wanted).max(initial=0) > 0.01 * step:
+        raise LabelError(f"the labels' {axis} ({dim}) are not those of the scene: reindex them like it")

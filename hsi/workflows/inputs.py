@@ -281,7 +281,8 @@ def open_any_labels(
             raise UsageError(f"background={background}, and these labels have {read.background} already: leave it out")
     else:
         array: Any = labels
-        values = labels_from_dataarray(array, like) if is_dataarray(array) else np.asarray(array)
+        grid = scene if like is None else like
+        values = labels_from_dataarray(array, grid) if is_dataarray(array) else np.asarray(array)
         if values.ndim == 3 and values.shape[:2] == (scene.height, scene.width) and values.dtype.kind in "iufb":
             values, note = decode_one_hot(values, "labels")
             warning(f"labels: {note}")

@@ -435,6 +435,20 @@ class TestTrainedLabels:
 
 
 class TestRefusals:
+    @pytest.mark.parametrize("crs", [True, False])
+    def test_a_dataarray_that_lies_elsewhere_or_runs_upwards(self, crs, pair, write_map, tmp_path):
+        rioxarray = pytest.importorskip("rioxarray")
+        path = write_map(pair[0])
+        reference = rioxarray.open_rasterio(file_makers.tiff(tmp_path / "truth.tif", pair[1], nodata=5, **GRID))[0]
+        reference = reference if crs else reference.drop_vars("spatial_ref")
+        report = hsi.evaluate(path, reference).report
+        counted = np.isin(pair[1], (1, 2))  # 5 is no data here
+        assert report["overall_accuracy"] == pytest.approx(np.mean((pair[0] == pair[1])[counted]))
+        for other in (reference.sortby("y"), reference.assign_coords(x=reference.x + 40)):
+            with pytest.raises(LabelError, match=r"labels: not on the grid of the scene|not those of the scene"):
+                hsi.evaluate(path, other)
+        assert hsi.evaluate(path, reference.drop_vars(reference.coords)).report["classes"] == report["classes"]
+
     def test_classes_that_the_map_does_not_know(self, pair, write_map, tmp_path):
         other = default_table([1, 2, 5]).renamed({1: "corn", 2: "beet", 5: "river"})
         with pytest.raises(LabelError, match=r"truth\.tif: .*no class beet, river; it has corn, soy, water"):
