@@ -28,6 +28,7 @@ from hsi.inference.training_pixels import runs_to_mask, text_to_runs
 from hsi.io import files_of, open_labels, open_scene
 from hsi.io.masks import open_confidence, pixels_in_use
 from hsi.io.open import find_reader
+from hsi.io.vector_files import is_vector
 from hsi.report.figures import reliability_figure, write_figure
 from hsi.report.html import MapView, Provenance, Report, raster_colours, view_step, write_report_page
 from hsi.report.records import MapRecord, RunRecord, read_record
@@ -120,7 +121,8 @@ def evaluate(
         probabilities = read_confidence(pair, map_path, confidence)
         report["calibration"] = None if probabilities is None else measure_confidence(pair, probabilities)
         if design:
-            report["estimate"] = estimate_accuracy(pair, design, report["seen"])
+            of_map = doubt_strata(reference, pair, options) if design == "stratified" else None
+            report["estimate"] = estimate_accuracy(pair, design, report["seen"], of_map)
         files: tuple[Path, ...] = ()
         if folder:
             with new_files(folder, "accuracy", overwrite=overwrite, stale=[FIGURE]) as work:
@@ -349,8 +351,32 @@ def measure_confidence(pair: MapAndReference, confidence: NDArray[np.float32]) -
     return measure_calibration(confidence[named], (pair.predicted == pair.truth)[named])
 
 
-def estimate_accuracy(pair: MapAndReference, design: Design, seen: int) -> dict[str, Any]:
-    """Accuracy and areas of all of the map from a random sample of it; warns of doubts that it is one."""
+def doubt_strata(reference: LabelsLike, pair: MapAndReference, reading: InputSettings) -> str | None:
+    """What it means that points of ``hsi sample`` were drawn by the classes of another map; None where they were not,
+    and for any other reference."""
+    if not isinstance(reference, (str, Path)) or not is_vector(Path(reference)):
+        return None
+    options = InputSettings(
+        label_field=OF_MAP[0], label_layer=reading.label_layer, label_crs=reading.label_crs, background=-1
+    )
+    try:
+        drawn = open_labels(reference, pair.grid, options)
+    except HsiError:  # it has no such field
+        return None
+    known = pair.counted & drawn.labelled
+    others = int(np.count_nonzero(drawn.values[known] != pair.mapped.values[known]))
+    if not others:
+        return None
+    return (
+        f"{others:,} of {np.count_nonzero(known):,} points were drawn from another class than the map has there (field "
+        f"{OF_MAP[0]}), so they are a sample by the classes of another map, and the estimates are not valid: draw one "
+        "of this map"
+    )
+
+
+def estimate_accuracy(pair: MapAndReference, design: Design, seen: int, of_map: str | None = None) -> dict[str, Any]:
+    """Accuracy and areas of all of the map from a random sample of it; warns of doubts that it is one, of which that
+    ``of_map`` is known."""
     classes = len(pair.table)
     strata = np.where(pair.mapped.labelled, np.where(pair.predicted < 0, classes, pair.predicted), -1)
     unclassified = int(np.count_nonzero(strata == classes))
@@ -367,7 +393,7 @@ def estimate_accuracy(pair: MapAndReference, design: Design, seen: int) -> dict[
     equal = hectares is not None and np.ptp(hectares) <= EQUAL * hectares.max()
     area = float(hectares.mean()) if hectares is not None and equal else None
     estimate = estimate_map(pair.confusion.square, pixels.in_map, pair.table, design, area)
-    doubts = [*left_out, *check_sampling(pixels, design)]
+    doubts = [*left_out, *([of_map] if of_map else []), *check_sampling(pixels, design)]
     for doubt in doubts:
         events.warning(f"design {design}: {doubt}")
     if seen:

@@ -118,6 +118,19 @@ class TestRoundTrip:
         with pytest.raises(LabelError, match="the map has no class corn"):
             hsi.evaluate(mapped, tmp_path / "a.gpkg", label_field="class")
 
+    @pytest.mark.parametrize("name", ["a.gpkg", "a.csv"])
+    def test_points_by_the_classes_of_another_map_are_warned_of(self, name, ids, truth, write_map, tmp_path):
+        found = hsi.sample(write_map(ids), tmp_path / name, points=250)
+        interpret(tmp_path / name, found, truth)
+        other = ids.copy()
+        other[found.rows[:7], found.columns[:7]] = 1 + ids[found.rows[:7], found.columns[:7]] % 4
+        given = {"reference": tmp_path / name, "label_field": "class"}
+        result = hsi.evaluate(write_map(other, name="other.tif"), design="stratified", **given)
+        assert any("7 of 250 points were drawn from another class" in warning for warning in result.warnings)
+        assert "sample by the classes of another map" in result.report["estimate"]["doubts"][0]
+        report = hsi.evaluate(tmp_path / "map.tif", design="stratified", **given).report
+        assert report["estimate"]["doubts"] == []
+
     def test_without_unclassified_pixels_it_is_about_the_others(self, ids, truth, write_map):
         ids, table = ids.copy(), default_table([1, 2, 3, 4, 254]).renamed({**NAMES, 254: "unclassified"})
         ids[:40] = 254
