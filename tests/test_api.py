@@ -220,6 +220,12 @@ class TestPredict:
             assert (one.dtype, one.shape[:2]) == (other.dtype, sample.truth.shape)
             assert np.array_equal(one, other, equal_nan=layer != "classes"), layer
 
+    def test_a_threshold_that_was_chosen_with_another_average_is_warned_of(self, tiff_run, sample):
+        model, given = tiff_run.out / "model.safetensors", {"reject_rate": "30%", "device": "cpu"}
+        for settings, warned in (({}, False), ({"symmetries": False}, True)):
+            warnings = hsi.predict(model, sample.cube, **given, **settings).warnings
+            assert any("other choice of symmetries, so reject may" in text for text in warnings) == warned
+
     def test_an_array_is_mapped_into_a_file_and_a_void_one_with_a_warning(self, mat_run, sample, tmp_path):
         stages = []
         void = hsi.predict(

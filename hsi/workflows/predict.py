@@ -311,7 +311,18 @@ def describe_rejection(job: MapJob, asked: Rejection) -> dict[str, Any]:
     info("", f"validation pixels{of_errors}{left} ({found['accuracy']:.1%} of all)")
     if found["pixels"] < FEW:
         warning(f"the threshold of reject is uncertain: it is chosen by {found['pixels']} validation pixels")
+    for name in changed_averages(job):
+        warning(
+            f"the confidence of the validation pixels is with the other choice of {name}, so reject may leave another "
+            "share of pixels, and another share of them may be right"
+        )
     return {"asked": str(asked), "threshold": threshold, "validation": found}
+
+
+def changed_averages(job: MapJob) -> list[str]:
+    """Which of ``symmetries`` and ``blend`` are not those of the model, by which its confidence was measured."""
+    stored = job.saved.settings.mapping
+    return [n for n in ("symmetries", "blend") if getattr(job.options, n) != bool(getattr(stored, n))]
 
 
 def map_inputs(
@@ -445,11 +456,8 @@ def report_job(job: MapJob, limit: int) -> None:
     info("bands", job.match.note)
     if job.saved.temperature != 1:
         info("confidence", f"calibrated, with temperature {job.saved.temperature:.3g}")
-        for name in ("symmetries", "blend"):
-            if getattr(job.options, name) != getattr(job.saved.settings.mapping, name):
-                warning(
-                    f"the temperature was fitted with the other choice of {name}, so confidence may be a little off"
-                )
+        for name in changed_averages(job):
+            warning(f"the temperature was fitted with the other choice of {name}, so confidence may be a little off")
     if job.options.symmetries:
         info("averaged", "with the scene after a half turn; without symmetries it is twice as fast")
     if job.options.blend:
