@@ -482,7 +482,8 @@ def _read_raster_labels(source: LabelSource, like: Scene, options: InputSettings
         values, background=background, table=table, source=path, variable=name or None, notes=source.notes
     )
     counts = {content.names[i]: count for i, count in labels.counts.items() if content.names.get(i)}
-    found = [*note_fill_values(labels, content.names, options.background), *note_similar_names(counts, "pixels")]
+    named = {i: name for i, name in content.names.items() if i != content.nodata}
+    found = [*note_fill_values(labels, named, options.background), *note_similar_names(counts, "pixels")]
     labels = replace(labels, notes=(*labels.notes, *found))
     return labels if fits or places is None else align_labels(path, labels, table, places, like)
 

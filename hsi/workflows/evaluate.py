@@ -199,6 +199,8 @@ def read_map(path: Path) -> LabelMap:
     except (LabelError, SceneError) as error:
         reason = str(error).removeprefix(f"{path}: ")
         raise LabelError(f"{path}: is no class map, which has one band of integers: {reason}") from error
+    for note in mapped.notes:  # the settings that they name are those of the reference
+        events.warning(f"{path}: {note.partition(': if ')[0]}: its nodata value decides that")
     reader = find_reader(path)
     names = reader.read_labels(path, reader.arrays(path)[0]).names
     known = dict(zip(mapped.table.ids, mapped.table.names, strict=True))

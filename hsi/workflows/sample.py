@@ -26,6 +26,7 @@ from hsi.core.scene import Block, Scene
 from hsi.errors import LabelError, UnknownNameError, UsageError
 from hsi.inference.map_files import UNCLASSIFIED
 from hsi.io import open_scene
+from hsi.io.label_checks import describe_named_zero, is_class_name
 from hsi.io.masks import pixels_in_use
 from hsi.io.open import find_reader, replace_nodata
 from hsi.io.reader import LabelContent
@@ -184,6 +185,11 @@ class MapPixels:
         if not self.counts:
             raise LabelError(f"{path}: has no classified pixel to draw{' in the area and masks' * (use is not None)}")
         self.table = default_table([*self.counts]).renamed({i: names[i] for i in self.counts if i in names})
+        void = int(grid.height * grid.width if use is None else np.count_nonzero(use)) - sum(found.values())
+        if void and self.scene.nodata != 0 and 0 not in found and is_class_name(names.get(0)):
+            events.warning(
+                f"{path}: {describe_named_zero(names[0], void)}, and not drawn: give the file a nodata value"
+            )
         if left_out:
             share = left_out / (left_out + sum(self.counts.values()))
             events.warning(

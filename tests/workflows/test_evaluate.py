@@ -12,6 +12,7 @@ from hsi.core.labels import default_table
 from hsi.core.scene import Georeference
 from hsi.core.synthetic import synthetic_georeference
 from hsi.errors import LabelError, OutputError, SceneError, SceneFileError, UsageError
+from hsi.io import open_labels, open_scene
 from hsi.io.geotiff import write_class_map
 from tests.io import file_makers
 
@@ -448,6 +449,23 @@ class TestRefusals:
             with pytest.raises(LabelError, match=r"labels: not on the grid of the scene|not those of the scene"):
                 hsi.evaluate(path, other)
         assert hsi.evaluate(path, reference.drop_vars(reference.coords)).report["classes"] == report["classes"]
+
+    @pytest.mark.parametrize(("zero", "nodata", "warned"), [("water", None, True), ("Unclassified", None, False),
+                                                            ("water", 9, False), ("water", 0, False)])  # fmt: skip
+    def test_a_class_that_has_the_number_of_no_class(self, zero, nodata, warned, pair, tmp_path):
+        path = file_makers.tiff(tmp_path / "map.tif", pair[0] % 5, nodata=nodata, **GRID)
+        names = "".join(f"<Category>{name}</Category>" for name in (zero, "corn", "soy"))
+        (tmp_path / "map.tif.aux.xml").write_text(
+            f'<PAMDataset><PAMRasterBand band="1"><CategoryNames>{names}</CategoryNames></PAMRasterBand></PAMDataset>'
+        )
+        says = (
+            f"0 is taken as unlabelled on {np.count_nonzero(pair[0] == 5)} pixels, although the file names it 'water'"
+        )
+        reference = np.where(pair[1] == 5, 0, pair[1])
+        assert any(says in text for text in hsi.evaluate(path, reference).warnings) == warned
+        assert any(says in text for text in hsi.sample(path, points=150).warnings) == warned
+        notes = open_labels(path, open_scene(path)).notes
+        assert any(f"{says}: if it is a class" in note for note in notes) == warned
 
     def test_classes_that_the_map_does_not_know(self, pair, write_map, tmp_path):
         other = default_table([1, 2, 5]).renamed({1: "corn", 2: "beet", 5: "river"})
