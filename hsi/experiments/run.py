@@ -115,6 +115,7 @@ def compare(
         if scheduler and jobs > 1:
             raise UsageError("jobs is for this machine; with a scheduler there is a run for each thread of its workers")
         plan = make_plan(experiment, where, folder)
+        check_files(folder, plan)
         finished = tuple(run for run in plan.runs if run.finished())
         if dry_run:
             return ComparisonResult(plan.runs, finished)
@@ -170,6 +171,19 @@ def check_folder(out: Path, title: str) -> None:
         raise OutputError(
             f"{out}: holds the tables of '{before}', which those of '{title}' would replace: choose another folder, or "
             "delete its comparison.json"
+        )
+
+
+def check_files(out: Path, plan: Plan) -> None:
+    """Raise :class:`OutputError` for a folder with tables of other files, such as of another scene of the same name."""
+    try:
+        before = read_json(out / "comparison.json").get("sha256")
+    except SceneFileError:
+        return
+    if isinstance(before, dict) and before and plan.sha256 and not {*before.values()} & {*plan.sha256.values()}:
+        raise OutputError(
+            f"{out}: holds the tables of other files, such as {next(iter(before))}, which those of "
+            f"{next(iter(plan.sha256))} would replace: choose another folder, or delete its comparison.json"
         )
 
 

@@ -1,9 +1,14 @@
 """``hsi.compare`` from Python; its command line has tests of its own in tests/pipelines/test_compare.py."""
 
+import json
+from contextlib import nullcontext
+
 import pytest
 
 import hsi
+from hsi.core.files import hash_files
 from hsi.errors import ConfigError, OutputError, UsageError
+from hsi.workflows.run_folder import new_files
 
 
 @pytest.fixture
@@ -34,6 +39,18 @@ def test_a_dry_run_only_lists(compare, tmp_path):
     result = compare("position", seeds=[3, 5], dry_run=True, labels=None, background=3)
     assert [run.planned.replicate for run in result.runs] == [(3, None), (5, None)]
     assert (result.finished, result.tables, list(tmp_path.iterdir())) == ((), None, [])
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_tables_of_another_scene_of_the_same_name_are_not_replaced(same, compare, scenes, tmp_path):
+    (tmp_path / "out" / "runs").mkdir(parents=True)
+    known = hash_files([scenes["mat"]])[str(scenes["mat"])] if same else "0" * 64
+    tables = {"title": "scene", "sha256": {"other/scene.mat": known, "other/labels.mat": "1" * 64}}
+    with new_files(tmp_path / "out", "comparison", overwrite=False) as work:
+        (work.files / "comparison.json").write_text(json.dumps(tables))
+    says = "holds the tables of other files, such as other/scene.mat"
+    with nullcontext() if same else pytest.raises(OutputError, match=says):
+        compare("position", out="out", dry_run=True)
 
 
 def test_an_experiment_is_found_by_its_name_and_takes_no_settings(tmp_path):
