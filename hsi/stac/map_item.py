@@ -9,7 +9,7 @@ from typing import Any
 
 from hsi.core.georeference import pixel_metres
 from hsi.core.scene import Scene
-from hsi.inference.map_files import MapSummary
+from hsi.inference.map_files import UNCLASSIFIED, MapSummary
 from hsi.io.geotiff import class_dtype, nodata_value
 from hsi.stac.document import (
     BYTES,
@@ -58,12 +58,13 @@ def write_map_item(
     """
     folder, table, shape = place.parent, summary.table, (scene.height, scene.width)
     nodata, size = nodata_value(table), pixel_metres(scene.georeference) if scene.georeference else None
+    rejected = table.names[-1] == UNCLASSIFIED  # which has no probability
     raster = {"raster:sampling": "area", **({"raster:spatial_resolution": size} if size else {})}
     floats = {"data_type": "float32", "nodata": "nan", **raster}
     bands = {
         "map": [{"name": "class", "data_type": class_dtype(table).name, "nodata": nodata, **raster}],
         "confidence": [{"name": "confidence", **floats}],
-        "probabilities": [{"name": name, **floats} for name in table.names],
+        "probabilities": [{"name": name, **floats} for name in (table.names[:-1] if rejected else table.names)],
         "novelty": [{"name": "novelty", **floats}],
     }
     media = f"{GEOTIFF}; profile=cloud-optimized" if cog else GEOTIFF

@@ -76,6 +76,12 @@ def test_it_is_valid_and_says_what_the_map_is(tmp_path, recorder):
     ]
 
 
+def test_unclassified_pixels_have_a_class_and_no_probability(tmp_path):
+    assets = make_document(tmp_path, table=TABLE.renamed({7: "unclassified"}))["assets"]
+    assert [band["name"] for band in assets["probabilities"]["bands"]] == list(TABLE.names[:2])
+    assert len(assets["map"]["classification:classes"]) == 4  # and no data
+
+
 def test_the_ring_runs_counter_clockwise_and_closes(tmp_path):
     for transform in (PLACE.transform, (30.0, 0.0, 500_000.0, 0.0, 30.0, 5_800_000.0)):
         document = make_document(tmp_path, Georeference(PLACE.crs, transform))
