@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hsi.core.devices import retain_freed_memory
 from hsi.core.events import progress
+from hsi.core.labels import ClassTable
 from hsi.core.memory import MemoryModel, MemoryPlan, plan_memory, usual_limit
 from hsi.core.scene import Block, Scene
 from hsi.errors import TrainingError
@@ -190,17 +191,24 @@ def smooth_map(path: Path | None, size: int, scene: Scene, summary: MapSummary) 
     """Replace the map at ``path``, or the one in memory, by its majority filter of ``size x size`` pixels; returns the
     new counts.
 
-    Blocks are filtered with ``size // 2`` rows around them, so that there are no seams.
+    Unclassified pixels neither count nor change, because a rejected pixel has no class that could be trusted. Blocks
+    are filtered with ``size // 2`` rows around them, so that there are no seams.
     """
-    half, width, nodata = size // 2, scene.width, nodata_value(summary.table)
+    half, width, ignore = size // 2, scene.width, ids_without_class(summary.table)
     with map_writer({"map": path} if path else {}, summary.table, scene, in_memory=path is None) as writer:
         for block in scene.extent.strips(TILE):
             top, bottom = max(0, block.row - half), min(scene.height, block.row + block.height + half)
             ids = read_classes(path, Block(top, 0, bottom - top, width)) if path else summary.layers["map"][top:bottom]
             first = block.row - top
-            writer.add(block, {"map": majority(ids, size, ignore=nodata)[first : first + block.height]})
+            writer.add(block, {"map": majority(ids, size, ignore)[first : first + block.height]})
     smoothed = writer.summary()
     return replace(smoothed, novel=summary.novel, layers={**summary.layers, **smoothed.layers})
+
+
+def ids_without_class(table: ClassTable) -> list[int]:
+    """The ids of pixels of a map that lack data or are unclassified."""
+    rejected = [number for number, name in zip(table.ids, table.names, strict=True) if name == UNCLASSIFIED]
+    return [nodata_value(table), *rejected]
 
 
 def sieve_map(path: Path | None, pixels: int, scene: Scene, summary: MapSummary, in_memory: bool = True) -> MapSummary:
@@ -211,9 +219,8 @@ def sieve_map(path: Path | None, pixels: int, scene: Scene, summary: MapSummary,
     """
     table = summary.table
     ids = summary.layers["map"] if path is None or "map" in summary.layers else read_classes(path)
-    rejected = [number for number, name in zip(table.ids, table.names, strict=True) if name == UNCLASSIFIED]
     with map_writer({"map": path} if path else {}, table, scene, in_memory=in_memory) as writer:
-        writer.add(scene.extent, {"map": sieve(ids, pixels, [nodata_value(table), *rejected])})
+        writer.add(scene.extent, {"map": sieve(ids, pixels, ids_without_class(table))})
     sieved = writer.summary()
     return replace(sieved, novel=summary.novel, layers={**summary.layers, **sieved.layers})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,23 +26,23 @@ def parse_smoothing(text: str) -> int:
     return int(match[1])
 
 
-def majority(ids: NDArray[Any], size: int, ignore: int) -> NDArray[Any]:
+def majority(ids: NDArray[Any], size: int, ignore: int | Sequence[int]) -> NDArray[Any]:
     """The most frequent id in the ``size x size`` window around each pixel of ``(H, W)``; the pixel's own wins a tie.
 
-    Pixels of value ``ignore`` neither count nor change.
+    Pixels of the value, or of one of the values, in ``ignore`` neither count nor change.
     """
     from scipy.ndimage import convolve1d
 
     best = np.zeros(ids.shape, np.float32)
     result = ids.copy()
     ones = np.ones(size, np.float32)
-    for kind in np.setdiff1d(ids, [ignore]):
+    for kind in np.setdiff1d(ids, ignore):
         here = (ids == kind).astype(np.float32)
         votes = convolve1d(convolve1d(here, ones, axis=0, mode="constant"), ones, axis=1, mode="constant")
         votes += 0.5 * here
         better = votes > best
         best[better], result[better] = votes[better], kind
-    return np.where(ids == ignore, ids, result)
+    return np.where(np.isin(ids, ignore), ids, result)
 
 
 def parse_min_area(text: str) -> tuple[float, str]:

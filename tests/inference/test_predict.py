@@ -259,6 +259,16 @@ class TestSmoothing:
         with rasterio.open(tmp_path / "map.tif") as raster:
             assert raster.crs.to_wkt() and raster.colormap(1)[1][3] == 255
 
+    def test_rejected_pixels_stay_rejected(self, saved, tmp_path):
+        scene = make_scene(40, 12)
+        summary = make_map(tmp_path, saved, scene, options=MapOptions(reject=0.6))
+        before, number = read(tmp_path / "map.tif")[0], summary.table.ids[-1]
+        smoothed = smooth_map(tmp_path / "map.tif", 3, scene, summary)
+        after = read(tmp_path / "map.tif")[0]
+        assert 0 < np.sum(before == number) < before.size and not np.array_equal(before, after)
+        assert np.array_equal(before == number, after == number)
+        assert smoothed.pixels[number] == summary.pixels[number]
+
     def test_a_map_without_place_is_smoothed_without_a_warning(self, saved, tmp_path, recwarn):
         scene = scene_from_array(random_cube(20, 20))
         summary = make_map(tmp_path, saved, scene)
