@@ -199,13 +199,21 @@ def read_map(path: Path) -> LabelMap:
     except (LabelError, SceneError) as error:
         reason = str(error).removeprefix(f"{path}: ")
         raise LabelError(f"{path}: is no class map, which has one band of integers: {reason}") from error
-    for note in mapped.notes:  # the settings that they name are those of the reference
-        events.warning(f"{path}: {note.partition(': if ')[0]}: its nodata value decides that")
+    for note in mapped.notes:
+        text, remedy, _ = note.partition(": if ")  # which is a setting of the reference
+        events.warning(f"{path}: {text}{': its nodata value decides that' if remedy else ''}")
     reader = find_reader(path)
     names = reader.read_labels(path, reader.arrays(path)[0]).names
     known = dict(zip(mapped.table.ids, mapped.table.names, strict=True))
     ids = {*known, *(i for i in names if i >= 0 and i != mapped.background)}
-    return replace(mapped, table=default_table([*ids]).renamed({**names, **known}))
+    table = default_table([*ids]).renamed({**names, **known})
+    for name in dict.fromkeys(name for name in table.names if table.names.count(name) > 1):
+        same = [i for i, other in zip(table.ids, table.names, strict=True) if other == name]
+        events.warning(
+            f"{path}: the ids {', '.join(map(str, same))} are all named '{name}': labels of that name are compared "
+            f"with {same[0]} alone, and the others count as wrong: give them one id"
+        )
+    return replace(mapped, table=table)
 
 
 def match_classes(table: ClassTable, reference: LabelMap, own_ids: bool = True) -> list[int]:

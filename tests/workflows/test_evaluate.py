@@ -1,6 +1,7 @@
 """``hsi.evaluate``: the accuracy of a map by reference labels."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -449,6 +450,14 @@ class TestRefusals:
             with pytest.raises(LabelError, match=r"labels: not on the grid of the scene|not those of the scene"):
                 hsi.evaluate(path, other)
         assert hsi.evaluate(path, reference.drop_vars(reference.coords)).report["classes"] == report["classes"]
+
+    @pytest.mark.parametrize(
+        ("name", "says"),
+        [("corn", "the ids 1, 5 are all named 'corn'"), ("Corn", "'corn' (.*) and 'Corn' (.*) differ only in case")],
+    )
+    def test_classes_of_one_name(self, name, says, pair, write_map):
+        (warning,) = hsi.evaluate(write_map(pair[0], TABLE.renamed({5: name})), pair[1]).warnings
+        assert re.search(says, warning) and "nodata" not in warning
 
     @pytest.mark.parametrize(("zero", "nodata", "warned"), [("water", None, True), ("Unclassified", None, False),
                                                             ("water", 9, False), ("water", 0, False)])  # fmt: skip
