@@ -28,6 +28,7 @@ RECORDED = {"command", "versions", "overall_accuracy"}  # keys of records: run.j
 USUAL_REDUCER = "mnf"
 USUAL_WINDOW = 15  # and the largest first window that is chosen from a scene
 SECOND_WINDOW = 25  # HybridSN's own
+OF_EVERY_MODEL = ("mapping.min_area", "model.name", "model.window")  # of sections that mostly are for networks
 
 
 def setting(

@@ -15,7 +15,16 @@ from pydantic import Field, field_validator, model_validator
 from hsi.core.files import find_config, find_shipped
 from hsi.errors import ConfigError, UnknownNameError, UsageError
 from hsi.io.benchmark_scenes import locate_split
-from hsi.settings import InputSettings, Section, Settings, SplitSettings, read_yaml, settings_values, validated
+from hsi.settings import (
+    OF_EVERY_MODEL,
+    InputSettings,
+    Section,
+    Settings,
+    SplitSettings,
+    read_yaml,
+    settings_values,
+    validated,
+)
 from hsi.splits import expand_folds
 from hsi.version import __version__
 
@@ -80,8 +89,8 @@ class NamedSplit(SplitSettings):
 class Experiment(Section):
     """What is compared on which scene. A row's settings win over those of a split, and these over the shared ones.
 
-    Of the shared settings, ``device``, ``reducer``, ``training`` and ``mapping`` are for the networks where rows of
-    networks and of baselines are mixed. Without ``splits`` the one of the shared settings is used.
+    Of the shared settings, ``device``, ``reducer``, ``training`` and ``mapping``, but for its ``min_area``, are for the
+    networks where rows of networks and of baselines are mixed. Without ``splits`` that of the shared settings is used.
     """
 
     title: str = Field(min_length=1)
@@ -223,12 +232,24 @@ def plan_runs(experiment: Experiment, where: str) -> tuple[PlannedRun, ...]:
         for row in experiment.rows:
             shared = experiment.settings
             if networks and row not in networks:
-                shared = {name: value for name, value in shared.items() if name not in OF_NETWORKS}
+                shared = _of_every_model(shared)
             name = split.name if split else _rule_of(shared)
             place = f"{where}: row '{row.name}', split '{name}'"
             values = merged(shared, of_split, row.settings)
             runs += (PlannedRun(row.name, name, *one) for one in _folds(values, shared, experiment.scene, place, where))
     return tuple(_with_seed(run, seed) for seed in experiment.seeds for run in runs)
+
+
+def _of_every_model(values: Values) -> dict[str, Any]:
+    """Settings without those that are for networks."""
+    result: dict[str, Any] = {}
+    for section, given in values.items():
+        if section not in OF_NETWORKS:
+            result[section] = given
+        elif isinstance(given, Mapping):
+            own = {name: value for name, value in given.items() if f"{section}.{name}" in OF_EVERY_MODEL}
+            result |= {section: own} if own else {}
+    return result
 
 
 def _rule_of(values: Values) -> str:

@@ -19,14 +19,13 @@ from hsi.models import MODELS, check_multipliers
 from hsi.preprocessing.denoisers import check_band_selection, make_denoiser
 from hsi.preprocessing.denoisers.total_variation import require_scikit_image
 from hsi.preprocessing.reducers import find_reducer
-from hsi.settings import USUAL_REDUCER, USUAL_WINDOW, DenoisingSettings, Settings, display_name
+from hsi.settings import OF_EVERY_MODEL, USUAL_REDUCER, USUAL_WINDOW, DenoisingSettings, Settings, display_name
 from hsi.splits import Split, check_default_request, check_request, choose_rule, split_request
 from hsi.training.held_out import HELD_OUT_SQUARE, held_out_folds, square_to_hold_out
 from hsi.training.window_selection import SMALL_WINDOW, advise_window
 from hsi.workflows.inputs import given_files
 
 FEW_COMPONENTS = ("ssftt", "cnn2d")  # in place of the usual network, see docs/explanation/defaults.md
-OF_EVERY_MODEL = ("mapping.min_area", "model.name", "model.window")
 
 
 def resolve_settings(settings: Settings) -> Settings:

@@ -69,10 +69,12 @@ def test_rows_win_over_splits_and_splits_over_what_is_shared(planned):
 
 def test_shared_settings_of_networks_leave_baselines_alone(planned):
     rows = [{"name": "net"}, {"name": "svm", "settings": {"model": {"name": "svm"}}}]
-    shared = BASE["settings"] | {"reducer": {"name": "pca"}, "device": "cpu"}
+    mapping = {"blend": False, "min_area": "6px"}  # a smallest area is of any map
+    shared = BASE["settings"] | {"reducer": {"name": "pca"}, "device": "cpu", "mapping": mapping}
     net, svm = planned(rows=rows, settings=shared)[:2]
-    assert (net.settings.training.epochs, net.settings.reducer.name) == (3, "pca")
-    assert svm.values == {"seed": 0, "model": {"name": "svm", "window": 11}, "split": {"train": "10%"}}
+    assert (net.settings.training.epochs, net.settings.reducer.name, net.settings.mapping.blend) == (3, "pca", False)
+    model = {"model": {"name": "svm", "window": 11}, "mapping": {"min_area": "6px"}}
+    assert svm.values == {"seed": 0, "split": {"train": "10%"}, **model}
     (alone, *_) = planned(rows=rows[1:], settings=shared)
     assert alone.settings.reducer.name == "pca"
 
