@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hsi.core.georeference import difference, has_no_place
+from hsi.core.georeference import difference, has_no_place, same_crs
 from hsi.core.labels import ClassTable
 from hsi.core.scene import Block, Georeference, Scene
 from hsi.errors import LabelError, SceneError, UsageError
@@ -20,6 +20,9 @@ from hsi.version import install_hint
 
 if TYPE_CHECKING:
     import xarray
+
+EVEN = 1e-3  # of a pixel: coordinates that are off by more are rounded, or of no grid
+ROUNDING = 0.25  # of a pixel, in coordinates of float32
 
 
 def is_dataarray(value: object) -> bool:
@@ -129,13 +132,33 @@ def class_attributes(table: ClassTable, nodata: int) -> dict[str, Any]:
 
 
 def _georeference(array: xarray.DataArray, rows: str, columns: str) -> Georeference | None:
-    """CRS and transform by rioxarray; None without a transform. Raises :class:`UsageError` without rioxarray."""
+    """CRS and transform by rioxarray, or the transform of coordinates without a CRS; None without a transform.
+
+    Raises :class:`UsageError` where the array has a CRS and rioxarray is not installed.
+    """
     if "spatial_ref" not in array.coords and "grid_mapping" not in {**array.attrs, **array.encoding}:
-        return None
+        return _place_by_coordinates(array, rows, columns)
     _import("rioxarray")
     accessor = array.rio.set_spatial_dims(columns, rows).rio
     crs, transform = accessor.crs, accessor.transform(recalc=True)
     return None if has_no_place(transform) else Georeference(crs.to_wkt() if crs else None, tuple(transform)[:6])
+
+
+def _place_by_coordinates(array: xarray.DataArray, rows: str, columns: str) -> Georeference | None:
+    """The transform of evenly spaced coordinates of pixels; None for others, and for those that count pixels."""
+    axes = []
+    for dim in (columns, rows):
+        count = np.arange(array.sizes[dim])
+        values = array.coords[dim].values if dim in array.coords else count
+        if values.dtype.kind not in "iuf" or count.size < 2:
+            return None
+        step = float(values[-1] - values[0]) / (count.size - 1)
+        if not step or np.abs(values - (values[0] + step * count)).max() > EVEN * abs(step):
+            return None
+        axes.append((float(values[0]) - step / 2, step))
+    (left, across), (top, down) = axes
+    counted = across == down == 1 and {left, top} <= {-0.5, 0.0, 0.5}
+    return None if counted else Georeference(None, (across, 0.0, left, 0.0, down, top))
 
 
 def _import(name: str) -> Any:
@@ -182,32 +205,25 @@ def _nodata(array: xarray.DataArray) -> float | None:
 def _check_coordinates(plane: xarray.DataArray, rows: str, columns: str, like: xarray.DataArray) -> None:
     scene_rows, scene_columns, _ = _axes(like)
     for axis, dim, scene_dim in (("rows", rows, scene_rows), ("columns", columns, scene_columns)):
-        if dim in plane.coords and scene_dim in like.coords:
-            _check_axis(axis, dim, plane.coords[dim].values, like.coords[scene_dim].values)
+        if dim not in plane.coords or scene_dim not in like.coords:
+            continue
+        values, wanted = plane.coords[dim].values, like.coords[scene_dim].values
+        step = np.abs(np.diff(wanted)).min(initial=np.inf) if wanted.dtype.kind in "iuf" else np.inf
+        if values.shape != wanted.shape or np.abs(values - wanted).max(initial=0) > 0.01 * step:
+            raise LabelError(f"the labels' {axis} ({dim}) are not those of the scene: reindex them like it")
 
 
 def _check_place(plane: xarray.DataArray, rows: str, columns: str, like: Scene) -> None:
-    """Compare with the place of a scene of this size; coordinates that only count pixels fit any."""
+    """Compare with the place of a scene of this size, to a part of a pixel, since coordinates may be rounded."""
     full = like.area.full if like.area else like  # labels may be those of all of a cropped scene
     like = full if plane.shape == (full.height, full.width) else like
-    where, shape = like.georeference, (like.height, like.width)
-    if where is None or plane.shape != shape:
+    where, place, shape = like.georeference, _georeference(plane, rows, columns), (like.height, like.width)
+    if where is None or place is None or plane.shape != shape:
         return
-    if place := _georeference(plane, rows, columns):
-        if reason := difference(where, place, shape):
-            raise LabelError(
-                f"labels: not on the grid of the scene {like.name}: {reason}; rioxarray's reproject_match changes that"
-            )
-        return
-    a, b, c, d, e, f = where.transform
-    for axis, dim, start, step in (("rows", rows, f, e), ("columns", columns, c, a)):
-        if b == d == 0 and dim in plane.coords and plane.coords[dim].dtype.kind in "iuf":
-            values, count = plane.coords[dim].values, np.arange(plane.sizes[dim])
-            if not any(np.array_equal(values, count + first) for first in (0, 0.5, 1)):
-                _check_axis(axis, dim, values, start + step * (count + 0.5))
-
-
-def _check_axis(axis: str, dim: str, values: NDArray[Any], wanted: NDArray[Any]) -> None:
-    step = np.abs(np.diff(wanted)).min(initial=np.inf) if wanted.dtype.kind in "iuf" else np.inf
-    if values.shape != wanted.shape or np.abs(values - wanted).max(initial=0) > 0.01 * step:
-        raise LabelError(f"the labels' {axis} ({dim}) are not those of the scene: reindex them like it")
+    reason = difference(where, place, shape)
+    gaps = [np.subtract(where.map_coordinates(*at), place.map_coordinates(*at)) for at in ((0, 0), shape[::-1])]
+    near = np.abs(gaps).max() <= ROUNDING * np.abs(where.transform)[[0, 1, 3, 4]].max()
+    if reason and not (near and (not place.crs or not where.crs or same_crs(where.crs, place.crs))):
+        raise LabelError(
+            f"labels: not on the grid of the scene {like.name}: {reason}; rioxarray's reproject_match changes that"
+        )

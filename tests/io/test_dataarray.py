@@ -118,6 +118,19 @@ class TestLabels:
         with pytest.raises(LabelError, match="rows"):
             hsi.classify(cube, labels[::-1], **QUICK)
 
+    @pytest.mark.parametrize("moved", ["", "upwards", "aside"])
+    def test_a_file_of_labels_is_placed_by_the_coordinates_of_a_scene_without_crs(self, moved, cube, scenes, sample):
+        labels, plain = scenes["tiff"].with_name("scene_gt.tif"), cube.drop_vars("spatial_ref").drop_encoding()
+        plain = {"upwards": plain.sortby("y"), "aside": plain.assign_coords(x=plain.x + 60)}.get(moved, plain)
+        scene = hsi.open_scene(plain)
+        if not moved:
+            assert np.array_equal(hsi.open_labels(labels, scene).values, sample.truth)
+            uneven = plain.assign_coords(y=plain.y + np.linspace(0, 1, plain.sizes["y"]) ** 2)
+            assert hsi.open_scene(uneven).georeference is None
+            return
+        with pytest.raises(LabelError, match="not on the grid of the scene"):
+            hsi.open_labels(labels, scene)
+
     def test_labels_without_two_axes_are_an_error(self, cube, labels):
         with pytest.raises(LabelError, match="2 axes"):
             hsi.classify(cube, labels.expand_dims(time=2), **QUICK)
