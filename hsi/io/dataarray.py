@@ -15,13 +15,13 @@ from hsi.core.labels import ClassTable
 from hsi.core.scene import Block, Georeference, Scene
 from hsi.errors import LabelError, SceneError, UsageError
 from hsi.io.axes import BANDS, COLUMNS, ROWS, WIDTHS, is_centres, letter_of
+from hsi.io.formats._cf import place_of_grid
 from hsi.io.formats._product import to_nanometres
 from hsi.version import install_hint
 
 if TYPE_CHECKING:
     import xarray
 
-EVEN = 1e-3  # of a pixel: coordinates that are off by more are rounded, or of no grid
 ROUNDING = 0.25  # of a pixel, in coordinates of float32
 
 
@@ -132,7 +132,7 @@ def class_attributes(table: ClassTable, nodata: int) -> dict[str, Any]:
 
 
 def _georeference(array: xarray.DataArray, rows: str, columns: str) -> Georeference | None:
-    """CRS and transform by rioxarray, or the transform of coordinates without a CRS; None without a transform.
+    """CRS and transform by rioxarray, else by even coordinates; None without a transform.
 
     Raises :class:`UsageError` where the array has a CRS and rioxarray is not installed.
     """
@@ -145,20 +145,10 @@ def _georeference(array: xarray.DataArray, rows: str, columns: str) -> Georefere
 
 
 def _place_by_coordinates(array: xarray.DataArray, rows: str, columns: str) -> Georeference | None:
-    """The transform of evenly spaced coordinates of pixels; None for others, and for those that count pixels."""
-    axes = []
-    for dim in (columns, rows):
-        count = np.arange(array.sizes[dim])
-        values = array.coords[dim].values if dim in array.coords else count
-        if values.dtype.kind not in "iuf" or count.size < 2:
-            return None
-        step = float(values[-1] - values[0]) / (count.size - 1)
-        if not step or np.abs(values - (values[0] + step * count)).max() > EVEN * abs(step):
-            return None
-        axes.append((float(values[0]) - step / 2, step))
-    (left, across), (top, down) = axes
-    counted = across == down == 1 and {left, top} <= {-0.5, 0.0, 0.5}
-    return None if counted else Georeference(None, (across, 0.0, left, 0.0, down, top))
+    """As :func:`hsi.io.formats._cf.place_of_grid` has it of a file without a grid mapping."""
+    if any(dim not in array.coords or array.coords[dim].dtype.kind not in "iuf" for dim in (rows, columns)):
+        return None
+    return place_of_grid(array.coords[rows], array.coords[columns], array, None)
 
 
 def _import(name: str) -> Any:

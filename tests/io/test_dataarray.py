@@ -125,7 +125,7 @@ class TestLabels:
         scene = hsi.open_scene(plain)
         if not moved:
             assert np.array_equal(hsi.open_labels(labels, scene).values, sample.truth)
-            uneven = plain.assign_coords(y=plain.y + np.linspace(0, 1, plain.sizes["y"]) ** 2)
+            uneven = plain.assign_coords(y=plain.y + np.linspace(0, 9, plain.sizes["y"]) ** 2)
             assert hsi.open_scene(uneven).georeference is None
             return
         with pytest.raises(LabelError, match="not on the grid of the scene"):
