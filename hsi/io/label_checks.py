@@ -11,7 +11,7 @@ from hsi.core.labels import LabelMap
 
 UNLABELLED = frozenset(
     {"unclassified", "unlabelled", "unlabeled", "background", "nodata", "none", "masked", "other", "0"}
-    | {"class0", "ignore", "noclass", "null", "unassigned", "undefined", "unknown", "void"}
+    | {"ignore", "noclass", "null", "unassigned", "undefined", "unknown", "void"}
 )
 BYTE_FILL = 255
 LARGEST_NEXT_TO_FILL = 127
