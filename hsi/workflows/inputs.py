@@ -145,7 +145,7 @@ def open_any_scene(
         known: Any = scene
         opened = scene if isinstance(scene, Scene) else scene_from_dataarray(known)
     else:
-        opened = _scene_of_array(np.asanyarray(scene), options.axes, _size_of_labels(labels))
+        opened = _scene_of_array(_fill_masked(scene), options.axes, _size_of_labels(labels))
     if options.georef:
         check_file(options.georef)
         opened = replace(opened, georeference=read_georeference(options.georef, (opened.height, opened.width)))
@@ -219,6 +219,15 @@ def _scene_of_array(cube: NDArray[Any], axes: str | None, labels: tuple[int, int
     return scene_from_array(arrange_axes(cube, order), axes=order, format=form)
 
 
+def _fill_masked(array: Any) -> NDArray[Any]:
+    """An array as such; a masked one, as rasterio reads it, with NaN where it is masked."""
+    if not isinstance(array, np.ma.MaskedArray):
+        return np.asanyarray(array)
+    if not np.ma.is_masked(array):
+        return np.asarray(array.data)
+    return np.asarray(np.ma.filled(array.astype(np.result_type(array.dtype, np.float32)), np.nan))
+
+
 def _size_of_labels(labels: Any) -> tuple[int, int] | None:
     """Rows and columns of labels in memory; None for others."""
     if labels is None or isinstance(labels, (str, Path)) or is_dataarray(labels):
@@ -282,7 +291,7 @@ def open_any_labels(
     else:
         array: Any = labels
         grid = scene if like is None else like
-        values = labels_from_dataarray(array, grid) if is_dataarray(array) else np.asarray(array)
+        values = labels_from_dataarray(array, grid) if is_dataarray(array) else _fill_masked(array)
         if values.ndim == 3 and values.shape[:2] == (scene.height, scene.width) and values.dtype.kind in "iufb":
             values, note = decode_one_hot(values, "labels")
             warning(f"labels: {note}")

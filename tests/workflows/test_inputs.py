@@ -217,6 +217,18 @@ class TestFill:
         assert np.isnan(units[1]).all() and np.isfinite(units[0]).all()
 
 
+def test_masked_pixels_of_arrays_are_not_used(sample: Sample):
+    clouds, away = np.zeros(sample.truth.shape, bool), np.zeros(sample.truth.shape, bool)
+    clouds[:3], away[5:9] = True, True
+    cube = np.ma.masked_array(sample.cube, np.broadcast_to(clouds[:, :, None], sample.cube.shape))
+    labels = np.ma.masked_array(np.where(away, 77, sample.truth), away)
+    inputs = read_inputs(cube, labels, InputSettings())
+    assert not inputs.survey.valid[:3].any() and inputs.survey.valid[3:].all()
+    assert np.array_equal(inputs.labels.values, np.where(clouds | away, 0, sample.truth))
+    plain = read_inputs(np.ma.masked_array(sample.cube), np.ma.masked_array(sample.truth), InputSettings())
+    assert plain.scene.dtype == sample.cube.dtype and plain.survey.valid.all()
+
+
 def test_a_file_of_labels_is_not_its_own_scene(sample: Sample, tmp_path: Path, run: Run):
     path = tiff(tmp_path / "gt.tif", sample.truth.astype(np.uint8), **HERE)
     done = run("classify", path, "--labels", path)
