@@ -15,6 +15,8 @@ from pydantic import Field, field_validator, model_validator
 from hsi.core.files import find_config, find_shipped
 from hsi.errors import ConfigError, UnknownNameError, UsageError
 from hsi.io.benchmark_scenes import locate_split
+from hsi.io.formats.gdal import is_remote, remote_name
+from hsi.io.masks import mask_file
 from hsi.settings import (
     OF_EVERY_MODEL,
     InputSettings,
@@ -306,12 +308,16 @@ def merged(*layers: Values) -> dict[str, Any]:
 
 def run_key(settings: Settings, scene: SceneInput, contents: Iterable[str]) -> str:
     """Eight hexadecimal digits for all that decides a run: settings, how the scene is read, the SHA-256 of every input
-    file and this version. Where the files lie plays no part."""
+    file and this version. Where the files lie plays no part, but for a scene behind a network."""
     fields = SceneInput.model_fields.items()
     later = {name for name, field in fields if name not in FIRST_OPTIONS and getattr(scene, name) == field.default}
     read = scene.model_dump(mode="json", exclude={"path", "labels", "georef", "mask", "wavelengths", *later})
     # by their names, because of two masks each has another effect
     read |= {name: path.name for name in ("aoi", "mask_out", "wavelengths") if (path := getattr(scene, name))}
+    if scene.mask and (bits := mask_file(scene.mask)[1]):
+        read["mask"] = bits
+    if is_remote(scene.path):  # its contents have no hash
+        read["path"] = remote_name(scene.path).partition("?")[0]  # without a signature
     # a choice that changes nothing on a CPU; runs from before there was one keep their keys
     values = settings.model_dump(mode="json", exclude=None if settings.deterministic else {"deterministic"})
     known = {"settings": values, "read": read, "files": sorted(contents), "hsi": __version__}

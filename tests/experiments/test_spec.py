@@ -163,8 +163,10 @@ def test_a_key_changes_with_what_decides_a_run_and_with_nothing_else(planned):
         run_key(second.settings, scene, ["1", "2"]),
         run_key(first.settings, scene, ["1", "3"]),
         run_key(first.settings, SceneInput(path="a/scene.mat", drop_bands="3"), ["1", "2"]),
+        *(run_key(first.settings, SceneInput(path="a/scene.mat", mask=f"qa.tif:bits={n}"), ["1", "2"]) for n in (3, 4)),
+        *(run_key(first.settings, SceneInput(path=f"/vsis3/{name}/scene.tif"), ["1", "2"]) for name in "ab"),
     ]
-    assert len({key, *others}) == 4
+    assert len({key, *others}) == 8
 
 
 def test_a_shipped_experiment_is_found_by_its_name(tmp_path, monkeypatch):
