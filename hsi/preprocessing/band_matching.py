@@ -50,14 +50,19 @@ class BandMatch:
 def match_bands(trained: BandList, scene: Scene, resample: bool = False, owner: str = "") -> BandMatch:
     """The bands of the scene for a model, or for another scene, which is then named as the ``owner`` of the bands.
 
-    With wavelengths on both sides, bands within 1 nm match; otherwise ``resample`` interpolates the bands of the model
-    from the good bands of the scene by their widths. Without wavelengths the files must have the same number of bands.
+    With wavelengths on both sides, bands within 1 nm match, where several do those at the same place in the file;
+    otherwise ``resample`` interpolates the bands of the model from the good bands of the scene by their widths. Without
+    wavelengths the files must have the same number of bands.
     Raises :class:`BundleError` for bands that do not match, :class:`UsageError` for ``resample`` without wavelengths.
     """
     if trained.wavelengths is None or scene.wavelengths is None:
         return _by_position(trained, scene, resample, owner)
     wanted, have = np.asarray(trained.wavelengths), np.asarray(scene.wavelengths)
     nearest = np.abs(wanted[:, None] - have[None]).argmin(axis=1)
+    own = np.asarray(trained.bands)
+    # where detectors overlap, two bands have about one wavelength: the nearest may be one of them twice, or be swapped
+    if len(have) == trained.of and (np.diff(nearest) <= 0).any() and np.abs(have[own] - wanted).max() <= TOLERANCE:
+        nearest = own
     distance = np.abs(have[nearest] - wanted)
     if distance.max() <= TOLERANCE:
         note = f"{len(wanted)} bands by wavelength, {distance.max():.2g} nm difference at most"

@@ -36,6 +36,11 @@ class TestByWavelength:
         assert match.convert(match.scene.read()) is not None
         assert "0.6 nm difference" in match.note
 
+    @pytest.mark.parametrize(("trained", "there"), [((976.0, 976.0), (976.0, 976.0)), ((976.0, 977.1), (976.9, 976.2))])
+    def test_bands_of_overlapping_detectors_are_neither_taken_twice_nor_swapped(self, trained, there):
+        bands = BandList((0, 1, 2, 3), 4, (900.0, *trained, 990.0), None)
+        assert match_bands(bands, make_scene((900.0, *there, 990.0))).scene.bands == (0, 1, 2, 3)
+
     def test_a_mismatch_is_listed(self):
         wanted = (*NM, 1000.5, 1100.0, 1200.0, 1300.0, 1400.0, 1500.0)
         with pytest.raises(BundleError) as caught:
