@@ -148,7 +148,8 @@ def _numbers(path: Path, name: str, texts: list[str], separator: str) -> list[fl
 def infer_numbers(texts: Sequence[str | None]) -> list[Any]:
     """The values of a field: integers where all are, else numbers where all are, else the texts; None for blanks."""
     given = [text for text in texts if text]
-    for kind in (int, float):
+    codes = any("_" in text for text in given)  # Python takes 1_2 for 12
+    for kind in () if codes else (int, float):
         try:
             values = {text: kind(text) for text in given}
         except ValueError:

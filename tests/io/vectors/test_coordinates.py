@@ -105,6 +105,11 @@ def test_numbers_are_ids_and_blanks_have_no_class_or_place(table):
     assert noted(labels, "1 feature skipped: no value in 'n'") and noted(labels, "2 features skipped: no geometry")
 
 
+def test_codes_with_underscores_are_no_numbers(table):
+    labels = drawn(table("x,y,cover", [(*place, name) for place, name in zip(PLACES, ("1_2", "12", "3"), strict=True)]))
+    assert labels.table.names == ("12", "1_2", "3")
+
+
 @pytest.mark.parametrize(
     ("header", "row", "words"),
     [
