@@ -11,7 +11,7 @@ import numpy as np
 
 from hsi.core.scene import Scene
 from hsi.errors import OutputError, UsageError
-from hsi.io.formats.envi import AXES, inspect_envi, read_place
+from hsi.io.formats.envi import AXES, inspect_envi, read_bands, read_place
 from hsi.io.geotiff import Write, gdal_env, georeference_profile
 
 SUFFIXES = {".hdr": "ENVI", ".tif": "GTiff", ".tiff": "GTiff"}
@@ -21,6 +21,7 @@ FILE_FIELDS = (
     *("samples", "lines", "bands", "header offset", "file type", "data type", "interleave", "byte order"),
     *("file compression", "reflectance scale factor", "data gain values", "data offset values", "data ignore value"),
 )
+BAND_FIELDS = ("wavelength", "wavelength units", "fwhm")
 PLACE_FIELDS = ("map info", "coordinate system string", "projection info", "geo points", "x start", "y start")
 
 
@@ -65,13 +66,20 @@ def cube_writer(path: Path, scene: Scene, note: str) -> Iterator[Write]:
 
 def _layout(path: Path, scene: Scene) -> dict[str, Any]:
     height, width, bands = scene.shape
-    size = {"height": height, "width": width, "count": bands, "dtype": scene.dtype.name, "nodata": scene.nodata}
+    size = {"height": height, "width": width, "count": bands, "dtype": scene.dtype.name, "nodata": _nodata(scene)}
     if path.suffix.lower() == ".hdr":
         interleave = scene.format.removeprefix("ENVI ").lower()
         return {"driver": "ENVI", "interleave": interleave if interleave in AXES else "bsq", **size}
     predictor = 3 if scene.dtype.kind == "f" else 2
     how = {"compress": "deflate", "predictor": predictor, "interleave": "band", "bigtiff": "if_safer"}
     return {"driver": "GTiff", "blockysize": STRIP, **how, **size}
+
+
+def _nodata(scene: Scene) -> float | None:
+    """The nodata value, None where no pixel can have it, such as -9999 in a scene of uint16."""
+    from rasterio.dtypes import in_dtype_range
+
+    return scene.nodata if scene.nodata is not None and in_dtype_range(scene.nodata, scene.dtype.name) else None
 
 
 def _write_tags(raster: Any, scene: Scene, note: str) -> None:
@@ -100,14 +108,19 @@ def _complete_header(path: Path, scene: Scene, note: str) -> None:
     own = set(FILE_FIELDS)
     if is_envi and scene.source:
         source = inspect_envi(scene.source)
-        known, place = source.fields, read_place(source.header)
+        place, bands = read_place(source.header), read_bands(source.header, source.shape[2])
+        if bands["wavelengths"] == scene.wavelengths:
+            known = source.fields
+        else:  # others were given
+            known = {**{key: value for key, value in source.fields.items() if key not in BAND_FIELDS}, **known}
         # a scene that was cropped or placed by another file lies elsewhere; a CRS alone is no place
         own |= set() if place and place == scene.georeference else set(PLACE_FIELDS)
     fields = {**written, **{key: value for key, value in known.items() if key not in own}}
     description = str(known.get("description", scene.name)).strip().rstrip(".")
     fields["description"] = f"{description}. {note}"
-    if scene.nodata is not None:
-        fields["data ignore value"] = repr(scene.nodata)
+    nodata = _nodata(scene)
+    if nodata is not None:
+        fields["data ignore value"] = repr(nodata)
     envi.write_envi_header(str(path), fields, is_library=False)
 
 

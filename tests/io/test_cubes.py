@@ -80,6 +80,18 @@ def test_a_geotiff_without_wavelengths(suffix, tmp_path):
     assert found.georeference.transform == pytest.approx(Georeference(UTM_16N, place.transform).transform)
 
 
+def test_wavelengths_that_were_given_replace_those_of_the_header(envi, tmp_path):
+    given = replace(open_scene(envi), wavelengths=(500.0, 600.0, 700.0, 800.0, 900.0), fwhm=None)
+    same(copied(given, tmp_path / "out.hdr"), given)
+    assert "HyMap" in (tmp_path / "out.hdr").read_text()
+
+
+@pytest.mark.parametrize("suffix", [".hdr", ".tif"])
+def test_a_nodata_value_that_no_pixel_can_have_is_left_out(suffix, envi, tmp_path):
+    scene = replace(open_scene(envi), nodata=-9999.0)
+    same(copied(scene, tmp_path / f"out{suffix}"), replace(scene, nodata=None))
+
+
 @pytest.mark.parametrize("suffix", [".hdr", ".tif"])
 def test_a_scale_factor_is_applied_once(suffix, tmp_path):
     fields = {"reflectance scale factor": "10000", "data ignore value": "0"}

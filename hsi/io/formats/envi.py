@@ -93,7 +93,6 @@ class EnviReader(Reader):
         envi = inspect_envi(path)
         _report_guesses(envi)
         bands, header = envi.shape[2], envi.header
-        wavelengths, fwhm, unit = (header.texts(key) for key in ("wavelength", "fwhm", "wavelength units"))
         crs = header.text("coordinate system string")
         scene = scene_from_array(
             envi.map(),
@@ -104,7 +103,7 @@ class EnviReader(Reader):
             georeference=read_place(header),
             unplaced="" if "map info" in header.fields or not crs else "a CRS and no 'map info'",
             good=parse_good_bands(header.path, header.texts("bbl"), bands),
-            **parse_wavelengths(header.path, bands, wavelengths, fwhm, " ".join(unit) or None),
+            **read_bands(header, bands),
         )
         factor = header.number("reflectance scale factor") or 1.0
         return scale_scene(scene, [1 / factor] * bands, [0.0] * bands)
@@ -195,6 +194,12 @@ def inspect_envi(path: Path) -> EnviFile:
     if spare and "data type" not in header.fields:
         raise SceneFileError(f"{named}: 'data type' is missing, and one byte a value does not fit {data}; add it")
     return EnviFile(header, data, interleave, shape, dtype, offset, spare)
+
+
+def read_bands(header: EnviHeader, bands: int) -> dict[str, tuple[float, ...] | None]:
+    """``wavelengths`` and ``fwhm`` in nanometres, see :func:`hsi.io.formats._product.parse_wavelengths`."""
+    wavelengths, fwhm, unit = (header.texts(key) for key in ("wavelength", "fwhm", "wavelength units"))
+    return parse_wavelengths(header.path, bands, wavelengths, fwhm, " ".join(unit) or None)
 
 
 def _dtype(header: EnviHeader) -> np.dtype[Any]:
