@@ -6,6 +6,7 @@ Variables are h5py's datasets or xarray's arrays: both have ``attrs``, ``shape``
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,14 @@ from numpy.typing import NDArray
 
 from hsi.core.georeference import epsg_wkt, parse_crs
 from hsi.core.scene import Georeference
+from hsi.errors import SceneFileError
 from hsi.io.formats._hdf5 import to_text
 from hsi.io.formats._product import grid_of_centres, is_spectral_unit
 from hsi.io.geotiff import gdal_env
 
 LONGEST_AXIS = 2**20
 CRS_KEYS = ("crs_wkt", "spatial_ref", "crs", "proj4")
+KILOMETRES = ("km", "kilometer", "kilometers", "kilometre", "kilometres")
 LATITUDE, LONGITUDE = ("degrees_north", "degree_north", "degrees_n"), ("degrees_east", "degree_east", "degrees_e")
 OFF_GRID = 0.1  # share of a pixel by which coordinates may leave an even grid: float32 has no more digits
 COUNTED_FROM = (0.0, 0.5, 1.0)  # first coordinates of what only counts pixels
@@ -41,6 +44,17 @@ def read_number(variable: Variable, key: str, usual: float) -> float:
     return float(values[0]) if values.size else usual
 
 
+def read_factors(path: Path, variable: Variable, key: str, usual: float, bands: int) -> list[float]:
+    """The numbers of an attribute for each band, of which it has one for all or one for each.
+
+    Raises :class:`SceneFileError` where they are of another number.
+    """
+    values = np.asarray(variable.attrs.get(key, usual), np.float64).ravel()
+    if values.size not in (0, 1, bands):
+        raise SceneFileError(f"{path}: '{key}' has {values.size} numbers for {bands} bands; correct or delete it")
+    return [float(value) for value in np.broadcast_to(values if values.size else usual, bands)]
+
+
 def holds_crs(variable: Variable) -> bool:
     """Whether a variable is a grid mapping."""
     return any(key in variable.attrs for key in ("grid_mapping_name", *CRS_KEYS[:2]))
@@ -58,6 +72,7 @@ def place_of_grid(down: Variable | None, across: Variable | None, file: Any, map
         if not (_counts_pixels(x) and _counts_pixels(y)):
             degrees = all(_is_angle(axis) for axis in (down, across))
             crs = find_crs(file, mapping) or (epsg_wkt(4326) if degrees else None)
+            x, y = x * _length_of_unit(across, crs), y * _length_of_unit(down, crs)
             return grid_of_centres(crs, (y.size, x.size), (x[0], y[0]), (x[-1], y[-1]))
     numbers = to_text(mapping.attrs.get("GeoTransform", "")).split() if mapping is not None else []
     with suppress(ValueError):
@@ -75,6 +90,14 @@ def _read_centres(coordinate: Variable) -> NDArray[np.float64] | None:
     even = np.linspace(values[0], values[-1], values.size)
     step = abs(even[1] - even[0])
     return values if 0 < step < np.inf and np.all(np.abs(values - even) <= OFF_GRID * step) else None
+
+
+def _length_of_unit(coordinate: Variable, crs: str | None) -> float:
+    """The unit of coordinates in that of their CRS: 1000 for kilometres under a CRS in metres, else 1."""
+    known = parse_crs(crs)
+    if known is None or not known.is_projected or to_text(coordinate.attrs.get("units", "")).lower() not in KILOMETRES:
+        return 1.0
+    return 1000 / float(known.linear_units_factor[1])
 
 
 def _counts_pixels(values: NDArray[np.float64]) -> bool:

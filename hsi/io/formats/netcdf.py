@@ -17,7 +17,7 @@ import numpy as np
 from hsi.core.scene import Block, Georeference, Scene
 from hsi.errors import SceneFileError
 from hsi.io.axes import GOOD, WIDTHS, is_centres, letter_of
-from hsi.io.formats._cf import find_crs, holds_crs, letter_of_coordinate, place_of_grid, read_number
+from hsi.io.formats._cf import find_crs, holds_crs, letter_of_coordinate, place_of_grid, read_factors
 from hsi.io.formats._hdf5 import (
     Dataset,
     File,
@@ -103,8 +103,9 @@ class SubdatasetReader(ArraysReader):
             dtype = np.dtype(f"u{data.dtype.itemsize}") if unsigned else data.dtype.newbyteorder("=")
             nodata, place = fill_value(data), _georeference(file, data, axes)
             crs = None if place else find_crs(file, _grid_mapping(file, data))
-            gain, offset = (
-                read_number(data, key, usual) for key, usual in (("scale_factor", 1.0), ("add_offset", 0.0))
+            gains, offsets = (
+                read_factors(path, data, key, usual, bands)
+                for key, usual in (("scale_factor", 1.0), ("add_offset", 0.0))
             )
         if unsigned and nodata is not None and nodata < 0:
             nodata += 2.0 ** (8 * dtype.itemsize)
@@ -121,7 +122,7 @@ class SubdatasetReader(ArraysReader):
             georeference=place,
             unplaced="a CRS and no even coordinates of rows and columns" if crs else "",
         )  # fmt: skip
-        return scale_scene(scene, [gain] * bands, [offset] * bands)
+        return scale_scene(scene, gains, offsets)
 
     def read_vector(self, path: Path, array: ArrayInfo) -> tuple[Array, str | None]:
         """The numbers and their ``units``."""

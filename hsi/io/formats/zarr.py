@@ -23,7 +23,7 @@ from hsi.core.georeference import parse_crs
 from hsi.core.scene import Block, Georeference, Scene
 from hsi.errors import HsiError, SceneFileError
 from hsi.io.axes import GOOD, WIDTHS, is_centres, letter_of
-from hsi.io.formats._cf import find_crs, holds_crs, letter_of_coordinate, place_of_grid, read_number
+from hsi.io.formats._cf import find_crs, holds_crs, letter_of_coordinate, place_of_grid, read_factors
 from hsi.io.formats._product import SPARSE_RATIO, scale_scene
 from hsi.io.geotiff import gdal_env
 from hsi.io.reader import (
@@ -102,8 +102,9 @@ class ZarrReader(ArraysReader):
             height, width, bands = (array.shape[axis] for axis in order)
             place = _georeference(groups, group, data, {letter: keep[array.axes.index(letter)] for letter in "HW"})
             fill = data.attrs.get("_FillValue", data.attrs.get("missing_value"))
-            gain, offset = (
-                read_number(data, key, usual) for key, usual in (("scale_factor", 1.0), ("add_offset", 0.0))
+            gains, offsets = (
+                read_factors(path, data, key, usual, bands)
+                for key, usual in (("scale_factor", 1.0), ("add_offset", 0.0))
             )
 
         def fetch(block: Block) -> Array:
@@ -121,7 +122,7 @@ class ZarrReader(ArraysReader):
             path.stem, path, height, width, tuple(range(bands)), dtype, fetch,
             variable=array.name, format="Zarr", georeference=place, nodata=None if fill is None else float(fill),
         )  # fmt: skip
-        return scale_scene(scene, [gain] * bands, [offset] * bands)
+        return scale_scene(scene, gains, offsets)
 
     def read_vector(self, path: Path, array: ArrayInfo) -> tuple[Array, str | None]:
         """The numbers and their ``units``."""

@@ -144,6 +144,13 @@ class TestPlace:
         scene = open_scene(netcdf(tmp_path / "x.nc", "y x band", **coordinates))
         assert (scene.georeference, scene.unplaced) == (None, "a CRS and no even coordinates of rows and columns")
 
+    def test_coordinates_in_kilometres(self, tmp_path):
+        path = netcdf(tmp_path / "x.nc", "y x band", y=YX[0] / 1000, x=YX[1] / 1000)
+        with h5py.File(path, "a") as file:
+            for name in "yx":
+                file[name].attrs["units"] = "km"
+        check_place(open_scene(path), NORTH_UP, 32633)
+
     def test_a_geotransform_in_the_file(self, tmp_path):
         path = netcdf(tmp_path / "x.nc", "y x band", place=False)
         with h5py.File(path, "a") as file:
@@ -157,6 +164,16 @@ def test_packed_numbers(tmp_path):
         data.attrs.update(scale_factor=0.5, add_offset=2.0, _FillValue=np.int8(-1), _Unsigned="true")
     expected = np.where(small_cube() == 3, np.nan, small_cube() * 0.5 + 2)
     np.testing.assert_allclose(open_scene(tmp_path / "x.nc", axes="HWB").read(), expected)
+
+
+def test_packed_numbers_with_a_factor_for_each_band(tmp_path):
+    path, factors = hdf5(tmp_path / "x.h5", cube=small_cube()), np.array([1.0, 2, 3, 4, 5])
+    with h5py.File(path, "a") as file:
+        file["cube"].attrs["scale_factor"] = factors
+    np.testing.assert_array_equal(open_scene(path, axes="HWB").read(), small_cube() * factors)
+    with h5py.File(path, "a") as file:
+        file["cube"].attrs["scale_factor"] = factors[:4]
+    refuse_scene(path, "'scale_factor' has 4 numbers for 5 bands", axes="HWB")
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".nc"])
