@@ -476,6 +476,7 @@ def raster_scene(path: Path, opener: Opener, form: str, variable: str | None = N
         gains, offsets = ([values[band - 1] for band in bands.data] for values in (dataset.scales, dataset.offsets))
     one = len({repr(value) for value in own}) == 1
     limits = np.array([np.nan if value is None else value for value in own])
+    limits = limits.astype(stored) if stored.kind == "f" else limits  # the float32 of -9999.9 is another number
     dtype = stored if one else np.result_type(stored, np.float32)
 
     def fetch(block: Block) -> Array:

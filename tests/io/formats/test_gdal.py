@@ -340,6 +340,13 @@ class TestNodata:
         assert np.argwhere(~survey_scene(scene).valid).tolist() == [[0, 0], [1, 1]]
         assert (scene.dtype, scene.read()[2, 2, 2]) == (np.float32, -1)
 
+    def test_nodata_values_of_bands_are_compared_in_float32(self, tmp_path):
+        cube, values = small_cube("f4"), [-9999.9, -1.1, None, None, None]
+        cube[1, 2, 0], cube[3, 4, 1] = values[:2]
+        path = virtual_raster(tmp_path / "x.vrt", {"a.tif": cube}, nodata=values)
+        path.write_text(path.read_text().replace("Int16", "Float32"))
+        assert np.argwhere(np.isnan(open_scene(path).read())).tolist() == [[1, 2, 0], [3, 4, 1]]
+
     @pytest.mark.parametrize("declared", [None, -9999])
     @pytest.mark.parametrize("others", [-5, 0])
     def test_of_each_source_of_a_virtual_raster(self, declared, others, tmp_path):
