@@ -50,7 +50,7 @@ WAVENUMBERS = {
 }
 NO_LENGTHS = ("mixed", "index", "indice", "band", "band number", "channel", "hz", "mhz", "ghz", "thz", "ev")
 PLAUSIBLE = ((0.3, 20.0, 1e3), (200.0, 20_000.0, 1.0), (2e-7, 2e-5, 1e9))  # micrometres, nanometres, metres
-LONGEST = 1e6  # nanometres
+SHORTEST, LONGEST = 100.0, 1e5  # nanometres
 VIRTUAL = "VRT"
 DRIVERS = {
     b"II*\x00": "GTiff",
@@ -103,9 +103,9 @@ def to_nanometres(
 ) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
     """Wavelengths and FWHM of bands in nanometres; None for each that is missing or no length (GHz, an index).
 
-    Wavenumbers are converted. Where the unit is unknown, or would make waves of a millimetre, the magnitude of the
-    ``centres`` decides: 0.3 to 20 are micrometres and 200 to 20,000 nanometres. Integers that count the bands are no
-    wavelengths in any unit. The widths have the unit of the centres unless they have a ``width_unit``.
+    Wavenumbers are converted. Where the unit is unknown, or makes waves that no sensor of land measures, the magnitude
+    of the ``centres`` decides: 0.3 to 20 are micrometres and 200 to 20,000 nanometres. Integers that count the bands
+    are no wavelengths in any unit. The widths have the unit of the centres unless they have a ``width_unit``.
     """
     name, known = _known_unit(unit), [value for value in centres if value > 0]
     if not known:
@@ -119,7 +119,7 @@ def to_nanometres(
         spread = zip(centres, widths, strict=True) if widths else ()
         return lengths, tuple(one * width / value**2 if value else 0.0 for value, width in spread) or None
     scale = UNITS.get(name)
-    if name not in NO_LENGTHS and (scale is None or max(known) * scale >= LONGEST):
+    if name not in NO_LENGTHS and (scale is None or not SHORTEST <= max(known) * scale < LONGEST):
         scale = _scale_by_magnitude(known)
     if scale is None:
         return None, None

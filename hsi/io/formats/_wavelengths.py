@@ -66,15 +66,17 @@ def read_header_bands(path: Path) -> Bands | None:
 def read_table_bands(path: Path) -> Bands:
     """Wavelengths, and FWHM where there is a second column, of a text file with a line for each band.
 
-    Columns are separated by commas, semicolons, tabs or blanks; ``#`` starts a comment. A line of titles says which
-    columns these are; without one, a first column that counts the bands is left out. Nanometres or micrometres, by
-    magnitude. Raises :class:`SceneFileError` for anything else.
+    Columns are separated by commas, semicolons, tabs or blanks; between semicolons or tabs, commas are decimal points.
+    ``#`` starts a comment. A line of titles says which columns these are; without one, a first column that counts the
+    bands is left out. Nanometres or micrometres, by magnitude. Raises :class:`SceneFileError` for anything else.
     """
     with convert_errors(path, "a table of wavelengths"):
         if path.stat().st_size > LARGEST_TABLE:
             raise SceneFileError(f"{path}: is too large for a table of wavelengths, which has a line for each band")
         text = path.read_text(encoding="utf-8-sig")
     lines = [line for line in (line.partition("#")[0].strip(" \t,;\r") for line in text.splitlines()) if line]
+    if lines and all(re.search(r"[;\t]", line) for line in lines):
+        lines = [line.replace(",", ".") for line in lines]  # as spreadsheets write numbers where a comma is the point
     rows = [SEPARATORS.split(line) if SEPARATORS.search(line) else line.split() for line in lines]
     titles = [title.lower() for title in rows.pop(0)] if rows and _number(rows[0][0]) is None else []
     values = [[_number(cell) for cell in row] for row in rows]

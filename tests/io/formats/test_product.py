@@ -20,6 +20,7 @@ CENTRES = (400, 550, 700, 1600, 2400)
             for unit in ("nm", "Nanometers", "nanometers (nm)", "Wavelength [nm]", "NANOMETRES", "Unknown")
         ),
         *((unit, CENTRES) for unit in (None, "", "Micrometers", "a.u.")),  # micrometres would be millimetres long
+        ("nm", MICROMETRES),
         *((unit, MICROMETRES) for unit in ("um", "\u00b5m", "\u03bcm", "microns", "Micrometers", "micrometre (um)")),
         *((unit, MICROMETRES) for unit in (None, "Unknown", "unitless")),
         *(
@@ -35,6 +36,10 @@ def test_wavelengths_in_nanometres(unit, values):
     wavelengths, fwhm = to_nanometres(values, widths, unit)
     assert wavelengths == pytest.approx(CENTRES)
     assert fwhm == pytest.approx([value / 100 for value in CENTRES])
+
+
+def test_a_camera_below_1000_nm_whose_header_says_micrometres():
+    assert to_nanometres((400.0, 700.0, 998.5), unit="Micrometers")[0] == (400.0, 700.0, 998.5)
 
 
 @pytest.mark.parametrize("unit", [None, "Unknown", "Micrometers", "nm", "Index"])
