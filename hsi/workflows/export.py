@@ -27,9 +27,9 @@ from hsi.exports.network import (
     run_file,
 )
 from hsi.exports.sidecar import describe_for_hosts, sidecar_path
-from hsi.inference.model_file import SavedModel, load_model
+from hsi.inference.model_file import SavedModel, load_model, match_scene
+from hsi.inference.scene_scale import adapt_scene
 from hsi.io.masks import open_masks
-from hsi.preprocessing.band_matching import match_bands
 from hsi.settings import InputSettings, input_settings
 from hsi.workflows.inputs import input_files, open_any_labels, open_any_scene
 from hsi.workflows.predict import refuse_band_choices
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from hsi.workflows.inputs import LabelsLike, SceneLike
 
 INT8 = "int8 weights"
+REMEDY = "the file takes values of that scale: check it on a scene whose values are multiplied by {factor}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,12 +207,16 @@ def check_on_scene(
     labels: LabelsLike | None,
     reading: InputSettings,
 ) -> Check:
-    """Run model and files on the labelled pixels of a scene; warns of labels that trained the model."""
+    """Run model and files on the labelled pixels of a scene; warns of labels that trained the model.
+
+    Raises :class:`UsageError` for a scene on another scale than the model was trained on.
+    """
     opened = open_any_scene(scene, reading, labels=labels)
     truth = open_any_labels(labels, opened, reading)
     use = open_masks(reading, opened)
     truth = truth if use is None else truth.masked(use)
-    match = match_bands(saved.bands, opened)
+    opened, _, fill = adapt_scene(saved, opened, None, remedy=REMEDY)
+    match = match_scene(saved, opened, fill=fill)
     if set(hash_inputs(truth.source).values()) & set(saved.trained_on.values()):
         events.warning("these labels trained the model: only the differences between files count, not the accuracy")
     with events.progress("check", "rows") as advance:

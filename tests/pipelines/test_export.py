@@ -68,6 +68,16 @@ def test_labels_that_trained_the_model_are_warned_of(model, scenes, run):
     assert "37 components, 11 x 11 pixels" in done.stdout, "13 and, for a support vector machine, all 24 bands"
 
 
+def test_a_scene_to_check_on_is_read_as_predict_reads_it(model, sample, tmp_path):
+    how = {"format": "torchscript", "labels": sample.truth, "overwrite": True}
+    with pytest.raises(UsageError, match=r"on another scale .* multiplied by 1e4"):
+        hsi.export(model, tmp_path / "m.pt", check=sample.cube / 1e4, **how)
+    cube = sample.cube.astype(np.int16)
+    cube[::2] = -9999
+    checked = hsi.export(model, tmp_path / "m.pt", check=cube, **how).check
+    assert checked.pixels == np.count_nonzero(sample.truth[1::2])
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
