@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hsi.core.scene import Scene
+from hsi.core.scene import Georeference, Scene
 from hsi.errors import OutputError, UsageError
 from hsi.io.formats.envi import AXES, inspect_envi, read_bands, read_place
 from hsi.io.geotiff import Write, gdal_env, georeference_profile
@@ -42,11 +42,13 @@ def cube_writer(path: Path, scene: Scene, note: str) -> Iterator[Write]:
 
     CRS and transform, wavelengths, FWHM, bad bands and the nodata value are copied, and for an ENVI scene all header
     fields that do not describe the file itself; values in physical units are written as such. ``note`` is added to the
-    description. Raises :class:`OutputError` when a file cannot be written.
+    description. Raises :class:`OutputError` when a file cannot be written, and for a dtype or place that its format
+    cannot represent.
     """
     import rasterio
     from rasterio.errors import RasterioError
 
+    _check_format(path, scene)
     data = cube_files(path)[-1]
     extra = data.with_name(data.name + ".aux.xml")
     known = extra.exists()
@@ -62,6 +64,28 @@ def cube_writer(path: Path, scene: Scene, note: str) -> Iterator[Write]:
         extra.unlink(missing_ok=True)  # what GDAL writes repeats the header
     if path.suffix.lower() == ".hdr":
         _complete_header(path, scene, note)
+
+
+def _check_format(path: Path, scene: Scene) -> None:
+    """Raise :class:`OutputError` for what GDAL would write as something else, or not at all."""
+    if scene.dtype == np.float16:
+        raise OutputError(f"{path}: no cube is float16: save the scene as float32 before")
+    if path.suffix.lower() != ".hdr":
+        return
+    if scene.dtype == np.int8:
+        raise OutputError(f"{path}: ENVI has no int8: give a name that ends in .tif")
+    place = scene.georeference
+    if place is None or (scene.source and scene.format.startswith("ENVI ") and place == _own_place(scene.source)):
+        return
+    a, b, _, d, e, _ = place.transform
+    upright, turned = a > 0 and b == d == 0, np.allclose((a, b), (-e, d), rtol=1e-6, atol=1e-6 * abs(a) + 1e-6 * abs(b))
+    if not (upright or turned):
+        raise OutputError(f"{path}: ENVI has no place of pixels that are mirrored, sheared or turned and not square: "
+                          "give a name that ends in .tif")  # fmt: skip
+
+
+def _own_place(path: Path) -> Georeference | None:
+    return read_place(inspect_envi(path).header)
 
 
 def _layout(path: Path, scene: Scene) -> dict[str, Any]:
@@ -108,7 +132,7 @@ def _complete_header(path: Path, scene: Scene, note: str) -> None:
     own = set(FILE_FIELDS)
     if is_envi and scene.source:
         source = inspect_envi(scene.source)
-        place, bands = read_place(source.header), read_bands(source.header, source.shape[2])
+        place, bands = _own_place(scene.source), read_bands(source.header, source.shape[2])
         if bands["wavelengths"] == scene.wavelengths:
             known = source.fields
         else:  # others were given

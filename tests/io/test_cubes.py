@@ -9,7 +9,7 @@ import spectral.io.envi
 
 from hsi.core.scene import Block, Georeference
 from hsi.core.synthetic import UTM_16N, synthetic_georeference
-from hsi.errors import UsageError
+from hsi.errors import OutputError, UsageError
 from hsi.io import open_scene
 from hsi.io.cubes import check_cube_name, cube_files, cube_writer
 from tests.io import file_makers
@@ -99,6 +99,24 @@ def test_a_scale_factor_is_applied_once(suffix, tmp_path):
     found = copied(scene, tmp_path / f"out{suffix}")
     assert found.dtype == np.float32
     assert np.array_equal(found.read(), scene.read(), equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"dtype": np.dtype(np.int8)},
+        {"georeference": Georeference(UTM_16N, (-20.0, 0.0, 5e5, 0.0, -20.0, 4e6))},
+        {"georeference": Georeference(UTM_16N, (17.3, 5.0, 5e5, 10.0, -8.7, 4e6))},
+    ],
+)
+def test_what_envi_cannot_represent_is_refused(change, envi, tmp_path):
+    scene = replace(open_scene(envi), source=None, format="array", **change)
+    with pytest.raises(OutputError, match=r"give a name that ends in \.tif"):
+        copied(scene, tmp_path / "out.hdr")
+    assert not (tmp_path / "out.hdr").exists()
+    turned = Georeference(UTM_16N, (17.3, 10.0, 5e5, 10.0, -17.3, 4e6))
+    found = copied(replace(scene, dtype=np.dtype("u2"), georeference=turned), tmp_path / "out.hdr")
+    assert found.georeference.transform == pytest.approx(turned.transform)
 
 
 def test_names_of_no_cube(tmp_path):
