@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import dataclasses
 import warnings
@@ -15,9 +16,9 @@ from hsi.core.georeference import crs_name
 from hsi.core.scene import Scene
 from hsi.errors import LabelError, SceneFileError, UsageError, suggest_names
 from hsi.io.class_files import ClassFile
-from hsi.io.reader import convert_errors, first_bytes, wrong_format
+from hsi.io.reader import convert_errors, first_bytes, list_files, wrong_format
 from hsi.io.vectors.archives import holds_vectors, is_archive, unpack_vectors
-from hsi.io.vectors.coordinates import infer_numbers, read_coordinates
+from hsi.io.vectors.coordinates import LARGEST_TABLE, infer_numbers, read_coordinates
 from hsi.io.vectors.envi_roi import TEXT_START, XML_START, read_roi_text, read_roi_xml
 from hsi.io.vectors.features import Features
 from hsi.io.vectors.geopackage import read_classes
@@ -128,7 +129,8 @@ def _read_with_gdal(path: Path, file: Path, title: str, options: InputSettings) 
     name, fields, field, named = _find_class_field(path, file, title, options)
     drawn = _are_drawn(fields, field, options)
     columns = [field, *named, *(CLASS_FIELDS[2:] if drawn else ())]
-    frame = pyogrio.read_dataframe(file, layer=name, columns=columns, on_invalid="ignore")
+    how: dict[str, Any] = {"on_invalid": "ignore", "encoding": _encoding_of(file)}
+    frame = pyogrio.read_dataframe(file, layer=name, columns=columns, **how)
     if not len(frame):
         raise LabelError(f"{path}: layer '{shorten(name)}' has no features; draw some or name another file")
     if title == A_KML and fields[field] == "text":  # its fields have no types
@@ -161,7 +163,7 @@ def _find_class_field(
     if title == A_KML:
         check_xml(path, file)
     name = _select_layer(path, _list_layers(path, file), options.label_layer)
-    info = pyogrio.read_info(file, layer=name)
+    info = pyogrio.read_info(file, layer=name, encoding=_encoding_of(file))
     types = zip(info["fields"], info["ogr_types"], info["ogr_subtypes"], strict=True)
     fields = {str(key): SUBTYPES.get(sub) or TYPES.get(kind) or kind[3:].lower() for key, kind, sub in types}
     if title == A_KML and options.label_field is None:
@@ -324,6 +326,24 @@ def _check_parts(path: Path, file: Path) -> None:
     missing = [suffix for suffix in (".shx", ".dbf") if f"{file.stem}{suffix}".lower() not in files]
     if missing:
         raise SceneFileError(f"{path}: is a Shapefile without its {' and '.join(missing)}; put all its files together")
+
+
+def _encoding_of(file: Path) -> str | None:
+    """UTF-8 of a Shapefile in it that does not name its encoding, which GDAL takes for Latin-1; else None."""
+    if file.suffix.lower() != ".shp":
+        return None
+    parts = list_files(file.parent)
+    if f"{file.stem}.cpg".lower() in parts:
+        return None
+    raw = first_bytes(parts[f"{file.stem}.dbf".lower()], LARGEST_TABLE)
+    records = raw[int.from_bytes(raw[8:10], "little") :]
+    if raw[29:30] != b"\x00" or records.isascii():
+        return None
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(records)
+    except UnicodeDecodeError:
+        return None
+    return "UTF-8"
 
 
 def _select_layer(path: Path, layers: Any, wanted: str | None) -> str:

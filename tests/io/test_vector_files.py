@@ -241,6 +241,15 @@ class TestGeometries:
 
 
 class TestFields:
+    @pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+    def test_a_shapefile_without_a_cpg(self, encoding, tmp_path):
+        frame = geopandas.GeoDataFrame({"Fläche": ["Wälder", "Äcker"]}, geometry=SQUARES, crs="EPSG:32633")
+        frame.to_file(tmp_path / "a.shp", encoding=encoding)
+        (tmp_path / "a.cpg").unlink()
+        labels = drawn(tmp_path / "a.shp")
+        assert labels.table.names == ("Wälder", "Äcker")
+        assert labels.variable == "Fläche"
+
     def test_the_only_one_is_used_and_noted(self, tmp_path):
         path = one_point(tmp_path, id=[1], area=[3.5], cover=["oats"])
         labels = drawn(path)
