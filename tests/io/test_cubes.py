@@ -7,6 +7,7 @@ import pytest
 import rasterio
 import spectral.io.envi
 
+from hsi.core.georeference import same_crs
 from hsi.core.scene import Block, Georeference
 from hsi.core.synthetic import UTM_16N, synthetic_georeference
 from hsi.errors import OutputError, UsageError
@@ -117,6 +118,13 @@ def test_what_envi_cannot_represent_is_refused(change, envi, tmp_path):
     turned = Georeference(UTM_16N, (17.3, 10.0, 5e5, 10.0, -17.3, 4e6))
     found = copied(replace(scene, dtype=np.dtype("u2"), georeference=turned), tmp_path / "out.hdr")
     assert found.georeference.transform == pytest.approx(turned.transform)
+
+
+def test_us_survey_feet_of_an_envi_header(envi, tmp_path):
+    """EPSG:2229 is in US survey feet; international ones would put these coordinates 4 m away."""
+    place = Georeference(rasterio.crs.CRS.from_epsg(2229).to_wkt(), (3.0, 0.0, 6.5e6, 0.0, -3.0, 1.8e6))
+    found = copied(replace(open_scene(envi), georeference=place), tmp_path / "out.hdr")
+    assert same_crs(found.georeference.crs, place.crs) and found.georeference.transform == place.transform
 
 
 def test_names_of_no_cube(tmp_path):

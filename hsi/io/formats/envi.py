@@ -13,7 +13,7 @@ import numpy as np
 
 from hsi.core.colours import Colour
 from hsi.core.events import warning
-from hsi.core.georeference import georeference_of
+from hsi.core.georeference import georeference_of, parse_crs
 from hsi.core.scene import Georeference, Scene, scene_from_array
 from hsi.errors import SceneError, SceneFileError
 from hsi.io.formats._envi_header import EnviHeader, headers_of, is_envi_header, is_esri_header, read_envi_header
@@ -33,6 +33,7 @@ from hsi.io.reader import (
     to_plane,
 )
 
+SAME_FOOT = 1e-5  # relative difference of feet
 AXES = {"bsq": (2, 0, 1), "bil": (0, 2, 1), "bip": (0, 1, 2)}  # of (H, W, B), as they are stored
 
 
@@ -230,7 +231,24 @@ def read_place(header: EnviHeader) -> Georeference | None:
     errors = convert_errors(header.path, "an ENVI header with 'map info'")
     files = rasterio.MemoryFile(text.encode(), folder, "x.hdr"), rasterio.MemoryFile(bytes(8), folder, "x.img")
     with errors, gdal_env(), files[0], files[1], files[1].open(driver="ENVI") as dataset:
-        return georeference_of(dataset)
+        return _in_survey_feet(georeference_of(dataset), header.text("coordinate system string"))
+
+
+def _in_survey_feet(place: Georeference | None, text: str) -> Georeference | None:
+    """The place with the CRS of the header where that is in US survey feet: GDAL takes ``units=Feet`` for international
+    ones, which puts coordinates of 6,000,000 feet 4 m away."""
+    from rasterio.crs import CRS
+    from rasterio.errors import CRSError
+
+    found = parse_crs(place.crs) if place else None
+    if place is None or found is None or not found.is_projected or not text:
+        return place
+    try:
+        own = CRS.from_wkt(text, morph_from_esri_dialect=True)
+        ratio = own.linear_units_factor[1] / found.linear_units_factor[1]
+    except CRSError:
+        return place
+    return Georeference(own.to_wkt(), place.transform) if ratio != 1 and abs(ratio - 1) < SAME_FOOT else place
 
 
 def _colours(header: EnviHeader) -> dict[int, Colour]:
