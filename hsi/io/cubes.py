@@ -16,10 +16,11 @@ from hsi.io.geotiff import Write, gdal_env, georeference_profile
 
 SUFFIXES = {".hdr": "ENVI", ".tif": "GTiff", ".tiff": "GTiff"}
 STRIP = 16  # rows that a GeoTIFF compresses together
+GAIN_FIELDS = ("data gain values", "data offset values")
 # header fields that describe the file itself, or are wrong for values in physical units
 FILE_FIELDS = (
     *("samples", "lines", "bands", "header offset", "file type", "data type", "interleave", "byte order"),
-    *("file compression", "reflectance scale factor", "data gain values", "data offset values", "data ignore value"),
+    *("file compression", "reflectance scale factor", *GAIN_FIELDS, "data ignore value"),
 )
 BAND_FIELDS = ("wavelength", "wavelength units", "fwhm")
 PLACE_FIELDS = ("map info", "coordinate system string", "projection info", "geo points", "x start", "y start")
@@ -129,7 +130,7 @@ def _complete_header(path: Path, scene: Scene, note: str) -> None:
     written: dict[str, Any] = envi.read_envi_header(str(path))
     is_envi = scene.format.startswith("ENVI ")
     known: Mapping[str, Any] = _band_fields(scene)
-    own = set(FILE_FIELDS)
+    own = set(FILE_FIELDS) if scene.scale else set(FILE_FIELDS) - set(GAIN_FIELDS)  # they are for values as stored
     if is_envi and scene.source:
         source = inspect_envi(scene.source)
         place, bands = _own_place(scene.source), read_bands(source.header, source.shape[2])

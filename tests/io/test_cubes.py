@@ -38,7 +38,7 @@ def envi(tmp_path):
     fields = {
         "wavelength": NM, "fwhm": ["9.5"] * 5, "wavelength units": "Nanometers", "bbl": ["1", "1", "0", "1", "1"],
         "map info": PLACE, "description": "flight 7", "sensor type": "HyMap", "data ignore value": "7",
-        "band names": list("abcde"),
+        "band names": list("abcde"), "data gain values": list("12345"),
     }  # fmt: skip
     return file_makers.envi(tmp_path / "scene.hdr", file_makers.small_cube(), "bil", **fields)
 
