@@ -137,6 +137,15 @@ def labels_a_pixel(geometry: Any, size: tuple[int, int], all_touched: bool) -> b
     return not geometry.is_empty and canvas.gives_a_pixel(geometry)
 
 
+def reaches_outside(geometry: Any, size: tuple[int, int]) -> bool:
+    """Whether a geometry in pixels covers a pixel's area or has a point outside a scene of ``size`` (rows, columns),
+    where it may label another part of the scene."""
+    import shapely
+
+    outside = shapely.difference(geometry, shapely.box(0, 0, size[1], size[0]))
+    return not outside.is_empty and (geometry.geom_type in POINTS or outside.area >= 1)
+
+
 def cut_shapes(
     shape: Shape, shapes: Iterable[Shape], size: tuple[int, int], all_touched: bool
 ) -> dict[int, Shape | None]:
@@ -165,7 +174,7 @@ def cut_shapes(
             over = shapely.union_all(pieces) if pieces else None
             if over is not None and one.geometry.area - over.area <= SLIVER:
                 continue  # only their edges meet
-        usable = over is not None and labels_a_pixel(over, size, all_touched)
+        usable = over is not None and (labels_a_pixel(over, size, all_touched) or reaches_outside(over, size))
         changed[one.id] = replace(one, geometry=over) if usable else None
     return changed
 

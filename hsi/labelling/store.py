@@ -115,6 +115,7 @@ class LabelStore:
         self._places: tuple[tuple[int, int], ...] = ()
         self._done: list[Edit] = []
         self._undone: list[Edit] = []
+        self._fields: dict[int, Mapping[str, Any] | None] = {}  # of rows as last read, also of those deleted since
         self._listeners: list[Callable[[Edit], None]] = []
         self._revision, self._next = 0, 1
         self._map: tuple[int, LabelMap] | None = None
@@ -445,10 +446,12 @@ class LabelStore:
         """Save the state after an edit, then take it."""
         shapes = dict(self._shapes)
         for number, one in edit.after.items():
+            if number in self._shapes:  # another program may have changed its fields since the edit was made
+                self._fields[number] = self._shapes[number].fields
             if one is None:
                 shapes.pop(number, None)
             else:
-                shapes[number] = one
+                shapes[number] = replace(one, fields=self._fields.get(number, one.fields))
         changed = {one.id for one in edit.classes_after if one not in edit.classes_before}
         named = {number for number, one in shapes.items() if one.class_id in changed}  # rows have the class's name
         self._save({*edit.after, *named}, shapes, edit.classes_after)

@@ -233,6 +233,40 @@ def test_foreign_row_returns_with_all_its_values(foreign):
     assert open_labels(foreign, utm_scene(), field="landcover").counts == {1: 15, 2: 9}
 
 
+@pytest.mark.parametrize("first", ["draw", "move"])
+def test_undo_returns_what_another_program_wrote_into_a_row(tmp_path, first):
+    store = LabelStore(tmp_path / "labels.gpkg", SCENE)
+    corn = store.add_class("corn")
+    shape = store.add(corn.id, regions.rectangle((1, 1), (10, 10)))
+    if first == "move":
+        store.move(shape.id, 5, 5)
+    with sqlite3.connect(store.path) as base:
+        base.execute("ALTER TABLE labels ADD COLUMN visited TEXT")
+        for name in ("ST_IsEmpty", "ST_MinX", "ST_MaxX", "ST_MinY", "ST_MaxY"):  # of triggers that do not run
+            base.create_function(name, 1, lambda _: 0)
+        base.execute("UPDATE labels SET visited = '12 June'")
+    store.undo()
+    if first == "draw":
+        store.redo()
+    else:
+        store.delete(shape.id)
+        store.undo()
+    assert rows(store.path, "labels")[shape.id]["visited"] == "12 June"
+
+
+@pytest.mark.parametrize("geometry", [regions.rectangle((5, 5), (40, 20)), shapely.multipoints([(22, 12), (50, 40)])])
+def test_a_shape_over_all_that_a_window_shows_of_another_leaves_the_rest_of_it(tmp_path, geometry):
+    store = LabelStore(tmp_path / "labels.gpkg", SCENE)
+    corn, soy = store.add_class("corn"), store.add_class("soy")
+    shape = store.add(corn.id, geometry)
+    part = LabelStore(store.path, crop_scene(SCENE, Block(10, 20, 10, 10)))
+    part.add(soy.id, regions.rectangle((0, 0), (10, 10)))
+    read = LabelStore(store.path, SCENE)
+    last = shapely.get_coordinates(geometry).max(axis=0) - 1e-3
+    assert read.find(*last).id == shape.id and read.find(25, 15).class_id == soy.id
+    assert read.rasterize().values[10:20, 20:30].tolist() == [[soy.id] * 10] * 10
+
+
 EDITOR = """
 import sqlite3, sys
 base = sqlite3.connect(sys.argv[1])
