@@ -17,12 +17,20 @@ from hsi.io.formats.gdal import is_remote
 from hsi.io.vector_files import is_vector
 from hsi.preprocessing.band_matching import match_bands
 from hsi.settings import InputSettings, Section, read_yaml, validated
-from hsi.workflows.inputs import Inputs, input_files, open_any_labels, open_any_scene, prepare_inputs
+from hsi.workflows.inputs import (
+    Inputs,
+    choose_input_bands,
+    input_files,
+    open_any_labels,
+    open_any_scene,
+    prepare_inputs,
+)
 
 if TYPE_CHECKING:
     from hsi.workflows.inputs import LabelsLike, SceneLike
 
 LISTS = (".yaml", ".yml")
+DROPS = ("drop_bands", "drop_wavelengths")
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +125,7 @@ def read_scenes(scenes: Sequence[LabelledScene], gap: int) -> Inputs:
     first = _read(scenes[0])
     parts, used = [first], [list(range(len(first.scene.bands)))]
     for one in scenes[1:]:
-        part, positions = _read_like(one, first)
+        part, positions = _read_like(one, first, _own_drops(one, scenes[0]))
         parts.append(part)
         used.append(positions)
     common = set(used[0]).intersection(*used[1:])
@@ -141,13 +149,24 @@ def _prepare(scene: Scene, one: LabelledScene, reading: InputSettings) -> Inputs
     return prepare_inputs(scene, open_any_labels(one.labels, scene, one.reading, like), reading)
 
 
-def _read_like(one: LabelledScene, first: Inputs) -> tuple[Inputs, list[int]]:
-    """The inputs of a scene in the bands of the first one, and the positions of the usable ones among these."""
+def _own_drops(one: LabelledScene, first: LabelledScene) -> dict[str, str]:
+    """The options that leave out other bands of a scene than of the first one, as an entry of a list may have them."""
+    values = {name: getattr(one.reading, name) for name in DROPS}
+    return {name: value for name, value in values.items() if value and value != getattr(first.reading, name)}
+
+
+def _read_like(one: LabelledScene, first: Inputs, drops: dict[str, str]) -> tuple[Inputs, list[int]]:
+    """The inputs of a scene in the bands of the first one, and the positions of the usable ones among these, without
+    those that ``drops`` leave out by their numbers or wavelengths in this scene."""
     opened = open_any_scene(one.scene, one.reading, labels=one.labels)
+    own = InputSettings(keep_bad_bands=True).model_copy(update=drops)
+    left = set(choose_input_bands(opened, own).used)
     match = match_bands(first.band_list, opened, owner=_name(first.scene))
-    chosen = one.reading.model_copy(update={"drop_bands": None, "drop_wavelengths": None})
+    chosen = one.reading.model_copy(update=dict.fromkeys(DROPS))
     part = _prepare(match.scene, one, chosen)
     info("", match.note)
+    if drops:
+        part = _with_bands(part, [i for i, band in enumerate(part.scene.bands) if band in left])
     return part, [i for i, band in enumerate(match.scene.bands) if band in part.scene.bands]
 
 
@@ -179,4 +198,10 @@ def name_scenes(scenes: Sequence[Scene]) -> list[str]:
     if len(set(names)) < len(names):
         folders = [f"{scene.source.absolute().parent.name}-" if scene.source else "" for scene in scenes]
         names = [folder + name for folder, name in zip(folders, names, strict=True)]
-    return [name if names.count(name) == 1 else f"{name}-{number}" for number, name in enumerate(names, 1)]
+    found = list[str]()
+    for number, name in enumerate(names, 1):
+        unique = name if names.count(name) == 1 else f"{name}-{number}"
+        while unique in found or (unique != name and unique in names):  # a file may have such a name itself
+            unique += f"-{number}"
+        found.append(unique)
+    return found

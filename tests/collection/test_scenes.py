@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hsi.collection.scenes import find_scenes, is_several, name_scenes, read_scenes
+from hsi.collection.scenes import LabelledScene, find_scenes, is_several, name_scenes, read_scenes
 from hsi.core.events import Recorder, report_to
 from hsi.core.scene import scene_from_array
 from hsi.errors import BundleError, ConfigError, SceneError, UsageError
@@ -54,6 +54,15 @@ def test_bands_are_dropped_by_the_first_scene(cube):
     assert all(np.array_equal(part.scene.read(), cube[:, :, 1:]) for part in joined.parts)
 
 
+@pytest.mark.parametrize("own", [{"drop_bands": "2"}, {"drop_wavelengths": "690-710"}])
+def test_bands_that_an_entry_drops_by_itself_are_left_out_of_all(cube, own):
+    shared = InputSettings(drop_bands="1")
+    reversed_bands = scene(cube[:, :, ::-1], NANOMETRES[::-1])
+    entries = [(scene(cube), shared), (reversed_bands, shared.model_copy(update=own))]
+    joined = read_scenes([LabelledScene(one, TRUTH, reading) for one, reading in entries], 5)
+    assert all(np.array_equal(part.scene.read(), cube[:, :, [1, 3]]) for part in joined.parts)
+
+
 def test_a_scene_without_the_bands_is_refused(cube):
     with pytest.raises(
         BundleError, match=r"b: lacks 1 of the 4 bands of a within 1 nm: 800\.0 nm .*--drop-wavelengths"
@@ -71,6 +80,8 @@ def test_a_scene_on_another_scale_is_refused(cube):
 def test_names_are_unique(lines):
     arrays = [scene(np.ones((2, 2, 4)), name=name) for name in ("a", "b", "a", "x,y")]
     assert name_scenes(arrays) == ["a-1", "b", "a-3", "x_y"]
+    numbered = name_scenes([scene(np.ones((2, 2, 4)), name=name) for name in ("a", "a", "a-2", "a-2-2")])
+    assert len(set(numbered)) == 4 and numbered[2:] == ["a-2", "a-2-2"]
 
 
 def test_a_list_names_scenes_relative_to_itself(lines, tmp_path):
