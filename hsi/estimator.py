@@ -75,7 +75,8 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         progress: True for bars, or a function that is called with stage, done, total and a note.
 
     Attributes:
-        classes_: Labels of the classes ``(C,)``, ascending, in the dtype of ``y``.
+        classes_: Labels of the classes ``(C,)``, ascending, in the dtype of ``y``; int64 where that does not hold
+            ``background``.
         class_names_: Their names.
         n_features_in_: Bands of the cube that was fitted.
         window_: The window's side.
@@ -133,7 +134,8 @@ class HybridSNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             inputs = denoise_inputs(inputs, settings, StageTimer())
             trained = fit_network(inputs, settings, split_labels(inputs, settings), StageTimer())
         dtype = getattr(y, "dtype", np.dtype(np.int64))
-        self._remember(trained.saved, dtype if dtype.kind in "iu" else np.dtype(np.int64))
+        known = dtype.kind in "iu" and np.iinfo(dtype).min <= self.background <= np.iinfo(dtype).max
+        self._remember(trained.saved, dtype if known else np.dtype(np.int64))
         self.history_ = trained.trained.history
         self.warnings_ = tuple(listener.warnings)
         return self

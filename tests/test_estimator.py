@@ -188,6 +188,17 @@ class TestInputs:
         assert np.isnan(found.predict_proba(cube)[5, 5]).all()
         assert any("1 of 1,440 pixels" in warning for warning in found.warnings_)
 
+    @pytest.mark.parametrize("background", [-1, 300])
+    def test_background_that_the_labels_cannot_hold_becomes_no_class(self, sample, background):
+        cube = sample.cube.astype(np.float32)
+        cube[5, 5] = np.nan
+        labels = np.where(np.arange(40) < 20, 44, 255).astype(np.uint8) * np.ones((36, 1), np.uint8)
+        quick = {**QUICK, "spectral": "none", "settings": {"training.steps": 4}, "epochs": None}
+        found = HybridSNClassifier(**quick, background=background).fit(cube, labels)
+        predicted = found.predict(cube)
+        assert np.argwhere(predicted == background).tolist() == [[5, 5]]
+        assert predicted.dtype == found.classes_.dtype == np.int64
+
     @pytest.mark.slow
     def test_labels_may_be_a_file_or_a_label_map(self, scenes, sample):
         import hsi
