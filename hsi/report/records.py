@@ -155,13 +155,15 @@ class EpochRecord(Record):
 
 
 class InputsRecord(Record):
-    """The scene, the ``parts`` that it is joined from, and its labels."""
+    """The scene, the ``parts`` that it is joined from, the ``window`` of it (first row and column, height and width) of
+    an area of interest, and its labels."""
 
     scene: str
     parts: tuple[str, ...] = ()
     asset: str | None = None
     variable: str | None = None
     axes: str | None = None
+    window: tuple[Count, Count, Count, Count] | None = None
     sha256: dict[str, str] = {}
     title: str | None = None
     recognised_as: str | None = None
@@ -195,6 +197,7 @@ class RunRecord(Record):
     bands: BandsRecord
     history: tuple[EpochRecord, ...] | None = None
     asked: dict[str, Any] | None = None
+    denoising: dict[str, Any] | None = None
     versions: dict[str, Any] = {}
     machine: dict[str, Any] = {}
 

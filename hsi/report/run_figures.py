@@ -16,7 +16,7 @@ from hsi.core.events import progress, warning
 from hsi.core.files import hash_files
 from hsi.core.georeference import georeference_of
 from hsi.core.labels import ClassTable, codes_of
-from hsi.core.scene import Georeference, Scene
+from hsi.core.scene import Block, Georeference, Scene, crop_scene
 from hsi.errors import HsiError, SceneFileError, UsageError
 from hsi.io import files_of, open_scene
 from hsi.io.formats.gdal import is_remote
@@ -62,7 +62,7 @@ def read_run_figures(folder: Path, names: Collection[str] = ()) -> RunFigures:
     )
     wanted = [name for name in OF_SCENE if not names or name in names]
     try:
-        scene = _open_scene_of(folder, record) if wanted else None
+        scene = _open_scene_of(folder, record, ids.shape) if wanted else None
     except HsiError as error:
         if names:
             raise
@@ -97,8 +97,12 @@ def _class_table(path: Path, report: Mapping[str, Any], colours: Mapping[int, tu
     return ClassTable(ids, tuple(entry["name"] for entry in report["classes"]), rgb)
 
 
-def _open_scene_of(folder: Path, record: RunRecord) -> Scene:
-    """The scene of a run with the bands and wavelengths that the run used."""
+def _open_scene_of(folder: Path, record: RunRecord, size: tuple[int, ...]) -> Scene:
+    """The scene of a run, of the ``size`` of its map, with the bands and wavelengths that the run used."""
+    if record.denoising:
+        raise UsageError(
+            f"{folder}: the run denoised its scene, which is not stored: its folder figures has those it drew"
+        )
     paths = [Path(name) for name in record.inputs.parts or (record.inputs.scene,)]
     for path in paths:
         if is_remote(path):
@@ -115,5 +119,11 @@ def _open_scene_of(folder: Path, record: RunRecord) -> Scene:
     if not set(used) <= positions.keys():
         raise UsageError(f"{scene.source}: has {len(scene.bands)} bands, and the run used others: it is another scene")
     scene = scene.keep_bands([positions[band] for band in used])
+    if record.inputs.window:
+        window = Block(*record.inputs.window)
+        if window.row + window.height <= scene.height and window.column + window.width <= scene.width:
+            scene = crop_scene(scene, window)
+    if (scene.height, scene.width) != size:
+        raise UsageError(f"{paths[0]}: is of another size than the map in {folder}, so it cannot be drawn for that run")
     wavelengths = record.inputs.wavelengths_nm
     return replace(scene, wavelengths=wavelengths) if wavelengths else scene

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,6 +119,7 @@ def run_record(classified: Classified, timer: StageTimer, command: Sequence[str]
             "asset": scene.item and scene.item.asset,
             "variable": scene.variable,
             "axes": scene.axes,
+            "window": list(astuple(scene.area.window)) if scene.area else None,
             "crs": scene.georeference.crs if scene.georeference else None,
             "labels": str(labels.source or "an array"),
             "label_variable": labels.variable,

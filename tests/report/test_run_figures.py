@@ -35,6 +35,19 @@ def test_a_scene_that_is_missing_or_changed_is_an_error_for_named_figures(name, 
         read_run_figures(copied, ["spectra"])
 
 
+def test_the_scene_of_a_denoised_run_is_not_drawn_as_it_was_before(copied):
+    change_json(copied / "run.json", lambda record: record.update(denoising={"method": "mnf"}))
+    with pytest.raises(UsageError, match="denoised its scene"):
+        read_run_figures(copied, ["spectra"])
+    assert read_run_figures(copied).spectra is None
+
+
+def test_a_scene_of_another_size_than_the_map_is_an_error(copied):
+    change_json(copied / "run.json", lambda record: record["inputs"].update(window=[0, 0, 5, 5]))
+    with pytest.raises(UsageError, match="of another size than the map"):
+        read_run_figures(copied, ["false_colour"])
+
+
 @pytest.mark.parametrize("name", ["run.json", "accuracy.json", "map.tif", "split.tif"])
 def test_damaged_files_are_named(name, copied):
     (copied / name).write_bytes(b"{")

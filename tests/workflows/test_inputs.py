@@ -14,10 +14,13 @@ import rasterio
 
 import hsi
 from hsi.core.events import Recorder, report_to
+from hsi.core.labels import codes_of
 from hsi.errors import SceneError
 from hsi.io.benchmark_scenes import SceneFacts, scene_facts
 from hsi.preprocessing.reducers.mnf import MNF
+from hsi.report.run_figures import read_run_figures
 from hsi.settings import SECOND_WINDOW, USUAL_WINDOW, InputSettings
+from hsi.splits.split import TRAIN
 from hsi.workflows.inputs import estimate_memory, read_inputs
 from tests.conftest import SMALL, Run, Sample
 from tests.io.file_makers import edit, envi, npy, tiff
@@ -132,6 +135,15 @@ class TestArea:
         for out, options in (("a.tif", ()), ("b.tif", ("--resume",))):
             assert run("predict", model, scenes["tiff"], "--aoi", area, *options, "--out", out).code == 0
             np.testing.assert_array_equal(rasterio.open(tmp_path / out).read(), one.read())
+
+    @pytest.mark.usefixtures("no_figures")
+    def test_its_scene_is_drawn_again(self, area: Path, scenes: dict[str, Path], run: Run, tmp_path: Path):
+        assert run("classify", scenes["tiff"], "--model", "gml", "--aoi", area, "--out", "run").code == 0
+        again = read_run_figures(tmp_path / "run", ["false_colour", "spectra"])
+        assert again.picture is not None and again.picture.shape == (30, 30, 3) and again.spectra is not None
+        codes = np.where(again.split == TRAIN, codes_of(again.truth, again.table), -1)
+        cut = hsi.open_scene(scenes["tiff"], aoi=area).read()
+        np.testing.assert_allclose(again.spectra.mean[0], cut[codes == 0].mean(axis=0), rtol=1e-5)
 
     def test_a_benchmark_scene_is_recognised(self, area: Path, sample: Sample, tmp_path: Path, monkeypatch: Any):
         facts = scene_facts("indian_pines")
