@@ -200,7 +200,9 @@ def fit_network(
 
     sources = (*files_of_tiles(scene), labels.source, *inputs.masks, *given_files(settings))
     trained_on = hash_inputs(*sources, classes=inputs.classes)
-    identity = identity_of(settings, split, padded, {"labels": codes}, trained_on) if checkpoints else {}
+    # a few pixels more or less change components by no more than rounding, but what is mapped, and ids only the map
+    arrays = {"labels": labels.values, "usable_pixels": inputs.survey.valid}
+    identity = identity_of(settings, split, padded, arrays, trained_on) if checkpoints else {}
     trainer, trained, resumed_from = train_with_smaller_tiles(make_trainer, settings, checkpoints, identity, timer)
     rows, columns = np.nonzero(split.train)
     pixels, truth = padded[:, rows + half, columns + half].T, codes[split.train]
