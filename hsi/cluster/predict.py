@@ -40,7 +40,8 @@ TAKE_SECONDS, DROP_SECONDS = 300, 10  # for all workers to take the model, with 
 class StripClassifier(WorkerPlugin):  # type: ignore[misc]
     """All that a worker needs to classify any strip of a scene: the bytes of the model's file, the scene's ``paths``,
     absolute or behind a network and several of a mosaic, the ``asset`` where it is a STAC Item, the ``window`` of it
-    that is mapped, whose ``shape`` is ``(H, W, bands)``, and how the map is made.
+    that is mapped, whose ``shape`` is ``(H, W, bands)``, the masks that are ``hiding`` pixels of it, and how the map is
+    made.
 
     A plug-in of Dask's is sent to each worker once, and to those that come later. Scene and model are opened with the
     first strip, so that an error belongs to a strip and reaches the client.
@@ -58,6 +59,7 @@ class StripClassifier(WorkerPlugin):  # type: ignore[misc]
     window: Block | None = None
     values: SceneValues = AS_STORED
     asset: str | None = None
+    hiding: str = ""
     job: MapJob | None = field(default=None, init=False, repr=False)
     idempotent = True
 
@@ -107,6 +109,9 @@ class StripClassifier(WorkerPlugin):  # type: ignore[misc]
             raise ClusterError(f"{here} cannot use the scene, which has to be in shared storage: {error}") from None
         if match.scene.shape != self.shape:
             raise SceneError(f"{here} finds another scene at {self.paths[0]}: {match.scene.shape}, not {self.shape}")
+        if match.scene.hiding != self.hiding:  # such as a mask of a STAC Item that only some machines can read
+            found, wanted = (f"hidden by {masks or 'no mask'}" for masks in (match.scene.hiding, self.hiding))
+            raise SceneError(f"{here} reads {self.paths[0]} with pixels {found}, expected {wanted}: see its warnings")
         return MapJob(saved, match, self.options, self.plan, resolve_device(self.device))
 
 

@@ -412,6 +412,7 @@ def map_facts(job: MapJob, hashes: Mapping[str, str]) -> dict[str, Any]:
         "values": [job.values.scale, job.values.nodata, *map(list, astuple(job.values.fill)), *_given_wavelengths(job)],
         "window": None if scene.area is None else list(astuple(scene.area.window)),
         "device": job.device.type,
+        **({"hiding": scene.hiding} if scene.hiding else {}),  # a mask of a STAC Item may not be read each time
     }
 
 
@@ -438,7 +439,7 @@ def map_on_workers(
     window = scene.area and scene.area.window
     classifier = StripClassifier(
         model.read_bytes(), *about_scene, job.options, job.plan, options.device, window, job.values,
-        scene.item and scene.item.asset,
+        scene.item and scene.item.asset, scene.hiding,
     )  # fmt: skip
     limit = options.cluster.block_timeout or BLOCK_SECONDS
     with options.cluster.connected() as client:

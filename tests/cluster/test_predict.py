@@ -123,6 +123,7 @@ def test_a_worker_that_hangs_in_the_middle(cluster, make_map, tmp_path, undistur
     ("changed", "error", "says"),
     [
         ({"paths": ("/nowhere/scene.tif",)}, ClusterError, r"^worker tcp://\S+ cannot use the scene, .*: no such file"),
+        ({"hiding": "mask cloud"}, SceneError, "hidden by no mask, expected hidden by mask cloud"),
         ({"shape": (301, 40, 15)}, SceneError, r"finds another scene at .*\(300, 40, 15\), not \(301, 40, 15\)"),
     ],
 )

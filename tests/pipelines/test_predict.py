@@ -15,12 +15,16 @@ import pytest
 import rasterio
 
 import hsi
+from hsi.core import memory
 from hsi.core.scene import scene_from_array
 from hsi.core.synthetic import make_scene, synthetic_georeference
+from hsi.errors import ResumeError
 from hsi.inference.model_file import save_model
+from hsi.inference.resume import StripCache
 from hsi.inference.smoothing import majority
 from tests.conftest import ROOT, SMALL, names_in, run_here, started
 from tests.io import file_makers
+from tests.io.stac.items import write_item
 from tests.models.model_makers import random_cube, random_model
 
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
@@ -321,6 +325,31 @@ class TestRefusals:
         missing = run("predict", "none.safetensors", scenes["tiff"], "--out", "a.tif")
         assert "no such model file" in missing.complaints[0]
         assert "no such file" in run("predict", model, "none.tif", "--out", "a.tif").complaints[0]
+
+
+def test_a_map_is_not_resumed_without_the_mask_that_it_was_begun_with(tmp_path, monkeypatch):
+    cube, place = random_cube(20, 12, 13), {**file_makers.UTM}
+    file_makers.tiff(tmp_path / "cube.tif", cube, **place)
+    file_makers.tiff(tmp_path / "mask.tif", np.eye(20, 12, dtype=np.uint8)[:, :, None], **place)
+    assets = {"cube": {"href": "cube.tif", "roles": ["data"]}, "mask": {"href": "mask.tif", "roles": ["cloud"]}}
+    item = write_item(tmp_path / "item.json", assets)
+    save_model(tmp_path / "m.safetensors", random_model(scene_from_array(cube)))
+    monkeypatch.setattr(memory, "ROWS", (8, 8))
+    given, how = (tmp_path / "m.safetensors", item, tmp_path / "map.tif"), {"device": "cpu", "report": False}
+    save = StripCache.save
+
+    def interrupt(self, block, layers):
+        save(self, block, layers)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(StripCache, "save", interrupt)
+        hsi.predict(*given, **how)
+    (tmp_path / "mask.tif").rename(tmp_path / "away.tif")
+    with pytest.raises(ResumeError, match="made with other hiding"):
+        hsi.predict(*given, **how, resume=True)
+    (tmp_path / "away.tif").rename(tmp_path / "mask.tif")
+    assert (hsi.predict(*given, **how, resume=True).classes == 0).sum() == 12
 
 
 @pytest.mark.slow
