@@ -482,6 +482,7 @@ class LabelStore:
     def _new_class(self, classes: Sequence[LabelClass], name: str, colour: Colour | None) -> LabelClass:
         name, used = check_name(name, classes), {one.id for one in classes}
         number = max([0, *used, *(one.class_id for one in self._shapes.values())]) + 1
+        number += number == self._background
         if number > LARGEST_ID:
             raise LabelError(f"{self.path}: class ids go to {LARGEST_ID}: merge classes first")
         known = {place: one.colour for place, one in enumerate(classes)}
@@ -507,7 +508,8 @@ class LabelStore:
     def _load(self) -> None:
         """Take the state of the file."""
         found = self.file.load()
-        self._shapes, self._classes, self.notes = found.shapes, found.classes, found.notes
+        self._shapes, self.notes = found.shapes, found.notes
+        self._classes = tuple(one for one in found.classes if one.id != self._background)
         self._places = tuple(dict.fromkeys((*found.places, *self._places)))
         self._next = max(self._next, found.last + 1)
 

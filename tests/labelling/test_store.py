@@ -267,6 +267,15 @@ def test_a_shape_over_all_that_a_window_shows_of_another_leaves_the_rest_of_it(t
     assert read.rasterize().values[10:20, 20:30].tolist() == [[soy.id] * 10] * 10
 
 
+def test_no_class_gets_the_id_of_the_background(tmp_path):
+    options = InputSettings(background=2)
+    store = LabelStore(tmp_path / "labels.gpkg", SCENE, options=options)
+    for place, name in enumerate(("corn", "soy")):
+        store.add(store.add_class(name).id, regions.rectangle((10 * place, 0), (10 * place + 5, 5)))
+    assert [(one.id, one.pixels) for one in store.counts()] == [(1, 25), (3, 25)]
+    assert open_labels(store.path, SCENE, background=2).counts == {1: 25, 3: 25}
+
+
 EDITOR = """
 import sqlite3, sys
 base = sqlite3.connect(sys.argv[1])
