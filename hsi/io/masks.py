@@ -95,7 +95,7 @@ def _marked_area(path: Path, scene: Scene) -> tuple[Block, Mask]:
     """The scene as a window, and its pixels ``(H, W)`` that a raster marks."""
     reader, plane = _select_plane(path, AREA, "aoi")
     content = reader.read_labels(path, plane)
-    frame, place, ours = Block(0, 0, scene.height, scene.width), content.georeference, scene.georeference
+    frame, place, ours = scene.extent, content.georeference, scene.georeference
     marked = _marked_pixels(content)
     if not same_grid(marked.shape, place, scene) and place and ours and place.crs and ours.crs:
         inside = align_plane(path, marked.astype(np.uint8), (place, ours), (scene.height, scene.width)) > 0

@@ -126,10 +126,10 @@ def _read_with_gdal(path: Path, file: Path, title: str, options: InputSettings) 
     """A layer of ``file`` in a format that GDAL reads; messages name ``path``."""
     import pyogrio
 
-    name, fields, field, named = _find_class_field(path, file, title, options)
+    name, fields, encoding, field, named = _find_class_field(path, file, title, options)
     drawn = _are_drawn(fields, field, options)
     columns = [field, *named, *(CLASS_FIELDS[2:] if drawn else ())]
-    how: dict[str, Any] = {"on_invalid": "ignore", "encoding": _encoding_of(file)}
+    how: dict[str, Any] = {"on_invalid": "ignore", "encoding": encoding}
     frame = pyogrio.read_dataframe(file, layer=name, columns=columns, **how)
     if not len(frame):
         raise LabelError(f"{path}: layer '{shorten(name)}' has no features; draw some or name another file")
@@ -155,20 +155,21 @@ def _find_classes(file: Path, values: Any, kind: str) -> ClassFile | None:
 
 def _find_class_field(
     path: Path, file: Path, title: str, options: InputSettings
-) -> tuple[str, dict[str, str], str, list[str]]:
-    """The layer, the kinds of its fields, the field of the classes and in a list that of their names."""
+) -> tuple[str, dict[str, str], str | None, str, list[str]]:
+    """The layer, its fields with their kinds, their encoding, the field of the classes and in a list that of names."""
     import pyogrio
 
     _check_parts(path, file)
     if title == A_KML:
         check_xml(path, file)
     name = _select_layer(path, _list_layers(path, file), options.label_layer)
-    info = pyogrio.read_info(file, layer=name, encoding=_encoding_of(file))
+    encoding = _encoding_of(file)
+    info = pyogrio.read_info(file, layer=name, encoding=encoding)
     types = zip(info["fields"], info["ogr_types"], info["ogr_subtypes"], strict=True)
     fields = {str(key): SUBTYPES.get(sub) or TYPES.get(kind) or kind[3:].lower() for key, kind, sub in types}
     if title == A_KML and options.label_field is None:
         fields = {key: kind for key, kind in fields.items() if key.lower() not in KML_FIELDS}
-    return name, fields, *_select_fields(path, fields, options)
+    return name, fields, encoding, *_select_fields(path, fields, options)
 
 
 def find_class_field(path: Path, options: InputSettings) -> tuple[str, str, str, str | None]:
@@ -176,7 +177,7 @@ def find_class_field(path: Path, options: InputSettings) -> tuple[str, str, str,
     field of the classes' names; features are not read. Raises as :func:`read_layer` does."""
     with _opened(path, options.label_layer) as (file, layer, title):
         found = _find_class_field(path, file, title, options.model_copy(update={"label_layer": layer}))
-    name, fields, field, named = found
+    name, fields, _, field, named = found
     return name, field, fields[field], next(iter(named), None)
 
 

@@ -237,7 +237,7 @@ def _place_without_crs(layer: Layer, like: Scene) -> Layer:
 def _make_canvas(layer: Layer, like: Scene, all_touched: bool) -> Canvas:
     path, place = layer.path, like.georeference
     if layer.in_pixels:
-        corner = like.area.window if like.area else Block(0, 0, like.height, like.width)
+        corner = like.area.window if like.area else like.extent
         transform = (1.0, 0.0, float(corner.column), 0.0, 1.0, float(corner.row))
         return Canvas((like.height, like.width), transform, "", all_touched)
     if place is None or not place.crs:

@@ -3,7 +3,6 @@
 from hsi.models.build import Flops, build_model, build_networks, check_multipliers, count_flops, count_parameters
 from hsi.models.ensemble import (
     FILTER_REACH,
-    SHARES,
     MultiWindowEnsemble,
     SpectralPool,
     SupportVectors,
@@ -22,7 +21,6 @@ from hsi.models.network import MODELS, ModelEntry, WindowNetwork, choose_engine
 __all__ = [
     "FILTER_REACH",
     "MODELS",
-    "SHARES",
     "Flops",
     "ModelEntry",
     "MultiWindowEnsemble",
