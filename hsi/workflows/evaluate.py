@@ -22,13 +22,13 @@ from hsi.core.georeference import pixel_hectares
 from hsi.core.installation import versions
 from hsi.core.labels import ClassTable, LabelMap, codes_of, default_table, drop_class, printable_name
 from hsi.core.scene import Scene
-from hsi.errors import HsiError, LabelError, SceneError, SceneFileError, UnknownNameError
+from hsi.errors import HsiError, LabelError, SceneError, SceneFileError, UnknownNameError, UsageError
 from hsi.inference.map_files import UNCLASSIFIED
 from hsi.inference.training_pixels import runs_to_mask, text_to_runs
 from hsi.io import files_of, open_labels, open_scene
 from hsi.io.masks import open_confidence, pixels_in_use
 from hsi.io.open import find_reader
-from hsi.io.vector_files import is_vector
+from hsi.io.vector_files import is_vector, read_layer
 from hsi.report.figures import reliability_figure, write_figure
 from hsi.report.html import MapView, Provenance, Report, raster_colours, view_step, write_report_page
 from hsi.report.records import MapRecord, RunRecord, read_record
@@ -39,12 +39,12 @@ from hsi.workflows.inputs import input_files, open_any_labels
 from hsi.workflows.outputs import REPORT, file_of_run, find_confidence, split_of_run
 from hsi.workflows.provenance import date_now, hash_files
 from hsi.workflows.run_folder import check_new_files, new_files
+from hsi.workflows.sample import MAP_PIXELS, OF_MAP
 
 if TYPE_CHECKING:
     from hsi.workflows.inputs import LabelsLike
 
 FIGURE = "reliability.png"
-OF_MAP = ("map_id", "map_class")  # fields of a sample
 EQUAL = 1e-6  # relative difference of the areas of pixels, which a projected grid has by rounding
 
 
@@ -121,8 +121,8 @@ def evaluate(
         probabilities = read_confidence(pair, map_path, confidence)
         report["calibration"] = None if probabilities is None else measure_confidence(pair, probabilities)
         if design:
-            of_map = doubt_strata(reference, pair, options) if design == "stratified" else None
-            report["estimate"] = estimate_accuracy(pair, design, report["seen"], of_map)
+            doubts = doubt_sample(reference, pair, options, design)
+            report["estimate"] = estimate_accuracy(pair, design, report["seen"], doubts)
         files: tuple[Path, ...] = ()
         if folder:
             with new_files(folder, "accuracy", overwrite=overwrite, stale=[FIGURE]) as work:
@@ -361,32 +361,45 @@ def measure_confidence(pair: MapAndReference, confidence: NDArray[np.float32]) -
     return measure_calibration(confidence[named], (pair.predicted == pair.truth)[named])
 
 
-def doubt_strata(reference: LabelsLike, pair: MapAndReference, reading: InputSettings) -> str | None:
-    """What it means that points of ``hsi sample`` were drawn by the classes of another map; None where they were not,
-    and for any other reference."""
+def doubt_sample(reference: LabelsLike, pair: MapAndReference, reading: InputSettings, design: Design) -> list[str]:
+    """What it means that points of ``hsi sample`` were drawn in another part of the map, or of a ``stratified`` design
+    by the classes of another map; nothing for any other reference."""
     if not isinstance(reference, (str, Path)) or not is_vector(Path(reference)):
-        return None
-    options = InputSettings(
-        label_field=OF_MAP[0], label_layer=reading.label_layer, label_crs=reading.label_crs, background=-1
+        return []
+    own = InputSettings(
+        label_layer=reading.label_layer, label_crs=reading.label_crs, label_field=OF_MAP[0], background=-1
     )
+    sizes: list[int] = []
     try:
-        drawn = open_labels(reference, pair.grid, options)
-    except HsiError:  # it has no such field
-        return None
+        drawn = open_labels(reference, pair.grid, own)
+        with suppress(UsageError):  # samples of earlier versions have no such field
+            layer = read_layer(Path(reference), own.model_copy(update={"label_field": MAP_PIXELS}), pair.grid)
+            sizes = [int(size) for size in layer.frame[MAP_PIXELS].dropna().unique()]
+    except HsiError:  # it is none
+        return []
     known = pair.counted & drawn.labelled
     others = int(np.count_nonzero(drawn.values[known] != pair.mapped.values[known]))
-    if not others:
-        return None
-    return (
-        f"{others:,} of {np.count_nonzero(known):,} points were drawn from another class than the map has there (field "
-        f"{OF_MAP[0]}), so they are a sample by the classes of another map, and the estimates are not valid: draw one "
-        "of this map"
-    )
+    if others and design == "stratified":
+        return [
+            f"{others:,} of {np.count_nonzero(known):,} points were drawn from another class than the map has there "
+            f"(field {OF_MAP[0]}), so they are a sample by the classes of another map, and the estimates are not "
+            "valid: draw one of this map"
+        ]
+    names = dict(zip(pair.mapped.table.ids, pair.mapped.table.names, strict=True))
+    pixels = sum(count for i, count in pair.mapped.counts.items() if names[i] != UNCLASSIFIED)
+    if {*sizes} <= {pixels}:
+        return []
+    return [
+        f"the points were drawn from {sizes[0]:,} pixels (field {MAP_PIXELS}), and these estimates are for "
+        f"{pixels:,}: give the aoi, mask and mask_out that 'hsi sample' had, and the map that it had"
+    ]
 
 
-def estimate_accuracy(pair: MapAndReference, design: Design, seen: int, of_map: str | None = None) -> dict[str, Any]:
-    """Accuracy and areas of all of the map from a random sample of it; warns of doubts that it is one, of which that
-    ``of_map`` is known."""
+def estimate_accuracy(
+    pair: MapAndReference, design: Design, seen: int, known_doubts: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Accuracy and areas of all of the map from a random sample of it; warns of ``known_doubts`` that it is one, and of
+    others."""
     classes = len(pair.table)
     strata = np.where(pair.mapped.labelled, np.where(pair.predicted < 0, classes, pair.predicted), -1)
     unclassified = int(np.count_nonzero(strata == classes))
@@ -403,7 +416,7 @@ def estimate_accuracy(pair: MapAndReference, design: Design, seen: int, of_map: 
     equal = hectares is not None and np.ptp(hectares) <= EQUAL * hectares.max()
     area = float(hectares.mean()) if hectares is not None and equal else None
     estimate = estimate_map(pair.confusion.square, pixels.in_map, pair.table, design, area)
-    doubts = [*left_out, *([of_map] if of_map else []), *check_sampling(pixels, design)]
+    doubts = [*left_out, *known_doubts, *check_sampling(pixels, design)]
     for doubt in doubts:
         events.warning(f"design {design}: {doubt}")
     if seen:

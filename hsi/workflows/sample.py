@@ -35,6 +35,8 @@ from hsi.settings import PIXEL_INPUTS, input_settings
 from hsi.workflows.run_folder import check_free_files
 
 CLASS_FIELD = "class"  # the field that the interpreter fills in
+OF_MAP = ("map_id", "map_class")  # fields of the class that the map has there
+MAP_PIXELS = "map_pixels"  # the field of the number of pixels that could be drawn, by which evaluate knows the area
 TABLE = ".csv"
 USUAL_LEAST = 50  # points a class, as Olofsson et al. (2014) recommend: 50 to 100
 LISTED = 5  # classes in a warning
@@ -80,7 +82,8 @@ def sample(
 
     The same as ``hsi sample``. The map is read twice by blocks, whatever its size. Pixels without data and unclassified
     ones are not drawn, and no pixel is drawn twice. Points are the centres of the pixels, in random order, with the
-    fields ``id``, ``map_id`` and ``map_class``, and ``class``, which is empty. Nothing is printed.
+    fields ``id``, ``map_id`` and ``map_class``, ``map_pixels``, the number of pixels that could be drawn, and
+    ``class``, which is empty. Nothing is printed.
 
     Args:
         map: A class raster ``(H, W)`` of integers, such as ``map.tif`` of a run.
@@ -327,7 +330,10 @@ def write_points(path: Path, found: MapSample, grid: Scene, names: NDArray[np.ob
     a, b, c, d, e, f = place.transform if place else UPWARDS
     x, y = found.columns + 0.5, found.rows + 0.5
     x, y = a * x + b * y + c, d * x + e * y + f
-    columns: dict[str, Any] = {"id": np.arange(1, len(names) + 1), "map_id": found.map_ids, "map_class": names}
+    columns: dict[str, Any] = {"id": np.arange(1, len(names) + 1)} | dict(
+        zip(OF_MAP, (found.map_ids, names), strict=True)
+    )
+    columns[MAP_PIXELS] = np.full(len(names), sum(row["pixels"] for row in found.classes))
     columns[CLASS_FIELD] = np.full(len(names), None, object)
     if path.suffix.lower() == TABLE:
         where = {"row": found.rows, "column": found.columns} | ({"x": x, "y": y} if crs else {})

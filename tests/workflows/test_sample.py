@@ -131,6 +131,20 @@ class TestRoundTrip:
         report = hsi.evaluate(tmp_path / "map.tif", design="stratified", **given).report
         assert report["estimate"]["doubts"] == []
 
+    @pytest.mark.parametrize("design", ["stratified", "simple"])
+    @pytest.mark.parametrize("name", ["a.gpkg", "a.csv"])
+    def test_points_of_a_part_of_the_map_are_no_sample_of_all_of_it(
+        self, name, design, ids, truth, write_map, tmp_path
+    ):
+        mapped, part = write_map(ids), tmp_path / "part.npy"
+        np.save(part, np.arange(ids.shape[1]) < np.full((ids.shape[0], 1), 30))
+        found = hsi.sample(mapped, tmp_path / name, design=design, points=250, mask=part)
+        interpret(tmp_path / name, found, truth)
+        given = {"reference": tmp_path / name, "label_field": "class", "design": design}
+        doubt, *_ = hsi.evaluate(mapped, **given).report["estimate"]["doubts"]
+        assert f"drawn from {30 * ids.shape[0]:,} pixels" in doubt and f"estimates are for {ids.size:,}" in doubt
+        assert hsi.evaluate(mapped, mask=part, **given).report["estimate"]["doubts"] == []
+
     def test_without_unclassified_pixels_it_is_about_the_others(self, ids, truth, write_map):
         ids, table = ids.copy(), default_table([1, 2, 3, 4, 254]).renamed({**NAMES, 254: "unclassified"})
         ids[:40] = 254
