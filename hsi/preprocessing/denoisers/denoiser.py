@@ -24,17 +24,17 @@ CLEAN_SHARE, MAX_CLEAN = 0.25, 40  # of the bands, the least noisy, are used for
 SYNTAX = "write all, noisiest:20, or numbers from 1 such as 104-108,220"
 
 
-def require_noise(summary: Summary) -> tuple[Moments, Float]:
-    """Moments of the pixels, and the noise covariance. Raises :class:`UsageError` where no neighbours are valid."""
-    if summary.pixels is None or summary.noise is None:
+def require_noise(summary: Summary) -> tuple[Moments, Moments]:
+    """Moments of the pixels, and of differences between neighbours. Raises :class:`UsageError` without neighbours."""
+    if summary.pixels is None or summary.differences is None:
         raise UsageError("noise is estimated from valid pixels side by side, and there are none: do not denoise")
-    return summary.pixels, summary.noise
+    return summary.pixels, summary.differences
 
 
 @dataclass(frozen=True, eq=False)
 class BandStatistics:
     """Mean, standard deviation and noise of bands, ``(B,)`` float64 each, in the units of the scene; noise is the root
-    of the diagonal of :attr:`Summary.noise`."""
+    of half the variance of differences between neighbours."""
 
     mean: Float
     spread: Float
@@ -43,9 +43,9 @@ class BandStatistics:
     @classmethod
     def of(cls, summary: Summary) -> BandStatistics:
         """Statistics from moments; a constant band has a spread of 1. Raises what :func:`require_noise` raises."""
-        pixels, noise = require_noise(summary)
+        pixels, differences = require_noise(summary)
         spread = np.sqrt(np.diag(pixels.covariance))
-        return cls(pixels.mean, np.where(spread > 0, spread, 1.0), np.sqrt(np.diag(noise)))
+        return cls(pixels.mean, np.where(spread > 0, spread, 1.0), np.sqrt(np.diag(differences.covariance) / 2))
 
     @property
     def ratio(self) -> Float:

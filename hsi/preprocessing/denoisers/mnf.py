@@ -41,8 +41,8 @@ class MNFTruncation(Denoiser):
 
     def learn(self, summary: Summary) -> None:
         """Learn the mean and the projection ``(B, B)`` on the leading components."""
-        moments, noise = require_noise(summary)
-        ratios, axes, noise = solve_mnf(moments.covariance, noise)
+        moments, differences = require_noise(summary)
+        ratios, axes, noise = solve_mnf(moments, differences)
         self.components_ = self.settings.components or max(1, int(np.count_nonzero(ratios > LEAST_RATIO)))
         leading = axes[:, : self.components_]  # (B, K), of unit noise
         self.mean_, self.matrix_ = moments.mean, leading @ (noise @ leading).T

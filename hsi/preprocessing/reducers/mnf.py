@@ -6,6 +6,7 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
+from hsi.core.events import warning
 from hsi.errors import UsageError
 from hsi.preprocessing.reducers.reducer import REDUCERS, Float, LinearReducer, Moments, Pixels, Summary, fix_signs
 
@@ -17,7 +18,7 @@ LEAST_RATIO = 0.1  # of variance to noise; noise, half the variance of differenc
 class MNF(LinearReducer):
     """The components with the highest signal-to-noise ratio, in one pass.
 
-    Noise is estimated from differences between neighbours in a row, see :attr:`Summary.noise`. ``whiten`` gives
+    Noise is estimated from differences between neighbours in a row, see :class:`Summary`. ``whiten`` gives
     components unit variance; without it they have unit noise variance. ``standardise`` is not available, because the
     transform does not depend on the scales of bands. Signs are fixed as in PCA.
     """
@@ -42,10 +43,10 @@ class MNF(LinearReducer):
 
     def learn(self, summary: Summary) -> None:
         """Learn mean, noise and axes. Raises :class:`UsageError` when no two neighbours are valid."""
-        moments, noise = summary.pixels, summary.noise
-        if moments is None or noise is None:
+        if summary.differences is None:
             raise UsageError("the mnf reducer needs valid pixels side by side to estimate noise: use --reducer pca")
-        ratios, axes, _ = solve_mnf(moments.covariance, noise)
+        moments = summary.moments
+        ratios, axes, _ = solve_mnf(moments, summary.differences)
         count = self.count_components(int(np.count_nonzero(ratios > LEAST_RATIO)), moments.count)
         ratios, axes = ratios[:count], fix_signs(axes[:, :count])
         if self.settings.whiten:
@@ -59,13 +60,22 @@ class MNF(LinearReducer):
         return f"MNF: {self.components} components, signal to noise {snr[0]:.1f} to {snr[-1]:.1f}, {scaled}"
 
 
-def solve_mnf(covariance: Float, noise: Float) -> tuple[Float, Float, Float]:
+def solve_mnf(pixels: Moments, differences: Moments) -> tuple[Float, Float, Float]:
     """Ratios of variance to noise ``(B,)``, descending, their axes ``(B, B)`` of unit noise, and the noise covariance
-    ``(B, B)`` with a ridge. Raises :class:`UsageError` when the noise is not positive definite."""
-    bands = len(noise)
+    ``(B, B)`` with a ridge, from the moments of pixels and of differences between neighbours.
+
+    Warns where these are too few to have noise in all directions. Raises :class:`UsageError` when the noise is not
+    positive definite.
+    """
+    noise, bands = differences.covariance / 2, len(differences.mean)
+    if differences.count <= bands:
+        warning(
+            f"mnf: the noise of {bands} bands is estimated from {differences.count} pairs of neighbouring pixels, so "
+            "the first components and their signal to noise are chance: use pca, or an area of more pixels"
+        )
     noise = noise + np.eye(bands) * (RIDGE * max(np.trace(noise) / bands, np.finfo(float).tiny))
     try:
-        ratios, axes = scipy.linalg.eigh(covariance, noise)
+        ratios, axes = scipy.linalg.eigh(pixels.covariance, noise)
     except np.linalg.LinAlgError:
         raise UsageError("the noise of this scene cannot be estimated for mnf: use --reducer pca") from None
     return ratios[::-1], axes[:, ::-1], noise

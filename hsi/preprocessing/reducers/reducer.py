@@ -101,7 +101,11 @@ class LinearReducer(Reducer):
 
         Raises :class:`UsageError` when fewer components than requested, or none, carry variance.
         """
-        wanted = self.settings.components or min(self.usual_components, max(rank, 1))
+        if not rank:
+            raise UsageError(
+                f"no band varies among the valid pixels ({pixels}), so there are no components: check area and nodata"
+            )
+        wanted = self.settings.components or min(self.usual_components, rank)
         if rank < wanted:
             raise UsageError(
                 f"{wanted} components asked for, but only {rank} carry any variance "
@@ -213,7 +217,8 @@ class Moments:
 @dataclass(frozen=True)
 class Summary:
     """Moments of the valid pixels of blocks and, where noise is estimated, of the differences between neighbours in a
-    row; None where there are none.
+    row; None where there are none. Half the covariance of differences is that of the noise, in which edges and texture
+    count, too (Green et al. 1988, doi:10.1109/36.3001).
 
     Summaries add up in any order and grouping, to rounding.
     """
@@ -230,14 +235,6 @@ class Summary:
         """Moments of the valid pixels."""
         assert self.pixels is not None, "a scene has at least one valid pixel"
         return self.pixels
-
-    @property
-    def noise(self) -> Float | None:
-        """Covariance ``(B, B)`` of the noise: half that of the differences; None where no neighbours are valid.
-
-        So edges and texture count as noise, too (Green et al. 1988, doi:10.1109/36.3001).
-        """
-        return None if self.differences is None else self.differences.covariance / 2
 
 
 def fix_signs(axes: Float) -> Float:

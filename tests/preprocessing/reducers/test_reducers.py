@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA as ReferencePCA
 
+from hsi.core.events import Recorder, report_to
 from hsi.core.scene import Block, scene_from_array
 from hsi.errors import BundleError, SceneError, UsageError
 from hsi.preprocessing.reducers import REDUCERS, fit_reducer, reduce_scene, restore_reducer
@@ -100,6 +101,19 @@ def test_too_many_components_are_refused_with_the_number_that_would_do(name):
         fit(cube, name=name, components=10)
     with pytest.raises(UsageError, match="only 2 carry any variance"):
         fit(np.repeat(cube[:, :, :2], 4, axis=2), name=name, components=5)
+
+
+@pytest.mark.parametrize("name", ["pca", "mnf"])
+def test_a_scene_in_which_nothing_varies_has_no_components(name):
+    with pytest.raises(UsageError, match=r"no band varies among the valid pixels \(12\)"):
+        fit(np.ones((3, 4, 5), np.float32), name=name)
+
+
+def test_fewer_pairs_of_neighbours_than_bands_are_no_estimate_of_noise():
+    cube = np.random.default_rng(0).normal(size=(2, 5, 9)).astype(np.float32)
+    with report_to(recorder := Recorder()):
+        fit(cube, name="mnf", components=2)
+    assert "the noise of 9 bands is estimated from 8 pairs of neighbouring pixels" in recorder.warnings[0]
 
 
 def test_the_identity_takes_no_number_of_components():
