@@ -327,6 +327,10 @@ class TrainingSettings(Section):
         None, "Largest share of unlabelled pixels that a step removes from the windows.", ge=0, le=1,
         why="1 where the surroundings mislead, so that the network learns to classify without them; else 0",
     )  # fmt: skip
+    restore_best: bool = setting(
+        False, "Use the epoch of the highest training accuracy, not the last, where no pixels validate.",
+        why="the schedule ends at its best; at a constant rate, as of HybridSN's authors, the last may be a bad one",
+    )  # fmt: skip
     amp: Literal["auto", "off"] = setting(
         "auto", "bfloat16 in training, and in maps under SE and CBAM, where the device has it.",
         why="where device and network are faster in it; maps of other networks are in float32",

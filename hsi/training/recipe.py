@@ -40,6 +40,7 @@ class Recipe:
     augment: bool
     context_dropout: float
     bfloat16: bool
+    restore_best: bool = False
     tile: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -74,5 +75,6 @@ def resolve_recipe(
         batch=batch,
         lr=settings.lr or rate,
         context_dropout=settings.context_dropout or 0.0,
+        restore_best=settings.restore_best,
         bfloat16=settings.amp == "auto" and bfloat16_suits(device, model, engine),
     )

@@ -142,7 +142,7 @@ class Trainer:
 
     def fit(self, progress: Progress | None = None, after_step: AfterStep | None = None) -> TrainedNetwork:
         """Train. With validation pixels the weights are those of the epoch with the best accuracy on them, otherwise
-        those of the last.
+        those of the last, or with ``restore_best`` of the first with the highest accuracy in training.
 
         ``after_step`` is called with the trainer after each step: to take a :meth:`checkpoint`, or to stop by raising.
         Raises :class:`TrainingError` when the loss is not finite.
@@ -154,13 +154,13 @@ class Trainer:
                 record = self._epoch(len(state.history) + 1, started, after_step)
                 state.history.append(record)
                 state.order = None  # the next epoch has not begun
-                quality = _quality(record)
-                best = _quality(state.history[state.best_epoch - 1]) if state.best_epoch else (-1.0, -math.inf)
+                quality = self._quality(record)
+                best = self._quality(state.history[state.best_epoch - 1]) if state.best_epoch else (-1.0, -math.inf)
                 if quality is not None and best is not None and quality > best:
                     state.best, state.best_epoch = copy.deepcopy(self.model.state_dict()), record.epoch
                 if progress:
                     progress(record, self.recipe.epochs)
-        if self.validation:
+        if state.best_epoch:
             self.model.load_state_dict(state.best)
         if not _is_finite(self.model):
             raise TrainingError(f"training ended with weights that are no numbers: {self._lower_rate()}")
@@ -206,6 +206,12 @@ class Trainer:
         torch.set_rng_state(states["cpu"])
         if self.device.type in states:  # not where the checkpoint is of another kind of device
             set_generator(self.device, states[self.device.type])
+
+    def _quality(self, record: Epoch) -> tuple[float, float] | None:
+        """What orders epochs, larger is better; None for those that are not compared."""
+        if record.validation_accuracy is not None and record.validation_loss is not None:
+            return record.validation_accuracy, -record.validation_loss
+        return (record.accuracy, 0.0) if self.recipe.restore_best and not self.validation else None
 
     def _lower_rate(self) -> str:
         return f"try a lower rate, for example --lr {self.recipe.lr / 10:.1g} (training.lr)"
@@ -297,10 +303,3 @@ class Trainer:
 def _is_finite(model: WindowNetwork) -> bool:
     """Whether all weights are numbers, by one transfer from the device."""
     return bool(torch.stack([torch.isfinite(weight).all() for weight in model.state_dict().values()]).all())
-
-
-def _quality(record: Epoch) -> tuple[float, float] | None:
-    """What orders epochs, larger is better; None where validation pixels were not evaluated."""
-    if record.validation_accuracy is None or record.validation_loss is None:
-        return None
-    return record.validation_accuracy, -record.validation_loss

@@ -84,6 +84,16 @@ def test_the_same_seed_trains_the_same_network_without_the_global_generator(engi
     assert one.history == same.history
 
 
+def test_the_epoch_of_the_highest_training_accuracy_is_used_where_asked_for():
+    how = {"lr_schedule": "constant", "lr": 8e-3}
+    fitted = make_trainer(epochs=10, restore_best=True, **how).fit()
+    accuracies = [epoch.accuracy for epoch in fitted.history]
+    assert fitted.epoch == 1 + int(np.argmax(accuracies)) < 10
+    shorter = make_trainer(epochs=fitted.epoch, **how).fit()
+    weights = fitted.model.state_dict()
+    assert all(torch.equal(weights[name], weight) for name, weight in shorter.model.state_dict().items())
+
+
 def test_validation_pixels_choose_the_epoch():
     _, codes, _ = make_problem()
     validation = np.random.default_rng(5).random(codes.shape) < 0.3
