@@ -299,6 +299,10 @@ class TrainingSettings(Section):
         None, "Most windows in a step.", option="--batch", shown="by engine", ge=1,
         why="patch: 256, as HybridSN; dense: tiles of about 200 x 200 pixels, at most 2048 windows",
     )  # fmt: skip
+    initialisation: Literal["own", "glorot"] = setting(
+        "own", "Weights before training: the network's own, or glorot, with biases of 0, as Keras has it.",
+        why="He's, of HybridSN, suits short trainings; at Adam's constant 1e-3 without batch norm Glorot's is safer",
+    )  # fmt: skip
     optimiser: Optimiser = setting(
         "adamw", "adam or adamw.", why="Adam whose weight decay does not depend on the gradient's scale"
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from hsi.core.files import shipped_configs
@@ -57,7 +59,7 @@ def command(components: int | None, window: int | None, classes: int, recipes: b
         for i, (name, entry) in enumerate(MODELS.items()):
             advance(i, len(MODELS.items()))
             own = entry.components or (BANDS if entry.reducer == "identity" else COMPONENTS)
-            sizes = {"components": components or own, "window": window or entry.window or WINDOW}
+            sizes: dict[str, Any] = {"components": components or own, "window": window or entry.window or WINDOW}
             try:
                 model = build_model(name, **sizes, classes=classes)
                 work = count_flops(model)

@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from hsi.errors import UsageError
 from hsi.models.ensemble import MultiWindowEnsemble
+from hsi.models.layers import initialise_glorot
 from hsi.models.network import MODELS, WindowNetwork
 
 
@@ -26,21 +27,26 @@ def build_model(
     seed: int = 0,
     width: float | None = None,
     resolution: float | None = None,
+    initialisation: str = "own",
 ) -> WindowNetwork:
     """A newly initialised network; the same seed gives the same weights, and the global generator is not changed.
 
-    ``width`` and ``resolution`` multiply the channels and the window's side of a backbone.
+    ``width`` and ``resolution`` multiply the channels and the window's side of a backbone. The ``initialisation`` is
+    the network's own, or ``glorot``.
     Raises :class:`UnknownNameError` for a name that is not registered and :class:`UsageError` for unsuitable sizes.
     """
     entry = MODELS[name]
     multipliers = check_multipliers(name, width, resolution)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return entry.build(components, window, classes, **multipliers)
+        network = entry.build(components, window, classes, **multipliers)
+        if initialisation == "glorot":
+            initialise_glorot(network)
+        return network
 
 
 def build_networks(
-    name: str, *, windows: Sequence[int], components: int, classes: int, seed: int = 0, **sizes: float | None
+    name: str, *, windows: Sequence[int], components: int, classes: int, seed: int = 0, **others: Any
 ) -> WindowNetwork:
     """The network of :func:`build_model` for one window, an ensemble of networks for several.
 
@@ -48,7 +54,7 @@ def build_networks(
     """
     seeds = [seed, *np.random.SeedSequence(seed).generate_state(len(windows) - 1).tolist()]
     networks = [
-        build_model(name, components=components, window=window, classes=classes, seed=own, **sizes)
+        build_model(name, components=components, window=window, classes=classes, seed=own, **others)
         for window, own in zip(windows, seeds, strict=True)
     ]
     return MultiWindowEnsemble(networks) if len(networks) > 1 else networks[0]

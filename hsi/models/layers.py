@@ -37,6 +37,16 @@ def initialise_he(*layers: nn.Conv2d | nn.Conv3d | nn.Linear) -> None:
             nn.init.zeros_(layer.bias)
 
 
+def initialise_glorot(network: nn.Module) -> None:
+    """The uniform initialisation of Glorot and Bengio (2010, https://proceedings.mlr.press/v9/glorot10a.html) and zero
+    biases, as in Keras, of all convolutions and dense layers."""
+    for layer in network.modules():
+        if isinstance(layer, (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)):
+            nn.init.xavier_uniform_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
 def convolve_first(layer: nn.Conv3d, tiles: Tensor) -> Tensor:
     """A first 3-D layer of D x 3 x 3 with channels last in memory: ``(N, K, h, w) -> (N, C, K - D + 1, h - 2, w - 2)``.
 

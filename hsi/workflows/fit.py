@@ -191,6 +191,7 @@ def fit_network(
     model = build_networks(
         settings.model.name, windows=windows, components=reducer.components, classes=classes, seed=settings.seed,
         width=settings.model.width, resolution=settings.model.resolution,
+        initialisation=settings.training.initialisation,
     )  # fmt: skip
     device = resolve_device(settings.device)
 

@@ -182,10 +182,13 @@ def test_the_ablation_changes_one_thing_at_a_time():
     planned = [run for run in plan_runs(experiment, "") if (run.split, run.settings.seed) == ("random", 0)]
     runs = {run.row: run.settings for run in planned}
     paper, default = runs.pop("hybridsn"), runs.pop("our default recipe")
+    plain = runs.pop("He's weights and the last epoch")
     assert default == Settings.model_validate({"split": {"rule": "random", "train": "10%"}})
     assert (paper.reducer.components, paper.model.window, paper.training.lr) == (30, 25, 0.001)
+    both = {"initialisation": "own", "restore_best": False}
+    assert plain == paper.model_copy(update={"training": paper.training.model_copy(update=both)})
     for name, settings in runs.items():
-        changed = {key for key in Settings.model_fields if getattr(settings, key) != getattr(paper, key)}
+        changed = {key for key in Settings.model_fields if getattr(settings, key) != getattr(plain, key)}
         assert changed == {"training" if name == "+ step decay" else "model"}, name
     assert (runs["+ step decay"].training.lr, runs["+ step decay"].training.lr_schedule) == (0.0001, "step")
 

@@ -213,6 +213,15 @@ def test_the_same_seed_gives_the_same_weights_without_the_global_generator(name)
     assert not torch.equal(last_layer(one).weight, last_layer(other).weight)
 
 
+def test_glorot_has_the_limits_of_keras_and_no_biases():
+    sizes = {"components": 13, "window": 11, "classes": 3}
+    one, same = (build_model("hybridsn", **sizes, seed=7, initialisation="glorot") for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), same.parameters(), strict=True))
+    limit = (6 / (63 + 8 * 63)) ** 0.5  # of the inputs and outputs of the first layer, 8 filters of 7 x 3 x 3
+    assert 0.9 * limit < float(one.conv1.weight.abs().max()) <= limit
+    assert not any(bool(layer.bias.any()) for layer in (one.conv1, one.conv4, one.dense1, one.dense3))
+
+
 @pytest.mark.parametrize("name", list(MODELS))
 def test_every_entry_has_a_source(name):
     entry = MODELS[name]
