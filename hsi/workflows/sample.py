@@ -330,9 +330,7 @@ def write_points(path: Path, found: MapSample, grid: Scene, names: NDArray[np.ob
     a, b, c, d, e, f = place.transform if place else UPWARDS
     x, y = found.columns + 0.5, found.rows + 0.5
     x, y = a * x + b * y + c, d * x + e * y + f
-    columns: dict[str, Any] = {"id": np.arange(1, len(names) + 1)} | dict(
-        zip(OF_MAP, (found.map_ids, names), strict=True)
-    )
+    columns: dict[str, Any] = {"id": np.arange(1, len(names) + 1), OF_MAP[0]: found.map_ids, OF_MAP[1]: names}
     columns[MAP_PIXELS] = np.full(len(names), sum(row["pixels"] for row in found.classes))
     columns[CLASS_FIELD] = np.full(len(names), None, object)
     if path.suffix.lower() == TABLE:
