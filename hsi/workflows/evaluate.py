@@ -372,7 +372,7 @@ def doubt_sample(reference: LabelsLike, pair: MapAndReference, reading: InputSet
     sizes: list[int] = []
     try:
         drawn = open_labels(reference, pair.grid, own)
-        with suppress(UsageError):  # samples of earlier versions have no such field
+        with suppress(UsageError, ValueError, OverflowError):  # samples of earlier versions have no such field
             layer = read_layer(Path(reference), own.model_copy(update={"label_field": MAP_PIXELS}), pair.grid)
             sizes = [int(size) for size in layer.frame[MAP_PIXELS].dropna().unique()]
     except HsiError:  # it is none
