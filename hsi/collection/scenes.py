@@ -159,13 +159,13 @@ def _read_like(one: LabelledScene, first: Inputs, drops: dict[str, str]) -> tupl
     """The inputs of a scene in the bands of the first one, and the positions of the usable ones among these, without
     those that ``drops`` leave out by their numbers or wavelengths in this scene."""
     opened = open_any_scene(one.scene, one.reading, labels=one.labels)
-    own = InputSettings(keep_bad_bands=True).model_copy(update=drops)
-    left = set(choose_input_bands(opened, own).used)
     match = match_bands(first.band_list, opened, owner=_name(first.scene))
     chosen = one.reading.model_copy(update=dict.fromkeys(DROPS))
     part = _prepare(match.scene, one, chosen)
     info("", match.note)
     if drops:
+        own = InputSettings(keep_bad_bands=True).model_copy(update=drops)
+        left = set(choose_input_bands(opened, own).used)
         part = _with_bands(part, [i for i, band in enumerate(part.scene.bands) if band in left])
     return part, [i for i, band in enumerate(match.scene.bands) if band in part.scene.bands]
 
