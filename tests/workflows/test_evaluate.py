@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 import rasterio
+import rasterio.features
 from sklearn.metrics import cohen_kappa_score, confusion_matrix
 
 import hsi
